@@ -1,0 +1,146 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// Every Swift target: strict memory safety, warnings as errors, Swift 6 mode (below).
+let settings: [SwiftSetting] = [
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func module(
+  _ name: String, path: String, _ dependencies: [Target.Dependency] = [],
+  exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: path, exclude: exclude, resources: resources,
+    swiftSettings: settings)
+}
+
+/// A read model: one folder with `schema.sql` and its projection.
+func readModel(_ name: String, folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+  module(
+    name, path: "projections/\(folder)",
+    ["ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"] + dependencies,
+    resources: [.embedInCode("schema.sql")])
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(
+    name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: settings)
+}
+
+let package = Package(
+  name: "daybook",
+  products: [.executable(name: "daybook", targets: ["daybook"])],
+  targets: [
+    // MARK: eventlog
+    .systemLibrary(
+      name: "CLMDB", path: "eventlog/CLMDB", providers: [.apt(["liblmdb-dev"])]),
+    .systemLibrary(
+      name: "CZstd", path: "eventlog/CZstd", pkgConfig: "libzstd",
+      providers: [.apt(["libzstd-dev"])]),
+    module("LMDB", path: "eventlog/LMDB", ["CLMDB"]),
+    module("Zstd", path: "eventlog/Zstd", ["CZstd"]),
+    module("Merkle", path: "eventlog/Merkle", ["Crypto"]),
+    module("Vault", path: "eventlog/Vault", ["Crypto", "LMDB"]),
+    module("EventLog", path: "eventlog/EventLog", ["LMDB", "Zstd", "Merkle", "Vault", "Crypto"]),
+
+    // MARK: wrappers
+    .systemLibrary(
+      name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq",
+      providers: [.apt(["libpq-dev"])]),
+    .systemLibrary(
+      name: "CMicroHTTPD", path: "Sources/CMicroHTTPD", pkgConfig: "libmicrohttpd",
+      providers: [.apt(["libmicrohttpd-dev"])]),
+    .systemLibrary(
+      name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl",
+      providers: [.apt(["libcurl4-openssl-dev"])]),
+    .systemLibrary(
+      name: "CYAML", path: "Sources/CYAML", pkgConfig: "yaml-0.1",
+      providers: [.apt(["libyaml-dev"])]),
+    // libphonenumber is C++: a C shim over the two calls that we make.
+    .target(
+      name: "CPhoneNumbers", path: "Sources/CPhoneNumbers",
+      linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("stdc++")]),
+    module("JSON", path: "Sources/JSON"),
+    module("Crypto", path: "Sources/Crypto", ["COpenSSL"]),
+    module("Postgres", path: "Sources/Postgres", ["CPostgres"]),
+    module("HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"]),
+    module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
+    module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),
+    module("CSV", path: "Sources/CSV"),
+
+    // MARK: the product
+    module("Domain", path: "Sources/Domain"),
+    module("EventCodec", path: "Sources/EventCodec", ["Domain", "EventLog", "JSON"]),
+    module(
+      "Application", path: "Sources/Application",
+      [
+        "Domain", "EventCodec", "EventLog", "LMDB", "Crypto", "JSON", "YAML", "CSV", "PhoneNumbers",
+        "HTTP",
+      ]),
+    module(
+      "TwilioProvider", path: "Sources/Providers/Twilio",
+      ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
+    module(
+      "API", path: "Sources/API",
+      [
+        "Application", "Domain", "EventCodec", "EventLog", "TwilioProvider", "ReadModels",
+        "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "CSV", "PhoneNumbers",
+        "ContactsProjection", "TimelineProjection", "SegmentsProjection", "AnalyticsProjection",
+        "AuditProjection", "WalletProjection",
+      ]),
+    .executableTarget(
+      name: "daybook",
+      dependencies: [
+        "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
+        "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
+        "DemoData", "Bench", "CSV",
+      ],
+      path: "Sources/daybook", swiftSettings: settings),
+
+    // MARK: projections
+    module(
+      "ProjectionRuntime", path: "projections/Runtime",
+      ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto"]),
+    readModel("ContactsProjection", folder: "contacts"),
+    readModel("TimelineProjection", folder: "timeline"),
+    readModel("SegmentsProjection", folder: "segments"),
+    readModel("AnalyticsProjection", folder: "analytics"),
+    readModel("AuditProjection", folder: "audit"),
+    readModel("WalletProjection", folder: "wallet"),
+    // The list of all of them: what `daybook project` runs and `daybook rebuild` knows.
+    module(
+      "ReadModels", path: "projections/ReadModels",
+      [
+        "ProjectionRuntime", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
+        "AnalyticsProjection", "AuditProjection", "WalletProjection",
+      ]),
+
+    // MARK: tools
+    module("Sandbox", path: "tools/sandbox", ["HTTP", "JSON", "Crypto"]),
+    module("DemoData", path: "tools/demo", ["HTTP", "JSON"]),
+    module("Bench", path: "tools/bench", ["EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
+
+    // MARK: tests
+    tests("EventLogTests", ["EventLog", "LMDB", "Zstd", "Merkle", "Vault", "Crypto", "JSON"]),
+    tests(
+      "WrapperTests",
+      ["JSON", "Crypto", "Postgres", "HTTP", "YAML", "PhoneNumbers", "CSV"]),
+    tests("DomainTests", ["Domain", "EventCodec", "EventLog", "JSON"]),
+    tests(
+      "ApplicationTests",
+      ["Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox", "HTTP"]),
+    tests("ProjectionTests", ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
+    tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON"]),
+    tests("EndToEndTests", ["HTTP", "JSON", "Crypto"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cxxLanguageStandard: .cxx17
+)

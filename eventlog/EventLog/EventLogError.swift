@@ -1,0 +1,81 @@
+/// Why the event log refused or failed. Closed on purpose: the HTTP layer switches over every case,
+/// so a case that nobody mapped to a response does not compile.
+package enum EventLogError: Error, Equatable {
+  /// Another writer was first. Reload the stream and decide again. Nothing was appended.
+  case versionConflict(stream: StreamID, expected: ExpectedVersion, actual: UInt64)
+
+  /// The idempotency key was used for another request. Nothing was appended.
+  case idempotencyMismatch
+
+  /// The commit itself is not allowed: no events, a type name that is not ASCII, an oversized part.
+  case invalidCommit(reason: String)
+
+  /// Too many appends are waiting. Nothing was appended; try again in a moment.
+  case overloaded(waiting: Int)
+
+  /// No room on the disk or in the map. Nothing was appended; reading goes on, and writing recovers
+  /// by itself once there is room.
+  case logFull(capacityBytes: Int)
+
+  /// The flush failed: the commit is on disk or it is not. Reopen and read before relying on either.
+  case outcomeUnknown(reason: String)
+
+  /// The writer was closed before it took the commit. Nothing was appended.
+  case closed
+
+  /// A record fails its checksum or its place. Not retryable.
+  case corrupted(position: UInt64, reason: String)
+
+  /// A key is missing although its subject was never erased: the vault is incomplete. An alarm.
+  case keyMissing(position: UInt64)
+
+  /// LMDB, zstd or the file system failed in a way that the cases above do not name.
+  case storage(reason: String)
+}
+
+extension EventLogError {
+  /// The name of the failure in API responses, logs, and metrics. Never changes once released.
+  package var code: String {
+    switch self {
+    case .versionConflict: "version_conflict"
+    case .idempotencyMismatch: "idempotency_mismatch"
+    case .invalidCommit: "invalid_commit"
+    case .overloaded: "log_overloaded"
+    case .logFull: "log_full"
+    case .outcomeUnknown: "outcome_unknown"
+    case .closed: "log_closed"
+    case .corrupted: "log_corrupted"
+    case .keyMissing: "key_missing"
+    case .storage: "storage_failure"
+    }
+  }
+
+  /// Whether the same request can succeed later without anybody's help.
+  package var isRetryable: Bool {
+    switch self {
+    case .versionConflict, .overloaded, .logFull, .closed: true
+    case .idempotencyMismatch, .invalidCommit, .outcomeUnknown, .corrupted, .keyMissing, .storage:
+      false
+    }
+  }
+}
+
+extension EventLogError: CustomStringConvertible {
+  /// What went wrong, for operators. Carries positions and names, never event payloads: those hold
+  /// personal data, and descriptions end up in logs.
+  package var description: String {
+    switch self {
+    case .versionConflict(_, let expected, let actual):
+      "\(code): the stream is at version \(actual), not \(expected)"
+    case .idempotencyMismatch: "\(code): the key was used for another request"
+    case .invalidCommit(let reason): "\(code): \(reason)"
+    case .overloaded(let waiting): "\(code): \(waiting) appends are waiting"
+    case .logFull(let capacityBytes): "\(code): no room (map of \(capacityBytes) bytes, or the disk)"
+    case .outcomeUnknown(let reason): "\(code): the flush failed (\(reason)); reopen and read"
+    case .closed: "\(code): the log is closed"
+    case .corrupted(let position, let reason): "\(code): position \(position): \(reason)"
+    case .keyMissing(let position): "\(code): position \(position): no key and no tombstone"
+    case .storage(let reason): "\(code): \(reason)"
+    }
+  }
+}
