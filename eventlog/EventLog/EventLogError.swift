@@ -70,7 +70,8 @@ extension EventLogError: CustomStringConvertible {
     case .idempotencyMismatch: "\(code): the key was used for another request"
     case .invalidCommit(let reason): "\(code): \(reason)"
     case .overloaded(let waiting): "\(code): \(waiting) appends are waiting"
-    case .logFull(let capacityBytes): "\(code): no room (map of \(capacityBytes) bytes, or the disk)"
+    case .logFull(let capacityBytes):
+      "\(code): no room (map of \(capacityBytes) bytes, or the disk)"
     case .outcomeUnknown(let reason): "\(code): the flush failed (\(reason)); reopen and read"
     case .closed: "\(code): the log is closed"
     case .corrupted(let position, let reason): "\(code): position \(position): \(reason)"
