@@ -120,7 +120,7 @@ package struct JSONWriter {
       if plain {
         unsafe bytes.append(contentsOf: utf8)
       } else {
-        for unsafebyte in unsafe utf8 { appendEscaped(byte) }
+        unsafe utf8.forEach { appendEscaped($0) }
       }
     }
     bytes.append(UInt8(ascii: "\""))
