@@ -1,0 +1,181 @@
+/// A person that an org knows. Stream: the contact's id.
+///
+/// Invariants: created first and once; a tag is carried at most once; the consent of a channel
+/// changes only by an explicit event.
+package enum Contact {
+  package enum Command: Sendable, Equatable {
+    case create(ContactDetails, source: String, tags: [String], consents: [Consent])
+    /// Replaces the named fields; nil clears one.
+    case update([FieldChange])
+    case addTags([String])
+    case removeTags([String])
+    case optOut(OptOut)
+    case optIn(Consent)
+  }
+
+  package enum Event: Sendable, Equatable {
+    case created(details: Personal<ContactDetails>, source: String)
+    /// `fields` names what changed; the values are personal.
+    case updated(fields: [String], changes: Personal<[FieldChange]>)
+    case tagged(tag: String)
+    case untagged(tag: String)
+    case optedOut(OptOut)
+    case optedIn(Consent)
+  }
+
+  package struct State: Sendable, Equatable {
+    package var exists = false
+    package var details = ContactDetails()
+    package var source = ""
+    package var tags: Set<String> = []
+    package var consents: [Channel: ConsentStatus] = [:]
+    /// The person's key is gone: there is nothing left to show or to send to.
+    package var isErased = false
+
+    package init() {}
+  }
+
+  package enum Rejection: Error, Equatable {
+    case alreadyExists
+    case notFound
+    case erased
+    case nothingToIdentify
+    case unknownField(String)
+    case invalidField(String, reason: String)
+    case tooManyTags(limit: Int)
+  }
+
+  package static let tagLimit = 200
+  package static let initialState = State()
+}
+
+/// What is known about a person. Every field is personal.
+package struct ContactDetails: Sendable, Equatable {
+  package var firstName: String?
+  package var lastName: String?
+  package var company: String?
+  package var email: String?
+  /// E.164.
+  package var phone: String?
+  /// The number as it was given, where it differs from `phone`.
+  package var rawPhone: String?
+  package var custom: [String: FieldValue] = [:]
+
+  package init(
+    firstName: String? = nil, lastName: String? = nil, company: String? = nil,
+    email: String? = nil, phone: String? = nil, rawPhone: String? = nil,
+    custom: [String: FieldValue] = [:]
+  ) {
+    self.firstName = firstName
+    self.lastName = lastName
+    self.company = company
+    self.email = email
+    self.phone = phone
+    self.rawPhone = rawPhone
+    self.custom = custom
+  }
+}
+
+/// The value of a field that the org defined.
+package enum FieldValue: Sendable, Equatable, Hashable {
+  case text(String)
+  case number(Double)
+  case flag(Bool)
+}
+
+/// One field's new value. Standard fields by their API name (`first_name`, `phone`, …), custom ones
+/// as `custom.<name>`.
+package struct FieldChange: Sendable, Equatable {
+  package let field: String
+  /// nil clears the field.
+  package let value: FieldValue?
+
+  package init(field: String, value: FieldValue?) {
+    self.field = field
+    self.value = value
+  }
+}
+
+/// An explicit yes on record: for which channel and purpose, how it was given and what was shown.
+package struct Consent: Sendable, Equatable {
+  package enum Method: String, Sendable, CaseIterable {
+    case webForm = "web_form"
+    case keyword
+    case verbal
+    case paper
+    case importStatement = "import_statement"
+    case api
+    case staff
+  }
+
+  package var channel: Channel
+  package var purpose: Purpose
+  package var method: Method
+  /// Form id, list name or URL that it came from.
+  package var source: String
+  package var grantedAtMicros: Micros
+  package var evidence: Personal<ConsentEvidence>
+
+  package init(
+    channel: Channel, purpose: Purpose, method: Method, source: String, grantedAtMicros: Micros,
+    evidence: Personal<ConsentEvidence>
+  ) {
+    self.channel = channel
+    self.purpose = purpose
+    self.method = method
+    self.source = source
+    self.grantedAtMicros = grantedAtMicros
+    self.evidence = evidence
+  }
+}
+
+package struct ConsentEvidence: Sendable, Equatable {
+  /// The number or email address that said yes.
+  package var address: String
+  /// The exact wording shown.
+  package var wording: String
+  package var ip: String?
+
+  package init(address: String, wording: String, ip: String? = nil) {
+    self.address = address
+    self.wording = wording
+    self.ip = ip
+  }
+}
+
+/// A no: it counts for the address, not only for the contact that carries it.
+package struct OptOut: Sendable, Equatable {
+  package enum Method: String, Sendable, CaseIterable {
+    case keyword
+    /// A free text that reads as a revocation.
+    case text
+    case link
+    case call
+    case staff
+    case api
+    /// The provider refused because the person had opted out there.
+    case provider
+    case importList = "import_list"
+  }
+
+  package var channel: Channel
+  package var method: Method
+  /// The inbound message that said it, where there is one.
+  package var message: Identifier?
+  package var address: Personal<String>
+
+  package init(
+    channel: Channel, method: Method, message: Identifier? = nil, address: Personal<String>
+  ) {
+    self.channel = channel
+    self.method = method
+    self.message = message
+    self.address = address
+  }
+}
+
+/// Where a contact stands on one channel.
+package enum ConsentStatus: Sendable, Equatable {
+  case optedIn(purpose: Purpose, atMicros: Micros)
+  case optedOut
+}

@@ -1,0 +1,110 @@
+/// Why a message waits or is not sent. Closed and versioned with the rule set; names never change.
+package enum GateReason: String, Sendable, CaseIterable {
+  case noConsent = "no_consent"
+  case revoked
+  case suppressed
+  case bouncedBefore = "bounced_before"
+  case complaint
+  case quietHours = "quiet_hours"
+  case frequencyCap = "frequency_cap"
+  case duplicateContent = "duplicate_content"
+  case noAddress = "no_address"
+  case invalidAddress = "invalid_address"
+  case landline
+  case reassignedNumber = "reassigned_number"
+  case carrierCap = "carrier_cap"
+  case brandNotRegistered = "brand_not_registered"
+  case templateError = "template_error"
+  case missingField = "missing_field"
+  case insufficientFunds = "insufficient_funds"
+  case budget
+  case paused
+  case stale
+  case holdout
+  case testMode = "test_mode"
+  case killSwitch = "kill_switch"
+}
+
+/// What the gate decided, by which rules and on which facts. Recorded with every intent.
+package struct Verdict: Sendable, Equatable {
+  package enum Outcome: Sendable, Equatable {
+    case allowed
+    case held(GateReason, untilMicros: Micros)
+    case refused(GateReason)
+  }
+
+  package var outcome: Outcome
+  /// The rule set's version, such as `2026-11-21`.
+  package var ruleSet: String
+  package var facts: GateFacts
+
+  package init(outcome: Outcome, ruleSet: String, facts: GateFacts) {
+    self.outcome = outcome
+    self.ruleSet = ruleSet
+    self.facts = facts
+  }
+
+  package var isAllowed: Bool { outcome == .allowed }
+}
+
+/// The answers that the gate judged by. Inputs: gathered outside, recorded as they were.
+package struct GateFacts: Sendable, Equatable {
+  package enum Consent: String, Sendable, CaseIterable {
+    case none
+    case optedIn = "opted_in"
+    case optedOut = "opted_out"
+  }
+
+  package var nowMicros: Micros
+  package var channel: Channel
+  package var purpose: Purpose
+  package var hasAddress: Bool
+  /// `active`, `past_due`, `paused`, `archived`.
+  package var accountStatus: String
+  package var consent: Consent
+  /// What the consent covers; nil without one.
+  package var consentPurpose: Purpose?
+  /// The address itself said no, whichever contact carries it.
+  package var isAddressOptedOut: Bool
+  /// Answers the person's own message of the last 24 hours.
+  package var isReply: Bool
+  /// Every zone the person may be in, with the local minute of day at `nowMicros`; empty: unknown.
+  package var zones: [ZoneTime]
+  package var priceMicros: Int64
+  package var walletAvailableMicros: Int64
+
+  package init(
+    nowMicros: Micros, channel: Channel, purpose: Purpose, hasAddress: Bool, accountStatus: String,
+    consent: Consent, consentPurpose: Purpose?, isAddressOptedOut: Bool, isReply: Bool,
+    zones: [ZoneTime], priceMicros: Int64, walletAvailableMicros: Int64
+  ) {
+    self.nowMicros = nowMicros
+    self.channel = channel
+    self.purpose = purpose
+    self.hasAddress = hasAddress
+    self.accountStatus = accountStatus
+    self.consent = consent
+    self.consentPurpose = consentPurpose
+    self.isAddressOptedOut = isAddressOptedOut
+    self.isReply = isReply
+    self.zones = zones
+    self.priceMicros = priceMicros
+    self.walletAvailableMicros = walletAvailableMicros
+  }
+}
+
+/// A zone's wall clock: an answer of the time-zone database, so that no rule has to ask it again.
+package struct ZoneTime: Sendable, Equatable {
+  /// IANA name, such as `America/Chicago`.
+  package var zone: String
+  /// Minutes since local midnight, 0 to 1439.
+  package var minuteOfDay: Int
+  /// The next moments at which the local clock shows the window's start and end, after now.
+  package var nextOpenMicros: Micros
+
+  package init(zone: String, minuteOfDay: Int, nextOpenMicros: Micros) {
+    self.zone = zone
+    self.minuteOfDay = minuteOfDay
+    self.nextOpenMicros = nextOpenMicros
+  }
+}

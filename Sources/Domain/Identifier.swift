@@ -1,0 +1,97 @@
+/// A sortable id with a prefix that says what it names: `con_01JD3X…` (prefix, then 26 characters of
+/// Crockford base32 in lower case). 48 bits of milliseconds lead, so ids sort by creation.
+package struct Identifier: Hashable, Sendable {
+  package enum Kind: String, Sendable, CaseIterable {
+    case org = "acc"
+    case user = "usr"
+    case apiKey = "key"
+    case contact = "con"
+    case message = "msg"
+    case wallet = "wal"
+    case campaign = "cmp"
+    case segment = "seg"
+    case workflow = "wf"
+    case run = "run"
+    case timer = "tmr"
+    case webhookEndpoint = "whk"
+    case importJob = "job"
+    case event = "evt"
+    case request = "req"
+  }
+
+  package let kind: Kind
+  package let value: UInt128
+
+  package init(_ kind: Kind, _ value: UInt128) {
+    self.kind = kind
+    self.value = value
+  }
+
+  /// An id of `kind` for `millis` since 1970, with 80 bits that the caller drew at random.
+  package init(_ kind: Kind, millis: Int64, random: UInt128) {
+    let randomBits = random & ((1 << 80) - 1)
+    self.init(kind, UInt128(truncatingIfNeeded: millis) << 80 | randomBits)
+  }
+
+  /// nil where `text` is not an id.
+  package init?(_ text: String) {
+    guard let underscore = text.utf8.lastIndex(of: UInt8(ascii: "_")),
+      let kind = Kind(rawValue: String(text[..<underscore])),
+      let value = Base32.decode(text.utf8[text.utf8.index(after: underscore)...])
+    else { return nil }
+    self.init(kind, value)
+  }
+
+  /// nil where `text` is not an id of `kind`.
+  package init?(_ text: String, kind: Kind) {
+    self.init(text)
+    guard self.kind == kind else { return nil }
+  }
+
+  package var text: String { kind.rawValue + "_" + Base32.encode(value) }
+}
+
+extension Identifier: Comparable {
+  package static func < (left: Identifier, right: Identifier) -> Bool {
+    (left.kind.rawValue, left.value) < (right.kind.rawValue, right.value)
+  }
+}
+
+extension Identifier: CustomStringConvertible {
+  package var description: String { text }
+}
+
+/// 128 bits as 26 characters: Crockford's alphabet in lower case, most significant first.
+package enum Base32 {
+  private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+
+  package static func encode(_ value: UInt128) -> String {
+    let digits = (0..<26).map {
+      alphabet[Int(truncatingIfNeeded: value >> UInt128((25 - $0) * 5)) & 31]
+    }
+    return String(decoding: digits, as: UTF8.self)
+  }
+
+  /// nil where the text is not 26 characters of the alphabet or exceeds 128 bits.
+  package static func decode(_ text: some Collection<UInt8>) -> UInt128? {
+    guard text.count == 26, let first = text.first, first <= UInt8(ascii: "7") else { return nil }
+    var value: UInt128 = 0
+    for byte in text {
+      guard let digit = digit(byte) else { return nil }
+      value = value << 5 | UInt128(digit)
+    }
+    return value
+  }
+
+  private static func digit(_ byte: UInt8) -> UInt8? {
+    switch byte {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "h"): byte - UInt8(ascii: "a") + 10
+    case UInt8(ascii: "j"), UInt8(ascii: "k"): byte - UInt8(ascii: "j") + 18
+    case UInt8(ascii: "m"), UInt8(ascii: "n"): byte - UInt8(ascii: "m") + 20
+    case UInt8(ascii: "p")...UInt8(ascii: "t"): byte - UInt8(ascii: "p") + 22
+    case UInt8(ascii: "v")...UInt8(ascii: "z"): byte - UInt8(ascii: "v") + 27
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,181 @@
+/// One message to or from one person. Stream: the message's id.
+///
+/// Invariants: planned (or received) first and once; `queued` and `dispatched` carry an allowing
+/// verdict; one of the final states ends it, and provider news only moves it forward, except that a
+/// delivered message may still turn out failed.
+package enum Message {
+  package enum Command: Sendable, Equatable {
+    case plan(MessagePlan, verdict: Verdict, priceMicros: Int64)
+    /// A held message's hour has come: judge again.
+    case release(verdict: Verdict, priceMicros: Int64)
+    /// The gate's last look, in the commit before the provider is called.
+    case dispatch(verdict: Verdict)
+    case recordOutcome(DispatchOutcome, atMicros: Micros)
+    case recordProviderStatus(ProviderStatus)
+    case revoke(verdict: Verdict)
+    case cancel(by: String)
+    case receive(InboundMessage)
+  }
+
+  package enum Event: Sendable, Equatable {
+    case planned(MessagePlan)
+    /// The intent: it will be handed to the provider. The wallet holds `priceMicros` for it.
+    case queued(verdict: Verdict, priceMicros: Int64)
+    case held(reason: GateReason, untilMicros: Micros, verdict: Verdict)
+    case skipped(reason: GateReason, verdict: Verdict)
+    /// Flushed before the provider is called: from here on the call may have happened.
+    case dispatched(attempt: Int, verdict: Verdict)
+    case accepted(providerID: String)
+    /// The provider certainly did not take it; it goes back to the queue until `notBeforeMicros`.
+    case retryScheduled(attempt: Int, code: String, notBeforeMicros: Micros)
+    /// Nobody knows whether the provider took it: to be reconciled, never blindly repeated.
+    case unknown(attempt: Int, reason: String)
+    case sent(atMicros: Micros)
+    case delivered(atMicros: Micros)
+    case failed(code: String, atMicros: Micros)
+    case cancelled(by: String)
+    case received(InboundMessage)
+  }
+
+  package enum Status: String, Sendable, CaseIterable {
+    case planned, held, queued, dispatched, accepted, sent, delivered, failed, skipped, cancelled,
+      unknown, received
+
+    /// No further sending can follow. (`delivered` may still become `failed`.)
+    package var isFinal: Bool {
+      switch self {
+      case .delivered, .failed, .skipped, .cancelled, .received: true
+      case .planned, .held, .queued, .dispatched, .accepted, .sent, .unknown: false
+      }
+    }
+  }
+
+  package struct State: Sendable, Equatable {
+    package var status: Status?
+    package var plan: MessagePlan?
+    package var inbound: InboundMessage?
+    package var reason: GateReason?
+    package var verdict: Verdict?
+    package var priceMicros: Int64 = 0
+    package var attempt = 0
+    package var notBeforeMicros: Micros = 0
+    package var providerID: String?
+    package var errorCode: String?
+    package var sentAtMicros: Micros?
+    package var deliveredAtMicros: Micros?
+
+    package init() {}
+  }
+
+  package enum Rejection: Error, Equatable {
+    case alreadyPlanned
+    case notFound
+    case notAllowed(status: Status)
+  }
+
+  package static let initialState = State()
+}
+
+/// What is to be sent to whom, and on whose behalf.
+package struct MessagePlan: Sendable, Equatable {
+  package var contact: Identifier
+  package var channel: Channel
+  package var purpose: Purpose
+  /// Our own number: E.164.
+  package var from: String
+  package var content: Personal<MessageContent>
+  package var segmentCount: Int
+  /// `gsm7` or `ucs2`.
+  package var encoding: String
+  package var campaign: Identifier?
+  package var run: Identifier?
+  package var step: String?
+
+  package init(
+    contact: Identifier, channel: Channel, purpose: Purpose, from: String,
+    content: Personal<MessageContent>, segmentCount: Int, encoding: String,
+    campaign: Identifier? = nil, run: Identifier? = nil, step: String? = nil
+  ) {
+    self.contact = contact
+    self.channel = channel
+    self.purpose = purpose
+    self.from = from
+    self.content = content
+    self.segmentCount = segmentCount
+    self.encoding = encoding
+    self.campaign = campaign
+    self.run = run
+    self.step = step
+  }
+}
+
+package struct MessageContent: Sendable, Equatable {
+  /// The person's number: E.164.
+  package var address: String
+  package var body: String
+
+  package init(address: String, body: String) {
+    self.address = address
+    self.body = body
+  }
+}
+
+/// What a person sent to us.
+package struct InboundMessage: Sendable, Equatable {
+  package enum Keyword: String, Sendable, CaseIterable {
+    case optOut = "opt_out"
+    case optIn = "opt_in"
+    case help
+    /// Reads like a revocation but is not certain: a human decides.
+    case unsure
+  }
+
+  package var contact: Identifier
+  package var channel: Channel
+  /// Our own number: E.164.
+  package var to: String
+  package var providerID: String
+  package var keyword: Keyword?
+  package var content: Personal<MessageContent>
+
+  package init(
+    contact: Identifier, channel: Channel, to: String, providerID: String, keyword: Keyword?,
+    content: Personal<MessageContent>
+  ) {
+    self.contact = contact
+    self.channel = channel
+    self.to = to
+    self.providerID = providerID
+    self.keyword = keyword
+    self.content = content
+  }
+}
+
+/// What became of one call to the provider.
+package enum DispatchOutcome: Sendable, Equatable {
+  case accepted(providerID: String)
+  /// Certainly not taken and never will be.
+  case refused(code: String)
+  /// Certainly not taken; worth another try.
+  case notTaken(code: String, retryAtMicros: Micros)
+  case inDoubt(reason: String)
+}
+
+/// News about a message that the provider took.
+package struct ProviderStatus: Sendable, Equatable {
+  package enum Kind: String, Sendable, CaseIterable {
+    case accepted, sent, delivered, failed
+  }
+
+  package var kind: Kind
+  package var providerID: String
+  package var errorCode: String?
+  package var atMicros: Micros
+
+  package init(kind: Kind, providerID: String, errorCode: String? = nil, atMicros: Micros) {
+    self.kind = kind
+    self.providerID = providerID
+    self.errorCode = errorCode
+    self.atMicros = atMicros
+  }
+}
