@@ -1,7 +1,10 @@
 /// A tenant: a direct account, an agency, or an agency's client. Stream: the org's id.
 package enum Org {
   package enum Command: Sendable, Equatable {
-    case create(name: String, kind: Kind, agency: Identifier?, timeZone: String, isTest: Bool)
+    /// A test org's clock may start in the past (a negative offset); any other org's is the real one.
+    case create(
+      name: String, kind: Kind, agency: Identifier?, timeZone: String, isTest: Bool,
+      clockOffsetMicros: Int64)
     case configureSMS(SMSSettings)
     case setStatus(Status)
     /// Only a test org has a clock of its own.
@@ -9,7 +12,9 @@ package enum Org {
   }
 
   package enum Event: Sendable, Equatable {
-    case created(name: String, kind: Kind, agency: Identifier?, timeZone: String, isTest: Bool)
+    case created(
+      name: String, kind: Kind, agency: Identifier?, timeZone: String, isTest: Bool,
+      clockOffsetMicros: Int64)
     case smsConfigured(SMSSettings)
     case statusChanged(Status)
     case clockAdvanced(byMicros: Int64)

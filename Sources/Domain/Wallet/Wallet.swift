@@ -1,7 +1,7 @@
 /// Prepaid credit that an org spends on messages. Stream: the wallet's id, one an org.
 ///
 /// Invariants: `0 <= heldMicros <= balanceMicros <= balanceLimitMicros`;
-/// funded - settled - debited = balance; a hold ends once, settled or released.
+/// funded + refunded - settled - debited = balance; a hold ends once, settled or released.
 package enum Wallet {
   package enum Command: Sendable, Equatable {
     case open
@@ -12,6 +12,8 @@ package enum Wallet {
     case release(message: Identifier)
     /// A charge without a hold, such as an inbound message.
     case debit(Charge)
+    /// Gives a settled charge back: the provider failed after all.
+    case refund(message: Identifier, charge: Charge)
   }
 
   package enum Event: Sendable, Equatable {
@@ -23,6 +25,7 @@ package enum Wallet {
     case debited(Charge)
     /// Not enough credit for a charge that could not be refused: nothing was taken.
     case waived(Charge)
+    case refunded(message: Identifier, charge: Charge)
   }
 
   package struct State: Sendable, Equatable {
