@@ -45,6 +45,7 @@ package enum Wallet {
     case amountNotPositive(amountMicros: Int64)
     case insufficientFunds(availableMicros: Int64, amountMicros: Int64)
     case balanceLimitExceeded(limitMicros: Int64)
+    case chargeExceedsHold(heldMicros: Int64)
   }
 
   /// One million dollars, in millionths. `decide` keeps to it, so no sum in `evolve` can overflow.

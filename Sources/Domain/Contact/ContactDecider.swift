@@ -1,0 +1,184 @@
+// MARK: - Decide
+
+extension Contact: Decider {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    if case .create(let details, let source, let tags, let consents) = command {
+      return try create(details, source: source, tags: tags, consents: consents, given: state)
+    }
+    guard state.exists else { throw .notFound }
+    guard !state.isErased else { throw .erased }
+    switch command {
+    case .create:
+      preconditionFailure("handled above")
+    case .update(let changes):
+      return try update(changes, given: state)
+    case .addTags(let tags):
+      return try added(tags, given: state)
+    case .removeTags(let tags):
+      return unique(tags).filter(state.tags.contains).map { .untagged(tag: $0) }
+    case .optOut(let optOut):
+      return state.consents[optOut.channel] == .optedOut ? [] : [.optedOut(optOut)]
+    case .optIn(let consent):
+      return isNews(consent, given: state) ? [.optedIn(consent)] : []
+    }
+  }
+
+  private static func create(
+    _ details: ContactDetails, source: String, tags: [String], consents: [Consent],
+    given state: State
+  ) throws(Rejection) -> [Event] {
+    guard !state.exists else { throw .alreadyExists }
+    guard details.isIdentifying else { throw .nothingToIdentify }
+    for (field, value) in details.fields { try check(value, of: field) }
+    let tagged = try added(tags, given: state)
+    return [.created(details: .known(details), source: source)] + tagged
+      + consents.map { .optedIn($0) }
+  }
+
+  private static func update(
+    _ changes: [FieldChange], given state: State
+  ) throws(Rejection) -> [Event] {
+    var details = state.details
+    var effective: [FieldChange] = []
+    for change in changes {
+      guard ContactDetails.isField(change.field) else { throw .unknownField(change.field) }
+      if let value = change.value { try check(value, of: change.field) }
+      guard details[change.field] != change.value else { continue }
+      details[change.field] = change.value
+      effective.append(change)
+    }
+    guard details.isIdentifying else { throw .nothingToIdentify }
+    guard !effective.isEmpty else { return [] }
+    return [.updated(fields: effective.map(\.field), changes: .known(effective))]
+  }
+
+  private static func added(_ tags: [String], given state: State) throws(Rejection) -> [Event] {
+    let new = unique(tags).filter { !state.tags.contains($0) }
+    for tag in new {
+      guard !tag.isEmpty, tag.utf8.count <= 100 else {
+        throw .invalidField("tags", reason: "a tag has 1 to 100 bytes")
+      }
+    }
+    guard state.tags.count + new.count <= tagLimit else { throw .tooManyTags(limit: tagLimit) }
+    return new.map { .tagged(tag: $0) }
+  }
+
+  private static func check(_ value: FieldValue, of field: String) throws(Rejection) {
+    if case .text(let text) = value {
+      guard text.utf8.count <= 2_000 else {
+        throw .invalidField(field, reason: "longer than 2000 bytes")
+      }
+    } else if !field.hasPrefix("custom.") {
+      throw .invalidField(field, reason: "must be text")
+    }
+  }
+
+  /// A second, equal yes is news only where the channel is not open for that purpose yet.
+  private static func isNews(_ consent: Consent, given state: State) -> Bool {
+    switch state.consents[consent.channel] {
+    case .optedIn(let purpose, _): purpose == .transactional && consent.purpose == .marketing
+    case .optedOut, nil: true
+    }
+  }
+
+  private static func unique(_ tags: [String]) -> [String] {
+    var seen: Set<String> = []
+    return tags.filter { seen.insert($0).inserted }
+  }
+}
+
+// MARK: - Evolve
+
+extension Contact {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let details, let source):
+      next.exists = true
+      next.source = source
+      switch details {
+      case .known(let details): next.details = details
+      case .erased: next.isErased = true
+      }
+    case .updated(_, .known(let changes)):
+      for change in changes { next.details[change.field] = change.value }
+    case .updated(_, .erased):
+      next.isErased = true
+      next.details = ContactDetails()
+    case .tagged(let tag):
+      next.tags.insert(tag)
+    case .untagged(let tag):
+      next.tags.remove(tag)
+    case .optedOut(let optOut):
+      next.consents[optOut.channel] = .optedOut
+    case .optedIn(let consent):
+      next.consents[consent.channel] = .optedIn(
+        purpose: consent.purpose, atMicros: consent.grantedAtMicros)
+    }
+    return next
+  }
+}
+
+// MARK: - Fields
+
+extension ContactDetails {
+  /// The standard fields by their API name.
+  package static let standardFields = [
+    "first_name", "last_name", "company", "email", "phone", "raw_phone",
+  ]
+
+  package static func isField(_ name: String) -> Bool {
+    standardFields.contains(name) || (name.hasPrefix("custom.") && name.utf8.count <= 107)
+  }
+
+  /// Whether something tells this person from others.
+  package var isIdentifying: Bool {
+    firstName != nil || lastName != nil || email != nil || phone != nil || company != nil
+  }
+
+  /// The value of a field by its API name; nil where it is not set.
+  package subscript(field: String) -> FieldValue? {
+    get {
+      switch field {
+      case "first_name": firstName.map(FieldValue.text)
+      case "last_name": lastName.map(FieldValue.text)
+      case "company": company.map(FieldValue.text)
+      case "email": email.map(FieldValue.text)
+      case "phone": phone.map(FieldValue.text)
+      case "raw_phone": rawPhone.map(FieldValue.text)
+      default: custom[Self.customName(field)]
+      }
+    }
+    set {
+      switch field {
+      case "first_name": firstName = newValue?.text
+      case "last_name": lastName = newValue?.text
+      case "company": company = newValue?.text
+      case "email": email = newValue?.text
+      case "phone": phone = newValue?.text
+      case "raw_phone": rawPhone = newValue?.text
+      default: custom[Self.customName(field)] = newValue
+      }
+    }
+  }
+
+  /// Every field that is set: the standard ones in their order, then the custom ones by name.
+  package var fields: [(field: String, value: FieldValue)] {
+    let standard = Self.standardFields.compactMap { name in self[name].map { (name, $0) } }
+    let own = custom.sorted { $0.key < $1.key }.map { ("custom." + $0.key, $0.value) }
+    return standard + own
+  }
+
+  private static func customName(_ field: String) -> String {
+    String(field.dropFirst("custom.".count))
+  }
+}
+
+extension FieldValue {
+  package var text: String? {
+    guard case .text(let value) = self else { return nil }
+    return value
+  }
+}
