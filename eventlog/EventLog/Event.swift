@@ -116,16 +116,22 @@ package struct Commit: Sendable {
   package var expected: [StreamID: ExpectedVersion]
   package var idempotencyKey: IdempotencyKey?
   package var context: CommitContext
+  /// The org sequence that the first event must get; nil: any. Whoever decides on state that is not
+  /// flushed yet sets it: after a failed append everything built on top of it is refused too, with
+  /// `EventLogError.sequenceConflict`.
+  package var expectedOrgSequence: UInt64?
 
   package init(
     org: OrgID, events: [NewEvent], expected: [StreamID: ExpectedVersion] = [:],
-    idempotencyKey: IdempotencyKey? = nil, context: CommitContext
+    idempotencyKey: IdempotencyKey? = nil, context: CommitContext,
+    expectedOrgSequence: UInt64? = nil
   ) {
     self.org = org
     self.events = events
     self.expected = expected
     self.idempotencyKey = idempotencyKey
     self.context = context
+    self.expectedOrgSequence = expectedOrgSequence
   }
 }
 

@@ -59,8 +59,10 @@ package protocol EventReader: AnyObject, Sendable {
   /// The orgs that have events, and how many each has.
   func orgs() throws(EventLogError) -> [OrgID: UInt64]
 
-  /// The receipt of the commit that used this key, or nil.
-  func receipt(org: OrgID, idempotencyName: String) throws(EventLogError) -> Receipt?
+  /// The receipt of the commit that used this key (`isReplay` set), or nil.
+  ///
+  /// - Throws: `idempotencyMismatch` where the key was used with another fingerprint.
+  func receipt(org: OrgID, idempotencyKey: IdempotencyKey) throws(EventLogError) -> Receipt?
 
   /// Returns as soon as the head is beyond `position`, at the latest after `timeoutMillis`, with the
   /// head. Waits without polling and without holding a thread of the cooperative pool.

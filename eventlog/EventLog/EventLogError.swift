@@ -4,6 +4,10 @@ package enum EventLogError: Error, Equatable {
   /// Another writer was first. Reload the stream and decide again. Nothing was appended.
   case versionConflict(stream: StreamID, expected: ExpectedVersion, actual: UInt64)
 
+  /// The commit was decided on a book that looks different on disk (`expectedOrgSequence`). Nothing
+  /// was appended; reload the org and decide again.
+  case sequenceConflict(expected: UInt64, actual: UInt64)
+
   /// The idempotency key was used for another request. Nothing was appended.
   case idempotencyMismatch
 
@@ -38,6 +42,7 @@ extension EventLogError {
   package var code: String {
     switch self {
     case .versionConflict: "version_conflict"
+    case .sequenceConflict: "sequence_conflict"
     case .idempotencyMismatch: "idempotency_mismatch"
     case .invalidCommit: "invalid_commit"
     case .overloaded: "log_overloaded"
@@ -53,7 +58,7 @@ extension EventLogError {
   /// Whether the same request can succeed later without anybody's help.
   package var isRetryable: Bool {
     switch self {
-    case .versionConflict, .overloaded, .logFull, .closed: true
+    case .versionConflict, .sequenceConflict, .overloaded, .logFull, .closed: true
     case .idempotencyMismatch, .invalidCommit, .outcomeUnknown, .corrupted, .keyMissing, .storage:
       false
     }
@@ -67,6 +72,8 @@ extension EventLogError: CustomStringConvertible {
     switch self {
     case .versionConflict(_, let expected, let actual):
       "\(code): the stream is at version \(actual), not \(expected)"
+    case .sequenceConflict(let expected, let actual):
+      "\(code): the org's next event is \(actual), not \(expected)"
     case .idempotencyMismatch: "\(code): the key was used for another request"
     case .invalidCommit(let reason): "\(code): \(reason)"
     case .overloaded(let waiting): "\(code): \(waiting) appends are waiting"
