@@ -1,0 +1,61 @@
+import Domain
+import JSON
+
+extension Org.Event: PayloadCoding {
+  enum Name: String, CaseIterable {
+    case created = "org.created"
+    case smsConfigured = "org.sms_configured"
+    case statusChanged = "org.status_changed"
+    case clockAdvanced = "org.clock_advanced"
+  }
+
+  static var streamKind: Identifier.Kind { .org }
+
+  func write(to payload: inout PayloadWriter) -> Name {
+    switch self {
+    case .created(let name, let kind, let agency, let timeZone, let isTest):
+      payload.fields.field("name", name)
+      payload.fields.field("kind", kind)
+      payload.fields.optional("agency", agency)
+      payload.fields.field("time_zone", timeZone)
+      payload.fields.field("is_test", isTest)
+      return .created
+    case .smsConfigured(let settings):
+      payload.fields.field("from", settings.from)
+      payload.fields.field("account_sid", settings.accountSID)
+      payload.fields.field("base_url", settings.baseURL)
+      payload.personal(settings.authToken, of: payload.org) { $1.field("auth_token", $0) }
+      return .smsConfigured
+    case .statusChanged(let status):
+      payload.fields.field("status", status)
+      return .statusChanged
+    case .clockAdvanced(let byMicros):
+      payload.fields.field("by_micros", byMicros)
+      return .clockAdvanced
+    }
+  }
+
+  static func read(_ name: Name, from payload: inout PayloadReader) throws(CodecError) -> Self {
+    switch name {
+    case .created:
+      .created(
+        name: try payload.fields.string("name"), kind: try payload.fields.word("kind"),
+        agency: try payload.fields.optionalIdentifier("agency", .org),
+        timeZone: try payload.fields.string("time_zone"),
+        isTest: try payload.fields.bool("is_test"))
+    case .smsConfigured:
+      .smsConfigured(
+        SMSSettings(
+          from: try payload.fields.string("from"),
+          accountSID: try payload.fields.string("account_sid"),
+          baseURL: try payload.fields.string("base_url"),
+          authToken: try payload.personal { part throws(CodecError) in
+            try part.string("auth_token")
+          }))
+    case .statusChanged:
+      .statusChanged(try payload.fields.word("status"))
+    case .clockAdvanced:
+      .clockAdvanced(byMicros: try payload.fields.int64("by_micros"))
+    }
+  }
+}

@@ -1,0 +1,306 @@
+import Domain
+import JSON
+
+/// Reads a payload's fields in the order in which they were written, straight from the bytes: no tree,
+/// no look-up, and no allocation but for the texts themselves.
+///
+/// The format is our own encoder's: compact, in a fixed order. Anything else is an error that names
+/// the field which was due.
+struct FieldReader {
+  private let type: String
+  private let bytes: [UInt8]
+  private var index = 0
+  /// A comma is due before the next field or element.
+  private var needsComma = false
+
+  /// Positions at the first field of the object that `bytes` hold.
+  init(_ bytes: [UInt8], type: String) throws(CodecError) {
+    self.bytes = bytes
+    self.type = type
+    guard take(UInt8(ascii: "{")) else { throw error("{}") }
+  }
+
+  /// Makes sure that nothing is left.
+  mutating func finish() throws(CodecError) {
+    guard take(UInt8(ascii: "}")), index == bytes.count else { throw error("{}") }
+  }
+
+  func error(_ field: String) -> CodecError { .invalidField(type: type, field: field) }
+}
+
+// MARK: - Fields
+
+extension FieldReader {
+  mutating func string(_ name: String) throws(CodecError) -> String {
+    try due(name)
+    return try stringValue(name)
+  }
+
+  mutating func optionalString(_ name: String) throws(CodecError) -> String? {
+    takeKey(name) ? try stringValue(name) : nil
+  }
+
+  mutating func int64(_ name: String) throws(CodecError) -> Int64 {
+    try due(name)
+    return try intValue(name)
+  }
+
+  mutating func optionalInt64(_ name: String) throws(CodecError) -> Int64? {
+    takeKey(name) ? try intValue(name) : nil
+  }
+
+  mutating func int(_ name: String) throws(CodecError) -> Int { Int(try int64(name)) }
+
+  mutating func uint64(_ name: String) throws(CodecError) -> UInt64 {
+    guard let value = UInt64(exactly: try int64(name)) else { throw error(name) }
+    return value
+  }
+
+  mutating func bool(_ name: String) throws(CodecError) -> Bool {
+    try due(name)
+    let isTrue = take("true")
+    guard isTrue || take("false") else { throw error(name) }
+    needsComma = true
+    return isTrue
+  }
+
+  /// Whether the field is there, as `true`.
+  mutating func isSet(_ name: String) throws(CodecError) -> Bool {
+    guard takeKey(name) else { return false }
+    guard take("true") else { throw error(name) }
+    needsComma = true
+    return true
+  }
+
+  /// One of a closed set of words.
+  mutating func word<Word: RawRepresentable<String>>(
+    _ name: String, _: Word.Type = Word.self
+  ) throws(CodecError) -> Word {
+    guard let word = Word(rawValue: try string(name)) else { throw error(name) }
+    return word
+  }
+
+  mutating func optionalWord<Word: RawRepresentable<String>>(
+    _ name: String, _: Word.Type = Word.self
+  ) throws(CodecError) -> Word? {
+    guard let text = try optionalString(name) else { return nil }
+    guard let word = Word(rawValue: text) else { throw error(name) }
+    return word
+  }
+
+  mutating func identifier(
+    _ name: String, _ kind: Identifier.Kind
+  ) throws(CodecError) -> Identifier {
+    try due(name)
+    return try identifierValue(name, kind)
+  }
+
+  mutating func optionalIdentifier(
+    _ name: String, _ kind: Identifier.Kind
+  ) throws(CodecError) -> Identifier? {
+    takeKey(name) ? try identifierValue(name, kind) : nil
+  }
+
+  mutating func identifier(ofAnyKind name: String) throws(CodecError) -> Identifier {
+    guard let identifier = Identifier(try string(name)) else { throw error(name) }
+    return identifier
+  }
+
+  mutating func identifiers(
+    _ name: String, _ kind: Identifier.Kind
+  ) throws(CodecError) -> [Identifier] {
+    try array(name) { reader throws(CodecError) in try reader.identifierValue(name, kind) }
+  }
+
+  mutating func strings(_ name: String) throws(CodecError) -> [String] {
+    try array(name) { reader throws(CodecError) in try reader.stringValue(name) }
+  }
+
+  /// Any value as a tree: for what is rare or nests.
+  mutating func json(_ name: String) throws(CodecError) -> JSON {
+    try due(name)
+    return try jsonValue(name)
+  }
+
+  mutating func optionalJSON(_ name: String) throws(CodecError) -> JSON? {
+    takeKey(name) ? try jsonValue(name) : nil
+  }
+
+  mutating func object<Value>(
+    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+  ) throws(CodecError) -> Value {
+    try due(name)
+    return try objectValue(name, read)
+  }
+
+  mutating func optionalObject<Value>(
+    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+  ) throws(CodecError) -> Value? {
+    takeKey(name) ? try objectValue(name, read) : nil
+  }
+
+  mutating func objects<Value>(
+    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+  ) throws(CodecError) -> [Value] {
+    try array(name) { reader throws(CodecError) in try reader.objectValue(name, read) }
+  }
+
+  private mutating func array<Value>(
+    _ name: String, _ element: (inout FieldReader) throws(CodecError) -> Value
+  ) throws(CodecError) -> [Value] {
+    try due(name)
+    guard take(UInt8(ascii: "[")) else { throw error(name) }
+    var values: [Value] = []
+    if !take(UInt8(ascii: "]")) {
+      repeat { values.append(try element(&self)) } while take(UInt8(ascii: ","))
+      guard take(UInt8(ascii: "]")) else { throw error(name) }
+    }
+    needsComma = true
+    return values
+  }
+}
+
+// MARK: - Bytes
+
+extension FieldReader {
+  private mutating func due(_ name: String) throws(CodecError) {
+    guard takeKey(name) else { throw error(name) }
+  }
+
+  /// Passes `"name":` where that comes next.
+  private mutating func takeKey(_ name: String) -> Bool {
+    var cursor = index
+    if needsComma {
+      guard cursor < bytes.count, bytes[cursor] == UInt8(ascii: ",") else { return false }
+      cursor += 1
+    }
+    let name = name.utf8
+    guard cursor + name.count + 3 <= bytes.count, bytes[cursor] == UInt8(ascii: "\"") else {
+      return false
+    }
+    cursor += 1
+    for byte in name {
+      guard bytes[cursor] == byte else { return false }
+      cursor += 1
+    }
+    guard bytes[cursor] == UInt8(ascii: "\""), bytes[cursor + 1] == UInt8(ascii: ":") else {
+      return false
+    }
+    index = cursor + 2
+    needsComma = false
+    return true
+  }
+
+  private mutating func stringValue(_ name: String) throws(CodecError) -> String {
+    let start = index
+    guard take(UInt8(ascii: "\"")) else { throw error(name) }
+    while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+      if bytes[index] == UInt8(ascii: "\\") {
+        index = start
+        guard case .string(let text) = try jsonValue(name) else { throw error(name) }
+        return text
+      }
+      index += 1
+    }
+    guard index < bytes.count,
+      let text = String(validating: bytes[start + 1..<index], as: UTF8.self)
+    else { throw error(name) }
+    index += 1
+    needsComma = true
+    return text
+  }
+
+  private mutating func intValue(_ name: String) throws(CodecError) -> Int64 {
+    let isNegative = take(UInt8(ascii: "-"))
+    let start = index
+    var value: Int64 = 0
+    while index < bytes.count, case let digit = bytes[index] &- UInt8(ascii: "0"), digit < 10 {
+      // Downwards: the smallest Int64 has no positive counterpart.
+      let (shifted, isTooLarge) = value.multipliedReportingOverflow(by: 10)
+      let (next, isBeyond) = shifted.subtractingReportingOverflow(Int64(digit))
+      guard !isTooLarge, !isBeyond else { throw error(name) }
+      value = next
+      index += 1
+    }
+    guard index > start, isNegative || value > .min else { throw error(name) }
+    needsComma = true
+    return isNegative ? value : -value
+  }
+
+  private mutating func identifierValue(
+    _ name: String, _ kind: Identifier.Kind
+  ) throws(CodecError) -> Identifier {
+    guard take(UInt8(ascii: "\"")), take(kind.rawValue), take(UInt8(ascii: "_")),
+      index + 26 < bytes.count, let value = Base32.decode(bytes[index..<index + 26])
+    else { throw error(name) }
+    index += 26
+    guard take(UInt8(ascii: "\"")) else { throw error(name) }
+    needsComma = true
+    return Identifier(kind, value)
+  }
+
+  private mutating func objectValue<Value>(
+    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+  ) throws(CodecError) -> Value {
+    guard take(UInt8(ascii: "{")) else { throw error(name) }
+    needsComma = false
+    let value = try read(&self)
+    guard take(UInt8(ascii: "}")) else { throw error(name) }
+    needsComma = true
+    return value
+  }
+
+  private mutating func jsonValue(_ name: String) throws(CodecError) -> JSON {
+    let start = index
+    skipValue()
+    guard let value = try? JSON(parsing: Array(bytes[start..<index])) else { throw error(name) }
+    needsComma = true
+    return value
+  }
+
+  /// Moves behind the value at the cursor: to the comma or bracket that ends it.
+  private mutating func skipValue() {
+    var depth = 0
+    while index < bytes.count {
+      switch bytes[index] {
+      case UInt8(ascii: "\""): skipString()
+      case UInt8(ascii: "{"), UInt8(ascii: "["): depth += 1
+      case UInt8(ascii: "}"), UInt8(ascii: "]"):
+        if depth == 0 { return }
+        depth -= 1
+      case UInt8(ascii: ","):
+        if depth == 0 { return }
+      default: break
+      }
+      index += 1
+    }
+    // A text without an end: the parser says no to what there is.
+    index = bytes.count
+  }
+
+  /// Moves to the closing quote of the text that opens at the cursor.
+  private mutating func skipString() {
+    index += 1
+    while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+      index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
+    }
+  }
+
+  private mutating func take(_ byte: UInt8) -> Bool {
+    guard index < bytes.count, bytes[index] == byte else { return false }
+    index += 1
+    return true
+  }
+
+  private mutating func take(_ word: String) -> Bool {
+    let word = word.utf8
+    guard index + word.count <= bytes.count else { return false }
+    var cursor = index
+    for byte in word {
+      guard bytes[cursor] == byte else { return false }
+      cursor += 1
+    }
+    index = cursor
+    return true
+  }
+}

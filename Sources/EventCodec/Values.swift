@@ -1,0 +1,88 @@
+import Domain
+import JSON
+
+// What several payloads share: how ids, optional fields and field values look in JSON.
+
+extension JSONWriter {
+  mutating func field(_ name: String, _ value: Identifier) { field(name, value.text) }
+
+  mutating func field(_ name: String, _ value: some RawRepresentable<String>) {
+    field(name, value.rawValue)
+  }
+
+  mutating func field(_ name: String, _ value: Int) { field(name, Int64(value)) }
+
+  mutating func field(_ name: String, _ values: [String]) {
+    array(name, values) { $1.string($0) }
+  }
+
+  mutating func field(_ name: String, _ values: [Identifier]) {
+    array(name, values) { $1.string($0.text) }
+  }
+
+  mutating func optional(_ name: String, _ value: String?) {
+    if let value { field(name, value) }
+  }
+
+  mutating func optional(_ name: String, _ value: Identifier?) {
+    if let value { field(name, value) }
+  }
+
+  mutating func optional(_ name: String, _ value: Int64?) {
+    if let value { field(name, value) }
+  }
+
+  mutating func optional(_ name: String, _ value: (some RawRepresentable<String>)?) {
+    if let value { field(name, value) }
+  }
+
+  mutating func object(_ name: String, _ write: (inout JSONWriter) -> Void) {
+    key(name)
+    beginObject()
+    write(&self)
+    endObject()
+  }
+
+  mutating func objects<Value>(
+    _ name: String, _ values: [Value], _ write: (Value, inout JSONWriter) -> Void
+  ) {
+    array(name, values) { value, writer in
+      writer.beginObject()
+      write(value, &writer)
+      writer.endObject()
+    }
+  }
+
+  private mutating func array<Value>(
+    _ name: String, _ values: [Value], _ write: (Value, inout JSONWriter) -> Void
+  ) {
+    key(name)
+    beginArray()
+    for value in values { write(value, &self) }
+    endArray()
+  }
+}
+
+// MARK: - Field values
+
+extension FieldValue {
+  /// A JSON text, number or boolean.
+  package var json: JSON {
+    switch self {
+    case .text(let text): .string(text)
+    case .number(let number): .double(number)
+    case .flag(let flag): .bool(flag)
+    }
+  }
+
+  /// nil where `json` is null, an array or an object.
+  package init?(json: JSON) {
+    switch json {
+    case .string(let text): self = .text(text)
+    case .int(let number): self = .number(Double(number))
+    case .double(let number): self = .number(number)
+    case .bool(let flag): self = .flag(flag)
+    case .null, .array, .object: return nil
+    }
+  }
+}
