@@ -123,7 +123,9 @@ extension FieldReader {
   }
 
   mutating func optionalJSON(_ name: String) throws(CodecError) -> JSON? {
-    takeKey(name) ? try jsonValue(name) : nil
+    // Spelled out: in an expression, `nil` would be the JSON value null.
+    guard takeKey(name) else { return Optional<JSON>.none }
+    return try jsonValue(name)
   }
 
   mutating func object<Value>(

@@ -13,12 +13,13 @@ extension Org.Event: PayloadCoding {
 
   func write(to payload: inout PayloadWriter) -> Name {
     switch self {
-    case .created(let name, let kind, let agency, let timeZone, let isTest):
+    case .created(let name, let kind, let agency, let timeZone, let isTest, let clockOffsetMicros):
       payload.fields.field("name", name)
       payload.fields.field("kind", kind)
       payload.fields.optional("agency", agency)
       payload.fields.field("time_zone", timeZone)
       payload.fields.field("is_test", isTest)
+      payload.fields.field("clock_offset_micros", clockOffsetMicros)
       return .created
     case .smsConfigured(let settings):
       payload.fields.field("from", settings.from)
@@ -42,7 +43,8 @@ extension Org.Event: PayloadCoding {
         name: try payload.fields.string("name"), kind: try payload.fields.word("kind"),
         agency: try payload.fields.optionalIdentifier("agency", .org),
         timeZone: try payload.fields.string("time_zone"),
-        isTest: try payload.fields.bool("is_test"))
+        isTest: try payload.fields.bool("is_test"),
+        clockOffsetMicros: try payload.fields.int64("clock_offset_micros"))
     case .smsConfigured:
       .smsConfigured(
         SMSSettings(

@@ -10,6 +10,7 @@ extension Wallet.Event: PayloadCoding {
     case released = "wallet.released"
     case debited = "wallet.debited"
     case waived = "wallet.waived"
+    case refunded = "wallet.refunded"
   }
 
   static var streamKind: Identifier.Kind { .wallet }
@@ -41,6 +42,10 @@ extension Wallet.Event: PayloadCoding {
     case .waived(let charge):
       charge.write(to: &payload.fields)
       return .waived
+    case .refunded(let message, let charge):
+      payload.fields.field("message", message)
+      charge.write(to: &payload.fields)
+      return .refunded
     }
   }
 
@@ -66,6 +71,10 @@ extension Wallet.Event: PayloadCoding {
         amountMicros: try payload.fields.int64("amount_micros"))
     case .debited: .debited(try Charge.read(from: &payload.fields))
     case .waived: .waived(try Charge.read(from: &payload.fields))
+    case .refunded:
+      .refunded(
+        message: try payload.fields.identifier("message", .message),
+        charge: try Charge.read(from: &payload.fields))
     }
   }
 }

@@ -1,0 +1,164 @@
+import Domain
+
+/// Events of every case with random contents, in the order of the catalogue.
+enum RandomEvents {
+  static func every(using random: inout SplitMix64) -> [DomainEvent] {
+    org(&random).map(DomainEvent.org) + user(&random).map(DomainEvent.user)
+      + apiKey(&random).map(DomainEvent.apiKey) + contact(&random).map(DomainEvent.contact)
+      + message(&random).map(DomainEvent.message) + wallet(&random).map(DomainEvent.wallet)
+      + segment(&random).map(DomainEvent.segment) + campaign(&random).map(DomainEvent.campaign)
+      + workflow(&random).map(DomainEvent.workflow) + run(&random).map(DomainEvent.run)
+      + timer(&random).map(DomainEvent.timer)
+      + webhook(&random).map(DomainEvent.webhookEndpoint)
+      + importJob(&random).map(DomainEvent.importJob)
+  }
+
+  private static func org(_ random: inout SplitMix64) -> [Org.Event] {
+    [
+      .created(
+        name: random.text(), kind: random.one(), agency: random.maybe { $0.id(.org) },
+        timeZone: random.text(), isTest: random.bool(), clockOffsetMicros: random.int64()),
+      .smsConfigured(
+        SMSSettings(
+          from: random.text(), accountSID: random.text(), baseURL: random.text(),
+          authToken: random.personal { $0.text() })),
+      .statusChanged(random.one()), .clockAdvanced(byMicros: random.int64()),
+    ]
+  }
+
+  private static func user(_ random: inout SplitMix64) -> [User.Event] {
+    [
+      .created(
+        details: random.personal {
+          UserDetails(email: $0.text(), name: $0.text(), passwordHash: $0.text())
+        }, role: random.text()),
+      .signedIn, .signInFailed,
+    ]
+  }
+
+  private static func apiKey(_ random: inout SplitMix64) -> [APIKey.Event] {
+    [
+      .created(
+        name: random.text(), secretHash: random.text(), scopes: random.list { $0.text() }),
+      .revoked,
+    ]
+  }
+
+  private static func contact(_ random: inout SplitMix64) -> [Contact.Event] {
+    [
+      .created(details: random.personal { $0.details() }, source: random.text()),
+      .updated(
+        fields: random.list { $0.text() },
+        changes: random.personal {
+          $0.list { FieldChange(field: $0.text(), value: $0.maybe { $0.fieldValue() }) }
+        }),
+      .tagged(tag: random.text()), .untagged(tag: random.text()), .optedOut(random.optOut()),
+      .optedIn(random.consent()),
+    ]
+  }
+
+  private static func message(_ random: inout SplitMix64) -> [Message.Event] {
+    [
+      .planned(random.plan()),
+      .queued(verdict: random.verdict(), priceMicros: random.int64()),
+      .held(reason: random.one(), untilMicros: random.int64(), verdict: random.verdict()),
+      .skipped(reason: random.one(), verdict: random.verdict()),
+      .dispatched(attempt: random.count(), verdict: random.verdict()),
+      .accepted(providerID: random.text()),
+      .retryScheduled(
+        attempt: random.count(), code: random.text(), notBeforeMicros: random.int64()),
+      .unknown(attempt: random.count(), reason: random.text()), .sent(atMicros: random.int64()),
+      .delivered(atMicros: random.int64()), .failed(code: random.text(), atMicros: random.int64()),
+      .cancelled(by: random.text()), .received(random.inbound()),
+    ]
+  }
+
+  private static func wallet(_ random: inout SplitMix64) -> [Wallet.Event] {
+    [
+      .opened,
+      .funded(amountMicros: random.int64(), paymentID: random.text(), method: random.text()),
+      .held(message: random.id(.message), amountMicros: random.int64()),
+      .settled(message: random.id(.message), charge: random.charge()),
+      .released(message: random.id(.message), amountMicros: random.int64()),
+      .debited(random.charge()), .waived(random.charge()),
+      .refunded(message: random.id(.message), charge: random.charge()),
+    ]
+  }
+
+  private static func segment(_ random: inout SplitMix64) -> [Segment.Event] {
+    [
+      .created(name: random.text(), filter: random.filter()),
+      .updated(name: random.text(), filter: random.filter()), .deleted,
+    ]
+  }
+
+  private static func campaign(_ random: inout SplitMix64) -> [Campaign.Event] {
+    [
+      .created(
+        CampaignDefinition(
+          name: random.text(), segment: random.id(.segment), channel: random.one(),
+          purpose: random.one(), body: random.text())),
+      .launched(filter: random.filter(), plannedCount: random.count()),
+      .audienceRecorded(ordinal: random.count(), contacts: random.list { $0.id(.contact) }),
+      .batchPlanned(ordinal: random.count()),
+      .completed(
+        CampaignOutcome(
+          sentCount: random.count(), failedCount: random.count(), skippedCount: random.count(),
+          cancelledCount: random.count())),
+      .cancelled(by: random.text()),
+    ]
+  }
+
+  private static func workflow(_ random: inout SplitMix64) -> [Workflow.Event] {
+    [
+      .published(
+        version: random.count(), definition: random.definition(), source: random.text()),
+      .paused, .resumed,
+    ]
+  }
+
+  private static func run(_ random: inout SplitMix64) -> [WorkflowRun.Event] {
+    [
+      .started(
+        workflow: random.id(.workflow), version: random.count(), contact: random.id(.contact),
+        firstStep: random.text()),
+      .stepAdvanced(
+        step: random.text(), outcome: random.text(), message: random.maybe { $0.id(.message) },
+        next: random.maybe { $0.text() }),
+      .waiting(step: random.text(), timer: random.id(.timer), untilMicros: random.int64()),
+      .completed, .failed(step: random.text(), reason: random.text()),
+    ]
+  }
+
+  private static func timer(_ random: inout SplitMix64) -> [Timer.Event] {
+    [
+      .scheduled(owner: random.id(random.one(of: [.message, .run])), dueMicros: random.int64()),
+      .fired, .cancelled,
+    ]
+  }
+
+  private static func webhook(_ random: inout SplitMix64) -> [WebhookEndpoint.Event] {
+    [
+      .created(
+        url: random.text(), types: random.list { $0.text() },
+        secret: random.personal { $0.text() }),
+      .updated(url: random.text(), types: random.list { $0.text() }),
+      .disabled(reason: random.text()), .enabled, .deleted,
+      .deliveryFailed(
+        position: UInt64.random(in: 0...UInt64(Int64.max), using: &random),
+        attempt: random.count(), reason: random.text(),
+        retryAtMicros: random.maybe { $0.int64() }),
+    ]
+  }
+
+  private static func importJob(_ random: inout SplitMix64) -> [ImportJob.Event] {
+    [
+      .started(
+        fingerprint: random.text(), rowCount: random.count(), mapping: random.list { $0.text() }),
+      .completed(
+        ImportOutcome(
+          createdCount: random.count(), updatedCount: random.count(),
+          unchangedCount: random.count(), failedCount: random.count())),
+    ]
+  }
+}

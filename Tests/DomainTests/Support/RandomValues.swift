@@ -1,0 +1,168 @@
+import Domain
+
+// Random values for property tests: any text, any number, every case.
+
+extension SplitMix64 {
+  private static let alphabet: [Character] =
+    Array("abcXYZ 019_-.,:;{}[]@€ßéñ漢🎉👩‍👩‍👧\u{1}\u{1F}\u{7F}\u{2028}") + [
+      "\"", "\\", "\n", "\r", "\t", "\r\n",
+    ]
+
+  mutating func bool() -> Bool { Bool.random(using: &self) }
+
+  mutating func text() -> String {
+    String((0..<Int.random(in: 0...12, using: &self)).map { _ in one(of: Self.alphabet) })
+  }
+
+  mutating func count() -> Int {
+    bool() ? Int.random(in: 0...9, using: &self) : Int(int64())
+  }
+
+  mutating func int64() -> Int64 {
+    switch Int.random(in: 0...5, using: &self) {
+    case 0: .min
+    case 1: .max
+    case 2: 0
+    case 3: Int64.random(in: -20...20, using: &self)
+    default: Int64.random(in: .min ... .max, using: &self)
+    }
+  }
+
+  mutating func id(_ kind: Identifier.Kind) -> Identifier {
+    Identifier(kind, bool() ? UInt128.random(in: .min ... .max, using: &self) : .max)
+  }
+
+  mutating func one<Value>(of values: [Value]) -> Value {
+    values[Int.random(in: 0..<values.count, using: &self)]
+  }
+
+  mutating func one<Value: CaseIterable>(_: Value.Type = Value.self) -> Value {
+    one(of: Array(Value.allCases))
+  }
+
+  mutating func maybe<Value>(_ value: (inout SplitMix64) -> Value) -> Value? {
+    bool() ? value(&self) : nil
+  }
+
+  mutating func list<Value>(_ value: (inout SplitMix64) -> Value) -> [Value] {
+    (0..<Int.random(in: 0...3, using: &self)).map { _ in value(&self) }
+  }
+
+  mutating func personal<Value>(
+    _ value: (inout SplitMix64) -> Value
+  ) -> Personal<Value> {
+    .known(value(&self))
+  }
+
+  mutating func fieldValue() -> FieldValue {
+    switch Int.random(in: 0...4, using: &self) {
+    case 0: .flag(bool())
+    case 1: .number(Double(Int.random(in: -9...9, using: &self)))
+    case 2: .number(Double.random(in: -1e300...1e300, using: &self))
+    default: .text(text())
+    }
+  }
+}
+
+// MARK: - Parts of events
+
+extension SplitMix64 {
+  mutating func filter(depth: Int = 3) -> Filter {
+    switch Int.random(in: depth > 0 ? 0...3 : 3...3, using: &self) {
+    case 0: .all(list { $0.filter(depth: depth - 1) })
+    case 1: .any(list { $0.filter(depth: depth - 1) })
+    case 2: .not(filter(depth: depth - 1))
+    default:
+      .condition(Filter.Condition(field: text(), comparison: one(), value: fieldValue()))
+    }
+  }
+
+  mutating func details() -> ContactDetails {
+    ContactDetails(
+      firstName: maybe { $0.text() }, lastName: maybe { $0.text() }, company: maybe { $0.text() },
+      email: maybe { $0.text() }, phone: maybe { $0.text() }, rawPhone: maybe { $0.text() },
+      custom: Dictionary(
+        list { ($0.text(), $0.fieldValue()) }, uniquingKeysWith: { first, _ in first }))
+  }
+
+  mutating func consent() -> Consent {
+    Consent(
+      channel: one(), purpose: one(), method: one(), source: text(), grantedAtMicros: int64(),
+      evidence: personal {
+        ConsentEvidence(address: $0.text(), wording: $0.text(), ip: $0.maybe { $0.text() })
+      })
+  }
+
+  mutating func optOut() -> OptOut {
+    OptOut(
+      channel: one(), method: one(), message: maybe { $0.id(.message) },
+      address: personal { $0.text() })
+  }
+
+  mutating func content() -> Personal<MessageContent> {
+    personal { MessageContent(address: $0.text(), body: $0.text()) }
+  }
+
+  mutating func plan() -> MessagePlan {
+    MessagePlan(
+      contact: id(.contact), channel: one(), purpose: one(), from: text(), content: content(),
+      segmentCount: count(), encoding: one(of: ["gsm7", "ucs2"]),
+      campaign: maybe { $0.id(.campaign) }, run: maybe { $0.id(.run) }, step: maybe { $0.text() })
+  }
+
+  mutating func verdict() -> Verdict {
+    Verdict(outcome: verdictOutcome(), ruleSet: text(), facts: facts())
+  }
+
+  private mutating func verdictOutcome() -> Verdict.Outcome {
+    switch Int.random(in: 0...2, using: &self) {
+    case 0: .allowed
+    case 1: .held(one(), untilMicros: int64())
+    default: .refused(one())
+    }
+  }
+
+  mutating func facts() -> GateFacts {
+    GateFacts(
+      nowMicros: int64(), channel: one(), purpose: one(), hasAddress: bool(), accountStatus: text(),
+      consent: one(), consentPurpose: maybe { $0.one() }, isAddressOptedOut: bool(),
+      isReply: bool(),
+      zones: list {
+        ZoneTime(zone: $0.text(), minuteOfDay: $0.count(), nextOpenMicros: $0.int64())
+      },
+      priceMicros: int64(), walletAvailableMicros: int64())
+  }
+
+  mutating func inbound() -> InboundMessage {
+    InboundMessage(
+      contact: id(.contact), channel: one(), to: text(), providerID: text(),
+      keyword: maybe { $0.one() }, content: content())
+  }
+
+  mutating func charge() -> Charge {
+    Charge(
+      amountMicros: int64(), resourceType: text(), resourceID: text(), description: text())
+  }
+
+  mutating func definition() -> WorkflowDefinition {
+    WorkflowDefinition(
+      name: text(),
+      trigger: one(of: [.tagAdded(text()), .contactCreated, .messageReceived, .manual]),
+      steps: list { random in
+        WorkflowStep(
+          id: random.text(), action: random.action(), next: random.maybe { $0.text() })
+      })
+  }
+
+  private mutating func action() -> WorkflowStep.Action {
+    one(of: [
+      .sendSMS(body: text(), purpose: one()), .wait(durationMicros: int64()), .addTag(text()),
+      .removeTag(text()),
+      .branch(condition(), then: maybe { $0.text() }, otherwise: maybe { $0.text() }),
+    ])
+  }
+
+  private mutating func condition() -> WorkflowStep.Condition {
+    one(of: [.replied, .contact(filter()), .not(.replied), .not(.not(.contact(filter())))])
+  }
+}
