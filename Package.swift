@@ -69,7 +69,7 @@ let package = Package(
       name: "CPhoneNumbers", path: "Sources/CPhoneNumbers",
       linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("stdc++")]),
     module("JSON", path: "Sources/JSON"),
-    module("Crypto", path: "Sources/Crypto", ["COpenSSL"]),
+    module("Crypto", path: "Sources/Crypto", ["COpenSSL"], exclude: ["decisions"]),
     module("Postgres", path: "Sources/Postgres", ["CPostgres"]),
     module("HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"]),
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
@@ -136,13 +136,8 @@ let package = Package(
     tests("DomainTests", ["Domain", "EventCodec", "EventLog", "JSON"]),
     tests(
       "ApplicationTests",
-      [
-        "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox",
-        "HTTP",
-      ]),
-    tests(
-      "ProjectionTests",
-      ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
+      ["Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox", "HTTP"]),
+    tests("ProjectionTests", ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
     tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON"]),
     tests("EndToEndTests", ["HTTP", "JSON", "Crypto"]),
   ],

@@ -1,7 +1,13 @@
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/rand.h>
-#include <openssl/err.h>
-#include <openssl/kdf.h>
+// The SHA256_* and SHA1_* functions on a state of the caller's own are deprecated in 3.0, and are
+// what the Crypto wrapper hashes with: see Sources/Crypto/decisions/0001-hash-states-as-values.md.
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/sha.h>
+
 #include <openssl/crypto.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
 #include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>

@@ -1,0 +1,409 @@
+// The only file that calls libcrypto (OpenSSL 3.0). Pointers, return codes and contexts stay below
+// this line; callers see bytes and `CryptoError`.
+//
+// In 3.0 the convenience functions look an algorithm up by name at every call, which costs more
+// than hashing a tree node: algorithms are fetched once here and contexts are kept.
+
+internal import COpenSSL
+
+// MARK: - SHA-256
+
+/// A SHA-256 computation in progress. A value: a copy goes on by itself, so a common prefix need be
+/// hashed only once. FIPS 180-4.
+package struct SHA256: Sendable {
+  package static let digestByteCount = 32
+  static let blockByteCount = 64
+
+  private var state = SHA256_CTX()
+
+  package init() {
+    let code = unsafe SHA256_Init(&state)
+    precondition(code == 1, "SHA256_Init cannot fail on a state of our own")
+  }
+
+  /// The digest of `bytes`: 32 bytes.
+  package static func hash(_ bytes: [UInt8]) -> [UInt8] {
+    var hash = SHA256()
+    hash.update(bytes)
+    return hash.finalize()
+  }
+
+  package mutating func update(_ bytes: [UInt8]) {
+    unsafe update(bytes.span.bytes)
+  }
+
+  package mutating func update(_ bytes: RawSpan) {
+    let code = unsafe bytes.withUnsafeBytes { bytes in
+      unsafe SHA256_Update(&state, bytes.baseAddress, bytes.count)
+    }
+    precondition(code == 1, "SHA256_Update cannot fail on a state of our own")
+  }
+
+  package mutating func update(_ byte: UInt8) {
+    let code = unsafe withUnsafeBytes(of: byte) { bytes in
+      unsafe SHA256_Update(&state, bytes.baseAddress, 1)
+    }
+    precondition(code == 1, "SHA256_Update cannot fail on a state of our own")
+  }
+
+  /// The digest of what was hashed so far: 32 bytes. The computation may go on.
+  package func finalize() -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: Self.digestByteCount) { buffer, count in
+      var last = state
+      let code = unsafe SHA256_Final(buffer.baseAddress, &last)
+      precondition(code == 1, "SHA256_Final cannot fail on a state of our own")
+      count = Self.digestByteCount
+    }
+  }
+
+  /// Appends the digest of what was hashed so far to `output`, without an array of its own.
+  package func finalize(appendingTo output: inout [UInt8]) {
+    unsafe withUnsafeTemporaryAllocation(
+      byteCount: Self.digestByteCount, alignment: 8
+    ) { buffer in
+      var last = state
+      let code = unsafe SHA256_Final(
+        buffer.baseAddress?.assumingMemoryBound(to: UInt8.self), &last)
+      precondition(code == 1, "SHA256_Final cannot fail on a state of our own")
+      unsafe output.append(contentsOf: buffer)
+    }
+  }
+}
+
+// MARK: - SHA-1
+
+/// SHA-1, for HMAC-SHA1 alone: some providers still sign their webhooks with it, and HMAC does not
+/// need the collision resistance that SHA-1 has lost.
+struct SHA1: Sendable {
+  static let digestByteCount = 20
+  static let blockByteCount = 64
+
+  private var state = SHA_CTX()
+
+  init() {
+    let code = unsafe SHA1_Init(&state)
+    precondition(code == 1, "SHA1_Init cannot fail on a state of our own")
+  }
+
+  static func hash(_ bytes: [UInt8]) -> [UInt8] {
+    var hash = SHA1()
+    hash.update(bytes)
+    return hash.finalize()
+  }
+
+  mutating func update(_ bytes: [UInt8]) {
+    let code = unsafe bytes.withUnsafeBytes { bytes in
+      unsafe SHA1_Update(&state, bytes.baseAddress, bytes.count)
+    }
+    precondition(code == 1, "SHA1_Update cannot fail on a state of our own")
+  }
+
+  func finalize() -> [UInt8] {
+    unsafe [UInt8](unsafeUninitializedCapacity: Self.digestByteCount) { buffer, count in
+      var last = state
+      let code = unsafe SHA1_Final(buffer.baseAddress, &last)
+      precondition(code == 1, "SHA1_Final cannot fail on a state of our own")
+      count = Self.digestByteCount
+    }
+  }
+}
+
+// MARK: - AES-256-GCM
+
+/// Seals and opens with AES-256-GCM (NIST SP 800-38D): 32-byte keys, 12-byte nonces, 16-byte tags.
+///
+/// Keep an instance where many messages are sealed, each with its own key: the context is made once
+/// (its set-up costs as much as sealing 100 bytes). Not copyable and not shared: one thread at a
+/// time.
+@safe
+package struct AESGCM: ~Copyable {
+  package static let keyByteCount = 32
+  package static let nonceByteCount = 12
+  package static let tagByteCount = 16
+
+  private let context: OpaquePointer
+
+  package init() {
+    guard let context = unsafe EVP_CIPHER_CTX_new() else {
+      preconditionFailure("no memory for a cipher context")
+    }
+    let code = unsafe EVP_CipherInit_ex2(context, Algorithms.aes256GCM.pointer, nil, nil, 1, nil)
+    precondition(code == 1, "AES-256-GCM is part of every libcrypto 3")
+    unsafe self.context = unsafe context
+  }
+
+  deinit { unsafe EVP_CIPHER_CTX_free(context) }
+
+  /// Ciphertext and tag: 16 bytes more than `plaintext`. Never use a nonce twice with one key.
+  ///
+  /// - Throws: `.invalidLength` for a key or nonce of the wrong length.
+  package mutating func seal(
+    _ plaintext: [UInt8], key: [UInt8], nonce: [UInt8], authenticating associated: [UInt8]
+  ) throws(CryptoError) -> [UInt8] {
+    try start(key: key, nonce: nonce, associated: associated, encrypting: true)
+    let tagCount = Self.tagByteCount
+    var isSealed = false
+    let sealed = unsafe [UInt8](
+      unsafeUninitializedCapacity: plaintext.count + tagCount
+    ) { output, count in
+      var written: Int32 = 0
+      var code = unsafe plaintext.withUnsafeBufferPointer { bytes in
+        unsafe EVP_CipherUpdate(
+          context, output.baseAddress, &written, bytes.baseAddress, Int32(bytes.count))
+      }
+      var rest: Int32 = 0
+      let tag = unsafe output.baseAddress?.advanced(by: plaintext.count)
+      if code == 1 { code = unsafe EVP_CipherFinal_ex(context, tag, &rest) }
+      if code == 1 {
+        code = unsafe EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, Int32(tagCount), tag)
+      }
+      isSealed = code == 1
+      count = isSealed ? plaintext.count + tagCount : 0
+    }
+    guard isSealed else { throw .library(function: "EVP_CipherUpdate") }
+    return sealed
+  }
+
+  /// The plaintext of what `seal` returned.
+  ///
+  /// - Throws: `.authenticationFailed` where key, nonce, associated bytes or the sealed bytes are
+  ///   not those of the sealing. Nothing of the plaintext is returned then.
+  package mutating func open(
+    _ sealed: [UInt8], key: [UInt8], nonce: [UInt8], authenticating associated: [UInt8]
+  ) throws(CryptoError) -> [UInt8] {
+    let tagCount = Self.tagByteCount
+    guard sealed.count >= tagCount else { throw .authenticationFailed }
+    try start(key: key, nonce: nonce, associated: associated, encrypting: false)
+    let plainCount = sealed.count - tagCount
+    var isAuthentic = false
+    let plaintext = unsafe [UInt8](unsafeUninitializedCapacity: plainCount + 1) { output, count in
+      let code = unsafe sealed.withUnsafeBufferPointer { bytes in
+        unsafe decrypt(bytes, plainCount: plainCount, into: output.baseAddress)
+      }
+      isAuthentic = code == 1
+      if !isAuthentic { unsafe OPENSSL_cleanse(output.baseAddress, plainCount) }
+      count = isAuthentic ? plainCount : 0
+    }
+    guard isAuthentic else { throw .authenticationFailed }
+    return plaintext
+  }
+
+  @unsafe
+  private func decrypt(
+    _ sealed: UnsafeBufferPointer<UInt8>, plainCount: Int, into output: UnsafeMutablePointer<UInt8>?
+  ) -> Int32 {
+    // OpenSSL reads the tag; the parameter is not const because the control call also writes.
+    let tag = unsafe UnsafeMutablePointer(mutating: sealed.baseAddress?.advanced(by: plainCount))
+    var code = unsafe EVP_CIPHER_CTX_ctrl(
+      context, EVP_CTRL_AEAD_SET_TAG, Int32(Self.tagByteCount), tag)
+    var written: Int32 = 0
+    if code == 1 {
+      code = unsafe EVP_CipherUpdate(
+        context, output, &written, sealed.baseAddress, Int32(plainCount))
+    }
+    var rest: Int32 = 0
+    if code == 1 {
+      code = unsafe EVP_CipherFinal_ex(context, output?.advanced(by: plainCount), &rest)
+    }
+    return code
+  }
+
+  private func start(
+    key: [UInt8], nonce: [UInt8], associated: [UInt8], encrypting: Bool
+  ) throws(CryptoError) {
+    try requireLength(key, Self.keyByteCount, of: "AES-256 key")
+    try requireLength(nonce, Self.nonceByteCount, of: "GCM nonce")
+    var code = unsafe EVP_CipherInit_ex2(context, nil, key, nonce, encrypting ? 1 : 0, nil)
+    var written: Int32 = 0
+    if code == 1 && !associated.isEmpty {
+      code = unsafe EVP_CipherUpdate(
+        context, nil, &written, associated, Int32(associated.count))
+    }
+    guard code == 1 else { throw .library(function: "EVP_CipherInit_ex2") }
+  }
+}
+
+/// Algorithms, fetched once for the life of the process and never freed. Immutable once fetched, so
+/// every thread may read them (OpenSSL, crypto(7): fetched methods are reference-counted and const).
+private enum Algorithms {
+  static let aes256GCM = fetchCipher("AES-256-GCM")
+
+  private static func fetchCipher(_ name: String) -> SharedPointer {
+    guard let cipher = unsafe EVP_CIPHER_fetch(nil, name, nil) else {
+      preconditionFailure("libcrypto lacks \(name)")
+    }
+    return unsafe SharedPointer(pointer: cipher)
+  }
+}
+
+/// A pointer to something immutable that lives as long as the process.
+@safe
+private struct SharedPointer: @unchecked Sendable {
+  // Sendable because nothing writes through it and nothing frees it.
+  let pointer: OpaquePointer
+
+  init(pointer: OpaquePointer) { unsafe self.pointer = unsafe pointer }
+}
+
+private func requireLength(
+  _ bytes: [UInt8], _ expected: Int, of what: String
+) throws(CryptoError) {
+  guard bytes.count == expected else {
+    throw .invalidLength(of: what, expected: expected, actual: bytes.count)
+  }
+}
+
+// MARK: - Signatures
+
+/// An asymmetric key. Frees it; signs and verifies.
+@safe
+final class KeyHandle: @unchecked Sendable {
+  // Sendable because an EVP_PKEY is reference-counted and only read after it was made; each
+  // operation below has a digest context of its own.
+  private let key: OpaquePointer
+
+  private init(owning key: OpaquePointer) { unsafe self.key = unsafe key }
+
+  deinit { unsafe EVP_PKEY_free(key) }
+
+  /// An Ed25519 private key (RFC 8032) from its 32-byte seed.
+  static func ed25519(seed: [UInt8]) throws(CryptoError) -> KeyHandle {
+    try requireLength(seed, 32, of: "Ed25519 seed")
+    guard let key = unsafe EVP_PKEY_new_raw_private_key_ex(nil, "ED25519", nil, seed, seed.count)
+    else { throw failure(of: "EVP_PKEY_new_raw_private_key_ex") }
+    return unsafe KeyHandle(owning: key)
+  }
+
+  static func ed25519(publicKey: [UInt8]) throws(CryptoError) -> KeyHandle {
+    try requireLength(publicKey, 32, of: "Ed25519 public key")
+    guard
+      let key = unsafe EVP_PKEY_new_raw_public_key_ex(
+        nil, "ED25519", nil, publicKey, publicKey.count)
+    else { throw failure(of: "EVP_PKEY_new_raw_public_key_ex") }
+    return unsafe KeyHandle(owning: key)
+  }
+
+  /// A P-256 public key from its SubjectPublicKeyInfo (RFC 5480). Another curve is refused.
+  static func p256(spki: [UInt8]) throws(CryptoError) -> KeyHandle {
+    let parsed = unsafe spki.withUnsafeBufferPointer { bytes -> OpaquePointer? in
+      var next = bytes.baseAddress
+      guard let key = unsafe d2i_PUBKEY(nil, &next, bytes.count) else { return nil }
+      guard unsafe next == bytes.baseAddress?.advanced(by: bytes.count) else {
+        unsafe EVP_PKEY_free(key)
+        return nil
+      }
+      return unsafe key
+    }
+    guard let parsed = unsafe parsed else {
+      ERR_clear_error()
+      throw .malformedKey
+    }
+    let handle = unsafe KeyHandle(owning: parsed)
+    guard handle.isOnP256 else { throw .malformedKey }
+    return handle
+  }
+
+  private var isOnP256: Bool {
+    var name = [CChar](repeating: 0, count: 32)
+    var count = 0
+    let code = unsafe EVP_PKEY_get_group_name(key, &name, name.count, &count)
+    guard code == 1 else { return false }
+    return name.prefix(count).elementsEqual("prime256v1".utf8.map { CChar($0) })
+  }
+
+  func rawPublicKey() throws(CryptoError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 32)
+    var count = bytes.count
+    guard unsafe EVP_PKEY_get_raw_public_key(key, &bytes, &count) == 1, count == bytes.count else {
+      throw failure(of: "EVP_PKEY_get_raw_public_key")
+    }
+    return bytes
+  }
+
+  /// An Ed25519 signature: 64 bytes, the same each time.
+  func signEd25519(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
+    let context = try DigestContext()
+    var signature = [UInt8](repeating: 0, count: 64)
+    var count = signature.count
+    guard
+      unsafe EVP_DigestSignInit_ex(context.pointer, nil, nil, nil, nil, key, nil) == 1,
+      unsafe EVP_DigestSign(context.pointer, &signature, &count, message, message.count) == 1,
+      count == signature.count
+    else { throw failure(of: "EVP_DigestSign") }
+    return signature
+  }
+
+  /// Whether `signature` is this key's over `message`; `digest` is nil for Ed25519.
+  func verify(
+    _ signature: [UInt8], of message: [UInt8], withSHA256: Bool
+  ) throws(CryptoError) -> Bool {
+    let context = try DigestContext()
+    let digest: String? = withSHA256 ? "SHA2-256" : nil
+    guard unsafe EVP_DigestVerifyInit_ex(context.pointer, nil, digest, nil, nil, key, nil) == 1
+    else { throw failure(of: "EVP_DigestVerifyInit_ex") }
+    let code = unsafe EVP_DigestVerify(
+      context.pointer, signature, signature.count, message, message.count)
+    // 0 is a signature that does not match, negative one that does not parse: both are a no.
+    if code != 1 { ERR_clear_error() }
+    return code == 1
+  }
+}
+
+@safe
+private struct DigestContext: ~Copyable {
+  let pointer: OpaquePointer
+
+  init() throws(CryptoError) {
+    guard let pointer = unsafe EVP_MD_CTX_new() else { throw failure(of: "EVP_MD_CTX_new") }
+    unsafe self.pointer = unsafe pointer
+  }
+
+  deinit { unsafe EVP_MD_CTX_free(pointer) }
+}
+
+/// The error for a call that failed. Empties the thread's error queue, which would otherwise grow.
+private func failure(of function: String) -> CryptoError {
+  ERR_clear_error()
+  return .library(function: function)
+}
+
+// MARK: - scrypt, random bytes, comparison
+
+/// scrypt (RFC 7914). `n` is a power of two; needs about 128 * n * r bytes of memory.
+func scrypt(
+  password: [UInt8], salt: [UInt8], n: UInt64, r: UInt64, p: UInt64, byteCount: Int,
+  memoryLimitBytes: UInt64
+) throws(CryptoError) -> [UInt8] {
+  var output = [UInt8](repeating: 0, count: byteCount)
+  let code = unsafe password.withUnsafeBytes { password in
+    // A null password means "check the parameters only": an empty one must not be null.
+    let empty = [CChar](repeating: 0, count: 1)
+    return unsafe empty.withUnsafeBufferPointer { empty in
+      let start = unsafe password.baseAddress?.assumingMemoryBound(to: CChar.self)
+      return unsafe EVP_PBE_scrypt(
+        password.isEmpty ? empty.baseAddress : start, password.count, salt, salt.count,
+        n, r, p, memoryLimitBytes, &output, byteCount)
+    }
+  }
+  guard code == 1 else { throw failure(of: "EVP_PBE_scrypt") }
+  return output
+}
+
+/// Fills `bytes` from libcrypto's generator, which the kernel seeds. Traps where there is none: a
+/// process without randomness must not hand out keys.
+func fillWithRandomness(_ bytes: inout [UInt8]) {
+  let code = unsafe RAND_bytes(&bytes, Int32(bytes.count))
+  precondition(code == 1, "the random generator has no entropy")
+}
+
+/// Whether both are equal, in a time that depends on their lengths alone.
+package func constantTimeEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+  guard left.count == right.count else { return false }
+  return unsafe CRYPTO_memcmp(left, right, left.count) == 0
+}
+
+/// Overwrites `bytes` with zeros, which no optimiser removes. Other copies of them stay.
+package func cleanse(_ bytes: inout [UInt8]) {
+  let count = bytes.count
+  unsafe bytes.withUnsafeMutableBytes { unsafe OPENSSL_cleanse($0.baseAddress, count) }
+}
