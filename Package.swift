@@ -136,8 +136,13 @@ let package = Package(
     tests("DomainTests", ["Domain", "EventCodec", "EventLog", "JSON"]),
     tests(
       "ApplicationTests",
-      ["Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox", "HTTP"]),
-    tests("ProjectionTests", ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
+      [
+        "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox",
+        "HTTP",
+      ]),
+    tests(
+      "ProjectionTests",
+      ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
     tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON"]),
     tests("EndToEndTests", ["HTTP", "JSON", "Crypto"]),
   ],
