@@ -1,0 +1,66 @@
+/// Which addresses a client connects to, whatever the host's name resolves to.
+package enum AddressPolicy: Sendable, Equatable {
+  case any
+  /// Only addresses of the public Internet: for URLs that strangers choose, which must not reach our
+  /// own network.
+  case publicOnly
+
+  /// - Parameter address: 4 or 16 bytes in network order.
+  func allows(_ address: [UInt8]) -> Bool {
+    switch self {
+    case .any: true
+    case .publicOnly: address.count == 4 ? Self.isPublicV4(address) : Self.isPublicV6(address)
+    }
+  }
+
+  private struct Range {
+    let prefix: [UInt8]
+    let bitCount: Int
+
+    func contains(_ address: [UInt8]) -> Bool {
+      for bit in 0..<bitCount {
+        let mask = UInt8(0x80) >> UInt8(bit % 8)
+        guard (prefix[bit / 8] ^ address[bit / 8]) & mask == 0 else { return false }
+      }
+      return true
+    }
+  }
+
+  /// Source: IANA IPv4 Special-Purpose Address Registry; multicast and class E added.
+  private static let specialV4 = [
+    Range(prefix: [0], bitCount: 8), Range(prefix: [10], bitCount: 8),
+    Range(prefix: [100, 64], bitCount: 10), Range(prefix: [127], bitCount: 8),
+    Range(prefix: [169, 254], bitCount: 16), Range(prefix: [172, 16], bitCount: 12),
+    Range(prefix: [192, 0, 0], bitCount: 24), Range(prefix: [192, 0, 2], bitCount: 24),
+    Range(prefix: [192, 88, 99], bitCount: 24), Range(prefix: [192, 168], bitCount: 16),
+    Range(prefix: [198, 18], bitCount: 15), Range(prefix: [198, 51, 100], bitCount: 24),
+    Range(prefix: [203, 0, 113], bitCount: 24), Range(prefix: [224], bitCount: 3),
+  ]
+
+  /// Within 2000::/3. Source: IANA IPv6 Special-Purpose Address Registry.
+  private static let specialV6 = [
+    Range(prefix: [0x20, 0x01, 0x00], bitCount: 23),
+    Range(prefix: [0x20, 0x01, 0x0d, 0xb8], bitCount: 32),
+    Range(prefix: [0x3f, 0xff, 0x00], bitCount: 20),
+  ]
+
+  private static let globalUnicast = Range(prefix: [0x20], bitCount: 3)
+  private static let mappedV4 = Range(
+    prefix: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff], bitCount: 96)
+  private static let translatedV4 = Range(
+    prefix: [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0], bitCount: 96)
+  private static let sixToFour = Range(prefix: [0x20, 0x02], bitCount: 16)
+
+  private static func isPublicV4(_ address: [UInt8]) -> Bool {
+    !specialV4.contains { $0.contains(address) }
+  }
+
+  private static func isPublicV6(_ address: [UInt8]) -> Bool {
+    guard address.count == 16 else { return false }
+    if mappedV4.contains(address) || translatedV4.contains(address) {
+      return isPublicV4(Array(address[12...]))
+    }
+    if sixToFour.contains(address) { return isPublicV4(Array(address[2..<6])) }
+    return globalUnicast.contains(address) && !specialV6.contains { $0.contains(address) }
+  }
+}

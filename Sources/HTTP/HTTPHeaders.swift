@@ -1,0 +1,78 @@
+/// The header fields of a message, in order. Names compare without case; a name may repeat.
+package struct HTTPHeaders: Sendable, Equatable {
+  package struct Field: Sendable, Equatable {
+    package let name: String
+    package let value: String
+
+    package init(name: String, value: String) {
+      self.name = name
+      self.value = value
+    }
+  }
+
+  package private(set) var fields: [Field] = []
+
+  package init() {}
+
+  package init(_ fields: [Field]) { self.fields = fields }
+
+  /// The first value under `name`. Setting replaces all of them; nil removes them.
+  package subscript(name: String) -> String? {
+    get { fields.first { Self.equal($0.name, name) }?.value }
+    set {
+      if let newValue { set(name, newValue) } else { remove(name) }
+    }
+  }
+
+  /// Every value under `name`, in order.
+  package func values(_ name: String) -> [String] {
+    fields.filter { Self.equal($0.name, name) }.map(\.value)
+  }
+
+  /// Adds a field after all others, also where the name is there already.
+  package mutating func add(_ name: String, _ value: String) {
+    fields.append(Field(name: name, value: value))
+  }
+
+  /// Makes `value` the only one under `name`, at the place of the first.
+  package mutating func set(_ name: String, _ value: String) {
+    let field = Field(name: name, value: value)
+    guard let place = fields.firstIndex(where: { Self.equal($0.name, name) }) else {
+      fields.append(field)
+      return
+    }
+    remove(name)
+    fields.insert(field, at: place)
+  }
+
+  package mutating func remove(_ name: String) {
+    fields.removeAll { Self.equal($0.name, name) }
+  }
+
+  /// Whether `a` and `b` are the same field name: equal but for the case of ASCII letters.
+  static func equal(_ a: String, _ b: String) -> Bool {
+    let a = a.utf8
+    let b = b.utf8
+    return a.count == b.count
+      && zip(a, b).allSatisfy { ASCII.lowercased($0) == ASCII.lowercased($1) }
+  }
+}
+
+extension HTTPHeaders: ExpressibleByDictionaryLiteral {
+  package init(dictionaryLiteral elements: (String, String)...) {
+    for (name, value) in elements { add(name, value) }
+  }
+}
+
+extension HTTPHeaders: Sequence {
+  package func makeIterator() -> IndexingIterator<[Field]> { fields.makeIterator() }
+}
+
+extension HTTPHeaders.Field {
+  /// Whether the field can be written without breaking the framing of a message.
+  /// Source: RFC 9110, sections 5.1 and 5.5.
+  var isWellFormed: Bool {
+    !name.isEmpty && name.utf8.allSatisfy(ASCII.isToken)
+      && value.utf8.allSatisfy { $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }
+  }
+}

@@ -1,0 +1,37 @@
+/// What a server grants its clients.
+package struct HTTPLimits: Sendable, Equatable {
+  /// A larger body is answered with 413.
+  package var maxBodyBytes = 10 << 20
+  /// Request line and header fields together; more is answered with 414 or 431.
+  package var maxHeaderBytes = 16 << 10
+  /// Further clients wait in the listen queue. Open files must allow it: see
+  /// `System.raiseOpenFileLimit`.
+  package var maxConnections = 12_000
+  /// Silence after which a connection is closed. Does not count while a handler runs or while a
+  /// stream has nothing to send.
+  package var idleTimeoutSeconds = 60
+  /// Time for all bytes of one request to arrive: against clients that trickle.
+  package var requestTimeoutSeconds = 120
+  /// Bytes of a stream that wait for a slow client before its producer has to wait.
+  package var maxQueuedStreamBytes = 256 << 10
+  package var threads = 2
+
+  package init() {}
+
+  package init(maxBodyBytes: Int, maxConnections: Int = 12_000, idleTimeoutSeconds: Int = 60) {
+    self.maxBodyBytes = maxBodyBytes
+    self.maxConnections = maxConnections
+    self.idleTimeoutSeconds = idleTimeoutSeconds
+  }
+}
+
+/// A certificate chain and its private key, as PEM files. TLS 1.3 only.
+package struct HTTPTLS: Sendable, Equatable {
+  package var certificatePath: String
+  package var keyPath: String
+
+  package init(certificatePath: String, keyPath: String) {
+    self.certificatePath = certificatePath
+    self.keyPath = keyPath
+  }
+}

@@ -1,0 +1,63 @@
+/// A whole request: its head and all of its body.
+package struct HTTPRequest: Sendable {
+  package var method: String
+  /// As sent: path and query, still percent-encoded. What a signature over the URL covers.
+  package var rawTarget: String
+  /// The path without the query, still percent-encoded.
+  package var rawPath: String
+  /// The path, percent-decoded. `%2F` has become `/` here: route on `pathSegments`.
+  package var path: String
+  package var query: [QueryItem]
+  package var headers: HTTPHeaders
+  package var body: [UInt8]
+  /// The peer's address without port: `127.0.0.1`, `2001:db8::1`. Behind a proxy, the proxy's.
+  package var remoteAddress: String
+
+  /// - Parameter target: Path and query, percent-encoded; an absolute URL is reduced to them.
+  package init(
+    method: String, target: String, headers: HTTPHeaders = [:], body: [UInt8] = [],
+    remoteAddress: String = "127.0.0.1"
+  ) {
+    self.method = method
+    self.headers = headers
+    self.body = body
+    self.remoteAddress = remoteAddress
+    rawTarget = Self.originForm(of: target)
+    let path = rawTarget.prefix { $0 != "?" }
+    rawPath = String(path)
+    self.path = PercentCoding.decode(path) ?? rawPath
+    query = FormCoding.decode(rawTarget.dropFirst(path.count + 1))
+  }
+
+  /// The first value of the query parameter `name`.
+  package func queryValue(_ name: String) -> String? {
+    query.first { $0.name == name }?.value
+  }
+
+  package func queryValues(_ name: String) -> [String] {
+    query.filter { $0.name == name }.map(\.value)
+  }
+
+  /// The parts of the path between slashes, each decoded by itself, so that `%2F` stays inside one.
+  package var pathSegments: [String] {
+    rawPath.split(separator: "/").map { PercentCoding.decode($0) ?? String($0) }
+  }
+
+  /// The media type of the body in lower case, without parameters.
+  package var mediaType: String? {
+    headers["Content-Type"].map { ASCII.trimmed($0.prefix { $0 != ";" }).lowercased() }
+  }
+
+  /// Whether the escapes of the path decode to text without control characters.
+  var hasValidPath: Bool {
+    guard let path = PercentCoding.decode(rawPath) else { return false }
+    return path.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+  }
+
+  private static func originForm(of target: String) -> String {
+    guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target }
+    let rest = target[scheme.upperBound...]
+    guard let start = rest.firstIndex(where: { $0 == "/" || $0 == "?" }) else { return "/" }
+    return rest[start] == "/" ? String(rest[start...]) : "/" + rest[start...]
+  }
+}

@@ -1,0 +1,363 @@
+import Synchronization
+
+/// One request and its answer, between the daemon's thread and the handler's task.
+///
+/// The daemon's thread calls `receive`, `advance`, `read` and `completed`; the task calls `deliver`
+/// and `send`. A connection is suspended only under the lock and resumed only by whoever takes
+/// `suspended` out of the state, so it is resumed exactly once and never after it is gone.
+final class Exchange: Sendable {
+  let id: UInt64
+  let connection: Connection
+  private let core: ServerCore
+  private let state: Mutex<State>
+
+  /// A response that the daemon's thread can queue without waiting for anything.
+  struct Prepared: Sendable {
+    enum Body: Sendable {
+      case bytes([UInt8])
+      case file(OpenFile)
+      case stream
+    }
+
+    let status: Int
+    let fields: [HTTPHeaders.Field]
+    let body: Body
+    var closesConnection: Bool
+  }
+
+  enum Step {
+    case wait
+    case respond(Prepared)
+    case abort
+  }
+
+  enum Reading {
+    case bytes(Int)
+    case wait
+    case end
+    case abort
+  }
+
+  fileprivate enum Phase {
+    case receiving
+    case handling
+    case ready(Prepared)
+    case responding
+    case finished
+  }
+
+  fileprivate struct State {
+    var request: HTTPRequest
+    var fault: HTTPServerFault?
+    var discardedBytes = 0
+    var phase = Phase.receiving
+    var suspended: SuspendedConnection?
+    var task: Task<Void, Never>?
+    var stream = OutgoingStream()
+    var isWatched = false
+    var endsOnStop = false
+  }
+
+  init(
+    id: UInt64, core: ServerCore, connection: Connection, request: HTTPRequest,
+    fault: HTTPServerFault?
+  ) {
+    self.id = id
+    self.core = core
+    self.connection = connection
+    state = Mutex(State(request: request, fault: fault))
+  }
+}
+
+// MARK: - On the daemon's thread
+
+extension Exchange {
+  /// What is wrong with the head, if anything.
+  var faultOfHead: HTTPServerFault? { state.withLock { $0.fault } }
+
+  /// Takes a part of the body. False where the connection has to be cut: the client sends far more
+  /// than it may, and an answer can only be queued between parts.
+  func receive(_ bytes: RawSpan) -> Bool {
+    state.withLock { state in
+      let limit = core.limits.maxBodyBytes
+      if state.fault == nil, state.request.body.count + bytes.byteCount > limit {
+        state.fault = .bodyTooLarge(limitBytes: limit)
+        state.request.body = []
+      }
+      guard state.fault == nil else {
+        state.discardedBytes += bytes.byteCount
+        return state.discardedBytes <= ServerCore.discardBytesLimit
+      }
+      unsafe bytes.withUnsafeBytes { unsafe state.request.body.append(contentsOf: $0) }
+      return true
+    }
+  }
+
+  /// What to do now that the whole request is here, or that the connection was resumed.
+  func advance(_ current: RunningConnection) -> Step {
+    state.withLock { state in
+      switch state.phase {
+      case .receiving:
+        connection.requestArrived()
+        if core.isAborting { return .abort }
+        if state.fault == nil, core.isStopping { state.fault = .stopping }
+        if let fault = state.fault {
+          state.phase = .responding
+          return .respond(refusal(fault))
+        }
+        state.phase = .handling
+        // Suspended before the task exists: its answer may come at once.
+        state.suspended = current.suspend()
+        state.task = handle(state.request)
+        return .wait
+      case .handling:
+        return .wait
+      case .ready(var prepared):
+        state.phase = .responding
+        if core.isStopping { prepared.closesConnection = true }
+        return .respond(prepared)
+      case .responding, .finished:
+        return .abort
+      }
+    }
+  }
+
+  /// The answer to a fault that is known before the body arrives.
+  func refusal(_ fault: HTTPServerFault) -> Prepared {
+    Self.prepare(core.errorResponder(fault), core: core, isRetry: true, closesConnection: true)
+  }
+
+  /// Copies the next bytes of the stream into `buffer`, or suspends the connection until there are.
+  func read(into buffer: inout OutputRawSpan, _ current: RunningConnection) -> Reading {
+    state.withLock { state in
+      if case .finished = state.phase { return .abort }
+      let count = state.stream.take(into: &buffer)
+      if count > 0 { return .bytes(count) }
+      if state.stream.isEnded { return .end }
+      if !state.isWatched {
+        state.isWatched = true
+        core.monitor.watch(connection.descriptor, token: id)
+      }
+      state.suspended = current.suspend()
+      return .wait
+    }
+  }
+
+  /// The request is over, one way or another. Called once, the last of all calls on this thread.
+  func completed() {
+    let (task, wasWatched) = state.withLock { state in
+      state.phase = .finished
+      state.stream.close()
+      return (state.task, state.isWatched)
+    }
+    if wasWatched { core.monitor.unwatch(connection.descriptor) }
+    task?.cancel()
+    connection.requestEnded()
+    core.remove(self)
+  }
+}
+
+// MARK: - On the handler's task
+
+extension Exchange {
+  private func handle(_ request: HTTPRequest) -> Task<Void, Never> {
+    Task { [self] in
+      let response = await core.handler(request)
+      guard deliver(response, isHead: request.method == "HEAD"),
+        case .stream(let chunks) = response.body
+      else { return }
+      for await chunk in chunks where !chunk.isEmpty {
+        guard await send(chunk) else { return }
+      }
+      endStream()
+    }
+  }
+
+  /// Hands the answer to the daemon's thread. Returns whether a stream has to follow.
+  private func deliver(_ response: HTTPResponse, isHead: Bool) -> Bool {
+    let prepared = Self.prepare(response, core: core, isRetry: false, closesConnection: false)
+    return state.withLock { state in
+      guard case .handling = state.phase else { return false }
+      state.phase = .ready(prepared)
+      state.endsOnStop = response.endsOnStop
+      if response.endsOnStop, core.isStopping { state.stream.isEnded = true }
+      state.resume()
+      guard case .stream = prepared.body else { return false }
+      return !isHead
+    }
+  }
+
+  /// Queues `chunk`, and waits while too much is queued. False where nobody listens any more.
+  private func send(_ chunk: [UInt8]) async -> Bool {
+    let hasRoom: Bool? = state.withLock { state -> Bool? in
+      guard state.stream.append(chunk) else { return nil }
+      state.resume()
+      return state.stream.byteCount <= core.limits.maxQueuedStreamBytes
+    }
+    guard let hasRoom else { return false }
+    if hasRoom { return true }
+    await withCheckedContinuation { continuation in
+      let waits = state.withLock { state in
+        state.stream.waitForRoom(continuation, limitBytes: core.limits.maxQueuedStreamBytes)
+      }
+      if !waits { continuation.resume() }
+    }
+    return true
+  }
+
+  private func endStream() {
+    state.withLock { state in
+      state.stream.isEnded = true
+      state.resume()
+    }
+  }
+}
+
+// MARK: - From elsewhere
+
+extension Exchange {
+  /// The client is gone, or the server stops without waiting: cancels the handler, drops the answer.
+  func abort() {
+    let task = state.withLock { state in
+      state.phase = .finished
+      state.stream.close()
+      state.resume()
+      return state.task
+    }
+    task?.cancel()
+  }
+
+  /// Ends a stream that would not end by itself. Other answers go on.
+  func serverStops() {
+    let task = state.withLock { state -> Task<Void, Never>? in
+      guard state.endsOnStop else { return nil }
+      state.stream.isEnded = true
+      state.resume()
+      return state.task
+    }
+    task?.cancel()
+  }
+}
+
+extension Exchange.State {
+  fileprivate mutating func resume() {
+    guard let connection = suspended else { return }
+    suspended = nil
+    connection.resume()
+  }
+}
+
+// MARK: - Preparing
+
+extension Exchange {
+  /// `isRetry`: `response` is already the answer to a fault; if it cannot be sent either, the server
+  /// was given a broken responder.
+  private static func prepare(
+    _ response: HTTPResponse, core: ServerCore, isRetry: Bool, closesConnection: Bool
+  ) -> Prepared {
+    let fields = response.headers.fields.filter { !isFraming($0.name) }
+    let isValid = (200...599).contains(response.status) && fields.allSatisfy(\.isWellFormed)
+    guard isValid else {
+      precondition(!isRetry, "the error responder answered with an invalid status or header")
+      return prepare(
+        core.errorResponder(.responseInvalid), core: core, isRetry: true,
+        closesConnection: closesConnection)
+    }
+    func prepared(_ fields: [HTTPHeaders.Field], _ body: Prepared.Body) -> Prepared {
+      Prepared(
+        status: response.status, fields: fields, body: body, closesConnection: closesConnection)
+    }
+    switch response.body {
+    case .bytes(let bytes): return prepared(fields, .bytes(bytes))
+    case .stream: return prepared(fields, .stream)
+    case .file(let path, let contentType):
+      guard let file = OpenFile(path: path) else {
+        precondition(!isRetry, "the error responder answered with a file that is not there")
+        return prepare(
+          core.errorResponder(.fileNotFound), core: core, isRetry: true,
+          closesConnection: closesConnection)
+      }
+      let type = HTTPHeaders.Field(name: "Content-Type", value: contentType)
+      return prepared(fields + [type], .file(file))
+    }
+  }
+
+  private static func isFraming(_ name: String) -> Bool {
+    HTTPHeaders.equal(name, "Content-Length") || HTTPHeaders.equal(name, "Transfer-Encoding")
+  }
+}
+
+/// The bytes of a stream that the client has not taken yet.
+struct OutgoingStream {
+  private var chunks: [[UInt8]] = []
+  /// How many of `chunks` were taken whole, and how many bytes of the next.
+  private var takenChunkCount = 0
+  private var offset = 0
+  private(set) var byteCount = 0
+  /// Nothing follows what is queued.
+  var isEnded = false
+  private var isClosed = false
+  private var waiter: CheckedContinuation<Void, Never>?
+  private var waiterLimitBytes = 0
+
+  /// False where the stream has ended or its client is gone.
+  mutating func append(_ chunk: [UInt8]) -> Bool {
+    guard !isClosed, !isEnded else { return false }
+    chunks.append(chunk)
+    byteCount += chunk.count
+    return true
+  }
+
+  /// Moves as many bytes as there is room for. Lets the producer go on when half the limit is left.
+  mutating func take(into buffer: inout OutputRawSpan) -> Int {
+    var taken = 0
+    while takenChunkCount < chunks.count, buffer.freeCapacity > 0 {
+      let chunk = chunks[takenChunkCount]
+      let count = min(chunk.count - offset, buffer.freeCapacity)
+      unsafe buffer.withUnsafeMutableBytes { bytes, initializedCount in
+        let source = chunk[offset..<offset + count]
+        unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[initializedCount...])
+          .copyBytes(from: source)
+        initializedCount += count
+      }
+      taken += count
+      offset += count
+      guard offset == chunk.count else { break }
+      chunks[takenChunkCount] = []
+      takenChunkCount += 1
+      offset = 0
+    }
+    // Amortised: the chunks left are moved at most once for each one taken.
+    if takenChunkCount * 2 >= chunks.count {
+      chunks.removeFirst(takenChunkCount)
+      takenChunkCount = 0
+    }
+    byteCount -= taken
+    if byteCount <= waiterLimitBytes / 2 { releaseWaiter() }
+    return taken
+  }
+
+  /// Keeps `continuation` until there is room or the stream closes. False where it need not wait.
+  mutating func waitForRoom(
+    _ continuation: CheckedContinuation<Void, Never>, limitBytes: Int
+  ) -> Bool {
+    guard !isClosed, !isEnded, byteCount > limitBytes else { return false }
+    precondition(waiter == nil, "a stream has one producer")
+    waiter = continuation
+    waiterLimitBytes = limitBytes
+    return true
+  }
+
+  /// Nothing is read any more: drops what is queued.
+  mutating func close() {
+    isClosed = true
+    chunks = []
+    byteCount = 0
+    releaseWaiter()
+  }
+
+  private mutating func releaseWaiter() {
+    waiter?.resume()
+    waiter = nil
+  }
+}

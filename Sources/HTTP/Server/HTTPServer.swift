@@ -1,0 +1,78 @@
+import Dispatch
+import Synchronization
+
+/// An HTTP/1.1 server. Two threads serve any number of connections; each request's handler runs in a
+/// task of its own, which is cancelled when the client of a stream goes away.
+///
+///     let server = try HTTPServer(host: "127.0.0.1", port: 0) { _ in .text(200, "hello") }
+///     defer: await server.stop(graceMillis: 5000)
+package final class HTTPServer: Sendable {
+  package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
+  package typealias ErrorResponder = @Sendable (HTTPServerFault) -> HTTPResponse
+
+  /// The port it listens on, also where 0 was asked for.
+  package let port: Int
+  package let host: String
+  private let core: ServerCore
+  private let daemon: MicroHTTPD
+  private let stopping = Mutex<Task<Void, Never>?>(nil)
+
+  /// Listens when it returns.
+  ///
+  /// - Parameter errorResponder: Answers what never reaches `handler`: too large a body, bad framing.
+  ///   Must answer with bytes and a valid status.
+  package init(
+    host: String, port: Int, limits: HTTPLimits = HTTPLimits(), tls: HTTPTLS? = nil,
+    errorResponder: @escaping ErrorResponder = { $0.defaultResponse },
+    handler: @escaping Handler
+  ) throws(HTTPError) {
+    let listener = try Listener(host: host, port: port)
+    self.host = host
+    self.port = listener.port
+    do throws(HTTPError) {
+      core = try ServerCore(limits: limits, handler: handler, errorResponder: errorResponder)
+      daemon = try MicroHTTPD(listener: listener.descriptor, tls: tls, core: core)
+    } catch {
+      listener.close()
+      throw error
+    }
+    let core = core
+    DispatchQueue(label: "http.monitor").async { core.runMonitor() }
+  }
+
+  /// Refuses new connections at once, lets running requests end within the grace, then cancels what
+  /// is left. Returns when every connection is closed. A second call waits for the first.
+  package func stop(graceMillis: Int) async {
+    let task = stopping.withLock { task in
+      if let task { return task }
+      let started = Task { [core, daemon] in
+        await Self.stop(daemon, core, graceMillis: graceMillis)
+      }
+      task = started
+      return started
+    }
+    await task.value
+  }
+
+  deinit {
+    // Nobody can stop it any more; what runs is dropped.
+    guard stopping.withLock({ $0 == nil }) else { return }
+    Task { [core, daemon] in await Self.stop(daemon, core, graceMillis: 0) }
+  }
+
+  private static func stop(_ daemon: MicroHTTPD, _ core: ServerCore, graceMillis: Int) async {
+    let listener = daemon.quiesce()
+    Listener.refuseConnections(listener)
+    core.beginStopping()
+    if graceMillis > 0 { await core.drain(graceMillis: graceMillis) }
+    core.abortAll()
+    await withCheckedContinuation { continuation in
+      // Joins threads: not on a thread of the concurrency pool.
+      DispatchQueue(label: "http.stop").async {
+        daemon.stop()
+        Listener.close(listener)
+        continuation.resume()
+      }
+    }
+  }
+}

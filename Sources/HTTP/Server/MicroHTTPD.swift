@@ -1,0 +1,271 @@
+// The only file that calls libmicrohttpd 0.9.75. Everything unsafe about it stays below this line:
+// connection pointers, callbacks with untyped context, and who may call what on which thread.
+// Quotations are from microhttpd.h.
+
+import CMicroHTTPD
+
+/// A running daemon: an epoll loop on each of a few threads.
+///
+/// `@unchecked Sendable`: the handle never changes, and MHD's functions on a daemon may be called
+/// from any thread.
+@safe
+final class MicroHTTPD: @unchecked Sendable {
+  private let daemon: OpaquePointer
+  private let core: ServerCore
+
+  /// Takes over `listener`, also where it throws.
+  init(listener: Int32, tls: HTTPTLS?, core: ServerCore) throws(HTTPError) {
+    let pem = try tls.map { (tls) throws(HTTPError) in
+      (
+        key: try OpenFile.text(path: tls.keyPath),
+        certificate: try OpenFile.text(path: tls.certificatePath)
+      )
+    }
+    // MHD copies neither; GnuTLS has read both when MHD_start_daemon returns.
+    let started = unsafe (pem?.key ?? []).withUnsafeBufferPointer { key in
+      unsafe (pem?.certificate ?? []).withUnsafeBufferPointer { certificate in
+        Self.tlsPriorities.withUTF8Buffer { priorities in
+          unsafe Self.start(
+            listener: listener, key: tls == nil ? nil : key.baseAddress,
+            certificate: tls == nil ? nil : certificate.baseAddress,
+            priorities: UnsafeRawPointer(priorities.baseAddress)?.assumingMemoryBound(
+              to: CChar.self), core: core)
+        }
+      }
+    }
+    guard let started = unsafe started else { throw .startFailed(usesTLS: tls != nil) }
+    unsafe daemon = started
+    self.core = core
+  }
+
+  private static let tlsPriorities: StaticString = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
+
+  private static func start(
+    listener: Int32, key: UnsafePointer<CChar>?, certificate: UnsafePointer<CChar>?,
+    priorities: UnsafePointer<CChar>?, core: ServerCore
+  ) -> OpaquePointer? {
+    let limits = core.limits
+    var config = unsafe daybook_mhd_config(
+      listen_fd: listener, threads: UInt32(limits.threads),
+      connection_limit: UInt32(limits.maxConnections),
+      idle_timeout_seconds: UInt32(limits.idleTimeoutSeconds),
+      // One pool holds the read buffer, the parsed header and the write buffer.
+      connection_memory_bytes: limits.maxHeaderBytes + 16 << 10,
+      tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
+    // Unretained: `stop` keeps the core alive until the last callback has returned.
+    return unsafe daybook_mhd_start(
+      &config, onRequest, onTarget, onCompleted, onConnection,
+      Unmanaged.passUnretained(core).toOpaque())
+  }
+
+  /// Accepts no more connections. Returns the listening socket, which must stay open until `stop`
+  /// has returned ("it must not be closed until AFTER MHD_stop_daemon has been called").
+  func quiesce() -> Int32 { unsafe MHD_quiesce_daemon(daemon) }
+
+  /// Closes every connection and joins the threads. Blocks. No connection may be suspended ("it is an
+  /// API violation to call MHD_stop_daemon while having suspended connections").
+  func stop() {
+    withExtendedLifetime(core) { unsafe MHD_stop_daemon(daemon) }
+  }
+}
+
+/// A connection inside a callback of the daemon, the only place where it may be suspended.
+@safe
+struct RunningConnection {
+  fileprivate let handle: OpaquePointer
+
+  func suspend() -> SuspendedConnection {
+    unsafe MHD_suspend_connection(handle)
+    return unsafe SuspendedConnection(handle: handle)
+  }
+}
+
+/// A connection that waits for `resume`.
+///
+/// `@unchecked Sendable`: "It is safe to resume a suspended connection at any time", from any thread,
+/// and a suspended connection is not freed. `resume` is called once: "Calling this function on a
+/// connection that was not previously suspended will result in undefined behavior."
+@safe
+struct SuspendedConnection: @unchecked Sendable {
+  fileprivate let handle: OpaquePointer
+
+  func resume() { unsafe MHD_resume_connection(handle) }
+}
+
+// MARK: - Callbacks, on the daemon's threads
+
+private func core(_ context: UnsafeMutableRawPointer?) -> ServerCore {
+  guard let context = unsafe context else { preconditionFailure("MHD lost its context") }
+  return unsafe Unmanaged<ServerCore>.fromOpaque(context).takeUnretainedValue()
+}
+
+private func connection(_ handle: OpaquePointer) -> Connection {
+  guard let context = unsafe daybook_mhd_socket_context(handle) else {
+    preconditionFailure("a request on a connection that was never announced")
+  }
+  return unsafe Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
+}
+
+/// "whenever a connection is started or closed": the socket's context is a retained `Connection`.
+private func onConnection(
+  context: UnsafeMutableRawPointer?, handle: OpaquePointer?,
+  socketContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  code: MHD_ConnectionNotificationCode
+) {
+  guard let handle = unsafe handle, let socketContext = unsafe socketContext else { return }
+  let core = unsafe core(context)
+  if code == .CONNECTION_NOTIFY_STARTED {
+    let address = unsafe daybook_mhd_connection_address(handle)
+    let connection = core.connected(
+      descriptor: unsafe daybook_mhd_connection_fd(handle),
+      remoteAddress: unsafe address.map { unsafe SocketAddress.text($0) } ?? "unknown")
+    unsafe socketContext.pointee = Unmanaged.passRetained(connection).toOpaque()
+  } else if let opaque = unsafe socketContext.pointee {
+    unsafe core.disconnected(Unmanaged<Connection>.fromOpaque(opaque).takeRetainedValue())
+    unsafe socketContext.pointee = nil
+  }
+}
+
+/// Called with the target as sent, before MHD cuts and decodes it in place.
+private func onTarget(
+  context: UnsafeMutableRawPointer?, target: UnsafePointer<CChar>?, handle: OpaquePointer?
+) -> UnsafeMutableRawPointer? {
+  guard let target = unsafe target, let handle = unsafe handle else { return nil }
+  unsafe connection(handle).requestStarted(target: String(cString: target))
+  return nil
+}
+
+/// Called for the head, for each part of the body, at the end, and after each resumption.
+private func onRequest(
+  context: UnsafeMutableRawPointer?, handle: OpaquePointer?, url: UnsafePointer<CChar>?,
+  method: UnsafePointer<CChar>?, version: UnsafePointer<CChar>?, upload: UnsafePointer<CChar>?,
+  uploadSize: UnsafeMutablePointer<Int>?,
+  requestContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?
+) -> MHD_Result {
+  guard let handle = unsafe handle, let uploadSize = unsafe uploadSize, let method = unsafe method,
+    let requestContext = unsafe requestContext
+  else { return .NO }
+  guard let opaque = unsafe requestContext.pointee else {
+    let headers = unsafe readHeaders(handle)
+    let exchange = unsafe core(context).begin(
+      method: String(cString: method), headers: headers, connection: connection(handle))
+    unsafe requestContext.pointee = Unmanaged.passRetained(exchange).toOpaque()
+    guard let fault = exchange.faultOfHead, Framing.refusesAtOnce(fault, headers) else {
+      return .YES
+    }
+    return unsafe queue(exchange.refusal(fault), for: exchange, on: handle)
+  }
+  let exchange = unsafe Unmanaged<Exchange>.fromOpaque(opaque).takeUnretainedValue()
+  if unsafe uploadSize.pointee > 0 {
+    let bytes = unsafe UnsafeRawBufferPointer(start: upload, count: uploadSize.pointee)
+    unsafe uploadSize.pointee = 0
+    return unsafe exchange.receive(bytes.bytes) ? .YES : .NO
+  }
+  switch unsafe exchange.advance(RunningConnection(handle: handle)) {
+  case .wait: return .YES
+  case .abort: return .NO
+  case .respond(let prepared): return unsafe queue(prepared, for: exchange, on: handle)
+  }
+}
+
+/// "called whenever a request has been completed", well or not.
+private func onCompleted(
+  context: UnsafeMutableRawPointer?, handle: OpaquePointer?,
+  requestContext: UnsafeMutablePointer<UnsafeMutableRawPointer?>?,
+  code: MHD_RequestTerminationCode
+) {
+  guard let requestContext = unsafe requestContext, let opaque = unsafe requestContext.pointee
+  else { return }
+  unsafe requestContext.pointee = nil
+  unsafe Unmanaged<Exchange>.fromOpaque(opaque).takeRetainedValue().completed()
+}
+
+private func readHeaders(_ handle: OpaquePointer) -> HTTPHeaders {
+  var headers = HTTPHeaders()
+  unsafe withUnsafeMutablePointer(to: &headers) { headers in
+    _ = unsafe MHD_get_connection_values_n(
+      handle, .HEADER_KIND,
+      { context, _, name, nameSize, value, valueSize in
+        let name = unsafe UnsafeRawBufferPointer(start: name, count: nameSize)
+        let value = unsafe UnsafeRawBufferPointer(start: value, count: valueSize)
+        unsafe context?.assumingMemoryBound(to: HTTPHeaders.self).pointee.add(
+          String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+        return .YES
+      }, headers)
+  }
+  return headers
+}
+
+// MARK: - Responses
+
+private func queue(
+  _ prepared: Exchange.Prepared, for exchange: Exchange, on handle: OpaquePointer
+) -> MHD_Result {
+  guard let response = unsafe makeResponse(prepared.body, exchange, handle) else { return .NO }
+  // MHD keeps its own reference while it sends.
+  defer { unsafe MHD_destroy_response(response) }
+  for field in prepared.fields {
+    // Fields were checked; what MHD refuses now is a second Connection or Date field.
+    _ = unsafe MHD_add_response_header(response, field.name, field.value)
+  }
+  if prepared.closesConnection {
+    _ = unsafe MHD_add_response_header(response, "Connection", "close")
+  }
+  return unsafe MHD_queue_response(handle, UInt32(prepared.status), response)
+}
+
+private func makeResponse(
+  _ body: Exchange.Prepared.Body, _ exchange: Exchange, _ handle: OpaquePointer
+) -> OpaquePointer? {
+  switch body {
+  case .bytes(let bytes):
+    return unsafe bytes.withUnsafeBytes { bytes in
+      unsafe MHD_create_response_from_buffer(
+        bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress),
+        MHD_ResponseMemoryMode.RESPMEM_MUST_COPY)
+    }
+  case .file(let file):
+    // The response closes its descriptor, and `file` its own.
+    guard let descriptor = file.duplicate() else { return nil }
+    return unsafe MHD_create_response_from_fd64(file.byteCount, descriptor)
+  case .stream:
+    let reader = unsafe Unmanaged.passRetained(StreamReader(exchange: exchange, handle: handle))
+    return unsafe MHD_create_response_from_callback(
+      UInt64.max, 16 << 10, onRead, reader.toOpaque(),
+      { context in
+        guard let context = unsafe context else { return }
+        unsafe Unmanaged<StreamReader>.fromOpaque(context).release()
+      })
+  }
+}
+
+/// What the content reader gets: its exchange and the connection it may suspend.
+@safe
+private final class StreamReader {
+  let exchange: Exchange
+  let connection: RunningConnection
+
+  init(exchange: Exchange, handle: OpaquePointer) {
+    self.exchange = exchange
+    connection = unsafe RunningConnection(handle: handle)
+  }
+}
+
+/// "returning zero should only be used in conjunction with MHD_suspend_connection()".
+private func onRead(
+  context: UnsafeMutableRawPointer?, position: UInt64, buffer: UnsafeMutablePointer<CChar>?,
+  capacity: Int
+) -> Int {
+  guard let context = unsafe context else { return -2 }
+  let reader = unsafe Unmanaged<StreamReader>.fromOpaque(context).takeUnretainedValue()
+  let memory = unsafe UnsafeMutableRawBufferPointer(start: buffer, count: capacity)
+  var output = unsafe OutputRawSpan(buffer: memory, initializedCount: 0)
+  let reading = reader.exchange.read(into: &output, reader.connection)
+  _ = unsafe output.finalize(for: memory)
+  switch reading {
+  case .bytes(let count): return count
+  case .wait: return 0
+  case .end: return -1  // MHD_CONTENT_READER_END_OF_STREAM
+  case .abort: return -2  // MHD_CONTENT_READER_END_WITH_ERROR
+  }
+}

@@ -1,0 +1,171 @@
+import HTTP
+import Testing
+
+@Suite struct HTTPServerTests {
+  /// Answers with the request, one part a line.
+  private static let echo: HTTPServer.Handler = { request in
+    let query = request.query.map { "\($0.name)=\($0.value)" }.joined(separator: ",")
+    let lines = [
+      request.method, request.rawTarget, request.rawPath, request.path, query,
+      request.headers["x-test"] ?? "-", text(request.body), request.remoteAddress,
+    ]
+    return .text(200, lines.joined(separator: "\n"))
+  }
+
+  @Test func `a handler gets the whole request`() async throws {
+    let client = HTTPClient()
+    defer { client.close() }
+    try await withServer(handler: Self.echo) { server in
+      let response = try await client.send(
+        ClientRequest(
+          method: "PUT", url: server.url("/caf%C3%A9/a%2Fb?x=1&x=%32+3&y"),
+          headers: ["X-Test": "yes"], body: Array("the body".utf8)))
+      #expect(response.status == 200)
+      #expect(
+        text(response.body).split(separator: "\n").map(String.init) == [
+          "PUT", "/caf%C3%A9/a%2Fb?x=1&x=%32+3&y", "/caf%C3%A9/a%2Fb", "/café/a/b",
+          "x=1,x=2 3,y=", "yes", "the body", "127.0.0.1",
+        ])
+    }
+  }
+
+  @Test func `one connection carries many requests`() async throws {
+    try await withServer(handler: Self.echo) { server in
+      let client = try RawClient(port: server.port)
+      for number in 1...3 {
+        client.send("GET /\(number) HTTP/1.1\r\nHost: x\r\n\r\n")
+        let answer = await client.read(until: "127.0.0.1")
+        #expect(answer.hasPrefix("HTTP/1.1 200 "))
+        #expect(answer.contains("\n/\(number)\n"))
+      }
+    }
+  }
+
+  @Test func `pipelined requests are answered in order`() async throws {
+    try await withServer(handler: Self.echo) { server in
+      let client = try RawClient(port: server.port)
+      client.send(
+        (1...5).map {
+          "GET /\($0) HTTP/1.1\r\nHost: x\r\n" + ($0 == 5 ? "Connection: close\r\n" : "")
+        }
+        .joined(separator: "\r\n") + "\r\n")
+      let answer = await client.read()
+      let order = answer.split(whereSeparator: \.isNewline).filter { $0.hasPrefix("/") }
+      #expect(order == (1...5).flatMap { Array(repeating: "/\($0)", count: 3) }.map { $0[...] })
+    }
+  }
+
+  @Test func `500 requests run at once`() async throws {
+    let arrived = Counter()
+    let all = Gate()
+    let client = HTTPClient(
+      settings: {
+        var settings = HTTPClientSettings()
+        settings.maxConnectionsPerHost = 500
+        return settings
+      }())
+    defer { client.close() }
+    try await withServer { request in
+      // Nobody is answered before everybody is here.
+      if arrived.next() == 500 { all.open() }
+      await all.wait()
+      return .text(200, request.path)
+    } _: { server in
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for number in 0..<500 {
+          group.addTask {
+            let response = try await client.send(ClientRequest(url: server.url("/\(number)")))
+            return response.status == 200 && text(response.body) == "/\(number)"
+          }
+        }
+        for try await isRight in group { #expect(isRight) }
+      }
+    }
+  }
+
+  @Test func `HEAD has the length and no body`() async throws {
+    try await withServer(handler: { _ in .text(200, "seven b") }) { server in
+      let client = try RawClient(port: server.port)
+      client.send("HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      let answer = await client.read()
+      #expect(answer.contains("Content-Length: 7\r\n"))
+      #expect(answer.hasSuffix("\r\n\r\n"))
+    }
+  }
+
+  @Test func `a body is asked for with 100 Continue`() async throws {
+    try await withServer(handler: Self.echo) { server in
+      let client = try RawClient(port: server.port)
+      client.send(
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
+      #expect(await client.read(until: "\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n")
+      client.send("body")
+      #expect(await client.read(until: "127.0.0.1").contains("\nbody\n"))
+    }
+  }
+
+  @Test func `a chunked body arrives whole`() async throws {
+    try await withServer(handler: Self.echo) { server in
+      let client = try RawClient(port: server.port)
+      client.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+      client.send("3\r\nabc\r\n4;ext=1\r\ndefg\r\n0\r\n\r\n")
+      #expect(await client.read(until: "127.0.0.1").contains("\nabcdefg\n"))
+    }
+  }
+
+  @Test func `a file is sent with its type and length`() async throws {
+    try await withServer { request in
+      HTTPResponse(status: 200, body: .file(path: request.path, contentType: "text/x-swift"))
+    } _: { server in
+      let client = HTTPClient()
+      defer { client.close() }
+      let file = try await client.send(ClientRequest(url: server.url(#filePath)))
+      #expect(file.headers["content-type"] == "text/x-swift")
+      #expect(text(file.body).contains("a file is sent with its type and length"))
+      let missing = try await client.send(ClientRequest(url: server.url("/no/such/file")))
+      #expect(missing.status == 404)
+    }
+  }
+
+  @Test func `a header with a line break is not sent`() async throws {
+    try await withServer { _ in
+      HTTPResponse(status: 200, headers: ["X-Bad": "a\r\nSet-Cookie: stolen"])
+    } _: { server in
+      let client = HTTPClient()
+      defer { client.close() }
+      let response = try await client.send(ClientRequest(url: server.url("/")))
+      #expect(response.status == 500)
+      #expect(response.headers["Set-Cookie"] == nil)
+    }
+  }
+
+  @Test func `repeated headers stay apart in both directions`() async throws {
+    try await withServer { request in
+      var response = HTTPResponse.text(200, request.headers.values("x-many").joined(separator: "|"))
+      response.headers.add("Set-Cookie", "a=1")
+      response.headers.add("Set-Cookie", "b=2")
+      return response
+    } _: { server in
+      let client = HTTPClient()
+      defer { client.close() }
+      let response = try await client.send(
+        ClientRequest(url: server.url("/"), headers: ["X-Many": "1", "x-many": "2"]))
+      #expect(text(response.body) == "1|2")
+      #expect(response.headers.values("set-cookie") == ["a=1", "b=2"])
+    }
+  }
+
+  @Test func `a port in use is named as such`() async throws {
+    try await withServer(handler: Self.echo) { server in
+      #expect(throws: HTTPError.portInUse(host: "127.0.0.1", port: server.port)) {
+        try HTTPServer(host: "127.0.0.1", port: server.port, handler: Self.echo)
+      }
+    }
+  }
+
+  @Test func `an address of another machine is refused`() {
+    #expect(throws: HTTPError.addressInvalid(host: "192.0.2.1", port: 0)) {
+      try HTTPServer(host: "192.0.2.1", port: 0, handler: Self.echo)
+    }
+  }
+}

@@ -1,0 +1,137 @@
+import HTTP
+import Synchronization
+import Testing
+
+@Suite struct HTTPStreamTests {
+  /// A stream without end that says when it ends nevertheless.
+  private static func endless(first: String, ended: Gate) -> AsyncStream<[UInt8]> {
+    AsyncStream { continuation in
+      continuation.onTermination = { _ in ended.open() }
+      continuation.yield(Array(first.utf8))
+    }
+  }
+
+  @Test func `the head of a stream arrives before its first event`() async throws {
+    let (events, continuation) = AsyncStream<[UInt8]>.makeStream()
+    let client = HTTPClient()
+    defer { client.close() }
+    try await withServer(handler: { _ in .eventStream(events) }) { server in
+      let stream = try await client.stream(ClientRequest(url: server.url("/")))
+      #expect(stream.status == 200)
+      #expect(stream.headers["content-type"] == "text/event-stream")
+      continuation.yield(ServerSentEvent(id: "7", name: "contact", data: "one\ntwo").bytes)
+      continuation.yield(ServerSentEvent.heartbeat)
+      continuation.finish()
+      var parser = ServerSentEventParser()
+      var received: [ServerSentEvent] = []
+      for try await bytes in stream.body { received += parser.append(bytes) }
+      #expect(received == [ServerSentEvent(id: "7", name: "contact", data: "one\ntwo")])
+    }
+  }
+
+  @Test(arguments: [false, true])
+  func `a stream whose client leaves is ended`(withReset: Bool) async throws {
+    let ended = Gate()
+    try await withServer { _ in
+      .eventStream(Self.endless(first: "data: 1\n\n", ended: ended))
+    } _: { server in
+      var client: RawClient? = try RawClient(port: server.port)
+      client?.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(await client?.read(until: "data: 1").contains("data: 1") == true)
+      #expect(!ended.isOpen)
+      if withReset { client?.reset() }
+      client = nil
+      await ended.wait()
+    }
+  }
+
+  @Test func `a reader that is cancelled ends the stream at the server`() async throws {
+    let ended = Gate()
+    let client = HTTPClient()
+    defer { client.close() }
+    try await withServer { _ in
+      .eventStream(Self.endless(first: "data: 1\n\n", ended: ended))
+    } _: { server in
+      let firstRead = Gate()
+      let reader = Task {
+        let stream = try await client.stream(ClientRequest(url: server.url("/")))
+        for try await _ in stream.body { firstRead.open() }
+      }
+      await firstRead.wait()
+      reader.cancel()
+      await ended.wait()
+      let error = await #expect(throws: HTTPClientError.self) { try await reader.value }
+      #expect(error == .unknown(.cancelled))
+    }
+  }
+
+  @Test func `the producer waits for a slow client`() async throws {
+    let produced = Mutex(0)
+    let chunk = [UInt8](repeating: 0x61, count: 64 << 10)
+    let chunkCount = 1000
+    var limits = HTTPLimits()
+    limits.maxQueuedStreamBytes = 256 << 10
+    try await withServer(limits: limits) { _ in
+      // Made on demand: how many were asked for is how far the server has read ahead.
+      HTTPResponse(
+        status: 200,
+        body: .stream(
+          AsyncStream {
+            let number = produced.withLock { count in
+              count += 1
+              return count
+            }
+            return number <= chunkCount ? chunk : nil
+          }))
+    } _: { server in
+      let client = try RawClient(port: server.port, receiveBufferBytes: 64 << 10)
+      client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      _ = await client.read(until: "a")
+      // Everything that fits into the queue and the kernel's buffers, then no more.
+      var seen = -1
+      while seen != produced.withLock({ $0 }) {
+        seen = produced.withLock { $0 }
+        try await Task.sleep(for: .milliseconds(300))
+      }
+      #expect(seen < chunkCount)
+      #expect(await client.read().count > 32 << 20)
+      #expect(produced.withLock { $0 } == chunkCount + 1)
+    }
+  }
+
+  @Test func `1000 quiet streams each get their event`() async throws {
+    let go = Gate()
+    let opened = Counter()
+    let client = HTTPClient(
+      settings: {
+        var settings = HTTPClientSettings()
+        settings.maxConnectionsPerHost = 2000
+        return settings
+      }())
+    System.raiseOpenFileLimit()
+    defer { client.close() }
+    try await withServer { request in
+      .eventStream(
+        AsyncStream { continuation in
+          Task {
+            await go.wait()
+            continuation.yield(Array("data: \(request.path)\n\n".utf8))
+            continuation.finish()
+          }
+        })
+    } _: { server in
+      try await withThrowingTaskGroup(of: Bool.self) { group in
+        for number in 0..<1000 {
+          group.addTask {
+            let stream = try await client.stream(ClientRequest(url: server.url("/\(number)")))
+            if opened.next() == 1000 { go.open() }
+            var body: [UInt8] = []
+            for try await bytes in stream.body { body += bytes }
+            return text(body) == "data: /\(number)\n\n"
+          }
+        }
+        for try await isRight in group { #expect(isRight) }
+      }
+    }
+  }
+}
