@@ -1,0 +1,49 @@
+import EventLog
+
+let orgA = OrgID(0xA)
+let orgB = OrgID(0xB)
+let ann = SubjectID(0xA22)
+let bob = SubjectID(0xB0B)
+
+func stream(_ number: UInt128) -> StreamID { StreamID(number) }
+
+func event(
+  _ streamNumber: UInt128, _ type: String = "thing.happened", payload: String = "{}",
+  personal: [(SubjectID, String)] = []
+) -> NewEvent {
+  NewEvent(
+    stream: stream(streamNumber), type: type, schemaVersion: 1,
+    parts: [Part(subject: nil, payload: Array(payload.utf8))]
+      + personal.map { Part(subject: $0.0, payload: Array($0.1.utf8)) })
+}
+
+let someContext = CommitContext(
+  actor: "user:usr_1", origin: "api", correlation: "req_1", occurredAtMicros: 1_700_000_000_000_000)
+
+func commit(
+  _ events: [NewEvent], org: OrgID = orgA, expected: [StreamID: ExpectedVersion] = [:],
+  key: IdempotencyKey? = nil, context: CommitContext = someContext,
+  expectedOrgSequence: UInt64? = nil
+) -> Commit {
+  Commit(
+    org: org, events: events, expected: expected, idempotencyKey: key, context: context,
+    expectedOrgSequence: expectedOrgSequence)
+}
+
+extension RecordedEvent {
+  /// The org's part as text.
+  var text: String? {
+    guard case .opened(nil, let payload)? = parts.first else { return nil }
+    return String(decoding: payload, as: UTF8.self)
+  }
+}
+
+/// What a failing append throws; nil where it went through.
+func failure(of log: some EventLogWriter, appending commit: Commit) async -> EventLogError? {
+  do throws(EventLogError) {
+    _ = try await log.append(commit)
+    return nil
+  } catch {
+    return error
+  }
+}
