@@ -1,5 +1,5 @@
 /// A person who works with the console. Stream: the user's id.
-package enum User {
+package enum User: Decider {
   package enum Command: Sendable, Equatable {
     case create(UserDetails, role: String)
     case recordSignIn
@@ -16,6 +16,7 @@ package enum User {
     package var exists = false
     package var details: UserDetails?
     package var role = ""
+    /// Failed sign-ins since the last one that succeeded.
     package var failedCount = 0
 
     package init() {}
@@ -44,7 +45,7 @@ package struct UserDetails: Sendable, Equatable {
 }
 
 /// A secret with which a program acts for an org. Stream: the key's id.
-package enum APIKey {
+package enum APIKey: Decider {
   package enum Command: Sendable, Equatable {
     /// `secretHash` is the SHA-256 of the secret in hex; the secret itself is shown once.
     case create(name: String, secretHash: String, scopes: [String])
@@ -72,4 +73,74 @@ package enum APIKey {
   }
 
   package static let initialState = State()
+}
+
+// MARK: - Decide
+
+extension User {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .create(let details, let role):
+      guard !state.exists else { throw .alreadyExists }
+      return [.created(details: .known(details), role: role)]
+    case .recordSignIn:
+      guard state.exists else { throw .notFound }
+      return [.signedIn]
+    case .recordFailedSignIn:
+      guard state.exists else { throw .notFound }
+      return [.signInFailed]
+    }
+  }
+}
+
+extension APIKey {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .create(let name, let secretHash, let scopes):
+      guard !state.exists else { throw .alreadyExists }
+      return [.created(name: name, secretHash: secretHash, scopes: scopes)]
+    case .revoke:
+      guard state.exists else { throw .notFound }
+      return state.isRevoked ? [] : [.revoked]
+    }
+  }
+}
+
+// MARK: - Evolve
+
+extension User {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let details, let role):
+      next.exists = true
+      next.details = details.value
+      next.role = role
+    case .signedIn:
+      next.failedCount = 0
+    case .signInFailed:
+      next.failedCount += 1
+    }
+    return next
+  }
+}
+
+extension APIKey {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let name, let secretHash, let scopes):
+      next.exists = true
+      next.name = name
+      next.secretHash = secretHash
+      next.scopes = scopes
+    case .revoked:
+      next.isRevoked = true
+    }
+    return next
+  }
 }

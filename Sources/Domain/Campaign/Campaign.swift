@@ -2,7 +2,7 @@
 ///
 /// Invariants: launched once; its audience is fixed at launch and recorded; it completes only when
 /// every planned recipient has a final state: planned = sent + failed + skipped + cancelled.
-package enum Campaign {
+package enum Campaign: Decider {
   package enum Command: Sendable, Equatable {
     case create(CampaignDefinition)
     /// `audience` is what the segment held at this moment, in order of contact id.
@@ -31,6 +31,8 @@ package enum Campaign {
     package var status: Status?
     package var definition: CampaignDefinition?
     package var plannedCount = 0
+    /// Slices of the audience, planned or not.
+    package var batchCount = 0
     /// Recorded slices whose messages are not planned yet.
     package var openBatches: [Int: [Identifier]] = [:]
     package var outcome: CampaignOutcome?
@@ -45,6 +47,7 @@ package enum Campaign {
     case emptyName
     case emptyBody
     case emptyAudience
+    case batchSizeNotPositive
     case unknownBatch(ordinal: Int)
     case notConserved(planned: Int, ended: Int)
     case notAllowed(status: Status)
@@ -87,4 +90,105 @@ package struct CampaignOutcome: Sendable, Equatable {
   }
 
   package var endedCount: Int { sentCount + failedCount + skippedCount + cancelledCount }
+}
+
+// MARK: - Decide
+
+extension Campaign {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    if case .create(let definition) = command {
+      guard state.status == nil else { throw .alreadyExists }
+      guard !definition.name.isBlank else { throw .emptyName }
+      guard !definition.body.isBlank else { throw .emptyBody }
+      return [.created(definition)]
+    }
+    guard let status = state.status else { throw .notFound }
+    switch command {
+    case .create: throw .alreadyExists
+    case .launch(let filter, let audience, let batchSize):
+      return try launch(filter, to: audience, batchSize: batchSize, status: status)
+    case .markBatchPlanned(let ordinal):
+      guard (0..<state.batchCount).contains(ordinal) else {
+        throw .unknownBatch(ordinal: ordinal)
+      }
+      // A batch that was planned before is not news, whatever became of the campaign.
+      guard state.openBatches[ordinal] != nil else { return [] }
+      guard status == .running else { throw .notAllowed(status: status) }
+      return [.batchPlanned(ordinal: ordinal)]
+    case .complete(let outcome):
+      return try complete(outcome, state, status)
+    case .cancel(let by):
+      switch status {
+      case .cancelled: return []
+      case .completed: throw .notAllowed(status: status)
+      case .draft, .running: return [.cancelled(by: by)]
+      }
+    }
+  }
+
+  private static func launch(
+    _ filter: Filter, to audience: [Identifier], batchSize: Int, status: Status
+  ) throws(Rejection) -> [Event] {
+    switch status {
+    case .draft: break
+    case .running, .completed: throw .alreadyLaunched
+    case .cancelled: throw .notAllowed(status: status)
+    }
+    guard batchSize > 0 else { throw .batchSizeNotPositive }
+    // Nobody is written to twice, however the audience was gathered.
+    let contacts = Set(audience).sorted()
+    guard !contacts.isEmpty else { throw .emptyAudience }
+    let slices = stride(from: 0, to: contacts.count, by: batchSize).enumerated().map {
+      Event.audienceRecorded(
+        ordinal: $0, contacts: Array(contacts[$1..<min($1 + batchSize, contacts.count)]))
+    }
+    return [.launched(filter: filter, plannedCount: contacts.count)] + slices
+  }
+
+  private static func complete(
+    _ outcome: CampaignOutcome, _ state: State, _ status: Status
+  ) throws(Rejection) -> [Event] {
+    if status == .completed, outcome == state.outcome { return [] }
+    guard status == .running else { throw .notAllowed(status: status) }
+    let counts = [
+      outcome.sentCount, outcome.failedCount, outcome.skippedCount, outcome.cancelledCount,
+    ]
+    // Each count first: a sum of counts that nobody checked could overflow.
+    guard counts.allSatisfy((0...state.plannedCount).contains),
+      outcome.endedCount == state.plannedCount
+    else {
+      let ended = counts.reduce(0) { $0.addingReportingOverflow($1).partialValue }
+      throw .notConserved(planned: state.plannedCount, ended: ended)
+    }
+    return [.completed(outcome)]
+  }
+}
+
+// MARK: - Evolve
+
+extension Campaign {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let definition):
+      next.status = .draft
+      next.definition = definition
+    case .launched(_, let plannedCount):
+      next.status = .running
+      next.plannedCount = plannedCount
+    case .audienceRecorded(let ordinal, let contacts):
+      next.batchCount += 1
+      next.openBatches[ordinal] = contacts
+    case .batchPlanned(let ordinal):
+      next.openBatches[ordinal] = nil
+    case .completed(let outcome):
+      next.status = .completed
+      next.outcome = outcome
+    case .cancelled:
+      next.status = .cancelled
+    }
+    return next
+  }
 }

@@ -1,5 +1,5 @@
 /// A tenant: a direct account, an agency, or an agency's client. Stream: the org's id.
-package enum Org {
+package enum Org: Decider {
   package enum Command: Sendable, Equatable {
     /// A test org's clock may start in the past (a negative offset); any other org's is the real one.
     case create(
@@ -51,7 +51,12 @@ package enum Org {
     case emptyName
     case notATestOrg
     case clockMovesForwardOnly
+    case clockTooFar(limitMicros: Int64)
   }
+
+  /// A hundred years: as far as a test clock goes from the real one, in either direction. `decide` keeps
+  /// to it, so no sum of times can overflow.
+  package static let clockLimitMicros: Int64 = 36_525 * 86_400_000_000
 
   package static let initialState = State()
 }
@@ -70,5 +75,70 @@ package struct SMSSettings: Sendable, Equatable {
     self.accountSID = accountSID
     self.baseURL = baseURL
     self.authToken = authToken
+  }
+}
+
+// MARK: - Decide
+
+extension Org {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .create(let name, let kind, let agency, let timeZone, let isTest, let clockOffsetMicros):
+      guard !state.exists else { throw .alreadyExists }
+      guard !name.isBlank else { throw .emptyName }
+      guard isTest || clockOffsetMicros == 0 else { throw .notATestOrg }
+      try requireReachable(clockOffsetMicros)
+      return [
+        .created(
+          name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
+          clockOffsetMicros: clockOffsetMicros)
+      ]
+    case .configureSMS(let settings):
+      guard state.exists else { throw .notFound }
+      return state.sms == settings ? [] : [.smsConfigured(settings)]
+    case .setStatus(let status):
+      guard state.exists else { throw .notFound }
+      return state.status == status ? [] : [.statusChanged(status)]
+    case .advanceClock(let byMicros):
+      guard state.exists else { throw .notFound }
+      guard state.isTest else { throw .notATestOrg }
+      guard byMicros > 0 else { throw .clockMovesForwardOnly }
+      let (offsetMicros, isBeyond) = state.clockOffsetMicros.addingReportingOverflow(byMicros)
+      try requireReachable(isBeyond ? .max : offsetMicros)
+      return [.clockAdvanced(byMicros: byMicros)]
+    }
+  }
+
+  private static func requireReachable(_ offsetMicros: Int64) throws(Rejection) {
+    guard (-clockLimitMicros...clockLimitMicros).contains(offsetMicros) else {
+      throw .clockTooFar(limitMicros: clockLimitMicros)
+    }
+  }
+}
+
+// MARK: - Evolve
+
+extension Org {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let name, let kind, let agency, let timeZone, let isTest, let clockOffsetMicros):
+      next.exists = true
+      next.name = name
+      next.kind = kind
+      next.agency = agency
+      next.timeZone = timeZone
+      next.isTest = isTest
+      next.clockOffsetMicros = clockOffsetMicros
+    case .smsConfigured(let settings):
+      next.sms = settings
+    case .statusChanged(let status):
+      next.status = status
+    case .clockAdvanced(let byMicros):
+      next.clockOffsetMicros += byMicros
+    }
+    return next
   }
 }

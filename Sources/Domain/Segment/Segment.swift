@@ -1,5 +1,5 @@
 /// A named group of contacts that a filter describes; membership follows the facts. Stream: its id.
-package enum Segment {
+package enum Segment: Decider {
   package enum Command: Sendable, Equatable {
     case create(name: String, filter: Filter)
     case update(name: String?, filter: Filter?)
@@ -26,6 +26,7 @@ package enum Segment {
     case alreadyExists
     case notFound
     case emptyName
+    case invalidFilter(Filter.Problem)
   }
 
   package static let initialState = State()
@@ -64,5 +65,52 @@ package indirect enum Filter: Sendable, Equatable {
       self.comparison = comparison
       self.value = value
     }
+  }
+}
+
+// MARK: - Decide
+
+extension Segment {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .create(let name, let filter):
+      guard !state.exists else { throw .alreadyExists }
+      try check(name, filter)
+      return [.created(name: name, filter: filter)]
+    case .update(let name, let filter):
+      guard state.exists, !state.isDeleted else { throw .notFound }
+      let name = name ?? state.name
+      let filter = filter ?? state.filter
+      guard name != state.name || filter != state.filter else { return [] }
+      try check(name, filter)
+      return [.updated(name: name, filter: filter)]
+    case .delete:
+      guard state.exists else { throw .notFound }
+      return state.isDeleted ? [] : [.deleted]
+    }
+  }
+
+  private static func check(_ name: String, _ filter: Filter) throws(Rejection) {
+    guard !name.isBlank else { throw .emptyName }
+    if let problem = filter.firstProblem() { throw .invalidFilter(problem) }
+  }
+}
+
+// MARK: - Evolve
+
+extension Segment {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let name, let filter), .updated(let name, let filter):
+      next.exists = true
+      next.name = name
+      next.filter = filter
+    case .deleted:
+      next.isDeleted = true
+    }
+    return next
   }
 }

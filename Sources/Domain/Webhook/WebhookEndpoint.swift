@@ -1,7 +1,7 @@
 /// A subscriber's URL and what it wants to hear. Stream: the endpoint's id.
 ///
 /// Invariant: the log is its queue; `disabled` stops deliveries and keeps the place.
-package enum WebhookEndpoint {
+package enum WebhookEndpoint: Decider {
   package enum Command: Sendable, Equatable {
     /// Deliveries begin with the event after this one.
     case create(url: String, types: [String], secret: String)
@@ -42,4 +42,92 @@ package enum WebhookEndpoint {
   }
 
   package static let initialState = State()
+}
+
+extension WebhookEndpoint {
+  /// Whether one of `types` names `type`: exactly, as a family (`message.*`) or as everything (`*`).
+  package static func covers(_ types: [String], type: String) -> Bool {
+    types.contains { pattern in
+      pattern == "*" || pattern == type
+        || (pattern.hasSuffix(".*") && type.hasPrefix(pattern.dropLast()))
+    }
+  }
+}
+
+// MARK: - Decide
+
+extension WebhookEndpoint {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    if case .create(let url, let types, let secret) = command {
+      guard !state.exists else { throw .alreadyExists }
+      try check(url, types)
+      return [.created(url: url, types: types, secret: .known(secret))]
+    }
+    guard state.exists else { throw .notFound }
+    if state.isDeleted, case .delete = command { return [] }
+    guard !state.isDeleted else { throw .notFound }
+    switch command {
+    case .create: throw .alreadyExists
+    case .update(let url, let types):
+      let url = url ?? state.url
+      let types = types ?? state.types
+      guard url != state.url || types != state.types else { return [] }
+      try check(url, types)
+      return [.updated(url: url, types: types)]
+    case .disable(let reason): return state.isEnabled ? [.disabled(reason: reason)] : []
+    case .enable: return state.isEnabled ? [] : [.enabled]
+    case .delete: return [.deleted]
+    case .recordFailure(let position, let attempt, let reason, let retryAtMicros):
+      return [
+        .deliveryFailed(
+          position: position, attempt: attempt, reason: reason, retryAtMicros: retryAtMicros)
+      ]
+    }
+  }
+
+  private static func check(_ url: String, _ types: [String]) throws(Rejection) {
+    guard !types.isEmpty, !types.contains(where: \.isBlank) else { throw .noTypes }
+    guard isURL(url) else { throw .invalidURL }
+  }
+
+  /// `http` or `https` and a host; whether somebody answers there, deliveries will tell.
+  private static func isURL(_ text: String) -> Bool {
+    guard let scheme = ["https://", "http://"].first(where: text.lowercased().hasPrefix),
+      text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
+    else { return false }
+    let authority = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
+    let host = authority.prefix { $0 != ":" }
+    return !host.isEmpty && !authority.contains("@")
+  }
+}
+
+// MARK: - Evolve
+
+extension WebhookEndpoint {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .created(let url, let types, let secret):
+      next.exists = true
+      next.isEnabled = true
+      next.url = url
+      next.types = types
+      next.secret = secret.value
+    case .updated(let url, let types):
+      next.url = url
+      next.types = types
+    case .disabled:
+      next.isEnabled = false
+    case .enabled:
+      next.isEnabled = true
+    case .deleted:
+      next.isDeleted = true
+      next.isEnabled = false
+    case .deliveryFailed:
+      break
+    }
+    return next
+  }
 }

@@ -1,6 +1,6 @@
 /// What should happen with a contact, step by step. Stream: the workflow's id. Versions are
 /// immutable: a run keeps the version that it started with.
-package enum Workflow {
+package enum Workflow: Decider {
   package enum Command: Sendable, Equatable {
     /// A first or a further version. `source` is the YAML as uploaded.
     case publish(WorkflowDefinition, source: String)
@@ -84,55 +84,74 @@ package struct WorkflowStep: Sendable, Equatable {
   }
 }
 
-/// One contact's way through one version of a workflow. Stream: the run's id.
-///
-/// Invariants: a step is advanced once per visit; a waiting run goes on only by its own timer;
-/// nothing follows `completed` or `failed`.
-package enum WorkflowRun {
-  package enum Command: Sendable, Equatable {
-    case start(workflow: Identifier, version: Int, contact: Identifier, firstStep: String)
-    /// `step` was done with `outcome`; the run stands at `next` now (nil: it is over).
-    case advance(step: String, outcome: String, message: Identifier?, next: String?)
-    case wait(step: String, timer: Identifier, untilMicros: Micros)
-    case fail(step: String, reason: String)
+// MARK: - Decide
+
+extension Workflow {
+  package static func decide(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .publish(let definition, let source):
+      try check(definition)
+      let isKnown =
+        state.versions[state.latestVersion] == definition
+        && state.sources[state.latestVersion] == source
+      if isKnown { return [] }
+      let version = state.latestVersion + 1
+      return [.published(version: version, definition: definition, source: source)]
+    case .pause:
+      guard state.latestVersion > 0 else { throw .notFound }
+      return state.isPaused ? [] : [.paused]
+    case .resume:
+      guard state.latestVersion > 0 else { throw .notFound }
+      return state.isPaused ? [.resumed] : []
+    }
   }
 
-  package enum Event: Sendable, Equatable {
-    case started(workflow: Identifier, version: Int, contact: Identifier, firstStep: String)
-    case stepAdvanced(step: String, outcome: String, message: Identifier?, next: String?)
-    case waiting(step: String, timer: Identifier, untilMicros: Micros)
-    case completed
-    case failed(step: String, reason: String)
+  private static func check(_ definition: WorkflowDefinition) throws(Rejection) {
+    guard !definition.name.isBlank else { throw .emptyName }
+    guard !definition.steps.isEmpty else { throw .noSteps }
+    var ids: Set<String> = []
+    for step in definition.steps {
+      guard ids.insert(step.id).inserted else { throw .duplicateStep(step.id) }
+    }
+    for step in definition.steps {
+      for target in step.targets {
+        guard ids.contains(target) else { throw .unknownStep(target) }
+      }
+    }
   }
+}
 
-  package enum Status: String, Sendable, CaseIterable {
-    case running, waiting, completed, failed
+extension WorkflowStep {
+  /// The steps that may come after this one.
+  package var targets: [String] {
+    switch action {
+    case .branch(_, let then, let otherwise): [then, otherwise, next].compactMap(\.self)
+    case .sendSMS, .wait, .addTag, .removeTag: [next].compactMap(\.self)
+    }
   }
+}
 
-  package struct State: Sendable, Equatable {
-    package var status: Status?
-    package var workflow: Identifier?
-    package var version = 0
-    package var contact: Identifier?
-    /// Where the run stands; nil once it is over.
-    package var step: String?
-    package var timer: Identifier?
-    package var waitingUntilMicros: Micros?
-    package var advancedCount = 0
+extension WorkflowDefinition {
+  package func step(_ id: String) -> WorkflowStep? { steps.first { $0.id == id } }
+}
 
-    package init() {}
+// MARK: - Evolve
+
+extension Workflow {
+  package static func evolve(_ state: State, with event: Event) -> State {
+    var next = state
+    switch event {
+    case .published(let version, let definition, let source):
+      next.versions[version] = definition
+      next.sources[version] = source
+      next.latestVersion = version
+    case .paused:
+      next.isPaused = true
+    case .resumed:
+      next.isPaused = false
+    }
+    return next
   }
-
-  package enum Rejection: Error, Equatable {
-    case alreadyStarted
-    case notFound
-    case over
-    case notAtStep(String)
-    case tooManySteps(limit: Int)
-  }
-
-  /// A run that advances more often than this is going in circles.
-  package static let stepLimit = 1_000
-
-  package static let initialState = State()
 }
