@@ -167,6 +167,11 @@ extension Filter {
   package struct Problem: Equatable, Sendable {
     package let path: String
     package let message: String
+
+    package init(path: String, message: String) {
+      self.path = path
+      self.message = message
+    }
   }
 
   /// The first condition with an unknown field, or with an operator or value that the field cannot have.
