@@ -1,0 +1,128 @@
+import Application
+import Crypto
+import Domain
+import HTTP
+
+/// Twilio's Messages API. Source: Twilio's OpenAPI description of the 2010 API.
+///
+/// One `send` is one request: Twilio takes no idempotency key, so a call whose answer is lost can only
+/// be settled by `find`.
+package struct TwilioProvider: MessageProvider {
+  private let client: HTTPClient
+  private let timeoutMillis: Int
+
+  /// - Parameter timeoutMillis: For one request, from connecting to the last byte of the answer.
+  package init(client: HTTPClient, timeoutMillis: Int = 15_000) {
+    self.client = client
+    self.timeoutMillis = timeoutMillis
+  }
+
+  /// 21610: the recipient has texted STOP to this sender.
+  package var optOutCodes: Set<String> { ["21610"] }
+
+  package func send(_ sms: OutboundSMS) async -> SendOutcome {
+    do throws(HTTPClientError) {
+      let answer = try await client.send(Self.creation(of: sms, timeoutMillis: timeoutMillis))
+      return TwilioAnswer.outcome(
+        status: answer.status, headers: answer.headers, body: answer.body)
+    } catch {
+      return Self.outcome(of: error)
+    }
+  }
+
+  /// Does not ask Twilio to filter by `DateSent`: a message that waits in its queue has no such date
+  /// yet, and would look as if it had never been taken. The list is newest first, so reading ends
+  /// with the first page that reaches back far enough.
+  package func find(_ query: FindQuery) async throws(ProviderError) -> [ProviderMessage] {
+    var found: [ProviderMessage] = []
+    var next: String? = Self.listPath(query)
+    // Twilio keeps dates to the second.
+    let sinceMicros = query.sinceMicros - query.sinceMicros % 1_000_000
+    for _ in 0..<Self.maxPageCount {
+      guard let path = next else { return found }
+      let page = try await page(path, query.credentials)
+      found += page.messages.filter { $0.createdAtMicros >= sinceMicros }
+      let reachesBack = page.messages.contains { $0.createdAtMicros < sinceMicros }
+      next = reachesBack ? nil : page.nextPageURI
+    }
+    guard next == nil else { throw .malformed(detail: "the list of messages has no end") }
+    return found
+  }
+
+  private func page(
+    _ path: String, _ credentials: SMSCredentials
+  ) async throws(ProviderError) -> TwilioMessagePage {
+    // A list names its next page itself; nothing but a path on the same host is followed.
+    guard path.hasPrefix("/2010-04-01/") else {
+      throw .malformed(detail: "a page outside of the API")
+    }
+    let request = Self.request("GET", path, credentials, timeoutMillis: timeoutMillis)
+    let answer: ClientResponse
+    do throws(HTTPClientError) {
+      answer = try await client.send(request)
+    } catch {
+      throw .unreachable(reason: error.code)
+    }
+    guard answer.status == 200 else {
+      throw TwilioAnswer.error(
+        status: answer.status, headers: answer.headers, body: answer.body)
+    }
+    return try TwilioMessagePage(parsing: answer.body)
+  }
+}
+
+// MARK: - Requests
+
+extension TwilioProvider {
+  /// The most that Twilio lists at once.
+  static let pageSize = 1000
+  /// More messages than one number ever gets from another in the time that a call is in doubt.
+  static let maxPageCount = 100
+
+  static func creation(of sms: OutboundSMS, timeoutMillis: Int) -> ClientRequest {
+    var form = [
+      QueryItem(name: "To", value: sms.to), QueryItem(name: "From", value: sms.from),
+      QueryItem(name: "Body", value: sms.body),
+    ]
+    if let url = sms.statusCallbackURL {
+      form.append(QueryItem(name: "StatusCallback", value: url))
+    }
+    var request = request(
+      "POST", messagesPath(sms.credentials), sms.credentials, timeoutMillis: timeoutMillis)
+    request.headers["Content-Type"] = FormCoding.contentType
+    request.body = Array(FormCoding.encode(form).utf8)
+    return request
+  }
+
+  static func listPath(_ query: FindQuery) -> String {
+    let filter = FormCoding.encode([
+      QueryItem(name: "To", value: query.to), QueryItem(name: "From", value: query.from),
+      QueryItem(name: "PageSize", value: String(pageSize)),
+    ])
+    return "\(messagesPath(query.credentials))?\(filter)"
+  }
+
+  private static func messagesPath(_ credentials: SMSCredentials) -> String {
+    "/2010-04-01/Accounts/\(PercentCoding.encode(credentials.accountSID))/Messages.json"
+  }
+
+  private static func request(
+    _ method: String, _ path: String, _ credentials: SMSCredentials, timeoutMillis: Int
+  ) -> ClientRequest {
+    var base = credentials.baseURL[...]
+    while base.last == "/" { base.removeLast() }
+    let pair = Array("\(credentials.accountSID):\(credentials.authToken)".utf8)
+    return ClientRequest(
+      method: method, url: base + path,
+      headers: ["Authorization": "Basic \(Base64.encode(pair))", "Accept": "application/json"],
+      timeoutMillis: timeoutMillis)
+  }
+
+  /// What became of a message whose request got no whole answer.
+  static func outcome(of error: HTTPClientError) -> SendOutcome {
+    switch error {
+    case .notSent: .notTaken(code: error.code, retryAfterMillis: nil)
+    case .unknown: .inDoubt(reason: error.code)
+    }
+  }
+}
