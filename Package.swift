@@ -141,6 +141,8 @@ let package = Package(
         "HTTP",
       ]),
     tests(
+      "ProviderTests", ["TwilioProvider", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
+    tests(
       "ProjectionTests",
       ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
     tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON"]),

@@ -11,7 +11,7 @@ package struct TwilioProvider: MessageProvider {
   private let client: HTTPClient
   private let timeoutMillis: Int
 
-  /// - Parameter timeoutMillis: For one request, from connecting to the last byte of the answer.
+  /// `timeoutMillis` is for one request, from connecting to the last byte of the answer.
   package init(client: HTTPClient, timeoutMillis: Int = 15_000) {
     self.client = client
     self.timeoutMillis = timeoutMillis

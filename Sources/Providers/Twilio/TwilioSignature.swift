@@ -29,9 +29,8 @@ package enum TwilioSignature {
     }
   }
 
-  /// Whether `request`, which arrived for `url`, was signed with one of `keys`.
-  ///
-  /// - Parameter url: As given to Twilio: scheme, host, path and query.
+  /// Whether `request` was signed with one of `keys`. `url` is the one that was given to Twilio:
+  /// scheme, host, path and query.
   package static func isValid(_ request: HTTPRequest, url: String, keys: Keys) -> Bool {
     let isForm = request.mediaType == FormCoding.contentType
     return isValid(
@@ -40,13 +39,8 @@ package enum TwilioSignature {
       settings: request.headers[settingsHeader], keys: keys)
   }
 
-  /// The same, from parts.
-  ///
-  /// - Parameters:
-  ///   - parameters: Those of a form, decoded; none for any other body.
-  ///   - body: The raw bytes of a body that is not a form; empty for a form.
-  ///   - signature: The value of `X-Twilio-Signature`.
-  ///   - settings: The value of `X-Twilio-Webhooks-Signature-Settings`.
+  /// The same, from parts: the decoded `parameters` of a form and no `body`, or the raw `body` and no
+  /// parameters; `signature` and `settings` are the values of the two headers.
   package static func isValid(
     url: String, parameters: [QueryItem], body: [UInt8], signature: String?,
     settings: String? = nil, keys: Keys

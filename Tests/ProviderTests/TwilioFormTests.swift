@@ -1,0 +1,74 @@
+import Domain
+import HTTP
+import Testing
+
+@testable import TwilioProvider
+
+@Suite struct TwilioFormTests {
+  private func items(_ text: String) -> [QueryItem] { FormCoding.decode(text) }
+
+  @Test func `a status callback becomes news for the message`() throws {
+    let callback = try TwilioStatusCallback(
+      form: items(
+        "MessageSid=SM1&MessageStatus=undelivered&ErrorCode=30003&AccountSid=AC1&From=%2B1&To=%2B2"
+      ))
+    #expect(callback.errorCode == "30003")
+    #expect(
+      callback.providerStatus(atMicros: 5)
+        == ProviderStatus(kind: .failed, providerID: "SM1", errorCode: "30003", atMicros: 5))
+  }
+
+  @Test func `the old names of sid and status are read where the new ones are missing`() throws {
+    let callback = try TwilioStatusCallback(form: items("SmsSid=SM2&SmsStatus=sent&AccountSid=AC1"))
+    #expect(callback.messageSID == "SM2")
+    #expect(callback.status == .sent)
+  }
+
+  @Test(arguments: [
+    ("accepted", ProviderStatus.Kind.accepted), ("scheduled", .accepted), ("queued", .accepted),
+    ("sending", .accepted), ("sent", .sent), ("delivered", .delivered), ("read", .delivered),
+    ("undelivered", .failed), ("failed", .failed), ("canceled", .failed),
+    ("partially_delivered", nil), ("receiving", nil), ("received", nil), ("invented", nil),
+  ])
+  func `each of Twilio's statuses has one meaning`(word: String, kind: ProviderStatus.Kind?) {
+    #expect(TwilioMessageStatus(word).kind == kind)
+  }
+
+  @Test(arguments: [
+    ("MessageStatus=sent&AccountSid=AC1", "MessageSid"),
+    ("MessageSid=SM1&AccountSid=AC1", "MessageStatus"),
+    ("MessageSid=SM1&MessageStatus=sent", "AccountSid"), ("", "MessageSid"),
+  ])
+  func `an incomplete callback names what is missing`(form: String, parameter: String) {
+    #expect(throws: TwilioFormError.missing(parameter: parameter)) {
+      try TwilioStatusCallback(form: items(form))
+    }
+  }
+
+  @Test func `an inbound message keeps its text as it is`() throws {
+    let message = try TwilioInboundMessage(
+      form: items(
+        "MessageSid=SM3&AccountSid=AC1&From=%2B15550001&To=%2B15550002&Body=+STOP%0A&NumMedia=1"
+          + "&MediaUrl0=https%3A%2F%2Fa%2Fb&MediaContentType0=image%2Fpng&NumSegments=2"
+          + "&OptOutType=STOP"))
+    #expect(message.body == " STOP\n")
+    #expect(message.segmentCount == 2)
+    #expect(message.media == [.init(url: "https://a/b", contentType: "image/png")])
+    #expect(message.optOutType == .stop)
+  }
+
+  @Test func `a picture alone has no text, and a sender is needed`() throws {
+    let form = "MessageSid=SM3&AccountSid=AC1&To=%2B15550002"
+    let message = try TwilioInboundMessage(form: items(form + "&From=%2B1"))
+    #expect(message.body.isEmpty)
+    #expect(throws: TwilioFormError.missing(parameter: "From")) {
+      try TwilioInboundMessage(form: items(form))
+    }
+  }
+
+  @Test func `a number of media from outside is not believed beyond Twilio's limit`() throws {
+    let message = try TwilioInboundMessage(
+      form: items("MessageSid=S&AccountSid=A&From=f&To=t&NumMedia=2000000000&MediaUrl11=u"))
+    #expect(message.media.isEmpty)
+  }
+}
