@@ -13,7 +13,7 @@ package struct HTTPRequest: Sendable {
   /// The peer's address without port: `127.0.0.1`, `2001:db8::1`. Behind a proxy, the proxy's.
   package var remoteAddress: String
 
-  /// - Parameter target: Path and query, percent-encoded; an absolute URL is reduced to them.
+  /// `target` is path and query, percent-encoded; an absolute URL is reduced to them.
   package init(
     method: String, target: String, headers: HTTPHeaders = [:], body: [UInt8] = [],
     remoteAddress: String = "127.0.0.1"

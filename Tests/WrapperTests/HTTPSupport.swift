@@ -71,6 +71,8 @@ final class Counter: Sendable {
 
 /// A plain TCP client that can break every rule of HTTP. Blocks, at most ten seconds a read.
 final class RawClient: Sendable {
+  struct ConnectFailure: Error { let errno: Int32 }
+
   private let descriptor: Int32
 
   init(port: Int, receiveBufferBytes: Int32? = nil) throws {
@@ -89,7 +91,7 @@ final class RawClient: Sendable {
       unsafe connect(
         descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), 16)
     }
-    try #require(code == 0, "connect: \(errno)")
+    guard code == 0 else { throw ConnectFailure(errno: errno) }
   }
 
   deinit { close(descriptor) }
@@ -134,6 +136,12 @@ final class RawClient: Sendable {
     _ = unsafe setsockopt(
       descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<linger>.size))
     _ = shutdown(descriptor, Int32(SHUT_RDWR))
+  }
+
+  /// Whether the end of the connection was reached, rather than the time of a read.
+  var isClosedByPeer: Bool {
+    var byte: UInt8 = 0
+    return unsafe recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT)) == 0
   }
 
   func closeWriting() { _ = shutdown(descriptor, Int32(SHUT_WR)) }

@@ -5,8 +5,8 @@ package enum AddressPolicy: Sendable, Equatable {
   /// own network.
   case publicOnly
 
-  /// - Parameter address: 4 or 16 bytes in network order.
-  func allows(_ address: [UInt8]) -> Bool {
+  /// Whether `address`, 4 or 16 bytes in network order, may be connected to.
+  package func allows(_ address: [UInt8]) -> Bool {
     switch self {
     case .any: true
     case .publicOnly: address.count == 4 ? Self.isPublicV4(address) : Self.isPublicV6(address)

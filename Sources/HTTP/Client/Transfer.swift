@@ -118,10 +118,11 @@ extension Transfer {
     }
   }
 
-  /// Over. `reason` is nil where the answer is whole.
-  func finish(_ reason: HTTPClientError.Reason?) {
+  /// Over. `reason` is nil where curl is content, which it also is with half a head.
+  func finish(_ given: HTTPClientError.Reason?) {
     let waiters = state.withLock { state in
       guard state.outcome == nil else { return [CheckedContinuation<Void, Never>]() }
+      let reason = given ?? (state.hasHead ? nil : .connectionBroken)
       state.outcome = reason.map { .failure(state.error($0)) } ?? .success(())
       return [state.takeHeadWaiter(), state.takeBodyWaiter()].compactMap(\.self)
     }

@@ -175,6 +175,16 @@ extension Multipart {
 
   /// Source: WHATWG HTML, multipart/form-data encoding algorithm.
   private static func quoted(_ text: String) -> String {
-    text.replacing("\"", with: "%22").replacing("\r", with: "%0D").replacing("\n", with: "%0A")
+    // By scalars: CRLF is one Character, and neither of its halves.
+    var quoted = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": quoted.append(contentsOf: "%22".unicodeScalars)
+      case "\r": quoted.append(contentsOf: "%0D".unicodeScalars)
+      case "\n": quoted.append(contentsOf: "%0A".unicodeScalars)
+      default: quoted.append(scalar)
+      }
+    }
+    return String(quoted)
   }
 }

@@ -18,7 +18,8 @@ package struct ServerSentEvent: Sendable, Equatable {
     var text = ""
     if let id { text += "id: \(id)\n" }
     if let name { text += "event: \(name)\n" }
-    for line in data.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+    let isBreak = { (character: Character) in ["\r", "\n", "\r\n"].contains(character) }
+    for line in data.split(omittingEmptySubsequences: false, whereSeparator: isBreak) {
       text += "data: \(line)\n"
     }
     return Array((text + "\n").utf8)

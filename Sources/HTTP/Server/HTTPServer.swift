@@ -17,10 +17,10 @@ package final class HTTPServer: Sendable {
   private let daemon: MicroHTTPD
   private let stopping = Mutex<Task<Void, Never>?>(nil)
 
-  /// Listens when it returns.
+  /// Listens when it returns. `errorResponder` answers what never reaches `handler`: too large a
+  /// body, bad framing; it must answer with bytes, a valid status and valid headers.
   ///
-  /// - Parameter errorResponder: Answers what never reaches `handler`: too large a body, bad framing.
-  ///   Must answer with bytes and a valid status.
+  /// - Throws: `HTTPError`, with nothing left open.
   package init(
     host: String, port: Int, limits: HTTPLimits = HTTPLimits(), tls: HTTPTLS? = nil,
     errorResponder: @escaping ErrorResponder = { $0.defaultResponse },

@@ -1,0 +1,284 @@
+import Dispatch
+import Glibc
+import HTTP
+import Testing
+
+@Suite struct HTTPClientTests {
+  @Test func `a refused connection was certainly not processed`() async throws {
+    let server = try HTTPServer(host: "127.0.0.1", port: 0) { _ in .text(200, "") }
+    await server.stop(graceMillis: 0)
+    #expect(await failure(of: ClientRequest(url: server.url("/"))) == .notSent(.connectionFailed))
+  }
+
+  @Test func `a name that does not resolve was certainly not processed`() async {
+    let request = ClientRequest(url: "http://no-such-host.invalid/")
+    #expect(await failure(of: request) == .notSent(.nameNotResolved))
+  }
+
+  @Test(arguments: [
+    "ftp://127.0.0.1/", "file:///etc/passwd", "gopher://127.0.0.1/", "/relative", "",
+    "http://127.0.0.1/a b", "http://127.0.0.1/\r\nX: y", "http://",
+  ])
+  func `a URL that is not HTTP is not sent`(url: String) async {
+    #expect(await failure(of: ClientRequest(url: url)) == .notSent(.requestInvalid))
+  }
+
+  @Test func `a header with a line break is not sent`() async {
+    let request = ClientRequest(url: "http://127.0.0.1/", headers: ["X": "a\r\nY: b"])
+    #expect(await failure(of: request) == .notSent(.requestInvalid))
+  }
+
+  @Test func `a timeout after the request went out is unknown`() async throws {
+    try await withServer { _ in
+      try? await Task.sleep(for: .seconds(3600))
+      return .text(200, "")
+    } _: { server in
+      var request = ClientRequest(method: "POST", url: server.url("/"), body: [1])
+      request.timeoutMillis = 200
+      #expect(await failure(of: request) == .unknown(.timeout))
+    }
+  }
+
+  @Test func `a timeout before there is a connection is not sent`() async throws {
+    let peer = try SilentPeer(accepts: false)
+    var request = ClientRequest(url: "http://127.0.0.1:\(peer.port)/")
+    request.connectTimeoutMillis = 200
+    request.timeoutMillis = 60_000
+    // The listen queue is full: connecting never ends.
+    #expect(await failure(of: request) == .notSent(.timeout))
+  }
+
+  @Test func `a TLS handshake with a plain server is not sent`() async throws {
+    let peer = try SilentPeer(answer: "this is not TLS at all, it is only text\r\n\r\n")
+    let request = ClientRequest(url: "https://127.0.0.1:\(peer.port)/")
+    #expect(await failure(of: request) == .notSent(.tlsFailed))
+  }
+
+  @Test(arguments: [
+    "", "HTTP/1.1 200 OK\r\nContent-Le", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
+    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+  ])
+  func `a server that dies in its answer leaves the outcome unknown`(answer: String) async throws {
+    let peer = try SilentPeer(answer: answer)
+    let request = ClientRequest(method: "POST", url: "http://127.0.0.1:\(peer.port)/", body: [1])
+    #expect(await failure(of: request) == .unknown(.connectionBroken))
+    #expect(peer.requestCount.value == 1)
+  }
+
+  @Test func `an answer that is not HTTP leaves the outcome unknown`() async throws {
+    let peer = try SilentPeer(answer: "SSH-2.0-OpenSSH\r\n\r\n")
+    let error = await failure(of: ClientRequest(url: "http://127.0.0.1:\(peer.port)/"))
+    #expect(error?.mayHaveBeenProcessed == true)
+  }
+
+  /// The danger: libcurl repeats a request by itself when a kept connection breaks before the answer.
+  @Test(arguments: [("POST", 1), ("GET", 2)])
+  func `only what is safe to repeat is repeated on a broken kept connection`(
+    method: String, secondTries: Int
+  ) async throws {
+    let client = HTTPClient()
+    defer { client.close() }
+    // Answers the first request of each connection and closes on the second.
+    let peer = try SilentPeer(
+      answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", dropsSecond: true)
+    let request = ClientRequest(method: method, url: "http://127.0.0.1:\(peer.port)/")
+    #expect(try await client.send(request).status == 200)
+    let second = await failure(of: request, client: client)
+    #expect(second == (method == "POST" ? .unknown(.connectionBroken) : nil))
+    #expect(peer.requestCount.value == 1 + secondTries)
+  }
+
+  @Test func `a response that is too long ends the transfer`() async throws {
+    var settings = HTTPClientSettings()
+    settings.maxResponseBytes = 1000
+    let client = HTTPClient(settings: settings)
+    defer { client.close() }
+    try await withServer { request in
+      .text(200, String(repeating: "x", count: Int(request.queryValue("n") ?? "") ?? 0))
+    } _: { server in
+      let allowed = try await client.send(ClientRequest(url: server.url("/?n=1000")))
+      #expect(allowed.body.count == 1000)
+      let error = await failure(of: ClientRequest(url: server.url("/?n=1001")), client: client)
+      #expect(error == .unknown(.responseTooLarge))
+    }
+  }
+
+  @Test func `connections are kept and used again`() async throws {
+    let peer = try SilentPeer(answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    let client = HTTPClient()
+    defer { client.close() }
+    for _ in 0..<10 {
+      let response = try await client.send(ClientRequest(url: "http://127.0.0.1:\(peer.port)/"))
+      #expect(text(response.body) == "ok")
+    }
+    #expect(peer.connectionCount.value == 1)
+    #expect(peer.requestCount.value == 10)
+  }
+
+  @Test func `a redirect is an answer unless it is to be followed`() async throws {
+    try await withServer { request in
+      guard request.path == "/from" else { return .text(200, "\(request.method) \(request.path)") }
+      return HTTPResponse(status: 302, headers: ["Location": "/to"])
+    } _: { server in
+      let client = HTTPClient()
+      defer { client.close() }
+      var request = ClientRequest(url: server.url("/from"))
+      #expect(try await client.send(request).status == 302)
+      request.followRedirects = true
+      #expect(text(try await client.send(request).body) == "GET /to")
+      let stream = try await client.stream(request)
+      #expect(stream.status == 200)
+    }
+  }
+
+  @Test func `cancelling the task cancels the transfer`() async throws {
+    let arrived = Gate()
+    try await withServer { _ in
+      arrived.open()
+      try? await Task.sleep(for: .seconds(3600))
+      return .text(200, "")
+    } _: { server in
+      let client = HTTPClient()
+      defer { client.close() }
+      let task = Task { try await client.send(ClientRequest(url: server.url("/"))) }
+      await arrived.wait()
+      task.cancel()
+      await #expect(throws: HTTPClientError.unknown(.cancelled)) { try await task.value }
+      let early = Task {
+        unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
+        return try await client.send(ClientRequest(url: server.url("/")))
+      }
+      let error = await #expect(throws: HTTPClientError.self) { try await early.value }
+      #expect(error?.reason == .cancelled)
+    }
+  }
+
+  @Test func `a closed client ends what is under way and sends nothing more`() async throws {
+    let arrived = Gate()
+    try await withServer { _ in
+      arrived.open()
+      try? await Task.sleep(for: .seconds(3600))
+      return .text(200, "")
+    } _: { server in
+      let client = HTTPClient()
+      let task = Task { try await client.send(ClientRequest(url: server.url("/"))) }
+      await arrived.wait()
+      client.close()
+      client.close()
+      await #expect(throws: HTTPClientError.unknown(.clientClosed)) { try await task.value }
+      let error = await failure(of: ClientRequest(url: server.url("/")), client: client)
+      #expect(error == .notSent(.clientClosed))
+    }
+  }
+
+  @Test(arguments: ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "0x7f.1"])
+  func `a client for strangers' URLs does not reach this machine`(host: String) async throws {
+    try await withServer(handler: { _ in .text(200, "inside") }) { server in
+      var settings = HTTPClientSettings()
+      settings.addressPolicy = .publicOnly
+      let client = HTTPClient(settings: settings)
+      defer { client.close() }
+      let request = ClientRequest(url: "http://\(host):\(server.port)/")
+      let error = await failure(of: request, client: client)
+      #expect(error == .notSent(.addressRefused) || (host == "[::1]" && error != nil))
+    }
+  }
+
+  @Test(
+    arguments: [
+      ([8, 8, 8, 8], true), ([1, 1, 1, 1], true), ([172, 15, 0, 1], true), ([172, 32, 0, 1], true),
+      ([10, 0, 0, 1], false), ([127, 9, 9, 9], false), ([172, 31, 255, 255], false),
+      ([192, 168, 0, 1], false), ([169, 254, 169, 254], false), ([100, 100, 0, 1], false),
+      ([0, 0, 0, 0], false), ([224, 0, 0, 1], false), ([255, 255, 255, 255], false),
+      ([0x2a, 0, 0x14, 0x50] + zeros(11) + [1], true), (zeros(15) + [1], false), (zeros(16), false),
+      ([0xfe, 0x80] + zeros(13) + [1], false), ([0xfd, 0x12] + zeros(13) + [1], false),
+      ([0x20, 0x01, 0x0d, 0xb8] + zeros(12), false), ([0xff, 0x02] + zeros(13) + [1], false),
+      (zeros(10) + [0xff, 0xff, 127, 0, 0, 1], false),
+      (zeros(10) + [0xff, 0xff, 8, 8, 8, 8], true),
+      ([0, 0x64, 0xff, 0x9b] + zeros(8) + [10, 0, 0, 1], false),
+      ([0x20, 0x02, 192, 168, 0, 1] + zeros(10), false),
+    ] as [([UInt8], Bool)])
+  func `only addresses of the public Internet are public`(address: [UInt8], isPublic: Bool) {
+    #expect(AddressPolicy.publicOnly.allows(address) == isPublic)
+    #expect(AddressPolicy.any.allows(address))
+  }
+
+  private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
+
+  private func failure(
+    of request: ClientRequest, client given: HTTPClient? = nil
+  ) async -> HTTPClientError? {
+    let client = given ?? HTTPClient()
+    defer { if given == nil { client.close() } }
+    do throws(HTTPClientError) {
+      _ = try await client.send(request)
+      return nil
+    } catch {
+      return error
+    }
+  }
+}
+
+/// A server that breaks its word: it reads one request at a time and answers with fixed bytes.
+final class SilentPeer: Sendable {
+  let port: Int
+  let connectionCount = Counter()
+  let requestCount = Counter()
+  private let listener: Int32
+  /// Connections that fill the listen queue of a peer that does not accept.
+  private let fillers: [RawClient]
+
+  /// The connection ends after `answer`, unless that is a whole answer. With `dropsSecond` the second
+  /// request on a connection is read but not answered.
+  ///
+  /// - Throws: Where a peer that does not accept cannot fill its queue.
+  init(accepts: Bool = true, answer: String = "", dropsSecond: Bool = false) throws {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    self.listener = listener
+    var address: [UInt8] = [2, 0, 0, 0, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
+    var length = socklen_t(16)
+    unsafe address.withUnsafeMutableBytes { bytes in
+      let pointer = unsafe bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self)
+      _ = unsafe bind(listener, pointer, 16)
+      _ = listen(listener, accepts ? 16 : 0)
+      guard let pointer = unsafe pointer else { return }
+      _ = unsafe getsockname(listener, pointer, &length)
+    }
+    port = Int(address[2]) << 8 | Int(address[3])
+    fillers = accepts ? [] : [try RawClient(port: port)]
+    guard accepts else { return }
+    DispatchQueue(label: "silent peer").async {
+      [listener, connectionCount, requestCount] in
+      while true {
+        let connection = accept(listener, nil, nil)
+        guard connection >= 0 else { return }
+        _ = connectionCount.next()
+        DispatchQueue(label: "silent connection").async {
+          Self.serve(connection, answer, dropsSecond, requestCount)
+        }
+      }
+    }
+  }
+
+  deinit {
+    _ = shutdown(listener, Int32(SHUT_RDWR))
+    close(listener)
+  }
+
+  private static func serve(
+    _ connection: Int32, _ answer: String, _ dropsSecond: Bool, _ requestCount: Counter
+  ) {
+    defer { close(connection) }
+    let isWhole = answer.hasSuffix("ok")
+    var buffer = [UInt8](repeating: 0, count: 65536)
+    var servedCount = 0
+    while unsafe recv(connection, &buffer, buffer.count, 0) > 0 {
+      _ = requestCount.next()
+      if dropsSecond, servedCount == 1 { return }
+      servedCount += 1
+      let bytes = Array(answer.utf8)
+      _ = unsafe send(connection, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+      if !isWhole { return }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import Foundation
+import HTTP
+import Testing
+
+@Suite struct HTTPTLSTests {
+  /// A directory with a new self-signed certificate for localhost.
+  private static func makeCertificate() throws -> (tls: HTTPTLS, directory: URL) {
+    let directory = FileManager.default.temporaryDirectory
+      .appendingPathComponent("http-tls-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+    let openssl = Process()
+    openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+    openssl.currentDirectoryURL = directory
+    openssl.standardError = FileHandle.nullDevice
+    openssl.arguments =
+      "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -keyout key.pem"
+      .split(separator: " ").map(String.init)
+      + ["-out", "cert.pem", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    try openssl.run()
+    openssl.waitUntilExit()
+    try #require(openssl.terminationStatus == 0)
+    let path = { directory.appendingPathComponent($0).path }
+    return (HTTPTLS(certificatePath: path("cert.pem"), keyPath: path("key.pem")), directory)
+  }
+
+  @Test func `a server with a certificate is reached by those who trust it`() async throws {
+    let (tls, directory) = try Self.makeCertificate()
+    defer { try? FileManager.default.removeItem(at: directory) }
+    let big = String(repeating: "0123456789", count: 100_000)
+    try await withServer(tls: tls) { request in
+      .text(200, request.path == "/big" ? big : "secret")
+    } _: { server in
+      var settings = HTTPClientSettings()
+      settings.authoritiesPath = tls.certificatePath
+      let trusting = HTTPClient(settings: settings)
+      let doubting = HTTPClient()
+      defer {
+        trusting.close()
+        doubting.close()
+      }
+      let request = ClientRequest(url: "https://localhost:\(server.port)/")
+      let answer = try await trusting.send(request)
+      #expect(text(answer.body) == "secret")
+      let bigRequest = ClientRequest(url: "https://localhost:\(server.port)/big")
+      let bigAnswer = try await trusting.send(bigRequest)
+      #expect(text(bigAnswer.body) == big)
+      await #expect(throws: HTTPClientError.notSent(.tlsFailed)) {
+        try await doubting.send(request)
+      }
+    }
+  }
+
+  @Test func `a certificate that cannot be read or does not fit is named`() throws {
+    let (tls, directory) = try Self.makeCertificate()
+    let (other, otherDirectory) = try Self.makeCertificate()
+    defer {
+      try? FileManager.default.removeItem(at: directory)
+      try? FileManager.default.removeItem(at: otherDirectory)
+    }
+    let missing = HTTPTLS(certificatePath: "/no/such.pem", keyPath: tls.keyPath)
+    #expect(throws: HTTPError.tlsFileUnreadable(path: "/no/such.pem", errno: ENOENT)) {
+      try HTTPServer(host: "127.0.0.1", port: 0, tls: missing) { _ in .text(200, "") }
+    }
+    let unfit = HTTPTLS(certificatePath: tls.certificatePath, keyPath: other.keyPath)
+    #expect(throws: HTTPError.startFailed(usesTLS: true)) {
+      try HTTPServer(host: "127.0.0.1", port: 0, tls: unfit) { _ in .text(200, "") }
+    }
+  }
+}
