@@ -1,0 +1,192 @@
+import { createContext, useCallback, useContext, useEffect, useRef, useState } from "react";
+import type { Client, Method } from "./client";
+import { isAbort, newIdempotencyKey } from "./client";
+import { Failure } from "./failure";
+import { followLog } from "./tail";
+import type { LogEvent } from "./types";
+
+export const ClientContext = createContext<Client | null>(null);
+
+export function useClient(): Client {
+  const client = useContext(ClientContext);
+  if (client === null) throw new Error("useClient outside of a ClientContext");
+  return client;
+}
+
+export interface Query<Body> {
+  /** The newest answer, also while a newer one is on its way or after a failed reload. */
+  data: Body | null;
+  position: number | null;
+  failure: Failure | null;
+  isLoading: boolean;
+  isBehind: boolean;
+  /** Reads again, from a read model that has applied `minPosition`. */
+  reload: (minPosition?: number) => void;
+}
+
+interface Loaded<Body> {
+  data: Body | null;
+  position: number | null;
+  failure: Failure | null;
+  isLoading: boolean;
+  isBehind: boolean;
+}
+
+const nothingYet = { data: null, position: null, failure: null, isLoading: true, isBehind: false };
+
+/** Reads `path` now and whenever it changes; null reads nothing. A newer read cancels an older one. */
+export function useQuery<Body>(path: string | null): Query<Body> {
+  const client = useClient();
+  const [loaded, setLoaded] = useState<Loaded<Body>>(nothingYet);
+  const [request, setRequest] = useState({ round: 0, minPosition: 0 });
+  const { minPosition } = request;
+
+  useEffect(() => {
+    if (path === null) return;
+    const abort = new AbortController();
+    setLoaded((before) => ({ ...before, isLoading: true }));
+    client.get<Body>(path, { signal: abort.signal, minPosition }).then(
+      (answer) =>
+        setLoaded({
+          data: answer.body,
+          position: answer.position,
+          failure: null,
+          isLoading: false,
+          isBehind: answer.isBehind,
+        }),
+      (error: unknown) => {
+        if (isAbort(error)) return;
+        const failure = asFailure(error);
+        setLoaded((before) => ({ ...before, failure, isLoading: false }));
+      },
+    );
+    return () => abort.abort();
+  }, [client, path, request, minPosition]);
+
+  const reload = useCallback((position?: number) => {
+    setRequest((before) => ({ round: before.round + 1, minPosition: position ?? 0 }));
+  }, []);
+  return { ...loaded, reload };
+}
+
+export interface Write {
+  isBusy: boolean;
+  failure: Failure | null;
+  /** The body, or null where it failed: then `failure` says why. */
+  run: <Body>(
+    method: Method,
+    path: string,
+    body?: unknown,
+    options?: { ifMatch?: string },
+  ) => Promise<Body | null>;
+  clear: () => void;
+}
+
+/**
+ * One thing that a user does. Trying it again after a failure sends the same idempotency key, as
+ * long as nothing about it changed.
+ */
+export function useWrite(): Write {
+  const client = useClient();
+  const [isBusy, setBusy] = useState(false);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const intent = useRef<{ fingerprint: string; key: string } | null>(null);
+
+  const run = useCallback(
+    async <Body>(
+      method: Method,
+      path: string,
+      body?: unknown,
+      options: { ifMatch?: string } = {},
+    ): Promise<Body | null> => {
+      const fingerprint = [method, path, describe(body), options.ifMatch ?? ""].join("\n");
+      if (intent.current?.fingerprint !== fingerprint) {
+        intent.current = { fingerprint, key: newIdempotencyKey() };
+      }
+      setBusy(true);
+      setFailure(null);
+      try {
+        const answer = await client.write<Body>(method, path, body, {
+          idempotencyKey: intent.current.key,
+          ...options,
+        });
+        intent.current = null;
+        return answer.body ?? ({} as Body);
+      } catch (error) {
+        setFailure(asFailure(error));
+        return null;
+      } finally {
+        setBusy(false);
+      }
+    },
+    [client],
+  );
+  const clear = useCallback(() => setFailure(null), []);
+  return { isBusy, failure, run, clear };
+}
+
+/**
+ * Follows the log from `after` on while the page is in view; null waits. In the background the line
+ * is let go, since a browser has only six to a server, and taken up again at the same place.
+ */
+export function useTail(
+  after: number | null,
+  types: readonly string[],
+  onEvent: (event: LogEvent) => void,
+): boolean {
+  const client = useClient();
+  const [isConnected, setConnected] = useState(true);
+  const handler = useRef(onEvent);
+  handler.current = onEvent;
+  const isReady = after !== null;
+  const position = useRef(0);
+  position.current = Math.max(position.current, after ?? 0);
+  const typeList = types.join(",");
+
+  useEffect(() => {
+    if (!isReady) return;
+    let abort: AbortController | null = null;
+    const update = () => {
+      if (document.hidden) {
+        abort?.abort();
+        abort = null;
+      } else if (abort === null) {
+        abort = new AbortController();
+        void followLog(client, tailOptions(), abort.signal);
+      }
+    };
+    const tailOptions = () => ({
+      after: position.current,
+      types: typeList.split(","),
+      onConnected: setConnected,
+      onEvent: (event: LogEvent) => {
+        position.current = Math.max(position.current, event.position);
+        handler.current(event);
+      },
+    });
+    update();
+    document.addEventListener("visibilitychange", update);
+    return () => {
+      document.removeEventListener("visibilitychange", update);
+      abort?.abort();
+    };
+  }, [client, isReady, typeList]);
+  return isConnected;
+}
+
+export function asFailure(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  throw error;
+}
+
+function describe(body: unknown): string {
+  if (!(body instanceof FormData)) return JSON.stringify(body ?? null);
+  const parts: unknown[] = [];
+  body.forEach((value, name) => {
+    parts.push([
+      name,
+      value instanceof File ? [value.name, value.size, value.lastModified] : value,
+    ]);
+  });
+  return JSON.stringify(parts);
+}

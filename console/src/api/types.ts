@@ -1,0 +1,288 @@
+// The API's objects as docs/api.md describes them. Enumerations are open: a server may be newer than
+// this page, so every union ends in `string & {}` and every switch over one has a default.
+
+type Open<Known extends string> = Known | (string & Record<never, never>);
+
+export interface Money {
+  amount: number;
+  unit: "usd_micro";
+}
+
+export interface List<Item> {
+  object: "list";
+  data: Item[];
+  has_more: boolean;
+  next?: string | null;
+  total?: number;
+}
+
+export interface Account {
+  id: string;
+  object: "account";
+  name: string;
+  kind: Open<"direct" | "agency" | "client">;
+  agency?: string | null;
+  time_zone: string;
+  test: boolean;
+  status: string;
+  /** The org's own clock, which a test org can advance. */
+  now: string;
+}
+
+export interface User {
+  id: string;
+  email: string;
+  name: string;
+  role: string;
+}
+
+export interface Session {
+  object: "session";
+  user: User;
+  account: Account;
+  accounts: Account[];
+  csrf_token: string;
+}
+
+export type Channel = "sms" | "voice" | "email";
+export const channels: readonly Channel[] = ["sms", "voice", "email"];
+
+export interface ChannelConsent {
+  status: Open<"opted_in" | "opted_out" | "none">;
+  purpose?: string | null;
+  since?: string | null;
+}
+
+export type CustomValue = string | number | boolean | null;
+
+export interface Contact {
+  id: string;
+  object: "contact";
+  first_name?: string | null;
+  last_name?: string | null;
+  company?: string | null;
+  email?: string | null;
+  phone?: string | null;
+  raw_phone?: string | null;
+  source?: string | null;
+  tags: string[];
+  custom?: Record<string, CustomValue>;
+  consent: Partial<Record<Channel, ChannelConsent>>;
+  erased?: boolean;
+  created_at: string;
+  updated_at: string;
+  version: number;
+}
+
+export type MessageStatus = Open<
+  | "planned"
+  | "held"
+  | "queued"
+  | "dispatched"
+  | "accepted"
+  | "sent"
+  | "delivered"
+  | "failed"
+  | "skipped"
+  | "cancelled"
+  | "unknown"
+  | "received"
+>;
+
+export interface Verdict {
+  outcome: Open<"allowed" | "held" | "refused">;
+  reason?: string | null;
+  until?: string | null;
+  rule_set?: string;
+  facts?: VerdictFacts | null;
+}
+
+export interface VerdictFacts {
+  zones?: { zone: string }[];
+}
+
+export interface Message {
+  id: string;
+  object: "message";
+  direction: "outbound" | "inbound";
+  contact: string;
+  channel: Channel;
+  purpose?: string | null;
+  from?: string | null;
+  to?: string | null;
+  body?: string | null;
+  segments?: number | null;
+  encoding?: string | null;
+  status: MessageStatus;
+  reason?: string | null;
+  verdict?: Verdict | null;
+  price?: Money | null;
+  error_code?: string | null;
+  campaign?: string | null;
+  run?: string | null;
+  held_until?: string | null;
+  sent_at?: string | null;
+  delivered_at?: string | null;
+  created_at?: string;
+}
+
+/** What `POST /api/messages?dry_run=true` says would happen. */
+export interface MessagePreview {
+  verdict?: Verdict | null;
+  price?: Money | null;
+  segments?: number | null;
+  encoding?: string | null;
+}
+
+export interface TimelineEntry {
+  id: string;
+  object: "timeline_entry";
+  kind: Open<"message" | "consent" | "contact" | "workflow" | "wallet" | "campaign">;
+  type: string;
+  occurred_at: string;
+  position: number;
+  title: string;
+  body?: string | null;
+  message?: Message | null;
+  actor?: Actor | string | null;
+  cause?: string | null;
+}
+
+export interface Actor {
+  type?: string;
+  id?: string;
+  name?: string;
+}
+
+export interface ImportResult {
+  object: "import";
+  id: string;
+  status: string;
+  rows: number;
+  created: number;
+  updated: number;
+  unchanged: number;
+  failed: number;
+  columns: { column: string; field: string | null; guessed?: boolean }[];
+  errors: { line: number; column?: string | null; code: string; message: string }[];
+  errors_csv?: string | null;
+}
+
+export interface Wallet {
+  object: "wallet";
+  id: string;
+  balance: Money;
+  held: Money;
+  available: Money;
+}
+
+export interface WalletTransaction {
+  id: string;
+  object: "wallet_transaction";
+  type: Open<"credit" | "debit" | "refund" | "hold" | "release">;
+  amount: Money;
+  balance_after?: Money | null;
+  resource_type?: string | null;
+  resource_id?: string | null;
+  description?: string | null;
+  created_at: string;
+}
+
+export type Filter =
+  | { all: Filter[] }
+  | { any: Filter[] }
+  | { not: Filter }
+  | { field: string; op: string; value?: string | number | boolean };
+
+export interface Segment {
+  id: string;
+  object: "segment";
+  name: string;
+  filter: Filter;
+  size?: number | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface Campaign {
+  id: string;
+  object: "campaign";
+  name: string;
+  segment: string;
+  channel: Channel;
+  purpose: string;
+  body: string;
+  status: Open<"draft" | "running" | "completed" | "cancelled">;
+  planned?: number;
+  sent?: number;
+  failed?: number;
+  skipped?: number;
+  cancelled?: number;
+  pending?: number;
+  created_at: string;
+}
+
+export interface Workflow {
+  id: string;
+  object: "workflow";
+  name: string;
+  status?: Open<"active" | "paused">;
+  version: number;
+  source?: string | null;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface Run {
+  id: string;
+  object: "run" | "workflow_run";
+  workflow: string;
+  contact: string;
+  status: Open<"running" | "waiting" | "completed" | "failed">;
+  step?: string | null;
+  waiting_until?: string | null;
+  workflow_version?: number;
+  created_at: string;
+  updated_at: string;
+}
+
+export interface AuditEvent {
+  id: string;
+  object: "audit_event";
+  position: number;
+  type: string;
+  occurred_at: string;
+  recorded_at?: string;
+  actor?: Actor | string | null;
+  origin?: string | null;
+  on_behalf_of?: string | null;
+  correlation?: string | null;
+  cause?: string | null;
+  subject?: { type: string; id: string; version?: number } | null;
+  summary?: string | null;
+  verdict?: Verdict | null;
+}
+
+export interface LogEvent {
+  id: string;
+  object: "event";
+  type: string;
+  position: number;
+  occurred_at: string;
+  subject?: { type: string; id: string; version?: number } | null;
+  correlation?: string | null;
+  data?: Record<string, unknown> | null;
+}
+
+export interface WebhookEndpoint {
+  id: string;
+  object: "webhook_endpoint";
+  url: string;
+  types: string[];
+  enabled: boolean;
+  position?: number | null;
+  failures?: number | null;
+  /** Only in the answer to its creation. */
+  secret?: string;
+  created_at: string;
+}

@@ -1,0 +1,89 @@
+import { useEffect, useRef, useState } from "react";
+import type { Account } from "../api/types";
+import { Icon } from "../ui/Icon";
+import { PlainLink } from "./router";
+import { useActing } from "./session";
+
+/** Above this many clients, a list is quicker to search than to read. */
+const searchableCount = 8;
+
+/** Names the org that every action goes to; an agency's user changes it here. */
+export function AccountSwitcher() {
+  const { account, session } = useActing();
+  const details = useRef<HTMLDetailsElement>(null);
+  const [search, setSearch] = useState("");
+  useEffect(() => {
+    const close = (event: Event) => {
+      const isKey = event instanceof KeyboardEvent;
+      if (isKey && event.key !== "Escape") return;
+      if (!isKey && details.current?.contains(event.target as Node) === true) return;
+      details.current?.removeAttribute("open");
+    };
+    document.addEventListener("click", close);
+    document.addEventListener("keydown", close);
+    return () => {
+      document.removeEventListener("click", close);
+      document.removeEventListener("keydown", close);
+    };
+  }, []);
+  useEffect(() => details.current?.removeAttribute("open"), [account.id]);
+
+  if (session.accounts.length < 2) return <AccountName account={account} />;
+  const found = session.accounts.filter(({ name }) =>
+    name.toLowerCase().includes(search.toLowerCase()),
+  );
+  return (
+    <details ref={details} className="switcher">
+      <summary aria-label={`Account: ${account.name}. Switch account`}>
+        <AccountName account={account} />
+        <Icon name="chevron" />
+      </summary>
+      <div className="switcher-list card">
+        {session.accounts.length > searchableCount && (
+          <input
+            type="search"
+            aria-label="Find an account"
+            placeholder="Find an account"
+            value={search}
+            onChange={(event) => setSearch(event.target.value)}
+          />
+        )}
+        {found.map((each) => (
+          <PlainLink
+            key={each.id}
+            href={each.id === session.account.id ? "/" : `/${each.id}/contacts`}
+            className="switcher-item"
+            aria-current={each.id === account.id ? "true" : undefined}
+          >
+            <span className="switcher-item-name">{each.name}</span>
+            <span className="muted small">{kindName(each)}</span>
+          </PlainLink>
+        ))}
+        {found.length === 0 && <p className="muted switcher-none">No account of that name.</p>}
+      </div>
+    </details>
+  );
+}
+
+function AccountName({ account }: { account: Account }) {
+  return (
+    <span className="account-name">
+      <span className="account-name-text">{account.name}</span>
+      {account.test && <span className="badge badge-amber">Test</span>}
+      {account.status !== "active" && (
+        <span className="badge badge-red">{account.status.replace("_", " ")}</span>
+      )}
+    </span>
+  );
+}
+
+function kindName(account: Account): string {
+  switch (account.kind) {
+    case "agency":
+      return "Agency";
+    case "client":
+      return "Client";
+    default:
+      return "Account";
+  }
+}

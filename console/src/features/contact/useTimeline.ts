@@ -1,0 +1,142 @@
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { isAbort } from "../../api/client";
+import { field } from "../../api/failure";
+import type { Failure } from "../../api/failure";
+import { asFailure, useClient, useQuery, useTail } from "../../api/hooks";
+import type { List, LogEvent, Message, TimelineEntry } from "../../api/types";
+
+export interface TimelineData {
+  /** Newest first; null until they are there. */
+  entries: TimelineEntry[] | null;
+  failure: Failure | null;
+  isLive: boolean;
+  reload: () => void;
+  /** Shows a message that was just sent before the read model knows it. */
+  add: (message: Message) => void;
+  loadEarlier: (() => void) | null;
+  isLoadingEarlier: boolean;
+}
+
+const pageSize = 50;
+const followed = ["contact.*", "message.*", "run.*", "workflow_run.*", "campaign.*"] as const;
+/** Events of one commit arrive together: one read answers all of them. */
+const gatherMillis = 60;
+
+/** A contact's timeline, kept up to date by the log. `onEvent` hears what concerns this contact. */
+export function useTimeline(contact: string, onEvent: (event: LogEvent) => void): TimelineData {
+  const path = `/api/contacts/${encodeURIComponent(contact)}/timeline?limit=${pageSize}`;
+  const newest = useQuery<List<TimelineEntry>>(path);
+  const [sent, setSent] = useState<Message[]>([]);
+  const earlier = useEarlier(path, newest.data);
+
+  // What fell off the newest page since is still part of the story.
+  const seen = useRef(new Map<string, TimelineEntry>());
+  const entries = useMemo(() => {
+    if (newest.data === null) return null;
+    for (const entry of [...earlier.entries, ...newest.data.data]) seen.current.set(entry.id, entry);
+    return withSent([...seen.current.values()], sent);
+  }, [newest.data, earlier.entries, sent]);
+  const related = useMemo(() => relatedIDs(contact, entries ?? []), [contact, entries]);
+  const reloadSoon = useReloadSoon(newest);
+  const isLive = useTail(newest.position, followed, (event) => {
+    if (!concerns(event, related)) return;
+    reloadSoon(event.position);
+    onEvent(event);
+  });
+
+  return {
+    entries,
+    failure: newest.failure ?? earlier.failure,
+    isLive,
+    reload: newest.reload,
+    add: useCallback((message) => setSent((before) => [...before, message]), []),
+    loadEarlier: earlier.load,
+    isLoadingEarlier: earlier.isLoading,
+  };
+}
+
+/** Reads once for events that come together, and never cancels a read that is on its way. */
+function useReloadSoon(query: { isLoading: boolean; reload: (minPosition?: number) => void }) {
+  const [wanted, setWanted] = useState<number | null>(null);
+  const { isLoading, reload } = query;
+  useEffect(() => {
+    if (wanted === null || isLoading) return;
+    const timer = setTimeout(() => {
+      setWanted(null);
+      reload(wanted);
+    }, gatherMillis);
+    return () => clearTimeout(timer);
+  }, [wanted, isLoading, reload]);
+  return useCallback((position: number) => setWanted((w) => Math.max(w ?? 0, position)), []);
+}
+
+function useEarlier(path: string, newest: List<TimelineEntry> | null) {
+  const client = useClient();
+  const [pages, setPages] = useState<List<TimelineEntry>[]>([]);
+  const [isLoading, setLoading] = useState(false);
+  const [failure, setFailure] = useState<Failure | null>(null);
+  const abort = useRef<AbortController | null>(null);
+  useEffect(() => () => abort.current?.abort(), []);
+
+  const last = pages[pages.length - 1] ?? newest;
+  const cursor = last?.has_more === true ? last.next : null;
+  const load = async () => {
+    setLoading(true);
+    abort.current = new AbortController();
+    try {
+      const query = `${path}&after=${encodeURIComponent(cursor ?? "")}`;
+      const { signal } = abort.current;
+      const answer = await client.get<List<TimelineEntry>>(query, { signal });
+      setPages((before) => [...before, answer.body]);
+      setFailure(null);
+    } catch (error) {
+      if (!isAbort(error)) setFailure(asFailure(error));
+    } finally {
+      setLoading(false);
+    }
+  };
+  const entries = useMemo(() => pages.flatMap(({ data }) => data), [pages]);
+  return {
+    entries,
+    failure,
+    isLoading,
+    load: cursor === null || cursor === undefined ? null : () => void load(),
+  };
+}
+
+/** Newest first; a message that the read model does not know yet stands on top. */
+function withSent(seen: TimelineEntry[], sent: Message[]): TimelineEntry[] {
+  const known = new Set(seen.map(({ message }) => message?.id));
+  const unknown = sent.filter(({ id }) => !known.has(id)).map(entryOf);
+  return [...seen, ...unknown].sort((a, b) => b.position - a.position || (a.id < b.id ? 1 : -1));
+}
+
+function entryOf(message: Message): TimelineEntry {
+  return {
+    id: message.id,
+    object: "timeline_entry",
+    kind: "message",
+    type: "message.queued",
+    occurred_at: message.created_at ?? new Date().toISOString(),
+    position: Number.MAX_SAFE_INTEGER,
+    title: "",
+    message,
+  };
+}
+
+function relatedIDs(contact: string, entries: TimelineEntry[]): Set<string> {
+  const ids = new Set([contact]);
+  for (const { message } of entries) {
+    if (message) ids.add(message.id);
+  }
+  return ids;
+}
+
+/** Whether an event is about one of `ids`, by its subject or by what its data names. */
+function concerns(event: LogEvent, ids: Set<string>): boolean {
+  if (event.subject && ids.has(event.subject.id)) return true;
+  return ["contact", "contact_id", "message"].some((name) => {
+    const value = field(event.data, name);
+    return typeof value === "string" && ids.has(value);
+  });
+}

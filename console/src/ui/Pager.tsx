@@ -1,0 +1,29 @@
+import { Icon } from "./Icon";
+
+interface PagerProps {
+  label: string;
+  onPrevious: (() => void) | null;
+  onNext: (() => void) | null;
+}
+
+/** Next and previous over cursors. */
+export function Pager({ label, onPrevious, onNext }: PagerProps) {
+  return (
+    <nav className="pager" aria-label="Pages">
+      <span className="muted number">{label}</span>
+      <button
+        type="button"
+        className="button"
+        disabled={onPrevious === null}
+        onClick={() => onPrevious?.()}
+      >
+        <Icon name="left" />
+        Previous
+      </button>
+      <button type="button" className="button" disabled={onNext === null} onClick={() => onNext?.()}>
+        Next
+        <Icon name="right" />
+      </button>
+    </nav>
+  );
+}
