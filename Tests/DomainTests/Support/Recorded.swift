@@ -14,6 +14,12 @@ extension RecordedEvent {
   static func storing(
     _ type: String, _ payloads: String..., version: UInt16 = 1, position: UInt64 = 1
   ) -> RecordedEvent {
+    storing(type, payloads: payloads, version: version, position: position)
+  }
+
+  static func storing(
+    _ type: String, payloads: [String], version: UInt16, position: UInt64 = 1
+  ) -> RecordedEvent {
     let parts = payloads.enumerated().map { index, payload in
       RecordedPart.opened(
         subject: index == 0 ? nil : SubjectID(9), payload: Array(payload.utf8))

@@ -1,0 +1,188 @@
+import Domain
+
+/// One event of every type with values of its own in every field: what the golden payloads must give.
+enum SampleEvents {
+  static let all: [DomainEvent] =
+    org.map(DomainEvent.org) + user.map(DomainEvent.user) + apiKey.map(DomainEvent.apiKey)
+    + contact.map(DomainEvent.contact) + message.map(DomainEvent.message)
+    + wallet.map(DomainEvent.wallet) + segment.map(DomainEvent.segment)
+    + campaign.map(DomainEvent.campaign) + workflow.map(DomainEvent.workflow)
+    + run.map(DomainEvent.run) + timer.map(DomainEvent.timer)
+    + webhook.map(DomainEvent.webhookEndpoint) + importJob.map(DomainEvent.importJob)
+
+  static let orgID = Identifier(.org, 0x0193_A000_0000_0000_0000_0000_0000_0001)
+  static let contactID = Identifier(.contact, 0x0193_A000_0000_0000_0000_0000_0000_0002)
+  static let messageID = Identifier(.message, 0x0193_A000_0000_0000_0000_0000_0000_0003)
+  static let segmentID = Identifier(.segment, 0x0193_A000_0000_0000_0000_0000_0000_0004)
+  static let campaignID = Identifier(.campaign, 0x0193_A000_0000_0000_0000_0000_0000_0005)
+  static let workflowID = Identifier(.workflow, 0x0193_A000_0000_0000_0000_0000_0000_0006)
+  static let runID = Identifier(.run, 0x0193_A000_0000_0000_0000_0000_0000_0007)
+  static let timerID = Identifier(.timer, 0x0193_A000_0000_0000_0000_0000_0000_0008)
+
+  private static let org: [Org.Event] = [
+    .created(
+      name: "Bright Dental", kind: .client, agency: orgID, timeZone: "America/Chicago",
+      isTest: true, clockOffsetMicros: -86_400_000_000),
+    .smsConfigured(
+      SMSSettings(
+        from: "+12025550100", accountSID: "AC0123", baseURL: "http://127.0.0.1:8090",
+        authToken: .known("token"))),
+    .statusChanged(.pastDue), .clockAdvanced(byMicros: 3_600_000_000),
+  ]
+
+  private static let user: [User.Event] = [
+    .created(
+      details: .known(
+        UserDetails(email: "ann@example.com", name: "Ann Lee", passwordHash: "scrypt$1$2")),
+      role: "owner"),
+    .signedIn, .signInFailed,
+  ]
+
+  private static let apiKey: [APIKey.Event] = [
+    .created(name: "Zapier", secretHash: "9f86d081", scopes: ["read", "write"]), .revoked,
+  ]
+
+  private static let contact: [Contact.Event] = [
+    .created(
+      details: .known(
+        ContactDetails(
+          firstName: "Zoë", lastName: "O\"Neil", company: "Acme \\ Co", email: "zoe@example.com",
+          phone: "+12025550123", rawPhone: "(202) 555-0123",
+          custom: ["age": .number(42.5), "city": .text("Ürgup"), "member": .flag(true)])),
+      source: "csv"),
+    .updated(
+      fields: ["first_name", "custom.age", "company"],
+      changes: .known([
+        FieldChange(field: "first_name", value: .text("Zoe")),
+        FieldChange(field: "custom.age", value: .number(43)),
+        FieldChange(field: "company", value: nil),
+      ])),
+    .tagged(tag: "vip"), .untagged(tag: "cold"),
+    .optedOut(
+      OptOut(
+        channel: .sms, method: .keyword, message: messageID, address: .known("+12025550123"))),
+    .optedIn(
+      Consent(
+        channel: .email, purpose: .transactional, method: .webForm, source: "https://a.example/f",
+        grantedAtMicros: 1_763_600_000_000_001,
+        evidence: .known(
+          ConsentEvidence(address: "zoe@example.com", wording: "I agree", ip: "203.0.113.9")))),
+  ]
+
+  static let facts = GateFacts(
+    nowMicros: 1_763_600_000_000_002, channel: .sms, purpose: .marketing, hasAddress: true,
+    accountStatus: "active", consent: .optedIn, consentPurpose: .transactional,
+    isAddressOptedOut: false, isReply: true,
+    zones: [
+      ZoneTime(
+        zone: "America/Chicago", minuteOfDay: 1_200, nextOpenMicros: 1_763_640_000_000_000)
+    ], priceMicros: 12_000, walletAvailableMicros: 5_000_000)
+
+  static let allowed = Verdict(outcome: .allowed, ruleSet: "2026-11-21", facts: facts)
+
+  private static let content = MessageContent(address: "+12025550123", body: "Hi Zoë\n👋")
+
+  private static let message: [Message.Event] = [
+    .planned(
+      MessagePlan(
+        contact: contactID, channel: .sms, purpose: .marketing, from: "+12025550100",
+        content: .known(content), segmentCount: 2, encoding: "ucs2", campaign: campaignID,
+        run: runID, step: "step-1")),
+    .queued(verdict: allowed, priceMicros: 24_000),
+    .held(
+      reason: .quietHours, untilMicros: 7,
+      verdict: Verdict(
+        outcome: .held(.quietHours, untilMicros: 8), ruleSet: "2026-11-21", facts: facts)),
+    .skipped(
+      reason: .revoked,
+      verdict: Verdict(outcome: .refused(.noConsent), ruleSet: "2026-11-21", facts: facts)),
+    .dispatched(attempt: 2, verdict: allowed), .accepted(providerID: "SM0123"),
+    .retryScheduled(attempt: 2, code: "20429", notBeforeMicros: 9),
+    .unknown(attempt: 3, reason: "timeout"), .sent(atMicros: 10), .delivered(atMicros: 11),
+    .failed(code: "30005", atMicros: 12), .cancelled(by: "user:usr_1"),
+    .received(
+      InboundMessage(
+        contact: contactID, channel: .sms, to: "+12025550100", providerID: "SM0456",
+        keyword: .optOut, content: .known(content))),
+  ]
+
+  private static let charge = Charge(
+    amountMicros: 24_000, resourceType: "sms", resourceID: "SM0123", description: "2 segments")
+
+  private static let wallet: [Wallet.Event] = [
+    .opened, .funded(amountMicros: 5_000_000, paymentID: "pi_1", method: "card"),
+    .held(message: messageID, amountMicros: 24_000), .settled(message: messageID, charge: charge),
+    .released(message: messageID, amountMicros: 24_001), .debited(charge), .waived(charge),
+    .refunded(message: messageID, charge: charge),
+  ]
+
+  private static let filter = Filter.all([
+    .condition(Filter.Condition(field: "tags", comparison: .contains, value: .text("vip"))),
+    .any([
+      .not(
+        .condition(Filter.Condition(field: "custom.age", comparison: .less, value: .number(18)))),
+      .condition(Filter.Condition(field: "email", comparison: .exists, value: .flag(false))),
+    ]),
+  ])
+
+  private static let segment: [Segment.Event] = [
+    .created(name: "VIP", filter: filter), .updated(name: "Best", filter: filter), .deleted,
+  ]
+
+  private static let campaign: [Campaign.Event] = [
+    .created(
+      CampaignDefinition(
+        name: "Spring", segment: segmentID, channel: .sms, purpose: .marketing, body: "Sale")),
+    .launched(filter: filter, plannedCount: 5),
+    .audienceRecorded(ordinal: 1, contacts: [contactID, Identifier(.contact, 9)]),
+    .batchPlanned(ordinal: 2),
+    .completed(
+      CampaignOutcome(sentCount: 1, failedCount: 2, skippedCount: 3, cancelledCount: 4)),
+    .cancelled(by: "user:usr_1"),
+  ]
+
+  private static let workflow: [Workflow.Event] = [
+    .published(
+      version: 3,
+      definition: WorkflowDefinition(
+        name: "Follow-up", trigger: .tagAdded("webinar"),
+        steps: [
+          WorkflowStep(
+            id: "s1", action: .sendSMS(body: "Hi", purpose: .transactional), next: "s2"),
+          WorkflowStep(id: "s2", action: .wait(durationMicros: 86_400_000_000), next: "s3"),
+          WorkflowStep(
+            id: "s3", action: .branch(.not(.replied), then: "s4", otherwise: "s5"), next: nil),
+          WorkflowStep(id: "s4", action: .addTag("hot"), next: "s6"),
+          WorkflowStep(id: "s5", action: .removeTag("webinar"), next: "s6"),
+          WorkflowStep(
+            id: "s6", action: .branch(.contact(filter), then: nil, otherwise: nil), next: nil),
+        ]), source: "name: Follow-up\n"),
+    .paused, .resumed,
+  ]
+
+  private static let run: [WorkflowRun.Event] = [
+    .started(workflow: workflowID, version: 3, contact: contactID, firstStep: "s1"),
+    .stepAdvanced(step: "s1", outcome: "planned", message: messageID, next: "s2"),
+    .waiting(step: "s2", timer: timerID, untilMicros: 13), .completed,
+    .failed(step: "s3", reason: "missing_field"),
+  ]
+
+  private static let timer: [Timer.Event] = [
+    .scheduled(owner: runID, dueMicros: 14), .fired, .cancelled,
+  ]
+
+  private static let webhook: [WebhookEndpoint.Event] = [
+    .created(
+      url: "https://a.example/h", types: ["message.*", "contact.created"],
+      secret: .known("whsec_MfKQ")),
+    .updated(url: "https://b.example/h", types: ["*"]), .disabled(reason: "410"), .enabled,
+    .deleted,
+    .deliveryFailed(position: 15, attempt: 2, reason: "503", retryAtMicros: 16),
+  ]
+
+  private static let importJob: [ImportJob.Event] = [
+    .started(fingerprint: "9f86d081", rowCount: 10, mapping: ["first_name", "phone"]),
+    .completed(
+      ImportOutcome(createdCount: 1, updatedCount: 2, unchangedCount: 3, failedCount: 4)),
+  ]
+}
