@@ -105,20 +105,7 @@ extension Filter.Condition {
 }
 
 extension FieldValue {
-  /// As a text without case.
-  fileprivate var folded: String {
-    switch self {
-    case .text(let text): text.lowercased()
-    case .number(let number): Self.spelled(number)
-    case .flag(let flag): flag ? "true" : "false"
-    }
-  }
-
-  /// Whole numbers without a point, so that 42 reads as people write it.
-  private static func spelled(_ number: Double) -> String {
-    if let whole = Int64(exactly: number) { return String(whole) }
-    return number.description
-  }
+  fileprivate var folded: String { spelled.lowercased() }
 
   fileprivate var numeric: Double? {
     switch self {
