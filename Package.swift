@@ -129,10 +129,11 @@ let package = Package(
     module("Bench", path: "tools/bench", ["EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
 
     // MARK: tests
+    module("TestSupport", path: "Tests/TestSupport", ["Postgres"]),
     tests("EventLogTests", ["EventLog", "LMDB", "Zstd", "Merkle", "Vault", "Crypto", "JSON"]),
     tests(
       "WrapperTests",
-      ["JSON", "Crypto", "Postgres", "HTTP", "YAML", "PhoneNumbers", "CSV"]),
+      ["JSON", "Crypto", "Postgres", "HTTP", "YAML", "PhoneNumbers", "CSV", "TestSupport"]),
     tests("DomainTests", ["Domain", "EventCodec", "EventLog", "JSON"]),
     tests(
       "ApplicationTests",
@@ -144,8 +145,11 @@ let package = Package(
       "ProviderTests", ["TwilioProvider", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
     tests(
       "ProjectionTests",
-      ["ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON"]),
-    tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON"]),
+      [
+        "ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON",
+        "TestSupport",
+      ]),
+    tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON", "TestSupport"]),
     tests("EndToEndTests", ["HTTP", "JSON", "Crypto"]),
   ],
   swiftLanguageModes: [.v6],

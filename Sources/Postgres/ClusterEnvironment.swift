@@ -1,0 +1,241 @@
+internal import Foundation
+internal import Glibc
+
+/// The programs of one PostgreSQL version. Debian keeps them out of the PATH.
+struct PostgresInstallation {
+  private let binaryDirectory: String
+
+  private static let root = "/usr/lib/postgresql"
+  private static let oldestMajor = 15
+
+  /// The version that made the data in `dataDirectory`, else the newest.
+  static func find(
+    forDataIn dataDirectory: String
+  ) throws(PostgresClusterError) -> PostgresInstallation {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: root)) ?? []
+    let majors = names.compactMap { Int($0) }.filter { major in
+      major >= oldestMajor
+        && FileManager.default.isExecutableFile(atPath: "\(root)/\(major)/bin/initdb")
+    }
+    guard let newest = majors.max() else { throw .notInstalled }
+    let version = try? String(contentsOfFile: dataDirectory + "/PG_VERSION", encoding: .utf8)
+    let used = version.flatMap { Int($0.trimmingCharacters(in: .whitespacesAndNewlines)) } ?? newest
+    guard majors.contains(used) else { throw .versionMissing(major: used) }
+    return PostgresInstallation(binaryDirectory: "\(root)/\(used)/bin")
+  }
+
+  func program(_ name: String) -> String { "\(binaryDirectory)/\(name)" }
+
+  func run(
+    _ name: String, _ arguments: [String], as account: UnprivilegedAccount, logPath: String
+  ) throws(PostgresClusterError) {
+    let command = account.command([program(name)] + arguments)
+    let status = try onFile(logPath) { try Program.run(command, logPath: logPath) }
+    guard status == 0 else {
+      throw .programFailed(name: name, status: status, lastLine: lastLine(of: logPath))
+    }
+  }
+}
+
+/// Programs of the system, run to their end.
+enum Program {
+  /// Runs `command` in `/` with a small environment of its own (none of our `PG…` variables), its
+  /// output at the end of `logPath`. Blocks.
+  static func run(_ command: [String], logPath: String) throws -> Int32 {
+    if !FileManager.default.fileExists(atPath: logPath) {
+      try Data().write(to: URL(filePath: logPath))
+    }
+    let log = try FileHandle(forWritingTo: URL(filePath: logPath))
+    defer { try? log.close() }
+    try log.seekToEnd()
+    let process = Process()
+    process.executableURL = URL(filePath: command[0])
+    process.arguments = Array(command.dropFirst())
+    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"]
+    process.currentDirectoryURL = URL(filePath: "/")
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = log
+    process.standardError = log
+    try process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
+  }
+}
+
+/// The user that Postgres runs as: ourselves, or where we are root another one, since Postgres
+/// refuses to be root.
+struct UnprivilegedAccount {
+  let name: String
+  let userID: UInt32
+  let groupID: UInt32
+  let switchesUser: Bool
+
+  static func current() throws(PostgresClusterError) -> UnprivilegedAccount {
+    guard geteuid() == 0 else {
+      return UnprivilegedAccount(
+        name: NSUserName(), userID: geteuid(), groupID: getegid(), switchesUser: false)
+    }
+    if let account = find("daybook") { return account }
+    addSystemUser("daybook")
+    if let account = find("daybook") ?? find("postgres") { return account }
+    throw .noUnprivilegedUser
+  }
+
+  /// Reads /etc/passwd: name, password, user, group, …
+  private static func find(_ name: String) -> UnprivilegedAccount? {
+    let text = (try? String(contentsOfFile: "/etc/passwd", encoding: .utf8)) ?? ""
+    for line in text.split(separator: "\n") {
+      let fields = line.split(separator: ":", omittingEmptySubsequences: false)
+      guard fields.count >= 4, fields[0] == name, let user = UInt32(fields[2]), user != 0,
+        let group = UInt32(fields[3])
+      else { continue }
+      return UnprivilegedAccount(name: name, userID: user, groupID: group, switchesUser: true)
+    }
+    return nil
+  }
+
+  /// Another process may add the same user just now, or the file system be read-only: whether it
+  /// worked shows in the next look at /etc/passwd.
+  private static func addSystemUser(_ name: String) {
+    _ = try? Program.run(
+      [
+        "/usr/sbin/useradd", "--system", "--user-group", "--no-create-home", "--home-dir",
+        "/nonexistent", "--shell", "/usr/sbin/nologin", name,
+      ], logPath: "/dev/null")
+  }
+
+  /// `command` as this user, ended by the kernel with our thread where a signal is named.
+  func command(_ command: [String], parentDeathSignal: String? = nil) -> [String] {
+    var wrapped = ["/usr/bin/setpriv"]
+    if switchesUser {
+      wrapped += ["--reuid", "\(userID)", "--regid", "\(groupID)", "--clear-groups"]
+    }
+    if let parentDeathSignal { wrapped += ["--pdeathsig", parentDeathSignal] }
+    return wrapped.count == 1 ? command : wrapped + ["--"] + command
+  }
+
+  /// Makes `path` where it is missing, for this user alone.
+  func makeDirectory(_ path: String) throws(PostgresClusterError) {
+    try onFile(path) {
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+    }
+    try own(path)
+  }
+
+  func own(_ path: String) throws(PostgresClusterError) {
+    guard switchesUser else { return }
+    try onFile(path) {
+      try FileManager.default.setAttributes(
+        [.ownerAccountID: userID, .groupOwnerAccountID: groupID], ofItemAtPath: path)
+    }
+  }
+
+  /// Whether this user can write in `path`, which needs every directory above to let it through.
+  func canReach(_ path: String) throws(PostgresClusterError) -> Bool {
+    try onFile(path) {
+      try Program.run(command(["/usr/bin/test", "-w", path]), logPath: "/dev/null") == 0
+    }
+  }
+}
+
+/// Where the cluster's files lie.
+enum ClusterPlace {
+  private static let fallbackRoot = "/var/lib/daybook"
+
+  static func resolve(
+    _ requested: String, account: UnprivilegedAccount
+  ) throws(PostgresClusterError) -> String {
+    let directory = URL(filePath: requested).standardizedFileURL.path
+    let note = directory + "/location"
+    if let other = try? String(contentsOfFile: note, encoding: .utf8) {
+      let place = other.trimmingCharacters(in: .whitespacesAndNewlines)
+      if FileManager.default.fileExists(atPath: place) { return place }
+    }
+    try account.makeDirectory(directory)
+    if try account.canReach(directory) { return directory }
+    guard account.switchesUser else {
+      throw .notReachable(path: directory, user: account.name)
+    }
+    let place = try makeFallback(for: directory, account: account)
+    try onFile(note) { try (place + "\n").write(toFile: note, atomically: true, encoding: .utf8) }
+    return place
+  }
+
+  /// A place that belonged to an earlier `directory` of the same name is put aside, not taken over:
+  /// whoever removed the directory wanted a new beginning.
+  private static func makeFallback(
+    for directory: String, account: UnprivilegedAccount
+  ) throws(PostgresClusterError) -> String {
+    let name = directory.split(separator: "/").joined(separator: "-")
+    let place = "\(fallbackRoot)/\(name)"
+    let previous = place + ".previous"
+    try onFile(place) {
+      try FileManager.default.createDirectory(
+        atPath: fallbackRoot, withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o755])
+      if FileManager.default.fileExists(atPath: place) {
+        if FileManager.default.fileExists(atPath: previous) {
+          try FileManager.default.removeItem(atPath: previous)
+        }
+        try FileManager.default.moveItem(atPath: place, toPath: previous)
+      }
+    }
+    try account.makeDirectory(place)
+    guard try account.canReach(place) else {
+      throw .notReachable(path: place, user: account.name)
+    }
+    return place
+  }
+}
+
+/// An advisory lock on a file: one process starts the cluster, the others wait for it.
+struct FileLock {
+  private let descriptor: Int32
+
+  init(path: String) throws(PostgresClusterError) {
+    descriptor = unsafe open(path, O_CREAT | O_RDWR | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else {
+      throw .file(path: path, reason: "it cannot be opened (\(errno))")
+    }
+    while flock(descriptor, LOCK_EX) != 0 {
+      guard errno == EINTR else {
+        let reason = "it cannot be locked (\(errno))"
+        close(descriptor)
+        throw .file(path: path, reason: reason)
+      }
+    }
+  }
+
+  func unlock() { close(descriptor) }
+}
+
+/// Ports of 127.0.0.1.
+enum LoopbackPort {
+  private static let triesFromPreferred = 100
+
+  static func firstFree(from preferred: Int) throws(PostgresClusterError) -> Int {
+    let last = min(preferred + triesFromPreferred, 65_535)
+    for port in preferred...last where isFree(UInt16(port)) { return port }
+    throw .noFreePort
+  }
+
+  private static func isFree(_ port: UInt16) -> Bool {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    guard descriptor >= 0 else { return false }
+    defer { close(descriptor) }
+    // As Postgres does: the remains of closed connections do not count.
+    var reuse: Int32 = 1
+    _ = unsafe setsockopt(
+      descriptor, SOL_SOCKET, SO_REUSEADDR, &reuse, socklen_t(MemoryLayout<Int32>.size))
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_port = port.bigEndian
+    address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
+    return unsafe withUnsafePointer(to: &address) { pointer in
+      unsafe pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
+        unsafe bind(descriptor, pointer, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+      }
+    }
+  }
+}
