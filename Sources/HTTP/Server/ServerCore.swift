@@ -25,7 +25,6 @@ final class ServerCore: Sendable {
     var exchanges: [UInt64: Exchange] = [:]
     var connections: [ObjectIdentifier: Connection] = [:]
     var drainWaiter: CheckedContinuation<Void, Never>?
-    var isGraceOver = false
   }
 
   init(
@@ -122,16 +121,12 @@ extension ServerCore {
   func drain(graceMillis: Int) async {
     let timer = Task {
       try? await Task.sleep(for: .milliseconds(graceMillis))
-      let waiter = registry.withLock { registry in
-        registry.isGraceOver = true
-        return registry.takeWaiter()
-      }
-      waiter?.resume()
+      registry.withLock { $0.takeWaiter() }?.resume()
     }
     await withCheckedContinuation { continuation in
       let isOver = registry.withLock { registry in
         precondition(registry.drainWaiter == nil, "a server is stopped once")
-        if registry.exchanges.isEmpty || registry.isGraceOver { return true }
+        if registry.exchanges.isEmpty || timer.isCancelled { return true }
         registry.drainWaiter = continuation
         return false
       }
