@@ -59,6 +59,17 @@ static inline CURLcode daybook_curl_set_callbacks(
   return code;
 }
 
+// The sockaddr of an address that curl is about to connect to, and a socket for it.
+static inline const void *_Nonnull daybook_curl_address(
+    const struct curl_sockaddr *_Nonnull address) {
+  return &address->addr;
+}
+
+static inline curl_socket_t daybook_curl_open_socket(
+    const struct curl_sockaddr *_Nonnull address) {
+  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static inline CURLcode daybook_curl_get_long(CURL *_Nonnull easy, CURLINFO info,
                                              long *_Nonnull value) {
   return curl_easy_getinfo(easy, info, value);

@@ -63,7 +63,8 @@ static inline int daybook_mhd_connection_fd(struct MHD_Connection *_Nonnull conn
   return info == NULL ? -1 : info->connect_fd;
 }
 
-static inline const struct sockaddr *_Nullable daybook_mhd_connection_address(
+// A sockaddr.
+static inline const void *_Nullable daybook_mhd_connection_address(
     struct MHD_Connection *_Nonnull connection) {
   const union MHD_ConnectionInfo *info =
       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);

@@ -65,6 +65,61 @@ import Testing
     }
   }
 
+  @Test func `a stream lives on without its client's variable`() async throws {
+    let (events, continuation) = AsyncStream<[UInt8]>.makeStream()
+    try await withServer(handler: { _ in .eventStream(events) }) { server in
+      let stream = try await HTTPClient().stream(ClientRequest(url: server.url("/")))
+      continuation.yield(Array("still here".utf8))
+      continuation.finish()
+      var body: [UInt8] = []
+      for try await bytes in stream.body { body += bytes }
+      #expect(text(body) == "still here")
+    }
+  }
+
+  @Test func `a stream whose server is killed throws`() async throws {
+    let server = try HTTPServer(host: "127.0.0.1", port: 0) { _ in
+      HTTPResponse(
+        status: 200,
+        body: .stream(AsyncStream { continuation in continuation.yield(Array("half".utf8)) }))
+    }
+    let client = HTTPClient()
+    defer { client.close() }
+    let stream = try await client.stream(ClientRequest(url: server.url("/")))
+    var body: [UInt8] = []
+    let error = await #expect(throws: HTTPClientError.self) {
+      for try await bytes in stream.body {
+        body += bytes
+        await server.stop(graceMillis: 0)
+      }
+    }
+    #expect(text(body) == "half")
+    #expect(error == .unknown(.connectionBroken))
+  }
+
+  @Test func `a stream's time is for its head only`() async throws {
+    let (events, continuation) = AsyncStream<[UInt8]>.makeStream()
+    let client = HTTPClient()
+    defer { client.close() }
+    try await withServer { request in
+      if request.path == "/never" { try? await Task.sleep(for: .seconds(3600)) }
+      return .eventStream(events)
+    } _: { server in
+      var request = ClientRequest(url: server.url("/"))
+      request.timeoutMillis = 300
+      let stream = try await client.stream(request)
+      try await Task.sleep(for: .milliseconds(600))
+      continuation.yield(Array("late".utf8))
+      continuation.finish()
+      var body: [UInt8] = []
+      for try await bytes in stream.body { body += bytes }
+      #expect(text(body) == "late")
+      request.url = server.url("/never")
+      let late = request
+      await #expect(throws: HTTPClientError.unknown(.timeout)) { try await client.stream(late) }
+    }
+  }
+
   @Test func `the producer waits for a slow client`() async throws {
     let produced = Mutex(0)
     let chunk = [UInt8](repeating: 0x61, count: 64 << 10)

@@ -50,7 +50,7 @@ import Testing
     }
   }
 
-  @Test func `a certificate that cannot be read or does not fit is named`() throws {
+  @Test func `a certificate that cannot be read or does not fit is named`() async throws {
     let (tls, directory) = try Self.makeCertificate()
     let (other, otherDirectory) = try Self.makeCertificate()
     defer {
@@ -61,9 +61,14 @@ import Testing
     #expect(throws: HTTPError.tlsFileUnreadable(path: "/no/such.pem", errno: ENOENT)) {
       try HTTPServer(host: "127.0.0.1", port: 0, tls: missing) { _ in .text(200, "") }
     }
+    let before = try HTTPServer(host: "127.0.0.1", port: 0) { _ in .text(200, "") }
+    await before.stop(graceMillis: 0)
     let unfit = HTTPTLS(certificatePath: tls.certificatePath, keyPath: other.keyPath)
     #expect(throws: HTTPError.startFailed(usesTLS: true)) {
-      try HTTPServer(host: "127.0.0.1", port: 0, tls: unfit) { _ in .text(200, "") }
+      try HTTPServer(host: "127.0.0.1", port: before.port, tls: unfit) { _ in .text(200, "") }
     }
+    // The failed start left the port free.
+    let after = try HTTPServer(host: "127.0.0.1", port: before.port) { _ in .text(200, "") }
+    await after.stop(graceMillis: 0)
   }
 }

@@ -122,6 +122,9 @@ extension CurlEasy {
     let request = transfer.request
     let settings = transfer.settings
     try set(CURLOPT_NOSIGNAL, 1)
+    // A transfer that ends while its name is looked up does not hold up all others: curl would join
+    // the thread that waits for the name server. The thread frees its own memory.
+    try set(CURLOPT_QUICK_EXIT, 1)
     try set(CURLOPT_PROTOCOLS_STR, "http,https")
     try set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https")
     // The environment decides nothing: no proxy variables, no .netrc.
@@ -147,15 +150,20 @@ extension CurlEasy {
       try set(CURLOPT_POST, 1)
       let byteCount = curl_off_t(request.body.count)
       try check(unsafe daybook_curl_set_size(handle, CURLOPT_POSTFIELDSIZE_LARGE, byteCount))
-      // curl copies POSTFIELDSIZE bytes at once.
-      let code = unsafe request.body.withUnsafeBytes { bytes in
-        let pointer = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
-        return unsafe daybook_curl_set_pointer(handle, CURLOPT_COPYPOSTFIELDS, pointer)
-      }
-      try check(code)
+      try setBody(request.body)
     }
     if request.method != "HEAD" { try set(CURLOPT_CUSTOMREQUEST, request.method) }
     try setHeaders(request.headers)
+  }
+
+  /// curl copies POSTFIELDSIZE bytes at once. A null pointer would mean that it reads standard input.
+  private func setBody(_ body: [UInt8]) throws(HTTPClientError.Reason) {
+    guard !body.isEmpty else { return try set(CURLOPT_COPYPOSTFIELDS, "") }
+    let code = unsafe body.withUnsafeBytes { bytes in
+      let pointer = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
+      return unsafe daybook_curl_set_pointer(handle, CURLOPT_COPYPOSTFIELDS, pointer)
+    }
+    try check(code)
   }
 
   private func setHeaders(_ fields: HTTPHeaders) throws(HTTPClientError.Reason) {
@@ -271,11 +279,9 @@ private func onSocket(
   address: UnsafeMutablePointer<curl_sockaddr>?
 ) -> curl_socket_t {
   guard let easy = unsafe context, let address = unsafe address else { return -1 }
-  let bytes = unsafe withUnsafePointer(to: &address.pointee.addr) { unsafe SocketAddress.bytes($0) }
+  let bytes = unsafe SocketAddress.bytes(daybook_curl_address(address))
   guard unsafe CurlEasy.transfer(of: easy).allows(bytes) else { return -1 }
-  return unsafe socket(
-    address.pointee.family, address.pointee.socktype | Int32(SOCK_CLOEXEC.rawValue),
-    address.pointee.protocol)
+  return unsafe daybook_curl_open_socket(address)
 }
 
 /// Called when there is a connection, before anything is written to it.

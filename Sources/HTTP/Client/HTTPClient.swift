@@ -7,7 +7,7 @@ import Synchronization
 ///     let client = HTTPClient()
 ///     let response = try await client.send(ClientRequest(url: "http://127.0.0.1:8080/healthz"))
 package final class HTTPClient: Sendable {
-  private let loop: CurlLoop
+  fileprivate let loop: CurlLoop
   private let settings: HTTPClientSettings
   private let nextID = Atomic<UInt64>(1)
 
@@ -39,7 +39,7 @@ package final class HTTPClient: Sendable {
   /// The head of the answer; its body as it arrives.
   package func stream(_ request: ClientRequest) async throws(HTTPClientError) -> ClientStream {
     let transfer = try start(request, isStream: true)
-    let reader = StreamReader(transfer: transfer, loop: loop)
+    let reader = StreamReader(transfer: transfer, client: self)
     let result = await withTaskCancellationHandler {
       await Self.result { () async throws(HTTPClientError) in try await transfer.head() }
     } onCancel: {
@@ -76,20 +76,21 @@ package final class HTTPClient: Sendable {
 /// Reads one body; ends the transfer when nobody reads any more.
 private final class StreamReader: Sendable {
   let transfer: Transfer
-  let loop: CurlLoop
+  /// Held so that the client is not closed while its answer is read.
+  let client: HTTPClient
 
-  init(transfer: Transfer, loop: CurlLoop) {
+  init(transfer: Transfer, client: HTTPClient) {
     self.transfer = transfer
-    self.loop = loop
+    self.client = client
   }
 
-  deinit { loop.submit(.cancel(transfer.id)) }
+  deinit { client.loop.submit(.cancel(transfer.id)) }
 
   func next() async throws -> [UInt8]? {
     try await withTaskCancellationHandler {
-      try await transfer.nextBytes { loop.submit(.readOn(transfer.id)) }
+      try await transfer.nextBytes { client.loop.submit(.readOn(transfer.id)) }
     } onCancel: {
-      loop.submit(.cancel(transfer.id))
+      client.loop.submit(.cancel(transfer.id))
     }
   }
 }

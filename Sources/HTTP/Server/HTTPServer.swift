@@ -2,10 +2,11 @@ import Dispatch
 import Synchronization
 
 /// An HTTP/1.1 server. Two threads serve any number of connections; each request's handler runs in a
-/// task of its own, which is cancelled when the client of a stream goes away.
+/// task of its own, which is cancelled when the client of a stream goes away. A client that goes
+/// away before there is an answer is not noticed: the handler runs to its end.
 ///
 ///     let server = try HTTPServer(host: "127.0.0.1", port: 0) { _ in .text(200, "hello") }
-///     defer: await server.stop(graceMillis: 5000)
+///     await server.stop(graceMillis: 5000)
 package final class HTTPServer: Sendable {
   package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
   package typealias ErrorResponder = @Sendable (HTTPServerFault) -> HTTPResponse
@@ -29,14 +30,15 @@ package final class HTTPServer: Sendable {
     let listener = try Listener(host: host, port: port)
     self.host = host
     self.port = listener.port
+    let core: ServerCore
     do throws(HTTPError) {
       core = try ServerCore(limits: limits, handler: handler, errorResponder: errorResponder)
-      daemon = try MicroHTTPD(listener: listener.descriptor, tls: tls, core: core)
     } catch {
       listener.close()
       throw error
     }
-    let core = core
+    self.core = core
+    daemon = try MicroHTTPD(listener: listener, tls: tls, core: core)
     DispatchQueue(label: "http.monitor").async { core.runMonitor() }
   }
 

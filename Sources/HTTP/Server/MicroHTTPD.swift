@@ -13,20 +13,23 @@ final class MicroHTTPD: @unchecked Sendable {
   private let daemon: OpaquePointer
   private let core: ServerCore
 
-  /// Takes over `listener`, also where it throws.
-  init(listener: Int32, tls: HTTPTLS?, core: ServerCore) throws(HTTPError) {
-    let pem = try tls.map { (tls) throws(HTTPError) in
-      (
-        key: try OpenFile.text(path: tls.keyPath),
-        certificate: try OpenFile.text(path: tls.certificatePath)
-      )
+  /// Takes over `listener`, also where it throws: MHD closes it itself when it fails to start.
+  init(listener: Listener, tls: HTTPTLS?, core: ServerCore) throws(HTTPError) {
+    let pem: (key: [CChar], certificate: [CChar])?
+    do throws(HTTPError) {
+      pem = try tls.map { (tls) throws(HTTPError) in
+        try (OpenFile.text(path: tls.keyPath), OpenFile.text(path: tls.certificatePath))
+      }
+    } catch {
+      listener.close()
+      throw error
     }
     // MHD copies neither; GnuTLS has read both when MHD_start_daemon returns.
     let started = unsafe (pem?.key ?? []).withUnsafeBufferPointer { key in
       unsafe (pem?.certificate ?? []).withUnsafeBufferPointer { certificate in
         Self.tlsPriorities.withUTF8Buffer { priorities in
           unsafe Self.start(
-            listener: listener, key: tls == nil ? nil : key.baseAddress,
+            listener: listener.descriptor, key: tls == nil ? nil : key.baseAddress,
             certificate: tls == nil ? nil : certificate.baseAddress,
             priorities: UnsafeRawPointer(priorities.baseAddress)?.assumingMemoryBound(
               to: CChar.self), core: core)
@@ -50,7 +53,7 @@ final class MicroHTTPD: @unchecked Sendable {
       connection_limit: UInt32(limits.maxConnections),
       idle_timeout_seconds: UInt32(limits.idleTimeoutSeconds),
       // One pool holds the read buffer, the parsed header and the write buffer.
-      connection_memory_bytes: limits.maxHeaderBytes + 16 << 10,
+      connection_memory_bytes: limits.maxHeaderBytes + (4 << 10),
       tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
     // Unretained: `stop` keeps the core alive until the last callback has returned.
     return unsafe daybook_mhd_start(
@@ -115,10 +118,12 @@ private func onConnection(
   guard let handle = unsafe handle, let socketContext = unsafe socketContext else { return }
   let core = unsafe core(context)
   if code == .CONNECTION_NOTIFY_STARTED {
-    let address = unsafe daybook_mhd_connection_address(handle)
+    let address = unsafe daybook_mhd_connection_address(handle).flatMap {
+      unsafe SocketAddress.bytes($0)
+    }
     let connection = core.connected(
       descriptor: unsafe daybook_mhd_connection_fd(handle),
-      remoteAddress: unsafe address.map { unsafe SocketAddress.text($0) } ?? "unknown")
+      remoteAddress: address.map { SocketAddress.text($0) } ?? "unknown")
     unsafe socketContext.pointee = Unmanaged.passRetained(connection).toOpaque()
   } else if let opaque = unsafe socketContext.pointee {
     unsafe core.disconnected(Unmanaged<Connection>.fromOpaque(opaque).takeRetainedValue())

@@ -25,6 +25,7 @@ final class ServerCore: Sendable {
     var exchanges: [UInt64: Exchange] = [:]
     var connections: [ObjectIdentifier: Connection] = [:]
     var drainWaiter: CheckedContinuation<Void, Never>?
+    var isGraceOver = false
   }
 
   init(
@@ -121,12 +122,16 @@ extension ServerCore {
   func drain(graceMillis: Int) async {
     let timer = Task {
       try? await Task.sleep(for: .milliseconds(graceMillis))
-      registry.withLock { $0.takeWaiter() }?.resume()
+      let waiter = registry.withLock { registry in
+        registry.isGraceOver = true
+        return registry.takeWaiter()
+      }
+      waiter?.resume()
     }
     await withCheckedContinuation { continuation in
       let isOver = registry.withLock { registry in
         precondition(registry.drainWaiter == nil, "a server is stopped once")
-        if registry.exchanges.isEmpty || timer.isCancelled { return true }
+        if registry.exchanges.isEmpty || registry.isGraceOver { return true }
         registry.drainWaiter = continuation
         return false
       }

@@ -1,0 +1,104 @@
+// The only file that calls CSockets: listening sockets, addresses, epoll.
+
+import CSockets
+import Glibc
+
+/// A bound, listening TCP socket.
+struct Listener: Sendable {
+  let descriptor: Int32
+  let port: Int
+
+  init(host: String, port: Int, backlog: Int32 = 4096) throws(HTTPError) {
+    guard (0...65535).contains(port) else { throw .addressInvalid(host: host, port: port) }
+    var boundPort: Int32 = 0
+    let result = unsafe daybook_listen(host, Int32(port), backlog, &boundPort)
+    guard result >= 0 else { throw Self.error(result, host: host, port: port) }
+    descriptor = result
+    self.port = Int(boundPort)
+  }
+
+  func close() { Self.close(descriptor) }
+
+  static func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
+
+  /// Ends listening at once: the kernel refuses new connections. The descriptor stays open.
+  static func refuseConnections(_ descriptor: Int32) { daybook_shutdown(descriptor) }
+
+  private static func error(_ result: Int32, host: String, port: Int) -> HTTPError {
+    switch -result {
+    case -Int32(daybook_address_invalid), EADDRNOTAVAIL:
+      .addressInvalid(host: host, port: port)
+    case EADDRINUSE: .portInUse(host: host, port: port)
+    case EACCES, EPERM: .addressNotPermitted(host: host, port: port)
+    default: .system(function: "listen", errno: -result)
+    }
+  }
+}
+
+enum SocketAddress {
+  /// 4 bytes of an IPv4 address or 16 of an IPv6 address, in network order; nil for other families.
+  ///
+  /// `address` is a whole `sockaddr` of its family.
+  static func bytes(_ address: UnsafeRawPointer) -> [UInt8]? {
+    var bytes = [UInt8](repeating: 0, count: 16)
+    let count = unsafe daybook_address_bytes(address, &bytes)
+    return count > 0 ? Array(bytes.prefix(Int(count))) : nil
+  }
+
+  /// An address without port; an IPv4 address mapped into IPv6 as IPv4.
+  static func text(_ bytes: [UInt8]) -> String {
+    let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]
+    if bytes.count == 4 { return bytes.map(String.init).joined(separator: ".") }
+    if bytes.starts(with: mapped) { return text(Array(bytes.dropFirst(12))) }
+    precondition(bytes.count == 16, "an IPv6 address has 16 bytes")
+    var characters = [CChar](repeating: 0, count: 46)
+    unsafe daybook_ipv6_text(bytes, &characters)
+    return String(
+      decoding: characters.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+}
+
+/// Says when a peer has hung up. MHD does not look at a suspended connection's socket at all, so a
+/// stream with nothing to send would never learn that nobody listens any more.
+final class HangUpPoll: Sendable {
+  private let epoll: Int32
+  private let bell: Int32
+  private static let bellToken = UInt64.max
+
+  init() throws(HTTPError) {
+    epoll = daybook_epoll_create()
+    bell = daybook_eventfd_create()
+    guard epoll >= 0, bell >= 0, daybook_epoll_add_readable(epoll, bell, Self.bellToken) == 0 else {
+      let code = errno
+      closeDescriptors()
+      throw .system(function: "epoll", errno: code)
+    }
+  }
+
+  deinit { closeDescriptors() }
+
+  /// From now on `wait` returns `token`, once, when the peer of `descriptor` closes its side.
+  func watch(_ descriptor: Int32, token: UInt64) {
+    _ = daybook_epoll_add_hangup(epoll, descriptor, token)
+  }
+
+  func unwatch(_ descriptor: Int32) { _ = daybook_epoll_remove(epoll, descriptor) }
+
+  /// Ends a `wait`, running or next.
+  func ring() { daybook_eventfd_ring(bell) }
+
+  /// Tokens of peers that hung up; none after the time or a `ring`.
+  func wait(timeoutMillis: Int32) -> [UInt64] {
+    var tokens = [UInt64](repeating: 0, count: 64)
+    let count = unsafe daybook_epoll_wait(epoll, &tokens, timeoutMillis)
+    return tokens.prefix(Int(max(0, count))).filter { $0 != Self.bellToken }
+  }
+
+  /// Ends both directions of a socket: its owner sees the end of the stream.
+  static func hangUp(_ descriptor: Int32) { daybook_shutdown(descriptor) }
+
+  private func closeDescriptors() {
+    if epoll >= 0 { _ = close(epoll) }
+    if bell >= 0 { _ = close(bell) }
+  }
+}
