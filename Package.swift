@@ -130,7 +130,7 @@ let package = Package(
         .embedInCode("page/index.html"), .embedInCode("page/phones.css"),
         .embedInCode("page/phones.js"),
       ]),
-    module("DemoData", path: "tools/demo", ["HTTP", "JSON"]),
+    module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
     module("Bench", path: "tools/bench", ["EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
 
     // MARK: tests
