@@ -29,7 +29,7 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
         <FailureNote failure={segments.failure} />
         {problems.size === 0 && <FailureNote failure={write.failure} />}
         <Field label="Name" problem={problems.get("name")}>
-          <input autoFocus required value={name} onChange={(e) => setName(e.target.value)} />
+          <input required value={name} onChange={(e) => setName(e.target.value)} />
         </Field>
         <div className="field-pair">
           <Field

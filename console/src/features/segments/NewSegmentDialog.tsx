@@ -31,7 +31,6 @@ export function NewSegmentDialog({ onClose }: { onClose: () => void }) {
         <FailureNote failure={write.failure} />
         <Field label="Name">
           <input
-            autoFocus
             required
             placeholder="VIP, opted in"
             value={name}

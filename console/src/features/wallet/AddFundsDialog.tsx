@@ -52,7 +52,6 @@ export function AddFundsDialog({ onClose, onAdded }: AddFundsDialogProps) {
         >
           <input
             inputMode="decimal"
-            autoFocus
             value={typed}
             onChange={(event) => setTyped(event.target.value)}
           />

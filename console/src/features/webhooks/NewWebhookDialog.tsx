@@ -37,7 +37,6 @@ export function NewWebhookDialog({ onCreated, onClose }: NewWebhookDialogProps) 
           <input
             type="url"
             required
-            autoFocus
             placeholder="https://example.com/hooks/daybook"
             value={url}
             onChange={(event) => setURL(event.target.value)}
