@@ -75,6 +75,9 @@ let package = Package(
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
     module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),
     module("CSV", path: "Sources/CSV"),
+    module("Logging", path: "Sources/Logging", ["JSON"]),
+    module("CLI", path: "Sources/CLI"),
+    module("Supervisor", path: "Sources/Supervisor", ["JSON"]),
 
     // MARK: the product
     module("Domain", path: "Sources/Domain"),
@@ -83,7 +86,7 @@ let package = Package(
       "Application", path: "Sources/Application",
       [
         "Domain", "EventCodec", "EventLog", "LMDB", "Crypto", "JSON", "YAML", "CSV", "PhoneNumbers",
-        "HTTP",
+        "HTTP", "Logging",
       ]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
@@ -94,14 +97,14 @@ let package = Package(
         "Application", "Domain", "EventCodec", "EventLog", "TwilioProvider", "ReadModels",
         "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "CSV", "PhoneNumbers",
         "ContactsProjection", "TimelineProjection", "SegmentsProjection", "AnalyticsProjection",
-        "AuditProjection", "WalletProjection",
+        "AuditProjection", "WalletProjection", "Logging",
       ]),
     .executableTarget(
       name: "daybook",
       dependencies: [
         "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
-        "DemoData", "Bench", "CSV",
+        "DemoData", "Bench", "CSV", "CLI", "Logging", "Supervisor",
       ],
       path: "Sources/daybook", swiftSettings: settings),
 
@@ -124,13 +127,8 @@ let package = Package(
       ]),
 
     // MARK: tools
-    module(
-      "Sandbox", path: "tools/sandbox", ["HTTP", "JSON", "Crypto"], exclude: ["README.md"],
-      resources: [
-        .embedInCode("page/index.html"), .embedInCode("page/phones.css"),
-        .embedInCode("page/phones.js"),
-      ]),
-    module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
+    module("Sandbox", path: "tools/sandbox", ["HTTP", "JSON", "Crypto"]),
+    module("DemoData", path: "tools/demo", ["HTTP", "JSON"]),
     module("Bench", path: "tools/bench", ["EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
 
     // MARK: tests
@@ -146,10 +144,8 @@ let package = Package(
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox",
         "HTTP",
       ]),
-    // The adapters and the simulators that they talk to.
     tests(
-      "ProviderTests",
-      ["TwilioProvider", "Sandbox", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
+      "ProviderTests", ["TwilioProvider", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
     tests(
       "ProjectionTests",
       [
@@ -157,6 +153,9 @@ let package = Package(
         "TestSupport",
       ]),
     tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON", "TestSupport"]),
+    tests("LoggingTests", ["Logging", "JSON"]),
+    tests("CLITests", ["CLI"]),
+    tests("SupervisorTests", ["Supervisor", "JSON"]),
     tests("EndToEndTests", ["HTTP", "JSON", "Crypto"]),
   ],
   swiftLanguageModes: [.v6],

@@ -106,16 +106,15 @@ import Testing
       return .eventStream(events)
     } _: { server in
       var request = ClientRequest(url: server.url("/"))
-      request.timeoutMillis = 3000
+      request.timeoutMillis = 300
       let stream = try await client.stream(request)
-      try await Task.sleep(for: .milliseconds(3500))
+      try await Task.sleep(for: .milliseconds(600))
       continuation.yield(Array("late".utf8))
       continuation.finish()
       var body: [UInt8] = []
       for try await bytes in stream.body { body += bytes }
       #expect(text(body) == "late")
       request.url = server.url("/never")
-      request.timeoutMillis = 200
       let late = request
       await #expect(throws: HTTPClientError.unknown(.timeout)) { try await client.stream(late) }
     }

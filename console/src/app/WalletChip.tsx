@@ -1,16 +1,16 @@
+import { useEffect } from "react";
 import { useQuery } from "../api/hooks";
-import { useLive } from "../api/live";
 import type { Wallet } from "../api/types";
 import { Icon } from "../ui/Icon";
 import { formatMoney } from "../ui/money";
-import { Link } from "./router";
+import { Link, usePlace } from "./router";
 
-const calmMillis = 1_000;
-
-/** What the org has left to spend, as it is spent. */
+/** What the org has left to spend. Read anew with every change of screen. */
 export function WalletChip() {
   const wallet = useQuery<Wallet>("/api/wallet/balance");
-  useLive(wallet, ["wallet.*"], calmMillis);
+  const { path } = usePlace();
+  const { reload } = wallet;
+  useEffect(() => reload(), [path, reload]);
   const available = wallet.data?.available;
   return (
     <Link className="chip" to="/wallet" title="Available in the wallet">

@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { useId, useLayoutEffect, useRef } from "react";
+import { useEffect, useId, useRef } from "react";
 import { Icon } from "./Icon";
 
 interface DialogProps {
@@ -14,13 +14,10 @@ interface DialogProps {
 export function Dialog({ title, onClose, isWide = false, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleID = useId();
-  // Before the element leaves the page: a closed dialog gives the focus back, a removed one does not.
-  useLayoutEffect(() => {
+  useEffect(() => {
     const element = dialog.current;
-    if (element === null) return;
-    element.showModal();
-    element.querySelector<HTMLElement>("input, select, textarea")?.focus();
-    return () => element.close();
+    if (element !== null && !element.open) element.showModal();
+    return () => element?.close();
   }, []);
   return (
     <dialog

@@ -6,9 +6,8 @@ interface PagerProps {
   onNext: (() => void) | null;
 }
 
-/** Next and previous over cursors; nothing where one page holds everything. */
+/** Next and previous over cursors. */
 export function Pager({ label, onPrevious, onNext }: PagerProps) {
-  if (onPrevious === null && onNext === null) return null;
   return (
     <nav className="pager" aria-label="Pages">
       <span className="muted number">{label}</span>

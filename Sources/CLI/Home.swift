@@ -1,0 +1,44 @@
+import Foundation
+
+/// The folder that holds everything of one Daybook, and the names in it.
+package struct Home: Sendable, Equatable {
+  /// Absolute, without a slash at the end.
+  package let path: String
+
+  package init(path: String, relativeTo directory: String) {
+    self.path =
+      URL(filePath: path, relativeTo: URL(filePath: directory + "/"))
+      .standardizedFileURL.absoluteURL.path().removingPercentEncoding.map(Self.trimmed) ?? path
+  }
+
+  /// The event log.
+  package var log: String { path + "/log" }
+  /// The subjects' keys, apart from the log that they unlock.
+  package var vault: String { path + "/vault" }
+  /// The database cluster of our own.
+  package var postgres: String { path + "/postgres" }
+  /// What the simulated providers remember.
+  package var sandbox: String { path + "/sandbox" }
+  package var logs: String { path + "/logs" }
+  /// Locks, and what the running processes tell about themselves.
+  package var run: String { path + "/run" }
+  package var status: String { run + "/status.json" }
+  package var upLock: String { run + "/up.lock" }
+  /// Addresses and credentials of the demo, for scripts.
+  package var demo: String { path + "/demo.json" }
+
+  package func log(of process: String) -> String { "\(logs)/\(process).log" }
+  package func errors(of process: String) -> String { "\(logs)/\(process).err" }
+  package func lock(of process: String) -> String { "\(run)/\(process).lock" }
+
+  /// Makes the folders that are missing.
+  package func create() throws {
+    for folder in [path, logs, run] {
+      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    }
+  }
+
+  private static func trimmed(_ path: String) -> String {
+    path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+  }
+}

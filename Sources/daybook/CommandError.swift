@@ -1,0 +1,70 @@
+/// Why a command could not do its work. Each is one sentence with what to do about it.
+enum CommandError: Error, Equatable, CustomStringConvertible {
+  case alreadyRunning(home: String, pid: Int32?)
+  case processAlreadyRunning(name: String, home: String)
+  case homeUnusable(path: String, reason: String)
+  case diskFull(path: String, freeMiB: Int, neededMiB: Int)
+  case portInUse(port: Int, variable: String, flag: String)
+  case portForbidden(port: Int, variable: String, reason: String)
+  case processFailed(name: String, lastLine: String, logPath: String)
+  case notReady(names: String, seconds: Int, logs: String)
+  case stopped
+  case stillRunning(pid: Int32, seconds: Int)
+  case databaseEnded(logPath: String)
+
+  var code: String {
+    switch self {
+    case .alreadyRunning: "already_running"
+    case .processAlreadyRunning: "process_already_running"
+    case .homeUnusable: "home_unusable"
+    case .diskFull: "disk_full"
+    case .portInUse: "port_in_use"
+    case .portForbidden: "port_forbidden"
+    case .processFailed: "process_failed"
+    case .notReady: "not_ready"
+    case .stopped: "stopped"
+    case .stillRunning: "still_running"
+    case .databaseEnded: "database_ended"
+    }
+  }
+
+  var isRetryable: Bool {
+    switch self {
+    case .notReady, .stopped, .stillRunning, .databaseEnded: true
+    case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
+      .portForbidden, .processFailed:
+      false
+    }
+  }
+
+  var description: String {
+    switch self {
+    case .alreadyRunning(let home, let pid):
+      "Daybook already runs in \(home)\(pid.map { " (process \($0))" } ?? "")."
+        + " 'daybook status' shows it, 'daybook down' stops it."
+    case .processAlreadyRunning(let name, let home):
+      "another '\(name)' works in \(home). 'daybook down' stops a whole system;"
+        + " --home chooses another folder."
+    case .homeUnusable(let path, let reason):
+      "\(path) can not be used: \(reason). Make it writable, or choose another folder with"
+        + " --home or DAYBOOK_HOME."
+    case .diskFull(let path, let freeMiB, let neededMiB):
+      "the disk of \(path) has \(freeMiB) MiB free, and Daybook starts with \(neededMiB) MiB or"
+        + " more. Free some space, or choose another folder with --home or DAYBOOK_HOME."
+    case .portInUse(let port, let variable, let flag):
+      "port \(port) is in use by another program. Stop it, or choose another port with"
+        + " \(flag) or \(variable)."
+    case .portForbidden(let port, let variable, let reason):
+      "port \(port) can not be used: \(reason). Choose another with \(variable)."
+    case .processFailed(let name, let lastLine, let logPath):
+      "\(name) does not start: \(lastLine)\nMore is in \(logPath)."
+    case .notReady(let names, let seconds, let logs):
+      "not ready after \(seconds) s: \(names). What they do is in \(logs)."
+    case .stopped: "stopped before everything was ready"
+    case .stillRunning(let pid, let seconds):
+      "process \(pid) has not ended after \(seconds) s. Wait, or end it with 'kill -9 \(pid)'."
+    case .databaseEnded(let logPath):
+      "the database server has ended by itself. Why is in \(logPath)."
+    }
+  }
+}

@@ -1,0 +1,71 @@
+import CLI
+import Foundation
+import HTTP
+import JSON
+import Supervisor
+
+let statusCommand = Command(
+  "status", "show what runs, where, and how far it is",
+  details: """
+    Exit code 0 where the system is ready, 1 where it is not. 'health' is the API's
+    own answer: where the log ends and how far each read model is.
+    """,
+  options: [.json]
+) { invocation in
+  let home = invocation.settings.home
+  let status = try currentStatus(home)
+  let health = status.state == .stopped ? nil : await askHealth(status.baseURL)
+  if invocation.has("--json") {
+    Output.json(json(status, health: health, home: home))
+  } else {
+    Output.text(text(status, health: health, home: home))
+  }
+  return status.state == .ready ? .success : .failure
+}
+
+/// What `up` wrote, as long as it still runs to keep it true.
+private func currentStatus(_ home: Home) throws -> SystemStatus {
+  let stored = SystemStatus(readingFrom: home.status)
+  if let stored, try FileLock.isHeld(home.upLock) { return stored }
+  return SystemStatus(
+    state: .stopped, supervisor: .current, baseURL: stored?.baseURL ?? "",
+    sandboxURL: stored?.sandboxURL ?? "", processes: [])
+}
+
+/// Nil where nobody answers within two seconds.
+private func askHealth(_ baseURL: String) async -> JSON? {
+  let client = HTTPClient()
+  defer { client.close() }
+  let request = ClientRequest(method: "GET", url: baseURL + "/readyz", timeoutMillis: 2000)
+  guard let answer = try? await client.send(request) else { return nil }
+  return try? JSON(parsing: answer.body)
+}
+
+private func json(_ status: SystemStatus, health: JSON?, home: Home) -> JSON {
+  guard status.state != .stopped else {
+    return ["state": "stopped", "home": .string(home.path), "processes": []]
+  }
+  var object = status.json.object ?? JSONObject()
+  object["home"] = .string(home.path)
+  object["health"] = health ?? .null
+  return .object(object)
+}
+
+private func text(_ status: SystemStatus, health: JSON?, home: Home) -> String {
+  guard status.state != .stopped else { return "Daybook does not run in \(home.path).\n" }
+  var lines = [
+    "Daybook in \(home.path): \(status.state.rawValue) (process \(status.supervisor.pid))",
+    "  API and console  \(status.baseURL)", "  Sandbox          \(status.sandboxURL)", "",
+  ]
+  lines += status.processes.map { process in
+    let name = process.name.padding(toLength: 10, withPad: " ", startingAt: 0)
+    let state = process.state.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0)
+    let pid = process.identity.map { "process \($0.pid)" } ?? "-"
+    let restarts = process.restartCount == 0 ? "" : ", started again \(process.restartCount) times"
+    return "  \(name) \(state) \(pid)\(restarts)"
+  }
+  lines.append("")
+  lines += (health?.object?.fields ?? []).map { "  \($0.key)  \($0.value.text)" }
+  if health == nil { lines.append("  The API does not answer.") }
+  return lines.joined(separator: "\n") + "\n"
+}

@@ -1,0 +1,49 @@
+import CLI
+import Foundation
+import Glibc
+import JSON
+import Supervisor
+
+/// Starts `up` in a session of its own, and returns when it is ready or has given up. What it says goes
+/// to `logs/up.log` and, up to here, to the terminal.
+func startDetached(_ settings: Settings) async throws -> ExitStatus {
+  try prepare(settings.home)
+  let logPath = settings.home.log(of: "up")
+  let log = try Descriptor.open(logPath, flags: O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)
+  let nothing = try Descriptor.open("/dev/null", flags: O_RDWR)
+  let forwarded = settings.forwarded
+  let child = try ChildProcess(
+    Launch(
+      executable: SystemProcesses.executable, arguments: ["up"] + forwarded.flags,
+      environment: SystemProcesses.inheritedEnvironment.merging(forwarded.environment) { $1 },
+      startsSession: true),
+    input: nothing, output: log, errors: log)
+
+  let state = try await waitForVerdict(of: child, settings.home)
+  let said = try String(contentsOfFile: logPath, encoding: .utf8)
+  guard let state, state == .ready || state == .degraded else {
+    Output.error(said.trimmingCharacters(in: .newlines))
+    return .failure
+  }
+  Output.text(said)
+  return .success
+}
+
+/// The state in which the start ended; nil where the process ended without any.
+private func waitForVerdict(
+  of child: ChildProcess, _ home: Home
+) async throws -> SystemStatus.State? {
+  while child.exitSoFar == nil {
+    try await Task.sleep(for: .milliseconds(50))
+    guard let status = SystemStatus(readingFrom: home.status), status.supervisor == child.identity
+    else { continue }
+    switch status.state {
+    case .ready, .degraded:
+      // Its last lines are said after the state is written.
+      try await Task.sleep(for: .milliseconds(100))
+      return status.state
+    case .starting, .stopping, .stopped, .failed: continue
+    }
+  }
+  return nil
+}

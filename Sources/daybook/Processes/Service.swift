@@ -1,0 +1,108 @@
+import CLI
+import Foundation
+import JSON
+import Logging
+import Supervisor
+
+/// One long-running process of the system while it serves.
+struct Service: Sendable {
+  /// What the supervisor and `status` get to know: URLs, ports.
+  let details: JSON
+  /// Ends it in good order.
+  let stop: @Sendable () async throws -> Void
+}
+
+/// What a process gets to work with.
+struct ServiceContext: Sendable {
+  let settings: Settings
+  let log: Logger
+  fileprivate let ending: Latch<Ending>
+
+  /// Ends the process because it can not go on; the supervisor starts it again.
+  func fail(_ error: any Error) { ending.open(with: .failure(error)) }
+}
+
+private enum Ending: Sendable {
+  case signal(Int32)
+  case failure(any Error)
+}
+
+/// The flag that `up` gives to its children.
+let supervisedOption = Option(
+  "--supervised", isInternal: true, "stop when standard input ends; log to a file")
+
+/// Runs a process of the system: one at a time in a home, with its log, until it is told to stop.
+///
+/// Under a supervisor it logs to `logs/<name>.log`, by hand to standard error.
+func runService(
+  _ name: String, _ invocation: Invocation,
+  start: @Sendable (ServiceContext) async throws -> Service
+) async throws -> ExitStatus {
+  let settings = invocation.settings
+  let isSupervised = invocation.has(supervisedOption.flag)
+  try prepare(settings.home)
+  guard let lock = try FileLock.take(settings.home.lock(of: name)) else {
+    throw CommandError.processAlreadyRunning(name: name, home: settings.home.path)
+  }
+  defer { withExtendedLifetime(lock) {} }
+
+  let log = try makeLogger(name, settings, toFile: isSupervised)
+  let ending = Latch<Ending>()
+  let request = SupervisedProcess.stopRequest(followsInput: isSupervised)
+  Task { ending.open(with: .signal(await request.value())) }
+
+  let service = try await logged(log, "could not start") {
+    try await start(ServiceContext(settings: settings, log: log, ending: ending))
+  }
+  log.info("ready", ["details": service.details])
+  if isSupervised { try SupervisedProcess.announceReady(service.details) }
+
+  let reason = await ending.value()
+  switch reason {
+  case .signal(let signal): log.info("stopping", ["signal": JSON(Int64(signal))])
+  case .failure(let error): log.error("can not go on", ["error": .string("\(error)")])
+  }
+  try await logged(log, "did not stop in good order") { try await service.stop() }
+  log.info("stopped")
+  if case .failure(let error) = reason { throw error }
+  return .success
+}
+
+private func logged<Result>(
+  _ log: Logger, _ message: StaticString, _ body: () async throws -> Result
+) async throws -> Result {
+  do {
+    return try await body()
+  } catch {
+    log.error(message, ["error": .string("\(error)")])
+    throw error
+  }
+}
+
+private func makeLogger(_ name: String, _ settings: Settings, toFile: Bool) throws -> Logger {
+  guard let level = LogLevel(rawValue: settings.logLevel) else {
+    preconditionFailure("the settings let only known log levels through")
+  }
+  let output: any LogOutput =
+    toFile ? try RotatingFileOutput(path: settings.home.log(of: name)) : StandardErrorOutput()
+  return Logger(process: name, level: level, output: output)
+}
+
+/// Makes the home's folders, or says why that can not be.
+func prepare(_ home: Home) throws(CommandError) {
+  do {
+    try home.create()
+    let probe = home.run + "/.writable"
+    try Data().write(to: URL(filePath: probe))
+    try FileManager.default.removeItem(atPath: probe)
+  } catch {
+    throw .homeUnusable(path: home.path, reason: reason(of: error))
+  }
+}
+
+/// The system's own words where there are some: "Permission denied".
+private func reason(of error: any Error) -> String {
+  let error = error as NSError
+  let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
+  return cause.localizedDescription
+}
