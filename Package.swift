@@ -127,8 +127,13 @@ let package = Package(
       ]),
 
     // MARK: tools
-    module("Sandbox", path: "tools/sandbox", ["HTTP", "JSON", "Crypto"]),
-    module("DemoData", path: "tools/demo", ["HTTP", "JSON"]),
+    module(
+      "Sandbox", path: "tools/sandbox", ["HTTP", "JSON", "Crypto"], exclude: ["README.md"],
+      resources: [
+        .embedInCode("page/index.html"), .embedInCode("page/phones.css"),
+        .embedInCode("page/phones.js"),
+      ]),
+    module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
     module("Bench", path: "tools/bench", ["EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
 
     // MARK: tests
@@ -144,8 +149,10 @@ let package = Package(
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox",
         "HTTP",
       ]),
+    // The adapters and the simulators that they talk to.
     tests(
-      "ProviderTests", ["TwilioProvider", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
+      "ProviderTests",
+      ["TwilioProvider", "Sandbox", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
     tests(
       "ProjectionTests",
       [

@@ -16,6 +16,9 @@ package struct HTTPResponse: Sendable {
   /// Whether a stream is ended as soon as the server begins to stop, not after the grace: for
   /// streams without end, whose clients come back by themselves.
   package var endsOnStop = false
+  /// Whether the connection is closed without a byte of an answer, as if the server had died between
+  /// the work and the answer. For simulators of faults.
+  package var dropsConnection = false
 
   package init(status: Int, headers: HTTPHeaders = [:], body: Body = .bytes([])) {
     self.status = status

@@ -106,15 +106,16 @@ import Testing
       return .eventStream(events)
     } _: { server in
       var request = ClientRequest(url: server.url("/"))
-      request.timeoutMillis = 300
+      request.timeoutMillis = 3000
       let stream = try await client.stream(request)
-      try await Task.sleep(for: .milliseconds(600))
+      try await Task.sleep(for: .milliseconds(3500))
       continuation.yield(Array("late".utf8))
       continuation.finish()
       var body: [UInt8] = []
       for try await bytes in stream.body { body += bytes }
       #expect(text(body) == "late")
       request.url = server.url("/never")
+      request.timeoutMillis = 200
       let late = request
       await #expect(throws: HTTPClientError.unknown(.timeout)) { try await client.stream(late) }
     }

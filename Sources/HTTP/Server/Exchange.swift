@@ -178,11 +178,11 @@ extension Exchange {
     let prepared = Self.prepare(response, core: core, isRetry: false, closesConnection: false)
     return state.withLock { state in
       guard case .handling = state.phase else { return false }
-      state.phase = .ready(prepared)
+      state.phase = response.dropsConnection ? .finished : .ready(prepared)
       state.endsOnStop = response.endsOnStop
       if response.endsOnStop, core.isStopping { state.stream.isEnded = true }
       state.resume()
-      guard case .stream = prepared.body else { return false }
+      guard case .stream = prepared.body, !response.dropsConnection else { return false }
       return !isHead
     }
   }

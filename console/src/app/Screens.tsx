@@ -1,6 +1,15 @@
+import { AuditScreen } from "../features/audit/AuditScreen";
+import { CampaignScreen } from "../features/campaigns/CampaignScreen";
+import { CampaignsScreen } from "../features/campaigns/CampaignsScreen";
 import { ClientsScreen } from "../features/clients/ClientsScreen";
 import { ContactScreen } from "../features/contact/ContactScreen";
 import { ContactsScreen } from "../features/contacts/ContactsScreen";
+import { SegmentScreen } from "../features/segments/SegmentScreen";
+import { SegmentsScreen } from "../features/segments/SegmentsScreen";
+import { WalletScreen } from "../features/wallet/WalletScreen";
+import { WebhooksScreen } from "../features/webhooks/WebhooksScreen";
+import { WorkflowScreen } from "../features/workflows/WorkflowScreen";
+import { WorkflowsScreen } from "../features/workflows/WorkflowsScreen";
 import { Page } from "../ui/Page";
 import { EmptyState } from "../ui/states";
 import type { Place } from "./router";
@@ -25,6 +34,18 @@ export function Screens({ place }: { place: Place }) {
       ) : (
         <ContactScreen key={id} id={id} />
       );
+    case "segments":
+      return id === undefined ? <SegmentsScreen /> : <SegmentScreen key={id} id={id} />;
+    case "campaigns":
+      return id === undefined ? <CampaignsScreen /> : <CampaignScreen key={id} id={id} />;
+    case "workflows":
+      return id === undefined ? <WorkflowsScreen /> : <WorkflowScreen key={id} id={id} />;
+    case "wallet":
+      return id === undefined ? <WalletScreen /> : <NotFound />;
+    case "audit":
+      return id === undefined ? <AuditScreen query={place.query} /> : <NotFound />;
+    case "webhooks":
+      return id === undefined ? <WebhooksScreen /> : <NotFound />;
     default:
       return <NotFound />;
   }

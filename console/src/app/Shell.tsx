@@ -21,6 +21,12 @@ interface Section {
 
 const sections: readonly Section[] = [
   { path: "/contacts", name: "Contacts", icon: "people", key: "c" },
+  { path: "/segments", name: "Segments", icon: "segment", key: "s" },
+  { path: "/campaigns", name: "Campaigns", icon: "megaphone", key: "p" },
+  { path: "/workflows", name: "Workflows", icon: "flow", key: "w" },
+  { path: "/wallet", name: "Wallet", icon: "wallet", key: "b" },
+  { path: "/audit", name: "Audit", icon: "audit", key: "a" },
+  { path: "/webhooks", name: "Webhooks", icon: "webhook", key: "h" },
 ];
 
 /** The frame around every screen: rail, account, clock, wallet. */

@@ -1,16 +1,16 @@
-import { useEffect } from "react";
 import { useQuery } from "../api/hooks";
+import { useLive } from "../api/live";
 import type { Wallet } from "../api/types";
 import { Icon } from "../ui/Icon";
 import { formatMoney } from "../ui/money";
-import { Link, usePlace } from "./router";
+import { Link } from "./router";
 
-/** What the org has left to spend. Read anew with every change of screen. */
+const calmMillis = 1_000;
+
+/** What the org has left to spend, as it is spent. */
 export function WalletChip() {
   const wallet = useQuery<Wallet>("/api/wallet/balance");
-  const { path } = usePlace();
-  const { reload } = wallet;
-  useEffect(() => reload(), [path, reload]);
+  useLive(wallet, ["wallet.*"], calmMillis);
   const available = wallet.data?.available;
   return (
     <Link className="chip" to="/wallet" title="Available in the wallet">

@@ -1,5 +1,5 @@
 import type { ReactNode } from "react";
-import { useEffect, useId, useRef } from "react";
+import { useId, useLayoutEffect, useRef } from "react";
 import { Icon } from "./Icon";
 
 interface DialogProps {
@@ -14,10 +14,13 @@ interface DialogProps {
 export function Dialog({ title, onClose, isWide = false, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleID = useId();
-  useEffect(() => {
+  // Before the element leaves the page: a closed dialog gives the focus back, a removed one does not.
+  useLayoutEffect(() => {
     const element = dialog.current;
-    if (element !== null && !element.open) element.showModal();
-    return () => element?.close();
+    if (element === null) return;
+    element.showModal();
+    element.querySelector<HTMLElement>("input, select, textarea")?.focus();
+    return () => element.close();
   }, []);
   return (
     <dialog

@@ -6,8 +6,9 @@ interface PagerProps {
   onNext: (() => void) | null;
 }
 
-/** Next and previous over cursors. */
+/** Next and previous over cursors; nothing where one page holds everything. */
 export function Pager({ label, onPrevious, onNext }: PagerProps) {
+  if (onPrevious === null && onNext === null) return null;
   return (
     <nav className="pager" aria-label="Pages">
       <span className="muted number">{label}</span>

@@ -1,13 +1,8 @@
-import type { Message } from "../../api/types";
-import { useActing } from "../../app/session";
 import { Link } from "../../app/router";
-import type { IconName } from "../../ui/Icon";
-import { Icon } from "../../ui/Icon";
 import { formatMoney } from "../../ui/money";
 import { Time } from "../../ui/Time";
-import { formatDateTime } from "../../ui/dates";
+import { MessageStatus } from "./MessageStatus";
 import type { MessageGroup } from "./timelineItems";
-import { reasonWords } from "./verdict";
 
 /** One text, theirs or ours, with how far it got. */
 export function MessageItem({ group }: { group: MessageGroup }) {
@@ -20,7 +15,7 @@ export function MessageItem({ group }: { group: MessageGroup }) {
       </div>
       <div className="message-foot">
         <span className="visually-hidden">{isOurs ? "Sent by us" : "Sent by them"}</span>
-        {isOurs && <Status message={current} />}
+        {isOurs && <MessageStatus message={current} />}
         {isOurs && current.campaign && (
           <Link className="muted" to={`/campaigns/${current.campaign}`}>
             Campaign
@@ -33,53 +28,4 @@ export function MessageItem({ group }: { group: MessageGroup }) {
       </div>
     </li>
   );
-}
-
-type Tone = "grey" | "blue" | "green" | "amber" | "red";
-
-function Status({ message }: { message: Message }) {
-  const { account } = useActing();
-  const { icon, tone, words } = statusLook(message, account.time_zone);
-  return (
-    <span className={`status status-${tone}`} role="status" data-status={message.status}>
-      <Icon name={icon} />
-      {words}
-    </span>
-  );
-}
-
-function statusLook(message: Message, zone: string): { icon: IconName; tone: Tone; words: string } {
-  const reason = message.reason ?? message.verdict?.reason;
-  switch (message.status) {
-    case "planned":
-    case "queued":
-      return { icon: "clock", tone: "grey", words: "Queued" };
-    case "held": {
-      const until = message.held_until ?? message.verdict?.until;
-      const when = until ? ` until ${formatDateTime(until, zone)}` : "";
-      const why = reason ? ` (${reasonWords(reason)})` : "";
-      return { icon: "clock", tone: "amber", words: `Waiting${when}${why}` };
-    }
-    case "dispatched":
-    case "accepted":
-      return { icon: "clock", tone: "blue", words: "Sending" };
-    case "sent":
-      return { icon: "check", tone: "blue", words: "Sent" };
-    case "delivered":
-      return { icon: "check", tone: "green", words: "Delivered" };
-    case "failed": {
-      const code = message.error_code ? ` (${message.error_code})` : "";
-      return { icon: "alert", tone: "red", words: `Failed${code}` };
-    }
-    case "skipped": {
-      const why = reason ? `: ${reasonWords(reason)}` : "";
-      return { icon: "stop", tone: "red", words: `Not sent${why}` };
-    }
-    case "cancelled":
-      return { icon: "stop", tone: "grey", words: "Cancelled" };
-    case "unknown":
-      return { icon: "alert", tone: "amber", words: "Not confirmed by the carrier" };
-    default:
-      return { icon: "dot", tone: "grey", words: message.status };
-  }
 }

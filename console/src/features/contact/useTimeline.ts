@@ -3,6 +3,7 @@ import { isAbort } from "../../api/client";
 import { field } from "../../api/failure";
 import type { Failure } from "../../api/failure";
 import { asFailure, useClient, useQuery, useTail } from "../../api/hooks";
+import { useReloadSoon } from "../../api/live";
 import type { List, LogEvent, Message, TimelineEntry } from "../../api/types";
 
 export interface TimelineData {
@@ -19,8 +20,6 @@ export interface TimelineData {
 
 const pageSize = 50;
 const followed = ["contact.*", "message.*", "run.*", "workflow_run.*", "campaign.*"] as const;
-/** Events of one commit arrive together: one read answers all of them. */
-const gatherMillis = 60;
 
 /** A contact's timeline, kept up to date by the log. `onEvent` hears what concerns this contact. */
 export function useTimeline(contact: string, onEvent: (event: LogEvent) => void): TimelineData {
@@ -53,21 +52,6 @@ export function useTimeline(contact: string, onEvent: (event: LogEvent) => void)
     loadEarlier: earlier.load,
     isLoadingEarlier: earlier.isLoading,
   };
-}
-
-/** Reads once for events that come together, and never cancels a read that is on its way. */
-function useReloadSoon(query: { isLoading: boolean; reload: (minPosition?: number) => void }) {
-  const [wanted, setWanted] = useState<number | null>(null);
-  const { isLoading, reload } = query;
-  useEffect(() => {
-    if (wanted === null || isLoading) return;
-    const timer = setTimeout(() => {
-      setWanted(null);
-      reload(wanted);
-    }, gatherMillis);
-    return () => clearTimeout(timer);
-  }, [wanted, isLoading, reload]);
-  return useCallback((position: number) => setWanted((w) => Math.max(w ?? 0, position)), []);
 }
 
 function useEarlier(path: string, newest: List<TimelineEntry> | null) {

@@ -44,7 +44,7 @@ export function NewContactDialog({ onClose }: { onClose: () => void }) {
         )}
         <div className="field-pair">
           <Field label="First name" problem={problems.get("first_name")}>
-            <input autoFocus value={details.first_name} onChange={set("first_name")} />
+            <input value={details.first_name} onChange={set("first_name")} />
           </Field>
           <Field label="Last name" problem={problems.get("last_name")}>
             <input value={details.last_name} onChange={set("last_name")} />

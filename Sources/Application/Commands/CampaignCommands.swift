@@ -1,0 +1,98 @@
+import Domain
+
+extension Workspace {
+  /// Recipients whose messages are planned in one commit.
+  static var campaignBatchSize: Int { 250 }
+
+  package mutating func createCampaign(
+    _ definition: CampaignDefinition
+  ) throws(CommandError) -> Identifier {
+    let segment = try current(Segment.self, definition.segment)
+    guard segment.exists, !segment.isDeleted else {
+      throw .invalid(
+        field: "segment", code: "unknown_segment", message: "There is no such segment.")
+    }
+    guard definition.channel == .sms else {
+      throw .invalid(
+        field: "channel", code: "unsupported_channel", message: "Campaigns are sent by sms.")
+    }
+    let id = newID(.campaign)
+    try run(Campaign.self, id, .create(definition), isNew: true)
+    return id
+  }
+
+  /// Fixes the audience: whoever the segment holds at this moment.
+  package mutating func launchCampaign(_ id: Identifier) throws(CommandError) {
+    guard let definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
+    guard state.settings.sms != nil else { throw .smsNotConfigured }
+    let filter = try current(Segment.self, definition.segment).filter
+    let audience = state.tables.contacts
+      .filter { $0.value.exists && !$0.value.isErased && filter.matches($0.value) }
+      .map(\.key).sorted()
+    try run(
+      Campaign.self, id,
+      .launch(filter: filter, audience: audience, batchSize: Self.campaignBatchSize))
+  }
+
+  package mutating func cancelCampaign(_ id: Identifier) throws(CommandError) {
+    guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
+    try run(Campaign.self, id, .cancel(by: actor))
+    for message in state.waitingMessages(of: id) {
+      try follow(try run(Message.self, message, .cancel(by: actor)), of: message)
+    }
+  }
+
+  /// Plans the messages of one recorded slice of the audience.
+  mutating func planBatch(_ ordinal: Int, of id: Identifier) throws(CommandError) {
+    let campaign = try current(Campaign.self, id)
+    guard campaign.status == .running, let definition = campaign.definition,
+      let contacts = campaign.openBatches[ordinal]
+    else { return }
+    for contact in contacts {
+      try planOrSkip(
+        MessageRequest(
+          contact: contact, body: definition.body, purpose: definition.purpose, campaign: id))
+    }
+    try run(Campaign.self, id, .markBatchPlanned(ordinal: ordinal))
+  }
+
+  /// Completes a campaign whose recipients have all come to an end.
+  mutating func completeCampaign(_ id: Identifier) throws(CommandError) {
+    guard let progress = state.campaigns.progress[id] else { return }
+    try run(Campaign.self, id, .complete(progress.outcome))
+  }
+}
+
+extension OrgState {
+  /// A slice of a campaign's audience that waits to be planned.
+  struct OpenBatch: Sendable {
+    let campaign: Identifier
+    let ordinal: Int
+  }
+
+  /// The next slice to plan, oldest campaign first.
+  func nextOpenBatch() -> OpenBatch? {
+    for id in campaigns.running.sorted() {
+      if let ordinal = tables.campaigns[id]?.openBatches.keys.min() {
+        return OpenBatch(campaign: id, ordinal: ordinal)
+      }
+    }
+    return nil
+  }
+
+  /// The campaigns in which nobody is under way any more.
+  func finishedCampaigns() -> [Identifier] {
+    campaigns.running.filter { id in
+      guard let campaign = tables.campaigns[id], campaign.openBatches.isEmpty else { return false }
+      return campaigns.progress[id]?.endedCount == campaign.plannedCount
+    }
+    .sorted()
+  }
+
+  func waitingMessages(of campaign: Identifier) -> [Identifier] {
+    tables.messages.filter {
+      $0.value.plan?.campaign == campaign && $0.value.status?.isWaiting == true
+    }
+    .map(\.key).sorted()
+  }
+}

@@ -1,0 +1,212 @@
+import Domain
+
+/// A contact as callers describe it; the phone in any form that people write.
+package struct ContactRequest: Sendable, Equatable {
+  package var details: ContactDetails
+  package var source: String
+  package var tags: [String]
+  package var consents: [ConsentRequest]
+
+  package init(
+    details: ContactDetails, source: String, tags: [String] = [], consents: [ConsentRequest] = []
+  ) {
+    self.details = details
+    self.source = source
+    self.tags = tags
+    self.consents = consents
+  }
+}
+
+package struct ConsentRequest: Sendable, Equatable {
+  package var channel: Channel
+  package var purpose: Purpose
+  package var method: Consent.Method
+  package var source: String
+  package var wording: String
+  package var ip: String?
+
+  package init(
+    channel: Channel, purpose: Purpose, method: Consent.Method, source: String, wording: String,
+    ip: String? = nil
+  ) {
+    self.channel = channel
+    self.purpose = purpose
+    self.method = method
+    self.source = source
+    self.wording = wording
+    self.ip = ip
+  }
+}
+
+extension Workspace {
+  /// A new contact.
+  ///
+  /// - Throws: `duplicateContact` where one with this phone or email exists, `invalid` for a phone
+  ///   or email that is none.
+  package mutating func createContact(
+    _ request: ContactRequest
+  ) throws(CommandError) -> Identifier {
+    let details = try normalized(request.details)
+    if let (existing, field) = existing(like: details) {
+      throw .duplicateContact(existing: existing, field: field)
+    }
+    let id = newID(.contact)
+    var consents: [Consent] = []
+    for request in request.consents { consents.append(try consent(request, of: details)) }
+    try run(
+      Contact.self, id,
+      .create(details, source: request.source, tags: request.tags, consents: consents),
+      isNew: true)
+    return id
+  }
+
+  package mutating func updateContact(
+    _ id: Identifier, _ changes: [FieldChange]
+  ) throws(CommandError) {
+    let contact = try contact(id)
+    var normal: [FieldChange] = []
+    for change in changes {
+      switch (change.field, change.value?.text) {
+      case ("phone", let raw?):
+        let phone = try e164(raw)
+        try requireFree(state.contactsByPhone[phone], for: id, field: "phone")
+        normal.append(FieldChange(field: "phone", value: .text(phone)))
+        let kept = raw == phone ? nil : FieldValue.text(raw)
+        if phone != contact.details.phone {
+          normal.append(FieldChange(field: "raw_phone", value: kept))
+        }
+      case ("phone", nil):
+        normal.append(FieldChange(field: "phone", value: nil))
+        normal.append(FieldChange(field: "raw_phone", value: nil))
+      case ("email", let raw?):
+        let email = try emailAddress(raw)
+        try requireFree(state.contactsByEmail[email.lowercased()], for: id, field: "email")
+        normal.append(FieldChange(field: "email", value: .text(email)))
+      default:
+        normal.append(change)
+      }
+    }
+    try run(Contact.self, id, .update(normal))
+  }
+
+  private func requireFree(
+    _ holders: [Identifier]?, for id: Identifier, field: String
+  ) throws(CommandError) {
+    guard let other = holders?.first(where: { $0 != id }) else { return }
+    throw .duplicateContact(existing: other, field: field)
+  }
+
+  package mutating func addTags(_ tags: [String], to id: Identifier) throws(CommandError) {
+    _ = try contact(id)
+    try run(Contact.self, id, .addTags(tags))
+  }
+
+  package mutating func removeTags(_ tags: [String], from id: Identifier) throws(CommandError) {
+    _ = try contact(id)
+    try run(Contact.self, id, .removeTags(tags))
+  }
+
+  /// A recorded yes. After an opt-out only the person can say it again: staff cannot.
+  package mutating func recordConsent(
+    _ request: ConsentRequest, of id: Identifier
+  ) throws(CommandError) {
+    let contact = try contact(id)
+    if contact.consents[request.channel] == .optedOut, request.method == .staff {
+      throw .invalid(
+        field: "method", code: "opt_in_by_person_only",
+        message: "The person opted out; a new opt-in must come from the person "
+          + "(a keyword, a form, a signed paper), not from staff.")
+    }
+    try run(Contact.self, id, .optIn(try consent(request, of: contact.details)))
+  }
+
+  package mutating func recordOptOut(
+    _ id: Identifier, channel: Channel, method: OptOut.Method
+  ) throws(CommandError) {
+    let contact = try contact(id)
+    let address = (channel == .email ? contact.details.email : contact.details.phone) ?? ""
+    try run(
+      Contact.self, id,
+      .optOut(OptOut(channel: channel, method: method, address: .known(address))))
+    guard channel == .sms, !address.isEmpty else { return }
+    try optOut(address: address, channel: channel, method: method, message: nil)
+  }
+}
+
+// MARK: - Normal forms
+
+extension Workspace {
+  /// The contact that has the same phone or email, and which of them.
+  func existing(like details: ContactDetails) -> (Identifier, String)? {
+    if let phone = details.phone, let contact = state.contactsByPhone[phone]?.first {
+      return (contact, "phone")
+    }
+    if let email = details.email?.lowercased(), let contact = state.contactsByEmail[email]?.first {
+      return (contact, "email")
+    }
+    return nil
+  }
+
+  func normalized(_ details: ContactDetails) throws(CommandError) -> ContactDetails {
+    var details = details
+    if let raw = details.phone {
+      let phone = try e164(raw)
+      details.phone = phone
+      if raw != phone { details.rawPhone = raw }
+    }
+    if let raw = details.email { details.email = try emailAddress(raw) }
+    return details
+  }
+
+  func e164(_ raw: String) throws(CommandError) -> String {
+    guard let phone = tools.numbers.e164(raw) else {
+      throw .invalid(
+        field: "phone", code: "invalid_phone",
+        message: "Not a phone number. Use E.164 such as +13055550123, "
+          + "or a US number with its area code.")
+    }
+    return phone
+  }
+
+  func emailAddress(_ raw: String) throws(CommandError) -> String {
+    let text = raw.trimmingBlanks()
+    let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+    let isPlausible =
+      parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".")
+      && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".") && text.utf8.count <= 254
+      && !text.contains { $0.isWhitespace }
+    guard isPlausible else {
+      throw .invalid(
+        field: "email", code: "invalid_email",
+        message: "Not an email address: it needs a name, one @ and a domain.")
+    }
+    return text
+  }
+
+  private func consent(
+    _ request: ConsentRequest, of details: ContactDetails
+  ) throws(CommandError) -> Consent {
+    let address = request.channel == .email ? details.email : details.phone
+    guard let address else {
+      throw .invalid(
+        field: "consents", code: "no_address",
+        message: "A consent for \(request.channel.rawValue) needs the contact's "
+          + (request.channel == .email ? "email." : "phone."))
+    }
+    return Consent(
+      channel: request.channel, purpose: request.purpose, method: request.method,
+      source: request.source, grantedAtMicros: nowMicros,
+      evidence: .known(
+        ConsentEvidence(address: address, wording: request.wording, ip: request.ip)))
+  }
+}
+
+extension String {
+  /// Without blanks at both ends.
+  func trimmingBlanks() -> String {
+    var text = Substring(self)
+    while text.first?.isWhitespace == true { text.removeFirst() }
+    while text.last?.isWhitespace == true { text.removeLast() }
+    return String(text)
+  }
+}

@@ -1,0 +1,115 @@
+import Domain
+
+/// A text that a person sent to one of our numbers, as the provider told it.
+package struct InboundText: Sendable, Equatable {
+  /// The person's number and ours: E.164.
+  package var from: String
+  package var to: String
+  package var body: String
+  package var providerID: String
+  package var segmentCount: Int
+
+  package init(from: String, to: String, body: String, providerID: String, segmentCount: Int) {
+    self.from = from
+    self.to = to
+    self.body = body
+    self.providerID = providerID
+    self.segmentCount = segmentCount
+  }
+}
+
+extension Workspace {
+  /// Takes in a text: on its contact's record (a new contact where the number is unknown), with
+  /// its charge, and, where it says STOP or START, with all that follows, in one commit.
+  @discardableResult
+  package mutating func receive(_ text: InboundText) throws(CommandError) -> Identifier {
+    let contact = try senderOrNew(text.from)
+    let keyword = OptOutKeywords.classify(text.body)
+    let message = newID(.message)
+    try run(
+      Message.self, message,
+      .receive(
+        InboundMessage(
+          contact: contact, channel: .sms, to: text.to, providerID: text.providerID,
+          keyword: keyword,
+          content: .known(MessageContent(address: text.from, body: text.body)))),
+      isNew: true)
+    try chargeInbound(text)
+    switch keyword {
+    case .optOut:
+      try optOut(address: text.from, channel: .sms, method: .keyword, message: message)
+    case .optIn:
+      try optIn(text)
+    case .help, .unsure, nil:
+      break
+    }
+    return message
+  }
+
+  private mutating func chargeInbound(_ text: InboundText) throws(CommandError) {
+    guard state.wallet.isOpen else { return }
+    let segments = max(1, text.segmentCount)
+    try runWallet(
+      .debit(
+        Charge(
+          amountMicros: Int64(segments)
+            * Prices.priceMicros(of: .smsInbound, atMicros: nowMicros),
+          resourceType: "sms_inbound", resourceID: text.providerID,
+          description: "Inbound SMS, segments: \(segments)")))
+  }
+
+  private mutating func senderOrNew(_ number: String) throws(CommandError) -> Identifier {
+    if let known = state.contactsByPhone[number]?.first { return known }
+    let contact = newID(.contact)
+    try run(
+      Contact.self, contact,
+      .create(ContactDetails(phone: number), source: "inbound_sms", tags: [], consents: []),
+      isNew: true)
+    return contact
+  }
+
+  /// Everybody who carries the address is opted out and nothing that waits for it goes out.
+  mutating func optOut(
+    address: String, channel: Channel, method: OptOut.Method, message: Identifier?
+  ) throws(CommandError) {
+    for contact in holders(of: address) {
+      try run(
+        Contact.self, contact,
+        .optOut(
+          OptOut(channel: channel, method: method, message: message, address: .known(address))))
+    }
+    try revokeWaiting(address: address)
+  }
+
+  /// The contacts with this number: the known ones, or the one that this command just created.
+  private func holders(of number: String) -> [Identifier] {
+    if let known = state.contactsByPhone[number] { return known }
+    return decided.compactMap {
+      guard case .contact(.created(.known(let details), _)) = $0.event, details.phone == number
+      else { return nil }
+      return $0.stream
+    }
+  }
+
+  private mutating func revokeWaiting(address: String) throws(CommandError) {
+    for id in (state.queue.stoppable[address] ?? []).sorted() {
+      guard var facts = try current(Message.self, id).verdict?.facts else { continue }
+      facts.nowMicros = nowMicros
+      facts.isAddressOptedOut = true
+      try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)
+    }
+  }
+
+  /// START, YES, UNSTOP: a new yes by the person, on every contact with this number.
+  private mutating func optIn(_ text: InboundText) throws(CommandError) {
+    let evidence = ConsentEvidence(address: text.from, wording: text.body)
+    for contact in holders(of: text.from) {
+      try run(
+        Contact.self, contact,
+        .optIn(
+          Consent(
+            channel: .sms, purpose: .marketing, method: .keyword, source: "inbound_sms",
+            grantedAtMicros: nowMicros, evidence: .known(evidence))))
+    }
+  }
+}

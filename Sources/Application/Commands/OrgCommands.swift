@@ -1,0 +1,95 @@
+import Domain
+
+extension Workspace {
+  /// A new org with its wallet.
+  package mutating func createOrg(
+    name: String, kind: Org.Kind, agency: Identifier?, timeZone: String, isTest: Bool,
+    clockOffsetMicros: Int64
+  ) throws(CommandError) {
+    try run(
+      Org.self, org,
+      .create(
+        name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
+        clockOffsetMicros: clockOffsetMicros))
+    try runWallet(.open)
+  }
+
+  package mutating func configureSMS(_ settings: SMSSettings) throws(CommandError) {
+    var settings = settings
+    settings.from = try e164(settings.from)
+    try run(Org.self, org, .configureSMS(settings))
+  }
+
+  package mutating func advanceClock(byMicros: Int64) throws(CommandError) {
+    try run(Org.self, org, .advanceClock(byMicros: byMicros))
+  }
+
+  package mutating func createUser(
+    _ details: UserDetails, role: String
+  ) throws(CommandError) -> Identifier {
+    let id = newID(.user)
+    try run(User.self, id, .create(details, role: role), isNew: true)
+    return id
+  }
+
+  package mutating func createAPIKey(
+    name: String, secretHash: String, scopes: [String]
+  ) throws(CommandError) -> Identifier {
+    let id = newID(.apiKey)
+    try run(
+      APIKey.self, id, .create(name: name, secretHash: secretHash, scopes: scopes), isNew: true)
+    return id
+  }
+
+  package mutating func recordSignIn(_ user: Identifier, succeeded: Bool) throws(CommandError) {
+    try run(User.self, user, succeeded ? .recordSignIn : .recordFailedSignIn)
+  }
+
+  package mutating func addFunds(
+    amountMicros: Int64, paymentID: String, method: String
+  ) throws(CommandError) {
+    try runWallet(.fund(amountMicros: amountMicros, paymentID: paymentID, method: method))
+  }
+
+  package mutating func createSegment(
+    name: String, filter: Filter
+  ) throws(CommandError) -> Identifier {
+    let id = newID(.segment)
+    try run(Segment.self, id, .create(name: name, filter: filter), isNew: true)
+    return id
+  }
+
+  package mutating func updateSegment(
+    _ id: Identifier, name: String?, filter: Filter?
+  ) throws(CommandError) {
+    try requireSegment(id)
+    try run(Segment.self, id, .update(name: name, filter: filter))
+  }
+
+  package mutating func deleteSegment(_ id: Identifier) throws(CommandError) {
+    try requireSegment(id)
+    try run(Segment.self, id, .delete)
+  }
+
+  private func requireSegment(_ id: Identifier) throws(CommandError) {
+    let segment = try current(Segment.self, id)
+    guard segment.exists, !segment.isDeleted else { throw .notFound(id) }
+  }
+
+  package mutating func createWebhookEndpoint(
+    url: String, types: [String], secret: String
+  ) throws(CommandError) -> Identifier {
+    let id = newID(.webhookEndpoint)
+    try run(
+      WebhookEndpoint.self, id, .create(url: url, types: types, secret: secret), isNew: true)
+    return id
+  }
+
+  package mutating func change(
+    _ id: Identifier, by command: WebhookEndpoint.Command
+  ) throws(CommandError) {
+    let endpoint = try current(WebhookEndpoint.self, id)
+    guard endpoint.exists, !endpoint.isDeleted else { throw .notFound(id) }
+    try run(WebhookEndpoint.self, id, command)
+  }
+}

@@ -1,0 +1,179 @@
+import Domain
+
+extension Workspace {
+  /// Reactions upon reactions: beyond this a chain is refused, so that no workflow feeds itself.
+  package static var depthLimit: UInt16 { 16 }
+
+  /// The first version of a workflow, or the next one of the workflow with this name.
+  package mutating func publishWorkflow(
+    _ definition: WorkflowDefinition, source: String
+  ) throws(CommandError) -> Identifier {
+    let known = state.tables.workflows.first {
+      $0.value.versions[$0.value.latestVersion]?.name == definition.name
+    }
+    let id = known?.key ?? newID(.workflow)
+    try run(Workflow.self, id, .publish(definition, source: source), isNew: known == nil)
+    return id
+  }
+
+  package mutating func setWorkflow(_ id: Identifier, paused: Bool) throws(CommandError) {
+    guard try current(Workflow.self, id).latestVersion > 0 else { throw .notFound(id) }
+    try run(Workflow.self, id, paused ? .pause : .resume)
+  }
+
+  /// Puts a contact on a workflow's latest version and goes as far as possible at once. nil where
+  /// the workflow is paused, the contact is on it already, or `run` was started before.
+  package mutating func startRun(
+    _ run: Identifier, of workflow: Identifier, contact: Identifier
+  ) throws(CommandError) -> Identifier? {
+    guard depth <= Self.depthLimit else { throw .tooDeep(limit: Int(Self.depthLimit)) }
+    let definitions = try current(Workflow.self, workflow)
+    guard let definition = definitions.versions[definitions.latestVersion] else {
+      throw .notFound(workflow)
+    }
+    _ = try self.contact(contact)
+    let key = RunIndex.Key(workflow: workflow, contact: contact)
+    guard !definitions.isPaused, state.runs.active[key] == nil,
+      let first = definition.steps.first
+    else { return nil }
+    guard try current(WorkflowRun.self, run).status == nil else { return nil }
+    try self.run(
+      WorkflowRun.self, run,
+      .start(
+        workflow: workflow, version: definitions.latestVersion, contact: contact,
+        firstStep: first.id))
+    try advance(run)
+    return run
+  }
+
+  /// Fires a timer and lets what waited for it go on.
+  mutating func fire(_ timer: Identifier) throws(CommandError) {
+    guard case .pending(let owner, let dueMicros) = try current(Timer.self, timer),
+      dueMicros <= nowMicros
+    else { return }
+    try run(Timer.self, timer, .fire)
+    switch owner.kind {
+    case .message: try release(owner)
+    case .run: try wake(owner)
+    case .org, .user, .apiKey, .contact, .wallet, .campaign, .segment, .workflow, .timer,
+      .webhookEndpoint, .importJob, .event, .request:
+      preconditionFailure("timers belong to messages and runs")
+    }
+  }
+
+  private mutating func wake(_ run: Identifier) throws(CommandError) {
+    let state = try current(WorkflowRun.self, run)
+    guard state.status == .waiting, let step = state.step else { return }
+    let next = try definition(of: state)?.step(step)?.next
+    try self.run(
+      WorkflowRun.self, run, .advance(step: step, outcome: "waited", message: nil, next: next))
+    try advance(run)
+  }
+
+  /// Carries out steps until the run waits or is over.
+  private mutating func advance(_ run: Identifier) throws(CommandError) {
+    while true {
+      let state = try current(WorkflowRun.self, run)
+      guard state.status == .running, let id = state.step, let contact = state.contact else {
+        return
+      }
+      guard let step = try definition(of: state)?.step(id) else {
+        try self.run(WorkflowRun.self, run, .fail(step: id, reason: "unknown step"))
+        return
+      }
+      do {
+        try carryOut(step, of: run, contact)
+      } catch {
+        guard let reason = error.stepFailure else { throw error }
+        try self.run(WorkflowRun.self, run, .fail(step: id, reason: reason))
+        return
+      }
+    }
+  }
+
+  private mutating func carryOut(
+    _ step: WorkflowStep, of run: Identifier, _ contact: Identifier
+  ) throws(CommandError) {
+    var outcome = "done"
+    var message: Identifier?
+    var next = step.next
+    switch step.action {
+    case .sendSMS(let body, let purpose):
+      let planned = try planOrSkip(
+        MessageRequest(
+          contact: contact, body: body, purpose: purpose, run: run, step: step.id))
+      outcome = planned.verdict.outcome.text
+      message = planned.id
+    case .wait(let durationMicros):
+      let timer = newID(.timer)
+      let dueMicros = nowMicros + durationMicros
+      try self.run(
+        WorkflowRun.self, run, .wait(step: step.id, timer: timer, untilMicros: dueMicros))
+      try self.run(Timer.self, timer, .schedule(owner: run, dueMicros: dueMicros), isNew: true)
+      return
+    case .addTag(let tag):
+      try self.run(Contact.self, contact, .addTags([tag]))
+    case .removeTag(let tag):
+      try self.run(Contact.self, contact, .removeTags([tag]))
+    case .branch(let condition, let then, let otherwise):
+      let holds = try holds(condition, run: run, contact)
+      outcome = holds ? "yes" : "no"
+      next = (holds ? then : otherwise) ?? step.next
+    }
+    try self.run(
+      WorkflowRun.self, run,
+      .advance(step: step.id, outcome: outcome, message: message, next: next))
+  }
+
+  private func holds(
+    _ condition: WorkflowStep.Condition, run: Identifier, _ contact: Identifier
+  ) throws(CommandError) -> Bool {
+    switch condition {
+    case .not(let inner):
+      return try !holds(inner, run: run, contact)
+    case .contact(let filter):
+      return filter.matches(try self.contact(contact))
+    case .replied:
+      guard let last = state.lastInboundMicros[contact] else { return false }
+      return last >= state.runs.startedAtMicros[run] ?? nowMicros
+    }
+  }
+
+  private func definition(
+    of run: WorkflowRun.State
+  ) throws(CommandError) -> WorkflowDefinition? {
+    guard let workflow = run.workflow else { return nil }
+    return try current(Workflow.self, workflow).versions[run.version]
+  }
+}
+
+extension CommandError {
+  /// Why a workflow step cannot be done, where that is the step's own fault and ends only its run.
+  fileprivate var stepFailure: String? {
+    switch self {
+    case .run(.tooManySteps): "too_many_steps"
+    case .contact: "contact_refused"
+    case .smsNotConfigured: "sms_not_configured"
+    case .invalid(_, let code, _): code
+    case .org, .user, .apiKey, .message, .wallet, .segment, .campaign, .workflow, .run, .timer,
+      .webhookEndpoint, .importJob, .duplicateContact, .notFound, .missingField, .tooDeep,
+      .versionMismatch, .idempotencyInProgress, .unreadable, .log:
+      nil
+    }
+  }
+}
+
+extension WorkflowDefinition {
+  func step(_ id: String) -> WorkflowStep? { steps.first { $0.id == id } }
+}
+
+extension Verdict.Outcome {
+  /// `queued`, `held:quiet_hours`, `skipped:revoked`.
+  var text: String {
+    switch self {
+    case .allowed: "queued"
+    case .held(let reason, _): "held:" + reason.rawValue
+    case .refused(let reason): "skipped:" + reason.rawValue
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import Domain
+import EventLog
+
+/// Why a command was not carried out. Nothing was written, unless `log` says that it is unknown.
+/// Closed on purpose: the API maps every case.
+package enum CommandError: Error, Equatable {
+  case org(Org.Rejection)
+  case user(User.Rejection)
+  case apiKey(APIKey.Rejection)
+  case contact(Contact.Rejection)
+  case message(Message.Rejection)
+  case wallet(Wallet.Rejection)
+  case segment(Segment.Rejection)
+  case campaign(Campaign.Rejection)
+  case workflow(Workflow.Rejection)
+  case run(WorkflowRun.Rejection)
+  case timer(Timer.Rejection)
+  case webhookEndpoint(WebhookEndpoint.Rejection)
+  case importJob(ImportJob.Rejection)
+
+  /// Another contact of the org has this phone or email.
+  case duplicateContact(existing: Identifier, field: String)
+  /// No such object in this org.
+  case notFound(Identifier)
+  /// A field of the request; the message says what to do.
+  case invalid(field: String, code: String, message: String)
+  /// A merge field of the text has no value and no fallback.
+  case missingField(String)
+  /// The org has no number and provider to text through.
+  case smsNotConfigured
+  /// A chain of reactions became longer than any sane one.
+  case tooDeep(limit: Int)
+  /// The object changed since the caller read it.
+  case versionMismatch(expected: UInt64, actual: UInt64)
+  case idempotencyInProgress
+  case unreadable(reason: String)
+  case log(EventLogError)
+}

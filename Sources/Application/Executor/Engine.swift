@@ -1,0 +1,175 @@
+import Domain
+import EventCodec
+import EventLog
+import Synchronization
+
+/// The house's write side: one executor an org, and an index over all of them.
+package final class Engine: Sendable {
+  package let log: any EventLogWriter
+  package let tools: Tools
+  package let directory = Directory()
+  private let executors = Mutex<[Identifier: OrgExecutor]>([:])
+  private let onOrg = Mutex<(@Sendable (OrgExecutor) -> Void)?>(nil)
+
+  /// Folds the whole log once. Blocks for as long as that takes.
+  package init(log: any EventLogWriter, tools: Tools) throws(CommandError) {
+    self.log = log
+    self.tools = tools
+    for state in try Self.load(log).values { adopt(state) }
+  }
+
+  private static func load(
+    _ log: any EventReader
+  ) throws(CommandError) -> [Identifier: OrgState] {
+    var states: [Identifier: OrgState] = [:]
+    var position: UInt64 = 0
+    while true {
+      let page: Page
+      do {
+        page = try log.read(after: position, limit: 5_000, filter: .all)
+      } catch {
+        throw .log(error)
+      }
+      for recorded in page.events {
+        let org = Identifier(.org, recorded.org.value)
+        let state = states[org] ?? OrgState(org: org)
+        states[org] = state
+        try OrgLoader.fold(recorded, into: state)
+      }
+      guard page.scannedTo > position else { return states }
+      position = page.scannedTo
+    }
+  }
+
+  @discardableResult
+  private func adopt(_ state: OrgState) -> OrgExecutor {
+    directory.adopt(state)
+    let org = state.org
+    let executor = OrgExecutor(state: state, log: log, tools: tools) { [directory] changes in
+      directory.apply(changes, org: org)
+    }
+    executors.withLock { $0[org] = executor }
+    onOrg.withLock { $0 }?(executor)
+    return executor
+  }
+
+  /// The executor of an org that exists.
+  package func executor(for org: Identifier) throws(CommandError) -> OrgExecutor {
+    guard let executor = executors.withLock({ $0[org] }) else { throw .notFound(org) }
+    return executor
+  }
+
+  package var allExecutors: [OrgExecutor] {
+    executors.withLock { Array($0.values) }.sorted { $0.org < $1.org }
+  }
+
+  /// Calls `body` for every org there is and every one that comes.
+  package func forEachOrg(_ body: @escaping @Sendable (OrgExecutor) -> Void) {
+    onOrg.withLock { $0 = body }
+    for executor in allExecutors { body(executor) }
+  }
+
+  /// Creates an org under a new id, with its wallet.
+  package func createOrg(
+    _ call: Call, name: String, kind: Org.Kind, agency: Identifier?, timeZone: String,
+    isTest: Bool, clockOffsetMicros: Int64
+  ) async throws(CommandError) -> OrgExecutor {
+    let id = Identifier(
+      .org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
+    let executor = adopt(OrgState(org: id))
+    _ = try await executor.perform(call) { workspace throws(CommandError) in
+      try workspace.createOrg(
+        name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
+        clockOffsetMicros: clockOffsetMicros)
+    }
+    return executor
+  }
+}
+
+// MARK: - Objects as they were
+
+/// An aggregate at one version, with its times on the org's clock.
+package struct Snapshot<State: Sendable>: Sendable {
+  package var state: State
+  /// 0 where there is no such stream.
+  package var version: UInt64 = 0
+  package var createdAtMicros: Micros = 0
+  package var updatedAtMicros: Micros = 0
+}
+
+extension Engine {
+  /// A contact as it was at `version`: how an answer is given again, byte for byte. `consentSince`
+  /// tells when each channel's consent last changed.
+  package func contact(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> (snapshot: Snapshot<Contact.State>, consentSince: [Channel: Micros]) {
+    var since: [Channel: Micros] = [:]
+    let snapshot = try snapshot(Contact.self, id, of: org, version: version) { event, atMicros in
+      switch event {
+      case .optedIn(let consent): since[consent.channel] = atMicros
+      case .optedOut(let optOut): since[optOut.channel] = atMicros
+      case .created, .updated, .tagged, .untagged: break
+      }
+    }
+    return (snapshot, since)
+  }
+
+  package func message(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Message.State> {
+    try snapshot(Message.self, id, of: org, version: version)
+  }
+
+  package func segment(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Segment.State> {
+    try snapshot(Segment.self, id, of: org, version: version)
+  }
+
+  package func campaign(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Campaign.State> {
+    try snapshot(Campaign.self, id, of: org, version: version)
+  }
+
+  package func workflow(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Workflow.State> {
+    try snapshot(Workflow.self, id, of: org, version: version)
+  }
+
+  package func run(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<WorkflowRun.State> {
+    try snapshot(WorkflowRun.self, id, of: org, version: version)
+  }
+
+  package func webhookEndpoint(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<WebhookEndpoint.State> {
+    try snapshot(WebhookEndpoint.self, id, of: org, version: version)
+  }
+
+  package func importJob(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<ImportJob.State> {
+    try snapshot(ImportJob.self, id, of: org, version: version)
+  }
+
+  private func snapshot<Aggregate: Housed>(
+    _: Aggregate.Type, _ id: Identifier, of org: Identifier, version: UInt64,
+    onEvent: (Aggregate.Event, Micros) -> Void = { _, _ in }
+  ) throws(CommandError) -> Snapshot<Aggregate.State> {
+    var snapshot = Snapshot(state: Aggregate.initialState)
+    try StreamFold.forEach(Aggregate.self, id, org: org, log: log, upTo: version) {
+      event, recorded in
+      let atMicros = recorded.context.occurredAtMicros
+      snapshot.state = Aggregate.evolve(snapshot.state, with: event)
+      if snapshot.version == 0 { snapshot.createdAtMicros = atMicros }
+      snapshot.version = recorded.streamVersion
+      snapshot.updatedAtMicros = atMicros
+      onEvent(event, atMicros)
+    }
+    return snapshot
+  }
+}

@@ -1,0 +1,141 @@
+import Domain
+import EventLog
+
+// What reactors ask an executor: what there is to do, found in the org's state.
+
+extension OrgExecutor {
+  struct TimerWork: Sendable {
+    let due: [Identifier]
+    /// Until the next one is due; nil without one.
+    let nextInMicros: Int64?
+  }
+
+  func dueTimers(limit: Int) throws(CommandError) -> TimerWork {
+    let nowMicros = nowMicros
+    return try withState { state in
+      let due = state.dueTimers(nowMicros: nowMicros, limit: limit)
+      let next = state.nextTimerMicros().map { max(0, $0 - nowMicros) }
+      return TimerWork(due: due, nextInMicros: next)
+    }
+  }
+
+  struct CampaignWork: Sendable {
+    let batch: OrgState.OpenBatch?
+    let finished: [Identifier]
+  }
+
+  func campaignWork() throws(CommandError) -> CampaignWork {
+    try withState { state in
+      guard !state.campaigns.running.isEmpty else { return CampaignWork(batch: nil, finished: []) }
+      return CampaignWork(batch: state.nextOpenBatch(), finished: state.finishedCampaigns())
+    }
+  }
+
+  struct DispatchWork: Sendable {
+    let messages: [Identifier]
+    let nextInMicros: Int64?
+  }
+
+  /// Takes queued messages out: the caller dispatches them or puts them back.
+  func takeQueued(limit: Int) throws(CommandError) -> DispatchWork {
+    let nowMicros = nowMicros
+    return try withState { state in
+      let messages = state.queue.take(limit: limit, nowMicros: nowMicros) {
+        state.tables.messages[$0]?.status == .queued
+      }
+      let next = state.queue.nextMicros.map { max(0, $0 - nowMicros) }
+      return DispatchWork(messages: messages, nextInMicros: next)
+    }
+  }
+
+  func putBack(_ messages: [Identifier]) {
+    // A state that has to be reloaded has its queue anew.
+    try? withState { state in
+      for message in messages { state.queue.putBack(message) }
+    }
+  }
+
+  func unanswered() throws(CommandError) -> Set<Identifier> {
+    try withState { $0.queue.unanswered }
+  }
+
+  /// The call for a dispatched message; nil where the org has no credentials or the person is gone.
+  func outboundSMS(_ message: Identifier, publicURL: String) -> OutboundSMS? {
+    try? withState { state -> OutboundSMS? in
+      guard let plan = state.tables.messages[message]?.plan, let content = plan.content.value,
+        let credentials = state.credentials
+      else { return nil }
+      return OutboundSMS(
+        credentials: credentials, from: plan.from, to: content.address, body: content.body,
+        statusCallbackURL: "\(publicURL)/webhooks/twilio/\(state.org)/status?message=\(message)")
+    }
+  }
+
+  /// A call whose answer nobody knows, as the provider has to be asked about it.
+  struct Doubt: Sendable {
+    let query: FindQuery
+    let body: String
+  }
+
+  func doubt(about message: Identifier, log: any EventReader) throws(CommandError) -> Doubt? {
+    let found = try withState { state -> (MessagePlan, SMSCredentials)? in
+      guard let held = state.tables.messages[message],
+        held.status == .dispatched || held.status == .unknown, let plan = held.plan,
+        let credentials = state.credentials
+      else { return nil }
+      return (plan, credentials)
+    }
+    guard let (plan, credentials) = found, let content = plan.content.value else { return nil }
+    let dispatched: RecordedEvent?
+    do {
+      dispatched = try log.readStream(
+        org: OrgID(org.value), stream: StreamID(message.value), from: .max, limit: 20,
+        direction: .backwards
+      ).first { $0.type == "message.dispatched" }
+    } catch {
+      throw .log(error)
+    }
+    guard let dispatched else { return nil }
+    // Providers keep times to the second, and clocks differ a little.
+    let sinceMicros = dispatched.recordedAtMicros - 2_000_000
+    return Doubt(
+      query: FindQuery(
+        credentials: credentials, from: plan.from, to: content.address, sinceMicros: sinceMicros),
+      body: content.body)
+  }
+
+  /// Those of `ids` that belong to another message already.
+  func knownProviderIDs(
+    _ ids: [String], except message: Identifier
+  ) throws(CommandError) -> Set<String> {
+    try withState { state in
+      Set(ids.filter { state.queue.isKnown($0, except: message) })
+    }
+  }
+
+  /// The real time, not the org's own.
+  var realMicros: Micros { nowMicros - ((try? withState { $0.settings.clockOffsetMicros }) ?? 0) }
+}
+
+extension OrgState {
+  var credentials: SMSCredentials? {
+    guard let sms = settings.sms, let token = sms.authToken.value else { return nil }
+    return SMSCredentials(accountSID: sms.accountSID, authToken: token, baseURL: sms.baseURL)
+  }
+}
+
+extension OrgExecutor {
+  /// The secret with which the org's provider signs what it sends; nil where SMS is not set up.
+  package func providerToken() -> String? {
+    try? withState { $0.credentials?.authToken }
+  }
+}
+
+extension OrgExecutor {
+  /// The endpoints that were not deleted, oldest first.
+  package func webhookEndpointIDs() throws(CommandError) -> [Identifier] {
+    try withState { state in
+      state.tables.webhookEndpoints.filter { !$0.value.isDeleted }.keys.sorted()
+    }
+  }
+}

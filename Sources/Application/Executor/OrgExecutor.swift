@@ -1,0 +1,203 @@
+import Domain
+import EventCodec
+import EventLog
+
+/// Decides one org's commands, one at a time, in order of arrival.
+///
+/// The next command is decided on state that may not be flushed yet; nothing is acknowledged before
+/// its own flush, which comes after all earlier ones. When a flush fails, everything decided on top
+/// of it is refused by the log (its org sequence no longer fits) and the state is read again.
+package actor OrgExecutor {
+  package nonisolated let org: Identifier
+  package nonisolated let changes = ChangeSignal()
+
+  private let log: any EventLogWriter
+  private let tools: Tools
+  private let onDurable: @Sendable ([RecordedChange]) -> Void
+  private var state: OrgState
+  private var isStale = false
+  private var unflushedCount = 0
+  private var keysInFlight: Set<String> = []
+
+  init(
+    state: OrgState, log: any EventLogWriter, tools: Tools,
+    onDurable: @escaping @Sendable ([RecordedChange]) -> Void
+  ) {
+    self.org = state.org
+    self.state = state
+    self.log = log
+    self.tools = tools
+    self.onDurable = onDurable
+  }
+
+  /// The org's own time.
+  package var nowMicros: Micros { state.nowMicros(real: tools.clock.nowMicros()) }
+
+  /// Decides and, where events follow, returns after they are on disk.
+  ///
+  /// - Throws: `CommandError`; nothing was written, except that after `.log(.outcomeUnknown)` nobody
+  ///   knows.
+  package func perform<Output: Sendable>(
+    _ call: Call,
+    _ decide: @Sendable (inout Workspace) throws(CommandError) -> Output
+  ) async throws(CommandError) -> Done<Output> {
+    if let key = call.idempotencyKey {
+      if let receipt = try answered(key) { return Done(output: nil, receipt: receipt) }
+      guard keysInFlight.insert(key.name).inserted else { throw .idempotencyInProgress }
+    }
+    defer {
+      if let key = call.idempotencyKey { keysInFlight.remove(key.name) }
+    }
+    try reloadIfStale()
+    var workspace = workspace(for: call)
+    let output = try decide(&workspace)
+    guard !workspace.decided.isEmpty else { return Done(output: output, receipt: nil) }
+    return Done(output: output, receipt: try await append(workspace, call))
+  }
+
+  /// Reads the org's state without deciding anything.
+  package func read<Output: Sendable>(
+    _ body: @Sendable (borrowing Workspace) throws(CommandError) -> Output
+  ) throws(CommandError) -> Output {
+    try reloadIfStale()
+    return try body(workspace(for: Call(actor: "", origin: "", correlation: "")))
+  }
+
+  /// Position of the org's last event on disk.
+  package var lastPosition: UInt64 { state.lastPosition }
+
+  func withState<Output: Sendable>(
+    _ body: (OrgState) throws(CommandError) -> Output
+  ) throws(CommandError) -> Output {
+    try reloadIfStale()
+    return try body(state)
+  }
+
+  private func workspace(for call: Call) -> Workspace {
+    Workspace(
+      state: state, log: log, tools: tools, actor: call.actor, depth: call.depth,
+      nowMicros: nowMicros)
+  }
+}
+
+// MARK: - Appending
+
+extension OrgExecutor {
+  private func append(_ workspace: Workspace, _ call: Call) async throws(CommandError) -> Receipt {
+    let commit = commit(of: workspace, call)
+    let firstSequence = state.nextOrgSequence
+    let realMicros = tools.clock.nowMicros()
+    let pending = log.enqueue(commit)
+    for decided in workspace.decided {
+      state.apply(
+        decided.event, of: decided.stream,
+        at: EventPlace(
+          orgSequence: state.nextOrgSequence, occurredAtMicros: workspace.nowMicros,
+          recordedAtMicros: realMicros))
+      state.nextOrgSequence += 1
+    }
+    unflushedCount += 1
+    let result: Result<Receipt, EventLogError>
+    do {
+      result = .success(try await pending.receipt())
+    } catch {
+      result = .failure(error)
+    }
+    unflushedCount -= 1
+    switch result {
+    case .success(let receipt) where receipt.isReplay || receipt.firstOrgSequence != firstSequence:
+      // The key was used meanwhile, or somebody else wrote: what we hold is not what is on disk.
+      isStale = true
+      return receipt
+    case .success(let receipt):
+      state.lastPosition = max(state.lastPosition, receipt.lastPosition)
+      announce(workspace, receipt)
+      return receipt
+    case .failure(let error):
+      isStale = true
+      throw .log(error)
+    }
+  }
+
+  private func commit(of workspace: Workspace, _ call: Call) -> Commit {
+    var commit = Commit(
+      org: OrgID(org.value),
+      events: workspace.decided.map { EventCodec.encode($0.event, stream: $0.stream, org: org) },
+      idempotencyKey: call.idempotencyKey.map {
+        IdempotencyKey(name: $0.name, fingerprint: $0.fingerprint)
+      },
+      context: CommitContext(
+        actor: call.actor, origin: call.origin, correlation: call.correlation,
+        causation: call.causation, depth: call.depth, occurredAtMicros: workspace.nowMicros))
+    commit.expectedOrgSequence = state.nextOrgSequence
+    return commit
+  }
+
+  private func announce(_ workspace: Workspace, _ receipt: Receipt) {
+    onDurable(workspace.decided.map { RecordedChange(stream: $0.stream, event: $0.event) })
+    changes.raise()
+  }
+
+  private func answered(_ key: IdempotencyName) throws(CommandError) -> Receipt? {
+    do {
+      return try log.receipt(
+        org: OrgID(org.value),
+        idempotencyKey: IdempotencyKey(name: key.name, fingerprint: key.fingerprint))
+    } catch {
+      throw .log(error)
+    }
+  }
+
+  /// After a failed flush: waits for nothing, but decides nothing either until the last of the
+  /// doubtful appends is known, and then starts from what is on disk.
+  private func reloadIfStale() throws(CommandError) {
+    guard isStale else { return }
+    guard unflushedCount == 0 else { throw .log(.overloaded(waiting: unflushedCount)) }
+    state = try OrgLoader.load(org, from: log)
+    isStale = false
+  }
+}
+
+/// What became of a command.
+package struct Done<Output: Sendable>: Sendable {
+  /// What the command answered; nil where its idempotency key had been used before.
+  package let output: Output?
+  /// nil where nothing had to be written.
+  package let receipt: Receipt?
+
+  package var isReplay: Bool { output == nil }
+}
+
+/// An event that is on disk now, for those who keep an index over all orgs.
+package struct RecordedChange: Sendable {
+  package let stream: Identifier
+  package let event: DomainEvent
+}
+
+/// Folds an org's state from its book.
+enum OrgLoader {
+  static func load(_ org: Identifier, from log: any EventReader) throws(CommandError) -> OrgState {
+    let state = OrgState(org: org)
+    while true {
+      let page: [RecordedEvent]
+      do {
+        page = try log.readOrg(OrgID(org.value), from: state.nextOrgSequence, limit: 2_000)
+      } catch {
+        throw .log(error)
+      }
+      guard !page.isEmpty else { return state }
+      for recorded in page { try fold(recorded, into: state) }
+    }
+  }
+
+  static func fold(_ recorded: RecordedEvent, into state: OrgState) throws(CommandError) {
+    let decoded = try StreamFold.decode(recorded)
+    state.apply(
+      decoded.event, of: decoded.stream,
+      at: EventPlace(
+        orgSequence: recorded.orgSequence, occurredAtMicros: recorded.context.occurredAtMicros,
+        recordedAtMicros: recorded.recordedAtMicros))
+    state.nextOrgSequence = recorded.orgSequence + 1
+    state.lastPosition = recorded.position
+  }
+}

@@ -1,0 +1,53 @@
+import Domain
+
+/// What commands need of the outside world; every answer ends up in the events.
+package struct Tools: Sendable {
+  package let clock: any WallClock
+  package let random: any RandomSource
+  package let numbers: any NumberingPlan
+  package let zones: any ZoneClock
+
+  package init(
+    clock: any WallClock, random: any RandomSource, numbers: any NumberingPlan,
+    zones: any ZoneClock
+  ) {
+    self.clock = clock
+    self.random = random
+    self.numbers = numbers
+    self.zones = zones
+  }
+}
+
+/// Who calls, from where and why: what the log records beside the events.
+package struct Call: Sendable {
+  package var actor: String
+  package var origin: String
+  package var correlation: String
+  package var causation: UInt64?
+  package var depth: UInt16
+  package var idempotencyKey: IdempotencyName?
+
+  package init(
+    actor: String, origin: String, correlation: String, causation: UInt64? = nil,
+    depth: UInt16 = 0, idempotencyKey: IdempotencyName? = nil
+  ) {
+    self.actor = actor
+    self.origin = origin
+    self.correlation = correlation
+    self.causation = causation
+    self.depth = depth
+    self.idempotencyKey = idempotencyKey
+  }
+}
+
+/// A key under which a command happens once, and what was asked under it.
+package struct IdempotencyName: Sendable, Equatable {
+  package let name: String
+  /// Hash of the request; reactors, whose requests follow from the key, use 0.
+  package let fingerprint: UInt128
+
+  package init(_ name: String, fingerprint: UInt128 = 0) {
+    self.name = name
+    self.fingerprint = fingerprint
+  }
+}

@@ -1,0 +1,66 @@
+import Crypto
+import Domain
+import Foundation
+import PhoneNumbers
+import Synchronization
+
+/// The machine's clock.
+package struct SystemClock: WallClock {
+  package init() {}
+
+  package func nowMicros() -> Micros {
+    Micros((Date().timeIntervalSince1970 * 1_000_000).rounded())
+  }
+}
+
+/// Random bits from libcrypto.
+package struct SystemRandom: RandomSource {
+  package init() {}
+
+  package func next() -> UInt128 {
+    UInt128(Random.uint64()) << 64 | UInt128(Random.uint64())
+  }
+}
+
+/// Foundation's time-zone database (the system's tzdata). Answers are kept for the minute that they
+/// hold: a campaign asks for the same few zones thousands of times.
+package final class SystemZoneClock: ZoneClock {
+  private struct Key: Hashable {
+    let zone: String
+    let minute: Int64
+    let opensAtMinute: Int
+  }
+
+  private let known = Mutex<[Key: ZoneTime?]>([:])
+
+  package init() {}
+
+  package func time(in zone: String, atMicros: Micros, opensAtMinute: Int) -> ZoneTime? {
+    let minute = atMicros / 60_000_000
+    let key = Key(zone: zone, minute: minute, opensAtMinute: opensAtMinute)
+    if let answer = known.withLock({ $0[key] }) { return answer }
+    let answer = Self.ask(zone, minute: minute, opensAtMinute: opensAtMinute)
+    known.withLock { known in
+      if known.count > 4_096 { known.removeAll(keepingCapacity: true) }
+      known[key] = answer
+    }
+    return answer
+  }
+
+  private static func ask(_ name: String, minute: Int64, opensAtMinute: Int) -> ZoneTime? {
+    guard let zone = TimeZone(identifier: name) else { return nil }
+    var calendar = Calendar(identifier: .gregorian)
+    calendar.timeZone = zone
+    let now = Date(timeIntervalSince1970: Double(minute) * 60)
+    let parts = calendar.dateComponents([.hour, .minute], from: now)
+    let opening = DateComponents(hour: opensAtMinute / 60, minute: opensAtMinute % 60)
+    // `.nextTime`: on the day that skips this wall time, the first moment after the gap.
+    guard let hour = parts.hour, let minuteOfHour = parts.minute,
+      let next = calendar.nextDate(
+        after: now, matching: opening, matchingPolicy: .nextTime, repeatedTimePolicy: .first)
+    else { return nil }
+    return ZoneTime(
+      zone: name, minuteOfDay: hour * 60 + minuteOfHour,
+      nextOpenMicros: Micros(next.timeIntervalSince1970) * 1_000_000)
+  }
+}

@@ -1,0 +1,32 @@
+import Domain
+
+/// Slows an org's calls down while its provider does not take any: one probe at a time, further and
+/// further apart, instead of a queue of refusals.
+struct Circuit {
+  private var failureCount = 0
+  private var openUntilMicros: Micros = 0
+
+  /// How many calls may start now.
+  func room(at nowMicros: Micros) -> Int {
+    if failureCount == 0 { return .max }
+    return nowMicros >= openUntilMicros ? 1 : 0
+  }
+
+  func waitMicros(at nowMicros: Micros) -> Int64? {
+    failureCount == 0 ? nil : max(5_000, openUntilMicros - nowMicros)
+  }
+
+  mutating func close() {
+    failureCount = 0
+    openUntilMicros = 0
+  }
+
+  /// After a call that was not taken: how long to wait, at least as long as the provider asked.
+  mutating func open(at nowMicros: Micros, askedMicros: Int64) -> Int64 {
+    if nowMicros >= openUntilMicros { failureCount += 1 }
+    let seconds = min(Int64(1) << Int64(min(failureCount - 1, 8)), 120)
+    let waitMicros = max(askedMicros, max(seconds, 1) * 1_000_000)
+    openUntilMicros = max(openUntilMicros, nowMicros + waitMicros)
+    return waitMicros
+  }
+}

@@ -1,0 +1,63 @@
+import Domain
+import EventLog
+import Foundation
+import HTTP
+import Synchronization
+
+/// Runs the reactors of every org, those there are and those that come.
+package final class ReactorHost: Sendable {
+  private let engine: Engine
+  private let provider: any MessageProvider
+  private let webhookClient: HTTPClient
+  private let settings: ReactorSettings
+  private let cursorDirectory: String
+  private let report: @Sendable (String) -> Void
+  private let tasks = Mutex<[Task<Void, Never>]>([])
+
+  /// `report` takes one line about something that failed and is tried again: ids and codes only.
+  package init(
+    engine: Engine, provider: any MessageProvider, webhookClient: HTTPClient,
+    settings: ReactorSettings, cursorDirectory: String,
+    report: @escaping @Sendable (String) -> Void
+  ) throws {
+    self.engine = engine
+    self.provider = provider
+    self.webhookClient = webhookClient
+    self.settings = settings
+    self.cursorDirectory = cursorDirectory
+    self.report = report
+    try FileManager.default.createDirectory(
+      atPath: cursorDirectory, withIntermediateDirectories: true)
+  }
+
+  package func start() {
+    let workflows = WorkflowReactor(
+      engine: engine, cursor: CursorFile(directory: cursorDirectory, name: "workflows"),
+      report: report)
+    keep(Task { await workflows.run() })
+    engine.forEachOrg { [weak self] executor in self?.start(executor) }
+  }
+
+  private func start(_ executor: OrgExecutor) {
+    let reactor = OrgReactor(
+      executor: executor, provider: provider, log: engine.log, settings: settings,
+      report: report)
+    let webhooks = WebhookReactor(
+      executor: executor, log: engine.log, client: webhookClient,
+      cursorDirectory: cursorDirectory, report: report)
+    keep(Task { await reactor.run() })
+    keep(Task { await webhooks.run() })
+  }
+
+  private func keep(_ task: Task<Void, Never>) { tasks.withLock { $0.append(task) } }
+
+  /// Ends all reactors; calls to providers that are under way are settled after the next start.
+  package func stop() async {
+    let running = tasks.withLock { tasks in
+      defer { tasks = [] }
+      return tasks
+    }
+    for task in running { task.cancel() }
+    for task in running { await task.value }
+  }
+}

@@ -1,0 +1,180 @@
+import Domain
+import EventCodec
+
+/// What an org's log adds up to, as far as deciding needs it: a fold, rebuilt at every start.
+///
+/// Owned by the org's executor. Messages that came to an end are dropped; whoever asks for one again
+/// gets it folded from its stream.
+///
+/// `@unchecked Sendable`: built by one thread, then handed over once and for all to the executor,
+/// whose isolation every later access passes (`OrgExecutor.withState`).
+final class OrgState: @unchecked Sendable {
+  let org: Identifier
+  var tables = Tables()
+  var wallet = Wallet.State()
+  var walletID: Identifier?
+  /// Leaf index of the org's next event.
+  var nextOrgSequence: UInt64 = 0
+  /// Position of the last event known to be on disk.
+  var lastPosition: UInt64 = 0
+
+  /// Contacts by E.164 and by folded email, in order of creation.
+  private(set) var contactsByPhone: [String: [Identifier]] = [:]
+  private(set) var contactsByEmail: [String: [Identifier]] = [:]
+  /// Addresses that said no, whoever carries them now.
+  private(set) var optedOutAddresses: [Channel: Set<String>] = [:]
+  /// When each contact last wrote to us, on the org's clock.
+  private(set) var lastInboundMicros: [Identifier: Micros] = [:]
+  var queue = DispatchQueueIndex()
+  private(set) var campaigns = CampaignIndex()
+  private(set) var runs = RunIndex()
+  /// Webhook endpoints with the org sequence of their creation: they hear what came after it.
+  private(set) var webhooks: [Identifier: UInt64] = [:]
+  private(set) var timers = MinHeap<Due>()
+
+  init(org: Identifier) { self.org = org }
+
+  var settings: Org.State { tables.orgs[org] ?? Org.State() }
+
+  func nowMicros(real: Micros) -> Micros { real + settings.clockOffsetMicros }
+
+  /// Folds one event in. Events of a commit come in order; positions never repeat.
+  func apply(_ event: DomainEvent, of stream: Identifier, at place: EventPlace) {
+    switch event {
+    case .org(let event): fold(Org.self, event, stream)
+    case .user(let event): fold(User.self, event, stream)
+    case .apiKey(let event): fold(APIKey.self, event, stream)
+    case .contact(let event): apply(event, of: stream)
+    case .message(let event): apply(event, of: stream, at: place)
+    case .wallet(let event):
+      walletID = stream
+      wallet.apply(event)
+    case .segment(let event): fold(Segment.self, event, stream)
+    case .campaign(let event):
+      fold(Campaign.self, event, stream)
+      campaigns.apply(event, of: stream)
+    case .workflow(let event):
+      fold(Workflow.self, event, stream)
+      runs.apply(event, of: stream, orgSequence: place.orgSequence)
+    case .run(let event): apply(event, of: stream, at: place)
+    case .timer(let event): apply(event, of: stream)
+    case .webhookEndpoint(let event):
+      fold(WebhookEndpoint.self, event, stream)
+      if case .created = event { webhooks[stream] = place.orgSequence }
+    case .importJob(let event): fold(ImportJob.self, event, stream)
+    }
+  }
+
+  private func fold<Aggregate: Housed>(
+    _: Aggregate.Type, _ event: Aggregate.Event, _ stream: Identifier
+  ) {
+    let table = Aggregate.table
+    let state = tables[keyPath: table][stream] ?? Aggregate.initialState
+    tables[keyPath: table][stream] = Aggregate.evolve(state, with: event)
+  }
+}
+
+/// Where an event stands in the log and in time.
+struct EventPlace {
+  let orgSequence: UInt64
+  let occurredAtMicros: Micros
+  let recordedAtMicros: Micros
+}
+
+// MARK: - Contacts
+
+extension OrgState {
+  private func apply(_ event: Contact.Event, of stream: Identifier) {
+    let before = tables.contacts[stream]?.details ?? ContactDetails()
+    fold(Contact.self, event, stream)
+    let after = tables.contacts[stream]?.details ?? ContactDetails()
+    if before.phone != after.phone {
+      Self.move(stream, from: before.phone, to: after.phone, in: &contactsByPhone)
+    }
+    if before.email != after.email {
+      Self.move(
+        stream, from: before.email?.lowercased(), to: after.email?.lowercased(),
+        in: &contactsByEmail)
+    }
+    switch event {
+    case .optedOut(let optOut):
+      guard let address = optOut.address.value else { return }
+      optedOutAddresses[optOut.channel, default: []].insert(address)
+    case .optedIn(let consent):
+      guard let address = consent.evidence.value?.address else { return }
+      optedOutAddresses[consent.channel]?.remove(address)
+    case .created, .updated, .tagged, .untagged:
+      break
+    }
+  }
+
+  private static func move(
+    _ contact: Identifier, from old: String?, to new: String?,
+    in index: inout [String: [Identifier]]
+  ) {
+    if let old {
+      index[old]?.removeAll { $0 == contact }
+      if index[old]?.isEmpty == true { index[old] = nil }
+    }
+    if let new { index[new, default: []].append(contact) }
+  }
+}
+
+// MARK: - Messages, runs, timers
+
+extension OrgState {
+  private func apply(_ event: Message.Event, of stream: Identifier, at place: EventPlace) {
+    let before = tables.messages[stream]
+    let after = Message.evolve(before ?? Message.initialState, with: event)
+    queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
+    campaigns.apply(from: before, to: after)
+    if case .received(let inbound) = event {
+      lastInboundMicros[inbound.contact] = place.occurredAtMicros
+    }
+    // What has ended is asked for rarely: it can be folded from its stream.
+    tables.messages[stream] = after.status?.isFinal == true ? nil : after
+  }
+
+  private func apply(_ event: WorkflowRun.Event, of stream: Identifier, at place: EventPlace) {
+    fold(WorkflowRun.self, event, stream)
+    guard let run = tables.runs[stream] else { return }
+    runs.apply(event, of: stream, state: run, occurredAtMicros: place.occurredAtMicros)
+    if run.status == .completed || run.status == .failed { tables.runs[stream] = nil }
+  }
+
+  private func apply(_ event: Timer.Event, of stream: Identifier) {
+    switch event {
+    case .scheduled(let owner, let dueMicros):
+      tables.timers[stream] = .pending(owner: owner, dueMicros: dueMicros)
+      timers.insert(Due(atMicros: dueMicros, id: stream.value))
+    case .fired, .cancelled:
+      tables.timers[stream] = nil
+    }
+  }
+
+  /// The pending timers that are due, earliest first, at most `limit`. Those that were cancelled
+  /// are dropped on the way.
+  func dueTimers(nowMicros: Micros, limit: Int) -> [Identifier] {
+    var due: [Identifier] = []
+    var kept: [Due] = []
+    while due.count < limit, let next = timers.first, next.atMicros <= nowMicros {
+      _ = timers.popFirst()
+      let timer = Identifier(.timer, next.id)
+      guard tables.timers[timer] != nil else { continue }
+      due.append(timer)
+      // Still pending until its `fired` is decided, which may fail: it stays in the heap.
+      kept.append(next)
+    }
+    for entry in kept { timers.insert(entry) }
+    return due
+  }
+
+  /// When the earliest pending timer is due; nil without one.
+  func nextTimerMicros() -> Micros? {
+    while let next = timers.first {
+      if tables.timers[Identifier(.timer, next.id)] != nil { return next.atMicros }
+      _ = timers.popFirst()
+    }
+    return nil
+  }
+}

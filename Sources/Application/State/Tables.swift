@@ -1,0 +1,134 @@
+import Domain
+
+/// The states of an org's aggregates by id.
+struct Tables {
+  var orgs: [Identifier: Org.State] = [:]
+  var users: [Identifier: User.State] = [:]
+  var apiKeys: [Identifier: APIKey.State] = [:]
+  var contacts: [Identifier: Contact.State] = [:]
+  var messages: [Identifier: Message.State] = [:]
+  var segments: [Identifier: Segment.State] = [:]
+  var campaigns: [Identifier: Campaign.State] = [:]
+  var workflows: [Identifier: Workflow.State] = [:]
+  var runs: [Identifier: WorkflowRun.State] = [:]
+  var timers: [Identifier: Timer.State] = [:]
+  var webhookEndpoints: [Identifier: WebhookEndpoint.State] = [:]
+  var importJobs: [Identifier: ImportJob.State] = [:]
+}
+
+/// An aggregate with a place in `Tables`. The wallet has none: there is one an org.
+protocol Housed: Decider {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { get }
+  static func wrap(_ event: Event) -> DomainEvent
+  static func refuse(_ rejection: Rejection) -> CommandError
+  /// This aggregate's event, or nil for another's.
+  static func unwrap(_ event: DomainEvent) -> Event?
+}
+
+extension Org: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.orgs }
+  static func wrap(_ event: Event) -> DomainEvent { .org(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .org(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .org(let event) = event { event } else { nil }
+  }
+}
+
+extension User: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.users }
+  static func wrap(_ event: Event) -> DomainEvent { .user(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .user(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .user(let event) = event { event } else { nil }
+  }
+}
+
+extension APIKey: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.apiKeys }
+  static func wrap(_ event: Event) -> DomainEvent { .apiKey(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .apiKey(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .apiKey(let event) = event { event } else { nil }
+  }
+}
+
+extension Contact: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.contacts }
+  static func wrap(_ event: Event) -> DomainEvent { .contact(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .contact(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .contact(let event) = event { event } else { nil }
+  }
+}
+
+extension Message: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.messages }
+  static func wrap(_ event: Event) -> DomainEvent { .message(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .message(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .message(let event) = event { event } else { nil }
+  }
+}
+
+extension Segment: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.segments }
+  static func wrap(_ event: Event) -> DomainEvent { .segment(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .segment(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .segment(let event) = event { event } else { nil }
+  }
+}
+
+extension Campaign: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.campaigns }
+  static func wrap(_ event: Event) -> DomainEvent { .campaign(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .campaign(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .campaign(let event) = event { event } else { nil }
+  }
+}
+
+extension Workflow: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.workflows }
+  static func wrap(_ event: Event) -> DomainEvent { .workflow(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .workflow(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .workflow(let event) = event { event } else { nil }
+  }
+}
+
+extension WorkflowRun: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.runs }
+  static func wrap(_ event: Event) -> DomainEvent { .run(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .run(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .run(let event) = event { event } else { nil }
+  }
+}
+
+extension Timer: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.timers }
+  static func wrap(_ event: Event) -> DomainEvent { .timer(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .timer(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .timer(let event) = event { event } else { nil }
+  }
+}
+
+extension WebhookEndpoint: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.webhookEndpoints }
+  static func wrap(_ event: Event) -> DomainEvent { .webhookEndpoint(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .webhookEndpoint(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .webhookEndpoint(let event) = event { event } else { nil }
+  }
+}
+
+extension ImportJob: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.importJobs }
+  static func wrap(_ event: Event) -> DomainEvent { .importJob(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .importJob(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .importJob(let event) = event { event } else { nil }
+  }
+}

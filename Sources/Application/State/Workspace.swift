@@ -1,0 +1,201 @@
+import Domain
+import EventCodec
+import EventLog
+
+/// One command's view of an org: the org's state plus what the command itself has decided so far.
+/// Dropped without a trace when the command is refused.
+package struct Workspace {
+  let state: OrgState
+  let log: any EventReader
+  let tools: Tools
+  package let actor: String
+  package let depth: UInt16
+  /// The org's own clock.
+  package let nowMicros: Micros
+
+  private(set) var decided: [Decided] = []
+  private var overlay = Tables()
+  private var walletChange: WalletChange?
+
+  struct Decided {
+    let stream: Identifier
+    let event: DomainEvent
+  }
+
+  /// The wallet as this command left it so far. Its table of holds may be large, so only the holds
+  /// that were touched are kept.
+  private struct WalletChange {
+    var balanceMicros: Int64
+    var heldMicros: Int64
+    var isOpen: Bool
+    var paymentIDs: Set<String>
+    var holds: [Identifier: Int64?] = [:]
+  }
+
+  init(
+    state: OrgState, log: any EventReader, tools: Tools, actor: String, depth: UInt16,
+    nowMicros: Micros
+  ) {
+    self.state = state
+    self.log = log
+    self.tools = tools
+    self.actor = actor
+    self.depth = depth
+    self.nowMicros = nowMicros
+  }
+
+  package var org: Identifier { state.org }
+
+  package func newID(_ kind: Identifier.Kind) -> Identifier {
+    Identifier(kind, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
+  }
+
+  /// An aggregate's state as of now; folded from its stream where it is not at hand.
+  func current<Aggregate: Housed>(
+    _: Aggregate.Type, _ id: Identifier
+  ) throws(CommandError) -> Aggregate.State {
+    if let state = overlay[keyPath: Aggregate.table][id] { return state }
+    if let state = state.tables[keyPath: Aggregate.table][id] { return state }
+    return try StreamFold.state(Aggregate.self, id, org: org, log: log)
+  }
+
+  /// Decides `command` on the aggregate and keeps the events. `isNew` spares the look into the log
+  /// for an id that was drawn just now.
+  @discardableResult
+  mutating func run<Aggregate: Housed>(
+    _: Aggregate.Type, _ id: Identifier, _ command: Aggregate.Command, isNew: Bool = false
+  ) throws(CommandError) -> [Aggregate.Event] {
+    var state = isNew ? Aggregate.initialState : try current(Aggregate.self, id)
+    let events: [Aggregate.Event]
+    do {
+      events = try Aggregate.decide(command, given: state)
+    } catch {
+      throw Aggregate.refuse(error)
+    }
+    for event in events {
+      state = Aggregate.evolve(state, with: event)
+      decided.append(Decided(stream: id, event: Aggregate.wrap(event)))
+    }
+    if !events.isEmpty { overlay[keyPath: Aggregate.table][id] = state }
+    return events
+  }
+
+  /// The contacts of the org with what this command changed.
+  func contact(_ id: Identifier) throws(CommandError) -> Contact.State {
+    let contact = try current(Contact.self, id)
+    guard contact.exists else { throw .notFound(id) }
+    return contact
+  }
+}
+
+// MARK: - Wallet
+
+extension Workspace {
+  /// Decides on the org's wallet. Opens it with the first command where there is none.
+  @discardableResult
+  mutating func runWallet(_ command: Wallet.Command) throws(CommandError) -> [Wallet.Event] {
+    let id = state.walletID ?? Identifier(.wallet, org.value)
+    var wallet = walletState(touching: command)
+    let events: [Wallet.Event]
+    do {
+      events = try Wallet.decide(command, given: wallet)
+    } catch {
+      throw .wallet(error)
+    }
+    for event in events {
+      wallet.apply(event)
+      decided.append(Decided(stream: id, event: .wallet(event)))
+    }
+    if !events.isEmpty { keep(wallet, touching: command) }
+    return events
+  }
+
+  var walletAvailableMicros: Int64 {
+    guard let change = walletChange else { return state.wallet.availableMicros }
+    return change.balanceMicros - change.heldMicros
+  }
+
+  private func walletState(touching command: Wallet.Command) -> Wallet.State {
+    var wallet = Wallet.State()
+    wallet.isOpen = walletChange?.isOpen ?? state.wallet.isOpen
+    wallet.balanceMicros = walletChange?.balanceMicros ?? state.wallet.balanceMicros
+    wallet.heldMicros = walletChange?.heldMicros ?? state.wallet.heldMicros
+    wallet.paymentIDs = walletChange?.paymentIDs ?? state.wallet.paymentIDs
+    if let message = command.message {
+      wallet.holds[message] = walletChange?.holds[message] ?? state.wallet.holds[message]
+    }
+    return wallet
+  }
+
+  private mutating func keep(_ wallet: Wallet.State, touching command: Wallet.Command) {
+    var change =
+      walletChange
+      ?? WalletChange(balanceMicros: 0, heldMicros: 0, isOpen: false, paymentIDs: [])
+    change.balanceMicros = wallet.balanceMicros
+    change.heldMicros = wallet.heldMicros
+    change.isOpen = wallet.isOpen
+    change.paymentIDs = wallet.paymentIDs
+    if let message = command.message {
+      change.holds.updateValue(wallet.holds[message], forKey: message)
+    }
+    walletChange = change
+  }
+}
+
+extension Wallet.Command {
+  fileprivate var message: Identifier? {
+    switch self {
+    case .hold(let message, _), .settle(let message, _), .release(let message),
+      .refund(let message, _):
+      message
+    case .open, .fund, .debit: nil
+    }
+  }
+}
+
+/// Reads an aggregate's stream.
+enum StreamFold {
+  private static let pageSize = 500
+
+  static func state<Aggregate: Housed>(
+    _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader
+  ) throws(CommandError) -> Aggregate.State {
+    var state = Aggregate.initialState
+    try forEach(Aggregate.self, id, org: org, log: log) { event, _ in
+      state = Aggregate.evolve(state, with: event)
+    }
+    return state
+  }
+
+  /// The stream's events in order, up to `version`.
+  static func forEach<Aggregate: Housed>(
+    _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader,
+    upTo version: UInt64 = .max, _ body: (Aggregate.Event, RecordedEvent) -> Void
+  ) throws(CommandError) {
+    var from: UInt64 = 1
+    while from <= version {
+      let events: [RecordedEvent]
+      do {
+        events = try log.readStream(
+          org: OrgID(org.value), stream: StreamID(id.value), from: from, limit: pageSize,
+          direction: .forwards)
+      } catch {
+        throw .log(error)
+      }
+      for recorded in events where recorded.streamVersion <= version {
+        guard let event = Aggregate.unwrap(try decode(recorded).event) else { continue }
+        body(event, recorded)
+      }
+      guard let last = events.last, events.count == pageSize else { return }
+      from = last.streamVersion + 1
+    }
+  }
+
+  static func decode(_ recorded: RecordedEvent) throws(CommandError) -> RecordedDomainEvent {
+    do {
+      return try EventCodec.decode(recorded)
+    } catch {
+      throw .unreadable(reason: "position \(recorded.position): \(error)")
+    }
+  }
+}

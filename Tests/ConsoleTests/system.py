@@ -1,0 +1,81 @@
+"""The running system as the tests know it: its API and its sandbox, without the console."""
+
+import json
+import random
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
+
+# Chicago's area code: the quiet hours of the contacts that the tests create are those of its zone.
+AREA_CODE = "312"
+ZONE = ZoneInfo("America/Chicago")
+
+
+@dataclass
+class Contact:
+    id: str
+    name: str
+    phone: str
+    email: str
+
+
+@dataclass
+class System:
+    base_url: str
+    sandbox_url: str
+    org: str
+    api_key: str
+    login: str
+    password: str
+
+    def call(self, method: str, path: str, body: object = None) -> dict:
+        """One API call with the org's key; an error status is an exception with the body in it."""
+        headers = {"Authorization": f"Bearer {self.api_key}", "Idempotency-Key": str(uuid.uuid4())}
+        return send(method, self.base_url + path, body, headers)
+
+    def create_contact(self, **fields: object) -> Contact:
+        mark = uuid.uuid4().hex[:10]
+        name = f"Test {mark}"
+        phone = f"+1{AREA_CODE}{random.choice('2346789')}{random.randrange(20, 99)}{random.randrange(10_000):04d}"
+        email = f"{mark}@example.com"
+        created = self.call(
+            "POST",
+            "/api/contacts",
+            {"first_name": "Test", "last_name": mark, "phone": phone, "email": email, **fields},
+        )
+        return Contact(created["id"], name, phone, email)
+
+    def reply(self, contact: Contact, text: str) -> None:
+        """The contact's phone answers the last text it got."""
+        query = urllib.parse.urlencode({"to": contact.phone, "limit": 1})
+        last = send("GET", f"{self.sandbox_url}/sandbox/messages?{query}")["data"][0]
+        reply = {"from": contact.phone, "to": last["from"], "body": text}
+        send("POST", f"{self.sandbox_url}/sandbox/inbound", reply)
+
+    def bring_daytime(self) -> None:
+        """Moves the test org's clock on to an hour at which nobody's quiet hours hold a text back."""
+        now = datetime.fromisoformat(self.call("GET", f"/api/accounts/{self.org}")["now"].replace("Z", "+00:00"))
+        local = now.astimezone(ZONE)
+        if 11 <= local.hour < 18:
+            return
+        noon = local.replace(hour=12, minute=0, second=0, microsecond=0)
+        if noon <= local:
+            noon += timedelta(days=1)
+        seconds = int((noon - local).total_seconds())
+        self.call("POST", "/api/test-clock/advance", {"seconds": seconds})
+
+
+def send(method: str, url: str, body: object = None, headers: dict[str, str] | None = None) -> dict:
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = response.read()
+            return json.loads(answer) if answer else {}
+    except urllib.error.HTTPError as error:
+        raise AssertionError(f"{method} {url}: {error.code} {error.read().decode()}") from None

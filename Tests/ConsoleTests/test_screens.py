@@ -1,0 +1,128 @@
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from system import System
+
+AMOUNT = re.compile(r"[\d,]+\.\d+")
+
+
+def dollars(text: str) -> float:
+    found = AMOUNT.search(text)
+    assert found is not None, text
+    return float(found.group().replace(",", ""))
+
+
+def test_added_funds_show_in_balance_book_and_chip(page: Page, system: System) -> None:
+    page.goto(f"/{system.org}/wallet")
+    available = page.locator(".figure-main .figure-value")
+    expect(available).to_contain_text("$")
+    before = dollars(available.inner_text())
+    page.get_by_role("button", name="Add funds").first.click()
+    dialog = page.get_by_role("dialog", name="Add funds")
+    dialog.get_by_label("Amount in dollars").fill("a lot")
+    dialog.get_by_role("button", name="Add funds").click()
+    expect(dialog.get_by_label("Amount in dollars")).to_have_attribute("aria-invalid", "true")
+    dialog.get_by_label("Amount in dollars").fill("12.50")
+    dialog.get_by_role("button", name="Add funds").click()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("+$12.5000")
+    expect(available).not_to_contain_text(f"{before:,.4f}")
+    assert dollars(available.inner_text()) == pytest.approx(before + 12.5, abs=1)
+    chip = page.locator("a.chip")
+    expect(chip).to_contain_text(f"{int((before + 12.5) * 100) / 100:,.2f}"[:-3])
+
+
+def test_a_segment_counts_while_it_is_built_and_lists_its_people(page: Page, system: System) -> None:
+    person = system.create_contact(tags=["segment-test"])
+    page.goto(f"/{system.org}/segments")
+    page.get_by_role("button", name="New segment").first.click()
+    dialog = page.get_by_role("dialog", name="New segment")
+    dialog.get_by_label("Name").fill("Segment of the test")
+    dialog.get_by_label("Value of condition 1").fill("segment-test")
+    expect(dialog.get_by_text(re.compile(r"\d+ people match now"))).to_be_visible()
+    dialog.get_by_role("button", name="Create segment").click()
+    expect(page.get_by_role("heading", name="Segment of the test", level=1)).to_be_visible()
+    expect(page.get_by_text("Tags include segment-test")).to_be_visible()
+    expect(page.locator(".contacts-table tbody")).to_contain_text(person.name)
+
+
+def test_a_campaign_runs_and_its_parts_add_up_to_what_was_planned(page: Page, system: System) -> None:
+    tag = f"campaign-{system.create_contact().id[-8:]}"
+    consent = {
+        "channel": "sms", "purpose": "marketing", "method": "verbal", "source": "tests", "wording": "Yes.",
+    }
+    for consents in ([consent], [consent], []):
+        system.create_contact(tags=[tag], consents=consents)
+    condition = {"field": "tags", "op": "contains", "value": tag}
+    system.call("POST", "/api/segments", {"name": f"For {tag}", "filter": {"all": [condition]}})
+    page.goto(f"/{system.org}/campaigns")
+    page.get_by_role("button", name="New campaign").first.click()
+    dialog = page.get_by_role("dialog", name="New campaign")
+    dialog.get_by_label("Name").fill(tag)
+    option = dialog.locator("option", has_text=f"For {tag}")
+    dialog.get_by_label("To").select_option(value=option.get_attribute("value"))
+    dialog.get_by_label("Text message").fill("Hi {{first_name|there}}, news. Reply STOP to opt out.")
+    dialog.get_by_role("button", name="Create draft").click()
+    page.get_by_role("button", name="Launch").click()
+    page.get_by_role("dialog").get_by_role("button", name="Launch").click()
+    expect(page.locator("h1 + .page-note")).to_contain_text("completed")
+    progress = page.get_by_role("region", name="Progress")
+    expect(progress.get_by_role("img")).to_have_attribute(
+        "aria-label", "3 planned: 2 sent, 0 failed, 1 skipped, 0 cancelled, 0 pending"
+    )
+
+
+@pytest.mark.expects_failures
+def test_a_workflow_that_is_wrong_says_where_and_a_right_one_is_published(page: Page, system: System) -> None:
+    page.goto(f"/{system.org}/workflows")
+    page.get_by_role("button", name="New workflow").first.click()
+    dialog = page.get_by_role("dialog", name="New workflow")
+    editor = dialog.get_by_label("Definition")
+    editor.fill("name: Broken\ntrigger:\n  manual: true\n")
+    dialog.get_by_role("button", name="Publish").click()
+    expect(dialog.get_by_role("alert")).to_be_visible()
+    editor.fill("name: From the console\ntrigger:\n  tag_added: from-console\nsteps:\n  - add_tag: seen\n")
+    dialog.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("heading", name="From the console", level=1)).to_be_visible()
+    expect(page.get_by_text("Nobody has entered this workflow yet.")).to_be_visible()
+    person = system.create_contact()
+    system.call("POST", f"/api/contacts/{person.id}/tags", {"tags": ["from-console"]})
+    expect(page.get_by_role("link", name=person.name)).to_be_visible()
+    expect(page.get_by_role("row").nth(1)).to_contain_text("completed")
+
+
+def test_the_audit_shows_who_did_what_and_filters(page: Page, system: System) -> None:
+    person = system.create_contact()
+    page.goto(f"/{system.org}/audit?contact={person.id}")
+    expect(page.get_by_label("Contact", exact=True)).to_have_value(person.id)
+    expect(page.locator(".audit-table")).to_contain_text("contact.created")
+    page.get_by_role("button", name=re.compile("Details of contact.created")).click()
+    expect(page.locator(".record")).to_contain_text(person.id)
+    page.get_by_label("Event", exact=True).fill("contact.opted_out")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("Nothing matches.")).to_be_visible()
+
+
+def test_a_webhook_endpoint_shows_its_secret_once(page: Page, system: System) -> None:
+    url = f"https://example.com/{system.create_contact().id}"
+    page.goto(f"/{system.org}/webhooks")
+    page.get_by_role("button", name="New endpoint").first.click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("URL").fill(url)
+    dialog.get_by_role("button", name="Create endpoint").click()
+    expect(page.get_by_role("dialog", name="Signing secret")).to_contain_text("whsec_")
+    page.get_by_role("button", name="I have kept it").click()
+    expect(page.get_by_text(url)).to_be_visible()
+    assert "whsec_" not in page.content()
+    page.get_by_role("button", name=f"Delete {url}").click()
+    page.get_by_role("button", name="Delete endpoint").click()
+    expect(page.get_by_text(url)).to_have_count(0)
+
+
+def test_the_test_clock_moves_on_a_day(page: Page, system: System) -> None:
+    page.goto(f"/{system.org}/contacts")
+    clock = page.locator(".chip-amber time")
+    before = clock.get_attribute("datetime")
+    page.get_by_role("button", name="Advance 1 day").click()
+    expect(clock).not_to_have_attribute("datetime", before or "")

@@ -1,0 +1,104 @@
+import Domain
+import Testing
+
+@Suite struct GateTests {
+  /// A marketing text that may go out: noon, consent, credit.
+  static let good = GateFacts(
+    nowMicros: 1_795_000_000_000_000, channel: .sms, purpose: .marketing, hasAddress: true,
+    accountStatus: "active", consent: .optedIn, consentPurpose: .marketing,
+    isAddressOptedOut: false, isReply: false, zones: [zone(12 * 60)], priceMicros: 12_000,
+    walletAvailableMicros: 12_000)
+
+  static func zone(_ minuteOfDay: Int, opens nextOpenMicros: Micros = 1) -> ZoneTime {
+    ZoneTime(zone: "America/Chicago", minuteOfDay: minuteOfDay, nextOpenMicros: nextOpenMicros)
+  }
+
+  static func outcome(_ change: (inout GateFacts) -> Void) -> Verdict.Outcome {
+    var facts = good
+    change(&facts)
+    return Gate.judge(facts).outcome
+  }
+
+  @Test func `nothing in the way: it may go out, and the facts are kept`() {
+    let verdict = Gate.judge(Self.good)
+    #expect(verdict.isAllowed && verdict.facts == Self.good && verdict.ruleSet == "2026-11-21")
+  }
+
+  @Test func `nobody without a number is texted`() {
+    #expect(Self.outcome { $0.hasAddress = false } == .refused(.noAddress))
+  }
+
+  @Test(arguments: Purpose.allCases)
+  func `a no counts for every purpose, the contact's or the number's`(purpose: Purpose) {
+    #expect(
+      Self.outcome {
+        $0.purpose = purpose
+        $0.consent = .optedOut
+      } == .refused(.revoked))
+    #expect(
+      Self.outcome {
+        $0.purpose = purpose
+        $0.isAddressOptedOut = true
+        $0.isReply = true
+      } == .refused(.revoked))
+  }
+
+  @Test(arguments: ["past_due", "paused", "archived"])
+  func `an account that is not active sends nothing`(status: String) {
+    #expect(Self.outcome { $0.accountStatus = status } == .refused(.paused))
+  }
+
+  @Test func `marketing needs a yes to marketing`() {
+    #expect(Self.outcome { $0.consent = .none } == .refused(.noConsent))
+    #expect(Self.outcome { $0.consentPurpose = .transactional } == .refused(.noConsent))
+    #expect(Self.outcome { $0.consentPurpose = nil } == .refused(.noConsent))
+    #expect(
+      Self.outcome {
+        $0.purpose = .transactional
+        $0.consent = .none
+      } == .allowed)
+  }
+
+  @Test(arguments: [
+    (8 * 60, true), (21 * 60 - 1, true), (8 * 60 - 1, false), (21 * 60, false), (0, false),
+  ])
+  func `people are texted from 8 in the morning until before 9 in the evening`(
+    minuteOfDay: Int, isOpen: Bool
+  ) {
+    let outcome = Self.outcome { $0.zones = [Self.zone(minuteOfDay, opens: 77)] }
+    #expect(outcome == (isOpen ? .allowed : .held(.quietHours, untilMicros: 77)))
+  }
+
+  @Test func `it must be day in every zone that the person may be in`() {
+    let outcome = Self.outcome {
+      $0.zones = [Self.zone(12 * 60), Self.zone(7 * 60, opens: 5), Self.zone(6 * 60, opens: 9)]
+    }
+    #expect(outcome == .held(.quietHours, untilMicros: 9))
+    #expect(Self.outcome { $0.zones = [] } == .refused(.invalidAddress))
+  }
+
+  @Test func `an answer to the person's own text may go out at night`() {
+    #expect(
+      Self.outcome {
+        $0.zones = [Self.zone(0)]
+        $0.isReply = true
+      } == .allowed)
+  }
+
+  @Test func `no credit, no text`() {
+    #expect(Self.outcome { $0.walletAvailableMicros = 11_999 } == .refused(.insufficientFunds))
+  }
+
+  /// Goal: whatever else is true, a no is never overruled. Method: 500 seeded facts.
+  @Test(arguments: 0..<500 as Range<UInt64>)
+  func `nobody who said no is texted`(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    var facts = random.facts()
+    if random.bool() { facts.consent = .optedOut } else { facts.isAddressOptedOut = true }
+    guard case .refused(let reason) = Gate.judge(facts).outcome else {
+      Issue.record("seed \(seed)")
+      return
+    }
+    try #require(reason == (facts.hasAddress ? .revoked : .noAddress), "seed \(seed)")
+  }
+}

@@ -1,0 +1,157 @@
+import { useEffect, useState } from "react";
+import type { Query } from "../../api/hooks";
+import { useQuery, useWrite } from "../../api/hooks";
+import { useLive } from "../../api/live";
+import type { Campaign, Segment } from "../../api/types";
+import { Link } from "../../app/router";
+import { ConfirmDialog } from "../../ui/ConfirmDialog";
+import { Icon } from "../../ui/Icon";
+import { Page } from "../../ui/Page";
+import { BehindNote, FailureState, Skeleton } from "../../ui/states";
+import { CampaignMessages } from "./CampaignMessages";
+import { CampaignStatus } from "./CampaignStatus";
+import { Conservation } from "./ConservationBar";
+
+const runningMillis = 1_500;
+
+const back = (
+  <Link className="back" to="/campaigns">
+    <Icon name="left" />
+    Campaigns
+  </Link>
+);
+
+/** A campaign before, while and after it runs. */
+export function CampaignScreen({ id }: { id: string }) {
+  const path = `/api/campaigns/${encodeURIComponent(id)}`;
+  const campaign = useQuery<Campaign>(path);
+  useLive(campaign, ["campaign.*"]);
+  useWhileRunning(campaign);
+  if (campaign.data === null) {
+    return (
+      <Page title="Campaign" before={back}>
+        {campaign.failure === null ? (
+          <Skeleton width="60%" />
+        ) : (
+          <FailureState failure={campaign.failure} onRetry={() => campaign.reload()} />
+        )}
+      </Page>
+    );
+  }
+  return <KnownCampaign path={path} campaign={campaign.data} query={campaign} />;
+}
+
+/** Counts move with every message; while a campaign runs, they are read at a steady pace. */
+function useWhileRunning(campaign: Query<Campaign>) {
+  const { reload, isLoading } = campaign;
+  const isRunning = campaign.data?.status === "running" || (campaign.data?.pending ?? 0) > 0;
+  useEffect(() => {
+    if (!isRunning || isLoading) return;
+    const timer = setTimeout(() => reload(), runningMillis);
+    return () => clearTimeout(timer);
+  }, [isRunning, isLoading, reload]);
+}
+
+interface KnownCampaignProps {
+  path: string;
+  campaign: Campaign;
+  query: Query<Campaign>;
+}
+
+function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
+  const segment = useQuery<Segment>(`/api/segments/${encodeURIComponent(campaign.segment)}`);
+  const [confirms, setConfirms] = useState<"launch" | "cancel" | null>(null);
+  const write = useWrite();
+  const act = async (action: string) => {
+    if ((await write.run("POST", `${path}/${action}`)) === null) return;
+    setConfirms(null);
+    query.reload();
+  };
+  const close = () => {
+    setConfirms(null);
+    write.clear();
+  };
+  const audience = segment.data?.name ?? "the segment";
+  const isRunning = campaign.status === "running";
+  return (
+    <Page
+      title={campaign.name}
+      before={back}
+      note={<CampaignStatus status={campaign.status} />}
+      actions={
+        <>
+          {isRunning && (
+            <button type="button" className="button" onClick={() => setConfirms("cancel")}>
+              Stop
+            </button>
+          )}
+          {campaign.status === "draft" && (
+            <button
+              type="button"
+              className="button button-primary"
+              onClick={() => setConfirms("launch")}
+            >
+              Launch
+            </button>
+          )}
+        </>
+      }
+    >
+      <BehindNote isBehind={query.isBehind} />
+      <div className="stack">
+        {campaign.status !== "draft" && <Conservation campaign={campaign} />}
+        <section className="card campaign-content" aria-label="Content">
+          <dl className="facts">
+            <div className="fact">
+              <dt>To</dt>
+              <dd>
+                <Link to={`/segments/${campaign.segment}`}>{segment.data?.name ?? "Segment"}</Link>
+                {campaign.status === "draft" && typeof segment.data?.size === "number" && (
+                  <span className="muted"> · {segment.data.size.toLocaleString("en-US")} people now</span>
+                )}
+              </dd>
+            </div>
+            <div className="fact">
+              <dt>Purpose</dt>
+              <dd>{campaign.purpose}</dd>
+            </div>
+          </dl>
+          <div className="message message-out">
+            <div className="bubble">
+              <p className="bubble-body">{campaign.body}</p>
+            </div>
+          </div>
+        </section>
+        {campaign.status !== "draft" && (
+          <CampaignMessages campaign={campaign.id} revision={query.position} />
+        )}
+      </div>
+      {confirms === "launch" && (
+        <ConfirmDialog
+          title={`Launch ${campaign.name}?`}
+          action="Launch"
+          write={write}
+          onClose={close}
+          onConfirm={() => act("launch")}
+        >
+          It goes to everybody in {audience}
+          {typeof segment.data?.size === "number" &&
+            `, ${segment.data.size.toLocaleString("en-US")} people now`}
+          . Who may not be texted is skipped, and the reason is recorded.
+        </ConfirmDialog>
+      )}
+      {confirms === "cancel" && (
+        <ConfirmDialog
+          title={`Stop ${campaign.name}?`}
+          action="Stop campaign"
+          isDangerous
+          write={write}
+          onClose={close}
+          onConfirm={() => act("cancel")}
+        >
+          Messages that were not handed over yet are cancelled. What was sent stays sent.
+        </ConfirmDialog>
+      )}
+    </Page>
+  );
+}

@@ -1,0 +1,10 @@
+const colours: Record<string, string> = {
+  draft: "grey",
+  running: "blue",
+  completed: "green",
+  cancelled: "red",
+};
+
+export function CampaignStatus({ status }: { status: string }) {
+  return <span className={`badge badge-${colours[status] ?? "grey"}`}>{status}</span>;
+}

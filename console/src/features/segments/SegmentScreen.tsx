@@ -1,0 +1,92 @@
+import { useState } from "react";
+import { useQuery, useWrite } from "../../api/hooks";
+import type { Contact, List, Segment } from "../../api/types";
+import { Link, useNavigator, usePlace, withQuery } from "../../app/router";
+import { Async } from "../../ui/Async";
+import { ConfirmDialog } from "../../ui/ConfirmDialog";
+import { Icon } from "../../ui/Icon";
+import { Page } from "../../ui/Page";
+import { Pager } from "../../ui/Pager";
+import { EmptyState, FailureState } from "../../ui/states";
+import { useCursors } from "../../ui/useCursors";
+import { ContactsTable } from "../contacts/ContactsTable";
+import { describeFilter } from "./filter";
+
+const pageSize = 50;
+
+/** A segment's rule and the people it finds now. */
+export function SegmentScreen({ id }: { id: string }) {
+  const { query } = usePlace();
+  const { go } = useNavigator();
+  const [isDeleting, setDeleting] = useState(false);
+  const path = `/api/segments/${encodeURIComponent(id)}`;
+  const segment = useQuery<Segment>(path);
+  const cursors = useCursors(query, (after) => withQuery(`/segments/${id}`, { after }));
+  const contacts = useQuery<List<Contact>>(
+    withQuery(`${path}/contacts`, { after: cursors.after, limit: String(pageSize) }),
+  );
+  const remove = useWrite();
+  const { failure } = segment;
+  const before = (
+    <Link className="back" to="/segments">
+      <Icon name="left" />
+      Segments
+    </Link>
+  );
+  if (segment.data === null && failure !== null) {
+    return (
+      <Page title="Segment" before={before}>
+        <FailureState failure={failure} onRetry={() => segment.reload()} />
+      </Page>
+    );
+  }
+  const size = segment.data?.size;
+  return (
+    <Page
+      title={segment.data?.name ?? "Segment"}
+      before={before}
+      note={typeof size === "number" ? <span className="number">{size.toLocaleString("en-US")}</span> : undefined}
+      actions={
+        <button type="button" className="button" onClick={() => setDeleting(true)}>
+          <Icon name="trash" />
+          Delete
+        </button>
+      }
+    >
+      {segment.data !== null && <p className="lead muted">{describeFilter(segment.data.filter)}</p>}
+      <Async query={contacts}>
+        {(list) =>
+          list.data.length === 0 ? (
+            <EmptyState title="Nobody matches right now." icon="people" />
+          ) : (
+            <>
+              <ContactsTable
+                contacts={list.data}
+                onTag={(tag) => go(withQuery("/contacts", { tag }))}
+              />
+              <Pager
+                label={cursors.label(list, pageSize)}
+                onPrevious={cursors.previous}
+                onNext={cursors.next(list)}
+              />
+            </>
+          )
+        }
+      </Async>
+      {isDeleting && (
+        <ConfirmDialog
+          title="Delete this segment?"
+          action="Delete segment"
+          isDangerous
+          write={remove}
+          onClose={() => setDeleting(false)}
+          onConfirm={async () => {
+            if ((await remove.run("DELETE", path)) !== null) go("/segments");
+          }}
+        >
+          The people in it stay. Campaigns that were sent to it keep their record.
+        </ConfirmDialog>
+      )}
+    </Page>
+  );
+}

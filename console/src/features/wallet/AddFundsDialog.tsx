@@ -1,0 +1,70 @@
+import type { FormEvent } from "react";
+import { useState } from "react";
+import { useWrite } from "../../api/hooks";
+import { Dialog, DialogActions } from "../../ui/Dialog";
+import { Field } from "../../ui/Field";
+import { formatMoney, parseDollars } from "../../ui/money";
+import { FailureNote } from "../../ui/states";
+import { useToast } from "../../ui/Toast";
+
+const usualAmounts = ["25", "50", "100", "250"] as const;
+
+interface AddFundsDialogProps {
+  onClose: () => void;
+  onAdded: () => void;
+}
+
+export function AddFundsDialog({ onClose, onAdded }: AddFundsDialogProps) {
+  const [typed, setTyped] = useState("50");
+  const [wasTried, setTried] = useState(false);
+  const write = useWrite();
+  const toast = useToast();
+  const amount = parseDollars(typed);
+  const problem = wasTried && amount === null ? "Enter an amount such as 50 or 12.50" : undefined;
+  const submit = async (event: FormEvent) => {
+    event.preventDefault();
+    setTried(true);
+    if (amount === null) return;
+    if ((await write.run("POST", "/api/wallet/add-funds", { amount })) === null) return;
+    toast.say(`${formatMoney({ amount, unit: "usd_micro" })} added.`);
+    onAdded();
+  };
+  return (
+    <Dialog title="Add funds" onClose={onClose}>
+      <form noValidate onSubmit={(event) => void submit(event)}>
+        {write.failure?.fields.get("amount") === undefined && <FailureNote failure={write.failure} />}
+        <div className="row" role="group" aria-label="Usual amounts">
+          {usualAmounts.map((dollars) => (
+            <button
+              key={dollars}
+              type="button"
+              className="button"
+              aria-pressed={typed === dollars}
+              onClick={() => setTyped(dollars)}
+            >
+              ${dollars}
+            </button>
+          ))}
+        </div>
+        <Field
+          label="Amount in dollars"
+          problem={problem ?? write.failure?.fields.get("amount")}
+        >
+          <input
+            inputMode="decimal"
+            value={typed}
+            onChange={(event) => setTyped(event.target.value)}
+          />
+        </Field>
+        <DialogActions>
+          <button type="button" className="button" onClick={onClose}>
+            Cancel
+          </button>
+          <button type="submit" className="button button-primary" disabled={write.isBusy}>
+            {write.isBusy ? "Adding…" : "Add funds"}
+          </button>
+        </DialogActions>
+      </form>
+    </Dialog>
+  );
+}

@@ -1,0 +1,128 @@
+import { useState } from "react";
+import { useQuery, useWrite } from "../../api/hooks";
+import type { List, WebhookEndpoint } from "../../api/types";
+import { Async } from "../../ui/Async";
+import { ConfirmDialog } from "../../ui/ConfirmDialog";
+import { Icon } from "../../ui/Icon";
+import { useKeys } from "../../ui/keys";
+import { Page } from "../../ui/Page";
+import { EmptyState, FailureNote } from "../../ui/states";
+import { NewWebhookDialog } from "./NewWebhookDialog";
+
+const root = "/api/webhook-endpoints";
+
+/** Who hears of events as they happen. */
+export function WebhooksScreen() {
+  const endpoints = useQuery<List<WebhookEndpoint>>(`${root}?limit=200`);
+  const [isCreating, setCreating] = useState(false);
+  const [deleting, setDeleting] = useState<WebhookEndpoint | null>(null);
+  const write = useWrite();
+  useKeys({ n: () => setCreating(true) });
+  const enable = async ({ id }: WebhookEndpoint) => {
+    if ((await write.run("POST", `${root}/${id}/enable`)) !== null) endpoints.reload();
+  };
+  return (
+    <Page
+      title="Webhooks"
+      actions={
+        <button type="button" className="button button-primary" onClick={() => setCreating(true)}>
+          <Icon name="plus" />
+          New endpoint
+        </button>
+      }
+    >
+      {deleting === null && <FailureNote failure={write.failure} />}
+      <Async query={endpoints}>
+        {(list) =>
+          list.data.length === 0 ? (
+            <EmptyState title="Nobody is subscribed." icon="webhook">
+              <p className="muted">
+                An endpoint gets every event it asks for, signed, in order, and again until it is
+                taken.
+              </p>
+              <button type="button" className="button" onClick={() => setCreating(true)}>
+                New endpoint
+              </button>
+            </EmptyState>
+          ) : (
+            <ul className="endpoints">
+              {list.data.map((endpoint) => (
+                <EndpointItem
+                  key={endpoint.id}
+                  endpoint={endpoint}
+                  isBusy={write.isBusy}
+                  onEnable={() => void enable(endpoint)}
+                  onDelete={() => setDeleting(endpoint)}
+                />
+              ))}
+            </ul>
+          )
+        }
+      </Async>
+      {isCreating && (
+        <NewWebhookDialog onCreated={() => endpoints.reload()} onClose={() => setCreating(false)} />
+      )}
+      {deleting !== null && (
+        <ConfirmDialog
+          title="Delete this endpoint?"
+          action="Delete endpoint"
+          isDangerous
+          write={write}
+          onClose={() => setDeleting(null)}
+          onConfirm={async () => {
+            if ((await write.run("DELETE", `${root}/${deleting.id}`)) === null) return;
+            setDeleting(null);
+            endpoints.reload();
+          }}
+        >
+          <code>{deleting.url}</code> hears of nothing any more.
+        </ConfirmDialog>
+      )}
+    </Page>
+  );
+}
+
+interface EndpointItemProps {
+  endpoint: WebhookEndpoint;
+  isBusy: boolean;
+  onEnable: () => void;
+  onDelete: () => void;
+}
+
+function EndpointItem({ endpoint, isBusy, onEnable, onDelete }: EndpointItemProps) {
+  const failures = endpoint.failures ?? 0;
+  return (
+    <li className="card endpoint">
+      <div className="endpoint-main">
+        <span className="endpoint-url clip">{endpoint.url}</span>
+        <span className="row small">
+          <span className={endpoint.enabled ? "badge badge-green" : "badge badge-red"}>
+            {endpoint.enabled ? "enabled" : "disabled"}
+          </span>
+          {endpoint.types.map((type) => (
+            <code key={type} className="muted">
+              {type}
+            </code>
+          ))}
+        </span>
+        <span className="muted small number">
+          {typeof endpoint.position === "number" && `Delivered up to position ${endpoint.position}`}
+          {failures > 0 && ` · ${failures} failed ${failures === 1 ? "try" : "tries"} since`}
+        </span>
+      </div>
+      {!endpoint.enabled && (
+        <button type="button" className="button" disabled={isBusy} onClick={onEnable}>
+          Enable and catch up
+        </button>
+      )}
+      <button
+        type="button"
+        className="icon-button"
+        aria-label={`Delete ${endpoint.url}`}
+        onClick={onDelete}
+      >
+        <Icon name="trash" />
+      </button>
+    </li>
+  );
+}

@@ -1,0 +1,90 @@
+import HTTP
+import JSON
+import Synchronization
+
+/// The demo's HTTP client: JSON in and out, an error for anything but success.
+struct DemoAPI: Sendable {
+  let baseURL: String
+  private let operatorToken: String
+  private let apiKey: String?
+  private let client: HTTPClient
+  private let seen = LastPosition()
+
+  /// The log position of the last write: reads wait for it.
+  private final class LastPosition: Sendable {
+    private let value = Mutex<UInt64>(0)
+    func raise(to position: UInt64) { value.withLock { $0 = max($0, position) } }
+    var position: UInt64 { value.withLock { $0 } }
+  }
+
+  init(baseURL: String, operatorToken: String) {
+    self.init(
+      baseURL: baseURL, operatorToken: operatorToken, apiKey: nil, client: HTTPClient())
+  }
+
+  private init(baseURL: String, operatorToken: String, apiKey: String?, client: HTTPClient) {
+    self.baseURL = baseURL
+    self.operatorToken = operatorToken
+    self.apiKey = apiKey
+    self.client = client
+  }
+
+  func with(apiKey: String) -> DemoAPI {
+    DemoAPI(baseURL: baseURL, operatorToken: operatorToken, apiKey: apiKey, client: client)
+  }
+
+  /// Creates an account as the operator.
+  func operation(_ body: JSON) async throws -> JSON {
+    try await send("POST", "/api/operator/accounts", body, token: operatorToken)
+  }
+
+  @discardableResult
+  func post(_ path: String, _ body: JSON, key: String? = nil) async throws -> JSON {
+    try await send("POST", path, body, token: apiKey, idempotencyKey: key)
+  }
+
+  func get(_ path: String) async throws -> JSON {
+    try await send("GET", path, nil, token: apiKey)
+  }
+
+  func publish(workflow source: String) async throws -> JSON {
+    try await send("POST", "/api/workflows", ["source": .string(source)], token: apiKey)
+  }
+
+  private func send(
+    _ method: String, _ path: String, _ body: JSON?, token: String?,
+    idempotencyKey: String? = nil
+  ) async throws -> JSON {
+    var headers: HTTPHeaders = ["accept": "application/json"]
+    if body != nil { headers.set("content-type", "application/json") }
+    if let token { headers.set("authorization", "Bearer \(token)") }
+    if let idempotencyKey { headers.set("idempotency-key", idempotencyKey) }
+    if method == "GET", seen.position > 0 {
+      headers.set("min-position", String(seen.position))
+    }
+    let response = try await client.send(
+      ClientRequest(
+        method: method, url: baseURL + path, headers: headers, body: body?.bytes() ?? []))
+    guard (200..<300).contains(response.status) else {
+      throw DemoError.refused(
+        path: path, status: response.status,
+        body: String(decoding: response.body, as: UTF8.self))
+    }
+    if let position = response.headers["log-position"].flatMap(UInt64.init) {
+      seen.raise(to: position)
+    }
+    return response.body.isEmpty ? .null : try JSON(parsing: response.body)
+  }
+
+  /// Asks again and again until `isDone`.
+  func wait(
+    for what: String, _ path: String, until isDone: (JSON) -> Bool
+  ) async throws -> JSON {
+    for _ in 0..<600 {
+      let answer = try await get(path)
+      if isDone(answer) { return answer }
+      try await Task.sleep(for: .milliseconds(100))
+    }
+    throw DemoError.timedOut(what)
+  }
+}
