@@ -31,7 +31,12 @@ import Testing
     "how do i unsubscribe?", "no more texts please", "No more messages!", "stop sending me these",
     "stop sending messages to this number", "stop sending all these messages",
     "Quit texting this number", "leave me alone", "opt me out", "I revoke my consent",
-    "put me on your do not call list", "stop all messages", "stop these texts", "lose my number",
+    "put me on your do not call list", "ＳＴＯＰ", "please unsubscribe me from this list",
+    "I don't want these texts", "i do not want to receive texts anymore",
+    "How do I stop these messages?",
+    "I'd like to stop receiving messages", "Please don't send me anything else",
+    "no quiero recibir mensajes", "Ya no me manden mensajes", "stop all messages",
+    "stop these texts", "lose my number",
   ])
   func `a revocation is certain`(body: String) {
     #expect(OptOutKeywords.classify(body) == .optOut)
@@ -44,7 +49,11 @@ import Testing
     "cancel my subscription",
     "I asked you to stop texting me", "this is spam", "🛑",
     "dont text me while im driving", "stop sending me pics", "stop calling me Bob",
-    "I said leave me alone or else",
+    "I said leave me alone or else", "Stop - John", "Stop. I never signed up for this", "no more",
+    "quit it",
+    "You have the wrong number please stop", "I'm not interested please remove me",
+    "don't text me. I'm driving",
+    "remove",
   ])
   func `what only reads like a revocation is for a human`(body: String) {
     #expect(OptOutKeywords.classify(body) == .unsure)

@@ -9,6 +9,21 @@ package enum OptOutKeywords {
     let words = Words.split(body)
     if words.isEmpty { return body.contains("🛑") ? .unsure : nil }
     return wholeMessage(words) ?? firstLine(body) ?? OptOutPhrases.classify(words)
+      ?? anyClause(body)
+  }
+
+  /// The word as a sentence among others: "Stop. I never signed up", but also "Haha. Stop!".
+  private static func anyClause(_ body: String) -> InboundMessage.Keyword? {
+    let isWord = cores(of: body, separatedBy: ".!?,;:-–—").contains {
+      strong.contains(Words.squeezed($0.joined()))
+    }
+    // Not at commas: "Don't call me, text me".
+    let isPhrase = cores(of: body, separatedBy: ".!?;").contains(where: OptOutPhrases.isWhole)
+    return isWord || isPhrase ? .unsure : nil
+  }
+
+  private static func cores(of body: String, separatedBy signs: String) -> [[String]] {
+    body.split { signs.contains($0) || $0.isNewline }.map { Words.withoutFillers(Words.split(String($0))) }
   }
 
   /// Reply words count only where nothing else is said.
@@ -58,7 +73,7 @@ enum Words {
   static func split(_ text: String) -> [String] {
     var words: [String] = []
     var word = ""
-    for scalar in text.lowercased().unicodeScalars {
+    for scalar in text.lowercased().unicodeScalars.map(narrow) {
       switch scalar {
       case "'", "’", "‘", "`", "\u{200D}", "\u{FE0F}": continue
       case _ where scalar.properties.generalCategory == .nonspacingMark: continue
@@ -82,6 +97,12 @@ enum Words {
       if index > 0, words[index] == "you", words[index - 1] == "thank" { return nil }
       return words[index] == "thank" ? "thankyou" : words[index]
     }
+  }
+
+  /// Full-width letters and signs as their plain ones: U+FF01 to U+FF5E mirror ASCII.
+  private static func narrow(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
+    guard (0xFF01...0xFF5E).contains(scalar.value) else { return scalar }
+    return Unicode.Scalar(scalar.value - 0xFEE0) ?? scalar
   }
 
   private static let plain: [Unicode.Scalar: Unicode.Scalar] = [

@@ -12,6 +12,9 @@ enum OptOutPhrases {
     return insideUnsure.contains { $0.firstMatch(in: core) != nil } ? .unsure : nil
   }
 
+  /// Whether the words are one of the phrases that are certain on their own.
+  static func isWhole(_ words: [String]) -> Bool { whole.contains { $0.matchesAll(of: words) } }
+
   /// What the phrase says at its first place, considering who is meant to do it.
   private static func answer(_ phrase: Phrase, _ words: [String]) -> InboundMessage.Keyword? {
     guard let start = phrase.firstMatch(in: words) else { return nil }
@@ -54,7 +57,10 @@ enum OptOutPhrases {
     "remove|delete|unsubscribe me|us|my|this number?", "take me|us off", "off your|the list",
     "wrong number|person stop|unsubscribe|remove me?", "stop wrong number|person",
     "wrong number|person please|pls? dont|do not? \(text)|call me|us|here|again?",
-    "do not \(text)|call", "dont \(text)", "no quiero mas mensajes|textos?",
+    "do not \(text)|call", "dont \(text)", "no quiero recibir? mas? mensajes|textos",
+    "ya? no me envien|envie|manden|mande|escriban|escriba mensajes|textos|nada?",
+    "i|we dont|do not? want to? receive|get? these|any|your|more|further? \(texts)",
+    "stop|quit receiving|getting these|your|any|the? \(texts)",
     "i revoke|withdraw my? consent|permission", "opt me|us? out",
   ])
 
@@ -72,7 +78,11 @@ enum OptOutPhrases {
     "i|id|we would? want|like|wish|need to unsubscribe",
     "i|id|we would? want|like|wish|need to opt out",
     "i|id|we would? want|like|wish|need to be removed", "how do|can i|we unsubscribe|unsub",
-    "how do|can i|we opt out", "on your|the do not call|text|contact list",
+    "how do|can i|we opt out",
+    "how do|can i|we stop these|this|getting|receiving|your|all|the \(texts)?",
+    "i|id|we would? want|like|wish|need to stop receiving|getting", "unsubscribe me|us|this",
+    "i|we dont|do not? want to? receive|get? these|any|your|more? \(texts) anymore|again",
+    "dont|not send \(me) anything else|again|anymore", "on your|the do not call|text|contact list",
     "i revoke|withdraw my consent|permission", "revoke|withdraw my consent|permission",
     "no me envien|envie|envies|manden|mande|mandes|escriban|escriba|escribas|llamen|llame|llames"
       + "|contacten|contacte|contactes|molesten|moleste|molestes mas",
@@ -83,7 +93,8 @@ enum OptOutPhrases {
 
   /// A human should look where they are all that is said.
   private static let wholeUnsure = phrases([
-    "stop it|this|that", "not interested", "im|i am? not interested", "go away", "get lost",
+    "stop|quit it|this|that", "no more", "remove|delete|out", "not interested",
+    "im|i am? not interested", "go away", "get lost",
     "fuck|piss|bugger off", "f off", "wrong number|person",
     "cancel|end my|the? subscription|messages|texts|membership", "opting out", "this is spam",
     "no me interesa", "stop wasting my time",
@@ -91,10 +102,11 @@ enum OptOutPhrases {
 
   /// A human should look wherever they stand.
   private static let insideUnsure = phrases([
-    "wrong number", "leave me alone", "unsubscribe me", "opt me out",
+    "wrong number", "leave me alone", "remove me", "opt me out", "dont|not send \(me) anything",
+    "dont|not want to? receive|get? these|any|your|more? \(texts)",
     "report|reported|reporting as|you|this spam",
     "dont|not contact|message|text|txt|msg \(me) while|until|if|at", "lose|delete my number",
-    "take me off", "remove me from", "stop sending \(me)", "stop calling \(me)", "no more \(texts)",
+    "take me off", "stop sending \(me)", "stop calling \(me)", "no more \(texts)",
     "stop contacting|spamming|harassing", "do not consent",
   ])
 
