@@ -23,7 +23,9 @@ package enum OptOutKeywords {
   }
 
   private static func cores(of body: String, separatedBy signs: String) -> [[String]] {
-    body.split { signs.contains($0) || $0.isNewline }.map { Words.withoutFillers(Words.split(String($0))) }
+    body.split { signs.contains($0) || $0.isNewline }.map {
+      Words.withoutFillers(Words.split(String($0)))
+    }
   }
 
   /// Reply words count only where nothing else is said.
