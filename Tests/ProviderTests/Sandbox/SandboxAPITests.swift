@@ -8,7 +8,8 @@ import Sandbox
 import Testing
 import TwilioProvider
 
-@Suite struct SandboxAPITests {
+/// One after the other: each sandbox has servers and clients with threads of their own.
+@Suite(.serialized) struct SandboxAPITests {
   /// One creation at the wire, past our adapter.
   private func create(
     _ fixture: SandboxFixture, _ form: String, authorization: String? = nil,

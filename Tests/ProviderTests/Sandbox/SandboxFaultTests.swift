@@ -7,7 +7,7 @@ import Testing
 import TwilioProvider
 
 /// Each number with a fixed fate, and the dial, as our adapter and an application meet them.
-@Suite struct SandboxFaultTests {
+@Suite(.serialized) struct SandboxFaultTests {
   private func number(_ last: String) -> String { "+1500555\(last)" }
 
   private func query(_ fixture: SandboxFixture, to: String) -> FindQuery {

@@ -7,7 +7,7 @@ import Testing
 import TwilioProvider
 
 /// People who answer, and what a sandbox remembers of them.
-@Suite struct SandboxPhoneTests {
+@Suite(.serialized) struct SandboxPhoneTests {
   private func text(
     _ fixture: SandboxFixture, _ body: String, from: String = SandboxFixture.person
   ) async throws {
