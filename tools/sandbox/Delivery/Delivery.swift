@@ -17,7 +17,8 @@ actor Delivery {
     var attempt = 0
   }
 
-  private struct Lane {
+  /// A class, so that its queue is changed in place.
+  private final class Lane {
     var queue = DueQueue<Entry>()
     var runningCount = 0
     /// The application cannot be reached: nothing is tried before then.
@@ -104,7 +105,14 @@ extension Delivery {
   }
 
   private func enqueue(_ entry: Entry, _ destination: Destination, _ dueMillis: Int64) {
-    lanes[destination, default: Lane()].queue.insert(entry, dueMillis: dueMillis)
+    lane(to: destination).queue.insert(entry, dueMillis: dueMillis)
+  }
+
+  private func lane(to destination: Destination) -> Lane {
+    if let lane = lanes[destination] { return lane }
+    let lane = Lane()
+    lanes[destination] = lane
+    return lane
   }
 
   private func destination(of message: Message, _ step: CallbackPlan.Step) -> Destination {
@@ -127,19 +135,17 @@ extension Delivery {
     guard !isStopped, !store.read({ $0.arePaused }) else { return }
     let nowMillis = Clock.nowMillis()
     var nextMillis = Int64.max
-    for destination in lanes.keys {
-      start(destination, nowMillis)
+    for (destination, lane) in lanes {
+      start(lane, destination, nowMillis)
       // A full lane is looked at again when one of its calls ends.
-      guard let lane = lanes[destination], lane.runningCount < Self.maxRunningPerLane else {
-        continue
-      }
+      guard lane.runningCount < Self.maxRunningPerLane else { continue }
       nextMillis = min(nextMillis, lane.nextMillis ?? .max)
     }
     setTimer(nextMillis, nowMillis)
   }
 
-  private func start(_ destination: Destination, _ nowMillis: Int64) {
-    guard var lane = lanes[destination], lane.blockedUntilMillis <= nowMillis else { return }
+  private func start(_ lane: Lane, _ destination: Destination, _ nowMillis: Int64) {
+    guard lane.blockedUntilMillis <= nowMillis else { return }
     // After a failure one call tries the way for the others.
     let limit = lane.failureCount > 0 ? 1 : Self.maxRunningPerLane
     while lane.runningCount < limit, let entry = lane.queue.takeFirst(dueBy: nowMillis) {
@@ -149,7 +155,6 @@ extension Delivery {
         self.finish(entry, destination, attempt)
       }
     }
-    lanes[destination] = lane
   }
 
   private func setTimer(_ dueMillis: Int64, _ nowMillis: Int64) {
@@ -233,21 +238,20 @@ extension Delivery {
   }
 
   private func finish(_ entry: Entry, _ destination: Destination, _ attempt: Attempt) {
+    let lane = lane(to: destination)
     running[entry.sid] = nil
-    lanes[destination]?.runningCount -= 1
+    lane.runningCount -= 1
     switch attempt {
     case .forgotten: break
     case .done(let outcome):
-      lanes[destination]?.failureCount = 0
+      lane.failureCount = 0
       recordDone(entry, destination, outcome)
     case .failed:
-      lanes[destination]?.failureCount = 0
+      lane.failureCount = 0
       retry(entry, destination, waitMillis: Self.backOffMillis(entry.attempt))
     case .unreachable:
-      let failureCount = lanes[destination]?.failureCount ?? 0
-      lanes[destination]?.failureCount = failureCount + 1
-      lanes[destination]?.blockedUntilMillis =
-        Clock.nowMillis() + Self.backOffMillis(failureCount)
+      lane.blockedUntilMillis = Clock.nowMillis() + Self.backOffMillis(lane.failureCount)
+      lane.failureCount += 1
       retry(entry, destination, waitMillis: 0)
     }
     pump()
