@@ -42,11 +42,14 @@ let package = Package(
     .systemLibrary(
       name: "CZstd", path: "eventlog/CZstd", pkgConfig: "libzstd",
       providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CWake", path: "eventlog/CWake"),
     module("LMDB", path: "eventlog/LMDB", ["CLMDB"]),
     module("Zstd", path: "eventlog/Zstd", ["CZstd"]),
     module("Merkle", path: "eventlog/Merkle", ["Crypto"]),
     module("Vault", path: "eventlog/Vault", ["Crypto", "LMDB"]),
-    module("EventLog", path: "eventlog/EventLog", ["LMDB", "Zstd", "Merkle", "Vault", "Crypto"]),
+    module(
+      "EventLog", path: "eventlog/EventLog",
+      ["LMDB", "Zstd", "Merkle", "Vault", "Crypto", "CWake"]),
 
     // MARK: wrappers
     .systemLibrary(

@@ -4,6 +4,7 @@ import Testing
 /// The implementations that must give the same answers.
 enum LogKind: String, CaseIterable, Sendable {
   case memory
+  case lmdb
 
   /// Runs `body` on an empty log whose clock is `nowMicros`, and removes it afterwards.
   func withLog(
@@ -15,6 +16,15 @@ enum LogKind: String, CaseIterable, Sendable {
       let log = MemoryEventLog(nowMicros: nowMicros)
       try await body(log)
       await log.close()
+    case .lmdb:
+      try await withLogDirectory { directory in
+        var options = LMDBEventLog.Options()
+        options.nowMicros = nowMicros
+        options.mapBytes = 1 << 20
+        let log = try LMDBEventLog(directory: directory, options: options)
+        try await body(log)
+        await log.close()
+      }
     }
   }
 }

@@ -10,8 +10,11 @@ package enum CommitRules {
   /// Actor, origin and correlation: one length byte each.
   package static let maxContextBytes = 255
 
+  /// The bytes of all payloads.
+  ///
   /// - Throws: `.invalidCommit` with the first rule that `commit` breaks.
-  package static func check(_ commit: Commit) throws(EventLogError) {
+  @discardableResult
+  package static func check(_ commit: Commit) throws(EventLogError) -> Int {
     guard !commit.events.isEmpty else { throw .invalidCommit(reason: "no events") }
     guard commit.events.count <= maxEventCount else {
       throw .invalidCommit(reason: "more than \(maxEventCount) events")
@@ -22,6 +25,7 @@ package enum CommitRules {
     guard byteCount <= maxCommitBytes else {
       throw .invalidCommit(reason: "more than \(maxCommitBytes) bytes")
     }
+    return byteCount
   }
 
   private static func check(_ context: CommitContext) throws(EventLogError) {

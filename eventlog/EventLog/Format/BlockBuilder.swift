@@ -1,0 +1,293 @@
+import Zstd
+
+/// A stream, with the org that it belongs to.
+struct StreamKey: Hashable {
+  let org: OrgID
+  let stream: StreamID
+}
+
+/// A block ready to be stored, and what the index has to know of it.
+struct EncodedBlock {
+  let firstPosition: UInt64
+  let lastPosition: UInt64
+  let bytes: [UInt8]
+  let entries: [IndexEntry]
+  let orgs: [OrgID]
+}
+
+/// Puts commits into a block. Byte layout: eventlog/README.md, "Block".
+///
+/// A class, because it is filled in place on the writer's hottest path and then used again.
+final class BlockBuilder {
+  struct Org {
+    let id: OrgID
+    let firstSequence: UInt64
+    var nextSequence: UInt64
+  }
+
+  struct Stream {
+    let key: StreamKey
+    let orgIndex: Int
+    let versionBefore: UInt64
+    var version: UInt64
+    /// Which commit touched it last, to list each stream of a commit once.
+    var lastCommit = -1
+  }
+
+  /// A commit's own bytes. What does not fit goes to the next block, but a commit is never split.
+  static let targetBytes = 128 << 10
+
+  private(set) var firstPosition: UInt64 = 0
+  private(set) var eventCount = 0
+  private(set) var commitCount = 0
+  private(set) var streams: [Stream] = []
+  private var streamIndexes: [StreamKey: Int] = [:]
+  private(set) var orgs: [Org] = []
+  private var orgIndexes: [OrgID: Int] = [:]
+  private var types: [String] = []
+  private var typeIndexes: [String: Int] = [:]
+  private var subjects: [(orgIndex: Int, subject: SubjectID)] = []
+  private var subjectIndexes: [StreamKey: Int] = [:]
+  private var strings: [String] = []
+  private var stringIndexes: [String: Int] = [:]
+  private var requests: [(name: UInt128, commit: Int)] = []
+  private var commits: [UInt8] = []
+  private var events: [UInt8] = []
+  private var payload: [UInt8] = []
+  private var sealed: [UInt8] = []
+  private var lastType = ("", -1)
+
+  var isEmpty: Bool { commitCount == 0 }
+  var byteCount: Int { payload.count + sealed.count + events.count + commits.count }
+
+  func start(at position: UInt64) {
+    precondition(isEmpty, "a block is finished before the next one starts")
+    firstPosition = position
+  }
+
+  // MARK: Filling
+
+  /// The index of `org` in this block; `nextSequence` is asked for where it is new to it.
+  func index(of org: OrgID, nextSequence: UInt64) -> Int {
+    if let known = orgIndexes[org] { return known }
+    orgs.append(Org(id: org, firstSequence: nextSequence, nextSequence: nextSequence))
+    orgIndexes[org] = orgs.count - 1
+    return orgs.count - 1
+  }
+
+  /// The version of `key` after what is in this block; nil where the block does not have it.
+  func version(of key: StreamKey) -> UInt64? {
+    streamIndexes[key].map { streams[$0].version }
+  }
+
+  func nextSequence(of org: OrgID) -> UInt64? {
+    orgIndexes[org].map { orgs[$0].nextSequence }
+  }
+
+  func streamIndex(of key: StreamKey) -> Int? { streamIndexes[key] }
+
+  func addStream(_ key: StreamKey, orgIndex: Int, version: UInt64) -> Int {
+    streams.append(Stream(key: key, orgIndex: orgIndex, versionBefore: version, version: version))
+    streamIndexes[key] = streams.count - 1
+    return streams.count - 1
+  }
+
+  /// Adds an event of the commit in progress; true where it is the commit's first of that stream.
+  func add(_ event: NewEvent, streamIndex: Int, orgIndex: Int) -> Bool {
+    let isFirst = streams[streamIndex].lastCommit != commitCount
+    streams[streamIndex].lastCommit = commitCount
+    streams[streamIndex].version += 1
+    orgs[orgIndex].nextSequence += 1
+    events.appendVarint(streamIndex)
+    events.appendVarint(typeIndex(of: event.type))
+    events.appendVarint(UInt64(event.schemaVersion))
+    events.appendVarint(event.parts.count)
+    let first = event.parts[0].payload
+    events.appendVarint(first.count)
+    payload.append(contentsOf: first)
+    if event.parts.count > 1 {
+      for part in event.parts.dropFirst() { add(part, orgIndex: orgIndex) }
+    }
+    eventCount += 1
+    return isFirst
+  }
+
+  private func add(_ part: Part, orgIndex: Int) {
+    guard let subject = part.subject else { preconditionFailure("only part 0 is the org's") }
+    let key = StreamKey(org: orgs[orgIndex].id, stream: StreamID(subject.value))
+    let index: Int
+    if let known = subjectIndexes[key] {
+      index = known
+    } else {
+      index = subjects.count
+      subjects.append((orgIndex, subject))
+      subjectIndexes[key] = index
+    }
+    events.appendVarint(index << 2)
+    events.appendVarint(part.payload.count)
+    sealed.append(contentsOf: part.payload)
+  }
+
+  private func typeIndex(of type: String) -> Int {
+    if lastType.0 == type { return lastType.1 }
+    let index: Int
+    if let known = typeIndexes[type] {
+      index = known
+    } else {
+      index = types.count
+      types.append(type)
+      typeIndexes[type] = index
+    }
+    lastType = (type, index)
+    return index
+  }
+
+  /// Ends the commit in progress.
+  func endCommit(
+    _ commit: Commit, orgIndex: Int, recordedAtMicros: Int64, request: UInt128?
+  ) {
+    let context = commit.context
+    commits.appendVarint(orgIndex)
+    commits.appendVarint(commit.events.count)
+    // Recorded at: blocks of the writer hold one group, taken at one time.
+    commits.appendVarint(0)
+    commits.appendZigzag(context.occurredAtMicros &- recordedAtMicros)
+    commits.appendVarint(stringIndex(of: context.actor))
+    commits.appendVarint(stringIndex(of: context.origin))
+    commits.appendVarint(stringIndex(of: context.correlation))
+    commits.append((context.causation == nil ? 0 : 1) | (request == nil ? 0 : 2))
+    commits.appendVarint(UInt64(context.depth))
+    if let causation = context.causation { commits.appendVarint(causation) }
+    if let request, let key = commit.idempotencyKey {
+      commits.appendLittle(request)
+      commits.appendLittle(key.fingerprint)
+      requests.append((request, commitCount))
+    }
+    commitCount += 1
+  }
+
+  private func stringIndex(of string: String) -> Int {
+    if let known = stringIndexes[string] { return known }
+    strings.append(string)
+    stringIndexes[string] = strings.count - 1
+    return strings.count - 1
+  }
+
+  // MARK: Finishing
+
+  /// The block's bytes and index entries; empties the builder.
+  func finish(
+    recordedAtMicros: Int64, hash: IndexHash, compressor: inout Compressor
+  ) throws -> EncodedBlock {
+    var header = BlockHeader(
+      firstPosition: firstPosition, eventCount: eventCount, commitCount: commitCount,
+      recordedAtMicros: recordedAtMicros, orgFilter: orgFilter(), typeFilter: typeFilter())
+    let directory = encodeDirectory()
+    var frames: [UInt8] = []
+    header.directoryRawBytes = directory.count
+    header.directoryStoredBytes = try Self.store(directory, into: &frames, &compressor)
+    header.payloadRawBytes = payload.count
+    header.payloadStoredBytes = try Self.store(payload, into: &frames, &compressor)
+    header.sealedBytes = sealed.count
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(header.byteCount)
+    header.append(to: &bytes)
+    bytes.append(contentsOf: frames)
+    bytes.append(contentsOf: sealed)
+    bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: firstPosition))
+    let block = EncodedBlock(
+      firstPosition: firstPosition, lastPosition: header.lastPosition, bytes: bytes,
+      entries: entries(hash), orgs: orgs.map(\.id))
+    reset()
+    return block
+  }
+
+  /// Compressed where that is smaller; a frame as large as its content is the content.
+  private static func store(
+    _ content: [UInt8], into frames: inout [UInt8], _ compressor: inout Compressor
+  ) throws -> Int {
+    let start = frames.count
+    let size = try unsafe compressor.compress(content.span.bytes, appendingTo: &frames)
+    if size < content.count { return size }
+    frames.removeLast(frames.count - start)
+    frames.append(contentsOf: content)
+    return content.count
+  }
+
+  private func encodeDirectory() -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(events.count + commits.count + 24 * (streams.count + orgs.count) + 256)
+    bytes.appendVarint(orgs.count)
+    for org in orgs {
+      bytes.appendLittle(org.id.value)
+      bytes.appendVarint(org.firstSequence)
+    }
+    bytes.appendVarint(types.count)
+    for type in types { bytes.appendLengthAndBytes(of: type) }
+    bytes.appendVarint(streams.count)
+    for stream in streams {
+      bytes.appendVarint(stream.orgIndex)
+      bytes.appendLittle(stream.key.stream.value)
+      bytes.appendVarint(stream.versionBefore)
+    }
+    bytes.appendVarint(subjects.count)
+    for (orgIndex, subject) in subjects {
+      bytes.appendVarint(orgIndex)
+      bytes.appendLittle(subject.value)
+    }
+    bytes.appendVarint(strings.count)
+    for string in strings { bytes.appendLengthAndBytes(of: string) }
+    bytes.append(contentsOf: commits)
+    bytes.append(contentsOf: events)
+    return bytes
+  }
+
+  private func orgFilter() -> SkipFilter {
+    var filter = SkipFilter(memberCount: orgs.count)
+    for org in orgs { filter.insert(SkipFilter.hash(of: org.id)) }
+    return filter
+  }
+
+  private func typeFilter() -> SkipFilter {
+    var filter = SkipFilter(memberCount: types.count)
+    for type in types { filter.insert(SkipFilter.hash(of: type)) }
+    return filter
+  }
+
+  private func entries(_ hash: IndexHash) -> [IndexEntry] {
+    var entries: [IndexEntry] = []
+    entries.reserveCapacity(streams.count + orgs.count + requests.count + subjects.count)
+    func add(_ hash: UInt64, _ detail: UInt64) {
+      entries.append(IndexEntry(hash: hash, position: firstPosition, detail: detail))
+    }
+    for stream in streams {
+      add(hash.stream(stream.key.stream, org: stream.key.org), stream.version)
+    }
+    for org in orgs { add(hash.org(org.id), org.nextSequence - 1) }
+    for request in requests { add(hash.request(request.name), UInt64(request.commit)) }
+    for (orgIndex, subject) in subjects { add(hash.subject(subject, org: orgs[orgIndex].id), 0) }
+    return entries
+  }
+
+  /// Throws away what was added; the memory is kept for the next block.
+  func reset() {
+    eventCount = 0
+    commitCount = 0
+    streams.removeAll(keepingCapacity: true)
+    streamIndexes.removeAll(keepingCapacity: true)
+    orgs.removeAll(keepingCapacity: true)
+    orgIndexes.removeAll(keepingCapacity: true)
+    types.removeAll(keepingCapacity: true)
+    typeIndexes.removeAll(keepingCapacity: true)
+    subjects.removeAll(keepingCapacity: true)
+    subjectIndexes.removeAll(keepingCapacity: true)
+    strings.removeAll(keepingCapacity: true)
+    stringIndexes.removeAll(keepingCapacity: true)
+    requests.removeAll(keepingCapacity: true)
+    commits.removeAll(keepingCapacity: true)
+    events.removeAll(keepingCapacity: true)
+    payload.removeAll(keepingCapacity: true)
+    sealed.removeAll(keepingCapacity: true)
+    lastType = ("", -1)
+  }
+}

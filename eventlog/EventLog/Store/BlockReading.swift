@@ -1,0 +1,163 @@
+import LMDB
+import Zstd
+
+/// A block taken out of the store: checked, and as much of it decompressed as was asked for.
+struct LoadedBlock {
+  let directory: BlockDirectory
+  let payload: [UInt8]
+  let sealed: [UInt8]
+}
+
+extension LogStore {
+  func checkedHeader(_ block: RawSpan, key: UInt64) throws(EventLogError) -> BlockHeader {
+    let header = try BlockHeader(block, key: key)
+    try BlockHeader.checkSum(of: block, key: key)
+    return header
+  }
+
+  func directory(_ block: RawSpan, header: BlockHeader) throws -> BlockDirectory {
+    let bytes = try content(
+      block, offset: header.directoryOffset, stored: header.directoryStoredBytes,
+      raw: header.directoryRawBytes, header: header)
+    do throws(MalformedBytes) {
+      return try BlockDirectory(bytes, header: header)
+    } catch {
+      throw EventLogError.corrupted(position: header.firstPosition, reason: error.reason)
+    }
+  }
+
+  func load(_ block: RawSpan, key: UInt64) throws -> LoadedBlock {
+    let header = try checkedHeader(block, key: key)
+    let payload = try content(
+      block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
+      raw: header.payloadRawBytes, header: header)
+    let sealed = Self.bytes(
+      block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes))
+    return LoadedBlock(
+      directory: try directory(block, header: header), payload: payload, sealed: sealed)
+  }
+
+  private func content(
+    _ block: RawSpan, offset: Int, stored: Int, raw: Int, header: BlockHeader
+  ) throws -> [UInt8] {
+    let frame = block.extracting(offset..<offset + stored)
+    if stored == raw { return Self.bytes(frame) }
+    do {
+      return try decompressors.withDecompressor { try $0.decompress(frame, byteCount: raw) }
+    } catch let error as ZstdError {
+      throw EventLogError.corrupted(position: header.firstPosition, reason: error.description)
+    }
+  }
+
+  static func bytes(_ span: RawSpan) -> [UInt8] {
+    unsafe span.withUnsafeBytes { unsafe Array($0) }
+  }
+
+  /// The directory of the block at `position`.
+  func directory(
+    at position: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> BlockDirectory {
+    let found = try transaction.withValue(forKey: position, in: blocks) { block in
+      try directory(block, header: try checkedHeader(block, key: position))
+    }
+    guard let found else {
+      throw EventLogError.corrupted(position: position, reason: "the index names a missing block")
+    }
+    return found
+  }
+
+  func block(
+    at position: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> LoadedBlock {
+    let found = try transaction.withValue(forKey: position, in: blocks) { block in
+      try load(block, key: position)
+    }
+    guard let found else {
+      throw EventLogError.corrupted(position: position, reason: "the index names a missing block")
+    }
+    return found
+  }
+}
+
+// MARK: - Events
+
+/// Where an event of a block stands.
+struct EventPlace {
+  let ordinal: Int
+  let commitOrdinal: Int
+  let orgSequence: UInt64
+  let streamVersion: UInt64
+  let payloadOffset: Int
+  let sealedOffset: Int
+}
+
+extension LoadedBlock {
+  /// Visits the events in order until `body` returns false, counting along what is not stored.
+  func forEachPlace(_ body: (EventPlace) throws -> Bool) throws {
+    var versions = directory.streams.map(\.versionBefore)
+    var sequences = directory.orgs.map(\.firstSequence)
+    var payloadOffset = 0
+    var sealedOffset = 0
+    for commitOrdinal in directory.commits.indices {
+      let commit = directory.commits[commitOrdinal]
+      for ordinal in commit.firstEvent..<commit.firstEvent + commit.eventCount {
+        let event = directory.events[ordinal]
+        versions[event.streamIndex] += 1
+        let place = EventPlace(
+          ordinal: ordinal, commitOrdinal: commitOrdinal,
+          orgSequence: sequences[commit.orgIndex], streamVersion: versions[event.streamIndex],
+          payloadOffset: payloadOffset, sealedOffset: sealedOffset)
+        sequences[commit.orgIndex] += 1
+        guard try body(place) else { return }
+        payloadOffset += directory.parts[event.firstPart].byteCount
+        for part in event.firstPart + 1..<event.firstPart + event.partCount {
+          sealedOffset += directory.parts[part].byteCount
+        }
+      }
+    }
+  }
+
+  func event(at place: EventPlace) throws(EventLogError) -> RecordedEvent {
+    let header = directory.header
+    let record = directory.events[place.ordinal]
+    let commit = directory.commits[place.commitOrdinal]
+    let position = header.firstPosition + UInt64(place.ordinal)
+    return RecordedEvent(
+      position: position, org: directory.orgs[commit.orgIndex].id,
+      orgSequence: place.orgSequence, stream: directory.streams[record.streamIndex].id,
+      streamVersion: place.streamVersion, type: directory.types[record.typeIndex],
+      schemaVersion: record.schemaVersion, recordedAtMicros: commit.recordedAtMicros,
+      context: commit.context,
+      commitPosition: header.firstPosition + UInt64(commit.firstEvent),
+      commitCount: commit.eventCount,
+      parts: try parts(of: record, at: place, position: position))
+  }
+
+  private func parts(
+    of record: BlockDirectory.EventRecord, at place: EventPlace, position: UInt64
+  ) throws(EventLogError) -> [RecordedPart] {
+    let firstCount = directory.parts[record.firstPart].byteCount
+    let payloadEnd = place.payloadOffset + firstCount
+    guard payloadEnd <= payload.count else {
+      throw .corrupted(position: position, reason: "the payloads are longer than their frame")
+    }
+    let first = RecordedPart.opened(
+      subject: nil, payload: Array(payload[place.payloadOffset..<payloadEnd]))
+    guard record.partCount > 1 else { return [first] }
+    var parts = [first]
+    parts.reserveCapacity(record.partCount)
+    var offset = place.sealedOffset
+    for index in record.firstPart + 1..<record.firstPart + record.partCount {
+      let part = directory.parts[index]
+      guard offset + part.byteCount <= sealed.count else {
+        throw .corrupted(position: position, reason: "the sealed parts are longer than their area")
+      }
+      parts.append(
+        .opened(
+          subject: directory.subjects[part.code >> 2].id,
+          payload: Array(sealed[offset..<offset + part.byteCount])))
+      offset += part.byteCount
+    }
+    return parts
+  }
+}

@@ -1,0 +1,107 @@
+// The log's plain files: its folder, the writer's lock, the wake word. The only file of this target
+// that makes system calls.
+
+import CWake
+import Glibc
+import LMDB
+import Synchronization
+
+/// Where the parts of a log lie inside its directory.
+struct LogFolder {
+  let path: String
+
+  var logPath: String { path + "/log" }
+  var vaultPath: String { path + "/vault" }
+  var lockPath: String { path + "/writer.lock" }
+  var wakePath: String { path + "/wake" }
+
+  var hasLog: Bool { unsafe access(logPath + "/data.mdb", F_OK) == 0 }
+
+  /// Makes the folders that are missing. Only the owner may enter.
+  func create() throws(EventLogError) {
+    for path in [path, logPath, vaultPath] {
+      let code = unsafe mkdir(path, 0o700)
+      guard code == 0 || errno == EEXIST else { throw .system("mkdir") }
+    }
+  }
+}
+
+extension EventLogError {
+  /// A system call that failed, with `errno`'s words.
+  static func system(_ function: String) -> EventLogError {
+    let code = errno
+    return unsafe .storage(reason: "\(function): \(String(cString: strerror(code))) (\(code))")
+  }
+}
+
+/// Held by the one writer. The kernel gives it back when the process ends, however it ends.
+final class WriterLock: Sendable {
+  /// Negative once given back.
+  private let descriptor: Mutex<Int32>
+
+  /// - Throws: `.storage` where another writer, in this process or another one, holds it.
+  init(path: String) throws(EventLogError) {
+    let opened = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard opened >= 0 else { throw .system("open") }
+    // flock(2), not fcntl(2): two descriptors of one process exclude each other too.
+    guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+      let isHeld = errno == EWOULDBLOCK
+      let failure = EventLogError.system("flock")
+      Glibc.close(opened)
+      throw isHeld ? .storage(reason: "the log has a writer already") : failure
+    }
+    descriptor = Mutex(opened)
+  }
+
+  deinit { release() }
+
+  /// A second call does nothing.
+  func release() {
+    descriptor.withLock { descriptor in
+      if descriptor >= 0 { Glibc.close(descriptor) }
+      descriptor = -1
+    }
+  }
+}
+
+/// A word that the writer changes after every flush, mapped by every process that follows the log.
+/// Either side may be killed at any time: the word holds no state that matters, a waiter compares it
+/// with what it saw before it looked at the log.
+///
+/// `@unchecked Sendable`: the word is only touched by atomic operations and futex(2).
+@safe
+final class WakeWord: @unchecked Sendable {
+  private let word: UnsafeMutablePointer<UInt32>
+  private static let byteCount = 4096
+
+  /// Maps the file; the writer creates it where it is missing.
+  init(path: String, isWriter: Bool) throws(EventLogError) {
+    let flags = isWriter ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC
+    let descriptor = unsafe open(path, flags, 0o600)
+    guard descriptor >= 0 else { throw .system("open") }
+    defer { Glibc.close(descriptor) }
+    if isWriter, ftruncate(descriptor, off_t(Self.byteCount)) != 0 { throw .system("ftruncate") }
+    let protection = isWriter ? PROT_READ | PROT_WRITE : PROT_READ
+    let mapped = unsafe mmap(nil, Self.byteCount, protection, MAP_SHARED, descriptor, 0)
+    guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else { throw .system("mmap") }
+    unsafe word = mapped.assumingMemoryBound(to: UInt32.self)
+  }
+
+  deinit { unsafe munmap(word, Self.byteCount) }
+
+  var value: UInt32 { unsafe wake_load(word) }
+
+  /// Tells everybody that the log has grown. The writer's.
+  func signal() {
+    unsafe wake_increment(word)
+    unsafe wake_all(word)
+  }
+
+  /// Lets the waiters of all processes look again.
+  func wakeAll() { unsafe wake_all(word) }
+
+  /// Blocks the thread until the word is not `seen` any more, at the latest after a second.
+  func wait(whileEqualTo seen: UInt32) {
+    unsafe wake_wait(word, seen, 1_000_000_000)
+  }
+}

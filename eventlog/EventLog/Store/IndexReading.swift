@@ -1,0 +1,172 @@
+import LMDB
+import Synchronization
+
+/// What the blocks after the last run hold, in memory: at most one flush's worth.
+struct IndexTail {
+  var indexedThrough: UInt64
+  var coveredThrough: UInt64
+  var recordedAtMicros = Int64.min
+  /// In the order of the blocks.
+  var entries: [IndexEntry] = []
+  var nextSequences: [OrgID: UInt64] = [:]
+  var blockCount = 0
+
+  init(indexedThrough: UInt64) {
+    self.indexedThrough = indexedThrough
+    coveredThrough = indexedThrough
+  }
+
+  mutating func add(_ directory: BlockDirectory, hash: IndexHash) {
+    entries.append(contentsOf: directory.entries(hash))
+    for (org, next) in directory.nextSequences() { nextSequences[org] = next }
+    coveredThrough = directory.header.lastPosition
+    recordedAtMicros = directory.header.recordedAtMicros
+    blockCount += 1
+  }
+}
+
+/// The index as one transaction sees it.
+struct IndexView {
+  let head: UInt64
+  let runs: [RunInfo]
+  let tail: IndexTail
+}
+
+extension LogStore {
+  func head(_ transaction: borrowing ReadTransaction) throws -> UInt64 {
+    try transaction.withLast(in: blocks) { key, block in
+      try BlockHeader(block, key: key).lastPosition
+    } ?? 0
+  }
+
+  func runInfos(_ transaction: borrowing ReadTransaction) throws -> [RunInfo] {
+    var infos: [RunInfo] = []
+    try transaction.scan(runs, fromAtOrBelow: 0) { key, bytes in
+      let info = try IndexRun(bytes, key: key).info
+      let expected = infos.last.map { $0.lastPosition + 1 } ?? 1
+      guard info.firstPosition == expected else {
+        throw EventLogError.corrupted(position: expected, reason: "the index has a gap")
+      }
+      infos.append(info)
+      return true
+    }
+    return infos
+  }
+
+  func view(_ transaction: borrowing ReadTransaction) throws -> IndexView {
+    let head = try head(transaction)
+    let runs = try runInfos(transaction)
+    let indexedThrough = runs.last?.lastPosition ?? 0
+    let cached = tail.withLock { $0 }
+    var current = cached ?? IndexTail(indexedThrough: indexedThrough)
+    if current.indexedThrough != indexedThrough {
+      current = IndexTail(indexedThrough: indexedThrough)
+    }
+    try extend(&current, transaction)
+    let extended = current
+    tail.withLock { known in
+      // A transaction that began earlier than the one that filled the cache does not set it back.
+      if let known, known.coveredThrough > extended.coveredThrough { return }
+      known = extended
+    }
+    return IndexView(head: head, runs: runs, tail: extended)
+  }
+
+  /// Adds the blocks that `tail` does not cover yet.
+  func extend(_ tail: inout IndexTail, _ transaction: borrowing ReadTransaction) throws {
+    var added = tail
+    try transaction.scan(blocks, fromAtOrBelow: tail.coveredThrough + 1) { key, block in
+      guard key > added.coveredThrough else { return true }
+      let header = try checkedHeader(block, key: key)
+      guard key == added.coveredThrough + 1 else {
+        throw EventLogError.corrupted(position: added.coveredThrough + 1, reason: "no such block")
+      }
+      added.add(try directory(block, header: header), hash: hash)
+      return true
+    }
+    tail = added
+  }
+
+  /// Visits the entries with `hash` in the order of the log until `body` returns false. Entries whose
+  /// detail is below `detail` are left out; `isExhaustive` does without the assumption that details grow (they do,
+  /// unless two things share a hash).
+  func forEachEntry(
+    _ hash: UInt64, detail: UInt64, isExhaustive: Bool, _ view: IndexView,
+    _ transaction: borrowing ReadTransaction, _ body: (IndexEntry) throws -> Bool
+  ) throws {
+    for info in view.runs {
+      let goesOn = try withRun(info, transaction) { run, bytes throws -> Bool in
+        var range = run.range(of: hash, in: bytes)
+        if !isExhaustive, range.count > 64 {
+          range = Self.firstIndex(in: range, detail: detail, run, bytes)..<range.upperBound
+        }
+        for index in range {
+          let entry = run.entry(index, in: bytes)
+          if entry.detail >= detail, try !body(entry) { return false }
+        }
+        return true
+      }
+      guard goesOn else { return }
+    }
+    for entry in view.tail.entries
+    where entry.hash == hash && entry.detail >= detail && entry.position <= view.head {
+      guard try body(entry) else { return }
+    }
+  }
+
+  /// The same from the newest entry to the oldest, those at or below `position`.
+  func forEachEntryBackwards(
+    _ hash: UInt64, atOrBelow position: UInt64, _ view: IndexView,
+    _ transaction: borrowing ReadTransaction, _ body: (IndexEntry) throws -> Bool
+  ) throws {
+    let limit = min(position, view.head)
+    for entry in view.tail.entries.reversed() where entry.hash == hash && entry.position <= limit {
+      guard try body(entry) else { return }
+    }
+    for info in view.runs.reversed() where info.firstPosition <= limit {
+      let goesOn = try withRun(info, transaction) { run, bytes throws -> Bool in
+        for index in run.range(of: hash, in: bytes).reversed() {
+          let entry = run.entry(index, in: bytes)
+          if entry.position <= limit, try !body(entry) { return false }
+        }
+        return true
+      }
+      guard goesOn else { return }
+    }
+  }
+
+  func withRun<Result>(
+    _ info: RunInfo, _ transaction: borrowing ReadTransaction,
+    _ body: (IndexRun, RawSpan) throws -> Result
+  ) throws -> Result {
+    let found = try transaction.withValue(forKey: info.firstPosition, in: runs) { bytes in
+      let run = try IndexRun(bytes, key: info.firstPosition)
+      try checkOnce(run, bytes)
+      return try body(run, bytes)
+    }
+    guard let found else {
+      throw EventLogError.corrupted(position: info.firstPosition, reason: "no such index run")
+    }
+    return found
+  }
+
+  private func checkOnce(_ run: IndexRun, _ bytes: RawSpan) throws {
+    let name = CheckedRun(
+      firstPosition: run.info.firstPosition, lastPosition: run.info.lastPosition)
+    guard !checkedRuns.withLock({ $0.contains(name) }) else { return }
+    try IndexRun.checkSum(of: bytes, key: run.info.firstPosition)
+    checkedRuns.withLock { _ = $0.insert(name) }
+  }
+
+  private static func firstIndex(
+    in range: Range<Int>, detail: UInt64, _ run: IndexRun, _ bytes: RawSpan
+  ) -> Int {
+    var low = range.lowerBound
+    var high = range.upperBound
+    while low < high {
+      let middle = (low + high) / 2
+      if run.entry(middle, in: bytes).detail < detail { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}

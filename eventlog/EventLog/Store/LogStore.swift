@@ -1,0 +1,125 @@
+import LMDB
+import Synchronization
+import Zstd
+
+/// The log's tables, as the writer and every reader see them. Byte layout: eventlog/README.md.
+final class LogStore: Sendable {
+  static let metaTable = "meta"
+  static let formatKey = Array("format".utf8)
+
+  static let tables: [String: KeyKind] = [
+    metaTable: .bytes, "blocks": .number, "runs": .number, "orgs": .bytes,
+  ]
+
+  let environment: Environment
+  let meta: Table
+  let blocks: Table
+  let runs: Table
+  let orgs: Table
+  let format: LogFormat
+  let decompressors = DecompressorPool()
+  let tail = Mutex<IndexTail?>(nil)
+  /// Runs whose checksum this process has compared.
+  let checkedRuns = Mutex<Set<CheckedRun>>([])
+
+  private let isClosed = Atomic<Bool>(false)
+
+  var hash: IndexHash { IndexHash(seed: format.hashSeed) }
+
+  /// - Throws: `.storage` where `environment` holds no log, or one of another format.
+  init(_ environment: Environment) throws(EventLogError) {
+    self.environment = environment
+    let meta = environment.table(Self.metaTable)
+    self.meta = meta
+    blocks = environment.table("blocks")
+    runs = environment.table("runs")
+    orgs = environment.table("orgs")
+    let bytes = try mappingErrors {
+      try environment.read { transaction throws in
+        try transaction.withValue(forKey: Self.formatKey, in: meta) { span in
+          (0..<span.byteCount).map { span.load8(at: $0) }
+        }
+      }
+    }
+    guard let bytes else { throw .storage(reason: "there is no event log in this directory") }
+    format = try LogFormat(bytes)
+  }
+}
+
+extension LogStore {
+  /// Runs `body` on a snapshot.
+  ///
+  /// - Throws: `.closed` after `close()`, although the environment may be open for others.
+  func reading<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+    guard !isClosed.load(ordering: .acquiring) else { throw EventLogError.closed }
+    return try environment.read(body)
+  }
+
+  /// Gives up the environment. A second call does nothing.
+  func close() {
+    guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    environment.close()
+  }
+}
+
+struct CheckedRun: Hashable {
+  let firstPosition: UInt64
+  let lastPosition: UInt64
+}
+
+/// The record `format` of the table `meta`: written once, when the log is created.
+struct LogFormat {
+  static let version: UInt8 = 1
+
+  /// Random; another log has another one.
+  let logID: UInt128
+  let hashSeed: UInt64
+  let createdAtMicros: Int64
+
+  init(logID: UInt128, hashSeed: UInt64, createdAtMicros: Int64) {
+    self.logID = logID
+    self.hashSeed = hashSeed
+    self.createdAtMicros = createdAtMicros
+  }
+
+  init(_ bytes: [UInt8]) throws(EventLogError) {
+    guard bytes.count == 48 else { throw .corrupted(position: 0, reason: "no format record") }
+    let span = unsafe bytes.span.bytes
+    guard span.load64(at: 40) == XXH64.hash(span.extracting(0..<40), seed: 0) else {
+      throw .corrupted(position: 0, reason: "the format record fails its checksum")
+    }
+    guard bytes[0] == Self.version else {
+      throw .storage(reason: "the log has format version \(bytes[0]), not \(Self.version)")
+    }
+    hashSeed = span.load64(at: 8)
+    createdAtMicros = Int64(bitPattern: span.load64(at: 16))
+    logID = UInt128(span.load64(at: 32)) << 64 | UInt128(span.load64(at: 24))
+  }
+
+  var bytes: [UInt8] {
+    var bytes: [UInt8] = [Self.version, 0, 0, 0, 0, 0, 0, 0]
+    bytes.appendLittle(hashSeed)
+    bytes.appendLittle(createdAtMicros)
+    bytes.appendLittle(logID)
+    bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: 0))
+    return bytes
+  }
+}
+
+/// Decompression contexts, used again: making one costs more than a small block.
+final class DecompressorPool: Sendable {
+  /// `@unchecked Sendable`: in the pool or lent to one caller, never both.
+  private final class Box: @unchecked Sendable {
+    var decompressor = Decompressor()
+  }
+
+  private let idle = Mutex<[Box]>([])
+
+  func withDecompressor<Result>(
+    _ body: (inout Decompressor) throws -> Result
+  ) rethrows -> Result {
+    let box = idle.withLock { $0.popLast() } ?? Box()
+    defer { idle.withLock { $0.append(box) } }
+    return try body(&box.decompressor)
+  }
+}

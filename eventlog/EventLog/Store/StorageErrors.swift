@@ -1,0 +1,22 @@
+import LMDB
+import Zstd
+
+/// Runs `body` and turns what LMDB and zstd throw into the log's own error. The one place where that
+/// happens.
+func mappingErrors<Result>(_ body: () throws -> Result) throws(EventLogError) -> Result {
+  do {
+    return try body()
+  } catch let error as EventLogError {
+    throw error
+  } catch let error as LMDBError where error.isClosed {
+    throw .closed
+  } catch let error as LMDBError {
+    throw .storage(reason: error.description)
+  } catch let error as ZstdError {
+    throw .storage(reason: error.description)
+  } catch let error as MalformedBytes {
+    throw .storage(reason: error.reason)
+  } catch {
+    throw .storage(reason: "\(type(of: error))")
+  }
+}

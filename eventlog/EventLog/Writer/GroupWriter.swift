@@ -1,0 +1,305 @@
+import LMDB
+import Zstd
+
+/// Turns groups of commits into blocks and stores them: everything that only the one writer thread
+/// may do. What it holds in memory runs ahead of the disk during a group, and is read again from the
+/// disk after one that failed.
+final class GroupWriter {
+  private struct Answer {
+    let fingerprint: UInt128
+    let receipt: Receipt
+  }
+
+  private let store: LogStore
+  private let nowMicros: @Sendable () -> Int64
+  private let builder = BlockBuilder()
+  private var compressor = Compressor(level: 1)
+
+  private(set) var head: UInt64 = 0
+  /// Of the last event, and of the group in progress.
+  private var recordedAtMicros = Int64.min
+  private var groupMicros = Int64.min
+  private var streams = RecentMap<StreamKey, UInt64>()
+  private var answers = RecentMap<UInt128, Answer>()
+  private var orgs: [OrgID: UInt64] = [:]
+  private var index = IndexWriter()
+  private var mustReload = true
+
+  init(store: LogStore, nowMicros: @escaping @Sendable () -> Int64) {
+    self.store = store
+    self.nowMicros = nowMicros
+  }
+
+  /// Reads where the log stands: the last block, the runs, and the blocks after the last run.
+  func load() throws(EventLogError) {
+    try mappingErrors {
+      try store.environment.read { transaction throws in
+        let view = try store.view(transaction)
+        head = view.head
+        recordedAtMicros =
+          try transaction.withLast(in: store.blocks) { key, block in
+            try BlockHeader(block, key: key).recordedAtMicros
+          } ?? .min
+        streams = RecentMap()
+        answers = RecentMap()
+        orgs = view.tail.nextSequences
+        index = IndexWriter(view)
+        builder.reset()
+      }
+    }
+    mustReload = false
+  }
+
+  /// Appends what can be appended of `items`, durably, and gives each its answer, in order.
+  func append(_ items: ArraySlice<Queued>) -> [Result<Receipt, EventLogError>] {
+    do throws(EventLogError) {
+      if mustReload { try load() }
+    } catch {
+      return items.map { _ in .failure(error) }
+    }
+    let firstPosition = head + 1
+    var outcomes: [Result<Receipt, EventLogError>] = []
+    outcomes.reserveCapacity(items.count)
+    do throws(EventLogError) {
+      let blocks = try plan(items, &outcomes)
+      guard !blocks.isEmpty else { return outcomes }
+      try commit(blocks)
+      return outcomes
+    } catch {
+      mustReload = true
+      return items.indices.map { item in
+        let offset = item - items.startIndex
+        guard offset < outcomes.count else { return .failure(error) }
+        return outcomes[offset].failing(with: error, from: firstPosition)
+      }
+    }
+  }
+}
+
+extension Result where Success == Receipt, Failure == EventLogError {
+  /// What is left of an answer when its group was not stored: refusals, and receipts from before.
+  fileprivate func failing(with error: EventLogError, from position: UInt64) -> Self {
+    switch self {
+    case .failure: self
+    case .success(let receipt): receipt.lastPosition < position ? self : .failure(error)
+    }
+  }
+}
+
+// MARK: - Planning
+
+extension GroupWriter {
+  private func plan(
+    _ items: ArraySlice<Queued>, _ outcomes: inout [Result<Receipt, EventLogError>]
+  ) throws(EventLogError) -> [EncodedBlock] {
+    groupMicros = max(recordedAtMicros, nowMicros())
+    return try mappingErrors {
+      try store.environment.read { transaction throws in
+        var blocks: [EncodedBlock] = []
+        for item in items {
+          if builder.isEmpty { builder.start(at: head + 1) }
+          do {
+            outcomes.append(.success(try take(item.commit, transaction)))
+          } catch let refusal as EventLogError where refusal.isRefusal {
+            outcomes.append(.failure(refusal))
+          }
+          if builder.byteCount >= BlockBuilder.targetBytes { blocks.append(try finishBlock()) }
+        }
+        if !builder.isEmpty { blocks.append(try finishBlock()) }
+        return blocks
+      }
+    }
+  }
+
+  private func finishBlock() throws -> EncodedBlock {
+    for stream in builder.streams { streams[stream.key] = stream.version }
+    for org in builder.orgs { orgs[org.id] = org.nextSequence }
+    return try builder.finish(
+      recordedAtMicros: recordedAtMicros, hash: store.hash, compressor: &compressor)
+  }
+
+  /// Checks one commit and puts it into the block.
+  private func take(
+    _ commit: Commit, _ transaction: borrowing ReadTransaction
+  ) throws -> Receipt {
+    let request = commit.idempotencyKey.map { RequestName.hash(org: commit.org, name: $0.name) }
+    if let request, let key = commit.idempotencyKey,
+      let known = try answer(request, key.fingerprint, transaction)
+    {
+      return known
+    }
+    let sequence = try nextSequence(of: commit.org, transaction)
+    if let expected = commit.expectedOrgSequence, expected != sequence {
+      throw EventLogError.sequenceConflict(expected: expected, actual: sequence)
+    }
+    try checkVersions(of: commit, transaction)
+    let receipt = try store(commit, sequence: sequence, request: request, transaction)
+    if let request, let key = commit.idempotencyKey {
+      answers[request] = Answer(fingerprint: key.fingerprint, receipt: receipt)
+    }
+    return receipt
+  }
+
+  private func answer(
+    _ request: UInt128, _ fingerprint: UInt128, _ transaction: borrowing ReadTransaction
+  ) throws -> Receipt? {
+    if let known = answers[request] {
+      guard known.fingerprint == fingerprint else { throw EventLogError.idempotencyMismatch }
+      return known.receipt.asReplay()
+    }
+    return try store.receipt(
+      name: request, fingerprint: fingerprint, index.view(head: head), transaction)
+  }
+
+  private func nextSequence(
+    of org: OrgID, _ transaction: borrowing ReadTransaction
+  ) throws -> UInt64 {
+    if let open = builder.nextSequence(of: org) { return open }
+    if let known = orgs[org] { return known }
+    let key = OrgRecord.key(org)
+    let stored = try transaction.withValue(forKey: key, in: store.orgs) { value in
+      try OrgRecord(value, key: key).nextSequence
+    }
+    orgs[org] = stored ?? 0
+    return stored ?? 0
+  }
+
+  private func version(
+    of key: StreamKey, _ transaction: borrowing ReadTransaction
+  ) throws -> UInt64 {
+    if let open = builder.version(of: key) { return open }
+    if let known = streams[key] { return known }
+    let stored = try store.version(of: key, index.view(head: head), transaction)
+    streams[key] = stored
+    return stored
+  }
+
+  private func checkVersions(
+    of commit: Commit, _ transaction: borrowing ReadTransaction
+  ) throws {
+    var conflict: (stream: StreamID, expected: ExpectedVersion, actual: UInt64)?
+    for (stream, expected) in commit.expected {
+      let actual = try version(of: StreamKey(org: commit.org, stream: stream), transaction)
+      guard !expected.accepts(actual) else { continue }
+      // Of several, the one with the smallest id: the same answer whatever the dictionary's order.
+      if let known = conflict, known.stream < stream { continue }
+      conflict = (stream, expected, actual)
+    }
+    if let conflict {
+      throw EventLogError.versionConflict(
+        stream: conflict.stream, expected: conflict.expected, actual: conflict.actual)
+    }
+  }
+
+  private func store(
+    _ commit: Commit, sequence: UInt64, request: UInt128?,
+    _ transaction: borrowing ReadTransaction
+  ) throws -> Receipt {
+    // All that can fail comes first: the block holds whole commits only.
+    for event in commit.events {
+      _ = try version(of: StreamKey(org: commit.org, stream: event.stream), transaction)
+    }
+    recordedAtMicros = groupMicros
+    let orgIndex = builder.index(of: commit.org, nextSequence: sequence)
+    var touched: [Int] = []
+    var last: (stream: StreamID, index: Int)?
+    for event in commit.events {
+      let streamIndex: Int
+      if let last, last.stream == event.stream {
+        streamIndex = last.index
+      } else {
+        streamIndex = openStream(StreamKey(org: commit.org, stream: event.stream), orgIndex)
+        last = (event.stream, streamIndex)
+      }
+      if builder.add(event, streamIndex: streamIndex, orgIndex: orgIndex) {
+        touched.append(streamIndex)
+      }
+    }
+    builder.endCommit(
+      commit, orgIndex: orgIndex, recordedAtMicros: recordedAtMicros, request: request)
+    defer { head += UInt64(commit.events.count) }
+    return Receipt(
+      firstPosition: head + 1, eventCount: commit.events.count, firstOrgSequence: sequence,
+      versions: touched.map {
+        StreamVersion(
+          stream: builder.streams[$0].key.stream, version: builder.streams[$0].version)
+      },
+      recordedAtMicros: recordedAtMicros, isReplay: false)
+  }
+
+  private func openStream(_ key: StreamKey, _ orgIndex: Int) -> Int {
+    if let open = builder.streamIndex(of: key) { return open }
+    guard let version = streams[key] else { preconditionFailure("the version was just looked up") }
+    return builder.addStream(key, orgIndex: orgIndex, version: version)
+  }
+}
+
+extension EventLogError {
+  /// Whether it is an answer to one commit, and no failure of the log.
+  fileprivate var isRefusal: Bool {
+    switch self {
+    case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit: true
+    case .overloaded, .logFull, .outcomeUnknown, .closed, .corrupted, .keyMissing, .storage: false
+    }
+  }
+}
+
+// MARK: - Committing
+
+extension GroupWriter {
+  private func commit(_ blocks: [EncodedBlock]) throws(EventLogError) {
+    while true {
+      do {
+        index = try store.environment.write { transaction throws in
+          for block in blocks {
+            try transaction.append(block.bytes, forKey: block.firstPosition, to: store.blocks)
+          }
+          return try index.adding(blocks, store: store, orgs: orgs, &transaction)
+        }
+        if index.isFlushed {
+          streams.forget()
+          answers.forget()
+        }
+        return
+      } catch let error as LMDBError where error.isMapFull {
+        // Nothing was stored. The transaction is done over in a larger map.
+        try mappingErrors { try store.environment.grow() }
+      } catch let error as LMDBError where error.isDiskFull {
+        throw .logFull(capacityBytes: store.environment.mapBytes)
+      } catch let error as LMDBError {
+        try recover(from: error)
+      } catch let error as EventLogError {
+        throw error
+      } catch {
+        throw .storage(reason: "\(type(of: error))")
+      }
+    }
+  }
+
+  /// LMDB refuses to go on after a failed flush until it is opened again.
+  private func recover(from error: LMDBError) throws(EventLogError) -> Never {
+    try mappingErrors { try store.environment.reopen() }
+    throw .outcomeUnknown(reason: error.description)
+  }
+}
+
+/// A map of what was used lately: bounded, and complete for what came after the last index flush.
+struct RecentMap<Key: Hashable, Value> {
+  /// About 100 bytes each, twice: 40 MB.
+  private static var maxCount: Int { 200_000 }
+
+  private var young: [Key: Value] = [:]
+  private var old: [Key: Value] = [:]
+
+  subscript(key: Key) -> Value? {
+    get { young[key] ?? old[key] }
+    set { young[key] = newValue }
+  }
+
+  /// Called after an index flush only: what the map forgets is in the index then.
+  mutating func forget() {
+    guard young.count > Self.maxCount else { return }
+    old = young
+    young = [:]
+  }
+}

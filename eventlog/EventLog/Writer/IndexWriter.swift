@@ -1,0 +1,108 @@
+import LMDB
+
+/// The writer's side of the index: collects the entries of new blocks, and writes them as sorted runs in
+/// the transaction of the block that fills the batch. Runs of one size are merged by eights, so that
+/// an entry is written four or five times in all, always in sequence: the log's answer to a B-tree
+/// insert per event.
+struct IndexWriter {
+  /// A reader looks through at most this much without a run.
+  static let maxTailEntries = 8192
+  static let maxTailBlocks = 64
+  static let mergeCount = 8
+  /// Larger runs are not merged any more: 2^21 entries are about 30 MB, written in one transaction.
+  static let maxRunEntries = 1 << 21
+
+  private(set) var runs: [RunInfo] = []
+  private var tail = IndexTail(indexedThrough: 0)
+  private var entries: [IndexEntry] = []
+  private var blockCount = 0
+  private var orgsChanged: Set<OrgID> = []
+  private var indexedThrough: UInt64 = 0
+  /// Whether the last group wrote a run.
+  private(set) var isFlushed = false
+
+  init() {}
+
+  init(_ view: IndexView) {
+    runs = view.runs
+    tail = view.tail
+    entries = view.tail.entries
+    blockCount = view.tail.blockCount
+    orgsChanged = Set(view.tail.nextSequences.keys)
+    indexedThrough = view.tail.indexedThrough
+  }
+
+  /// For what the writer does not have in memory: the runs, and the tail that was there when it opened.
+  func view(head: UInt64) -> IndexView { IndexView(head: head, runs: runs, tail: tail) }
+
+  /// The index with `blocks`, whose runs are written in `transaction` where the batch is full.
+  func adding(
+    _ blocks: [EncodedBlock], store: LogStore, orgs: [OrgID: UInt64],
+    _ transaction: inout WriteTransaction
+  ) throws -> IndexWriter {
+    var next = self
+    next.isFlushed = false
+    for block in blocks {
+      next.entries.append(contentsOf: block.entries)
+      next.orgsChanged.formUnion(block.orgs)
+    }
+    next.blockCount += blocks.count
+    guard next.blockCount >= Self.maxTailBlocks || next.entries.count >= Self.maxTailEntries,
+      let last = blocks.last
+    else { return next }
+    try next.flush(through: last.lastPosition, store, orgs, &transaction)
+    return next
+  }
+
+  private mutating func flush(
+    through position: UInt64, _ store: LogStore, _ orgs: [OrgID: UInt64],
+    _ transaction: inout WriteTransaction
+  ) throws {
+    entries.sort()
+    let info = RunInfo(
+      firstPosition: indexedThrough + 1, lastPosition: position, level: 0,
+      entryCount: entries.count)
+    try transaction.append(
+      IndexRun.encode(entries, info: info), forKey: info.firstPosition, to: store.runs)
+    runs.append(info)
+    while try mergeLast(store, &transaction) {}
+    for org in orgsChanged {
+      guard let next = orgs[org] else { preconditionFailure("an org that changed is known") }
+      try transaction.put(
+        OrgRecord(org: org, nextSequence: next).bytes, forKey: OrgRecord.key(org), in: store.orgs)
+    }
+    indexedThrough = position
+    tail = IndexTail(indexedThrough: position)
+    entries.removeAll(keepingCapacity: true)
+    orgsChanged.removeAll(keepingCapacity: true)
+    blockCount = 0
+    isFlushed = true
+  }
+
+  /// Makes one run out of the last eight where they are of one level; false where they are not.
+  private mutating func mergeLast(
+    _ store: LogStore, _ transaction: inout WriteTransaction
+  ) throws -> Bool {
+    let merged = runs.suffix(Self.mergeCount)
+    guard merged.count == Self.mergeCount, let first = merged.first, let last = merged.last,
+      merged.allSatisfy({ $0.level == first.level })
+    else { return false }
+    let entryCount = merged.reduce(0) { $0 + $1.entryCount }
+    guard entryCount <= Self.maxRunEntries else { return false }
+    var sources: [[IndexEntry]] = []
+    for info in merged {
+      sources.append(
+        try store.withRun(info, transaction.reading) { run, bytes in run.entries(in: bytes) })
+    }
+    let info = RunInfo(
+      firstPosition: first.firstPosition, lastPosition: last.lastPosition, level: first.level + 1,
+      entryCount: entryCount)
+    for source in merged { _ = try transaction.remove(source.firstPosition, from: store.runs) }
+    try transaction.append(
+      IndexRun.encode(IndexRun.merge(sources), info: info), forKey: info.firstPosition,
+      to: store.runs)
+    runs.removeLast(Self.mergeCount)
+    runs.append(info)
+    return true
+  }
+}

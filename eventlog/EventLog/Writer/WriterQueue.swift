@@ -1,0 +1,73 @@
+import Dispatch
+import Synchronization
+
+/// A commit that waits for the writer.
+struct Queued {
+  let commit: Commit
+  let pending: PendingAppend
+  let byteCount: Int
+}
+
+/// What is between the callers and the writer thread. Bounded by count and by bytes.
+final class WriterQueue: Sendable {
+  private struct State {
+    var items: [Queued] = []
+    var byteCount = 0
+    var isClosed = false
+    var isWriterWaiting = false
+  }
+
+  private let maxCount: Int
+  private let maxBytes: Int
+  private let state = Mutex(State())
+  private let arrivals = DispatchSemaphore(value: 0)
+
+  init(maxCount: Int, maxBytes: Int) {
+    self.maxCount = maxCount
+    self.maxBytes = maxBytes
+  }
+
+  /// Why `item` was not taken; nil where it was.
+  func add(_ item: Queued) -> EventLogError? {
+    let (refusal, mustWake) = state.withLock { state -> (EventLogError?, Bool) in
+      if state.isClosed { return (.closed, false) }
+      // One commit always fits: a limit below its size would refuse it for ever.
+      let isFull = state.byteCount + item.byteCount > maxBytes && !state.items.isEmpty
+      if state.items.count >= maxCount || isFull {
+        return (.overloaded(waiting: state.items.count), false)
+      }
+      state.items.append(item)
+      state.byteCount += item.byteCount
+      defer { state.isWriterWaiting = false }
+      return (nil, state.isWriterWaiting)
+    }
+    if mustWake { arrivals.signal() }
+    return refusal
+  }
+
+  /// Lets the writer finish what is queued and end.
+  func close() {
+    let mustWake = state.withLock { state in
+      state.isClosed = true
+      defer { state.isWriterWaiting = false }
+      return state.isWriterWaiting
+    }
+    if mustWake { arrivals.signal() }
+  }
+
+  /// Everything that waits; blocks until there is something. nil once closed and empty.
+  func takeAll() -> [Queued]? {
+    while true {
+      let (items, isDone) = state.withLock { state -> ([Queued], Bool) in
+        let items = state.items
+        state.items = []
+        state.byteCount = 0
+        if items.isEmpty, !state.isClosed { state.isWriterWaiting = true }
+        return (items, items.isEmpty && state.isClosed)
+      }
+      if isDone { return nil }
+      if !items.isEmpty { return items }
+      arrivals.wait()
+    }
+  }
+}

@@ -1,0 +1,540 @@
+// The only file that calls LMDB. Everything unsafe about it stays below this line: raw pointers,
+// return codes, and the rule that a transaction belongs to one thread. Callers see closures,
+// spans, and `LMDBError`. Source of the rules quoted here: lmdb.h, LMDB 0.9.24.
+
+import CLMDB
+import Glibc
+import Synchronization
+
+/// A table of an environment. Its handle stays valid as long as the environment is open.
+package struct Table: Sendable {
+  fileprivate let id: MDB_dbi
+}
+
+/// What the keys of a table are.
+package enum KeyKind: Sendable {
+  /// `UInt64`, in numeric order.
+  case number
+  /// Up to 511 bytes, in the order of `memcmp`.
+  case bytes
+}
+
+/// One LMDB environment: a directory with `data.mdb` and `lock.mdb`.
+///
+/// "Do not have open an LMDB database twice in the same process at the same time" (lmdb.h, Caveats):
+/// `open` hands out the environment that is already open, and every `open` needs its `close`.
+///
+/// `@unchecked Sendable`: the handle is used under `gate`, shared by transactions and exclusive for
+/// whatever replaces the mapping.
+@safe
+package final class Environment: @unchecked Sendable {
+  package struct Options: Sendable {
+    /// Address space to begin with; grows by `grow()`.
+    package var mapBytes: Int
+    package var tables: [String: KeyKind]
+    package var readerCount: UInt32 = 1024
+
+    package init(mapBytes: Int, tables: [String: KeyKind]) {
+      self.mapBytes = mapBytes
+      self.tables = tables
+    }
+  }
+
+  private struct Registry {
+    var environments: [String: Environment] = [:]
+  }
+
+  private static let registry = Mutex(Registry())
+
+  private let path: String
+  private let options: Options
+  private let gate: UnsafeMutablePointer<pthread_rwlock_t>
+  /// nil once closed. Guarded by `gate`.
+  private var handle: OpaquePointer?
+  private var tables: [String: Table] = [:]
+  private var userCount = 1
+
+  private init(path: String, options: Options) throws(LMDBError) {
+    self.path = path
+    self.options = options
+    unsafe gate = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
+    let code = unsafe pthread_rwlock_init(gate, nil)
+    precondition(code == 0, "a lock of this process can be made")
+    try connect()
+  }
+
+  deinit {
+    unsafe pthread_rwlock_destroy(gate)
+    unsafe gate.deallocate()
+  }
+
+  /// Opens the environment in the existing directory `path`, with all of `options.tables`.
+  ///
+  /// - Throws: `LMDBError`; where the directory holds no environment and may not be written, or a
+  ///   table is missing and cannot be created, too.
+  package static func open(path: String, options: Options) throws(LMDBError) -> Environment {
+    let name = try canonical(path)
+    return try registry.withLock { registry throws(LMDBError) in
+      if let known = registry.environments[name] {
+        known.userCount += 1
+        return known
+      }
+      let environment = try Environment(path: name, options: options)
+      registry.environments[name] = environment
+      return environment
+    }
+  }
+
+  /// Gives up one `open`; the last one closes the environment, after the transactions in progress.
+  package func close() {
+    Self.registry.withLock { registry in
+      userCount -= 1
+      guard userCount == 0 else { return }
+      registry.environments[path] = nil
+      exclusively { disconnect() }
+    }
+  }
+
+  private static func canonical(_ path: String) throws(LMDBError) -> String {
+    guard let resolved = unsafe realpath(path, nil) else {
+      throw unsafe LMDBError(
+        function: "realpath", code: errno, message: String(cString: strerror(errno)))
+    }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+
+  private func exclusively(_ body: () -> Void) {
+    unsafe pthread_rwlock_wrlock(gate)
+    defer { unsafe pthread_rwlock_unlock(gate) }
+    body()
+  }
+
+  private func exclusively(_ body: () throws(LMDBError) -> Void) throws(LMDBError) {
+    unsafe pthread_rwlock_wrlock(gate)
+    defer { unsafe pthread_rwlock_unlock(gate) }
+    try body()
+  }
+
+  // MARK: Opening
+
+  private func connect() throws(LMDBError) {
+    var created: OpaquePointer?
+    try unsafe check("mdb_env_create", mdb_env_create(&created))
+    guard let created = unsafe created else {
+      preconditionFailure("no environment and no error")
+    }
+    do throws(LMDBError) {
+      try unsafe check(
+        "mdb_env_set_maxdbs", mdb_env_set_maxdbs(created, UInt32(options.tables.count)))
+      try unsafe check(
+        "mdb_env_set_maxreaders", mdb_env_set_maxreaders(created, options.readerCount))
+      try unsafe check("mdb_env_set_mapsize", mdb_env_set_mapsize(created, options.mapBytes))
+      // MDB_NOTLS: read transactions belong to their object, not to the thread that began them.
+      // MDB_NORDAHEAD: reads are spread over a file that may be larger than memory.
+      // Not MDB_NOMEMINIT: it would write what the heap held before, personal data included.
+      let isWritable = unsafe access("\(path)/data.mdb", W_OK) == 0 || access(path, W_OK) == 0
+      let flags = MDB_NOTLS | MDB_NORDAHEAD | (isWritable ? 0 : MDB_RDONLY)
+      try unsafe check("mdb_env_open", mdb_env_open(created, path, UInt32(flags), 0o600))
+      tables = try unsafe Self.openTables(options.tables, in: created, isWritable: isWritable)
+    } catch {
+      unsafe mdb_env_close(created)
+      throw error
+    }
+    // Slots of readers that were killed hold back pages for ever otherwise.
+    var deadCount: Int32 = 0
+    try unsafe check("mdb_reader_check", mdb_reader_check(created, &deadCount))
+    unsafe handle = created
+  }
+
+  private func disconnect() {
+    if let open = unsafe handle { unsafe mdb_env_close(open) }
+    unsafe handle = nil
+  }
+
+  private static func openTables(
+    _ kinds: [String: KeyKind], in handle: OpaquePointer, isWritable: Bool
+  ) throws(LMDBError) -> [String: Table] {
+    do {
+      return try unsafe openTables(kinds, in: handle, transactionFlags: MDB_RDONLY, tableFlags: 0)
+    } catch  where isWritable && error.code == MDB_NOTFOUND {
+      return try unsafe openTables(
+        kinds, in: handle, transactionFlags: 0, tableFlags: MDB_CREATE)
+    }
+  }
+
+  private static func openTables(
+    _ kinds: [String: KeyKind], in handle: OpaquePointer, transactionFlags: Int32,
+    tableFlags: Int32
+  ) throws(LMDBError) -> [String: Table] {
+    var begun: OpaquePointer?
+    try unsafe check("mdb_txn_begin", mdb_txn_begin(handle, nil, UInt32(transactionFlags), &begun))
+    guard let begun = unsafe begun else { preconditionFailure("no transaction and no error") }
+    var tables: [String: Table] = [:]
+    do throws(LMDBError) {
+      for (name, kind) in kinds.sorted(by: { $0.key < $1.key }) {
+        let flags = tableFlags | (kind == .number ? MDB_INTEGERKEY : 0)
+        var id: MDB_dbi = 0
+        try unsafe check("mdb_dbi_open", mdb_dbi_open(begun, name, UInt32(flags), &id))
+        tables[name] = Table(id: id)
+      }
+    } catch {
+      unsafe mdb_txn_abort(begun)
+      throw error
+    }
+    // Committed also where it only read: the handles become the environment's.
+    try unsafe check("mdb_txn_commit", mdb_txn_commit(begun))
+    return tables
+  }
+
+  /// The table that `Options.tables` named.
+  package func table(_ name: String) -> Table {
+    unsafe pthread_rwlock_rdlock(gate)
+    defer { unsafe pthread_rwlock_unlock(gate) }
+    guard let table = tables[name] else { preconditionFailure("a table not named when opening") }
+    return table
+  }
+
+  // MARK: Transactions
+
+  /// Runs `body` on a snapshot: it sees what was committed when it began, and nothing later.
+  package func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+    try unsafe sharing { handle throws in
+      let begun = try unsafe begin(handle, flags: MDB_RDONLY)
+      defer { unsafe mdb_txn_abort(begun) }
+      let transaction = unsafe ReadTransaction(handle: begun)
+      return try body(transaction)
+    }
+  }
+
+  /// Runs `body` in a write transaction: committed and synced when it returns, aborted when it
+  /// throws.
+  ///
+  /// `body` is synchronous because LMDB ties a transaction to its thread; an `await` inside could
+  /// resume on another one. Blocks while another write transaction runs.
+  ///
+  /// - Throws: What `body` throws, and nothing is stored. Or `LMDBError` where the commit fails, and
+  ///   the outcome is unknown unless `isMapFull` or `isDiskFull`: LMDB tries to put the old state
+  ///   back but does not check that it did (mdb.c, `mdb_env_write_meta`). Call `reopen()` and read
+  ///   before relying on either outcome.
+  package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
+    try unsafe sharing { handle throws in
+      let begun = try unsafe begin(handle, flags: 0)
+      var transaction = unsafe WriteTransaction(handle: begun)
+      let result: Result
+      do {
+        result = try body(&transaction)
+      } catch {
+        unsafe mdb_txn_abort(begun)
+        throw error
+      }
+      // mdb_txn_commit frees the handle whether or not it succeeds: never abort after it.
+      try unsafe check("mdb_txn_commit", mdb_txn_commit(begun))
+      return result
+    }
+  }
+
+  private func begin(_ handle: OpaquePointer, flags: Int32) throws(LMDBError) -> OpaquePointer {
+    var begun: OpaquePointer?
+    try unsafe check("mdb_txn_begin", mdb_txn_begin(handle, nil, UInt32(flags), &begun))
+    guard let begun = unsafe begun else { preconditionFailure("no transaction and no error") }
+    return unsafe begun
+  }
+
+  /// Runs `body` with the mapping held in place; takes over the growth of another process first.
+  private func sharing<Result>(_ body: (OpaquePointer) throws -> Result) throws -> Result {
+    while true {
+      do {
+        unsafe pthread_rwlock_rdlock(gate)
+        defer { unsafe pthread_rwlock_unlock(gate) }
+        guard let handle = unsafe handle else {
+          throw LMDBError(function: "mdb_txn_begin", code: EBADF, message: "closed")
+        }
+        return try unsafe body(handle)
+      } catch let error as LMDBError
+        where error.code == MDB_MAP_RESIZED && error.function == "mdb_txn_begin"
+      {
+        try resize(to: 0)
+      }
+    }
+  }
+
+  // MARK: The map
+
+  package var mapBytes: Int {
+    unsafe pthread_rwlock_rdlock(gate)
+    defer { unsafe pthread_rwlock_unlock(gate) }
+    var info = unsafe MDB_envinfo()
+    guard let handle = unsafe handle, unsafe mdb_env_info(handle, &info) == MDB_SUCCESS else {
+      return 0
+    }
+    return unsafe info.me_mapsize
+  }
+
+  /// Makes the map larger: doubled, by at most 64 GiB. Waits for the transactions of this process.
+  package func grow() throws(LMDBError) {
+    let current = mapBytes
+    try resize(to: current + min(current, 64 << 30))
+  }
+
+  /// Closes and opens again: what a failed flush asks for, since LMDB refuses to go on then.
+  package func reopen() throws(LMDBError) {
+    try exclusively { () throws(LMDBError) in
+      disconnect()
+      try connect()
+    }
+  }
+
+  private func resize(to mapBytes: Int) throws(LMDBError) {
+    try exclusively { () throws(LMDBError) in
+      guard let handle = unsafe handle else { return }
+      try unsafe check("mdb_env_set_mapsize", mdb_env_set_mapsize(handle, mapBytes))
+    }
+  }
+
+  /// Writes a copy without free pages (and so without deleted bytes) into the empty directory
+  /// `path`, while reading and writing go on.
+  package func copyCompacting(to path: String) throws {
+    try unsafe sharing { handle throws in
+      try unsafe check("mdb_env_copy2", mdb_env_copy2(handle, path, UInt32(MDB_CP_COMPACT)))
+    }
+  }
+}
+
+// MARK: - Transactions
+
+/// A snapshot. Not copyable, so no second reference to it can outlive the closure that it was lent to.
+@safe
+package struct ReadTransaction: ~Copyable {
+  fileprivate let handle: OpaquePointer
+
+  fileprivate init(handle: OpaquePointer) { unsafe self.handle = unsafe handle }
+
+  /// Calls `body` with the bytes stored under `key`, or returns nil where there are none.
+  ///
+  /// The span views LMDB's map and is valid only until the next write; the compiler keeps it from
+  /// leaving `body`.
+  package func withValue<Result>(
+    forKey key: UInt64, in table: Table, _ body: (RawSpan) throws -> Result
+  ) throws -> Result? {
+    var key = key
+    var found = unsafe MDB_val()
+    let code = unsafe withUnsafeMutableBytes(of: &key) { key in
+      var keyBytes = unsafe MDB_val(mv_size: key.count, mv_data: key.baseAddress)
+      return unsafe mdb_get(handle, table.id, &keyBytes, &found)
+    }
+    return try unsafe Self.lend(found, code, body)
+  }
+
+  package func withValue<Result>(
+    forKey key: [UInt8], in table: Table, _ body: (RawSpan) throws -> Result
+  ) throws -> Result? {
+    var key = key
+    var found = unsafe MDB_val()
+    let code = unsafe key.withUnsafeMutableBytes { key in
+      var keyBytes = unsafe MDB_val(mv_size: key.count, mv_data: key.baseAddress)
+      return unsafe mdb_get(handle, table.id, &keyBytes, &found)
+    }
+    return try unsafe Self.lend(found, code, body)
+  }
+
+  private static func lend<Result>(
+    _ found: MDB_val, _ code: Int32, _ body: (RawSpan) throws -> Result
+  ) throws -> Result? {
+    if code == MDB_NOTFOUND { return nil }
+    try check("mdb_get", code)
+    let bytes = unsafe UnsafeRawBufferPointer(start: found.mv_data, count: found.mv_size)
+    return try body(unsafe bytes.bytes)
+  }
+
+  /// How many entries `table` has.
+  package func entryCount(in table: Table) throws(LMDBError) -> Int {
+    var statistics = MDB_stat()
+    try unsafe check("mdb_stat", mdb_stat(handle, table.id, &statistics))
+    return statistics.ms_entries
+  }
+
+  /// Bytes of the pages that `table` uses.
+  package func byteCount(in table: Table) throws(LMDBError) -> Int {
+    var statistics = MDB_stat()
+    try unsafe check("mdb_stat", mdb_stat(handle, table.id, &statistics))
+    let pageCount =
+      statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages
+    return pageCount * Int(statistics.ms_psize)
+  }
+
+  /// Visits the entries of a table of numbers, upwards from the last key that is not above `start`
+  /// (from the first one where there is none), until `body` returns false.
+  package func scan(
+    _ table: Table, fromAtOrBelow start: UInt64, _ body: (UInt64, RawSpan) throws -> Bool
+  ) throws {
+    try unsafe withCursor(table) { cursor throws in
+      var key = start
+      var value = unsafe MDB_val()
+      var code = unsafe Self.seek(cursor, &key, &value)
+      if code == MDB_NOTFOUND {
+        code = unsafe Self.move(cursor, &key, &value, MDB_LAST)
+      } else if code == MDB_SUCCESS, key > start {
+        code = unsafe Self.move(cursor, &key, &value, MDB_PREV)
+        if code == MDB_NOTFOUND { code = unsafe Self.move(cursor, &key, &value, MDB_FIRST) }
+      }
+      while code == MDB_SUCCESS {
+        let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+        guard try body(key, unsafe bytes.bytes) else { return }
+        code = unsafe Self.move(cursor, &key, &value, MDB_NEXT)
+      }
+      if code != MDB_NOTFOUND { try check("mdb_cursor_get", code) }
+    }
+  }
+
+  /// Visits all entries of a table of byte strings in order.
+  package func scan(_ table: Table, _ body: ([UInt8], RawSpan) throws -> Void) throws {
+    try unsafe withCursor(table) { cursor throws in
+      var key = unsafe MDB_val()
+      var value = unsafe MDB_val()
+      var code = unsafe mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
+      while code == MDB_SUCCESS {
+        let name = unsafe Array(
+          UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size))
+        let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+        try body(name, unsafe bytes.bytes)
+        code = unsafe mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+      }
+      if code != MDB_NOTFOUND { try check("mdb_cursor_get", code) }
+    }
+  }
+
+  /// Calls `body` with the last entry of a table of numbers, or returns nil where it is empty.
+  package func withLast<Result>(
+    in table: Table, _ body: (UInt64, RawSpan) throws -> Result
+  ) throws -> Result? {
+    try unsafe withCursor(table) { cursor throws in
+      var key: UInt64 = 0
+      var value = unsafe MDB_val()
+      let code = unsafe Self.move(cursor, &key, &value, MDB_LAST)
+      if code == MDB_NOTFOUND { return nil }
+      try check("mdb_cursor_get", code)
+      let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+      return try body(key, unsafe bytes.bytes)
+    }
+  }
+
+  private func withCursor<Result>(
+    _ table: Table, _ body: (OpaquePointer) throws -> Result
+  ) throws -> Result {
+    var opened: OpaquePointer?
+    try unsafe check("mdb_cursor_open", mdb_cursor_open(handle, table.id, &opened))
+    guard let opened = unsafe opened else { preconditionFailure("no cursor and no error") }
+    defer { unsafe mdb_cursor_close(opened) }
+    return try unsafe body(opened)
+  }
+
+  private static func seek(
+    _ cursor: OpaquePointer, _ key: inout UInt64, _ value: inout MDB_val
+  ) -> Int32 {
+    var bytes = unsafe MDB_val()
+    var wanted = key
+    let code = unsafe withUnsafeMutableBytes(of: &wanted) { wanted in
+      unsafe bytes = unsafe MDB_val(mv_size: wanted.count, mv_data: wanted.baseAddress)
+      return unsafe mdb_cursor_get(cursor, &bytes, &value, MDB_SET_RANGE)
+    }
+    if code == MDB_SUCCESS { key = unsafe number(bytes) }
+    return code
+  }
+
+  private static func move(
+    _ cursor: OpaquePointer, _ key: inout UInt64, _ value: inout MDB_val,
+    _ operation: MDB_cursor_op
+  ) -> Int32 {
+    var bytes = unsafe MDB_val()
+    let code = unsafe mdb_cursor_get(cursor, &bytes, &value, operation)
+    if code == MDB_SUCCESS { key = unsafe number(bytes) }
+    return code
+  }
+
+  private static func number(_ bytes: MDB_val) -> UInt64 {
+    unsafe precondition(bytes.mv_size == 8, "keys of this table are numbers")
+    return unsafe bytes.mv_data.loadUnaligned(as: UInt64.self)
+  }
+}
+
+/// The one write transaction in progress, which also reads what it wrote.
+@safe
+package struct WriteTransaction: ~Copyable {
+  package let reading: ReadTransaction
+  private var handle: OpaquePointer { unsafe reading.handle }
+
+  fileprivate init(handle: OpaquePointer) { unsafe reading = ReadTransaction(handle: handle) }
+
+  /// Stores `value` under `key`, in place of what was there.
+  package mutating func put(_ value: [UInt8], forKey key: UInt64, in table: Table)
+    throws(LMDBError)
+  {
+    var key = key
+    let code = unsafe withUnsafeMutableBytes(of: &key) { unsafe put($0, value, table, flags: 0) }
+    try check("mdb_put", code)
+  }
+
+  package mutating func put(_ value: [UInt8], forKey key: [UInt8], in table: Table)
+    throws(LMDBError)
+  {
+    var key = key
+    let code = unsafe key.withUnsafeMutableBytes { unsafe put($0, value, table, flags: 0) }
+    try check("mdb_put", code)
+  }
+
+  /// Adds `value` under `key`, which must sort after every key in `table`.
+  ///
+  /// - Throws: `LMDBError` with `MDB_KEYEXIST` where `key` is not the greatest, and `MDB_MAP_FULL`
+  ///   where the map has no room left.
+  package mutating func append(_ value: [UInt8], forKey key: UInt64, to table: Table)
+    throws(LMDBError)
+  {
+    var key = key
+    let code = unsafe withUnsafeMutableBytes(of: &key) {
+      unsafe put($0, value, table, flags: MDB_APPEND)
+    }
+    try check("mdb_put", code)
+  }
+
+  private func put(
+    _ key: UnsafeMutableRawBufferPointer, _ value: [UInt8], _ table: Table, flags: Int32
+  ) -> Int32 {
+    unsafe value.withUnsafeBytes { value in
+      var keyBytes = unsafe MDB_val(mv_size: key.count, mv_data: key.baseAddress)
+      // mdb_put does not write through the value's pointer without MDB_RESERVE.
+      var valueBytes = unsafe MDB_val(
+        mv_size: value.count, mv_data: UnsafeMutableRawPointer(mutating: value.baseAddress))
+      return unsafe mdb_put(handle, table.id, &keyBytes, &valueBytes, UInt32(flags))
+    }
+  }
+
+  /// Removes `key`; false where it was not there.
+  package mutating func remove(_ key: UInt64, from table: Table) throws(LMDBError) -> Bool {
+    var key = key
+    let code = unsafe withUnsafeMutableBytes(of: &key) { unsafe remove($0, table) }
+    if code == MDB_NOTFOUND { return false }
+    try check("mdb_del", code)
+    return true
+  }
+
+  package mutating func remove(_ key: [UInt8], from table: Table) throws(LMDBError) -> Bool {
+    var key = key
+    let code = unsafe key.withUnsafeMutableBytes { unsafe remove($0, table) }
+    if code == MDB_NOTFOUND { return false }
+    try check("mdb_del", code)
+    return true
+  }
+
+  private func remove(_ key: UnsafeMutableRawBufferPointer, _ table: Table) -> Int32 {
+    var keyBytes = unsafe MDB_val(mv_size: key.count, mv_data: key.baseAddress)
+    return unsafe mdb_del(handle, table.id, &keyBytes, nil)
+  }
+}
+
+private func check(_ function: String, _ code: Int32) throws(LMDBError) {
+  guard code == MDB_SUCCESS else {
+    throw unsafe LMDBError(
+      function: function, code: code, message: String(cString: mdb_strerror(code)))
+  }
+}

@@ -1,0 +1,171 @@
+// The only file that calls zstd. Callers see arrays, spans and `ZstdError`. Source of the rules
+// relied upon: zstd.h, 1.5.4.
+
+import CZstd
+
+/// A zstd call that failed: which one, and zstd's words for it.
+package struct ZstdError: Error, Equatable, CustomStringConvertible {
+  package let function: String
+  package let message: String
+
+  package var description: String { "\(function): \(message)" }
+}
+
+/// Compresses frame after frame with one context: making one costs more than a small block.
+///
+/// Not `Sendable`: a context belongs to one thread at a time.
+@safe
+package struct Compressor: ~Copyable {
+  private let context: OpaquePointer
+
+  /// - Parameter level: 1 (fast) to 19 (small).
+  package init(level: Int32) {
+    guard let made = unsafe ZSTD_createCCtx() else { preconditionFailure("out of memory") }
+    unsafe context = made
+    set(ZSTD_c_compressionLevel, to: level)
+    // Blocks carry a checksum over everything and the size of the content: not twice.
+    set(ZSTD_c_checksumFlag, to: 0)
+    set(ZSTD_c_contentSizeFlag, to: 0)
+  }
+
+  deinit { unsafe ZSTD_freeCCtx(context) }
+
+  private func set(_ parameter: ZSTD_cParameter, to value: Int32) {
+    let code = unsafe ZSTD_CCtx_setParameter(context, parameter, value)
+    precondition(ZSTD_isError(code) == 0, "a parameter within its documented range")
+  }
+
+  /// Uses `dictionary` for the frames that follow; nil for none.
+  package mutating func use(_ dictionary: CompressionDictionary?) throws(ZstdError) {
+    let code = unsafe ZSTD_CCtx_refCDict(context, dictionary?.handle)
+    try check("ZSTD_CCtx_refCDict", code)
+  }
+
+  /// Appends the frame for `input` to `output` and returns its size.
+  package mutating func compress(
+    _ input: RawSpan, appendingTo output: inout [UInt8]
+  ) throws(ZstdError) -> Int {
+    let bound = ZSTD_compressBound(input.byteCount)
+    let start = output.count
+    output.reserveCapacity(start + bound)
+    output.append(contentsOf: repeatElement(0, count: bound))
+    let code = unsafe input.withUnsafeBytes { source in
+      unsafe output.withUnsafeMutableBytes { target in
+        unsafe ZSTD_compress2(
+          context, target.baseAddress?.advanced(by: start), bound, source.baseAddress, source.count)
+      }
+    }
+    guard ZSTD_isError(code) == 0 else {
+      output.removeLast(bound)
+      throw unsafe ZstdError(
+        function: "ZSTD_compress2", message: String(cString: ZSTD_getErrorName(code)))
+    }
+    output.removeLast(bound - code)
+    return code
+  }
+}
+
+/// Decompresses frame after frame with one context.
+@safe
+package struct Decompressor: ~Copyable {
+  private let context: OpaquePointer
+
+  package init() {
+    guard let made = unsafe ZSTD_createDCtx() else { preconditionFailure("out of memory") }
+    unsafe context = made
+  }
+
+  deinit { unsafe ZSTD_freeDCtx(context) }
+
+  /// Uses `dictionary` for the frames that follow; nil for none.
+  package mutating func use(_ dictionary: DecompressionDictionary?) throws(ZstdError) {
+    let code = unsafe ZSTD_DCtx_refDDict(context, dictionary?.handle)
+    try check("ZSTD_DCtx_refDDict", code)
+  }
+
+  /// The content of the frame `input`, which must have `byteCount` bytes.
+  package mutating func decompress(
+    _ input: RawSpan, byteCount: Int
+  ) throws(ZstdError) -> [UInt8] {
+    var code = 0
+    let output = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { target, count in
+      code = unsafe input.withUnsafeBytes { source in
+        unsafe ZSTD_decompressDCtx(
+          context, target.baseAddress, target.count, source.baseAddress, source.count)
+      }
+      count = ZSTD_isError(code) == 0 ? code : 0
+    }
+    try check("ZSTD_decompressDCtx", code)
+    guard output.count == byteCount else {
+      throw ZstdError(function: "ZSTD_decompressDCtx", message: "another size than announced")
+    }
+    return output
+  }
+}
+
+/// A dictionary made ready for compression at one level.
+///
+/// `@unchecked Sendable`: zstd only reads it once it is made (zstd.h, "Bulk processing dictionary API").
+@safe
+package final class CompressionDictionary: @unchecked Sendable {
+  fileprivate let handle: OpaquePointer
+
+  package init(_ bytes: [UInt8], level: Int32) {
+    let made = unsafe bytes.withUnsafeBytes {
+      unsafe ZSTD_createCDict($0.baseAddress, $0.count, level)
+    }
+    guard let made = unsafe made else { preconditionFailure("out of memory") }
+    unsafe handle = made
+  }
+
+  deinit { unsafe ZSTD_freeCDict(handle) }
+}
+
+/// A dictionary made ready for decompression.
+///
+/// `@unchecked Sendable`: zstd only reads it once it is made.
+@safe
+package final class DecompressionDictionary: @unchecked Sendable {
+  fileprivate let handle: OpaquePointer
+
+  package init(_ bytes: [UInt8]) {
+    let made = unsafe bytes.withUnsafeBytes { unsafe ZSTD_createDDict($0.baseAddress, $0.count) }
+    guard let made = unsafe made else { preconditionFailure("out of memory") }
+    unsafe handle = made
+  }
+
+  deinit { unsafe ZSTD_freeDDict(handle) }
+}
+
+/// Trains a dictionary of at most `byteCount` bytes on `samples`.
+///
+/// - Throws: `ZstdError` where there is too little to learn from (zdict.h asks for some hundred
+///   samples, a hundred times the size of the dictionary in all).
+package func trainDictionary(
+  on samples: [[UInt8]], byteCount: Int
+) throws(ZstdError) -> [UInt8] {
+  let sizes = samples.map(\.count)
+  let joined = Array(samples.joined())
+  var code = 0
+  let dictionary = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { target, count in
+    code = unsafe joined.withUnsafeBytes { joined in
+      unsafe sizes.withUnsafeBufferPointer { sizes in
+        unsafe ZDICT_trainFromBuffer(
+          target.baseAddress, target.count, joined.baseAddress, sizes.baseAddress,
+          UInt32(sizes.count))
+      }
+    }
+    count = ZDICT_isError(code) == 0 ? code : 0
+  }
+  guard ZDICT_isError(code) == 0 else {
+    throw unsafe ZstdError(
+      function: "ZDICT_trainFromBuffer", message: String(cString: ZDICT_getErrorName(code)))
+  }
+  return dictionary
+}
+
+private func check(_ function: String, _ code: Int) throws(ZstdError) {
+  guard ZSTD_isError(code) == 0 else {
+    throw unsafe ZstdError(function: function, message: String(cString: ZSTD_getErrorName(code)))
+  }
+}
