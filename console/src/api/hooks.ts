@@ -2,7 +2,7 @@ import { createContext, useCallback, useContext, useEffect, useRef, useState } f
 import type { Client, Method } from "./client";
 import { isAbort, newIdempotencyKey } from "./client";
 import { Failure } from "./failure";
-import { followLog } from "./tail";
+import { LogTail } from "./tail";
 import type { LogEvent } from "./types";
 
 export const ClientContext = createContext<Client | null>(null);
@@ -125,10 +125,10 @@ export function useWrite(): Write {
   return { isBusy, failure, run, clear };
 }
 
-/**
- * Follows the log from `after` on while the page is in view; null waits. In the background the line
- * is let go, since a browser has only six to a server, and taken up again at the same place.
- */
+/** One line to the log for each account that the page works for. */
+const tails = new WeakMap<Client, LogTail>();
+
+/** Hears of the log's events after `after`; null waits. Says whether the line is up. */
 export function useTail(
   after: number | null,
   types: readonly string[],
@@ -138,38 +138,21 @@ export function useTail(
   const [isConnected, setConnected] = useState(true);
   const handler = useRef(onEvent);
   handler.current = onEvent;
+  const start = useRef(after);
+  start.current = after;
   const isReady = after !== null;
-  const position = useRef(0);
-  position.current = Math.max(position.current, after ?? 0);
   const typeList = types.join(",");
 
   useEffect(() => {
     if (!isReady) return;
-    let abort: AbortController | null = null;
-    const update = () => {
-      if (document.hidden) {
-        abort?.abort();
-        abort = null;
-      } else if (abort === null) {
-        abort = new AbortController();
-        void followLog(client, tailOptions(), abort.signal);
-      }
-    };
-    const tailOptions = () => ({
-      after: position.current,
+    const tail = tails.get(client) ?? new LogTail(client);
+    tails.set(client, tail);
+    return tail.follow({
+      position: start.current ?? 0,
       types: typeList.split(","),
+      onEvent: (event) => handler.current(event),
       onConnected: setConnected,
-      onEvent: (event: LogEvent) => {
-        position.current = Math.max(position.current, event.position);
-        handler.current(event);
-      },
     });
-    update();
-    document.addEventListener("visibilitychange", update);
-    return () => {
-      document.removeEventListener("visibilitychange", update);
-      abort?.abort();
-    };
   }, [client, isReady, typeList]);
   return isConnected;
 }

@@ -4,57 +4,137 @@ import { Failure } from "./failure";
 import { StreamParser } from "./sse";
 import type { LogEvent } from "./types";
 
-export interface TailOptions {
-  /** Events after this position. */
-  after: number;
-  /** Such as `message.*`. */
+export interface Follower {
+  /** Hears of events after this position; moves on with each. */
+  position: number;
+  /** Such as `message.*` or `contact.updated`. */
   types: readonly string[];
   onEvent: (event: LogEvent) => void;
   /** Whether events arrive as they happen, or the line is down and being tried again. */
   onConnected: (isConnected: boolean) => void;
 }
 
+/** Every type that some screen follows. */
+const followedTypes = "contact.*,message.*,wallet.*,campaign.*,workflow.*";
 const firstDelayMillis = 500;
 const longestDelayMillis = 15_000;
 
 /**
- * Follows the event log until `signal` aborts. Reconnects where it left off. The browser's own
- * EventSource cannot do this: it sends no `Account` header.
+ * The event log as it grows, over one connection for everything on the page: a browser has only six
+ * to a server. While the page is out of view the line is let go, and taken up again where it was.
+ * Reads the stream itself, since the browser's own EventSource sends no `Account` header.
  */
-export async function followLog(client: Client, options: TailOptions, signal: AbortSignal) {
-  let position = String(options.after);
-  let delayMillis = firstDelayMillis;
-  while (!signal.aborted) {
-    try {
-      await readOnce();
-    } catch (error) {
-      if (isAbort(error) || signal.aborted) return;
-      if (error instanceof Failure && error.status === 401) return;
+export class LogTail {
+  private readonly followers = new Set<Follower>();
+  private position = 0;
+  private isConnected = true;
+  private line: AbortController | null = null;
+
+  constructor(private readonly client: Client) {}
+
+  /** Ends with a call of what it returns. */
+  follow(follower: Follower): () => void {
+    if (this.followers.size === 0) {
+      this.position = follower.position;
+      document.addEventListener("visibilitychange", this.update);
     }
-    options.onConnected(false);
-    // Jitter, so that a restarted server does not meet every page at once.
-    await sleep(delayMillis * (0.5 + Math.random() / 2), signal);
-    delayMillis = Math.min(delayMillis * 2, longestDelayMillis);
+    this.followers.add(follower);
+    follower.onConnected(this.isConnected);
+    // The line is ahead of what this one has seen: it starts anew from there. The others take no
+    // notice of what they have had.
+    if (follower.position < this.position) {
+      this.position = follower.position;
+      this.hangUp();
+    }
+    this.update();
+    return () => {
+      this.followers.delete(follower);
+      this.update();
+      if (this.followers.size === 0) {
+        document.removeEventListener("visibilitychange", this.update);
+      }
+    };
   }
 
-  async function readOnce() {
-    const query = new URLSearchParams({ after: position, types: options.types.join(",") });
-    const response = await client.stream(`/api/events?${query}`, position, signal);
-    options.onConnected(true);
-    delayMillis = firstDelayMillis;
+  private readonly update = () => {
+    const isWanted = this.followers.size > 0 && !document.hidden;
+    if (!isWanted) this.hangUp();
+    else if (this.line === null) {
+      this.line = new AbortController();
+      void this.keepReading(this.line.signal);
+    }
+  };
+
+  private hangUp() {
+    this.line?.abort();
+    this.line = null;
+  }
+
+  private async keepReading(signal: AbortSignal) {
+    let delayMillis = firstDelayMillis;
+    while (!signal.aborted) {
+      try {
+        await this.read(signal, () => {
+          delayMillis = firstDelayMillis;
+        });
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isLineFault(error)) throw error;
+        if (error instanceof Failure && error.status === 401) return;
+      }
+      this.tell(false);
+      // Jitter, so that a restarted server does not meet every page at once.
+      await sleep(delayMillis * (0.5 + Math.random() / 2), signal);
+      delayMillis = Math.min(delayMillis * 2, longestDelayMillis);
+    }
+  }
+
+  private async read(signal: AbortSignal, onOpen: () => void) {
+    const from = String(this.position);
+    const query = new URLSearchParams({ after: from, types: followedTypes });
+    const response = await this.client.stream(`/api/events?${query}`, from, signal);
+    onOpen();
+    this.tell(true);
     const parser = new StreamParser();
     const decoder = new TextDecoder();
     const reader = response.body?.getReader();
     if (reader === undefined) return;
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
-      for (const event of parser.push(decoder.decode(value, { stream: true }))) {
-        if (event.id !== null) position = event.id;
-        options.onEvent(JSON.parse(event.data) as LogEvent);
+      if (done || signal.aborted) return;
+      for (const { data } of parser.push(decoder.decode(value, { stream: true }))) {
+        this.spread(JSON.parse(data) as LogEvent);
       }
     }
   }
+
+  private spread(event: LogEvent) {
+    this.position = Math.max(this.position, event.position);
+    for (const follower of [...this.followers]) {
+      if (event.position <= follower.position) continue;
+      follower.position = event.position;
+      if (follower.types.some((type) => matches(type, event.type))) follower.onEvent(event);
+    }
+  }
+
+  private tell(isConnected: boolean) {
+    this.isConnected = isConnected;
+    for (const follower of this.followers) follower.onConnected(isConnected);
+  }
+}
+
+function matches(pattern: string, type: string): boolean {
+  return pattern === type || (pattern.endsWith(".*") && type.startsWith(pattern.slice(0, -1)));
+}
+
+/** A refusal, a line that broke (`TypeError`, says the Streams standard) or a cut-off event. */
+function isLineFault(error: unknown): boolean {
+  return (
+    error instanceof Failure ||
+    error instanceof TypeError ||
+    error instanceof SyntaxError ||
+    isAbort(error)
+  );
 }
 
 function sleep(millis: number, signal: AbortSignal): Promise<void> {

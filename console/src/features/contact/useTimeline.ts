@@ -19,7 +19,7 @@ export interface TimelineData {
 }
 
 const pageSize = 50;
-const followed = ["contact.*", "message.*", "run.*", "workflow_run.*", "campaign.*"] as const;
+const followed = ["contact.*", "message.*", "workflow.*", "campaign.*"] as const;
 
 /** A contact's timeline, kept up to date by the log. `onEvent` hears what concerns this contact. */
 export function useTimeline(contact: string, onEvent: (event: LogEvent) => void): TimelineData {

@@ -7,6 +7,8 @@ import { Field } from "../../ui/Field";
 import { Icon } from "../../ui/Icon";
 import { FailureNote } from "../../ui/states";
 import { ImportColumns } from "./ImportColumns";
+import type { ConsentStatement } from "./ImportConsent";
+import { consentOf, ImportConsent, isComplete, noStatement } from "./ImportConsent";
 import { ImportSummary } from "./ImportSummary";
 import { splitTags } from "./tags";
 
@@ -20,6 +22,7 @@ export function ImportDialog({ onImported, onClose }: ImportDialogProps) {
   const [file, setFile] = useState<File | null>(null);
   const [map, setMap] = useState<Record<string, string>>({});
   const [tags, setTags] = useState("");
+  const [statement, setStatement] = useState<ConsentStatement>(noStatement);
   const [check, setCheck] = useState<ImportResult | null>(null);
   const [result, setResult] = useState<ImportResult | null>(null);
   const write = useWrite();
@@ -30,6 +33,8 @@ export function ImportDialog({ onImported, onClose }: ImportDialogProps) {
     form.set("source", chosen.name);
     if (Object.keys(chosenMap).length > 0) form.set("map", JSON.stringify(chosenMap));
     if (splitTags(tags).length > 0) form.set("tags", splitTags(tags).join(","));
+    const consent = consentOf(statement, chosen.name);
+    if (consent !== null) form.set("consent", JSON.stringify(consent));
     if (isDryRun) form.set("dry_run", "true");
     return write.run<ImportResult>("POST", "/api/contacts/import", form);
   };
@@ -75,6 +80,7 @@ export function ImportDialog({ onImported, onClose }: ImportDialogProps) {
           <Field label="Tags for everybody in this file" isOptional hint="Separated by commas">
             <input value={tags} onChange={(event) => setTags(event.target.value)} />
           </Field>
+          <ImportConsent statement={statement} onChange={setStatement} />
         </>
       )}
       <DialogActions>
@@ -84,7 +90,7 @@ export function ImportDialog({ onImported, onClose }: ImportDialogProps) {
         <button
           type="button"
           className="button button-primary"
-          disabled={check === null || write.isBusy}
+          disabled={check === null || write.isBusy || !isComplete(statement)}
           onClick={() => void start()}
         >
           {write.isBusy ? "Working…" : check === null ? "Import" : `Import ${willChange} contacts`}

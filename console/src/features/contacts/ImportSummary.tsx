@@ -35,24 +35,26 @@ function Errors({ result }: { result: ImportResult }) {
   const more = result.failed - Math.min(result.errors.length, shownErrorCount);
   return (
     <div className="import-errors">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Line</th>
-            <th scope="col">Column</th>
-            <th scope="col">Problem</th>
-          </tr>
-        </thead>
-        <tbody>
-          {result.errors.slice(0, shownErrorCount).map((error, index) => (
-            <tr key={index}>
-              <td className="number">{error.line}</td>
-              <td>{error.column ?? "–"}</td>
-              <td>{error.message}</td>
+      <div className="import-errors-list" tabIndex={0} role="group" aria-label="Lines that fail">
+        <table className="table">
+          <thead>
+            <tr>
+              <th scope="col">Line</th>
+              <th scope="col">Column</th>
+              <th scope="col">Problem</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {result.errors.slice(0, shownErrorCount).map((error, index) => (
+              <tr key={index}>
+                <td className="number">{error.line}</td>
+                <td>{error.column ?? "–"}</td>
+                <td>{error.message}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       <div className="row">
         {more > 0 && <span className="muted">and {more.toLocaleString("en-US")} more</span>}
         {result.errors_csv && (

@@ -18,7 +18,7 @@ export function RunsTable({ path }: { path: string }) {
   const [trail, setTrail] = useState<string[]>([]);
   const after = trail[trail.length - 1] ?? null;
   const runs = useQuery<List<Run>>(withQuery(`${path}/runs`, { after, limit: String(pageSize) }));
-  useLive(runs, ["run.*", "workflow_run.*"], calmMillis);
+  useLive(runs, ["workflow.*"], calmMillis);
   return (
     <section aria-labelledby="runs-title">
       <h2 id="runs-title" className="section-title">
