@@ -55,6 +55,7 @@ let package = Package(
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CSpawn", path: "Sources/CSpawn"),
     .systemLibrary(
       name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq",
       providers: [.apt(["libpq-dev"])]),
@@ -73,7 +74,7 @@ let package = Package(
       linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("stdc++")]),
     module("JSON", path: "Sources/JSON"),
     module("Crypto", path: "Sources/Crypto", ["COpenSSL"], exclude: ["decisions"]),
-    module("Postgres", path: "Sources/Postgres", ["CPostgres"]),
+    module("Postgres", path: "Sources/Postgres", ["CPostgres", "CSpawn"]),
     module("HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"]),
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
     module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),

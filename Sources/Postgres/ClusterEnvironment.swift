@@ -30,35 +30,10 @@ struct PostgresInstallation {
     _ name: String, _ arguments: [String], as account: UnprivilegedAccount, logPath: String
   ) throws(PostgresClusterError) {
     let command = account.command([program(name)] + arguments)
-    let status = try onFile(logPath) { try Program.run(command, logPath: logPath) }
+    let status = try Program.run(command, logPath: logPath)
     guard status == 0 else {
       throw .programFailed(name: name, status: status, lastLine: lastLine(of: logPath))
     }
-  }
-}
-
-/// Programs of the system, run to their end.
-enum Program {
-  /// Runs `command` in `/` with a small environment of its own (none of our `PG…` variables), its
-  /// output at the end of `logPath`. Blocks.
-  static func run(_ command: [String], logPath: String) throws -> Int32 {
-    if !FileManager.default.fileExists(atPath: logPath) {
-      try Data().write(to: URL(filePath: logPath))
-    }
-    let log = try FileHandle(forWritingTo: URL(filePath: logPath))
-    defer { try? log.close() }
-    try log.seekToEnd()
-    let process = Process()
-    process.executableURL = URL(filePath: command[0])
-    process.arguments = Array(command.dropFirst())
-    process.environment = ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"]
-    process.currentDirectoryURL = URL(filePath: "/")
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = log
-    process.standardError = log
-    try process.run()
-    process.waitUntilExit()
-    return process.terminationStatus
   }
 }
 
@@ -133,25 +108,31 @@ struct UnprivilegedAccount {
 
   /// Whether this user can write in `path`, which needs every directory above to let it through.
   func canReach(_ path: String) throws(PostgresClusterError) -> Bool {
-    try onFile(path) {
-      try Program.run(command(["/usr/bin/test", "-w", path]), logPath: "/dev/null") == 0
-    }
+    try Program.run(command(["/usr/bin/test", "-w", path]), logPath: "/dev/null") == 0
   }
 }
 
 /// Where the cluster's files lie.
 enum ClusterPlace {
   private static let fallbackRoot = "/var/lib/daybook"
+  private static let noteName = "/location"
+
+  /// Beside the files where they are, else the place that the note in `requested` names.
+  static func existing(_ requested: String) -> String? {
+    let directory = URL(filePath: requested).standardizedFileURL.path
+    guard let note = try? String(contentsOfFile: directory + noteName, encoding: .utf8) else {
+      return FileManager.default.fileExists(atPath: directory) ? directory : nil
+    }
+    let place = note.trimmingCharacters(in: .whitespacesAndNewlines)
+    return FileManager.default.fileExists(atPath: place) ? place : nil
+  }
 
   static func resolve(
     _ requested: String, account: UnprivilegedAccount
   ) throws(PostgresClusterError) -> String {
     let directory = URL(filePath: requested).standardizedFileURL.path
-    let note = directory + "/location"
-    if let other = try? String(contentsOfFile: note, encoding: .utf8) {
-      let place = other.trimmingCharacters(in: .whitespacesAndNewlines)
-      if FileManager.default.fileExists(atPath: place) { return place }
-    }
+    let note = directory + noteName
+    if let place = existing(directory), place != directory { return place }
     try account.makeDirectory(directory)
     if try account.canReach(directory) { return directory }
     guard account.switchesUser else {

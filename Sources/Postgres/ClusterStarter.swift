@@ -132,12 +132,11 @@ struct ClusterStarter {
     let text = """
       # Written at every start. What is not here has the server's default.
       port = \(port)
-      listen_addresses = '\(isDurable ? "127.0.0.1" : "")'
+      listen_addresses = '\(options.lifetime == .thisProcess ? "" : "127.0.0.1")'
       unix_socket_directories = '\(socketDirectory.replacing("'", with: "''"))'
       unix_socket_permissions = 0700
       max_connections = \(options.maxConnections)
       fsync = \(isDurable ? "on" : "off")
-      synchronous_commit = \(isDurable ? "on" : "off")
       full_page_writes = \(isDurable ? "on" : "off")
       # One server: no replication, so a COPY into a new table needs no log.
       wal_level = minimal

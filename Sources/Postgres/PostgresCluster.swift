@@ -5,8 +5,8 @@ internal import Foundation
 ///     let cluster = try PostgresCluster.start(in: "var/postgres")
 ///     let connection = try PostgresConnection(cluster.connectionString())
 ///
-/// It listens on a unix socket within its directory (and on loopback, with passwords), never as
-/// root. Layout of the directory: `data/` the cluster, `socket/`, `postgres.log`, `setup.log`, `lock`.
+/// It listens on a unix socket within its directory and, unless it is for this process alone, on
+/// loopback with passwords. It never runs as root. Layout of the directory: `data/` the cluster, `socket/`, `postgres.log`, `setup.log`, `lock`.
 package final class PostgresCluster: Sendable {
   package enum Durability: Sendable {
     /// Commits are flushed to disk.
@@ -80,6 +80,18 @@ package final class PostgresCluster: Sendable {
     }
     let running = try starter.start()
     return PostgresCluster(starter: starter, running: running, wasAdopted: false)
+  }
+
+  /// The cluster in `directory` where it runs now, else nil. Starts and makes nothing.
+  package static func running(
+    in directory: String
+  ) throws(PostgresClusterError) -> PostgresCluster? {
+    guard let place = ClusterPlace.existing(directory),
+      let running = RunningServer(dataDirectory: place + "/data")
+    else { return nil }
+    let starter = try ClusterStarter(
+      directory: place, account: try UnprivilegedAccount.current(), options: Options())
+    return PostgresCluster(starter: starter, running: running, wasAdopted: true)
   }
 
   /// How to connect as the superuser, or as another role, over the unix socket.
