@@ -19,6 +19,12 @@ package struct Home: Sendable, Equatable {
   package var postgres: String { path + "/postgres" }
   /// What the simulated providers remember.
   package var sandbox: String { path + "/sandbox" }
+  /// How far each reactor has come with its effects outside.
+  package var reactors: String { path + "/reactors" }
+  /// Opens the operator's routes of the API; for its owner alone.
+  package var operatorToken: String { path + "/operator.token" }
+  /// Signs the console's session cookies; for its owner alone.
+  package var sessionSecret: String { path + "/session.secret" }
   package var logs: String { path + "/logs" }
   /// Locks, and what the running processes tell about themselves.
   package var run: String { path + "/run" }

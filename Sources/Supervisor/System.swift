@@ -78,6 +78,11 @@ func waitForEndOfStandardInput() {
   }
 }
 
+/// Gives a file the name of another, which is gone then. Nobody ever sees neither.
+package func moveFile(from path: String, replacing other: String) throws(SystemError) {
+  try check("rename", unsafe rename(path, other))
+}
+
 // MARK: - Processes
 
 /// POSIX_SPAWN_SETSID of spawn.h, a GNU extension that Swift does not see.

@@ -91,8 +91,8 @@ private struct Up {
     }
     let isReady = await answersReady(settings, stop: stop)
     if stop.valueSoFar != nil { return }
-    let demo = settings.seedsDemo ? try await seedDemo(settings) { Output.line("  \($0)") } : nil
-    try writeDemo(demo, settings)
+    // A system that does not serve yet takes no data; the next start tries again.
+    if isReady { try writeDemo(try await seedDemo(settings), settings) }
     await board.set(isReady ? .ready : .degraded)
     Output.text(banner(settings))
   }

@@ -1,18 +1,30 @@
 import CLI
+import DemoData
+import Foundation
+import JSON
 
-/// What somebody needs in order to look at the demo: one org's key for scripts, and a login.
-struct DemoAccess: Sendable {
-  let org: String
-  let apiKey: String
-  let login: String
-  let password: String
-}
-
-/// Fills an empty log with demo data by real commands; does nothing where there is data already.
+/// Fills the log with demo data by the API, on the very first start in a home; does nothing on any
+/// later one. What is done is told on the terminal.
 ///
-/// `report` tells the terminal what is being done. Nil where no demo was ever made here.
-func seedDemo(
-  _ settings: Settings, report: @Sendable (String) -> Void
-) async throws -> DemoAccess? {
-  nil
+/// Nil where nothing was made.
+func seedDemo(_ settings: Settings) async throws -> DemoAccess? {
+  guard settings.seedsDemo, !FileManager.default.fileExists(atPath: settings.home.demo) else {
+    if readDemo(settings.home)?["incomplete"] == true {
+      Output.line(
+        "  The demo data is incomplete: an earlier start was interrupted while it was made. For a"
+          + " whole demo, stop and remove \(settings.home.path), or choose another --home.")
+    }
+    return nil
+  }
+  Output.line("  Making demo data")
+  try writeDemo(incompleteDemo, to: settings.home)
+  let token = try String(contentsOfFile: settings.home.operatorToken, encoding: .utf8)
+  let demo = DemoData(
+    baseURL: settings.localURL, sandboxURL: settings.sandboxURL,
+    operatorToken: token.trimmingCharacters(in: .whitespacesAndNewlines)
+  ) { Output.line("    \($0)") }
+  return try await demo.seed()
 }
+
+/// What `demo.json` holds while the demo data is being made.
+private let incompleteDemo: JSON = ["incomplete": true]

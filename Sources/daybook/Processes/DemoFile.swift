@@ -1,23 +1,35 @@
 import CLI
+import DemoData
 import Foundation
 import JSON
+import Supervisor
 
 /// Writes `demo.json`: where everything is, and the demo's credentials for scripts. Those of an earlier
 /// start are kept where this one made none.
 func writeDemo(_ access: DemoAccess?, _ settings: Settings) throws {
-  let path = settings.home.demo
-  let earlier = readDemo(settings.home)
-  var demo = JSONObject()
+  var demo = readDemo(settings.home)?.object ?? JSONObject()
   demo["base_url"] = .string(settings.baseURL)
   demo["sandbox_url"] = .string(settings.sandboxURL)
-  demo["org"] = access.map { .string($0.org) } ?? earlier?["org"]
-  demo["api_key"] = access.map { .string($0.apiKey) } ?? earlier?["api_key"]
-  demo["login"] = access.map { .string($0.login) } ?? earlier?["login"]
-  demo["password"] = access.map { .string($0.password) } ?? earlier?["password"]
-  try Data(JSON.object(demo).bytes() + [UInt8(ascii: "\n")])
-    .write(to: URL(filePath: path), options: .atomic)
-  // It holds a key: for its owner alone.
-  try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+  if let access {
+    demo["incomplete"] = nil
+    demo["org"] = .string(access.org)
+    demo["api_key"] = .string(access.apiKey)
+    demo["login"] = .string(access.login)
+    demo["password"] = .string(access.password)
+  }
+  try writeDemo(.object(demo), to: settings.home)
+}
+
+/// It holds a key: made for its owner alone, and moved into place as a whole.
+func writeDemo(_ content: JSON, to home: Home) throws {
+  let unfinished = home.demo + ".unfinished"
+  let isWritten = FileManager.default.createFile(
+    atPath: unfinished, contents: Data(content.bytes() + [UInt8(ascii: "\n")]),
+    attributes: [.posixPermissions: 0o600])
+  guard isWritten else {
+    throw CommandError.homeUnusable(path: home.demo, reason: "it can not be written")
+  }
+  try moveFile(from: unfinished, replacing: home.demo)
 }
 
 /// Nil where there is none, or none that can be read.
@@ -34,9 +46,8 @@ func banner(_ settings: Settings) -> String {
   }
   lines.append("  Phones    \(settings.sandboxURL)/")
   if let key = demo?["api_key"]?.string {
-    lines += [
-      "  API       curl -H 'Authorization: Bearer \(key)' \(settings.baseURL)/api/contacts?limit=3"
-    ]
+    lines.append(
+      "  API       curl -H 'Authorization: Bearer \(key)' '\(settings.baseURL)/api/contacts?limit=3'")
   } else {
     lines.append("  API       curl \(settings.baseURL)/readyz")
   }
