@@ -47,7 +47,8 @@ func banner(_ settings: Settings) -> String {
   lines.append("  Phones    \(settings.sandboxURL)/")
   if let key = demo?["api_key"]?.string {
     lines.append(
-      "  API       curl -H 'Authorization: Bearer \(key)' '\(settings.baseURL)/api/contacts?limit=3'")
+      "  API       curl -H 'Authorization: Bearer \(key)' '\(settings.baseURL)/api/contacts?limit=3'"
+    )
   } else {
     lines.append("  API       curl \(settings.baseURL)/readyz")
   }
