@@ -25,38 +25,40 @@ struct FieldReader {
     guard take(UInt8(ascii: "}")), index == bytes.count else { throw error("{}") }
   }
 
-  func error(_ field: String) -> CodecError { .invalidField(type: type, field: field) }
+  func error(_ field: StaticString) -> CodecError {
+    .invalidField(type: type, field: field.description)
+  }
 }
 
 // MARK: - Fields
 
 extension FieldReader {
-  mutating func string(_ name: String) throws(CodecError) -> String {
+  mutating func string(_ name: StaticString) throws(CodecError) -> String {
     try due(name)
     return try stringValue(name)
   }
 
-  mutating func optionalString(_ name: String) throws(CodecError) -> String? {
+  mutating func optionalString(_ name: StaticString) throws(CodecError) -> String? {
     takeKey(name) ? try stringValue(name) : nil
   }
 
-  mutating func int64(_ name: String) throws(CodecError) -> Int64 {
+  mutating func int64(_ name: StaticString) throws(CodecError) -> Int64 {
     try due(name)
     return try intValue(name)
   }
 
-  mutating func optionalInt64(_ name: String) throws(CodecError) -> Int64? {
+  mutating func optionalInt64(_ name: StaticString) throws(CodecError) -> Int64? {
     takeKey(name) ? try intValue(name) : nil
   }
 
-  mutating func int(_ name: String) throws(CodecError) -> Int { Int(try int64(name)) }
+  mutating func int(_ name: StaticString) throws(CodecError) -> Int { Int(try int64(name)) }
 
-  mutating func uint64(_ name: String) throws(CodecError) -> UInt64 {
+  mutating func uint64(_ name: StaticString) throws(CodecError) -> UInt64 {
     guard let value = UInt64(exactly: try int64(name)) else { throw error(name) }
     return value
   }
 
-  mutating func bool(_ name: String) throws(CodecError) -> Bool {
+  mutating func bool(_ name: StaticString) throws(CodecError) -> Bool {
     try due(name)
     let isTrue = take("true")
     guard isTrue || take("false") else { throw error(name) }
@@ -65,7 +67,7 @@ extension FieldReader {
   }
 
   /// Whether the field is there, as `true`.
-  mutating func isSet(_ name: String) throws(CodecError) -> Bool {
+  mutating func isSet(_ name: StaticString) throws(CodecError) -> Bool {
     guard takeKey(name) else { return false }
     guard take("true") else { throw error(name) }
     needsComma = true
@@ -74,14 +76,14 @@ extension FieldReader {
 
   /// One of a closed set of words.
   mutating func word<Word: RawRepresentable<String>>(
-    _ name: String, _: Word.Type = Word.self
+    _ name: StaticString, _: Word.Type = Word.self
   ) throws(CodecError) -> Word {
     guard let word = Word(rawValue: try string(name)) else { throw error(name) }
     return word
   }
 
   mutating func optionalWord<Word: RawRepresentable<String>>(
-    _ name: String, _: Word.Type = Word.self
+    _ name: StaticString, _: Word.Type = Word.self
   ) throws(CodecError) -> Word? {
     guard let text = try optionalString(name) else { return nil }
     guard let word = Word(rawValue: text) else { throw error(name) }
@@ -89,66 +91,66 @@ extension FieldReader {
   }
 
   mutating func identifier(
-    _ name: String, _ kind: Identifier.Kind
+    _ name: StaticString, _ kind: Identifier.Kind
   ) throws(CodecError) -> Identifier {
     try due(name)
     return try identifierValue(name, kind)
   }
 
   mutating func optionalIdentifier(
-    _ name: String, _ kind: Identifier.Kind
+    _ name: StaticString, _ kind: Identifier.Kind
   ) throws(CodecError) -> Identifier? {
     takeKey(name) ? try identifierValue(name, kind) : nil
   }
 
-  mutating func identifier(ofAnyKind name: String) throws(CodecError) -> Identifier {
+  mutating func identifier(ofAnyKind name: StaticString) throws(CodecError) -> Identifier {
     guard let identifier = Identifier(try string(name)) else { throw error(name) }
     return identifier
   }
 
   mutating func identifiers(
-    _ name: String, _ kind: Identifier.Kind
+    _ name: StaticString, _ kind: Identifier.Kind
   ) throws(CodecError) -> [Identifier] {
     try array(name) { reader throws(CodecError) in try reader.identifierValue(name, kind) }
   }
 
-  mutating func strings(_ name: String) throws(CodecError) -> [String] {
+  mutating func strings(_ name: StaticString) throws(CodecError) -> [String] {
     try array(name) { reader throws(CodecError) in try reader.stringValue(name) }
   }
 
   /// Any value as a tree: for what is rare or nests.
-  mutating func json(_ name: String) throws(CodecError) -> JSON {
+  mutating func json(_ name: StaticString) throws(CodecError) -> JSON {
     try due(name)
     return try jsonValue(name)
   }
 
-  mutating func optionalJSON(_ name: String) throws(CodecError) -> JSON? {
+  mutating func optionalJSON(_ name: StaticString) throws(CodecError) -> JSON? {
     // Spelled out: in an expression, `nil` would be the JSON value null.
     guard takeKey(name) else { return Optional<JSON>.none }
     return try jsonValue(name)
   }
 
   mutating func object<Value>(
-    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+    _ name: StaticString, _ read: (inout FieldReader) throws(CodecError) -> Value
   ) throws(CodecError) -> Value {
     try due(name)
     return try objectValue(name, read)
   }
 
   mutating func optionalObject<Value>(
-    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+    _ name: StaticString, _ read: (inout FieldReader) throws(CodecError) -> Value
   ) throws(CodecError) -> Value? {
     takeKey(name) ? try objectValue(name, read) : nil
   }
 
   mutating func objects<Value>(
-    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+    _ name: StaticString, _ read: (inout FieldReader) throws(CodecError) -> Value
   ) throws(CodecError) -> [Value] {
     try array(name) { reader throws(CodecError) in try reader.objectValue(name, read) }
   }
 
   private mutating func array<Value>(
-    _ name: String, _ element: (inout FieldReader) throws(CodecError) -> Value
+    _ name: StaticString, _ element: (inout FieldReader) throws(CodecError) -> Value
   ) throws(CodecError) -> [Value] {
     try due(name)
     guard take(UInt8(ascii: "[")) else { throw error(name) }
@@ -165,72 +167,82 @@ extension FieldReader {
 // MARK: - Bytes
 
 extension FieldReader {
-  private mutating func due(_ name: String) throws(CodecError) {
+  private mutating func due(_ name: StaticString) throws(CodecError) {
     guard takeKey(name) else { throw error(name) }
   }
 
   /// Passes `"name":` where that comes next.
-  private mutating func takeKey(_ name: String) -> Bool {
+  private mutating func takeKey(_ name: StaticString) -> Bool {
     var cursor = index
     if needsComma {
       guard cursor < bytes.count, bytes[cursor] == UInt8(ascii: ",") else { return false }
       cursor += 1
     }
-    let name = name.utf8
-    guard cursor + name.count + 3 <= bytes.count, bytes[cursor] == UInt8(ascii: "\"") else {
-      return false
-    }
-    cursor += 1
-    for byte in name {
-      guard bytes[cursor] == byte else { return false }
-      cursor += 1
-    }
-    guard bytes[cursor] == UInt8(ascii: "\""), bytes[cursor + 1] == UInt8(ascii: ":") else {
-      return false
-    }
-    index = cursor + 2
+    let end = cursor + 1 + name.utf8CodeUnitCount
+    guard end + 1 < bytes.count, bytes[cursor] == UInt8(ascii: "\""),
+      bytes[end] == UInt8(ascii: "\""), bytes[end + 1] == UInt8(ascii: ":"),
+      holds(name, at: cursor + 1)
+    else { return false }
+    index = end + 2
     needsComma = false
     return true
   }
 
-  private mutating func stringValue(_ name: String) throws(CodecError) -> String {
-    let start = index
-    guard take(UInt8(ascii: "\"")) else { throw error(name) }
-    while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
-      if bytes[index] == UInt8(ascii: "\\") {
-        index = start
-        guard case .string(let text) = try jsonValue(name) else { throw error(name) }
-        return text
+  /// Whether the name's bytes stand at `start`; there is room for them.
+  private func holds(_ name: StaticString, at start: Int) -> Bool {
+    name.withUTF8Buffer { name in
+      for offset in name.indices where unsafe bytes[start + offset] != name[offset] {
+        return false
       }
-      index += 1
+      return true
     }
-    guard index < bytes.count,
-      let text = String(validating: bytes[start + 1..<index], as: UTF8.self)
-    else { throw error(name) }
-    index += 1
+  }
+
+  private mutating func stringValue(_ name: StaticString) throws(CodecError) -> String {
+    guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else { throw error(name) }
+    let start = index + 1
+    var end = start
+    while end < bytes.count, bytes[end] != UInt8(ascii: "\"") {
+      if bytes[end] == UInt8(ascii: "\\") { return try escapedString(name) }
+      end += 1
+    }
+    guard end < bytes.count, let text = text(start..<end) else { throw error(name) }
+    index = end + 1
     needsComma = true
     return text
   }
 
-  private mutating func intValue(_ name: String) throws(CodecError) -> Int64 {
+  /// nil where the bytes are not UTF-8. By a span: `String(validating:)` is generic and measured slower.
+  private func text(_ range: Range<Int>) -> String? {
+    guard let utf8 = try? UTF8Span(validating: bytes.span.extracting(range)) else { return nil }
+    return String(copying: utf8)
+  }
+
+  private mutating func escapedString(_ name: StaticString) throws(CodecError) -> String {
+    guard case .string(let text) = try jsonValue(name) else { throw error(name) }
+    return text
+  }
+
+  private mutating func intValue(_ name: StaticString) throws(CodecError) -> Int64 {
     let isNegative = take(UInt8(ascii: "-"))
-    let start = index
+    var cursor = index
     var value: Int64 = 0
-    while index < bytes.count, case let digit = bytes[index] &- UInt8(ascii: "0"), digit < 10 {
+    while cursor < bytes.count, case let digit = bytes[cursor] &- UInt8(ascii: "0"), digit < 10 {
       // Downwards: the smallest Int64 has no positive counterpart.
       let (shifted, isTooLarge) = value.multipliedReportingOverflow(by: 10)
       let (next, isBeyond) = shifted.subtractingReportingOverflow(Int64(digit))
       guard !isTooLarge, !isBeyond else { throw error(name) }
       value = next
-      index += 1
+      cursor += 1
     }
-    guard index > start, isNegative || value > .min else { throw error(name) }
+    guard cursor > index, isNegative || value > .min else { throw error(name) }
+    index = cursor
     needsComma = true
     return isNegative ? value : -value
   }
 
   private mutating func identifierValue(
-    _ name: String, _ kind: Identifier.Kind
+    _ name: StaticString, _ kind: Identifier.Kind
   ) throws(CodecError) -> Identifier {
     guard take(UInt8(ascii: "\"")), take(kind.rawValue), take(UInt8(ascii: "_")),
       let value = takeBase32(), take(UInt8(ascii: "\""))
@@ -259,7 +271,7 @@ extension FieldReader {
   }
 
   private mutating func objectValue<Value>(
-    _ name: String, _ read: (inout FieldReader) throws(CodecError) -> Value
+    _ name: StaticString, _ read: (inout FieldReader) throws(CodecError) -> Value
   ) throws(CodecError) -> Value {
     guard take(UInt8(ascii: "{")) else { throw error(name) }
     needsComma = false
@@ -269,7 +281,7 @@ extension FieldReader {
     return value
   }
 
-  private mutating func jsonValue(_ name: String) throws(CodecError) -> JSON {
+  private mutating func jsonValue(_ name: StaticString) throws(CodecError) -> JSON {
     let start = index
     skipValue()
     guard let value = try? JSON(parsing: Array(bytes[start..<index])) else { throw error(name) }

@@ -39,7 +39,7 @@ extension Segment.Event: PayloadCoding {
 }
 
 extension FieldReader {
-  mutating func filter(_ name: String) throws(CodecError) -> Filter {
+  mutating func filter(_ name: StaticString) throws(CodecError) -> Filter {
     guard let filter = try? FilterGrammar.shape(of: try json(name)) else { throw error(name) }
     return filter
   }
