@@ -19,3 +19,15 @@ extern "C" int daybook_phone_e164(const char *raw, const char *region, char *out
   std::memcpy(output, formatted.c_str(), formatted.size() + 1);
   return static_cast<int>(formatted.size());
 }
+
+extern "C" int daybook_phone_region(const char *number, char *output, int capacity) {
+  const PhoneNumberUtil *util = PhoneNumberUtil::GetInstance();
+  PhoneNumber parsed;
+  if (util->Parse(number, "ZZ", &parsed) != PhoneNumberUtil::NO_PARSING_ERROR) return 0;
+  std::string region;
+  util->GetRegionCodeForNumber(parsed, &region);
+  if (region.empty() || region == "ZZ") return 0;
+  if (static_cast<int>(region.size()) + 1 > capacity) return 0;
+  std::memcpy(output, region.c_str(), region.size() + 1);
+  return static_cast<int>(region.size());
+}

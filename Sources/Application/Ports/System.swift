@@ -64,3 +64,11 @@ package final class SystemZoneClock: ZoneClock {
       nextOpenMicros: Micros(next.timeIntervalSince1970) * 1_000_000)
   }
 }
+
+/// libphonenumber's answers.
+package struct PhoneBook: NumberingPlan {
+  package init() {}
+
+  package func e164(_ raw: String) -> String? { PhoneNumber.e164(raw) }
+  package func zones(of number: String) -> [String] { PhoneNumber.zones(of: number) }
+}
