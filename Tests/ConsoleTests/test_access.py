@@ -69,7 +69,11 @@ def settle(page: Page) -> None:
 
 
 def check_all(page: Page, system: System, contact: Contact) -> None:
-    for path in [*SCREENS, f"contacts/{contact.id}"]:
+    firsts = [
+        f"{screen}/{system.call('GET', f'/api/{screen}?limit=1')['data'][0]['id']}"
+        for screen in ("segments", "campaigns", "workflows")
+    ]
+    for path in [*SCREENS, *firsts, f"contacts/{contact.id}"]:
         page.goto(f"/{system.org}/{path}")
         settle(page)
         assert page.evaluate(CHECK) == [], path

@@ -1,4 +1,4 @@
-/** One field that the server would not take. */
+/** One thing that the server would not take: a field, a place in a document, another object. */
 export interface FieldProblem {
   param: string;
   code: string;
@@ -18,8 +18,7 @@ export class Failure extends Error {
   readonly type: string;
   readonly code: string;
   readonly param: string | null;
-  /** Field problems, or whatever else the code's documentation promises. */
-  readonly details: unknown;
+  readonly details: readonly FieldProblem[];
   readonly requestID: string | null;
   readonly isRetryable: boolean;
 
@@ -30,7 +29,7 @@ export class Failure extends Error {
     this.type = facts.type ?? kind;
     this.code = facts.code ?? kind;
     this.param = facts.param ?? null;
-    this.details = facts.details ?? null;
+    this.details = facts.details ?? [];
     this.requestID = facts.requestID ?? null;
     this.isRetryable = facts.isRetryable ?? true;
   }
@@ -57,7 +56,7 @@ export class Failure extends Error {
       type: text(field(error, "type")) ?? "internal",
       code,
       param: text(field(error, "param")),
-      details: field(error, "details"),
+      details: problems(field(error, "details")),
       requestID: text(field(error, "request_id")) ?? requestID,
       isRetryable: field(error, "retryable") === true,
     });
@@ -66,25 +65,25 @@ export class Failure extends Error {
   /** The problem of each field by its name; empty where the refusal is about something else. */
   get fields(): Map<string, string> {
     const problems = new Map<string, string>();
+    if (this.type !== "invalid_request") return problems;
     if (this.param !== null) problems.set(this.param, this.message);
-    if (!Array.isArray(this.details)) return problems;
-    for (const detail of this.details as unknown[]) {
-      const param = text(field(detail, "param"));
-      const message = text(field(detail, "message"));
-      if (param !== null && message !== null) problems.set(param, message);
-    }
+    for (const { param, message } of this.details) problems.set(param, message);
     return problems;
   }
 
-  /** A value of `details`, whether the server sent an object or a list of objects. */
-  detail(name: string): unknown {
-    const candidates: unknown[] = Array.isArray(this.details) ? this.details : [this.details];
-    for (const candidate of candidates) {
-      const value = field(candidate, name);
-      if (value !== undefined) return value;
-    }
-    return undefined;
+  /** Whether the request certainly did nothing and never will, so that the next try is a new one. */
+  get isFinal(): boolean {
+    return this.kind === "refused" && this.status < 500 && !this.isRetryable;
   }
+}
+
+function problems(details: unknown): FieldProblem[] {
+  if (!Array.isArray(details)) return [];
+  return (details as unknown[]).map((detail) => ({
+    param: text(field(detail, "param")) ?? "",
+    code: text(field(detail, "code")) ?? "",
+    message: text(field(detail, "message")) ?? "",
+  }));
 }
 
 export function field(value: unknown, name: string): unknown {

@@ -83,8 +83,8 @@ export interface Write {
 }
 
 /**
- * One thing that a user does. Trying it again after a failure sends the same idempotency key, as
- * long as nothing about it changed.
+ * One thing that a user does. Trying it again sends the same idempotency key, as long as nothing
+ * about it changed and the first try may have been carried out or still may be.
  */
 export function useWrite(): Write {
   const client = useClient();
@@ -113,7 +113,9 @@ export function useWrite(): Write {
         intent.current = null;
         return answer.body ?? ({} as Body);
       } catch (error) {
-        setFailure(asFailure(error));
+        const failure = asFailure(error);
+        if (failure.isFinal) intent.current = null;
+        setFailure(failure);
         return null;
       } finally {
         setBusy(false);

@@ -3,6 +3,9 @@
 
 type Open<Known extends string> = Known | (string & Record<never, never>);
 
+/** RFC 3339, or, inside verdicts as they were recorded, microseconds since 1970. */
+export type Instant = string | number;
+
 export interface Money {
   amount: number;
   unit: "usd_micro";
@@ -92,13 +95,14 @@ export type MessageStatus = Open<
 export interface Verdict {
   outcome: Open<"allowed" | "held" | "refused">;
   reason?: string | null;
-  until?: string | null;
+  until?: Instant | null;
   rule_set?: string;
   facts?: VerdictFacts | null;
 }
 
 export interface VerdictFacts {
-  zones?: { zone: string }[];
+  /** Where the person may be, and when the day's first text may go out there. */
+  zones?: { zone: string; next_open?: Instant }[];
 }
 
 export interface Message {
@@ -226,7 +230,9 @@ export interface Workflow {
   id: string;
   object: "workflow";
   name: string;
-  status?: Open<"active" | "paused">;
+  status: Open<"active" | "paused">;
+  /** Of the definition; `version` counts every change of the object. */
+  latest_version: number;
   version: number;
   source?: string | null;
   created_at: string;

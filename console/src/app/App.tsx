@@ -6,6 +6,7 @@ import type { Account, Session } from "../api/types";
 import { SignIn } from "../features/sign-in/SignIn";
 import { FailureState, LoadingPage } from "../ui/states";
 import { ToastProvider } from "../ui/Toast";
+import { CrashBoundary } from "./CrashBoundary";
 import { AddressContext, navigateTo, usePlace } from "./router";
 import { ActingContext } from "./session";
 import { Screens } from "./Screens";
@@ -117,7 +118,9 @@ function SignedIn({ session, ownClient, surroundings, onSession }: SignedInProps
         <ActingContext.Provider value={acting}>
           <ToastProvider>
             <Shell place={place}>
-              <Screens key={account.id} place={place} />
+              <CrashBoundary place={account.id + place.path}>
+                <Screens key={account.id} place={place} />
+              </CrashBoundary>
             </Shell>
           </ToastProvider>
         </ActingContext.Provider>

@@ -1,5 +1,7 @@
 // Every time is shown in the org's zone and says so where it could be misread.
 
+import type { Instant } from "../api/types";
+
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 function format(zone: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
@@ -53,6 +55,14 @@ export function nameDay(instant: string, zone: string, nowMillis: number): strin
   if (day === dayOf(nowMillis - dayMillis, zone)) return "Yesterday";
   if (day === dayOf(nowMillis + dayMillis, zone)) return "Tomorrow";
   return formatDate(instant, zone);
+}
+
+/** An instant as RFC 3339, however it was recorded. */
+export function instantText(instant: Instant): string {
+  const microsPerMilli = 1_000;
+  return typeof instant === "string"
+    ? instant
+    : new Date(Math.floor(instant / microsPerMilli)).toISOString();
 }
 
 /** UTC, for whoever hovers. */

@@ -18,8 +18,12 @@ export function AuditTable({ events }: { events: AuditEvent[] }) {
             <th scope="col">Time</th>
             <th scope="col">What</th>
             <th scope="col">Who</th>
-            <th scope="col">About</th>
-            <th scope="col">Verdict</th>
+            <th scope="col" className="wide-only">
+              About
+            </th>
+            <th scope="col" className="wide-only">
+              Verdict
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -76,10 +80,10 @@ function Row({ event, isOpen, onToggle }: RowProps) {
         {actorName(event.actor)}
         {event.on_behalf_of && <div className="muted small">for {event.on_behalf_of}</div>}
       </td>
-      <td>
+      <td className="wide-only">
         <Subject event={event} />
       </td>
-      <td>
+      <td className="wide-only">
         {outcome && (
           <span className={outcome === "allowed" ? "badge badge-green" : "badge badge-amber"}>
             {outcome === "allowed" ? outcome : event.verdict?.reason?.replace(/_/g, " ") ?? outcome}

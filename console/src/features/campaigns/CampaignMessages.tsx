@@ -59,7 +59,9 @@ export function CampaignMessages({ campaign, revision }: CampaignMessagesProps) 
                     <tr>
                       <th scope="col">Person</th>
                       <th scope="col">Status</th>
-                      <th scope="col">Time</th>
+                      <th scope="col" className="wide-only">
+                        Time
+                      </th>
                     </tr>
                   </thead>
                   <tbody>
@@ -73,7 +75,7 @@ export function CampaignMessages({ campaign, revision }: CampaignMessagesProps) 
                         <td>
                           <MessageStatus message={message} />
                         </td>
-                        <td className="muted nowrap">
+                        <td className="muted nowrap wide-only">
                           {message.created_at && <Time at={message.created_at} />}
                         </td>
                       </tr>

@@ -61,13 +61,15 @@ function CampaignsTable({ campaigns }: { campaigns: Campaign[] }) {
           <tr>
             <th scope="col">Name</th>
             <th scope="col">Status</th>
-            <th scope="col" className="progress-column">
+            <th scope="col" className="progress-column wide-only">
               Progress
             </th>
             <th scope="col" className="right">
               Planned
             </th>
-            <th scope="col">Created</th>
+            <th scope="col" className="wide-only">
+              Created
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -81,11 +83,11 @@ function CampaignsTable({ campaigns }: { campaigns: Campaign[] }) {
               <td>
                 <CampaignStatus status={campaign.status} />
               </td>
-              <td>{(campaign.planned ?? 0) > 0 && <ConservationBar campaign={campaign} />}</td>
+              <td className="wide-only">{(campaign.planned ?? 0) > 0 && <ConservationBar campaign={campaign} />}</td>
               <td className="right number">
                 {campaign.status === "draft" ? "–" : (campaign.planned ?? 0).toLocaleString("en-US")}
               </td>
-              <td className="nowrap muted">
+              <td className="nowrap muted wide-only">
                 <Time at={campaign.created_at} show="date" />
               </td>
             </tr>

@@ -1,6 +1,6 @@
 import type { Message } from "../../api/types";
 import { useActing } from "../../app/session";
-import { formatDateTime } from "../../ui/dates";
+import { formatDateTime, instantText } from "../../ui/dates";
 import type { IconName } from "../../ui/Icon";
 import { Icon } from "../../ui/Icon";
 import { reasonWords } from "./verdict";
@@ -27,7 +27,7 @@ function statusLook(message: Message, zone: string): { icon: IconName; tone: Ton
       return { icon: "clock", tone: "grey", words: "Queued" };
     case "held": {
       const until = message.held_until ?? message.verdict?.until;
-      const when = until ? ` until ${formatDateTime(until, zone)}` : "";
+      const when = until ? ` until ${formatDateTime(instantText(until), zone)}` : "";
       const why = reason ? ` (${reasonWords(reason)})` : "";
       return { icon: "clock", tone: "amber", words: `Waiting${when}${why}` };
     }

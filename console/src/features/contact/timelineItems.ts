@@ -10,12 +10,17 @@ export interface MessageGroup {
   entries: TimelineEntry[];
 }
 
+/** A step of a workflow may name the message that it sent; that is not the message itself. */
+function messageOf({ kind, message }: TimelineEntry): Message | null {
+  return kind === "message" ? message ?? null : null;
+}
+
 /** Gathers the entries of each message under one item, at the place of the oldest one. */
 export function timelineItems(entries: TimelineEntry[]): (TimelineEntry | MessageGroup)[] {
   const groups = new Map<string, MessageGroup>();
   for (const entry of entries) {
-    const { message } = entry;
-    if (!message) continue;
+    const message = messageOf(entry);
+    if (message === null) continue;
     const group = groups.get(message.id);
     if (group === undefined) {
       const { occurred_at } = entry;
@@ -27,7 +32,7 @@ export function timelineItems(entries: TimelineEntry[]): (TimelineEntry | Messag
   }
   const items: (TimelineEntry | MessageGroup)[] = [];
   for (const entry of entries) {
-    const group = entry.message ? groups.get(entry.message.id) : undefined;
+    const group = groups.get(messageOf(entry)?.id ?? "");
     if (group === undefined) items.push(entry);
     else if (group.entries[group.entries.length - 1] === entry) items.push(group);
   }

@@ -37,8 +37,11 @@ export function useTimeline(contact: string, onEvent: (event: LogEvent) => void)
   }, [newest.data, earlier.entries, sent]);
   const related = useMemo(() => relatedIDs(contact, entries ?? []), [contact, entries]);
   const reloadSoon = useReloadSoon(newest);
+  const runs = useRef(new Set<string>());
   const isLive = useTail(newest.position, followed, (event) => {
-    if (!concerns(event, related)) return;
+    const isAboutRun = runs.current.has(event.subject?.id ?? "");
+    if (!isAboutRun && !concerns(event, related)) return;
+    if (event.type === "workflow.run_started" && event.subject) runs.current.add(event.subject.id);
     reloadSoon(event.position);
     onEvent(event);
   });
@@ -90,7 +93,7 @@ function useEarlier(path: string, newest: List<TimelineEntry> | null) {
 
 /** Newest first; a message that the read model does not know yet stands on top. */
 function withSent(seen: TimelineEntry[], sent: Message[]): TimelineEntry[] {
-  const known = new Set(seen.map(({ message }) => message?.id));
+  const known = new Set(seen.map(({ kind, message }) => (kind === "message" ? message?.id : null)));
   const unknown = sent.filter(({ id }) => !known.has(id)).map(entryOf);
   return [...seen, ...unknown].sort((a, b) => b.position - a.position || (a.id < b.id ? 1 : -1));
 }
@@ -112,6 +115,7 @@ function relatedIDs(contact: string, entries: TimelineEntry[]): Set<string> {
   const ids = new Set([contact]);
   for (const { message } of entries) {
     if (message) ids.add(message.id);
+    if (message?.run) ids.add(message.run);
   }
   return ids;
 }

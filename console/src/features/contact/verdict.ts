@@ -1,5 +1,5 @@
 import type { Contact, TimelineEntry, Verdict } from "../../api/types";
-import { formatDate, formatTime, nameDay, zoneName } from "../../ui/dates";
+import { formatDate, formatTime, instantText, nameDay, zoneName } from "../../ui/dates";
 
 export interface VerdictWords {
   tone: "good" | "wait" | "bad";
@@ -39,10 +39,12 @@ function consentNote({ contact, orgZone }: VerdictContext): string {
 }
 
 function heldWords(reason: string, verdict: Verdict, context: VerdictContext): string {
-  const zone = verdict.facts?.zones?.[0]?.zone;
-  const until = verdict.until;
+  const until = verdict.until ? instantText(verdict.until) : null;
+  const zones = verdict.facts?.zones ?? [];
+  // Of several zones that a number may be in, the last one to wake up decides.
+  const zone = (zones.find(({ next_open }) => next_open === verdict.until) ?? zones[0])?.zone;
   const name = reason === "quiet_hours" ? "Quiet hours" : sentence(reasonWords(reason));
-  if (!until) return name;
+  if (until === null) return name;
   if (zone === undefined) {
     return `${name} until ${formatTime(until, context.orgZone)} ${zoneName(until, context.orgZone)}`;
   }
@@ -65,8 +67,10 @@ export function optOutWord(entries: TimelineEntry[]): string | null {
   const optOut = entries.find(({ type }) => type === "contact.opted_out");
   if (optOut === undefined) return null;
   const reply = entries.find(
-    ({ position, message }) =>
-      message?.direction === "inbound" && Math.abs(position - optOut.position) <= nearbyPositions,
+    ({ kind, position, message }) =>
+      kind === "message" &&
+      message?.direction === "inbound" &&
+      Math.abs(position - optOut.position) <= nearbyPositions,
   );
   const word = reply?.message?.body?.trim() ?? "";
   return /^[\p{L} ]{1,20}$/u.test(word) ? word.toUpperCase() : null;

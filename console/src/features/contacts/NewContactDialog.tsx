@@ -1,7 +1,6 @@
 import type { FormEvent } from "react";
 import { useState } from "react";
 import { useWrite } from "../../api/hooks";
-import { text } from "../../api/failure";
 import type { Contact } from "../../api/types";
 import { Link, useNavigator } from "../../app/router";
 import { Dialog, DialogActions } from "../../ui/Dialog";
@@ -28,17 +27,17 @@ export function NewContactDialog({ onClose }: { onClose: () => void }) {
     if (contact !== null) go(`/contacts/${contact.id}`);
   };
 
-  const duplicate = write.failure?.code === "duplicate_contact" ? duplicateID(write.failure) : null;
+  const duplicate = write.failure?.details.find(({ code }) => code === "duplicate_contact");
   return (
     <Dialog title="New contact" onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
-        {duplicate === null ? (
+        {duplicate === undefined ? (
           problems.size === 0 && <FailureNote failure={write.failure} />
         ) : (
           <p className="note note-amber" role="alert">
             <span>
               Somebody with this phone or email is here already.{" "}
-              <Link to={`/contacts/${duplicate}`}>Open that contact</Link>
+              <Link to={`/contacts/${duplicate.message}`}>Open that contact</Link>
             </span>
           </p>
         )}
@@ -77,8 +76,4 @@ export function NewContactDialog({ onClose }: { onClose: () => void }) {
       </form>
     </Dialog>
   );
-}
-
-function duplicateID(failure: { detail: (name: string) => unknown }): string | null {
-  return text(failure.detail("contact")) ?? text(failure.detail("id"));
 }

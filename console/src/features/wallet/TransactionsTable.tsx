@@ -10,11 +10,13 @@ export function TransactionsTable({ transactions }: { transactions: WalletTransa
           <tr>
             <th scope="col">Time</th>
             <th scope="col">What</th>
-            <th scope="col">Kind</th>
+            <th scope="col" className="wide-only">
+              Kind
+            </th>
             <th scope="col" className="right">
               Amount
             </th>
-            <th scope="col" className="right">
+            <th scope="col" className="right wide-only">
               Balance after
             </th>
           </tr>
@@ -26,13 +28,13 @@ export function TransactionsTable({ transactions }: { transactions: WalletTransa
                 <Time at={transaction.created_at} />
               </td>
               <td>{transaction.description ?? kindLook(transaction.type).name}</td>
-              <td>
+              <td className="wide-only">
                 <span className={`badge badge-${kindLook(transaction.type).colour}`}>
                   {kindLook(transaction.type).name}
                 </span>
               </td>
               <td className="right number">{signed(transaction)}</td>
-              <td className="right number muted">
+              <td className="right number muted wide-only">
                 {transaction.balance_after ? formatMoney(transaction.balance_after, "ledger") : "–"}
               </td>
             </tr>

@@ -105,10 +105,12 @@ function EndpointItem({ endpoint, isBusy, onEnable, onDelete }: EndpointItemProp
             </code>
           ))}
         </span>
-        <span className="muted small number">
-          {typeof endpoint.position === "number" && `Delivered up to position ${endpoint.position}`}
-          {failures > 0 && ` · ${failures} failed ${failures === 1 ? "try" : "tries"} since`}
-        </span>
+        {typeof endpoint.position === "number" && (
+          <span className="muted small number">
+            Delivered up to position {endpoint.position}
+            {failures > 0 && ` · ${failures} failed ${failures === 1 ? "try" : "tries"} since`}
+          </span>
+        )}
       </div>
       {!endpoint.enabled && (
         <button type="button" className="button" disabled={isBusy} onClick={onEnable}>

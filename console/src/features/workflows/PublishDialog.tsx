@@ -54,8 +54,7 @@ export function PublishDialog({ title, source, onPublished, onClose }: PublishDi
         <FailureNote failure={write.failure} />
         {problem !== null && (
           <button type="button" className="button" onClick={() => goTo(problem.line)}>
-            Go to line {problem.line}
-            {problem.column !== null && `, column ${problem.column}`}
+            Go to line {problem.line}, column {problem.column}
           </button>
         )}
         <Field label="Definition" hint="A name that exists already makes its next version.">
@@ -89,9 +88,8 @@ export function PublishDialog({ title, source, onPublished, onClose }: PublishDi
   );
 }
 
-function placeOf(failure: Failure): { line: number; column: number | null } | null {
-  const line = failure.detail("line");
-  const column = failure.detail("column");
-  if (typeof line !== "number" || line < 1) return null;
-  return { line, column: typeof column === "number" ? column : null };
+/** The place that the server names as `line 3, column 5`. */
+function placeOf(failure: Failure): { line: number; column: number } | null {
+  const match = /^line (\d+), column (\d+)$/.exec(failure.param ?? "");
+  return match === null ? null : { line: Number(match[1]), column: Number(match[2]) };
 }

@@ -36,9 +36,13 @@ export function RunsTable({ path }: { path: string }) {
                     <tr>
                       <th scope="col">Person</th>
                       <th scope="col">State</th>
-                      <th scope="col">Step</th>
+                      <th scope="col" className="wide-only">
+                        Step
+                      </th>
                       <th scope="col">Waits until</th>
-                      <th scope="col">Started</th>
+                      <th scope="col" className="wide-only">
+                        Started
+                      </th>
                     </tr>
                   </thead>
                   <tbody>
@@ -72,9 +76,9 @@ function Row({ run }: { run: Run }) {
       <td>
         <RunStatus run={run} />
       </td>
-      <td className="muted">{run.step ?? "–"}</td>
+      <td className="muted wide-only">{run.step ?? "–"}</td>
       <td className="muted nowrap">{run.waiting_until ? <Time at={run.waiting_until} /> : "–"}</td>
-      <td className="muted nowrap">
+      <td className="muted nowrap wide-only">
         <Time at={run.created_at} />
       </td>
     </tr>

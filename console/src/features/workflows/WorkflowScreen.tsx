@@ -56,7 +56,7 @@ function KnownWorkflow({ path, workflow, query }: KnownWorkflowProps) {
       note={
         <>
           <WorkflowStatus workflow={workflow} />{" "}
-          <span className="small">version {workflow.version}</span>
+          <span className="small">version {workflow.latest_version}</span>
         </>
       }
       actions={

@@ -69,7 +69,9 @@ function WorkflowsTable({ workflows }: { workflows: Workflow[] }) {
             <th scope="col" className="right">
               Version
             </th>
-            <th scope="col">Changed</th>
+            <th scope="col" className="wide-only">
+              Changed
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -83,8 +85,8 @@ function WorkflowsTable({ workflows }: { workflows: Workflow[] }) {
               <td>
                 <WorkflowStatus workflow={workflow} />
               </td>
-              <td className="right number">{workflow.version}</td>
-              <td className="muted nowrap">
+              <td className="right number">{workflow.latest_version}</td>
+              <td className="muted nowrap wide-only">
                 <Time at={workflow.updated_at} />
               </td>
             </tr>
