@@ -22,6 +22,7 @@ package struct CommandSet: Sendable {
   ) throws(UsageError) -> Request {
     let scanner = try Scanner(words)
     if scanner.commandWords.isEmpty || scanner.commandWords.first == "help" {
+      if scanner.rest == ["help", "--all"] { return .help(completeHelpText()) }
       return .help(try help(for: Array(scanner.commandWords.dropFirst())))
     }
     let command = try find(scanner.commandWords)
@@ -74,7 +75,7 @@ private struct Scanner {
   /// where no flag stands between, its arguments.
   private(set) var commandWords: [String] = []
   /// Everything but the settings, in order.
-  private var rest: [String] = []
+  private(set) var rest: [String] = []
 
   init(_ words: [String]) throws(UsageError) {
     var index = 0

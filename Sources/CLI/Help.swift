@@ -19,6 +19,13 @@ extension CommandSet {
       """
   }
 
+  /// Everything that can be asked for, one help after the other: `docs/commands.txt` is this text.
+  package func completeHelpText() -> String {
+    let rule = "\n" + String(repeating: "-", count: 78) + "\n\n"
+    return ([helpText()] + commands.filter { !$0.isInternal }.map(helpText(for:)))
+      .joined(separator: rule)
+  }
+
   /// One command's usage, arguments and options.
   package func helpText(for command: Command) -> String {
     let summary = command.summary.prefix(1).uppercased() + command.summary.dropFirst()

@@ -37,12 +37,8 @@ package struct Home: Sendable, Equatable {
   package func errors(of process: String) -> String { "\(logs)/\(process).err" }
   package func lock(of process: String) -> String { "\(run)/\(process).lock" }
 
-  /// Makes the folders that are missing.
-  package func create() throws {
-    for folder in [path, logs, run] {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    }
-  }
+  /// What has to be there before anything starts, in the order of making.
+  package var folders: [String] { [path, logs, run] }
 
   private static func trimmed(_ path: String) -> String {
     path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path

@@ -11,8 +11,11 @@ package struct SystemError: Error, Equatable, CustomStringConvertible {
   package let errno: Int32
 
   package var description: String {
-    unsafe "\(function): \(String(cString: strerror(errno))) (\(errno))"
+    "\(function): \(reason) (\(errno))"
   }
+
+  /// The system's own words: "Permission denied".
+  package var reason: String { unsafe String(cString: strerror(errno)) }
 
   package var code: String { "system_\(function)" }
 
@@ -76,6 +79,24 @@ func waitForEndOfStandardInput() {
     let count = unsafe read(STDIN_FILENO, &buffer, buffer.count)
     if count == 0 || (count < 0 && errno != EINTR) { return }
   }
+}
+
+/// Makes the folder and those above it where they are missing.
+package func makeFolder(_ path: String) throws(SystemError) {
+  if unsafe mkdir(path, 0o755) == 0 { return }
+  if errno == ENOENT {
+    let parent = URL(filePath: path).deletingLastPathComponent().path()
+    guard parent.utf8.count < path.utf8.count else {
+      throw SystemError(function: "mkdir", errno: ENOENT)
+    }
+    try makeFolder(parent)
+    try check("mkdir", unsafe mkdir(path, 0o755))
+    return
+  }
+  let reason = errno
+  guard reason == EEXIST else { throw SystemError(function: "mkdir", errno: reason) }
+  // It is there: as a folder, or as something else.
+  _ = try Descriptor.open(path, flags: O_RDONLY | O_DIRECTORY)
 }
 
 /// Gives a file the name of another, which is gone then. Nobody ever sees neither.

@@ -135,9 +135,7 @@ private struct Up {
 func endProcessesLeftBehind(_ home: Home) async throws {
   guard let earlier = SystemStatus(readingFrom: home.status) else { return }
   let ended = try await endLeftovers(earlier.leftovers, grace: .seconds(60))
-  if !ended.isEmpty {
-    Output.line("Ended \(ended.count) processes that an earlier start had left running")
-  }
+  if !ended.isEmpty { Output.line("Ended what an earlier start had left running") }
 }
 
 /// Shows events on the terminal and keeps `status.json` true.

@@ -1,5 +1,5 @@
 import CLI
-import Foundation
+import Glibc
 import JSON
 import Logging
 import Supervisor
@@ -90,19 +90,17 @@ private func makeLogger(_ name: String, _ settings: Settings, toFile: Bool) thro
 
 /// Makes the home's folders, or says why that can not be.
 func prepare(_ home: Home) throws(CommandError) {
-  do {
-    try home.create()
-    let probe = home.run + "/.writable"
-    try Data().write(to: URL(filePath: probe))
-    try FileManager.default.removeItem(atPath: probe)
-  } catch {
-    throw .homeUnusable(path: home.path, reason: reason(of: error))
+  for folder in home.folders {
+    do throws(SystemError) {
+      try makeFolder(folder)
+    } catch {
+      throw .homeUnusable(path: folder, reason: error.reason)
+    }
   }
-}
-
-/// The system's own words where there are some: "Permission denied".
-private func reason(of error: any Error) -> String {
-  let error = error as NSError
-  let cause = error.userInfo[NSUnderlyingErrorKey] as? NSError ?? error
-  return cause.localizedDescription
+  let probe = home.run + "/writable"
+  do throws(SystemError) {
+    _ = try Descriptor.open(probe, flags: O_WRONLY | O_CREAT)
+  } catch {
+    throw .homeUnusable(path: home.run, reason: error.reason)
+  }
 }

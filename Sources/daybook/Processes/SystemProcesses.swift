@@ -70,7 +70,7 @@ private func usable(
     if port == 0 { return try Port.free(address: address) }
     isFree = try Port.isFree(port, address: address)
   } catch {
-    throw .portForbidden(port: port, variable: variable, reason: "\(error)")
+    throw .portForbidden(port: port, variable: variable, reason: error.reason)
   }
   guard isFree else { throw .portInUse(port: port, variable: variable, flag: flag) }
   return port

@@ -1,0 +1,89 @@
+import Foundation
+import Testing
+
+/// The built program, as a shell sees it.
+@Suite struct ProgramTests {
+  private struct Answer: Equatable {
+    let status: Int32
+    let output: String
+    let errors: String
+  }
+
+  /// The tests and the program are built into one folder.
+  private static let program = URL(filePath: CommandLine.arguments[0])
+    .deletingLastPathComponent().appending(path: "daybook")
+  private static let docs = URL(filePath: #filePath)
+    .deletingLastPathComponent().appending(path: "../../docs/commands.txt")
+
+  private func run(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Answer {
+    let process = Process()
+    let output = Pipe()
+    let errors = Pipe()
+    process.executableURL = Self.program
+    process.arguments = arguments
+    process.environment = environment
+    process.standardOutput = output
+    process.standardError = errors
+    try process.run()
+    // Less than a pipe holds is said on standard error, so that reading in turn can not block.
+    let outputData = try output.fileHandleForReading.readToEnd() ?? Data()
+    let errorData = try errors.fileHandleForReading.readToEnd() ?? Data()
+    process.waitUntilExit()
+    return Answer(
+      status: process.terminationStatus, output: String(decoding: outputData, as: UTF8.self),
+      errors: String(decoding: errorData, as: UTF8.self))
+  }
+
+  @Test func `the help of every command is the stored one`() throws {
+    let stored = try String(contentsOf: Self.docs, encoding: .utf8)
+    #expect(
+      try run(["help", "--all"]).output == stored,
+      "when it is meant: .build/debug/daybook help --all >docs/commands.txt")
+  }
+
+  @Test func `no words are answered with the help, and success`() throws {
+    let answer = try run([])
+    #expect(answer.status == 0)
+    #expect(answer.output.hasPrefix("Daybook: "))
+    #expect(answer.errors == "")
+  }
+
+  @Test func `a command that is not there is a usage error with a suggestion`() throws {
+    #expect(
+      try run(["stauts"])
+        == Answer(
+          status: 64, output: "",
+          errors: "daybook: There is no command 'stauts'. Did you mean 'status'?\n"
+            + "See 'daybook --help'.\n"))
+  }
+
+  @Test func `an unknown setting is a usage error for every command`() throws {
+    #expect(
+      try run(["version"], ["DAYBOOK_HOEM": "/x"])
+        == Answer(
+          status: 64, output: "",
+          errors: "daybook: There is no setting 'DAYBOOK_HOEM'. Did you mean 'DAYBOOK_HOME'?\n"
+            + "See 'daybook --help'.\n"))
+  }
+
+  @Test func `the status of nothing is a failure, for scripts in JSON`() throws {
+    let home = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    #expect(
+      try run(["status", "--json", "--home", home])
+        == Answer(
+          status: 1, output: "{\"state\":\"stopped\",\"home\":\"\(home)\",\"processes\":[]}\n",
+          errors: ""))
+    #expect(!FileManager.default.fileExists(atPath: home), "asking leaves nothing behind")
+  }
+
+  @Test func `a home that can not be made is named with the reason`() throws {
+    let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    try Data().write(to: URL(filePath: file))
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    let answer = try run(["up"], ["DAYBOOK_HOME": file + "/var"])
+    #expect(answer.status == 1)
+    #expect(
+      answer.errors == "daybook up: \(file)/var can not be used: Not a directory."
+        + " Make it writable, or choose another folder with --home or DAYBOOK_HOME.\n")
+  }
+}
