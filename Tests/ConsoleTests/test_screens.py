@@ -3,7 +3,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from system import System
+from system import Contact, System
 
 AMOUNT = re.compile(r"[\d,]+\.\d+")
 
@@ -126,3 +126,24 @@ def test_the_test_clock_moves_on_a_day(page: Page, system: System) -> None:
     before = clock.get_attribute("datetime")
     page.get_by_role("button", name="Advance 1 day").click()
     expect(clock).not_to_have_attribute("datetime", before or "")
+
+
+@pytest.mark.expects_failures
+def test_an_agency_changes_clients_and_one_client_does_not_see_another(
+    page: Page, system: System, contact: Contact
+) -> None:
+    page.goto(f"/{system.org}/contacts/{contact.id}")
+    expect(page.get_by_role("heading", name=contact.name)).to_be_visible()
+    switcher = page.locator(".switcher")
+    name = switcher.locator("summary .account-name-text")
+    before = name.inner_text()
+    switcher.locator("summary").click()
+    other = switcher.locator(".switcher-item", has_text="Client").filter(has_not_text=before)
+    other_name = other.locator(".switcher-item-name").inner_text()
+    other.click()
+    expect(name).to_have_text(other_name)
+    expect(page).to_have_title(f"Contacts · {other_name} · Daybook")
+    other_org = re.search(r"/(acc_[^/]+)/", page.url).group(1)
+    assert other_org != system.org
+    page.goto(f"/{other_org}/contacts/{contact.id}")
+    expect(page.get_by_role("alert")).to_contain_text("Not found")

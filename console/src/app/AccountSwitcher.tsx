@@ -55,6 +55,7 @@ export function AccountSwitcher() {
             className="switcher-item"
             aria-current={each.id === account.id ? "true" : undefined}
           >
+            {each.kind === "client" && <AccountMark account={each} />}
             <span className="switcher-item-name">{each.name}</span>
             <span className="muted small">{kindName(each)}</span>
           </PlainLink>
@@ -68,6 +69,7 @@ export function AccountSwitcher() {
 function AccountName({ account }: { account: Account }) {
   return (
     <span className="account-name">
+      {account.kind === "client" && <AccountMark account={account} />}
       <span className="account-name-text">{account.name}</span>
       {account.test && <span className="badge badge-amber">Test</span>}
       {account.status !== "active" && (
@@ -75,6 +77,17 @@ function AccountName({ account }: { account: Account }) {
       )}
     </span>
   );
+}
+
+/** The client's own colour, so that two clients are not taken for each other. */
+function AccountMark({ account }: { account: Account }) {
+  return <span className="account-mark" style={{ backgroundColor: accountColour(account.id) }} />;
+}
+
+function accountColour(id: string): string {
+  let hash = 0;
+  for (const character of id) hash = (hash * 31 + character.charCodeAt(0)) % 360;
+  return `hsl(${hash} 50% 50%)`;
 }
 
 function kindName(account: Account): string {

@@ -1,6 +1,7 @@
 import { Fragment, useState } from "react";
-import type { Actor, AuditEvent } from "../../api/types";
+import type { Actor, AuditEvent, User } from "../../api/types";
 import { Link } from "../../app/router";
+import { useActing } from "../../app/session";
 import { Icon } from "../../ui/Icon";
 import { Time } from "../../ui/Time";
 
@@ -53,6 +54,7 @@ interface RowProps {
 }
 
 function Row({ event, isOpen, onToggle }: RowProps) {
+  const { session } = useActing();
   const outcome = event.verdict?.outcome;
   return (
     <tr>
@@ -77,7 +79,7 @@ function Row({ event, isOpen, onToggle }: RowProps) {
         </div>
       </td>
       <td>
-        {actorName(event.actor)}
+        {actorName(event.actor, session.user)}
         {event.on_behalf_of && <div className="muted small">for {event.on_behalf_of}</div>}
       </td>
       <td className="wide-only">
@@ -123,7 +125,9 @@ function Details({ event }: { event: AuditEvent }) {
   );
 }
 
-function actorName(actor: Actor | string | null | undefined): string {
-  if (typeof actor === "string") return actor;
-  return actor?.name ?? actor?.id ?? actor?.type ?? "–";
+/** `user:usr_…` is somebody whose name only their own session knows. */
+function actorName(actor: Actor | string | null | undefined, user: User): string {
+  const id = typeof actor === "string" ? actor : actor?.id ?? actor?.type ?? "–";
+  if (id.endsWith(user.id)) return user.name;
+  return (typeof actor === "object" ? actor?.name : null) ?? id;
 }
