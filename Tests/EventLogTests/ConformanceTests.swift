@@ -9,7 +9,7 @@ enum LogKind: String, CaseIterable, Sendable {
   /// Runs `body` on an empty log whose clock is `nowMicros`, and removes it afterwards.
   func withLog(
     nowMicros: @escaping @Sendable () -> Int64 = { 1_000 },
-    _ body: (any EventLogWriter) async throws -> Void
+    _ body: (any EventLogWriter & SubjectEraser) async throws -> Void
   ) async throws {
     switch self {
     case .memory:

@@ -45,8 +45,9 @@ package enum CommitRules {
     }
     var byteCount = 0
     for index in parts.indices {
-      guard (parts[index].subject == nil) == (index == 0) else {
-        throw .invalidCommit(reason: "part 0 is the org's, every other part has a subject")
+      guard (parts[index].subject == nil) == (index == 0), parts[index].subject?.value != 0 else {
+        throw .invalidCommit(
+          reason: "part 0 is the org's, every other part has a subject, which is not 0")
       }
       guard parts[index].payload.count <= maxPartBytes else {
         throw .invalidCommit(reason: "a part over \(maxPartBytes) bytes")

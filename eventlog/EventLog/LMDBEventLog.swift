@@ -1,7 +1,6 @@
-import Crypto
 import Dispatch
-import LMDB
 import Synchronization
+import Vault
 
 /// The log on disk: the one writer, and a reader like any other.
 ///
@@ -14,6 +13,8 @@ package final class LMDBEventLog: EventLogWriter {
     /// More waiting commits, or more waiting bytes, are refused as `.overloaded`.
     package var maxWaitingCount = 65_536
     package var maxWaitingBytes = 256 << 20
+    /// nil: the file `root.key` in the log's directory, made with the log.
+    package var rootKey: (any RootKey)?
     package var nowMicros: @Sendable () -> Int64 = { SystemClock.nowMicros() }
 
     package init() {}
@@ -37,7 +38,7 @@ package final class LMDBEventLog: EventLogWriter {
     do throws(EventLogError) {
       let byteCount = try CommitRules.check(commit)
       let item = Queued(commit: commit, pending: pending, byteCount: byteCount)
-      if let refusal = core.queue.add(item) { pending.resolve(.failure(refusal)) }
+      if let refusal = core.queue.add(.commit(item)) { pending.resolve(.failure(refusal)) }
     } catch {
       pending.resolve(.failure(error))
     }
@@ -80,6 +81,12 @@ package final class LMDBEventLog: EventLogWriter {
   }
 }
 
+extension LMDBEventLog: SubjectEraser {
+  package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
+    try await core.onWriterThread { try $0.erase(subjects, org: org) }
+  }
+}
+
 /// What the writer thread and the facade share. The thread keeps it alive until the queue is closed and
 /// empty, also when nobody holds the facade any more.
 final class WriterCore: Sendable {
@@ -106,36 +113,14 @@ final class WriterCore: Sendable {
     word = try WakeWord(path: folder.wakePath, isWriter: true)
     nowMicros = options.nowMicros
     queue = WriterQueue(maxCount: options.maxWaitingCount, maxBytes: options.maxWaitingBytes)
-    let environment = try mappingErrors {
-      try Environment.open(
-        path: folder.logPath,
-        options: Environment.Options(mapBytes: options.mapBytes, tables: LogStore.tables))
-    }
+    store = try LogStore.open(
+      folder, mapBytes: options.mapBytes,
+      rootKey: try folder.rootKey(options.rootKey, mayCreate: true), isWriter: true)
     do throws(EventLogError) {
-      try Self.createFormat(in: environment, nowMicros: SystemClock.nowMicros())
-      store = try LogStore(environment)
       waiters = HeadWaiters(head: try store.head())
     } catch {
-      environment.close()
+      store.close()
       throw error
-    }
-  }
-
-  private static func createFormat(
-    in environment: Environment, nowMicros: Int64
-  ) throws(EventLogError) {
-    let meta = environment.table(LogStore.metaTable)
-    try mappingErrors {
-      let isThere = try environment.read { transaction throws in
-        try transaction.withValue(forKey: LogStore.formatKey, in: meta) { _ in true } ?? false
-      }
-      guard !isThere else { return }
-      let logID = UInt128(Random.uint64()) << 64 | UInt128(Random.uint64())
-      let format = LogFormat(
-        logID: logID, hashSeed: Random.uint64(), createdAtMicros: nowMicros)
-      try environment.write { transaction throws in
-        try transaction.put(format.bytes, forKey: LogStore.formatKey, in: meta)
-      }
     }
   }
 
@@ -161,29 +146,53 @@ final class WriterCore: Sendable {
   private func run() {
     let writer = GroupWriter(store: store, nowMicros: nowMicros)
     while let items = queue.takeAll() {
-      var rest = items[...]
-      while !rest.isEmpty {
-        let group = Self.nextGroup(of: rest)
-        rest = rest.dropFirst(group.count)
-        answer(group, writer.append(group), head: writer.head)
+      var group: [Queued] = []
+      var byteCount = 0
+      for item in items {
+        switch item {
+        case .commit(let queued):
+          if group.count >= Self.maxGroupCount || byteCount + queued.byteCount > Self.maxGroupBytes
+          {
+            append(&group, &byteCount, writer)
+          }
+          group.append(queued)
+          byteCount += queued.byteCount
+        case .task(let task):
+          append(&group, &byteCount, writer)
+          task(writer)
+        }
       }
+      append(&group, &byteCount, writer)
     }
     finish()
   }
 
-  private static func nextGroup(of items: ArraySlice<Queued>) -> ArraySlice<Queued> {
-    var byteCount = 0
-    var count = 0
-    for item in items {
-      byteCount += item.byteCount
-      if count > 0, byteCount > maxGroupBytes || count >= maxGroupCount { break }
-      count += 1
+  private func append(_ group: inout [Queued], _ byteCount: inout Int, _ writer: GroupWriter) {
+    guard !group.isEmpty else { return }
+    answer(group, writer.append(group))
+    group.removeAll(keepingCapacity: true)
+    byteCount = 0
+  }
+
+  /// Runs `body` on the writer thread, after everything that was queued before.
+  func onWriterThread<Result: Sendable>(
+    _ body: @escaping @Sendable (GroupWriter) throws -> Result
+  ) async throws(EventLogError) -> Result {
+    let outcome: Swift.Result<Result, EventLogError> = await withCheckedContinuation { waiting in
+      let refusal = queue.add(
+        .task { writer in
+          waiting.resume(
+            returning: Swift.Result { () throws(EventLogError) in
+              try mappingErrors { try body(writer) }
+            })
+        })
+      if let refusal { waiting.resume(returning: .failure(refusal)) }
     }
-    return items.prefix(count)
+    return try outcome.get()
   }
 
   private func answer(
-    _ items: ArraySlice<Queued>, _ outcomes: [Result<Receipt, EventLogError>], head: UInt64
+    _ items: [Queued], _ outcomes: [Result<Receipt, EventLogError>]
   ) {
     var grown: UInt64 = 0
     for (item, outcome) in zip(items, outcomes) {

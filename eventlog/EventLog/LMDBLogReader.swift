@@ -1,27 +1,25 @@
 import Dispatch
-import LMDB
 import Synchronization
+import Vault
 
 /// The log as any process reads it, beside the writer or without one. Writes nothing.
 package final class LMDBLogReader: EventReader {
   private let store: LogStore
   private let follower: HeadFollower
 
+  /// Opens the log. Without `rootKey`, the file `root.key` of the directory is used.
+  ///
   /// - Throws: `.storage` where `directory` has no log yet; create it by opening the writer once.
-  package init(directory: String) throws(EventLogError) {
+  package init(directory: String, rootKey: (any RootKey)? = nil) throws(EventLogError) {
     let folder = LogFolder(path: directory)
     guard folder.hasLog else { throw .storage(reason: "there is no event log in this directory") }
-    let environment = try mappingErrors {
-      try Environment.open(
-        path: folder.logPath,
-        options: Environment.Options(mapBytes: 1 << 20, tables: LogStore.tables))
-    }
+    store = try LogStore.open(
+      folder, mapBytes: 1 << 20, rootKey: try folder.rootKey(rootKey, mayCreate: false))
     do throws(EventLogError) {
-      store = try LogStore(environment)
       follower = HeadFollower(
         store: store, word: try WakeWord(path: folder.wakePath, isWriter: false))
     } catch {
-      environment.close()
+      store.close()
       throw error
     }
   }

@@ -2,7 +2,7 @@ import Synchronization
 
 /// The log in memory, for tests and as the model that `LMDBEventLog` is checked against: the same
 /// answers, nothing on disk. An append is decided inside `enqueue`.
-package final class MemoryEventLog: EventLogWriter {
+package final class MemoryEventLog: EventLogWriter, SubjectEraser {
   private struct StreamKey: Hashable {
     let org: OrgID
     let stream: StreamID
@@ -65,13 +65,12 @@ extension MemoryEventLog {
     waiters.close()
   }
 
-  /// Destroys what the log knows of `subject`: its parts read as `.erased` from now on, and no part
-  /// of that subject is taken any more.
-  package func erase(_ subject: SubjectID, org: OrgID) {
-    state.withLock { state in
-      _ = state.erased.insert(SubjectKey(org: org, subject: subject))
+  package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
+    try state.withLock { state throws(EventLogError) in
+      guard !state.isClosed else { throw .closed }
+      for subject in subjects { state.erased.insert(SubjectKey(org: org, subject: subject)) }
       for index in state.byOrg[org] ?? [] {
-        state.events[index] = state.events[index].erasing(subject)
+        state.events[index] = state.events[index].erasing(subjects)
       }
     }
   }
@@ -249,14 +248,17 @@ extension Receipt {
 }
 
 extension RecordedEvent {
-  fileprivate func erasing(_ subject: SubjectID) -> RecordedEvent {
-    guard parts.contains(where: { $0.subject == subject }) else { return self }
+  fileprivate func erasing(_ subjects: Set<SubjectID>) -> RecordedEvent {
+    func erased(_ part: RecordedPart) -> RecordedPart {
+      guard let subject = part.subject, subjects.contains(subject) else { return part }
+      return .erased(subject: subject)
+    }
     return RecordedEvent(
       position: position, org: org, orgSequence: orgSequence, stream: stream,
       streamVersion: streamVersion, type: type, schemaVersion: schemaVersion,
       recordedAtMicros: recordedAtMicros, context: context, commitPosition: commitPosition,
       commitCount: commitCount,
-      parts: parts.map { $0.subject == subject ? .erased(subject: subject) : $0 })
+      parts: parts.map(erased))
   }
 }
 

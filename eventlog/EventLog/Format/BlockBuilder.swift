@@ -54,11 +54,12 @@ final class BlockBuilder {
   private var commits: [UInt8] = []
   private var events: [UInt8] = []
   private var payload: [UInt8] = []
-  private var sealed: [UInt8] = []
+  private var sealing: [PartToSeal] = []
+  private var sealingBytes = 0
   private var lastType = ("", -1)
 
   var isEmpty: Bool { commitCount == 0 }
-  var byteCount: Int { payload.count + sealed.count + events.count + commits.count }
+  var byteCount: Int { payload.count + sealingBytes + events.count + commits.count }
 
   func start(at position: UInt64) {
     precondition(isEmpty, "a block is finished before the next one starts")
@@ -106,13 +107,18 @@ final class BlockBuilder {
     events.appendVarint(first.count)
     payload.append(contentsOf: first)
     if event.parts.count > 1 {
-      for part in event.parts.dropFirst() { add(part, orgIndex: orgIndex) }
+      for index in 1..<event.parts.count {
+        let place = PartPlace(
+          org: orgs[orgIndex].id, orgSequence: orgs[orgIndex].nextSequence - 1, index: index,
+          schemaVersion: event.schemaVersion)
+        add(event.parts[index], at: place, orgIndex: orgIndex)
+      }
     }
     eventCount += 1
     return isFirst
   }
 
-  private func add(_ part: Part, orgIndex: Int) {
+  private func add(_ part: Part, at place: PartPlace, orgIndex: Int) {
     guard let subject = part.subject else { preconditionFailure("only part 0 is the org's") }
     let key = StreamKey(org: orgs[orgIndex].id, stream: StreamID(subject.value))
     let index: Int
@@ -123,9 +129,9 @@ final class BlockBuilder {
       subjects.append((orgIndex, subject))
       subjectIndexes[key] = index
     }
-    events.appendVarint(index << 2)
-    events.appendVarint(part.payload.count)
-    sealed.append(contentsOf: part.payload)
+    events.appendVarint(index << 2 | PartStorage.sealed.rawValue)
+    sealingBytes += part.payload.count + SealedPart.overheadBytes
+    sealing.append(PartToSeal(payload: part.payload, place: place, subjectIndex: index))
   }
 
   private func typeIndex(of type: String) -> Int {
@@ -177,23 +183,24 @@ final class BlockBuilder {
 
   /// The block's bytes and index entries; empties the builder.
   func finish(
-    recordedAtMicros: Int64, hash: IndexHash, compressor: inout Compressor
+    recordedAtMicros: Int64, hash: IndexHash, compressor: inout Compressor, sealer: PartSealer
   ) throws -> EncodedBlock {
     var header = BlockHeader(
       firstPosition: firstPosition, eventCount: eventCount, commitCount: commitCount,
       recordedAtMicros: recordedAtMicros, orgFilter: orgFilter(), typeFilter: typeFilter())
-    let directory = encodeDirectory()
+    let sealed = try sealer.seal(sealing, subjects: subjects.map(\.subject))
+    let directory = encodeDirectory(sealedCounts: sealed.counts)
     var frames: [UInt8] = []
     header.directoryRawBytes = directory.count
     header.directoryStoredBytes = try Self.store(directory, into: &frames, &compressor)
     header.payloadRawBytes = payload.count
     header.payloadStoredBytes = try Self.store(payload, into: &frames, &compressor)
-    header.sealedBytes = sealed.count
+    header.sealedBytes = sealed.bytes.count
     var bytes: [UInt8] = []
     bytes.reserveCapacity(header.byteCount)
     header.append(to: &bytes)
     bytes.append(contentsOf: frames)
-    bytes.append(contentsOf: sealed)
+    bytes.append(contentsOf: sealed.bytes)
     bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: firstPosition))
     let block = EncodedBlock(
       firstPosition: firstPosition, lastPosition: header.lastPosition, bytes: bytes,
@@ -214,7 +221,7 @@ final class BlockBuilder {
     return content.count
   }
 
-  private func encodeDirectory() -> [UInt8] {
+  private func encodeDirectory(sealedCounts: [Int]) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(events.count + commits.count + 24 * (streams.count + orgs.count) + 256)
     bytes.appendVarint(orgs.count)
@@ -234,11 +241,13 @@ final class BlockBuilder {
     for (orgIndex, subject) in subjects {
       bytes.appendVarint(orgIndex)
       bytes.appendLittle(subject.value)
+      bytes.appendVarint(0)
     }
     bytes.appendVarint(strings.count)
     for string in strings { bytes.appendLengthAndBytes(of: string) }
     bytes.append(contentsOf: commits)
     bytes.append(contentsOf: events)
+    for count in sealedCounts { bytes.appendVarint(count) }
     return bytes
   }
 
@@ -287,7 +296,8 @@ final class BlockBuilder {
     commits.removeAll(keepingCapacity: true)
     events.removeAll(keepingCapacity: true)
     payload.removeAll(keepingCapacity: true)
-    sealed.removeAll(keepingCapacity: true)
+    sealing.removeAll(keepingCapacity: true)
+    sealingBytes = 0
     lastType = ("", -1)
   }
 }

@@ -16,6 +16,7 @@ struct BlockDirectory {
   struct Subject {
     let orgIndex: Int
     let id: SubjectID
+    let keyGeneration: UInt32
   }
 
   struct CommitRecord {
@@ -36,9 +37,11 @@ struct BlockDirectory {
   }
 
   struct PartRecord {
-    /// Low two bits: how it is stored. The rest: index of its subject.
-    let code: Int
-    let byteCount: Int
+    let storage: PartStorage
+    /// Of the org's part: none.
+    let subjectIndex: Int
+    /// As stored.
+    var byteCount: Int
   }
 
   let header: BlockHeader
@@ -63,7 +66,8 @@ struct BlockDirectory {
     for _ in 0..<(try reader.count(upTo: limit)) {
       subjects.append(
         Subject(
-          orgIndex: try reader.index(below: orgs.count), id: SubjectID(try reader.uint128())))
+          orgIndex: try reader.index(below: orgs.count), id: SubjectID(try reader.uint128()),
+          keyGeneration: UInt32(try reader.count(upTo: Int(UInt32.max)))))
     }
     var strings: [String] = []
     for _ in 0..<(try reader.count(upTo: limit)) { strings.append(try reader.string()) }
@@ -132,12 +136,30 @@ struct BlockDirectory {
           streamIndex: streamIndex, typeIndex: typeIndex, schemaVersion: schemaVersion,
           firstPart: parts.count, partCount: partCount))
       parts.append(
-        PartRecord(code: 0, byteCount: try reader.count(upTo: header.payloadRawBytes)))
+        PartRecord(
+          storage: .clear, subjectIndex: 0,
+          byteCount: try reader.count(upTo: header.payloadRawBytes)))
       for _ in 1..<partCount {
         let code = try reader.index(below: subjects.count << 2)
-        parts.append(
-          PartRecord(code: code, byteCount: try reader.count(upTo: header.sealedBytes)))
+        guard let storage = PartStorage(rawValue: code & 3), storage != .clear else {
+          throw MalformedBytes(reason: "a personal part that is stored in no known way")
+        }
+        parts.append(PartRecord(storage: storage, subjectIndex: code >> 2, byteCount: 0))
       }
+    }
+    try readSealedCounts(&reader)
+  }
+
+  private mutating func readSealedCounts(_ reader: inout ByteReader) throws(MalformedBytes) {
+    var rest = header.sealedBytes
+    for index in parts.indices where parts[index].storage == .sealed {
+      parts[index].byteCount = try reader.count(upTo: rest)
+      rest -= parts[index].byteCount
+    }
+    guard rest == 0 else { throw MalformedBytes(reason: "the sealed area has another size") }
+    let payloadCount = parts.reduce(0) { $1.storage == .clear ? $0 + $1.byteCount : $0 }
+    guard payloadCount == header.payloadRawBytes else {
+      throw MalformedBytes(reason: "the payload frame has another size")
     }
   }
 }

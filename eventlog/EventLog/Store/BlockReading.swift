@@ -6,6 +6,7 @@ struct LoadedBlock {
   let directory: BlockDirectory
   let payload: [UInt8]
   let sealed: [UInt8]
+  let opener: PartOpener
 }
 
 extension LogStore {
@@ -33,8 +34,10 @@ extension LogStore {
       raw: header.payloadRawBytes, header: header)
     let sealed = Self.bytes(
       block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes))
+    let directory = try directory(block, header: header)
     return LoadedBlock(
-      directory: try directory(block, header: header), payload: payload, sealed: sealed)
+      directory: directory, payload: payload, sealed: sealed,
+      opener: PartOpener(directory: directory, vault: vault))
   }
 
   private func content(
@@ -138,24 +141,20 @@ extension LoadedBlock {
   ) throws(EventLogError) -> [RecordedPart] {
     let firstCount = directory.parts[record.firstPart].byteCount
     let payloadEnd = place.payloadOffset + firstCount
-    guard payloadEnd <= payload.count else {
-      throw .corrupted(position: position, reason: "the payloads are longer than their frame")
-    }
     let first = RecordedPart.opened(
       subject: nil, payload: Array(payload[place.payloadOffset..<payloadEnd]))
     guard record.partCount > 1 else { return [first] }
     var parts = [first]
     parts.reserveCapacity(record.partCount)
     var offset = place.sealedOffset
-    for index in record.firstPart + 1..<record.firstPart + record.partCount {
-      let part = directory.parts[index]
-      guard offset + part.byteCount <= sealed.count else {
-        throw .corrupted(position: position, reason: "the sealed parts are longer than their area")
-      }
+    for index in 1..<record.partCount {
+      let part = directory.parts[record.firstPart + index]
+      let partPlace = PartPlace(
+        org: directory.orgs[directory.commits[place.commitOrdinal].orgIndex].id,
+        orgSequence: place.orgSequence, index: index, schemaVersion: record.schemaVersion)
       parts.append(
-        .opened(
-          subject: directory.subjects[part.code >> 2].id,
-          payload: Array(sealed[offset..<offset + part.byteCount])))
+        try opener.open(
+          part, sealed[offset..<offset + part.byteCount], at: partPlace, position: position))
       offset += part.byteCount
     }
     return parts

@@ -5,6 +5,7 @@ import CWake
 import Glibc
 import LMDB
 import Synchronization
+import Vault
 
 /// Where the parts of a log lie inside its directory.
 struct LogFolder {
@@ -12,10 +13,19 @@ struct LogFolder {
 
   var logPath: String { path + "/log" }
   var vaultPath: String { path + "/vault" }
+  var rootKeyPath: String { path + "/root.key" }
   var lockPath: String { path + "/writer.lock" }
   var wakePath: String { path + "/wake" }
 
   var hasLog: Bool { unsafe access(logPath + "/data.mdb", F_OK) == 0 }
+
+  /// `given`, or else the key in the log's own file. A log that exists never gets a new one: what the
+  /// old one wrapped would be lost without a word.
+  func rootKey(_ given: (any RootKey)?, mayCreate: Bool) throws(EventLogError) -> any RootKey {
+    if let given { return given }
+    let isNew = mayCreate && !hasLog
+    return try mappingErrors { try FileRootKey(path: rootKeyPath, mayCreate: isNew) }
+  }
 
   /// Makes the folders that are missing. Only the owner may enter.
   func create() throws(EventLogError) {

@@ -1,5 +1,6 @@
 import LMDB
 import Synchronization
+import Vault
 import Zstd
 
 /// The log's tables, as the writer and every reader see them. Byte layout: eventlog/README.md.
@@ -12,6 +13,7 @@ final class LogStore: Sendable {
   ]
 
   let environment: Environment
+  let vault: Vault
   let meta: Table
   let blocks: Table
   let runs: Table
@@ -27,8 +29,9 @@ final class LogStore: Sendable {
   var hash: IndexHash { IndexHash(seed: format.hashSeed) }
 
   /// - Throws: `.storage` where `environment` holds no log, or one of another format.
-  init(_ environment: Environment) throws(EventLogError) {
+  init(_ environment: Environment, vault: Vault) throws(EventLogError) {
     self.environment = environment
+    self.vault = vault
     let meta = environment.table(Self.metaTable)
     self.meta = meta
     blocks = environment.table("blocks")
@@ -52,12 +55,14 @@ extension LogStore {
   /// - Throws: `.closed` after `close()`, although the environment may be open for others.
   func reading<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
     guard !isClosed.load(ordering: .acquiring) else { throw EventLogError.closed }
+    try vault.refresh()
     return try environment.read(body)
   }
 
   /// Gives up the environment. A second call does nothing.
   func close() {
     guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    vault.close()
     environment.close()
   }
 }

@@ -1,4 +1,5 @@
 import LMDB
+import Vault
 import Zstd
 
 /// Runs `body` and turns what LMDB and zstd throw into the log's own error. The one place where that
@@ -11,6 +12,12 @@ func mappingErrors<Result>(_ body: () throws -> Result) throws(EventLogError) ->
   } catch let error as LMDBError where error.isClosed {
     throw .closed
   } catch let error as LMDBError {
+    throw .storage(reason: error.description)
+  } catch VaultError.closed {
+    throw .closed
+  } catch VaultError.storage(let error) where error.isDiskFull {
+    throw .logFull(capacityBytes: 0)
+  } catch let error as VaultError {
     throw .storage(reason: error.description)
   } catch let error as ZstdError {
     throw .storage(reason: error.description)

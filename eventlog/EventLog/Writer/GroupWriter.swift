@@ -1,4 +1,5 @@
 import LMDB
+import Vault
 import Zstd
 
 /// Turns groups of commits into blocks and stores them: everything that only the one writer thread
@@ -51,7 +52,7 @@ final class GroupWriter {
   }
 
   /// Appends what can be appended of `items`, durably, and gives each its answer, in order.
-  func append(_ items: ArraySlice<Queued>) -> [Result<Receipt, EventLogError>] {
+  func append(_ items: [Queued]) -> [Result<Receipt, EventLogError>] {
     do throws(EventLogError) {
       if mustReload { try load() }
     } catch {
@@ -67,8 +68,7 @@ final class GroupWriter {
       return outcomes
     } catch {
       mustReload = true
-      return items.indices.map { item in
-        let offset = item - items.startIndex
+      return items.indices.map { offset in
         guard offset < outcomes.count else { return .failure(error) }
         return outcomes[offset].failing(with: error, from: firstPosition)
       }
@@ -86,15 +86,27 @@ extension Result where Success == Receipt, Failure == EventLogError {
   }
 }
 
+// MARK: - Erasing
+
+extension GroupWriter {
+  /// Destroys the keys of `subjects`. On the writer thread, so that no group in the making uses them.
+  func erase(_ subjects: Set<SubjectID>, org: OrgID) throws {
+    try store.vault.erase(
+      Set(subjects.map(\.value)), org: org.value, atMicros: nowMicros())
+  }
+}
+
 // MARK: - Planning
 
 extension GroupWriter {
   private func plan(
-    _ items: ArraySlice<Queued>, _ outcomes: inout [Result<Receipt, EventLogError>]
+    _ items: [Queued], _ outcomes: inout [Result<Receipt, EventLogError>]
   ) throws(EventLogError) -> [EncodedBlock] {
     groupMicros = max(recordedAtMicros, nowMicros())
     return try mappingErrors {
-      try store.environment.read { transaction throws in
+      // Keys are on disk before the events that they seal: the other order loses events.
+      try store.vault.provide(Self.keyNames(of: items))
+      return try store.environment.read { transaction throws in
         var blocks: [EncodedBlock] = []
         for item in items {
           if builder.isEmpty { builder.start(at: head + 1) }
@@ -115,7 +127,8 @@ extension GroupWriter {
     for stream in builder.streams { streams[stream.key] = stream.version }
     for org in builder.orgs { orgs[org.id] = org.nextSequence }
     return try builder.finish(
-      recordedAtMicros: recordedAtMicros, hash: store.hash, compressor: &compressor)
+      recordedAtMicros: recordedAtMicros, hash: store.hash, compressor: &compressor,
+      sealer: PartSealer(vault: store.vault))
   }
 
   /// Checks one commit and puts it into the block.
@@ -133,6 +146,7 @@ extension GroupWriter {
       throw EventLogError.sequenceConflict(expected: expected, actual: sequence)
     }
     try checkVersions(of: commit, transaction)
+    try checkSubjects(of: commit)
     let receipt = try store(commit, sequence: sequence, request: request, transaction)
     if let request, let key = commit.idempotencyKey {
       answers[request] = Answer(fingerprint: key.fingerprint, receipt: receipt)
@@ -188,6 +202,31 @@ extension GroupWriter {
     if let conflict {
       throw EventLogError.versionConflict(
         stream: conflict.stream, expected: conflict.expected, actual: conflict.actual)
+    }
+  }
+
+  private static func keyNames(of items: [Queued]) -> Set<KeyName> {
+    var names: Set<KeyName> = []
+    for item in items {
+      for event in item.commit.events where event.parts.count > 1 {
+        for part in event.parts {
+          guard let subject = part.subject else { continue }
+          names.insert(KeyName(org: item.commit.org.value, subject: subject.value))
+        }
+      }
+    }
+    return names
+  }
+
+  private func checkSubjects(of commit: Commit) throws {
+    for event in commit.events where event.parts.count > 1 {
+      for part in event.parts {
+        guard let subject = part.subject else { continue }
+        let name = KeyName(org: commit.org.value, subject: subject.value)
+        if case .erased = try store.vault.key(name) {
+          throw EventLogError.invalidCommit(reason: "a part of an erased subject")
+        }
+      }
     }
   }
 

@@ -8,10 +8,25 @@ struct Queued {
   let byteCount: Int
 }
 
+/// Something else that only the writer thread may do, between two groups.
+typealias WriterTask = @Sendable (GroupWriter) -> Void
+
+enum WriterItem {
+  case commit(Queued)
+  case task(WriterTask)
+
+  var byteCount: Int {
+    switch self {
+    case .commit(let queued): queued.byteCount
+    case .task: 0
+    }
+  }
+}
+
 /// What is between the callers and the writer thread. Bounded by count and by bytes.
 final class WriterQueue: Sendable {
   private struct State {
-    var items: [Queued] = []
+    var items: [WriterItem] = []
     var byteCount = 0
     var isClosed = false
     var isWriterWaiting = false
@@ -28,7 +43,7 @@ final class WriterQueue: Sendable {
   }
 
   /// Why `item` was not taken; nil where it was.
-  func add(_ item: Queued) -> EventLogError? {
+  func add(_ item: WriterItem) -> EventLogError? {
     let (refusal, mustWake) = state.withLock { state -> (EventLogError?, Bool) in
       if state.isClosed { return (.closed, false) }
       // One commit always fits: a limit below its size would refuse it for ever.
@@ -56,9 +71,9 @@ final class WriterQueue: Sendable {
   }
 
   /// Everything that waits; blocks until there is something. nil once closed and empty.
-  func takeAll() -> [Queued]? {
+  func takeAll() -> [WriterItem]? {
     while true {
-      let (items, isDone) = state.withLock { state -> ([Queued], Bool) in
+      let (items, isDone) = state.withLock { state -> ([WriterItem], Bool) in
         let items = state.items
         state.items = []
         state.byteCount = 0

@@ -1,0 +1,188 @@
+// Sealed parts: what the block's last area holds. Byte layout: eventlog/README.md, "Sealed part".
+
+import Crypto
+import Vault
+import Zstd
+
+/// How a part is stored: the low two bits of its code in the directory.
+enum PartStorage: Int {
+  /// In the payload frame. The org's part only.
+  case clear = 0
+  case sealed = 1
+  /// Its subject was erased and its bytes were taken out.
+  case dropped = 2
+}
+
+/// Where a part belongs. Everything of it goes into the associated data, so that a sealed part opens
+/// nowhere else.
+struct PartPlace {
+  let org: OrgID
+  let orgSequence: UInt64
+  let index: Int
+  let schemaVersion: UInt16
+
+  /// Org (16) ‖ org sequence (8) ‖ part index (1) ‖ key id (16) ‖ schema version (2), big-endian.
+  func associated(keyID: [UInt8]) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(43)
+    bytes.appendBig(org.value)
+    bytes.appendBig(orgSequence)
+    bytes.append(UInt8(index))
+    bytes.append(contentsOf: keyID)
+    bytes.appendBig(schemaVersion)
+    return bytes
+  }
+}
+
+/// Nonce (12), ciphertext, tag (16). What is sealed: one byte that says how, and the content.
+enum SealedPart {
+  static let overheadBytes = AESGCM.nonceByteCount + AESGCM.tagByteCount + 1
+  static let verbatim: UInt8 = 0
+  /// A varint with the content's size, and a zstd frame.
+  static let compressed: UInt8 = 1
+  /// Below this a frame's own header eats what it saves.
+  static let minBytesToCompress = 128
+}
+
+struct PartToSeal {
+  let payload: [UInt8]
+  let place: PartPlace
+  let subjectIndex: Int
+}
+
+/// Seals the parts of a block.
+struct PartSealer {
+  let vault: Vault
+
+  /// The sealed bytes, one part after the other, and the size of each.
+  func seal(
+    _ parts: [PartToSeal], subjects: [SubjectID]
+  ) throws -> (bytes: [UInt8], counts: [Int]) {
+    guard !parts.isEmpty else { return ([], []) }
+    var cipher = AESGCM()
+    var compressor = Compressor(level: 1)
+    var bytes: [UInt8] = []
+    var counts: [Int] = []
+    counts.reserveCapacity(parts.count)
+    for part in parts {
+      let start = bytes.count
+      let key = try key(of: subjects[part.subjectIndex], org: part.place.org)
+      let nonce = Random.bytes(AESGCM.nonceByteCount)
+      bytes.append(contentsOf: nonce)
+      bytes.append(
+        contentsOf: try cipher.seal(
+          try Self.content(part.payload, &compressor), key: key.encryption, nonce: nonce,
+          authenticating: part.place.associated(keyID: key.id)))
+      counts.append(bytes.count - start)
+    }
+    return (bytes, counts)
+  }
+
+  private func key(of subject: SubjectID, org: OrgID) throws -> SubjectKey {
+    switch try vault.key(KeyName(org: org.value, subject: subject.value)) {
+    case .available(let key): return key
+    case .erased, .missing:
+      throw EventLogError.storage(reason: "the vault lost a key that it had just provided")
+    }
+  }
+
+  private static func content(
+    _ payload: [UInt8], _ compressor: inout Compressor
+  ) throws -> [UInt8] {
+    if payload.count >= SealedPart.minBytesToCompress {
+      var bytes = [SealedPart.compressed]
+      bytes.appendVarint(payload.count)
+      _ = try unsafe compressor.compress(payload.span.bytes, appendingTo: &bytes)
+      if bytes.count <= payload.count { return bytes }
+    }
+    return [SealedPart.verbatim] + payload
+  }
+}
+
+/// Opens the parts of one block. Asks the vault once for each subject.
+final class PartOpener {
+  private let directory: BlockDirectory
+  private let vault: Vault
+  private var states: [KeyState?]
+  private var cipher: AESGCM?
+  private var decompressor: Decompressor?
+
+  init(directory: BlockDirectory, vault: Vault) {
+    self.directory = directory
+    self.vault = vault
+    states = Array(repeating: nil, count: directory.subjects.count)
+  }
+
+  /// - Throws: `.keyMissing` without key and tombstone, `.corrupted` where the bytes are not what was
+  ///   sealed at `place`.
+  func open(
+    _ part: BlockDirectory.PartRecord, _ sealed: ArraySlice<UInt8>, at place: PartPlace,
+    position: UInt64
+  ) throws(EventLogError) -> RecordedPart {
+    let subject = directory.subjects[part.subjectIndex]
+    switch try state(of: part.subjectIndex, subject, org: place.org) {
+    case .erased: return .erased(subject: subject.id)
+    case .missing:
+      if part.storage == .dropped { return .erased(subject: subject.id) }
+      throw .keyMissing(position: position)
+    case .available(let key):
+      guard part.storage == .sealed else {
+        throw .corrupted(position: position, reason: "a part was dropped, but not its key")
+      }
+      let content = try decrypt(sealed, key, place, position)
+      return .opened(subject: subject.id, payload: try expand(content, position))
+    }
+  }
+
+  private func state(
+    of index: Int, _ subject: BlockDirectory.Subject, org: OrgID
+  ) throws(EventLogError) -> KeyState {
+    if let known = states[index] { return known }
+    let name = KeyName(
+      org: org.value, subject: subject.id.value, generation: subject.keyGeneration)
+    let state = try mappingErrors { try vault.key(name) }
+    states[index] = state
+    return state
+  }
+
+  private func decrypt(
+    _ sealed: ArraySlice<UInt8>, _ key: SubjectKey, _ place: PartPlace, _ position: UInt64
+  ) throws(EventLogError) -> [UInt8] {
+    if cipher == nil { cipher = AESGCM() }
+    let opened: [UInt8]?
+    do throws(CryptoError) {
+      opened = try cipher?.open(
+        Array(sealed.dropFirst(AESGCM.nonceByteCount)), key: key.encryption,
+        nonce: Array(sealed.prefix(AESGCM.nonceByteCount)),
+        authenticating: place.associated(keyID: key.id))
+    } catch {
+      throw .corrupted(position: position, reason: "a sealed part does not open: \(error)")
+    }
+    guard let opened, !opened.isEmpty else {
+      throw .corrupted(position: position, reason: "a sealed part is empty")
+    }
+    return opened
+  }
+
+  private func expand(
+    _ content: [UInt8], _ position: UInt64
+  ) throws(EventLogError) -> [UInt8] {
+    switch content[0] {
+    case SealedPart.verbatim:
+      return Array(content.dropFirst())
+    case SealedPart.compressed:
+      if decompressor == nil { decompressor = Decompressor() }
+      let expanded = try mappingErrors {
+        var reader = ByteReader(content)
+        _ = try reader.varint()
+        let count = try reader.count(upTo: CommitRules.maxPartBytes)
+        return try unsafe decompressor?.decompress(
+          content.span.bytes.extracting(reader.offset..<content.count), byteCount: count)
+      }
+      guard let expanded else { preconditionFailure("the context was just made") }
+      return expanded
+    default:
+      throw .corrupted(position: position, reason: "a sealed part in an unknown encoding")
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import Crypto
+import LMDB
+import Vault
+
+extension LogStore {
+  /// Opens the log of `folder` and its vault; the writer creates what is missing.
+  static func open(
+    _ folder: LogFolder, mapBytes: Int, rootKey: any RootKey, isWriter: Bool = false
+  ) throws(EventLogError) -> LogStore {
+    let vault = try mappingErrors { try Vault(path: folder.vaultPath, rootKey: rootKey) }
+    do throws(EventLogError) {
+      let environment = try mappingErrors {
+        try Environment.open(
+          path: folder.logPath,
+          options: Environment.Options(mapBytes: mapBytes, tables: LogStore.tables))
+      }
+      do throws(EventLogError) {
+        if isWriter { try createFormat(in: environment) }
+        return try LogStore(environment, vault: vault)
+      } catch {
+        environment.close()
+        throw error
+      }
+    } catch {
+      vault.close()
+      throw error
+    }
+  }
+
+  private static func createFormat(in environment: Environment) throws(EventLogError) {
+    let meta = environment.table(LogStore.metaTable)
+    try mappingErrors {
+      let isThere = try environment.read { transaction throws in
+        try transaction.withValue(forKey: LogStore.formatKey, in: meta) { _ in true } ?? false
+      }
+      guard !isThere else { return }
+      let logID = UInt128(Random.uint64()) << 64 | UInt128(Random.uint64())
+      let format = LogFormat(
+        logID: logID, hashSeed: Random.uint64(), createdAtMicros: SystemClock.nowMicros())
+      try environment.write { transaction throws in
+        try transaction.put(format.bytes, forKey: LogStore.formatKey, in: meta)
+      }
+    }
+  }
+}

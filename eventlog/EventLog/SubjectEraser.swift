@@ -1,0 +1,9 @@
+/// What can forget people. Both logs can.
+package protocol SubjectEraser: AnyObject, Sendable {
+  /// Destroys the keys of `subjects`, durably and for ever: their parts read as `.erased` from now on,
+  /// in every process, and no part of theirs is taken any more. A second call changes nothing.
+  ///
+  /// Append the event that asks for it first, and the one that reports it afterwards: a crash in
+  /// between leaves a request that is repeated, not an erasure that nobody knows of.
+  func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError)
+}

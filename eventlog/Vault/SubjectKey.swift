@@ -1,0 +1,63 @@
+import Crypto
+
+/// Whose key: a subject of an org, or the org itself (`org`), and which of its keys.
+package struct KeyName: Hashable, Sendable {
+  package let org: UInt128
+  /// 0: the org's own key.
+  package let subject: UInt128
+  /// A compromised key is followed by another one; old parts keep theirs, or their commitments would
+  /// change.
+  package let generation: UInt32
+
+  package init(org: UInt128, subject: UInt128, generation: UInt32 = 0) {
+    self.org = org
+    self.subject = subject
+    self.generation = generation
+  }
+
+  package static func org(_ org: UInt128) -> KeyName { KeyName(org: org, subject: 0) }
+
+  /// The key id of leaves and of the associated data: 16 bytes that do not tell the subject.
+  package var id: [UInt8] {
+    Array(SHA256.hash(Array("daybook/key-id/v1\0".utf8) + bytes).prefix(16))
+  }
+
+  /// Org, subject, generation: big-endian, 36 bytes.
+  var bytes: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(36)
+    appendBig(org, to: &bytes)
+    appendBig(subject, to: &bytes)
+    appendBig(generation, to: &bytes)
+    return bytes
+  }
+}
+
+/// What a subject's 32 random bytes are used for, derived once.
+package struct SubjectKey: Sendable {
+  package let id: [UInt8]
+  /// For AES-256-GCM.
+  package let encryption: [UInt8]
+  /// For the salts of the commitments.
+  package let salt: HMACSHA256
+
+  init(secret: [UInt8], id: [UInt8]) {
+    self.id = id
+    encryption = HKDF.expand(secret, info: Array("daybook/enc/v1".utf8), byteCount: 32)
+    salt = HMACSHA256(
+      key: HKDF.expand(secret, info: Array("daybook/salt/v1".utf8), byteCount: 32))
+  }
+}
+
+/// What the vault knows of a key.
+package enum KeyState: Sendable {
+  case available(SubjectKey)
+  /// Destroyed on purpose: the tombstone is there.
+  case erased
+  /// Neither key nor tombstone: the vault is incomplete.
+  case missing
+}
+
+func appendBig<Number: FixedWidthInteger>(_ value: Number, to bytes: inout [UInt8]) {
+  unsafe withUnsafeBytes(of: value.bigEndian) { unsafe bytes.append(contentsOf: $0) }
+}
