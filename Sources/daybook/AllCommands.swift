@@ -2,5 +2,8 @@ import CLI
 
 /// Every command, in the order in which the help lists them.
 let allCommands = CommandSet([
-  upCommand, downCommand, statusCommand, postgresCommand, versionCommand,
+  upCommand, downCommand, statusCommand,
+  eventsTailCommand, logStatsCommand,
+  postgresCommand,
+  versionCommand,
 ])

@@ -11,6 +11,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case stopped
   case stillRunning(pid: Int32, seconds: Int)
   case databaseEnded(logPath: String)
+  case logUnusable(path: String, reason: String)
 
   var code: String {
     switch self {
@@ -25,6 +26,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .stopped: "stopped"
     case .stillRunning: "still_running"
     case .databaseEnded: "database_ended"
+    case .logUnusable: "log_unusable"
     }
   }
 
@@ -32,7 +34,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
-      .portForbidden, .processFailed:
+      .portForbidden, .processFailed, .logUnusable:
       false
     }
   }
@@ -65,6 +67,8 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
       "process \(pid) has not ended after \(seconds) s. Wait, or end it with 'kill -9 \(pid)'."
     case .databaseEnded(let logPath):
       "the database server has ended by itself. Why is in \(logPath)."
+    case .logUnusable(let path, let reason):
+      "\(path) can not be read: \(reason). --home or DAYBOOK_HOME chooses another folder."
     }
   }
 }

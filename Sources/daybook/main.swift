@@ -7,6 +7,9 @@ import Supervisor
 private func execute(_ command: Command, _ invocation: Invocation) async -> ExitStatus {
   do {
     return try await command.run(invocation)
+  } catch let error as UsageError {
+    Output.error("daybook: \(error)")
+    return .usage
   } catch {
     Output.error("daybook \(command.name): \(error)")
     return .failure
