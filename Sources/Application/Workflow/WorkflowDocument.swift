@@ -1,6 +1,7 @@
 import Domain
 import EventCodec
 import JSON
+import YAML
 
 /// Why a document is not a workflow: what is wrong and where.
 package struct WorkflowDocumentError: Error, Equatable, CustomStringConvertible {
@@ -13,7 +14,7 @@ package struct WorkflowDocumentError: Error, Equatable, CustomStringConvertible 
   package var isRetryable: Bool { false }
   package var description: String { "\(code): \(message), line \(line), column \(column)" }
 
-  init(_ message: String, at place: DocumentNode.Place) {
+  init(_ message: String, at place: YAMLPosition) {
     self.message = message
     line = place.line
     column = place.column
@@ -30,7 +31,22 @@ package struct WorkflowDocument {
   private var steps: [WorkflowStep] = []
   private var ids: Set<String> = []
 
-  static func definition(_ root: DocumentNode) throws(WorkflowDocumentError) -> WorkflowDefinition {
+  /// The definition that `source` describes: YAML, or JSON, which is YAML too.
+  package static func parse(
+    _ source: String
+  ) throws(WorkflowDocumentError) -> WorkflowDefinition {
+    let root: YAMLNode
+    do throws(YAMLError) {
+      root = try YAMLNode(parsing: source)
+    } catch {
+      throw WorkflowDocumentError(error.message, at: error.position)
+    }
+    return try definition(root)
+  }
+
+  private static func definition(_ root: YAMLNode) throws(WorkflowDocumentError)
+    -> WorkflowDefinition
+  {
     try root.allow(["name", "trigger", "steps"])
     let name = try root.required("name").nonBlankText("the name")
     let trigger = try trigger(root.required("trigger"))
@@ -43,18 +59,18 @@ package struct WorkflowDocument {
   // MARK: - Trigger
 
   private static func trigger(
-    _ node: DocumentNode
+    _ node: YAMLNode
   ) throws(WorkflowDocumentError) -> WorkflowDefinition.Trigger {
-    if let word = node.text { return try trigger(word, true, at: node.place) }
-    guard let fields = node.fields, let field = fields.first, fields.count == 1 else {
-      throw WorkflowDocumentError("a trigger is one of \(triggerNames)", at: node.place)
+    if let word = node.text { return try trigger(word, true, at: node.position) }
+    guard let fields = node.mapping, let field = fields.first, fields.count == 1 else {
+      throw WorkflowDocumentError("a trigger is one of \(triggerNames)", at: node.position)
     }
-    if field.name == "tag_added" { return .tagAdded(try field.value.nonBlankText("the tag")) }
-    return try trigger(field.name, field.value.json, at: field.place)
+    if field.key == "tag_added" { return .tagAdded(try field.value.nonBlankText("the tag")) }
+    return try trigger(field.key, field.value.json, at: field.keyPosition)
   }
 
   private static func trigger(
-    _ word: String, _ value: JSON, at place: DocumentNode.Place
+    _ word: String, _ value: JSON, at place: YAMLPosition
   ) throws(WorkflowDocumentError) -> WorkflowDefinition.Trigger {
     guard value == true || value == .null else {
       throw WorkflowDocumentError("\(word) takes no value but true", at: place)
@@ -76,11 +92,11 @@ package struct WorkflowDocument {
   /// one goes on.
   @discardableResult
   private mutating func read(
-    _ nodes: [DocumentNode], named prefix: String, next: String?, depth: Int
+    _ nodes: [YAMLNode], named prefix: String, next: String?, depth: Int
   ) throws(WorkflowDocumentError) -> String? {
     guard depth <= Self.depthLimit else {
       throw WorkflowDocumentError(
-        "branches nest more than \(Self.depthLimit) deep", at: nodes[0].place)
+        "branches nest more than \(Self.depthLimit) deep", at: nodes[0].position)
     }
     var names: [String] = []
     for (index, node) in nodes.enumerated() {
@@ -94,40 +110,40 @@ package struct WorkflowDocument {
   }
 
   private mutating func name(
-    of node: DocumentNode, generated: String
+    of node: YAMLNode, generated: String
   ) throws(WorkflowDocumentError) -> String {
     let own = node["id"]
     let name = try own?.nonBlankText("an id") ?? generated
     guard ids.insert(name).inserted else {
       throw WorkflowDocumentError(
-        "another step has the id \(name)", at: own?.place ?? node.place)
+        "another step has the id \(name)", at: own?.position ?? node.position)
     }
     return name
   }
 
   private mutating func read(
-    _ node: DocumentNode, id: String, next: String?, depth: Int
+    _ node: YAMLNode, id: String, next: String?, depth: Int
   ) throws(WorkflowDocumentError) {
     guard steps.count < Self.stepLimit else {
-      throw WorkflowDocumentError("more than \(Self.stepLimit) steps", at: node.place)
+      throw WorkflowDocumentError("more than \(Self.stepLimit) steps", at: node.position)
     }
-    guard let fields = node.fields else {
-      throw WorkflowDocumentError("a step is one of \(Self.stepNames)", at: node.place)
+    guard let fields = node.mapping else {
+      throw WorkflowDocumentError("a step is one of \(Self.stepNames)", at: node.position)
     }
     if node["if"] != nil {
       try node.allow(["id", "if", "then", "else"])
       return try readBranch(node, id: id, next: next, depth: depth)
     }
-    guard let action = fields.first(where: { $0.name != "id" }) else {
-      throw WorkflowDocumentError("a step is one of \(Self.stepNames)", at: node.place)
+    guard let action = fields.first(where: { $0.key != "id" }) else {
+      throw WorkflowDocumentError("a step is one of \(Self.stepNames)", at: node.position)
     }
     let read = try Self.action(action)
-    try node.allow(["id", action.name])
+    try node.allow(["id", action.key])
     steps.append(WorkflowStep(id: id, action: read, next: next))
   }
 
   private mutating func readBranch(
-    _ node: DocumentNode, id: String, next: String?, depth: Int
+    _ node: YAMLNode, id: String, next: String?, depth: Int
   ) throws(WorkflowDocumentError) {
     let condition = try Self.condition(node.required("if"))
     let place = steps.count
@@ -150,55 +166,56 @@ package struct WorkflowDocument {
   private static let stepNames = "send_sms, wait, if, add_tag, remove_tag"
 
   private static func action(
-    _ field: DocumentNode.Field
+    _ field: YAMLNode.Entry
   ) throws(WorkflowDocumentError) -> WorkflowStep.Action {
-    switch field.name {
+    switch field.key {
     case "send_sms": return try sendSMS(field.value)
     case "wait": return .wait(durationMicros: try duration(field.value))
     case "add_tag": return .addTag(try field.value.nonBlankText("the tag"))
     case "remove_tag": return .removeTag(try field.value.nonBlankText("the tag"))
-    case "then", "else": throw WorkflowDocumentError("\(field.name) needs an if", at: field.place)
+    case "then", "else":
+      throw WorkflowDocumentError("\(field.key) needs an if", at: field.keyPosition)
     default:
       throw WorkflowDocumentError(
-        "\(field.name) is not known: a step is one of \(stepNames)", at: field.place)
+        "\(field.key) is not known: a step is one of \(stepNames)", at: field.keyPosition)
     }
   }
 
   private static func sendSMS(
-    _ node: DocumentNode
+    _ node: YAMLNode
   ) throws(WorkflowDocumentError) -> WorkflowStep.Action {
-    guard node.fields != nil else {
+    guard node.mapping != nil else {
       return .sendSMS(body: try body(node), purpose: .marketing)
     }
     try node.allow(["body", "purpose"])
     var purpose = Purpose.marketing
     if let node = node["purpose"] {
       guard let named = node.text.flatMap(Purpose.init) else {
-        throw WorkflowDocumentError("a purpose is marketing or transactional", at: node.place)
+        throw WorkflowDocumentError("a purpose is marketing or transactional", at: node.position)
       }
       purpose = named
     }
     return .sendSMS(body: try body(node.required("body")), purpose: purpose)
   }
 
-  private static func body(_ node: DocumentNode) throws(WorkflowDocumentError) -> String {
+  private static func body(_ node: YAMLNode) throws(WorkflowDocumentError) -> String {
     let body = try node.nonBlankText("the text")
     do throws(MergeFieldError) {
       _ = try MergeFields.fields(of: body)
     } catch {
-      throw WorkflowDocumentError(error.description, at: node.place)
+      throw WorkflowDocumentError(error.description, at: node.position)
     }
     return body
   }
 
   private static func condition(
-    _ node: DocumentNode
+    _ node: YAMLNode
   ) throws(WorkflowDocumentError) -> WorkflowStep.Condition {
     guard let text = node.text else {
       do throws(FilterError) {
         return .contact(try FilterGrammar.parse(node.json))
       } catch {
-        throw WorkflowDocumentError(error.description, at: node.place(at: error.path))
+        throw WorkflowDocumentError(error.description, at: node.position(at: error.path))
       }
     }
     switch text.split(separator: " ").joined(separator: " ") {
@@ -206,7 +223,7 @@ package struct WorkflowDocument {
     case "not replied": return .not(.replied)
     default:
       throw WorkflowDocumentError(
-        "a condition is replied, not replied or a filter", at: node.place)
+        "a condition is replied, not replied or a filter", at: node.position)
     }
   }
 }
@@ -218,7 +235,7 @@ extension WorkflowDocument {
   static let durationLimitMicros: Int64 = 366 * 86_400_000_000
 
   /// `1 day`, `90 minutes`, `2 hours 30 minutes`, `1 week and 2 days`.
-  private static func duration(_ node: DocumentNode) throws(WorkflowDocumentError) -> Int64 {
+  private static func duration(_ node: YAMLNode) throws(WorkflowDocumentError) -> Int64 {
     let words = (node.text ?? "").split(whereSeparator: { " ,".contains($0) }).filter {
       $0 != "and"
     }
@@ -230,7 +247,7 @@ extension WorkflowDocument {
       else { throw wrongDuration(node) }
       let (product, isTooLong) = count.multipliedReportingOverflow(by: unit)
       guard !isTooLong, product <= durationLimitMicros - micros else {
-        throw WorkflowDocumentError("a wait is a year at most", at: node.place)
+        throw WorkflowDocumentError("a wait is a year at most", at: node.position)
       }
       micros += product
     }
@@ -248,51 +265,55 @@ extension WorkflowDocument {
     }
   }
 
-  private static func wrongDuration(_ node: DocumentNode) -> WorkflowDocumentError {
+  private static func wrongDuration(_ node: YAMLNode) -> WorkflowDocumentError {
     WorkflowDocumentError(
       "a wait is a number with seconds, minutes, hours, days or weeks, such as 2 hours 30 minutes",
-      at: node.place)
+      at: node.position)
   }
 }
 
 // MARK: - Nodes
 
-extension DocumentNode {
-  fileprivate func required(_ name: String) throws(WorkflowDocumentError) -> DocumentNode {
+extension YAMLNode {
+  fileprivate func required(_ name: String) throws(WorkflowDocumentError) -> YAMLNode {
     guard let node = self[name] else {
-      throw WorkflowDocumentError("\(name) is missing", at: place)
+      throw WorkflowDocumentError("\(name) is missing", at: position)
     }
     return node
   }
 
   /// Makes sure that there is a map with no other names.
   fileprivate func allow(_ names: Set<String>) throws(WorkflowDocumentError) {
-    guard let fields else {
+    guard let mapping else {
       throw WorkflowDocumentError(
-        "must have \(names.sorted().joined(separator: ", "))", at: place)
+        "must have \(names.sorted().joined(separator: ", "))", at: position)
     }
-    var seen: Set<String> = []
-    for field in fields {
-      guard names.contains(field.name) else {
-        throw WorkflowDocumentError("\(field.name) is not known here", at: field.place)
-      }
-      guard seen.insert(field.name).inserted else {
-        throw WorkflowDocumentError("\(field.name) is there twice", at: field.place)
-      }
+    for field in mapping where !names.contains(field.key) {
+      throw WorkflowDocumentError("\(field.key) is not known here", at: field.keyPosition)
     }
   }
 
   fileprivate func nonBlankText(_ what: String) throws(WorkflowDocumentError) -> String {
-    guard let text, !text.isBlank else {
-      throw WorkflowDocumentError("\(what) must be a text", at: place)
+    guard let text, !text.isBlank, !isNull else {
+      throw WorkflowDocumentError("\(what) must be a text", at: position)
     }
     return text
   }
 
-  fileprivate func nonEmptyList(_ what: String) throws(WorkflowDocumentError) -> [DocumentNode] {
-    guard let list, !list.isEmpty else {
-      throw WorkflowDocumentError("\(what) must be a list with at least one step", at: place)
+  fileprivate func nonEmptyList(_ what: String) throws(WorkflowDocumentError) -> [YAMLNode] {
+    guard let sequence, !sequence.isEmpty else {
+      throw WorkflowDocumentError("\(what) must be a list with at least one step", at: position)
     }
-    return list
+    return sequence
+  }
+
+  /// The place of the node at a path such as `all[1].not.op`, or of the last node on the way.
+  fileprivate func position(at path: String) -> YAMLPosition {
+    var node = self
+    for step in path.split(whereSeparator: { ".[]".contains($0) }) {
+      guard let next = Int(step).flatMap({ node[$0] }) ?? node[String(step)] else { break }
+      node = next
+    }
+    return node.position
   }
 }
