@@ -1,0 +1,93 @@
+import Domain
+import Testing
+
+@Suite struct TimelineTests {
+  @Test func `a message is one entry whose state is followed`() async throws {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(message(1), [planned(to: ann, "Hello"), queued])
+      try await desk.history.append(message(1), [dispatched])
+      try await desk.history.append(message(1), [accepted])
+      try await desk.history.append(message(1), [sent])
+      try await desk.history.append(message(1), [delivered])
+      try await desk.project(batchLimit: 2)
+      #expect(
+        try desk.table(
+          """
+          SELECT e.position, kind, type, title, m.body, m.status, m.version, m.provider_id
+          FROM timeline_v1.entries e LEFT JOIN timeline_v1.messages m USING (org, message)
+          ORDER BY e.position DESC
+          """) == [
+            "2 | message | message.planned | Message | Hello | delivered | 6 | SM1",
+            "1 | contact | contact.created | Contact created (api) | - | - | - | -",
+          ])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  @Test func `what a person wrote, consent and a workflow's steps are entries`() async throws {
+    let run = Identifier(.run, 7)
+    let flow = Identifier(.workflow, 8)
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(ann, [optedIn()])
+      try await desk.history.append(message(2), [received(from: ann, "STOP", providerID: "SM9")])
+      try await desk.history.append(ann, [optedOut()])
+      try await desk.history.append(
+        run, [.run(.started(workflow: flow, version: 1, contact: ann, firstStep: "s1"))])
+      try await desk.history.append(
+        run, [.run(.stepAdvanced(step: "s1", outcome: "sent", message: message(3), next: nil))])
+      try await desk.project(batchLimit: 1)
+      #expect(
+        try desk.table(
+          "SELECT kind, title FROM timeline_v1.entries ORDER BY position OFFSET 1") == [
+            "consent | Opted in to marketing sms (web_form)",
+            "message | Message received",
+            "consent | Opted out of sms (keyword)",
+            "workflow | Workflow started",
+            "workflow | Step s1: sent",
+          ])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  @Test func `a held message says until when, and its verdict is kept`() async throws {
+    let until = History.startMicros + 3_600_000_000
+    try await withDesk { desk in
+      try await desk.history.append(
+        message(1),
+        [
+          planned(to: ann, "Hello"),
+          .message(
+            .held(
+              reason: .quietHours, untilMicros: until,
+              verdict: verdict(.held(.quietHours, untilMicros: until)))),
+        ])
+      try await desk.project()
+      #expect(
+        try desk.table(
+          """
+          SELECT status, reason, held_until, verdict->>'outcome', verdict->'facts'->>'consent'
+          FROM timeline_v1.messages
+          """) == ["held | quiet_hours | 2025-06-01 13:00:00+00 | held | opted_in"])
+    }
+  }
+
+  @Test func `news of a message that nobody planned stops the timeline and nothing else`()
+    async throws
+  {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(message(1), [sent])
+      try await desk.history.append(bob, [created("Bob")])
+      try await desk.project()
+      #expect(
+        try desk.table(
+          """
+          SELECT name, state, position, failed_position, failed_code FROM daybook.projections
+          WHERE name IN ('contacts', 'timeline') ORDER BY name
+          """) == ["contacts | live | 3 | - | -", "timeline | stopped | 1 | 2 | poison"])
+      #expect(try desk.table("SELECT count(*) FROM timeline_v1.entries") == ["1"])
+    }
+  }
+}

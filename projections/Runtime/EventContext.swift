@@ -1,0 +1,70 @@
+package import Domain
+package import EventCodec
+internal import EventLog
+package import JSON
+
+extension RecordedDomainEvent {
+  /// On the org's own clock.
+  package var occurredAtMicros: Micros { context.occurredAtMicros }
+
+  /// The position as a column.
+  package var positionColumn: Int64 { Int64(position) }
+
+  package var causeColumn: Int64? { context.causation.map { Int64($0) } }
+}
+
+extension Verdict {
+  /// As the API and the read models show it.
+  package var json: JSON {
+    [
+      "outcome": .string(outcome.name), "reason": JSON(outcome.reason?.rawValue),
+      "until": JSON(outcome.untilMicros), "rule_set": .string(ruleSet), "facts": facts.json,
+    ]
+  }
+}
+
+extension Verdict.Outcome {
+  package var name: String {
+    switch self {
+    case .allowed: "allowed"
+    case .held: "held"
+    case .refused: "refused"
+    }
+  }
+
+  package var reason: GateReason? {
+    switch self {
+    case .allowed: nil
+    case .held(let reason, _), .refused(let reason): reason
+    }
+  }
+
+  package var untilMicros: Micros? {
+    switch self {
+    case .held(_, let untilMicros): untilMicros
+    case .allowed, .refused: nil
+    }
+  }
+}
+
+extension GateFacts {
+  package var json: JSON {
+    [
+      "now": .int(nowMicros), "channel": .string(channel.rawValue),
+      "purpose": .string(purpose.rawValue), "has_address": .bool(hasAddress),
+      "account_status": .string(accountStatus), "consent": .string(consent.rawValue),
+      "consent_purpose": JSON(consentPurpose?.rawValue),
+      "address_opted_out": .bool(isAddressOptedOut), "is_reply": .bool(isReply),
+      "zones": .array(zones.map(\.json)), "price_micros": .int(priceMicros),
+      "wallet_available_micros": .int(walletAvailableMicros),
+    ]
+  }
+}
+
+extension ZoneTime {
+  package var json: JSON {
+    [
+      "zone": .string(zone), "minute_of_day": JSON(minuteOfDay), "next_open": .int(nextOpenMicros),
+    ]
+  }
+}

@@ -1,0 +1,100 @@
+internal import Domain
+internal import EventCodec
+internal import Postgres
+
+/// One projection at work on a connection: declares, loads, folds, writes.
+///
+/// Lives as long as one transaction. `complete`: memory holds everything, the beginning of a rebuild.
+final class Folder<P: Projection> {
+  let tables = P.Tables()
+  var store: TableStore
+
+  init(store: TableStore, isComplete: Bool = false) {
+    self.store = store
+    for table in tables.all { table.isComplete = isComplete }
+  }
+
+  private var isComplete: Bool { tables.all.allSatisfy(\.isComplete) }
+
+  /// Folds events into the rows in memory; what a sweep must see is written before it.
+  ///
+  /// - Throws: `ProjectionError.poison` at the first event that does not fit.
+  func fold(_ events: ArraySlice<RecordedDomainEvent>) throws {
+    var rest = events
+    while let index = rest.firstIndex(where: { P.consumes($0) && P.sweeps($0) }) {
+      try foldPlain(rest[..<index])
+      try foldSweeping(rest[index])
+      rest = rest[(index + 1)...]
+    }
+    try foldPlain(rest)
+  }
+
+  private func foldPlain(_ events: ArraySlice<RecordedDomainEvent>) throws {
+    let consumed = events.filter(P.consumes)
+    guard !consumed.isEmpty else { return }
+    try load(consumed)
+    for event in consumed { try apply(event) }
+  }
+
+  private func apply(_ event: RecordedDomainEvent) throws(ProjectionError) {
+    do throws(FoldError) {
+      try P.apply(event, to: tables)
+    } catch {
+      throw poison(event, error)
+    }
+  }
+
+  private func poison(_ event: RecordedDomainEvent, _ error: FoldError) -> ProjectionError {
+    .poison(projection: P.name, position: event.position, reason: error.description)
+  }
+
+  // MARK: Loading and writing
+
+  /// Loads the declared rows, then the rows that only those lead to.
+  private func load(_ events: [RecordedDomainEvent]) throws {
+    guard !isComplete else { return }
+    var loadedCount: Int
+    repeat {
+      for event in events { P.declareKeys(of: event, in: tables) }
+      loadedCount = try tables.all.reduce(0) { $0 + (try store.load($1)) }
+    } while loadedCount > 0
+  }
+
+  /// Writes what changed. Rows stay in memory where `keepingRows`.
+  func write(keepingRows: Bool = false) throws {
+    for table in tables.all {
+      try store.write(table)
+      table.markWritten(keepingRows: keepingRows)
+    }
+  }
+
+  // MARK: Sweeping
+
+  private static var chunkLimit: Int { 5_000 }
+
+  private func foldSweeping(_ event: RecordedDomainEvent) throws {
+    try load([event])
+    let sweep = P.sweep(for: event, in: tables)
+    try apply(event)
+    guard let sweep else { return }
+    guard !isComplete else { return try visit(sweep, event) }
+    try write(keepingRows: true)
+    sweep.table.reset()
+    var key: [String]?
+    repeat {
+      key = try store.loadChunk(
+        sweep.table, org: sweep.org.value, after: key, limit: Self.chunkLimit)
+      try visit(sweep, event)
+      try write(keepingRows: true)
+      sweep.table.reset()
+    } while key != nil
+  }
+
+  private func visit(_ sweep: Sweep, _ event: RecordedDomainEvent) throws(ProjectionError) {
+    do throws(FoldError) {
+      try sweep.visit()
+    } catch {
+      throw poison(event, error)
+    }
+  }
+}

@@ -1,0 +1,111 @@
+package import Domain
+package import EventCodec
+
+/// A read model: a pure fold from events to rows of its own tables.
+///
+/// Adding one is a folder with `schema.sql`, the rows and the fold, and a line in `ReadModels.all`.
+/// The runtime does the rest: it loads the rows that a batch touches in one query a table, folds in
+/// memory, writes the changed rows and moves the checkpoint in the same transaction; a rebuild runs
+/// the same fold over the whole log.
+package protocol Projection: SendableMetatype {
+  associatedtype Tables: TableSet
+
+  /// Lower case, as in `daybook rebuild NAME`.
+  static var name: String { get }
+
+  /// Raised whenever the same events give other rows. Another version is another schema.
+  static var version: Int { get }
+
+  /// The kinds of stream whose events the fold looks at; nil: all.
+  static var streams: Set<Identifier.Kind>? { get }
+
+  /// `CREATE TABLE`, keys and indexes; see `SchemaScript`.
+  static var schemaSQL: String { get }
+
+  /// Names the rows that `apply` will read or change for this event, so that they can be loaded.
+  /// Called again once they are, for rows that only those rows lead to (`Rows.loaded`).
+  static func declareKeys(of event: RecordedDomainEvent, in tables: Tables)
+
+  /// Folds one event. No clock, no other read model: the same events give the same rows.
+  ///
+  /// - Throws: `FoldError` where the rows contradict the event; the projection stops before it.
+  static func apply(_ event: RecordedDomainEvent, to tables: Tables) throws(FoldError)
+
+  /// Whether this event concerns all rows of its org in some table; see `Sweep`.
+  static func sweeps(_ event: RecordedDomainEvent) -> Bool
+
+  /// What to do then. Asked once the declared rows are loaded and before `apply`.
+  static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep?
+}
+
+extension Projection {
+  package static func sweeps(_ event: RecordedDomainEvent) -> Bool { false }
+  package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? { nil }
+
+  /// The Postgres schema that holds the tables, such as `contacts_v1`. Readers name it.
+  package static var schema: String { "\(name)_v\(version)" }
+
+  /// Whether the fold looks at events of this type.
+  package static func consumes(_ event: RecordedDomainEvent) -> Bool {
+    streams?.contains(event.stream.kind) ?? true
+  }
+
+  /// The type names that the fold looks at; nil: all.
+  package static var eventTypes: Set<String>? {
+    streams.map { kinds in
+      Set(EventCodec.types.filter { kinds.contains($0.streamKind) }.map(\.name))
+    }
+  }
+}
+
+/// The tables of a projection and the rows of them that are in memory.
+package protocol TableSet: AnyObject {
+  init()
+
+  /// Every table once, in the order of `schema.sql`.
+  var all: [any ProjectionTable] { get }
+}
+
+/// An event that concerns all rows of an org in one table, however many they are: a changed segment
+/// looks at every contact. `apply` runs once, then `visit` once for every chunk of the table's rows.
+package struct Sweep {
+  package let table: any ProjectionTable
+  package let org: Identifier
+  /// Reads the chunk through the table's `rows(of:)` and changes other tables. No row is visited
+  /// twice.
+  package let visit: () throws(FoldError) -> Void
+
+  package init(
+    table: any ProjectionTable, org: Identifier, visit: @escaping () throws(FoldError) -> Void
+  ) {
+    self.table = table
+    self.org = org
+    self.visit = visit
+  }
+}
+
+/// An event and the rows do not fit together: a defect of the fold or of whoever wrote the event.
+package enum FoldError: Error, Equatable {
+  case missingRow(table: String)
+  case unexpectedRow(table: String)
+  /// The event itself, such as an amount that would make a balance negative.
+  case contradiction(reason: String)
+}
+
+extension FoldError: CustomStringConvertible {
+  package var code: String {
+    switch self {
+    case .missingRow: "fold_missing_row"
+    case .unexpectedRow: "fold_unexpected_row"
+    case .contradiction: "fold_contradiction"
+    }
+  }
+
+  package var description: String {
+    switch self {
+    case .missingRow(let table): "\(code): \(table) has no row for this event"
+    case .unexpectedRow(let table): "\(code): \(table) has a row already"
+    case .contradiction(let reason): "\(code): \(reason)"
+    }
+  }
+}

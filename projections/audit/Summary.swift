@@ -1,0 +1,221 @@
+internal import Domain
+
+// What happened, in a line without personal data: kinds, counts, reasons and amounts.
+
+extension DomainEvent {
+  var summary: String {
+    switch self {
+    case .org(let event): event.summary
+    case .user(let event): event.summary
+    case .apiKey(let event): event.summary
+    case .contact(let event): event.summary
+    case .message(let event): event.summary
+    case .wallet(let event): event.summary
+    case .segment(let event): event.summary
+    case .campaign(let event): event.summary
+    case .workflow(let event): event.summary
+    case .run(let event): event.summary
+    case .timer(let event): event.summary
+    case .webhookEndpoint(let event): event.summary
+    case .importJob(let event): event.summary
+    }
+  }
+
+  /// What the gate said, where it was asked.
+  var verdict: Verdict? {
+    guard case .message(let event) = self else { return nil }
+    return switch event {
+    case .queued(let verdict, _), .held(_, _, let verdict), .skipped(_, let verdict),
+      .dispatched(_, let verdict):
+      verdict
+    case .planned, .accepted, .retryScheduled, .unknown, .sent, .delivered, .failed, .cancelled,
+      .received:
+      nil
+    }
+  }
+}
+
+extension Org.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(_, let kind, _, let timeZone, let isTest, _):
+      "Account created: \(kind.rawValue), \(timeZone)\(isTest ? ", test" : "")"
+    case .smsConfigured: "SMS provider configured"
+    case .statusChanged(let status): "Account status: \(status.rawValue)"
+    case .clockAdvanced(let micros): "Test clock advanced by \(micros / 1_000_000) s"
+    }
+  }
+}
+
+extension User.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(_, let role): "User created: \(role)"
+    case .signedIn: "Signed in"
+    case .signInFailed: "Sign-in failed"
+    }
+  }
+}
+
+extension APIKey.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(_, _, let scopes): "API key created: \(scopes.joined(separator: ", "))"
+    case .revoked: "API key revoked"
+    }
+  }
+}
+
+extension Contact.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(_, let source): "Contact created (\(source))"
+    case .updated(let fields, _): "Changed: \(fields.joined(separator: ", "))"
+    case .tagged(let tag): "Tag added: \(tag)"
+    case .untagged(let tag): "Tag removed: \(tag)"
+    case .optedOut(let optOut):
+      "Opted out of \(optOut.channel.rawValue) by \(optOut.method.rawValue)"
+    case .optedIn(let consent):
+      "Opted in to \(consent.purpose.rawValue) \(consent.channel.rawValue) "
+        + "by \(consent.method.rawValue)"
+    }
+  }
+}
+
+extension Message.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .planned(let plan): "Planned: \(plan.purpose.rawValue) \(plan.channel.rawValue)"
+    case .queued(_, let priceMicros): "Allowed, price \(Dollars.text(priceMicros))"
+    case .held(let reason, _, _): "Held: \(reason.rawValue)"
+    case .skipped(let reason, _): "Skipped: \(reason.rawValue)"
+    case .dispatched(let attempt, _): "Handed to the provider, attempt \(attempt)"
+    case .accepted: "Accepted by the provider"
+    case .retryScheduled(let attempt, let code, _):
+      "Not taken (\(code)), to be tried again after attempt \(attempt)"
+    case .unknown(_, let reason): "Outcome unknown: \(reason)"
+    case .sent: "Sent"
+    case .delivered: "Delivered"
+    case .failed(let code, _): "Failed: \(code)"
+    case .cancelled: "Cancelled"
+    case .received(let inbound):
+      "Received\(inbound.keyword.map { ": " + $0.rawValue } ?? "") by \(inbound.channel.rawValue)"
+    }
+  }
+}
+
+extension Wallet.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .opened: "Wallet opened"
+    case .funded(let amountMicros, _, let method):
+      "Funded with \(Dollars.text(amountMicros)) by \(method)"
+    case .held(_, let amountMicros): "Held \(Dollars.text(amountMicros))"
+    case .settled(_, let charge): "Charged \(charge.summary), hold ended"
+    case .released(_, let amountMicros): "Released \(Dollars.text(amountMicros))"
+    case .debited(let charge): "Charged \(charge.summary)"
+    case .waived(let charge): "Waived \(charge.summary): no credit"
+    case .refunded(_, let charge): "Refunded \(charge.summary)"
+    }
+  }
+}
+
+extension Charge {
+  fileprivate var summary: String { "\(Dollars.text(amountMicros)) for \(resourceType)" }
+}
+
+extension Segment.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(let name, _): "Segment created: \(name)"
+    case .updated(let name, _): "Segment changed: \(name)"
+    case .deleted: "Segment deleted"
+    }
+  }
+}
+
+extension Campaign.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(let definition): "Campaign created: \(definition.name)"
+    case .launched(_, let plannedCount): "Campaign launched to \(plannedCount)"
+    case .audienceRecorded(let ordinal, let contacts):
+      "Audience slice \(ordinal): \(contacts.count)"
+    case .batchPlanned(let ordinal): "Audience slice \(ordinal) planned"
+    case .completed(let outcome):
+      "Campaign completed: \(outcome.sentCount) sent, \(outcome.failedCount) failed, "
+        + "\(outcome.skippedCount) skipped, \(outcome.cancelledCount) cancelled"
+    case .cancelled: "Campaign cancelled"
+    }
+  }
+}
+
+extension Workflow.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .published(let version, let definition, _):
+      "Workflow published: \(definition.name), version \(version)"
+    case .paused: "Workflow paused"
+    case .resumed: "Workflow resumed"
+    }
+  }
+}
+
+extension WorkflowRun.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .started(_, let version, _, _): "Run started, version \(version)"
+    case .stepAdvanced(let step, let outcome, _, _): "Step \(step): \(outcome)"
+    case .waiting(let step, _, _): "Waiting at \(step)"
+    case .completed: "Run completed"
+    case .failed(let step, let reason): "Run failed at \(step): \(reason)"
+    }
+  }
+}
+
+extension Timer.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .scheduled(let owner, _): "Timer set for \(owner.text)"
+    case .fired: "Timer fired"
+    case .cancelled: "Timer cancelled"
+    }
+  }
+}
+
+extension WebhookEndpoint.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(_, let types, _):
+      "Webhook endpoint created for \(types.joined(separator: ", "))"
+    case .updated(_, let types): "Webhook endpoint changed: \(types.joined(separator: ", "))"
+    case .disabled(let reason): "Webhook endpoint disabled: \(reason)"
+    case .enabled: "Webhook endpoint enabled"
+    case .deleted: "Webhook endpoint deleted"
+    case .deliveryFailed(let position, let attempt, let reason, _):
+      "Delivery of event \(position) failed at attempt \(attempt): \(reason)"
+    }
+  }
+}
+
+extension ImportJob.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .started(_, let rowCount, _): "Import of \(rowCount) rows started"
+    case .completed(let outcome):
+      "Import completed: \(outcome.createdCount) created, \(outcome.updatedCount) updated, "
+        + "\(outcome.unchangedCount) unchanged, \(outcome.failedCount) failed"
+    }
+  }
+}
+
+/// Amounts as people read them.
+enum Dollars {
+  /// Millionths of a dollar with as many decimals as they need, at least two: `$0.0079`.
+  static func text(_ micros: Int64) -> String {
+    let magnitude = micros.magnitude
+    var decimals = String(String(magnitude % 1_000_000 + 1_000_000).dropFirst())
+    while decimals.count > 2, decimals.hasSuffix("0") { decimals.removeLast() }
+    return "\(micros < 0 ? "-" : "")$\(magnitude / 1_000_000).\(decimals)"
+  }
+}

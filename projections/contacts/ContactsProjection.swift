@@ -1,0 +1,84 @@
+package import Domain
+package import EventCodec
+package import ProjectionRuntime
+
+/// `contacts`: who an org knows, with tags and consent. Schema and readers: `schema.sql`.
+package enum ContactsProjection: Projection {
+  package static let name = "contacts"
+  package static let version = 1
+  package static let streams: Set<Identifier.Kind>? = [.contact]
+  package static var schemaSQL: String {
+    String(decoding: PackageResources.schema_sql, as: UTF8.self)
+  }
+
+  package final class Tables: TableSet {
+    let contacts = Rows<ContactRow>()
+    let tags = Rows<ContactTagRow>()
+
+    package init() {}
+
+    package var all: [any ProjectionTable] { [contacts, tags] }
+  }
+
+  package static func declareKeys(of event: RecordedDomainEvent, in tables: Tables) {
+    guard case .contact(let change) = event.event else { return }
+    let key = ItemKey(event.org, event.stream)
+    if case .created = change {
+      tables.contacts.willInsert(key)
+    } else {
+      tables.contacts.want(key)
+    }
+  }
+
+  package static func apply(
+    _ event: RecordedDomainEvent, to tables: Tables
+  ) throws(FoldError) {
+    guard case .contact(let change) = event.event else { return }
+    let key = ItemKey(event.org, event.stream)
+    if case .created = change { try tables.contacts.insertNew(ContactRow(createdBy: event)) }
+    try updateTags(change, event: event, key: key, in: tables)
+    try tables.contacts.update(key) { row in
+      row.state = Contact.evolve(row.state, with: change)
+      row.noteConsent(change, atMicros: event.occurredAtMicros)
+      row.version = Int64(event.version)
+      row.updatedAtMicros = event.occurredAtMicros
+      row.position = Int64(event.position)
+    }
+  }
+
+  /// A tag that the contact carries already, or does not, changes nothing.
+  private static func updateTags(
+    _ change: Contact.Event, event: RecordedDomainEvent, key: ItemKey, in tables: Tables
+  ) throws(FoldError) {
+    let carried = tables.contacts[key]?.state.tags ?? []
+    switch change {
+    case .tagged(let tag) where !carried.contains(tag):
+      let tagKey = ContactTagRow.Key(org: key.org, tag: tag, contact: key.id)
+      try tables.tags.insertNew(ContactTagRow(key: tagKey, position: Int64(event.position)))
+    case .untagged(let tag):
+      // As it was stored: the same letters can be spelled in other bytes.
+      guard let stored = carried.firstIndex(of: tag).map({ carried[$0] }) else { return }
+      try tables.tags.deleteExisting(
+        ContactTagRow.Key(org: key.org, tag: stored, contact: key.id))
+    case .tagged, .created, .updated, .optedOut, .optedIn: break
+    }
+  }
+}
+
+extension ContactRow {
+  fileprivate init(createdBy event: RecordedDomainEvent) {
+    self.init(
+      org: event.org.value, contact: event.stream.value,
+      createdAtMicros: event.occurredAtMicros,
+      updatedAtMicros: event.occurredAtMicros, createdPosition: Int64(event.position),
+      position: Int64(event.position))
+  }
+
+  fileprivate mutating func noteConsent(_ change: Contact.Event, atMicros: Micros) {
+    switch change {
+    case .optedIn(let consent): consentSinceMicros[consent.channel] = consent.grantedAtMicros
+    case .optedOut(let optOut): consentSinceMicros[optOut.channel] = atMicros
+    case .created, .updated, .tagged, .untagged: break
+    }
+  }
+}
