@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from system import Contact, System
+from system import CONSENT, Contact, System
 
 DEMO_JSON = os.environ.get("DAYBOOK_DEMO_JSON")
 CHROMIUM = "/usr/bin/chromium"
@@ -109,12 +109,3 @@ def silent_contact(system: System) -> Contact:
     created = system.create_contact(consents=[CONSENT])
     system.call("POST", f"/api/contacts/{created.id}/opt-outs", {"channel": "sms", "method": "staff"})
     return created
-
-
-CONSENT = {
-    "channel": "sms",
-    "purpose": "marketing",
-    "method": "verbal",
-    "source": "browser tests",
-    "wording": "Yes, you may text me.",
-}

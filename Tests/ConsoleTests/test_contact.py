@@ -3,7 +3,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from system import Contact, System
+from system import CONSENT, GUAM, Contact, System
 
 
 def open_contact(page: Page, system: System, contact: Contact) -> None:
@@ -56,6 +56,17 @@ def test_somebody_who_opted_out_cannot_be_written_to_and_the_page_says_why(
     expect(composer(page)).to_contain_text(re.compile(r"Opted out on \d+ \w+ \d{4}"))
     expect(composer(page).get_by_label("Message")).to_be_disabled()
     expect(composer(page).get_by_role("button", name="Send")).to_be_disabled()
+
+
+def test_in_quiet_hours_a_text_waits_and_can_be_taken_back(page: Page, system: System) -> None:
+    asleep = system.create_contact(place=GUAM, consents=[CONSENT])
+    open_contact(page, system, asleep)
+    expect(composer(page)).to_contain_text(re.compile(r"Quiet hours there until 08:00"))
+    composer(page).get_by_label("Message").fill("Good morning!")
+    composer(page).get_by_role("button", name="Send later").click()
+    expect(bubble(page, "Good morning!")).to_contain_text(re.compile(r"Waiting until .* \(quiet hours\)"))
+    bubble(page, "Good morning!").get_by_role("button", name="Cancel").click()
+    expect(bubble(page, "Good morning!")).to_contain_text("Cancelled")
 
 
 def test_a_stop_shows_at_once_and_blocks_the_composer(page: Page, system: System, contact: Contact) -> None:

@@ -3,7 +3,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from system import Contact, System
+from system import CONSENT, Contact, System
 
 AMOUNT = re.compile(r"[\d,]+\.\d+")
 
@@ -49,10 +49,7 @@ def test_a_segment_counts_while_it_is_built_and_lists_its_people(page: Page, sys
 
 def test_a_campaign_runs_and_its_parts_add_up_to_what_was_planned(page: Page, system: System) -> None:
     tag = f"campaign-{system.create_contact().id[-8:]}"
-    consent = {
-        "channel": "sms", "purpose": "marketing", "method": "verbal", "source": "tests", "wording": "Yes.",
-    }
-    for consents in ([consent], [consent], []):
+    for consents in ([CONSENT], [CONSENT], []):
         system.create_contact(tags=[tag], consents=consents)
     condition = {"field": "tags", "op": "contains", "value": tag}
     system.call("POST", "/api/segments", {"name": f"For {tag}", "filter": {"all": [condition]}})

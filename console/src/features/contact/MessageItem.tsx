@@ -1,6 +1,8 @@
+import { useWrite } from "../../api/hooks";
 import { Link } from "../../app/router";
 import { formatMoney } from "../../ui/money";
 import { Time } from "../../ui/Time";
+import { useToast } from "../../ui/Toast";
 import { MessageStatus } from "./MessageStatus";
 import type { MessageGroup } from "./timelineItems";
 
@@ -24,8 +26,31 @@ export function MessageItem({ group }: { group: MessageGroup }) {
         {isOurs && current.price && current.price.amount > 0 && (
           <span className="muted number">{formatMoney(current.price)}</span>
         )}
+        {isOurs && (current.status === "held" || current.status === "queued") && (
+          <CancelButton id={current.id} />
+        )}
         <Time at={group.occurred_at} show="time" />
       </div>
     </li>
+  );
+}
+
+/** Takes back what was not handed to the carrier yet; the timeline hears of it from the log. */
+function CancelButton({ id }: { id: string }) {
+  const write = useWrite();
+  const toast = useToast();
+  const cancel = async () => {
+    const answer = await write.run("POST", `/api/messages/${id}/cancel`);
+    if (answer === null) toast.say("The message could not be cancelled.", "bad");
+  };
+  return (
+    <button
+      type="button"
+      className="text-button"
+      disabled={write.isBusy}
+      onClick={() => void cancel()}
+    >
+      Cancel
+    </button>
   );
 }
