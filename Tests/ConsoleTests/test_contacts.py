@@ -109,7 +109,7 @@ def test_a_csv_is_previewed_and_imported(page: Page, system: System, tmp_path: P
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("CSV file").set_input_files(file)
     expect(dialog.get_by_role("region", name="Preview")).to_be_visible()
-    dialog.get_by_role("button", name="Import 1 contacts").click()
+    dialog.get_by_role("button", name="Import 1 contact").click()
     result = page.get_by_role("dialog").get_by_role("region", name="Result")
     expect(result.get_by_text("Created").locator("..")).to_contain_text("1")
     expect(result.get_by_text("Failed").locator("..")).to_contain_text("1")

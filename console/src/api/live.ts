@@ -24,8 +24,12 @@ export function useReloadSoon(
   return useCallback((position: number) => setWanted((w) => Math.max(w ?? 0, position)), []);
 }
 
-/** Keeps a query up to date with the log: every event of `types` has it read again. */
-export function useLive(query: Query<unknown>, types: readonly string[], delayMillis?: number) {
+/** Keeps a query up to date with the log: every event of `types` has it read again. Says whether the line is up. */
+export function useLive(
+  query: Query<unknown>,
+  types: readonly string[],
+  delayMillis?: number,
+): boolean {
   const reloadSoon = useReloadSoon(query, delayMillis);
-  useTail(query.position, types, (event: LogEvent) => reloadSoon(event.position));
+  return useTail(query.position, types, (event: LogEvent) => reloadSoon(event.position));
 }

@@ -7,18 +7,25 @@ import { Link } from "./router";
 
 const calmMillis = 1_000;
 
-/** What the org has left to spend, as it is spent. */
+/** What the org has left to spend, as it is spent, and whether news still arrive. */
 export function WalletChip() {
   const wallet = useQuery<Wallet>("/api/wallet/balance");
-  useLive(wallet, ["wallet.*"], calmMillis);
+  const isConnected = useLive(wallet, ["wallet.*"], calmMillis);
   const available = wallet.data?.available;
   return (
-    <Link className="chip" to="/wallet" title="Available in the wallet">
-      <Icon name="wallet" />
-      <span className="chip-label number">
-        <span className="visually-hidden">Wallet: </span>
-        {available === undefined ? "–" : formatMoney(available, "cents")}
-      </span>
-    </Link>
+    <>
+      {!isConnected && (
+        <span className="chip chip-amber chip-connection" role="status">
+          Reconnecting…
+        </span>
+      )}
+      <Link className="chip" to="/wallet" title="Available in the wallet">
+        <Icon name="wallet" />
+        <span className="chip-label number">
+          <span className="visually-hidden">Wallet: </span>
+          {available === undefined ? "–" : formatMoney(available, "cents")}
+        </span>
+      </Link>
+    </>
   );
 }

@@ -93,11 +93,15 @@ export function ImportDialog({ onImported, onClose }: ImportDialogProps) {
           disabled={check === null || write.isBusy || !isComplete(statement)}
           onClick={() => void start()}
         >
-          {write.isBusy ? "Working…" : check === null ? "Import" : `Import ${willChange} contacts`}
+          {write.isBusy ? "Working…" : check === null ? "Import" : importWords(willChange)}
         </button>
       </DialogActions>
     </Dialog>
   );
+}
+
+function importWords(count: number): string {
+  return `Import ${count.toLocaleString("en-US")} ${count === 1 ? "contact" : "contacts"}`;
 }
 
 interface FilePickerProps {

@@ -71,7 +71,11 @@ function MatchCount({ filter }: { filter: Filter | null }) {
       {filter !== null && found.failure !== null && found.failure.message}
       {filter !== null &&
         found.failure === null &&
-        (total === undefined ? "Counting…" : `${total.toLocaleString("en-US")} people match now`)}
+        (total === undefined ? "Counting…" : matchWords(total))}
     </output>
   );
+}
+
+function matchWords(count: number): string {
+  return count === 1 ? "1 person matches now" : `${count.toLocaleString("en-US")} people match now`;
 }
