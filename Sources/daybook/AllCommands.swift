@@ -3,7 +3,9 @@ import CLI
 /// Every command, in the order in which the help lists them.
 let allCommands = CommandSet([
   upCommand, downCommand, statusCommand,
+  rebuildCommand, projectionListCommand,
   eventsTailCommand, logStatsCommand,
+  projectCommand,
   postgresCommand,
   versionCommand,
 ])

@@ -1,0 +1,71 @@
+import CLI
+import EventLog
+import JSON
+import Logging
+import ProjectionRuntime
+import ReadModels
+
+let projectCommand = Command(
+  "project", "keep the read models up with the log",
+  details: "Part of 'daybook up'. Needs a database: DATABASE_URL, or the one that 'up' runs.",
+  options: [supervisedOption], isLongRunning: true
+) { invocation in
+  try await runService("project", invocation) { context in
+    guard let databaseURL = context.settings.databaseURL else {
+      throw UsageError("DATABASE_URL is missing: where are the read models?", command: "project")
+    }
+    let reader = try await waitForLog(context)
+    var options = LiveProjector.Options()
+    options.news = { tell($0, context.log) }
+    let projector = LiveProjector(
+      reader: reader, connectionString: databaseURL, projections: ReadModels.all, options: options)
+    let work = Task {
+      do {
+        try await projector.run()
+      } catch {
+        context.fail(error)
+      }
+    }
+    return Service(details: [:]) {
+      work.cancel()
+      await work.value
+      reader.close()
+    }
+  }
+}
+
+/// The log is made by `serve`, which may start later than this process.
+private func waitForLog(_ context: ServiceContext) async throws -> LMDBLogReader {
+  var hasTold = false
+  while true {
+    do throws(EventLogError) {
+      return try LMDBLogReader(directory: context.settings.home.log)
+    } catch {
+      if !hasTold { context.log.info("waiting for the log", ["reason": .string("\(error)")]) }
+      hasTold = true
+    }
+    try await Task.sleep(for: .milliseconds(100))
+  }
+}
+
+private func tell(_ news: ProjectorNews, _ log: Logger) {
+  switch news {
+  case .started(let positions):
+    let fields = positions.sorted { $0.key < $1.key }
+      .map { (key: $0.key, value: JSON(Int64($0.value))) }
+    log.info("projecting", ["positions": .object(JSONObject(fields))])
+  case .stopped(let projection, let position):
+    log.error(
+      "a projection stopped",
+      ["projection": .string(projection), "position": JSON(Int64(position))])
+  case .waiting(let reason, let retryMillis):
+    log.warning(
+      "waiting", ["reason": .string(reason), "retry_millis": JSON(retryMillis)])
+  case .recovered: log.info("going on")
+  case .rebuilding(let projection): log.info("rebuilding", ["projection": .string(projection)])
+  case .rebuilt(let projection): log.info("rebuilt", ["projection": .string(projection)])
+  case .rebuildFailed(let projection, let reason):
+    log.error(
+      "a rebuild failed", ["projection": .string(projection), "reason": .string(reason)])
+  }
+}
