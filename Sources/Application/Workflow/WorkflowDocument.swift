@@ -32,8 +32,8 @@ package struct WorkflowDocument {
   private var ids: Set<String> = []
 
   /// The definition that `source` describes: YAML, or JSON, which is YAML too.
-  package static func parse(
-    _ source: String
+  package static func definition(
+    of source: String
   ) throws(WorkflowDocumentError) -> WorkflowDefinition {
     let root: YAMLNode
     do throws(YAMLError) {

@@ -4,20 +4,20 @@ import Testing
 
 @Suite struct WorkflowDocumentTests {
   @Test func `the documented example is flattened into steps`() throws {
-    let definition = try WorkflowDocument.parse(
-      """
-      name: Webinar follow-up
-      trigger:
-        tag_added: webinar
-      steps:
-        - send_sms: "Hi {{first_name|there}}, thanks for joining. Reply STOP to opt out."
-        - wait: 1 day
-        - if: not replied
-          then:
-            - send_sms: "Any questions, {{first_name|there}}?"
-          else:
-            - add_tag: engaged
-      """)
+    let definition = try WorkflowDocument.definition(
+      of: """
+        name: Webinar follow-up
+        trigger:
+          tag_added: webinar
+        steps:
+          - send_sms: "Hi {{first_name|there}}, thanks for joining. Reply STOP to opt out."
+          - wait: 1 day
+          - if: not replied
+            then:
+              - send_sms: "Any questions, {{first_name|there}}?"
+            else:
+              - add_tag: engaged
+        """)
     #expect(
       definition
         == WorkflowDefinition(
@@ -43,20 +43,20 @@ import Testing
   }
 
   @Test func `branches nest, join again and keep the ids that people gave`() throws {
-    let definition = try WorkflowDocument.parse(
-      """
-      name: Nested
-      trigger: manual
-      steps:
-        - id: check
-          if: {field: tags, op: contains, value: vip}
-          then:
-            - if: replied
-              then: [{remove_tag: cold}, {add_tag: hot}]
-            - wait: 90 minutes
-        - id: end
-          send_sms: {body: Bye, purpose: transactional}
-      """)
+    let definition = try WorkflowDocument.definition(
+      of: """
+        name: Nested
+        trigger: manual
+        steps:
+          - id: check
+            if: {field: tags, op: contains, value: vip}
+            then:
+              - if: replied
+                then: [{remove_tag: cold}, {add_tag: hot}]
+              - wait: 90 minutes
+          - id: end
+            send_sms: {body: Bye, purpose: transactional}
+        """)
     let vip = Filter.condition(
       Filter.Condition(field: "tags", comparison: .contains, value: .text("vip")))
     #expect(definition.trigger == .manual)
@@ -88,8 +88,8 @@ import Testing
     trigger: String, expected: WorkflowDefinition.Trigger
   ) throws {
     let trigger = trigger.contains(":") && !trigger.hasPrefix("{") ? "{\(trigger)}" : trigger
-    let definition = try WorkflowDocument.parse(
-      "name: x\ntrigger: \(trigger)\nsteps: [{add_tag: y}]")
+    let definition = try WorkflowDocument.definition(
+      of: "name: x\ntrigger: \(trigger)\nsteps: [{add_tag: y}]")
     #expect(definition.trigger == expected)
   }
 
@@ -99,8 +99,8 @@ import Testing
       ("1 week and 2 days", 777_600), ("1 hour, 5 seconds", 3_605), ("366 days", 31_622_400),
     ] as [(String, Int64)])
   func `a wait is written in words`(wait: String, seconds: Int64) throws {
-    let definition = try WorkflowDocument.parse(
-      "name: x\ntrigger: manual\nsteps:\n  - wait: \(wait)")
+    let definition = try WorkflowDocument.definition(
+      of: "name: x\ntrigger: manual\nsteps:\n  - wait: \(wait)")
     #expect(definition.steps.first?.action == .wait(durationMicros: seconds * 1_000_000))
   }
 
@@ -109,7 +109,7 @@ import Testing
   ])
   func `a wait that is no duration is refused`(wait: String) {
     let error = #expect(throws: WorkflowDocumentError.self) {
-      try WorkflowDocument.parse("name: x\ntrigger: manual\nsteps:\n  - wait: \(wait)")
+      try WorkflowDocument.definition(of: "name: x\ntrigger: manual\nsteps:\n  - wait: \(wait)")
     }
     #expect(error?.message.hasPrefix("a wait is a number with seconds") == true)
     #expect(error?.line == 4 && error?.column == 11)
@@ -161,7 +161,7 @@ import Testing
     source: String, message: String, line: Int, column: Int
   ) {
     let error = #expect(throws: WorkflowDocumentError.self) {
-      try WorkflowDocument.parse(source)
+      try WorkflowDocument.definition(of: source)
     }
     #expect(error?.message == message)
     #expect(error?.line == line)
@@ -171,7 +171,7 @@ import Testing
 
   @Test func `text that is no YAML is refused with its place`() {
     let error = #expect(throws: WorkflowDocumentError.self) {
-      try WorkflowDocument.parse("name: x\nsteps: [")
+      try WorkflowDocument.definition(of: "name: x\nsteps: [")
     }
     #expect(error?.line == 2 || error?.line == 3)
   }
@@ -179,17 +179,17 @@ import Testing
   @Test func `a document cannot nest or grow without end`() {
     let nested = (0..<12).reduce("{add_tag: y}") { inside, _ in "{if: replied, then: [\(inside)]}" }
     #expect(throws: WorkflowDocumentError.self) {
-      try WorkflowDocument.parse("name: x\ntrigger: manual\nsteps: [\(nested)]")
+      try WorkflowDocument.definition(of: "name: x\ntrigger: manual\nsteps: [\(nested)]")
     }
     let many = Array(repeating: "{add_tag: y}", count: 201).joined(separator: ", ")
     #expect(throws: WorkflowDocumentError.self) {
-      try WorkflowDocument.parse("name: x\ntrigger: manual\nsteps: [\(many)]")
+      try WorkflowDocument.definition(of: "name: x\ntrigger: manual\nsteps: [\(many)]")
     }
   }
 
   @Test func `what is read can be published`() throws {
-    let definition = try WorkflowDocument.parse(
-      "name: x\ntrigger: manual\nsteps: [{if: replied, then: [{wait: 1 day}]}, {add_tag: y}]")
+    let definition = try WorkflowDocument.definition(
+      of: "name: x\ntrigger: manual\nsteps: [{if: replied, then: [{wait: 1 day}]}, {add_tag: y}]")
     let events = try Workflow.decide(
       .publish(definition, source: "s"), given: Workflow.initialState)
     #expect(events == [.published(version: 1, definition: definition, source: "s")])
