@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { Client, isAbort } from "../api/client";
+import { Client, isAbort, newIdempotencyKey } from "../api/client";
 import { Failure } from "../api/failure";
 import { ClientContext } from "../api/hooks";
 import type { Account, Session } from "../api/types";
@@ -102,7 +102,7 @@ function SignedIn({ session, ownClient, surroundings, onSession }: SignedInProps
       replaceAccount: (changed: Account) => onSession(withAccount(session, changed)),
       signOut: () => {
         void ownClient
-          .write("DELETE", "/api/session", null, { idempotencyKey: "sign-out" })
+          .write("DELETE", "/api/session", null, { idempotencyKey: newIdempotencyKey() })
           .finally(() => {
             navigateTo("/", { replace: true });
             location.reload();
