@@ -25,6 +25,8 @@ export interface Query<Body> {
 }
 
 interface Loaded<Body> {
+  /** What was last asked for. */
+  path: string | null;
   data: Body | null;
   position: number | null;
   failure: Failure | null;
@@ -32,7 +34,7 @@ interface Loaded<Body> {
   isBehind: boolean;
 }
 
-const nothingYet = { data: null, position: null, failure: null, isLoading: true, isBehind: false };
+const nothingYet = { path: null, data: null, position: null, failure: null, isLoading: true, isBehind: false };
 
 /** Reads `path` now and whenever it changes; null reads nothing. A newer read cancels an older one. */
 export function useQuery<Body>(path: string | null): Query<Body> {
@@ -44,10 +46,11 @@ export function useQuery<Body>(path: string | null): Query<Body> {
   useEffect(() => {
     if (path === null) return;
     const abort = new AbortController();
-    setLoaded((before) => ({ ...before, isLoading: true }));
+    setLoaded((before) => ({ ...before, path, isLoading: true }));
     client.get<Body>(path, { signal: abort.signal, minPosition }).then(
       (answer) =>
         setLoaded({
+          path,
           data: answer.body,
           position: answer.position,
           failure: null,
@@ -66,7 +69,9 @@ export function useQuery<Body>(path: string | null): Query<Body> {
   const reload = useCallback((position?: number) => {
     setRequest((before) => ({ round: before.round + 1, minPosition: position ?? 0 }));
   }, []);
-  return { ...loaded, reload };
+  // Also in the very render that asks for something else, before the effect has run.
+  const isLoading = loaded.isLoading || loaded.path !== path;
+  return { ...loaded, isLoading, reload };
 }
 
 export interface Write {

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useLayoutEffect, useRef } from "react";
 
 /** Keys such as `/`, `j`, or two in a row: `g c`. */
 export type KeyMap = Record<string, (event: KeyboardEvent) => void>;
@@ -9,7 +9,8 @@ const secondKeyMillis = 1_200;
 export function useKeys(keys: KeyMap): void {
   const current = useRef(keys);
   current.current = keys;
-  useEffect(() => {
+  // With the first paint: what can be seen can be used.
+  useLayoutEffect(() => {
     let first: { key: string; atMillis: number } | null = null;
     const handle = (event: KeyboardEvent) => {
       if (event.defaultPrevented || isElsewhere(event)) return;

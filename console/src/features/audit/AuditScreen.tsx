@@ -53,6 +53,7 @@ export function AuditScreen({ query }: { query: URLSearchParams }) {
             <>
               <AuditTable events={list.data} />
               <Pager
+                isLoading={events.isLoading}
                 label={cursors.label(list, pageSize)}
                 onPrevious={cursors.previous}
                 onNext={cursors.next(list)}

@@ -84,6 +84,7 @@ export function CampaignMessages({ campaign, revision }: CampaignMessagesProps) 
                 </table>
               </div>
               <Pager
+                isLoading={messages.isLoading}
                 label=""
                 onPrevious={trail.length === 0 ? null : () => setTrail(trail.slice(0, -1))}
                 onNext={list.has_more && list.next ? () => setTrail([...trail, list.next ?? ""]) : null}

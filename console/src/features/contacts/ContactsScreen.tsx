@@ -71,6 +71,7 @@ export function ContactsScreen({ query }: { query: URLSearchParams }) {
             <>
               <ContactsTable contacts={list.data} onTag={(name) => show({ tag: name })} />
               <Pager
+                isLoading={contacts.isLoading}
                 label={cursors.label(list, pageSize)}
                 onPrevious={cursors.previous}
                 onNext={cursors.next(list)}

@@ -65,6 +65,7 @@ export function SegmentScreen({ id }: { id: string }) {
                 onTag={(tag) => go(withQuery("/contacts", { tag }))}
               />
               <Pager
+                isLoading={contacts.isLoading}
                 label={cursors.label(list, pageSize)}
                 onPrevious={cursors.previous}
                 onNext={cursors.next(list)}

@@ -56,6 +56,7 @@ export function WalletScreen() {
             <>
               <TransactionsTable transactions={list.data} />
               <Pager
+                isLoading={transactions.isLoading}
                 label={cursors.label(list, pageSize)}
                 onPrevious={cursors.previous}
                 onNext={cursors.next(list)}

@@ -53,6 +53,7 @@ export function RunsTable({ path }: { path: string }) {
                 </table>
               </div>
               <Pager
+                isLoading={runs.isLoading}
                 label=""
                 onPrevious={trail.length === 0 ? null : () => setTrail(trail.slice(0, -1))}
                 onNext={list.has_more && list.next ? () => setTrail([...trail, list.next ?? ""]) : null}
