@@ -14,33 +14,41 @@ let projectCommand = Command(
     guard let databaseURL = context.settings.databaseURL else {
       throw UsageError("DATABASE_URL is missing: where are the read models?", command: "project")
     }
-    let reader = try await waitForLog(context)
-    var options = LiveProjector.Options()
-    options.news = { tell($0, context.log) }
-    let projector = LiveProjector(
-      reader: reader, connectionString: databaseURL, projections: ReadModels.all, options: options)
     let work = Task {
       do {
-        try await projector.run()
+        try await project(await logOnceMade(context), databaseURL, context.log)
+      } catch is CancellationError {
+        return
       } catch {
         context.fail(error)
       }
     }
-    return Service(details: [:]) {
+    return Service(details: ["read_models": JSON(ReadModels.all.count)]) {
       work.cancel()
       await work.value
-      reader.close()
     }
   }
 }
 
-/// The log is made by `serve`, which may start later than this process.
-private func waitForLog(_ context: ServiceContext) async throws -> LMDBLogReader {
+private func project(
+  _ reader: LMDBLogReader, _ databaseURL: String, _ log: Logger
+) async throws {
+  defer { reader.close() }
+  var options = LiveProjector.Options()
+  options.news = { tell($0, log) }
+  let projector = LiveProjector(
+    reader: reader, connectionString: databaseURL, projections: ReadModels.all, options: options)
+  try await projector.run()
+}
+
+/// The log of this home, as soon as there is one: `serve` makes it at its first start.
+private func logOnceMade(_ context: ServiceContext) async throws -> LMDBLogReader {
   var hasTold = false
   while true {
     do throws(EventLogError) {
       return try LMDBLogReader(directory: context.settings.home.log)
     } catch {
+      guard case .storage = error else { throw error }
       if !hasTold { context.log.info("waiting for the log", ["reason": .string("\(error)")]) }
       hasTold = true
     }
