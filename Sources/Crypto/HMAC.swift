@@ -16,6 +16,12 @@ package struct HMACSHA256: Sendable {
     outer.update(outerPad)
   }
 
+  /// The same without arrays, for keys that are digests themselves.
+  package init(key: SHA256.Digest) {
+    inner.update(key.padded(with: 0x36))
+    outer.update(key.padded(with: 0x5c))
+  }
+
   package static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
     HMACSHA256(key: key).authenticate(message)
   }
@@ -41,6 +47,13 @@ package struct HMACSHA256: Sendable {
     var last = outer
     last.update(inner.finalize())
     return last.finalize()
+  }
+
+  /// The same without an array.
+  package func digest() -> SHA256.Digest {
+    var last = outer
+    last.update(inner.digest())
+    return last.digest()
   }
 }
 

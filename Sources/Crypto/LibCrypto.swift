@@ -56,6 +56,17 @@ package struct SHA256: Sendable {
     }
   }
 
+  /// The digest of what was hashed so far, without an array.
+  package func digest() -> Digest {
+    var digest = Digest()
+    var last = state
+    let code = unsafe withUnsafeMutableBytes(of: &digest) { bytes in
+      unsafe SHA256_Final(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), &last)
+    }
+    precondition(code == 1, "SHA256_Final cannot fail on a state of our own")
+    return digest
+  }
+
   /// Appends the digest of what was hashed so far to `output`, without an array of its own.
   package func finalize(appendingTo output: inout [UInt8]) {
     unsafe withUnsafeTemporaryAllocation(

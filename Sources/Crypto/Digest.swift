@@ -1,0 +1,53 @@
+extension SHA256 {
+  /// 32 bytes as a value: what Merkle trees are made of, without an array each.
+  package struct Digest: Hashable, Sendable {
+    /// In the order of memory, whatever the machine's.
+    private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
+
+    package init() {}
+
+    /// nil unless `bytes` are 32.
+    package init?(_ bytes: some Collection<UInt8>) {
+      guard bytes.count == SHA256.digestByteCount else { return nil }
+      unsafe withUnsafeMutableBytes(of: &words) { unsafe $0.copyBytes(from: bytes) }
+    }
+
+    package var bytes: [UInt8] { unsafe withUnsafeBytes(of: words) { unsafe Array($0) } }
+
+    package func append(to bytes: inout [UInt8]) {
+      unsafe withUnsafeBytes(of: words) { unsafe bytes.append(contentsOf: $0) }
+    }
+
+    package static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
+
+    package func hash(into hasher: inout Hasher) {
+      hasher.combine(words.0)
+      hasher.combine(words.1)
+    }
+
+    fileprivate func withBytes(_ body: (RawSpan) -> Void) {
+      unsafe withUnsafeBytes(of: words) { body(unsafe $0.bytes) }
+    }
+
+    /// One block of SHA-256: these bytes and zeros, under a mask of RFC 2104.
+    func padded(with mask: UInt8) -> PaddedKey {
+      let wide = UInt64(mask) &* 0x0101_0101_0101_0101
+      return PaddedKey(
+        key: (words.0 ^ wide, words.1 ^ wide, words.2 ^ wide, words.3 ^ wide),
+        rest: (wide, wide, wide, wide))
+    }
+  }
+
+  struct PaddedKey {
+    var key: (UInt64, UInt64, UInt64, UInt64)
+    var rest: (UInt64, UInt64, UInt64, UInt64)
+  }
+
+  package mutating func update(_ digest: Digest) {
+    digest.withBytes { update($0) }
+  }
+
+  mutating func update(_ block: PaddedKey) {
+    unsafe withUnsafeBytes(of: block) { update(unsafe $0.bytes) }
+  }
+}
