@@ -20,7 +20,8 @@ package final class LMDBEventLog: EventLogWriter {
     package init() {}
   }
 
-  private let core: WriterCore
+  let core: WriterCore
+  var store: LogStore { core.store }
 
   /// Opens the log in `directory`, creating it where there is none. Takes the same time whatever the
   /// log's size and however the last writer ended.

@@ -4,7 +4,7 @@ import Vault
 
 /// The log as any process reads it, beside the writer or without one. Writes nothing.
 package final class LMDBLogReader: EventReader {
-  private let store: LogStore
+  let store: LogStore
   private let follower: HeadFollower
 
   /// Opens the log. Without `rootKey`, the file `root.key` of the directory is used.

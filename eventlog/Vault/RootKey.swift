@@ -1,5 +1,4 @@
 import Crypto
-import Glibc
 
 /// The key above all keys. A port: the file below is for development and for machines whose disk is
 /// protected otherwise; PKCS#11 and key services implement the same two calls.
@@ -24,8 +23,7 @@ package struct FileRootKey: RootKey {
   /// - Throws: `.rootKeyMissing`, or `.rootKeyUnusable` where the file is not 32 bytes or readable
   ///   by others.
   package init(path: String, mayCreate: Bool) throws(VaultError) {
-    if mayCreate { try Self.create(path) }
-    let bytes = try Self.read(path)
+    let bytes = try KeyFile.read(path, mayCreate: mayCreate)
     key = bytes
     id =
       "file-"
@@ -45,39 +43,6 @@ package struct FileRootKey: RootKey {
       throw .wrongRootKey
     }
     return key
-  }
-
-  private static func create(_ path: String) throws(VaultError) {
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC
-    let descriptor = unsafe open(path, flags, 0o600)
-    if descriptor < 0, errno == EEXIST { return }
-    guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
-    defer { Glibc.close(descriptor) }
-    let bytes = Random.bytes(AESGCM.keyByteCount)
-    let count = unsafe write(descriptor, bytes, bytes.count)
-    guard count == bytes.count, fsync(descriptor) == 0 else {
-      throw .file(function: "write", code: errno)
-    }
-  }
-
-  private static func read(_ path: String) throws(VaultError) -> [UInt8] {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    if descriptor < 0, errno == ENOENT { throw .rootKeyMissing }
-    guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
-    defer { Glibc.close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else {
-      throw .file(function: "fstat", code: errno)
-    }
-    guard status.st_mode & 0o077 == 0 else {
-      throw .rootKeyUnusable(reason: "others may read its file")
-    }
-    var bytes = [UInt8](repeating: 0, count: AESGCM.keyByteCount + 1)
-    let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
-    guard count == AESGCM.keyByteCount else {
-      throw .rootKeyUnusable(reason: "its file does not hold \(AESGCM.keyByteCount) bytes")
-    }
-    return Array(bytes.prefix(count))
   }
 }
 

@@ -1,3 +1,4 @@
+import Merkle
 import Zstd
 
 /// A stream, with the org that it belongs to.
@@ -13,6 +14,8 @@ struct EncodedBlock {
   let bytes: [UInt8]
   let entries: [IndexEntry]
   let orgs: [OrgID]
+  /// One for each event: its org, and the hash of its leaf.
+  let leaves: [(org: OrgID, hash: Digest)]
 }
 
 /// Puts commits into a block. Byte layout: eventlog/README.md, "Block".
@@ -34,27 +37,41 @@ final class BlockBuilder {
     var lastCommit = -1
   }
 
+  /// An event as the sealing and the tree need it.
+  struct Event {
+    let streamIndex: Int
+    let orgIndex: Int
+    let orgSequence: UInt64
+    let streamVersion: UInt64
+    let typeIndex: Int
+    let schemaVersion: UInt16
+    let payload: Range<Int>
+    /// Into `personalParts`.
+    let personal: Range<Int>
+  }
+
   /// A commit's own bytes. What does not fit goes to the next block, but a commit is never split.
   static let targetBytes = 128 << 10
 
   private(set) var firstPosition: UInt64 = 0
-  private(set) var eventCount = 0
+  private(set) var added: [Event] = []
+  private(set) var personalParts: [PartToSeal] = []
+  var eventCount: Int { added.count }
   private(set) var commitCount = 0
   private(set) var streams: [Stream] = []
   private var streamIndexes: [StreamKey: Int] = [:]
   private(set) var orgs: [Org] = []
   private var orgIndexes: [OrgID: Int] = [:]
-  private var types: [String] = []
+  private(set) var types: [String] = []
   private var typeIndexes: [String: Int] = [:]
-  private var subjects: [(orgIndex: Int, subject: SubjectID)] = []
+  private(set) var subjects: [(orgIndex: Int, subject: SubjectID)] = []
   private var subjectIndexes: [StreamKey: Int] = [:]
   private var strings: [String] = []
   private var stringIndexes: [String: Int] = [:]
   private var requests: [(name: UInt128, commit: Int)] = []
   private var commits: [UInt8] = []
   private var events: [UInt8] = []
-  private var payload: [UInt8] = []
-  private var sealing: [PartToSeal] = []
+  private(set) var payload: [UInt8] = []
   private var sealingBytes = 0
   private var lastType = ("", -1)
 
@@ -98,27 +115,29 @@ final class BlockBuilder {
     let isFirst = streams[streamIndex].lastCommit != commitCount
     streams[streamIndex].lastCommit = commitCount
     streams[streamIndex].version += 1
+    let orgSequence = orgs[orgIndex].nextSequence
     orgs[orgIndex].nextSequence += 1
+    let typeIndex = typeIndex(of: event.type)
     events.appendVarint(streamIndex)
-    events.appendVarint(typeIndex(of: event.type))
+    events.appendVarint(typeIndex)
     events.appendVarint(UInt64(event.schemaVersion))
     events.appendVarint(event.parts.count)
+    let start = payload.count
     let first = event.parts[0].payload
     events.appendVarint(first.count)
     payload.append(contentsOf: first)
-    if event.parts.count > 1 {
-      for index in 1..<event.parts.count {
-        let place = PartPlace(
-          org: orgs[orgIndex].id, orgSequence: orgs[orgIndex].nextSequence - 1, index: index,
-          schemaVersion: event.schemaVersion)
-        add(event.parts[index], at: place, orgIndex: orgIndex)
-      }
-    }
-    eventCount += 1
+    let firstPersonal = personalParts.count
+    for index in 1..<event.parts.count { add(event.parts[index], orgIndex: orgIndex) }
+    added.append(
+      Event(
+        streamIndex: streamIndex, orgIndex: orgIndex, orgSequence: orgSequence,
+        streamVersion: streams[streamIndex].version, typeIndex: typeIndex,
+        schemaVersion: event.schemaVersion, payload: start..<payload.count,
+        personal: firstPersonal..<personalParts.count))
     return isFirst
   }
 
-  private func add(_ part: Part, at place: PartPlace, orgIndex: Int) {
+  private func add(_ part: Part, orgIndex: Int) {
     guard let subject = part.subject else { preconditionFailure("only part 0 is the org's") }
     let key = StreamKey(org: orgs[orgIndex].id, stream: StreamID(subject.value))
     let index: Int
@@ -131,7 +150,7 @@ final class BlockBuilder {
     }
     events.appendVarint(index << 2 | PartStorage.sealed.rawValue)
     sealingBytes += part.payload.count + SealedPart.overheadBytes
-    sealing.append(PartToSeal(payload: part.payload, place: place, subjectIndex: index))
+    personalParts.append(PartToSeal(payload: part.payload, subjectIndex: index))
   }
 
   private func typeIndex(of type: String) -> Int {
@@ -183,28 +202,31 @@ final class BlockBuilder {
 
   /// The block's bytes and index entries; empties the builder.
   func finish(
-    recordedAtMicros: Int64, hash: IndexHash, compressor: inout Compressor, sealer: PartSealer
+    recordedAtMicros: Int64, hash: IndexHash, compressor: inout Compressor, sealer: BlockSealer
   ) throws -> EncodedBlock {
+    let sealed = try sealer.seal(self, recordedAtMicros: recordedAtMicros)
     var header = BlockHeader(
       firstPosition: firstPosition, eventCount: eventCount, commitCount: commitCount,
       recordedAtMicros: recordedAtMicros, orgFilter: orgFilter(), typeFilter: typeFilter())
-    let sealed = try sealer.seal(sealing, subjects: subjects.map(\.subject))
-    let directory = encodeDirectory(sealedCounts: sealed.counts)
+    let directory = encodeDirectory(sealedCounts: sealed.byteCounts)
     var frames: [UInt8] = []
     header.directoryRawBytes = directory.count
     header.directoryStoredBytes = try Self.store(directory, into: &frames, &compressor)
     header.payloadRawBytes = payload.count
     header.payloadStoredBytes = try Self.store(payload, into: &frames, &compressor)
+    header.commitmentBytes = sealed.commitments.count
     header.sealedBytes = sealed.bytes.count
     var bytes: [UInt8] = []
     bytes.reserveCapacity(header.byteCount)
     header.append(to: &bytes)
     bytes.append(contentsOf: frames)
+    bytes.append(contentsOf: sealed.commitments)
     bytes.append(contentsOf: sealed.bytes)
     bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: firstPosition))
     let block = EncodedBlock(
       firstPosition: firstPosition, lastPosition: header.lastPosition, bytes: bytes,
-      entries: entries(hash), orgs: orgs.map(\.id))
+      entries: entries(hash), orgs: orgs.map(\.id),
+      leaves: zip(added, sealed.leaves).map { (orgs[$0.orgIndex].id, $1) })
     reset()
     return block
   }
@@ -280,7 +302,8 @@ final class BlockBuilder {
 
   /// Throws away what was added; the memory is kept for the next block.
   func reset() {
-    eventCount = 0
+    added.removeAll(keepingCapacity: true)
+    personalParts.removeAll(keepingCapacity: true)
     commitCount = 0
     streams.removeAll(keepingCapacity: true)
     streamIndexes.removeAll(keepingCapacity: true)
@@ -296,7 +319,6 @@ final class BlockBuilder {
     commits.removeAll(keepingCapacity: true)
     events.removeAll(keepingCapacity: true)
     payload.removeAll(keepingCapacity: true)
-    sealing.removeAll(keepingCapacity: true)
     sealingBytes = 0
     lastType = ("", -1)
   }

@@ -1,5 +1,7 @@
 // The first frame of a block, decoded: everything but the payload bytes.
 
+import Crypto
+
 /// Who and what a block's events are, in the order of the log.
 struct BlockDirectory {
   struct Org {
@@ -158,9 +160,9 @@ struct BlockDirectory {
     }
     guard rest == 0 else { throw MalformedBytes(reason: "the sealed area has another size") }
     let payloadCount = parts.reduce(0) { $1.storage == .clear ? $0 + $1.byteCount : $0 }
-    guard payloadCount == header.payloadRawBytes else {
-      throw MalformedBytes(reason: "the payload frame has another size")
-    }
+    guard payloadCount == header.payloadRawBytes,
+      (parts.count - events.count) * SHA256.digestByteCount == header.commitmentBytes
+    else { throw MalformedBytes(reason: "the payload frame or the commitments have another size") }
   }
 }
 

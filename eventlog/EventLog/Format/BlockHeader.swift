@@ -54,6 +54,8 @@ struct BlockHeader {
   var payloadRawBytes: Int
   var payloadStoredBytes: Int
   var sealedBytes: Int
+  /// 32 for each personal part, sealed or dropped.
+  var commitmentBytes: Int
   var orgFilter: SkipFilter
   var typeFilter: SkipFilter
 
@@ -65,7 +67,8 @@ struct BlockHeader {
 
   var directoryOffset: Int { headerBytes }
   var payloadOffset: Int { headerBytes + directoryStoredBytes }
-  var sealedOffset: Int { payloadOffset + payloadStoredBytes }
+  var commitmentOffset: Int { payloadOffset + payloadStoredBytes }
+  var sealedOffset: Int { commitmentOffset + commitmentBytes }
   var byteCount: Int { sealedOffset + sealedBytes + Self.checksumByteCount }
 
   func append(to bytes: inout [UInt8]) {
@@ -83,7 +86,7 @@ struct BlockHeader {
     bytes.appendLittle(UInt32(payloadRawBytes))
     bytes.appendLittle(UInt32(payloadStoredBytes))
     bytes.appendLittle(UInt32(sealedBytes))
-    bytes.appendLittle(UInt32(0))
+    bytes.appendLittle(UInt32(commitmentBytes))
     for word in orgFilter.words { bytes.appendLittle(word) }
     for word in typeFilter.words { bytes.appendLittle(word) }
   }
@@ -111,6 +114,7 @@ struct BlockHeader {
     payloadRawBytes = Int(block.load32(at: 40))
     payloadStoredBytes = Int(block.load32(at: 44))
     sealedBytes = Int(block.load32(at: 48))
+    commitmentBytes = Int(block.load32(at: 52))
     orgFilter = SkipFilter(words: [])
     typeFilter = SkipFilter(words: [])
     let filterEnd = Self.fixedByteCount + 8 * (orgWords + typeWords)
@@ -143,6 +147,7 @@ struct BlockHeader {
     payloadRawBytes = 0
     payloadStoredBytes = 0
     sealedBytes = 0
+    commitmentBytes = 0
   }
 
   private static func areFilters(_ orgWords: Int, _ typeWords: Int) -> Bool {

@@ -46,57 +46,7 @@ enum SealedPart {
 
 struct PartToSeal {
   let payload: [UInt8]
-  let place: PartPlace
   let subjectIndex: Int
-}
-
-/// Seals the parts of a block.
-struct PartSealer {
-  let vault: Vault
-
-  /// The sealed bytes, one part after the other, and the size of each.
-  func seal(
-    _ parts: [PartToSeal], subjects: [SubjectID]
-  ) throws -> (bytes: [UInt8], counts: [Int]) {
-    guard !parts.isEmpty else { return ([], []) }
-    var cipher = AESGCM()
-    var compressor = Compressor(level: 1)
-    var bytes: [UInt8] = []
-    var counts: [Int] = []
-    counts.reserveCapacity(parts.count)
-    for part in parts {
-      let start = bytes.count
-      let key = try key(of: subjects[part.subjectIndex], org: part.place.org)
-      let nonce = Random.bytes(AESGCM.nonceByteCount)
-      bytes.append(contentsOf: nonce)
-      bytes.append(
-        contentsOf: try cipher.seal(
-          try Self.content(part.payload, &compressor), key: key.encryption, nonce: nonce,
-          authenticating: part.place.associated(keyID: key.id)))
-      counts.append(bytes.count - start)
-    }
-    return (bytes, counts)
-  }
-
-  private func key(of subject: SubjectID, org: OrgID) throws -> SubjectKey {
-    switch try vault.key(KeyName(org: org.value, subject: subject.value)) {
-    case .available(let key): return key
-    case .erased, .missing:
-      throw EventLogError.storage(reason: "the vault lost a key that it had just provided")
-    }
-  }
-
-  private static func content(
-    _ payload: [UInt8], _ compressor: inout Compressor
-  ) throws -> [UInt8] {
-    if payload.count >= SealedPart.minBytesToCompress {
-      var bytes = [SealedPart.compressed]
-      bytes.appendVarint(payload.count)
-      _ = try unsafe compressor.compress(payload.span.bytes, appendingTo: &bytes)
-      if bytes.count <= payload.count { return bytes }
-    }
-    return [SealedPart.verbatim] + payload
-  }
 }
 
 /// Opens the parts of one block. Asks the vault once for each subject.

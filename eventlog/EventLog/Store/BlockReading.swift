@@ -5,6 +5,7 @@ import Zstd
 struct LoadedBlock {
   let directory: BlockDirectory
   let payload: [UInt8]
+  let commitments: [UInt8]
   let sealed: [UInt8]
   let opener: PartOpener
 }
@@ -32,11 +33,14 @@ extension LogStore {
     let payload = try content(
       block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
       raw: header.payloadRawBytes, header: header)
+    let commitments = Self.bytes(
+      block.extracting(
+        header.commitmentOffset..<header.commitmentOffset + header.commitmentBytes))
     let sealed = Self.bytes(
       block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes))
     let directory = try directory(block, header: header)
     return LoadedBlock(
-      directory: directory, payload: payload, sealed: sealed,
+      directory: directory, payload: payload, commitments: commitments, sealed: sealed,
       opener: PartOpener(directory: directory, vault: vault))
   }
 
@@ -92,6 +96,8 @@ struct EventPlace {
   let streamVersion: UInt64
   let payloadOffset: Int
   let sealedOffset: Int
+  /// Of its first personal part, among the block's.
+  let personalIndex: Int
 }
 
 extension LoadedBlock {
@@ -101,6 +107,7 @@ extension LoadedBlock {
     var sequences = directory.orgs.map(\.firstSequence)
     var payloadOffset = 0
     var sealedOffset = 0
+    var personalIndex = 0
     for commitOrdinal in directory.commits.indices {
       let commit = directory.commits[commitOrdinal]
       for ordinal in commit.firstEvent..<commit.firstEvent + commit.eventCount {
@@ -109,9 +116,11 @@ extension LoadedBlock {
         let place = EventPlace(
           ordinal: ordinal, commitOrdinal: commitOrdinal,
           orgSequence: sequences[commit.orgIndex], streamVersion: versions[event.streamIndex],
-          payloadOffset: payloadOffset, sealedOffset: sealedOffset)
+          payloadOffset: payloadOffset, sealedOffset: sealedOffset,
+          personalIndex: personalIndex)
         sequences[commit.orgIndex] += 1
         guard try body(place) else { return }
+        personalIndex += event.partCount - 1
         payloadOffset += directory.parts[event.firstPart].byteCount
         for part in event.firstPart + 1..<event.firstPart + event.partCount {
           sealedOffset += directory.parts[part].byteCount

@@ -9,7 +9,8 @@ final class LogStore: Sendable {
   static let formatKey = Array("format".utf8)
 
   static let tables: [String: KeyKind] = [
-    metaTable: .bytes, "blocks": .number, "runs": .number, "orgs": .bytes,
+    metaTable: .bytes, "blocks": .number, "runs": .number, "orgs": .bytes, "nodes": .bytes,
+    "heads": .bytes,
   ]
 
   let environment: Environment
@@ -18,6 +19,10 @@ final class LogStore: Sendable {
   let blocks: Table
   let runs: Table
   let orgs: Table
+  /// Roots of the trees' complete subtrees at every eighth level.
+  let nodes: Table
+  /// The checkpoints signed last.
+  let heads: Table
   let format: LogFormat
   let decompressors = DecompressorPool()
   let tail = Mutex<IndexTail?>(nil)
@@ -37,6 +42,8 @@ final class LogStore: Sendable {
     blocks = environment.table("blocks")
     runs = environment.table("runs")
     orgs = environment.table("orgs")
+    nodes = environment.table("nodes")
+    heads = environment.table("heads")
     let bytes = try mappingErrors {
       try environment.read { transaction throws in
         try transaction.withValue(forKey: Self.formatKey, in: meta) { span in
@@ -80,8 +87,12 @@ struct LogFormat {
   let logID: UInt128
   let hashSeed: UInt64
   let createdAtMicros: Int64
+  /// How many histories this log has had: 1, and one more after each restore to an earlier state, so
+  /// that checkpoints of both never contradict each other under one name.
+  let incarnation: UInt32
 
-  init(logID: UInt128, hashSeed: UInt64, createdAtMicros: Int64) {
+  init(logID: UInt128, hashSeed: UInt64, createdAtMicros: Int64, incarnation: UInt32 = 1) {
+    self.incarnation = incarnation
     self.logID = logID
     self.hashSeed = hashSeed
     self.createdAtMicros = createdAtMicros
@@ -96,13 +107,15 @@ struct LogFormat {
     guard bytes[0] == Self.version else {
       throw .storage(reason: "the log has format version \(bytes[0]), not \(Self.version)")
     }
+    incarnation = span.load32(at: 4)
     hashSeed = span.load64(at: 8)
     createdAtMicros = Int64(bitPattern: span.load64(at: 16))
     logID = UInt128(span.load64(at: 32)) << 64 | UInt128(span.load64(at: 24))
   }
 
   var bytes: [UInt8] {
-    var bytes: [UInt8] = [Self.version, 0, 0, 0, 0, 0, 0, 0]
+    var bytes: [UInt8] = [Self.version, 0, 0, 0]
+    bytes.appendLittle(incarnation)
     bytes.appendLittle(hashSeed)
     bytes.appendLittle(createdAtMicros)
     bytes.appendLittle(logID)

@@ -1,4 +1,5 @@
 import Crypto
+import Merkle
 
 /// A row of the table `orgs`: where an org's book stood at the last index flush.
 /// Key: the org's id, big-endian. Byte layout: eventlog/README.md.
@@ -6,11 +7,12 @@ struct OrgRecord {
   static let formatVersion: UInt8 = 1
 
   let org: OrgID
-  let nextSequence: UInt64
+  let frontier: Frontier
+  var nextSequence: UInt64 { frontier.size }
 
-  init(org: OrgID, nextSequence: UInt64) {
+  init(org: OrgID, frontier: Frontier) {
     self.org = org
-    self.nextSequence = nextSequence
+    self.frontier = frontier
   }
 
   init(_ value: RawSpan, key: [UInt8]) throws(EventLogError) {
@@ -22,7 +24,13 @@ struct OrgRecord {
       throw .corrupted(position: 0, reason: "the record of an org fails its checksum")
     }
     org = OrgID(key.reduce(0) { $0 << 8 | UInt128($1) })
-    nextSequence = value.load64(at: 1)
+    let roots = stride(from: 9, to: end, by: SHA256.digestByteCount).map { offset in
+      Digest((offset..<min(offset + SHA256.digestByteCount, end)).map { value.load8(at: $0) })
+    }
+    guard let frontier = Frontier(size: value.load64(at: 1), roots: roots.compactMap { $0 }) else {
+      throw .corrupted(position: 0, reason: "the record of an org contradicts itself")
+    }
+    self.frontier = frontier
   }
 
   static func key(_ org: OrgID) -> [UInt8] {
@@ -34,6 +42,7 @@ struct OrgRecord {
   var bytes: [UInt8] {
     var bytes = [Self.formatVersion]
     bytes.appendLittle(nextSequence)
+    for root in frontier.subtreeRoots { root.append(to: &bytes) }
     bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: 0))
     return bytes
   }

@@ -1,4 +1,6 @@
+import Crypto
 import LMDB
+import Merkle
 import Vault
 import Zstd
 
@@ -11,7 +13,7 @@ final class GroupWriter {
     let receipt: Receipt
   }
 
-  private let store: LogStore
+  let store: LogStore
   private let nowMicros: @Sendable () -> Int64
   private let builder = BlockBuilder()
   private var compressor = Compressor(level: 1)
@@ -22,13 +24,17 @@ final class GroupWriter {
   private var groupMicros = Int64.min
   private var streams = RecentMap<StreamKey, UInt64>()
   private var answers = RecentMap<UInt128, Answer>()
-  private var orgs: [OrgID: UInt64] = [:]
+  private var trees: [OrgID: Frontier] = [:]
+  /// Completed since the last commit, for the same transaction.
+  private var newNodes: [TreeNode] = []
+  private let sealer: BlockSealer
   private var index = IndexWriter()
   private var mustReload = true
 
   init(store: LogStore, nowMicros: @escaping @Sendable () -> Int64) {
     self.store = store
     self.nowMicros = nowMicros
+    sealer = BlockSealer(vault: store.vault)
   }
 
   /// Reads where the log stands: the last block, the runs, and the blocks after the last run.
@@ -43,7 +49,8 @@ final class GroupWriter {
           } ?? .min
         streams = RecentMap()
         answers = RecentMap()
-        orgs = view.tail.nextSequences
+        trees = try store.trees(view, transaction)
+        newNodes = []
         index = IndexWriter(view)
         builder.reset()
       }
@@ -86,6 +93,19 @@ extension Result where Success == Receipt, Failure == EventLogError {
   }
 }
 
+// MARK: - Trees
+
+extension GroupWriter {
+  /// The durable head: between two groups nothing in memory is ahead of the disk.
+  func currentHead(of org: OrgID) throws -> TreeHead {
+    if mustReload { try load() }
+    let tree = try store.environment.read { transaction throws in
+      try trees[org] ?? store.flushedTree(of: org, transaction)
+    }
+    return TreeHead(size: tree.size, root: tree.root)
+  }
+}
+
 // MARK: - Erasing
 
 extension GroupWriter {
@@ -125,10 +145,17 @@ extension GroupWriter {
 
   private func finishBlock() throws -> EncodedBlock {
     for stream in builder.streams { streams[stream.key] = stream.version }
-    for org in builder.orgs { orgs[org.id] = org.nextSequence }
-    return try builder.finish(
+    let block = try builder.finish(
       recordedAtMicros: recordedAtMicros, hash: store.hash, compressor: &compressor,
-      sealer: PartSealer(vault: store.vault))
+      sealer: sealer)
+    for leaf in block.leaves {
+      trees[leaf.org, default: Frontier()].append(leaf.hash) { level, index, hash in
+        if level.isMultiple(of: TreeNode.levelStep) {
+          newNodes.append(TreeNode(org: leaf.org, level: level, index: index, hash: hash))
+        }
+      }
+    }
+    return block
   }
 
   /// Checks one commit and puts it into the block.
@@ -169,13 +196,10 @@ extension GroupWriter {
     of org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
     if let open = builder.nextSequence(of: org) { return open }
-    if let known = orgs[org] { return known }
-    let key = OrgRecord.key(org)
-    let stored = try transaction.withValue(forKey: key, in: store.orgs) { value in
-      try OrgRecord(value, key: key).nextSequence
-    }
-    orgs[org] = stored ?? 0
-    return stored ?? 0
+    if let known = trees[org] { return known.size }
+    let stored = try store.flushedTree(of: org, transaction)
+    trees[org] = stored
+    return stored.size
   }
 
   private func version(
@@ -208,6 +232,8 @@ extension GroupWriter {
   private static func keyNames(of items: [Queued]) -> Set<KeyName> {
     var names: Set<KeyName> = []
     for item in items {
+      // The org's own key: for the commitments of its parts.
+      names.insert(KeyName.org(item.commit.org.value))
       for event in item.commit.events where event.parts.count > 1 {
         for part in event.parts {
           guard let subject = part.subject else { continue }
@@ -293,8 +319,12 @@ extension GroupWriter {
           for block in blocks {
             try transaction.append(block.bytes, forKey: block.firstPosition, to: store.blocks)
           }
-          return try index.adding(blocks, store: store, orgs: orgs, &transaction)
+          for node in newNodes {
+            try transaction.put(node.hash.bytes, forKey: node.key, in: store.nodes)
+          }
+          return try index.adding(blocks, store: store, trees: trees, &transaction)
         }
+        newNodes.removeAll(keepingCapacity: true)
         if index.isFlushed {
           streams.forget()
           answers.forget()

@@ -1,4 +1,5 @@
 import LMDB
+import Merkle
 
 /// The writer's side of the index: collects the entries of new blocks, and writes them as sorted runs in
 /// the transaction of the block that fills the batch. Runs of one size are merged by eights, so that
@@ -37,7 +38,7 @@ struct IndexWriter {
 
   /// The index with `blocks`, whose runs are written in `transaction` where the batch is full.
   func adding(
-    _ blocks: [EncodedBlock], store: LogStore, orgs: [OrgID: UInt64],
+    _ blocks: [EncodedBlock], store: LogStore, trees: [OrgID: Frontier],
     _ transaction: inout WriteTransaction
   ) throws -> IndexWriter {
     var next = self
@@ -50,12 +51,12 @@ struct IndexWriter {
     guard next.blockCount >= Self.maxTailBlocks || next.entries.count >= Self.maxTailEntries,
       let last = blocks.last
     else { return next }
-    try next.flush(through: last.lastPosition, store, orgs, &transaction)
+    try next.flush(through: last.lastPosition, store, trees, &transaction)
     return next
   }
 
   private mutating func flush(
-    through position: UInt64, _ store: LogStore, _ orgs: [OrgID: UInt64],
+    through position: UInt64, _ store: LogStore, _ trees: [OrgID: Frontier],
     _ transaction: inout WriteTransaction
   ) throws {
     entries.sort()
@@ -67,9 +68,9 @@ struct IndexWriter {
     runs.append(info)
     while try mergeLast(store, &transaction) {}
     for org in orgsChanged {
-      guard let next = orgs[org] else { preconditionFailure("an org that changed is known") }
+      guard let tree = trees[org] else { preconditionFailure("an org that changed is known") }
       try transaction.put(
-        OrgRecord(org: org, nextSequence: next).bytes, forKey: OrgRecord.key(org), in: store.orgs)
+        OrgRecord(org: org, frontier: tree).bytes, forKey: OrgRecord.key(org), in: store.orgs)
     }
     indexedThrough = position
     tail = IndexTail(indexedThrough: position)
