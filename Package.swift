@@ -116,7 +116,7 @@ let package = Package(
     module(
       "ProjectionRuntime", path: "projections/Runtime",
       ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto"]),
-    readModel("ContactsProjection", folder: "contacts"),
+    readModel("ContactsProjection", folder: "contacts", ["SegmentsProjection"]),
     readModel("TimelineProjection", folder: "timeline"),
     readModel("SegmentsProjection", folder: "segments"),
     readModel("AnalyticsProjection", folder: "analytics"),
@@ -160,8 +160,9 @@ let package = Package(
     tests(
       "ProjectionTests",
       [
-        "ReadModels", "ProjectionRuntime", "Domain", "EventCodec", "EventLog", "Postgres", "JSON",
-        "TestSupport",
+        "ReadModels", "ProjectionRuntime", "ContactsProjection", "TimelineProjection",
+        "SegmentsProjection", "AnalyticsProjection", "AuditProjection", "WalletProjection",
+        "Domain", "EventCodec", "EventLog", "Postgres", "JSON", "TestSupport",
       ]),
     tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON", "TestSupport"]),
     tests("LoggingTests", ["Logging", "JSON"]),

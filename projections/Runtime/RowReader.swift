@@ -42,6 +42,10 @@ package struct RowReader {
     try next { row, column throws(PostgresError) in try row.int64(column) }
   }
 
+  package mutating func optionalBigint() throws(RowError) -> Int64? {
+    try next { row, column throws(PostgresError) in try row.optionalInt64(column) }
+  }
+
   package mutating func boolean() throws(RowError) -> Bool {
     try next { row, column throws(PostgresError) in try row.bool(column) }
   }

@@ -82,7 +82,7 @@ extension ContactRow {
   }
 
   /// Cut, because an entry of an index has to fit in a third of a page (2,704 bytes).
-  private var nameKey: String {
+  var nameKey: String {
     let name = [state.details.firstName, state.details.lastName].compactMap(\.self)
       .joined(separator: " ").lowercased()
     return String(name.unicodeScalars.prefix(256))

@@ -30,6 +30,13 @@ struct Desk: Sendable {
       options: options)
   }
 
+  /// Connections as the API has them.
+  var readers: PostgresPool {
+    PostgresPool(
+      connectionString: connectionString, size: 1,
+      prepare: { try $0.execute("SET ROLE \(Catalog.readerRole)") })
+  }
+
   var rebuilder: Rebuilder {
     Rebuilder(
       reader: history.log, connectionString: connectionString, projections: projections)

@@ -1,0 +1,181 @@
+import AnalyticsProjection
+import AuditProjection
+import ContactsProjection
+import Domain
+import JSON
+import Postgres
+import ProjectionRuntime
+import ReadModels
+import SegmentsProjection
+import Testing
+import TimelineProjection
+import WalletProjection
+
+/// The read sides: what the API asks for.
+@Suite struct QueriesTests {
+  @Test func `contacts are listed by page, search, tag, segment, filter and name`() async throws {
+    try await withDesk { desk in
+      let segment = Identifier(.segment, 5)
+      let vips = Filter.condition(
+        .init(field: "tags", comparison: .contains, value: .text("vip")))
+      try await desk.history.append(
+        segment, [.segment(.created(name: "VIPs", filter: vips))])
+      try await desk.history.append(ann, [created("Ann", phone: "+12025550100"), tagged("vip")])
+      try await desk.history.append(bob, [created("Bob", email: "B_b@Example.com")])
+      try await desk.history.append(cid, [created("Cid", company: "Bob's"), tagged("vip")])
+      try await desk.project()
+      let cases: [(request: ContactsQueries.Request, names: [String?])] = [
+        (request { _ in }, ["Cid", "Bob", "Ann"]),
+        (request { $0.sort = .name }, ["Ann", "Bob", "Cid"]),
+        (request { $0.q = "BOB" }, ["Cid", "Bob"]),
+        (request { $0.q = "b_b" }, ["Bob"]),
+        (request { $0.tag = "vip" }, ["Cid", "Ann"]),
+        (request { $0.segment = segment }, ["Cid", "Ann"]),
+        (request { $0.phone = "+12025550100" }, ["Ann"]),
+        (request { $0.email = "b_B@example.com" }, ["Bob"]),
+        (request { $0.filter = .not(vips) }, ["Bob"]),
+      ]
+      for (request, names) in cases {
+        let page = try await ContactsQueries.list(desk.readers, org: acme, request)
+        #expect(page.rows.map(\.state.details.firstName) == names)
+        let count = try await ContactsQueries.count(desk.readers, org: acme, request)
+        #expect(count == names.count)
+      }
+    }
+  }
+
+  private func request(
+    _ change: (inout ContactsQueries.Request) -> Void
+  ) -> ContactsQueries.Request {
+    var request = ContactsQueries.Request()
+    change(&request)
+    return request
+  }
+
+  @Test(arguments: ContactsQueries.Sort.allCases)
+  func `pages of contacts follow each other without a gap or a double`(
+    sort: ContactsQueries.Sort
+  ) async throws {
+    try await withDesk { desk in
+      for number in 1...7 {
+        try await desk.history.append(
+          Identifier(.contact, UInt128(number)), [created("N\(number % 3)")])
+      }
+      try await desk.project()
+      var request = ContactsQueries.Request(page: PageRequest(limit: 3))
+      request.sort = sort
+      var seen: [UInt128] = []
+      repeat {
+        let page = try await ContactsQueries.list(desk.readers, org: acme, request)
+        seen += page.rows.map(\.contact)
+        request.page.after = page.next
+      } while request.page.after != nil
+      #expect(seen.count == 7)
+      #expect(Set(seen).count == 7)
+      request.page.after = "no cursor"
+      await #expect(throws: InvalidCursor()) {
+        try await ContactsQueries.list(desk.readers, org: acme, request)
+      }
+    }
+  }
+
+  @Test func `a timeline shows messages as they stand now, newest first`() async throws {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(message(1), [planned(to: ann, "Hello"), queued, dispatched])
+      try await desk.history.append(message(1), [accepted, sent, delivered])
+      try await desk.project()
+      var request = TimelineQueries.Request(contact: ann, page: PageRequest(limit: 1))
+      let first = try await TimelineQueries.list(desk.readers, org: acme, request)
+      #expect(first.rows.map(\.type) == ["message.delivered"])
+      #expect(first.rows.first?.message?.body == "Hello")
+      request.page.after = first.next
+      let second = try await TimelineQueries.list(desk.readers, org: acme, request)
+      #expect(second.rows.map(\.type) == ["contact.created"])
+      #expect(second.next == nil)
+      let item = try await MessageQueries.item(desk.readers, org: acme, message: message(1))
+      #expect(item?.verdict?["outcome"]?.string == "allowed")
+      var messages = MessageQueries.Request()
+      messages.contact = ann
+      messages.status = .delivered
+      messages.direction = "outbound"
+      let listed = try await MessageQueries.list(desk.readers, org: acme, messages)
+      #expect(listed.rows == [item])
+    }
+  }
+
+  @Test func `a segment knows its members and their number`() async throws {
+    try await withDesk { desk in
+      let segment = Identifier(.segment, 5)
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(bob, [created("Bob")])
+      try await desk.history.append(
+        segment, [.segment(.created(name: "All", filter: .all([])))])
+      try await desk.project()
+      let listed = try await SegmentsQueries.list(desk.readers, org: acme, PageRequest())
+      #expect(listed.rows.map(\.memberCount) == [2])
+      let item = try await SegmentsQueries.item(desk.readers, org: acme, segment: segment)
+      #expect(item == listed.rows.first)
+      let members = try await SegmentsQueries.members(
+        desk.readers, org: acme, .init(segment: segment))
+      #expect(members.rows.map(\.key.second) == [ann.value, bob.value])
+    }
+  }
+
+  @Test func `a wallet's balance and statement`() async throws {
+    try await withDesk { desk in
+      try await desk.history.append(
+        wallet,
+        [
+          .wallet(.opened), .wallet(.funded(amountMicros: 100, paymentID: "p1", method: "card")),
+          .wallet(.held(message: message(1), amountMicros: 40)),
+        ])
+      try await desk.project()
+      let row = try await WalletQueries.balance(desk.readers, org: acme)
+      #expect(row?.balanceMicros == 100)
+      #expect(row?.availableMicros == 60)
+      let page = try await WalletQueries.transactions(desk.readers, org: acme, .init())
+      #expect(page.rows.map(\.kind) == [.hold, .credit])
+      #expect(page.rows.map(\.heldAfterMicros) == [40, 0])
+      #expect(try await WalletQueries.balance(desk.readers, org: other) == nil)
+    }
+  }
+
+  @Test func `the audit names who asked for what a part of the system did`() async throws {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(
+        message(1), [planned(to: ann, "Hello"), queued],
+        by: Who(actor: "system:dispatcher", origin: "reactor", causation: 1))
+      try await desk.project()
+      var request = AuditQueries.Request()
+      request.contact = ann
+      let page = try await AuditQueries.list(desk.readers, org: acme, request)
+      #expect(page.rows.map(\.type) == ["message.queued", "message.planned", "contact.created"])
+      #expect(page.rows.map(\.onBehalfOf) == ["user:usr_1", "user:usr_1", nil])
+      #expect(page.rows.first?.verdict?["outcome"]?.string == "allowed")
+      #expect(page.rows.first?.subject == message(1))
+      request.type = "message.*"
+      request.actor = "system:dispatcher"
+      #expect(try await AuditQueries.list(desk.readers, org: acme, request).rows.count == 2)
+    }
+  }
+
+  @Test func `a read waits for its read models, for so long and no longer`() async throws {
+    try await withDesk { desk in
+      let position = try await desk.history.append(ann, [created("Ann")])
+      try await desk.project()
+      let names = ["contacts", "timeline"]
+      let pool = desk.readers
+      #expect(
+        try await ReadModels.wait(
+          for: names, position: position, pool: pool, timeoutMillis: 60_000) == position)
+      #expect(
+        try await ReadModels.wait(
+          for: names, position: position + 1, pool: pool, timeoutMillis: 20) == position)
+      await #expect(throws: ProjectionError.unknownProjection("nothing")) {
+        try await ReadModels.appliedPosition(of: ["nothing"], pool)
+      }
+    }
+  }
+}

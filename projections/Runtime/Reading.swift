@@ -1,0 +1,181 @@
+package import Domain
+package import Postgres
+
+/// The read side of every read model: one org's rows, as a role that owns nothing.
+package enum Reading {
+  /// Runs `body` in a read-only transaction that sees the rows of `org` and no others.
+  ///
+  /// - Throws: What `body` throws; `PostgresError`.
+  package static func read<Result: Sendable>(
+    _ pool: PostgresPool, org: Identifier,
+    _ body: @escaping @Sendable (PostgresConnection) throws -> Result
+  ) async throws -> Result {
+    try await pool.with { connection in
+      try connection.transaction(isReadOnly: true) {
+        try enter(org, connection)
+        return try body(connection)
+      }
+    }
+  }
+
+  /// For the rest of the transaction. A uuid has no character that needs quoting.
+  private static func enter(
+    _ org: Identifier, _ connection: PostgresConnection
+  ) throws(PostgresError) {
+    precondition(org.kind == .org, "rows belong to an org")
+    try connection.execute(
+      """
+      SET LOCAL ROLE \(Catalog.readerRole); SET LOCAL daybook.org = '\(UUIDText.encode(org.value))';
+      SET LOCAL plan_cache_mode = force_custom_plan
+      """)
+  }
+}
+
+/// A stretch of a list, and where the next one begins.
+package struct QueryPage<Row: Sendable>: Sendable {
+  package let rows: [Row]
+  /// Opaque; nil at the end of the list.
+  package let next: String?
+
+  package init(rows: [Row], next: String?) {
+    self.rows = rows
+    self.next = next
+  }
+
+  /// A page out of one row more than was asked for: the extra one says that there is more.
+  package init(
+    _ found: [Row], limit: Int, cursor: (Row) -> Cursor
+  ) {
+    let rows = Array(found.prefix(limit))
+    let isMore = found.count > limit
+    self.init(rows: rows, next: isMore ? rows.last.map { cursor($0).text } : nil)
+  }
+
+  package func map<Other: Sendable>(_ transform: (Row) -> Other) -> QueryPage<Other> {
+    QueryPage<Other>(rows: rows.map(transform), next: next)
+  }
+}
+
+/// How much of a list, and from where.
+package struct PageRequest: Sendable, Equatable {
+  package var limit: Int
+  package var after: String?
+
+  package init(limit: Int = 50, after: String? = nil) {
+    self.limit = limit
+    self.after = after
+  }
+}
+
+/// The text is no cursor of this list.
+package struct InvalidCursor: Error, Equatable {
+  package init() {}
+
+  package var code: String { "invalid_cursor" }
+}
+
+/// The place in a list: the sort key of the last row, as text. Opaque to callers and of one list: its
+/// name is in front.
+package struct Cursor: Sendable, Equatable {
+  package let list: String
+  package let parts: [String]
+
+  package init(_ list: String, _ parts: [String]) {
+    self.list = list
+    self.parts = parts
+  }
+
+  /// Letters and digits: each byte as two hexadecimal digits.
+  package var text: String {
+    let joined = ([list] + parts).joined(separator: "\u{1F}")
+    return joined.utf8.map { byte in
+      String(UnicodeScalar(Self.digits[Int(byte >> 4)]))
+        + String(UnicodeScalar(Self.digits[Int(byte & 15)]))
+    }.joined()
+  }
+
+  private static let digits = Array("0123456789abcdef".utf8)
+
+  /// The parts of `text`, which has to be a cursor of `list` with `count` of them; nil for nil.
+  package static func parts(
+    of text: String?, _ list: String, count: Int
+  ) throws(InvalidCursor) -> [String]? {
+    guard let text else { return nil }
+    guard let decoded = decode(text) else { throw InvalidCursor() }
+    let parts = decoded.split(separator: "\u{1F}", omittingEmptySubsequences: false)
+    guard parts.count == count + 1, parts[0] == list else { throw InvalidCursor() }
+    return parts.dropFirst().map(String.init)
+  }
+
+  private static func decode(_ text: String) -> String? {
+    let digits = text.utf8.map { UInt8(hexadecimal: $0) }
+    guard digits.count.isMultiple(of: 2), digits.allSatisfy({ $0 != nil }) else { return nil }
+    let values = digits.compactMap(\.self)
+    let bytes = stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
+    return String(validating: bytes, as: UTF8.self)
+  }
+}
+
+extension UInt8 {
+  fileprivate init?(hexadecimal digit: UInt8) {
+    switch digit {
+    case UInt8(ascii: "0")...UInt8(ascii: "9"): self = digit - UInt8(ascii: "0")
+    case UInt8(ascii: "a")...UInt8(ascii: "f"): self = digit - UInt8(ascii: "a") + 10
+    default: return nil
+    }
+  }
+}
+
+/// A `WHERE` clause in the making: conditions and their parameters in step.
+package struct Conditions {
+  package private(set) var clauses: [String] = []
+  package private(set) var parameters: [PostgresValue] = []
+
+  package init() {}
+
+  /// Adds a condition; each `?` in it stands for the next of `values`.
+  package mutating func add(_ clause: String, _ values: PostgresValue...) {
+    var text = ""
+    var rest = values[...]
+    for character in clause {
+      if character == "?", let value = rest.popFirst() {
+        parameters.append(value)
+        text += "$\(parameters.count)"
+      } else {
+        text.append(character)
+      }
+    }
+    clauses.append(text)
+  }
+
+  package mutating func addIfPresent(_ clause: String, _ value: PostgresValue?) {
+    if let value { add(clause, value) }
+  }
+
+  /// `WHERE …`, or nothing.
+  package var sql: String {
+    clauses.isEmpty ? "" : "WHERE " + clauses.map { "(\($0))" }.joined(separator: " AND ")
+  }
+}
+
+extension PostgresValue {
+  /// An id as a parameter of a `uuid` column's comparison.
+  package static func id(_ id: Identifier) -> PostgresValue { .text(UUIDText.encode(id.value)) }
+
+  package static func uuid(_ value: UInt128) -> PostgresValue { .text(UUIDText.encode(value)) }
+}
+
+extension KeyedRow {
+  /// The columns for a `SELECT`, in the order that `init(from:)` reads them.
+  package static func columnList(_ alias: String) -> String {
+    columns.map { "\(alias).\(quotedIdentifier($0.name))" }.joined(separator: ", ")
+  }
+
+  /// The rows of an answer that begins with `columnList`.
+  package static func rows(_ answer: PostgresRows) throws -> [Self] {
+    try answer.map { row in
+      var reader = RowReader(row, table: table)
+      return try Self(from: &reader)
+    }
+  }
+}

@@ -1,0 +1,105 @@
+package import Domain
+package import Postgres
+package import ProjectionRuntime
+
+/// An entry of a timeline with the message that it is about.
+package struct TimelineEntry: Sendable, Equatable {
+  package let event: Identifier
+  package let position: Int64
+  package let kind: EntryRow.Kind
+  /// The event's type; of a message, with its present state: `message.delivered`.
+  package let type: String
+  package let occurredAtMicros: Micros
+  package let recordedAtMicros: Micros
+  package let title: String
+  package let campaign: Identifier?
+  package let workflow: Identifier?
+  package let run: Identifier?
+  package let actor: String
+  package let origin: String
+  package let correlation: String
+  /// Position of the event that this one reacts to.
+  package let cause: Int64?
+  package let message: MessageRow?
+}
+
+/// A contact's timeline as `GET /api/contacts/{id}/timeline` asks for it, newest first.
+package enum TimelineQueries {
+  package struct Request: Sendable {
+    package var contact: Identifier
+    /// Empty: all kinds.
+    package var kinds: [EntryRow.Kind] = []
+    package var page: PageRequest
+
+    package init(contact: Identifier, page: PageRequest = PageRequest()) {
+      self.contact = contact
+      self.page = page
+    }
+  }
+
+  /// - Throws: `InvalidCursor`; `PostgresError`.
+  package static func list(
+    _ pool: PostgresPool, org: Identifier, _ request: Request
+  ) async throws -> QueryPage<TimelineEntry> {
+    let before = try position(request.page.after)
+    return try await Reading.read(pool, org: org) { connection in
+      var conditions = Conditions()
+      conditions.add("e.org = ?", .id(org))
+      conditions.add("e.contact = ?", .id(request.contact))
+      conditions.addIfPresent("e.position < ?", before.map(PostgresValue.int))
+      if !request.kinds.isEmpty {
+        conditions.add("e.kind = ANY(?)", .textArray(request.kinds.map(\.rawValue)))
+      }
+      let found = try connection.query(
+        """
+        SELECT \(columns), \(MessageRow.columnList("m")) FROM \(TimelineProjection.schema).entries e
+        LEFT JOIN \(TimelineProjection.schema).messages m
+          ON m.org = e.org AND m.message = e.message AND e.kind = 'message'
+        \(conditions.sql) ORDER BY e.position DESC LIMIT \(request.page.limit + 1)
+        """, conditions.parameters)
+      let rows = try found.map { try entry($0) }
+      return QueryPage(rows, limit: request.page.limit) {
+        Cursor("timeline", [String($0.position)])
+      }
+    }
+  }
+
+  private static let columns = """
+    e.event, e.position, e.kind, e.type, e.occurred_at, e.recorded_at, e.title, e.campaign,
+    e.workflow, e.run, e.actor, e.origin, e.correlation, e.cause
+    """
+  private static let columnCount = 14
+
+  private static func position(_ cursor: String?) throws(InvalidCursor) -> Int64? {
+    guard let parts = try Cursor.parts(of: cursor, "timeline", count: 1) else { return nil }
+    guard let position = Int64(parts[0]) else { throw InvalidCursor() }
+    return position
+  }
+
+  private static func entry(_ row: PostgresRow) throws -> TimelineEntry {
+    let message = try message(row)
+    var reader = RowReader(row, table: EntryRow.table)
+    let event = Identifier(.event, try reader.uuid())
+    let position = try reader.bigint()
+    guard let kind = EntryRow.Kind(rawValue: try reader.text()) else {
+      throw RowError(table: EntryRow.table, reason: "kind")
+    }
+    let type = try reader.text()
+    return TimelineEntry(
+      event: event, position: position, kind: kind,
+      type: message.map { "message.\($0.status)" } ?? type,
+      occurredAtMicros: try reader.timestamp(), recordedAtMicros: try reader.timestamp(),
+      title: try reader.text(),
+      campaign: try reader.optionalUUID().map { Identifier(.campaign, $0) },
+      workflow: try reader.optionalUUID().map { Identifier(.workflow, $0) },
+      run: try reader.optionalUUID().map { Identifier(.run, $0) }, actor: try reader.text(),
+      origin: try reader.text(), correlation: try reader.text(),
+      cause: try reader.optionalBigint(), message: message)
+  }
+
+  private static func message(_ row: PostgresRow) throws -> MessageRow? {
+    guard try !row.isNull(columnCount) else { return nil }
+    var reader = RowReader(row, table: MessageRow.table, from: columnCount)
+    return try MessageRow(from: &reader)
+  }
+}
