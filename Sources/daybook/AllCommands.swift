@@ -5,7 +5,7 @@ let allCommands = CommandSet([
   upCommand, downCommand, statusCommand,
   rebuildCommand, projectionListCommand,
   eventsTailCommand, logStatsCommand,
-  projectCommand, sandboxCommand,
+  serveCommand, projectCommand, sandboxCommand,
   postgresCommand,
   versionCommand,
 ])

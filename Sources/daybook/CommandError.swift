@@ -11,6 +11,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case stopped
   case stillRunning(pid: Int32, seconds: Int)
   case databaseEnded(logPath: String)
+  case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
 
   var code: String {
@@ -26,6 +27,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .stopped: "stopped"
     case .stillRunning: "still_running"
     case .databaseEnded: "database_ended"
+    case .secretUnusable: "secret_unusable"
     case .logUnusable: "log_unusable"
     }
   }
@@ -34,7 +36,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
-      .portForbidden, .processFailed, .logUnusable:
+      .portForbidden, .processFailed, .secretUnusable, .logUnusable:
       false
     }
   }
@@ -65,6 +67,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .stopped: "stopped before everything was ready"
     case .stillRunning(let pid, let seconds):
       "process \(pid) has not ended after \(seconds) s. Wait, or end it with 'kill -9 \(pid)'."
+    case .secretUnusable(let path):
+      "the secret in \(path) can not be used: it must hold 64 hex digits. Restore it, or delete the"
+        + " file to make a new one."
     case .databaseEnded(let logPath):
       "the database server has ended by itself. Why is in \(logPath)."
     case .logUnusable(let path, let reason):

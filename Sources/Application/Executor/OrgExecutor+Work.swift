@@ -139,3 +139,22 @@ extension OrgExecutor {
     }
   }
 }
+
+extension OrgExecutor {
+  package struct QueueCounts: Sendable {
+    /// Messages that are queued or held.
+    package let waiting: Int
+    /// Calls to the provider without a recorded answer.
+    package let unanswered: Int
+    package let timers: Int
+  }
+
+  /// nil while the org's state is being read again.
+  package func queueCounts() -> QueueCounts? {
+    try? withState { state in
+      QueueCounts(
+        waiting: state.queue.stoppable.values.reduce(0) { $0 + $1.count },
+        unanswered: state.queue.unanswered.count, timers: state.tables.timers.count)
+    }
+  }
+}

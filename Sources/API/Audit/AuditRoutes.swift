@@ -1,0 +1,61 @@
+import Application
+import AuditProjection
+import Domain
+import HTTP
+import JSON
+
+/// Who did what, when, on whose behalf and with which verdict.
+enum AuditRoutes {
+  static let all = [
+    Route(
+      "GET", "/api/audit/events", .scope("audit:read"),
+      parameters: [
+        "actor", "type", "contact", "campaign", "correlation", "from", "to", "limit", "after",
+      ], handler: list)
+  ]
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var request = AuditQueries.Request(page: try exchange.page())
+    request.actor = exchange.query("actor")
+    if let type = exchange.query("type") {
+      guard EventTypePattern.isKnown(type) else {
+        throw .invalid("type", "unknown_event_type", "There is no such event type.")
+      }
+      request.type = type
+    }
+    request.contact = try exchange.queryID("contact", .contact)
+    request.campaign = try exchange.queryID("campaign", .campaign)
+    request.correlation = exchange.query("correlation")
+    request.fromMicros = try exchange.queryTime("from")
+    request.toMicros = try exchange.queryTime("to")
+    let org = exchange.org
+    let found = try await exchange.read([.audit]) { [request] pool in
+      try await AuditQueries.list(pool, org: org, request)
+    }
+    return exchange.list(found) { view($0, org) }
+  }
+
+  private static func view(_ entry: AuditEntry, _ org: Identifier) -> JSON {
+    .object(
+      JSONObject([
+        ("id", .string(entry.event.text)), ("object", "audit_event"),
+        ("position", .int(entry.position)), ("sequence", .int(entry.orgSequence)),
+        ("type", .string(entry.type)),
+        ("occurred_at", .string(Timestamp.text(entry.occurredAtMicros))),
+        ("recorded_at", .string(Timestamp.text(entry.recordedAtMicros))),
+        ("actor", .string(entry.actor)), ("origin", .string(entry.origin)),
+        ("on_behalf_of", JSON(entry.onBehalfOf)), ("correlation", .string(entry.correlation)),
+        ("cause", JSON(entry.cause)), ("depth", .int(entry.depth)),
+        (
+          "subject",
+          [
+            "type": .string(entry.subject.kind.name), "id": .string(entry.subject.text),
+            "version": .int(entry.version),
+          ]
+        ),
+        ("contact", JSON(entry.contact?.text)), ("campaign", JSON(entry.campaign?.text)),
+        ("summary", .string(entry.summary)), ("verdict", entry.verdict ?? .null),
+        ("account", .string(org.text)),
+      ]))
+  }
+}

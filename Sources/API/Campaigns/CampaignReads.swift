@@ -1,0 +1,50 @@
+import AnalyticsProjection
+import Application
+import Domain
+import HTTP
+import ProjectionRuntime
+
+/// Reading campaigns with their conservation figures.
+enum CampaignRoutes {
+  static let all =
+    CampaignWrites.all + [
+      Route(
+        "GET", "/api/campaigns", .scope("campaigns:read"), parameters: ["limit", "after"],
+        handler: list),
+      Route("GET", "/api/campaigns/{id}", .scope("campaigns:read"), handler: show),
+    ]
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let page = try exchange.page()
+    let org = exchange.org
+    let found = try await exchange.read([.analytics]) { pool in
+      try await CampaignQueries.list(pool, org: org, page)
+    }
+    return exchange.list(found) { CampaignView($0, org).json }
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    let org = exchange.org
+    let found = try await exchange.read([.analytics]) { pool in
+      try await CampaignQueries.item(pool, org: org, campaign: id)
+    }
+    guard let overview = found.value else { throw .notFound("campaign") }
+    return exchange.respond(CampaignView(overview, org).json, found)
+  }
+}
+
+extension CampaignView {
+  /// From the read model.
+  init(_ overview: CampaignOverview, _ org: Identifier) {
+    let row = overview.campaign
+    self.init(
+      id: Identifier(.campaign, row.key.id), org: org, name: row.name,
+      segment: Identifier(.segment, row.segment), channel: row.channel, purpose: row.purpose,
+      body: row.body, status: row.status, plannedCount: overview.counts.planned,
+      sentCount: overview.counts.sent, failedCount: overview.counts.failed,
+      skippedCount: overview.counts.skipped, cancelledCount: overview.counts.cancelled,
+      version: UInt64(row.version), createdAtMicros: row.createdAtMicros,
+      updatedAtMicros: row.updatedAtMicros)
+  }
+}

@@ -1,0 +1,130 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Creating, launching and cancelling campaigns. Reading them is in `CampaignReads.swift`.
+enum CampaignWrites {
+  static let all = [
+    Route("POST", "/api/campaigns", .scope("campaigns:write"), handler: create),
+    Route(
+      "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), idempotency: .required,
+      handler: launch),
+    Route("POST", "/api/campaigns/{id}/cancel", .scope("campaigns:write"), handler: cancel),
+  ]
+
+  private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let name = fields.string("name", required: true, limit: 200)
+    let segment = fields.id("segment", .segment, required: true)
+    let channel = fields.choice("channel", Channel.self) ?? .sms
+    let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
+    let body = fields.string("body", required: true, limit: 6_400)
+    if let body {
+      do {
+        _ = try MergeFields.fields(of: body)
+      } catch {
+        fields.fail("body", error.code, "\(error)")
+      }
+    }
+    try fields.finish()
+    guard let name, let segment, let body else {
+      preconditionFailure("finish refuses missing fields")
+    }
+    let definition = CampaignDefinition(
+      name: name, segment: segment, channel: channel, purpose: purpose, body: body)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.createCampaign(definition)
+    }
+    return try answer(201, try ContactWrites.created(.campaign, written), written, exchange)
+  }
+
+  private static func launch(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    var fields = try exchange.body()
+    try fields.finish()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.launchCampaign(id)
+    }
+    return try answer(200, id, written, exchange)
+  }
+
+  private static func cancel(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.cancelCampaign(id)
+    }
+    return try answer(200, id, written, exchange)
+  }
+
+  private static func answer<Output: Sendable>(
+    _ status: Int, _ id: Identifier, _ written: Written<Output>, _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    let snapshot: Snapshot<Campaign.State>
+    do {
+      snapshot = try exchange.engine.campaign(
+        id, of: exchange.org, version: written.receipt.version(of: id))
+    } catch {
+      throw APIError(error)
+    }
+    guard let view = CampaignView(id, exchange.org, snapshot) else { throw .notFound("campaign") }
+    return exchange.respond(
+      status, view.json, receipt: written.receipt, version: snapshot.version)
+  }
+}
+
+/// A campaign as the API shows it: planned = sent + failed + skipped + cancelled + pending.
+struct CampaignView {
+  var id: Identifier
+  var org: Identifier
+  var name: String
+  var segment: Identifier
+  var channel: String
+  var purpose: String
+  var body: String
+  var status: String
+  var plannedCount: Int64
+  var sentCount: Int64 = 0
+  var failedCount: Int64 = 0
+  var skippedCount: Int64 = 0
+  var cancelledCount: Int64 = 0
+  var version: UInt64
+  var createdAtMicros: Micros
+  var updatedAtMicros: Micros
+
+  var json: JSON {
+    let pending = plannedCount - sentCount - failedCount - skippedCount - cancelledCount
+    return .object(
+      JSONObject([
+        ("id", .string(id.text)), ("object", "campaign"), ("name", .string(name)),
+        ("segment", .string(segment.text)), ("channel", .string(channel)),
+        ("purpose", .string(purpose)), ("body", .string(body)), ("status", .string(status)),
+        ("planned", .int(plannedCount)), ("sent", .int(sentCount)), ("failed", .int(failedCount)),
+        ("skipped", .int(skippedCount)), ("cancelled", .int(cancelledCount)),
+        ("pending", .int(pending)), ("version", .int(Int64(version))),
+        ("account", .string(org.text)),
+        ("created_at", .string(Timestamp.text(createdAtMicros))),
+        ("updated_at", .string(Timestamp.text(updatedAtMicros))),
+      ]))
+  }
+}
+
+extension CampaignView {
+  /// From the campaign's own stream, as the answer to a write; nil where it has none.
+  init?(_ id: Identifier, _ org: Identifier, _ snapshot: Snapshot<Campaign.State>) {
+    guard let definition = snapshot.state.definition, let status = snapshot.state.status else {
+      return nil
+    }
+    self.init(
+      id: id, org: org, name: definition.name, segment: definition.segment,
+      channel: definition.channel.rawValue, purpose: definition.purpose.rawValue,
+      body: definition.body, status: status.rawValue,
+      plannedCount: Int64(snapshot.state.plannedCount), version: snapshot.version,
+      createdAtMicros: snapshot.createdAtMicros, updatedAtMicros: snapshot.updatedAtMicros)
+    guard let outcome = snapshot.state.outcome else { return }
+    sentCount = Int64(outcome.sentCount)
+    failedCount = Int64(outcome.failedCount)
+    skippedCount = Int64(outcome.skippedCount)
+    cancelledCount = Int64(outcome.cancelledCount)
+  }
+}

@@ -1,0 +1,120 @@
+import Application
+import Domain
+import EventCodec
+import JSON
+
+/// Reads contacts and consents out of request bodies.
+enum ContactInput {
+  /// Everything that `POST /api/contacts` takes.
+  static func request(_ fields: inout Fields) -> ContactRequest {
+    let details = ContactDetails(
+      firstName: name(&fields, "first_name"), lastName: name(&fields, "last_name"),
+      company: name(&fields, "company"), email: name(&fields, "email"),
+      phone: name(&fields, "phone"), custom: custom(&fields) ?? [:])
+    let source = fields.string("source", limit: 200) ?? "api"
+    let tags = fields.strings("tags") ?? []
+    var consents: [ConsentRequest] = []
+    if let value = fields.value("consents") {
+      if let items = value.array {
+        for (index, item) in items.enumerated() {
+          consent(item, "consents[\(index)].", &fields).map { consents.append($0) }
+        }
+      } else {
+        fields.fail("consents", "invalid_type", "consents must be an array of objects.")
+      }
+    }
+    return ContactRequest(details: details, source: source, tags: tags, consents: consents)
+  }
+
+  /// Blank text is no value.
+  private static func name(_ fields: inout Fields, _ field: String) -> String? {
+    guard let text = fields.string(field), text.contains(where: { !$0.isWhitespace }) else {
+      return nil
+    }
+    return text
+  }
+
+  /// What `PATCH /api/contacts/{id}` takes: null clears.
+  static func changes(_ fields: inout Fields) -> [FieldChange] {
+    var changes: [FieldChange] = []
+    for field in ["first_name", "last_name", "company", "email", "phone"] where fields.has(field) {
+      let text = fields.string(field)
+      changes.append(FieldChange(field: field, value: text.map(FieldValue.text)))
+    }
+    if let value = fields.value("custom") {
+      guard let object = value.object else {
+        fields.fail("custom", "invalid_type", "custom must be an object.")
+        return changes
+      }
+      for (key, value) in object.fields {
+        guard isCustomName(key), value.isNull || FieldValue(json: value) != nil else {
+          fields.fail(
+            "custom.\(key)", "invalid_value",
+            "A custom field has a name of letters, digits and _, and a text, number or boolean.")
+          continue
+        }
+        changes.append(FieldChange(field: "custom.\(key)", value: FieldValue(json: value)))
+      }
+    }
+    return changes
+  }
+
+  private static func custom(_ fields: inout Fields) -> [String: FieldValue]? {
+    let changes = customChanges(&fields)
+    return Dictionary(uniqueKeysWithValues: changes)
+  }
+
+  private static func customChanges(_ fields: inout Fields) -> [(String, FieldValue)] {
+    guard let value = fields.value("custom") else { return [] }
+    guard let object = value.object else {
+      fields.fail("custom", "invalid_type", "custom must be an object.")
+      return []
+    }
+    var values: [(String, FieldValue)] = []
+    for (key, value) in object.fields where !value.isNull {
+      guard isCustomName(key), let own = FieldValue(json: value) else {
+        fields.fail(
+          "custom.\(key)", "invalid_value",
+          "A custom field has a name of letters, digits and _, and a text, number or boolean.")
+        continue
+      }
+      values.append((key, own))
+    }
+    return values
+  }
+
+  static func isCustomName(_ name: String) -> Bool {
+    (1...100).contains(name.utf8.count)
+      && name.utf8.allSatisfy {
+        ($0 | 0x20 >= UInt8(ascii: "a") && $0 | 0x20 <= UInt8(ascii: "z"))
+          || ($0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9")) || $0 == UInt8(ascii: "_")
+      }
+  }
+
+  static func consent(
+    _ value: JSON, _ prefix: String, _ fields: inout Fields
+  ) -> ConsentRequest? {
+    guard let object = value.object else {
+      fields.fail(String(prefix.dropLast()), "invalid_type", "A consent must be an object.")
+      return nil
+    }
+    var nested = Fields(object, prefix: prefix)
+    let request = consent(&nested)
+    fields.adopt(nested.finishNested())
+    return request
+  }
+
+  /// A consent without its wording proves nothing, so wording is required.
+  static func consent(_ fields: inout Fields) -> ConsentRequest? {
+    let channel = fields.choice("channel", Channel.self, required: true)
+    let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
+    let method = fields.choice("method", Consent.Method.self, required: true)
+    let source = fields.string("source", required: true, limit: 500)
+    let wording = fields.string("wording", required: true, limit: 5_000)
+    let ip = fields.string("ip", limit: 45)
+    guard let channel, let method, let source, let wording else { return nil }
+    return ConsentRequest(
+      channel: channel, purpose: purpose, method: method, source: source, wording: wording,
+      ip: ip)
+  }
+}

@@ -1,0 +1,129 @@
+import Application
+import ContactsProjection
+import Domain
+import EventCodec
+import HTTP
+import JSON
+import Postgres
+import TimelineProjection
+
+/// Reading contacts and their timelines.
+enum ContactRoutes {
+  static let all =
+    ContactWrites.all + [
+      Route(
+        "GET", "/api/contacts", .scope("contacts:read"),
+        parameters: [
+          "q", "tag", "segment", "email", "phone", "filter", "sort", "count", "limit", "after",
+        ], handler: list),
+      Route("GET", "/api/contacts/{id}", .scope("contacts:read"), handler: show),
+      Route(
+        "GET", "/api/contacts/{id}/timeline", .scope("contacts:read"),
+        parameters: ["kind", "limit", "after"], handler: timeline),
+    ]
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let request = try request(exchange)
+    let wantsTotal = try wantsTotal(exchange)
+    let org = exchange.org
+    let models: [ReadModel] = request.segment == nil ? [.contacts] : [.contacts, .segments]
+    let found = try await exchange.read(models) { pool in
+      let page = try await ContactsQueries.list(pool, org: org, request)
+      let total = wantsTotal ? try await ContactsQueries.count(pool, org: org, request) : nil
+      return (page, total)
+    }
+    return exchange.list(
+      Answered(value: found.value.0, position: found.position), total: found.value.1
+    ) { view($0, org).json }
+  }
+
+  private static func request(
+    _ exchange: Exchange
+  ) throws(APIError) -> ContactsQueries.Request {
+    var request = ContactsQueries.Request(page: try exchange.page())
+    request.q = exchange.query("q").flatMap { $0.isEmpty ? nil : $0 }
+    request.tag = exchange.query("tag")
+    request.segment = try exchange.queryID("segment", .segment)
+    request.email = exchange.query("email")
+    if let phone = exchange.query("phone") {
+      guard let number = exchange.engine.tools.numbers.e164(phone) else {
+        throw .invalid("phone", "invalid_phone", "phone is no phone number.")
+      }
+      request.phone = number
+    }
+    if let text = exchange.query("filter") {
+      do {
+        request.filter = try FilterGrammar.parse(try JSON(parsing: text))
+      } catch {
+        throw .invalid("filter", "invalid_filter", "\(error)")
+      }
+    }
+    switch exchange.query("sort") {
+    case nil, "-created_at": request.sort = .newestFirst
+    case "created_at": request.sort = .createdAt
+    case "name": request.sort = .name
+    default:
+      throw .invalid(
+        "sort", "invalid_value", "sort is one of: created_at, -created_at, name.")
+    }
+    return request
+  }
+
+  private static func wantsTotal(_ exchange: Exchange) throws(APIError) -> Bool {
+    switch exchange.query("count") {
+    case nil, "none": false
+    case "exact": true
+    default: throw .invalid("count", "invalid_value", "count is one of: exact, none.")
+    }
+  }
+
+  static func view(_ row: ContactRow, _ org: Identifier) -> ContactView {
+    ContactView(
+      id: Identifier(.contact, row.contact), org: org, state: row.state,
+      consentSinceMicros: row.consentSinceMicros, version: UInt64(row.version),
+      createdAtMicros: row.createdAtMicros, updatedAtMicros: row.updatedAtMicros)
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    let org = exchange.org
+    let found = try await exchange.read([.contacts]) { pool in
+      try await ContactsQueries.item(pool, org: org, contact: id)
+    }
+    guard let row = found.value else { throw .notFound("contact") }
+    var response = exchange.respond(view(row, org).json, found)
+    response.headers.set("etag", "\"v\(row.version)\"")
+    return response
+  }
+
+  private static func timeline(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    let org = exchange.org
+    var request = TimelineQueries.Request(contact: id, page: try exchange.page())
+    if let kind = try exchange.queryChoice("kind", EntryRow.Kind.self) { request.kinds = [kind] }
+    let found = try await exchange.read([.contacts, .timeline]) { [request] pool in
+      guard try await ContactsQueries.item(pool, org: org, contact: id) != nil else {
+        throw APIError.notFound("contact")
+      }
+      return try await TimelineQueries.list(pool, org: org, request)
+    }
+    return exchange.list(found) { entry($0, org) }
+  }
+
+  private static func entry(_ entry: TimelineEntry, _ org: Identifier) -> JSON {
+    let message = entry.message.map { MessageView($0, org).json }
+    return .object(
+      JSONObject([
+        ("id", .string(entry.event.text)), ("object", "timeline_entry"),
+        ("kind", .string(entry.kind.rawValue)), ("type", .string(entry.type)),
+        ("occurred_at", .string(Timestamp.text(entry.occurredAtMicros))),
+        ("recorded_at", .string(Timestamp.text(entry.recordedAtMicros))),
+        ("position", .int(entry.position)), ("title", .string(entry.title)),
+        ("body", message?["body"] ?? .null), ("message", message ?? .null),
+        ("campaign", JSON(entry.campaign?.text)), ("workflow", JSON(entry.workflow?.text)),
+        ("run", JSON(entry.run?.text)), ("actor", .string(entry.actor)),
+        ("origin", .string(entry.origin)), ("correlation", .string(entry.correlation)),
+        ("cause", JSON(entry.cause)),
+      ]))
+  }
+}

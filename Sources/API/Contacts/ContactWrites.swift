@@ -1,0 +1,97 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Writing contacts. Reading them is in `ContactReads.swift`.
+enum ContactWrites {
+  static let all = [
+    Route("POST", "/api/contacts", .scope("contacts:write"), handler: create),
+    Route("PATCH", "/api/contacts/{id}", .scope("contacts:write"), handler: update),
+    Route("POST", "/api/contacts/{id}/tags", .scope("contacts:write"), handler: addTags),
+    Route(
+      "DELETE", "/api/contacts/{id}/tags/{tag}", .scope("contacts:write"), handler: removeTag),
+    Route(
+      "POST", "/api/contacts/{id}/consents", .scope("contacts:write"), handler: recordConsent),
+    Route("POST", "/api/contacts/{id}/opt-outs", .scope("contacts:write"), handler: optOut),
+  ]
+
+  private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let request = ContactInput.request(&fields)
+    try fields.finish()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.createContact(request)
+    }
+    return try exchange.contactResponse(201, try created(.contact, written), written)
+  }
+
+  /// The object that a write created: its output, or, the second time, its first stream.
+  static func created(
+    _ kind: Identifier.Kind, _ written: Written<Identifier>
+  ) throws(APIError) -> Identifier {
+    if let id = written.output { return id }
+    guard let first = written.receipt.versions.first else {
+      throw APIError(500, "internal", "internal", "The first answer cannot be found.")
+    }
+    return Identifier(kind, first.stream)
+  }
+
+  private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    var fields = try exchange.body()
+    let changes = ContactInput.changes(&fields)
+    try fields.finish()
+    try exchange.requireMatch(try exchange.contactView(id).version)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.updateContact(id, changes)
+    }
+    return try exchange.contactResponse(200, id, written)
+  }
+
+  private static func addTags(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    var fields = try exchange.body()
+    let tags = fields.strings("tags", required: true)
+    if tags?.isEmpty == true { fields.fail("tags", "required", "Name at least one tag.") }
+    try fields.finish()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.addTags(tags ?? [], to: id)
+    }
+    return try exchange.contactResponse(200, id, written)
+  }
+
+  private static func removeTag(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    let tag = exchange.path["tag"] ?? ""
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.removeTags([tag], from: id)
+    }
+    return try exchange.contactResponse(200, id, written)
+  }
+
+  private static func recordConsent(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    var fields = try exchange.body()
+    let request = ContactInput.consent(&fields)
+    try fields.finish()
+    guard let request else { preconditionFailure("finish refuses missing fields") }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.recordConsent(request, of: id)
+    }
+    return try exchange.contactResponse(200, id, written)
+  }
+
+  private static func optOut(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    var fields = try exchange.body()
+    let channel = fields.choice("channel", Channel.self, required: true)
+    let method = fields.choice("method", OptOut.Method.self) ?? .staff
+    try fields.finish()
+    guard let channel else { preconditionFailure("finish refuses missing fields") }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.recordOptOut(id, channel: channel, method: method)
+    }
+    return try exchange.contactResponse(200, id, written)
+  }
+}

@@ -1,0 +1,66 @@
+import Application
+import Domain
+import HTTP
+import TimelineProjection
+
+/// Reading messages.
+enum MessageRoutes {
+  static let all =
+    MessageWrites.all + [
+      Route(
+        "GET", "/api/messages", .scope("messages:read"),
+        parameters: [
+          "contact", "campaign", "run", "status", "channel", "direction", "limit", "after",
+        ], handler: list),
+      Route("GET", "/api/messages/{id}", .scope("messages:read"), handler: show),
+    ]
+
+  private enum Direction: String, CaseIterable {
+    case outbound, inbound
+  }
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var request = MessageQueries.Request(page: try exchange.page())
+    request.contact = try exchange.queryID("contact", .contact)
+    request.campaign = try exchange.queryID("campaign", .campaign)
+    request.run = try exchange.queryID("run", .run)
+    request.status = try exchange.queryChoice("status", Message.Status.self)
+    request.channel = try exchange.queryChoice("channel", Channel.self)
+    request.direction = try exchange.queryChoice("direction", Direction.self)?.rawValue
+    let org = exchange.org
+    let found = try await exchange.read([.timeline]) { [request] pool in
+      try await MessageQueries.list(pool, org: org, request)
+    }
+    return exchange.list(found) { MessageView($0, org).json }
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .message)
+    let org = exchange.org
+    let found = try await exchange.read([.timeline]) { pool in
+      try await MessageQueries.item(pool, org: org, message: id)
+    }
+    guard let row = found.value else { throw .notFound("message") }
+    return exchange.respond(MessageView(row, org).json, found)
+  }
+}
+
+extension MessageView {
+  /// From the read model.
+  init(_ row: MessageRow, _ org: Identifier) {
+    let isInbound = row.direction == "inbound"
+    self.init(
+      id: Identifier(.message, row.message), org: org, direction: row.direction,
+      contact: Identifier(.contact, row.contact), channel: row.channel, purpose: row.purpose,
+      from: isInbound ? row.theirAddress : row.ourAddress,
+      to: isInbound ? row.ourAddress : row.theirAddress, body: row.body,
+      segmentCount: row.segmentCount, encoding: row.encoding, status: row.status,
+      reason: row.reason, verdict: row.verdict, priceMicros: row.priceMicros,
+      providerID: row.providerID, errorCode: row.errorCode, keyword: row.keyword,
+      campaign: row.campaign.map { Identifier(.campaign, $0) },
+      run: row.run.map { Identifier(.run, $0) }, heldUntilMicros: row.heldUntilMicros,
+      sentAtMicros: row.sentAtMicros, deliveredAtMicros: row.deliveredAtMicros,
+      version: UInt64(row.version), createdAtMicros: row.createdAtMicros,
+      updatedAtMicros: row.updatedAtMicros)
+  }
+}

@@ -1,0 +1,139 @@
+import Application
+import Domain
+import HTTP
+import JSON
+import ProjectionRuntime
+
+/// Sending and cancelling. Reading is in `MessageReads.swift`.
+enum MessageWrites {
+  static let all = [
+    Route(
+      "POST", "/api/messages", .scope("messages:write"), parameters: ["dry_run"],
+      idempotency: .required, handler: send),
+    Route("POST", "/api/messages/{id}/cancel", .scope("messages:write"), handler: cancel),
+  ]
+
+  private static func send(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let contact = fields.id("contact", .contact, required: true)
+    if let channel = fields.string("channel"), channel != Channel.sms.rawValue {
+      fields.fail("channel", "unsupported_channel", "Only sms can be sent.")
+    }
+    let body = fields.string("body", required: true, limit: 6_400)
+    if let body, body.count > 1_600 {
+      fields.fail("body", "too_long", "A text has at most 1600 characters.")
+    }
+    let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
+    try fields.finish()
+    guard let contact, let body else { preconditionFailure("finish refuses missing fields") }
+    let request = MessageRequest(contact: contact, body: body, purpose: purpose)
+    if try isDryRun(exchange) { return try await preview(request, exchange) }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.planMessage(request).id
+    }
+    let id = try ContactWrites.created(.message, written)
+    let view = try exchange.messageView(id, version: written.receipt.version(of: id))
+    return try answer(view, written.receipt, exchange)
+  }
+
+  private static func isDryRun(_ exchange: Exchange) throws(APIError) -> Bool {
+    switch exchange.query("dry_run") {
+    case nil, "false": return false
+    case "true": return true
+    default: throw .invalid("dry_run", "invalid_value", "dry_run is true or false.")
+    }
+  }
+
+  /// 201 for what waits or goes out; a refusal is on record too, and says why.
+  private static func answer(
+    _ view: MessageView, _ receipt: WriteReceipt, _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    guard view.status == Message.Status.skipped.rawValue, let reason = view.reason else {
+      return exchange.respond(201, view.json, receipt: receipt, version: view.version)
+    }
+    let isFunds = reason == GateReason.insufficientFunds.rawValue
+    let error = APIError(
+      isFunds ? 402 : 422, isFunds ? "insufficient_funds" : "compliance", reason,
+      ReasonText.text(reason),
+      details: [
+        APIError.Detail(param: "contact", code: reason, message: view.id.text)
+      ])
+    var response = HTTPResponse.json(
+      error.status, error.json(requestID: exchange.requestID).bytes())
+    response.headers.set("log-position", String(receipt.position))
+    if receipt.isReplay { response.headers.set("idempotent-replayed", "true") }
+    return response
+  }
+
+  /// The verdict, price and events that sending would give; nothing is written.
+  private static func preview(
+    _ request: MessageRequest, _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    let planned: PlannedMessage
+    do {
+      planned = try await exchange.executor().read { workspace throws(CommandError) in
+        try workspace.previewMessage(request)
+      }
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+    var events: [JSON] = ["message.planned"]
+    var reason: String?
+    switch planned.verdict.outcome {
+    case .allowed: events += ["message.queued", "wallet.held"]
+    case .held(let why, _):
+      reason = why.rawValue
+      events += ["message.held", "timer.scheduled"]
+    case .refused(let why):
+      reason = why.rawValue
+      events.append("message.skipped")
+    }
+    return exchange.respond(
+      200,
+      [
+        "object": "message_preview", "dry_run": true,
+        "body": JSON(planned.plan.content.value?.body),
+        "to": JSON(planned.plan.content.value?.address),
+        "segments": JSON(planned.plan.segmentCount),
+        "encoding": .string(planned.plan.encoding), "price": Money.json(planned.priceMicros),
+        "verdict": planned.verdict.json, "reason": JSON(reason),
+        "explanation": JSON(reason.map(ReasonText.text)), "events": .array(events),
+      ])
+  }
+
+  private static func cancel(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .message)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.cancelMessage(id)
+    }
+    let view = try exchange.messageView(id, version: written.receipt.version(of: id))
+    return exchange.respond(200, view.json, receipt: written.receipt, version: view.version)
+  }
+}
+
+/// The reasons in words, with what to do about them.
+enum ReasonText {
+  static func text(_ reason: String) -> String {
+    switch GateReason(rawValue: reason) {
+    case .noConsent:
+      "There is no recorded consent to marketing texts. Record one, or send what the person asked "
+        + "for as transactional."
+    case .revoked: "The person opted out. Only their own new opt-in lifts that."
+    case .suppressed: "The number is on a suppression list."
+    case .quietHours: "It is quiet hours where the person may be; it goes out when they end."
+    case .insufficientFunds: "The wallet has not enough credit. Add funds and send again."
+    case .noAddress: "The contact has no phone number."
+    case .invalidAddress: "The number cannot be placed in any time zone."
+    case .paused: "The account is paused."
+    case .missingField: "A merge field has no value for this contact and no fallback."
+    case .bouncedBefore, .complaint, .frequencyCap, .duplicateContent, .landline,
+      .reassignedNumber, .carrierCap, .brandNotRegistered, .templateError, .budget, .stale,
+      .holdout, .testMode, .killSwitch, nil:
+      "Not allowed: \(reason)."
+    }
+  }
+}

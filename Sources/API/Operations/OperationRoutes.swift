@@ -1,0 +1,77 @@
+import Application
+import Domain
+import EventLog
+import HTTP
+import JSON
+import Postgres
+
+/// For those who operate it: alive, ready, and in numbers.
+enum OperationRoutes {
+  static let all = [
+    Route("GET", "/livez", .open, handler: live),
+    Route("GET", "/readyz", .open, handler: ready),
+    Route("GET", "/metrics", .open, handler: metrics),
+  ]
+
+  /// The process answers.
+  private static func live(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    exchange.respond(200, ["status": "ok"])
+  }
+
+  /// Commands are taken and reads are answered. Without Postgres commands still work: the answer is
+  /// 503 then and says what is missing.
+  private static func ready(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var checks = JSONObject([("log", "ok"), ("head", .int(Int64(try head(exchange))))])
+    do {
+      _ = try await exchange.services.pool.with { try $0.query("SELECT 1").count }
+      checks["postgres"] = "ok"
+      return exchange.respond(200, ["status": "ok", "checks": .object(checks)])
+    } catch {
+      checks["postgres"] = "unavailable"
+      return exchange.respond(503, ["status": "degraded", "checks": .object(checks)])
+    }
+  }
+
+  private static func head(_ exchange: Exchange) throws(APIError) -> UInt64 {
+    do {
+      return try exchange.engine.log.head()
+    } catch {
+      throw APIError(.log(error))
+    }
+  }
+
+  /// Prometheus text format.
+  private static func metrics(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var lines = [
+      "# HELP daybook_log_head_position Position of the last durable event.",
+      "# TYPE daybook_log_head_position gauge",
+      "daybook_log_head_position \(try head(exchange))",
+      "# HELP daybook_orgs Accounts that exist.", "# TYPE daybook_orgs gauge",
+      "daybook_orgs \(exchange.engine.allExecutors.count)",
+    ]
+    lines += await queueLines(exchange)
+    var response = HTTPResponse.text(200, lines.joined(separator: "\n") + "\n")
+    response.headers.set("content-type", "text/plain; version=0.0.4; charset=utf-8")
+    return response
+  }
+
+  private static func queueLines(_ exchange: Exchange) async -> [String] {
+    var waiting = 0
+    var unanswered = 0
+    var timers = 0
+    for executor in exchange.engine.allExecutors {
+      guard let counts = await executor.queueCounts() else { continue }
+      waiting += counts.waiting
+      unanswered += counts.unanswered
+      timers += counts.timers
+    }
+    return [
+      "# HELP daybook_messages_waiting Messages that are queued or held.",
+      "# TYPE daybook_messages_waiting gauge", "daybook_messages_waiting \(waiting)",
+      "# HELP daybook_messages_unanswered Provider calls without a recorded answer.",
+      "# TYPE daybook_messages_unanswered gauge", "daybook_messages_unanswered \(unanswered)",
+      "# HELP daybook_timers_pending Timers that have not fired.",
+      "# TYPE daybook_timers_pending gauge", "daybook_timers_pending \(timers)",
+    ]
+  }
+}

@@ -1,0 +1,1 @@
+enum ImportRoutes { static let all: [Route] = [] }

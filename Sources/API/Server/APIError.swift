@@ -1,0 +1,281 @@
+import Application
+import Domain
+import EventLog
+import HTTP
+import JSON
+
+/// What a caller is told when a request was not carried out: the one error object of the API.
+package struct APIError: Error, Sendable, Equatable {
+  package struct Detail: Sendable, Equatable {
+    package var param: String
+    package var code: String
+    package var message: String
+
+    package init(param: String, code: String, message: String) {
+      self.param = param
+      self.code = code
+      self.message = message
+    }
+  }
+
+  package var status: Int
+  package var type: String
+  package var code: String
+  package var message: String
+  package var details: [Detail] = []
+  package var isRetryable = false
+
+  package init(
+    _ status: Int, _ type: String, _ code: String, _ message: String, details: [Detail] = [],
+    isRetryable: Bool = false
+  ) {
+    self.status = status
+    self.type = type
+    self.code = code
+    self.message = message
+    self.details = details
+    self.isRetryable = isRetryable
+  }
+
+  /// A malformed request with every field error at once.
+  package static func invalid(_ details: [Detail]) -> APIError {
+    precondition(!details.isEmpty, "an invalid request has at least one invalid field")
+    return APIError(400, "invalid_request", details[0].code, details[0].message, details: details)
+  }
+
+  package static func invalid(
+    _ param: String, _ code: String, _ message: String
+  ) -> APIError {
+    .invalid([Detail(param: param, code: code, message: message)])
+  }
+
+  package static func notFound(_ what: String) -> APIError {
+    APIError(404, "not_found", "not_found", "There is no such \(what).")
+  }
+
+  package static let unauthorized = APIError(
+    401, "auth", "unauthorized",
+    "Send an API key as `Authorization: Bearer sk_…`, or sign in.")
+
+  package func json(requestID: String) -> JSON {
+    [
+      "error": .object(
+        JSONObject([
+          ("type", .string(type)), ("code", .string(code)), ("message", .string(message)),
+          ("param", JSON(details.first?.param)),
+          (
+            "details",
+            .array(
+              details.map {
+                [
+                  "param": .string($0.param), "code": .string($0.code),
+                  "message": .string($0.message),
+                ]
+              })
+          ),
+          ("request_id", .string(requestID)), ("retryable", .bool(isRetryable)),
+        ]))
+    ]
+  }
+}
+
+// MARK: - From the house's errors
+
+extension APIError {
+  /// Every refusal of a command has its answer here, and nowhere else.
+  init(_ error: CommandError) {
+    switch error {
+    case .org(let rejection): self.init(rejection)
+    case .user(.notFound), .apiKey(.notFound): self = .notFound("object")
+    case .user(.alreadyExists), .apiKey(.alreadyExists): self = .conflict("already_exists")
+    case .contact(let rejection): self.init(rejection)
+    case .message(let rejection): self.init(rejection)
+    case .wallet(let rejection): self.init(rejection)
+    case .segment(let rejection): self.init(rejection)
+    case .campaign(let rejection): self.init(rejection)
+    case .workflow(let rejection): self.init(rejection)
+    case .run, .timer: self = .conflict("not_allowed_now")
+    case .webhookEndpoint(let rejection): self.init(rejection)
+    case .importJob: self = .conflict("import_not_allowed")
+    case .duplicateContact(let existing, let field):
+      self.init(
+        409, "conflict", "duplicate_contact", "Another contact has this \(field): \(existing).",
+        details: [Detail(param: field, code: "duplicate_contact", message: existing.text)])
+    case .notFound(let id): self = .notFound(id.kind.name)
+    case .invalid(let field, let code, let message): self = .invalid(field, code, message)
+    case .missingField(let field):
+      self.init(
+        422, "compliance", "missing_field",
+        "The contact has no \(field). Give a fallback, such as {{\(field)|there}}.",
+        details: [
+          Detail(param: "body", code: "missing_field", message: "No value for \(field).")
+        ])
+    case .smsNotConfigured:
+      self.init(
+        422, "compliance", "sms_not_configured",
+        "This account has no number to text from. Configure SMS first.")
+    case .tooDeep(let limit):
+      self.init(
+        422, "compliance", "reaction_too_deep",
+        "More than \(limit) reactions caused one another; the chain was ended.")
+    case .versionMismatch(let expected, let actual):
+      self.init(
+        412, "conflict", "version_mismatch",
+        "The object is at version \(actual), not \(expected). Read it again.")
+    case .idempotencyInProgress:
+      self.init(
+        409, "idempotency", "idempotency_in_progress",
+        "A request with this Idempotency-Key is being carried out. Try again in a moment.",
+        isRetryable: true)
+    case .unreadable:
+      self.init(500, "internal", "unreadable_event", "An event in the log cannot be read.")
+    case .log(let error): self.init(error)
+    }
+  }
+
+  private static func conflict(_ code: String) -> APIError {
+    APIError(409, "conflict", code, "The object does not allow that now.")
+  }
+
+  private init(_ error: EventLogError) {
+    switch error {
+    case .idempotencyMismatch:
+      self.init(
+        409, "idempotency", error.code,
+        "This Idempotency-Key was used for another request. Use a new key.")
+    case .versionConflict, .sequenceConflict:
+      self.init(
+        409, "conflict", error.code, "Something else changed it first. Try again.",
+        isRetryable: true)
+    case .invalidCommit:
+      self.init(413, "too_large", error.code, "The request is too large for one write.")
+    case .overloaded, .closed:
+      self.init(
+        503, "unavailable", error.code, "The server is busy. Nothing was written; try again.",
+        isRetryable: true)
+    case .logFull:
+      self.init(
+        503, "unavailable", error.code, "The disk is full. Nothing was written.",
+        isRetryable: true)
+    case .outcomeUnknown:
+      self.init(
+        503, "unavailable", error.code,
+        "Nobody knows whether this was written. Repeat it with the same Idempotency-Key.",
+        isRetryable: true)
+    case .corrupted, .keyMissing, .storage:
+      self.init(500, "internal", error.code, "The event log has a fault. Operators were told.")
+    }
+  }
+}
+
+extension APIError {
+  private init(_ rejection: Org.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("account")
+    case .emptyName: self = .invalid("name", "required", "Give the account a name.")
+    case .notATestOrg:
+      self.init(
+        422, "invalid_request", "not_a_test_account",
+        "Only a test account has a clock that can be advanced.")
+    case .clockMovesForwardOnly:
+      self = .invalid("seconds", "out_of_range", "A clock only moves forward.")
+    case .clockTooFar(let limitMicros):
+      self = .invalid(
+        "seconds", "out_of_range",
+        "The clock goes at most \(limitMicros / 1_000_000) seconds ahead.")
+    }
+  }
+
+  private init(_ rejection: Contact.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("contact")
+    case .erased:
+      self.init(410, "not_found", "erased", "This person's data was erased.")
+    case .nothingToIdentify:
+      self = .invalid(
+        "first_name", "nothing_to_identify", "Give at least a name, a company, a phone or an email."
+      )
+    case .unknownField(let field):
+      self = .invalid(field, "unknown_parameter", "There is no field \(field).")
+    case .invalidField(let field, let reason):
+      self = .invalid(field, "invalid_value", "\(field): \(reason).")
+    case .tooManyTags(let limit):
+      self = .invalid("tags", "too_many", "A contact has at most \(limit) tags.")
+    }
+  }
+
+  private init(_ rejection: Message.Rejection) {
+    switch rejection {
+    case .alreadyPlanned: self = .conflict("already_planned")
+    case .notFound: self = .notFound("message")
+    case .notAllowed(let status):
+      self.init(
+        409, "conflict", "not_cancellable", "The message is \(status.rawValue) already.")
+    }
+  }
+
+  private init(_ rejection: Wallet.Rejection) {
+    switch rejection {
+    case .notOpen: self = .notFound("wallet")
+    case .amountNotPositive:
+      self = .invalid("amount", "out_of_range", "The amount must be greater than zero.")
+    case .insufficientFunds(let availableMicros, let amountMicros):
+      self.init(
+        402, "insufficient_funds", "insufficient_funds",
+        "The wallet has \(availableMicros) micro-dollars available; this needs \(amountMicros).")
+    case .balanceLimitExceeded(let limitMicros):
+      self = .invalid(
+        "amount", "balance_limit_exceeded",
+        "A wallet holds at most \(limitMicros) micro-dollars.")
+    case .chargeExceedsHold: self = .conflict("charge_exceeds_hold")
+    }
+  }
+
+  private init(_ rejection: Segment.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("segment")
+    case .emptyName: self = .invalid("name", "required", "Give the segment a name.")
+    case .invalidFilter(let problem):
+      self = .invalid("filter", "invalid_filter", "\(problem.path): \(problem.message)")
+    }
+  }
+
+  private init(_ rejection: Campaign.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("campaign")
+    case .alreadyLaunched:
+      self.init(409, "conflict", "already_launched", "The campaign was launched before.")
+    case .emptyName: self = .invalid("name", "required", "Give the campaign a name.")
+    case .emptyBody: self = .invalid("body", "required", "Write the text to send.")
+    case .emptyAudience:
+      self.init(422, "invalid_request", "empty_audience", "Nobody is in the segment.")
+    case .batchSizeNotPositive, .unknownBatch, .notConserved, .notAllowed:
+      self = .conflict("not_allowed_now")
+    }
+  }
+
+  private init(_ rejection: Workflow.Rejection) {
+    switch rejection {
+    case .notFound: self = .notFound("workflow")
+    case .emptyName: self = .invalid("name", "required", "Give the workflow a name.")
+    case .noSteps: self = .invalid("steps", "required", "A workflow needs at least one step.")
+    case .unknownStep(let id):
+      self = .invalid("steps", "unknown_step", "A step leads to \(id), which does not exist.")
+    case .duplicateStep(let id):
+      self = .invalid("steps", "duplicate_step", "Two steps have the id \(id).")
+    }
+  }
+
+  private init(_ rejection: WebhookEndpoint.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("webhook endpoint")
+    case .noTypes: self = .invalid("types", "required", "Name at least one event type, or `*`.")
+    case .invalidURL: self = .invalid("url", "invalid_url", "Give an http or https URL.")
+    }
+  }
+}

@@ -1,0 +1,208 @@
+import Application
+import Crypto
+import Domain
+import EventLog
+import HTTP
+import JSON
+
+/// Who calls and on whose behalf.
+package struct Caller: Sendable {
+  /// `key:key_…` or `user:usr_…`; with the agency's id behind it when it acts on a client.
+  package var actor: String
+  package var origin: String
+  /// The org that the key or user belongs to.
+  package var home: Identifier
+  /// The org that the request is about.
+  package var org: Identifier
+  package var scopes: [String]
+  package var user: Identifier?
+
+  func allows(_ scope: String) -> Bool {
+    let family = scope.prefix { $0 != ":" }
+    return scopes.contains { $0 == "*" || $0 == scope || $0 == "\(family):*" }
+  }
+}
+
+/// One request on its way through the API.
+package struct Exchange: Sendable {
+  package let request: HTTPRequest
+  package let requestID: String
+  package let services: Services
+  package let route: Route
+  /// What stands at the placeholders of the route's path.
+  package let path: [String: String]
+  /// nil on open and signed routes.
+  package let knownCaller: Caller?
+
+  var caller: Caller {
+    guard let knownCaller else { preconditionFailure("open routes have no caller") }
+    return knownCaller
+  }
+
+  var org: Identifier { caller.org }
+
+  var engine: Engine { services.engine }
+
+  func executor() throws(APIError) -> OrgExecutor {
+    do {
+      return try engine.executor(for: org)
+    } catch {
+      throw APIError(error)
+    }
+  }
+
+  /// The id at a placeholder; 404 where it is none of this kind, as for one that does not exist.
+  func id(_ name: String = "id", _ kind: Identifier.Kind) throws(APIError) -> Identifier {
+    guard let text = path[name], let id = Identifier(text, kind: kind) else {
+      throw .notFound(kind.name)
+    }
+    return id
+  }
+}
+
+// MARK: - Input
+
+extension Exchange {
+  /// The body as a JSON object; an empty body is `{}`.
+  func body() throws(APIError) -> Fields {
+    guard !request.body.isEmpty else { return Fields(JSONObject()) }
+    let value: JSON
+    do {
+      value = try JSON(parsing: request.body)
+    } catch {
+      throw .invalid("body", "invalid_json", "The body is not valid JSON: \(error).")
+    }
+    guard let object = value.object else {
+      throw .invalid("body", "invalid_json", "The body must be a JSON object, not \(value.kind).")
+    }
+    return Fields(object)
+  }
+
+  func query(_ name: String) -> String? { request.queryValue(name) }
+
+  /// `limit`, 1 to 200.
+  func limit() throws(APIError) -> Int {
+    guard let text = query("limit") else { return 50 }
+    guard let limit = Int(text), (1...200).contains(limit) else {
+      throw .invalid("limit", "out_of_range", "limit is a whole number from 1 to 200.")
+    }
+    return limit
+  }
+
+  func queryTime(_ name: String) throws(APIError) -> Micros? {
+    guard let text = query(name) else { return nil }
+    guard let micros = Timestamp.micros(text) else {
+      throw .invalid(name, "invalid_time", "\(name) is a time such as 2026-11-21T08:00:00Z.")
+    }
+    return micros
+  }
+
+  func queryID(_ name: String, _ kind: Identifier.Kind) throws(APIError) -> Identifier? {
+    guard let text = query(name) else { return nil }
+    guard let id = Identifier(text, kind: kind) else {
+      throw .invalid(name, "invalid_id", "\(name) is an id such as \(kind.rawValue)_….")
+    }
+    return id
+  }
+}
+
+// MARK: - Writing
+
+/// What a write came to: what it answered, or the receipt of its first time.
+struct Written<Output: Sendable>: Sendable {
+  let output: Output?
+  let receipt: WriteReceipt
+}
+
+struct WriteReceipt: Sendable {
+  /// Log position to wait for on reads.
+  let position: UInt64
+  let isReplay: Bool
+  /// The streams it touched, the object itself first.
+  let versions: [(stream: UInt128, version: UInt64)]
+
+  func version(of id: Identifier) -> UInt64 {
+    versions.first { $0.stream == id.value }?.version ?? .max
+  }
+}
+
+extension Exchange {
+  /// Carries out a command for the caller, once per idempotency key.
+  func write<Output: Sendable>(
+    _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
+  ) async throws(APIError) -> Written<Output> {
+    let executor = try executor()
+    let done: Done<Output>
+    do {
+      done = try await executor.perform(try call(), body)
+    } catch let error as APIError {
+      throw error
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+    let lastPosition = await executor.lastPosition
+    let receipt = WriteReceipt(
+      position: done.receipt?.lastPosition ?? lastPosition, isReplay: done.isReplay,
+      versions: done.receipt?.versions.map { ($0.stream.value, $0.version) } ?? [])
+    return Written(output: done.output, receipt: receipt)
+  }
+
+  func call() throws(APIError) -> Call {
+    Call(
+      actor: caller.actor, origin: caller.origin, correlation: requestID,
+      idempotencyKey: try idempotencyName())
+  }
+
+  private func idempotencyName() throws(APIError) -> IdempotencyName? {
+    guard let key = request.headers["idempotency-key"] else {
+      if route.idempotency == .required {
+        throw .invalid(
+          "Idempotency-Key", "idempotency_key_required",
+          "Send an Idempotency-Key header (any unique text), so that a repeated request "
+            + "is carried out once.")
+      }
+      return nil
+    }
+    guard route.idempotency != .ignored else { return nil }
+    guard (1...255).contains(key.utf8.count) else {
+      throw .invalid("Idempotency-Key", "out_of_range", "An Idempotency-Key has 1 to 255 bytes.")
+    }
+    let digest = SHA256.hash(request.body).prefix(16)
+    let fingerprint = digest.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+    return IdempotencyName(
+      "\(request.method) \(request.path)|\(key)", fingerprint: fingerprint)
+  }
+}
+
+// MARK: - Output
+
+extension Exchange {
+  func respond(
+    _ status: Int = 200, _ value: JSON, receipt: WriteReceipt? = nil, version: UInt64? = nil
+  ) -> HTTPResponse {
+    var response = HTTPResponse.json(status, value.bytes())
+    if let receipt {
+      response.headers.set("log-position", String(receipt.position))
+      if receipt.isReplay { response.headers.set("idempotent-replayed", "true") }
+    }
+    if let version { response.headers.set("etag", "\"v\(version)\"") }
+    return response
+  }
+
+  /// 412 where `If-Match` names another version than `actual`.
+  func requireMatch(_ actual: UInt64) throws(APIError) {
+    guard let expected = try expectedVersion(), expected != actual else { return }
+    throw APIError(.versionMismatch(expected: expected, actual: actual))
+  }
+
+  func expectedVersion() throws(APIError) -> UInt64? {
+    guard let header = request.headers["if-match"], header != "*" else { return nil }
+    let text = header.filter { $0 != "\"" }
+    guard text.hasPrefix("v"), let version = UInt64(text.dropFirst()) else {
+      throw .invalid("If-Match", "invalid_version", "If-Match is an ETag such as \"v3\".")
+    }
+    return version
+  }
+}

@@ -1,0 +1,100 @@
+import Application
+import Domain
+import HTTP
+import JSON
+import Postgres
+import ProjectionRuntime
+import ReadModels
+
+/// A read model that a read is answered from, by its name.
+enum ReadModel: String {
+  case contacts, timeline, segments, analytics, audit, wallet
+}
+
+/// What a read found, and how far its read models had come.
+struct Answered<Value> {
+  let value: Value
+  let position: UInt64
+}
+
+extension Exchange {
+  /// Answers a read from its read models, after they have applied `Min-Position`.
+  func read<Value: Sendable>(
+    _ models: [ReadModel],
+    _ body: @Sendable (PostgresPool) async throws -> Value
+  ) async throws(APIError) -> Answered<Value> {
+    let pool = services.pool
+    let wanted = try minPosition()
+    do {
+      let position = try await ReadModels.wait(
+        for: models.map(\.rawValue), position: wanted, pool: pool,
+        timeoutMillis: services.settings.readWaitMillis)
+      guard position >= wanted else { throw APIError.behind(position: position, wanted: wanted) }
+      return Answered(value: try await body(pool), position: position)
+    } catch let error as APIError {
+      throw error
+    } catch is InvalidCursor {
+      throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
+    } catch let error as PostgresError {
+      services.report("read model: \(error)", requestID)
+      throw APIError(
+        503, "unavailable", "read_model_unavailable",
+        "The read models cannot be asked at the moment. Commands still work.", isRetryable: true)
+    } catch {
+      services.report("read: \(error)", requestID)
+      throw APIError(500, "internal", "internal", "The read failed. Operators were told.")
+    }
+  }
+
+  private func minPosition() throws(APIError) -> UInt64 {
+    guard let text = request.headers["min-position"] else { return 0 }
+    guard let position = UInt64(text) else {
+      throw .invalid(
+        "Min-Position", "invalid_position", "Min-Position is the Log-Position of a write.")
+    }
+    return position
+  }
+
+  /// `limit` and `after`.
+  func page() throws(APIError) -> PageRequest {
+    PageRequest(limit: try limit(), after: query("after"))
+  }
+
+  func respond<Value>(_ value: JSON, _ answered: Answered<Value>) -> HTTPResponse {
+    var response = respond(200, value)
+    response.headers.set("read-position", String(answered.position))
+    return response
+  }
+
+  func list<Row>(
+    _ answered: Answered<QueryPage<Row>>, total: Int? = nil, _ view: (Row) -> JSON
+  ) -> HTTPResponse {
+    let page = answered.value
+    var object = JSONObject([
+      ("object", "list"), ("data", .array(page.rows.map(view))),
+      ("has_more", .bool(page.next != nil)), ("next", JSON(page.next)),
+    ])
+    if let total { object["total"] = JSON(total) }
+    return respond(.object(object), answered)
+  }
+
+  func queryChoice<Value: RawRepresentable & CaseIterable>(
+    _ name: String, _: Value.Type
+  ) throws(APIError) -> Value? where Value.RawValue == String {
+    guard let text = query(name) else { return nil }
+    guard let value = Value(rawValue: text) else {
+      let all = Value.allCases.map(\.rawValue).joined(separator: ", ")
+      throw .invalid(name, "invalid_value", "\(name) is one of: \(all).")
+    }
+    return value
+  }
+}
+
+extension APIError {
+  fileprivate static func behind(position: UInt64, wanted: UInt64) -> APIError {
+    APIError(
+      503, "unavailable", "read_model_behind",
+      "The read model is at position \(position); you asked for \(wanted). Try again.",
+      isRetryable: true)
+  }
+}

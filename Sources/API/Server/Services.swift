@@ -1,0 +1,44 @@
+import Application
+import Domain
+import HTTP
+import Postgres
+
+/// What the API works with.
+package struct Services: Sendable {
+  package let engine: Engine
+  /// Connections for reading, as a role that owns nothing.
+  package let pool: PostgresPool
+  package let sessions: SessionCodec
+  package let settings: APISettings
+  /// One line about something that went wrong: ids and codes, no personal data.
+  package let report: @Sendable (_ message: String, _ requestID: String) -> Void
+
+  package init(
+    engine: Engine, pool: PostgresPool, sessions: SessionCodec, settings: APISettings,
+    report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
+  ) {
+    self.engine = engine
+    self.pool = pool
+    self.sessions = sessions
+    self.settings = settings
+    self.report = report
+  }
+}
+
+package struct APISettings: Sendable {
+  /// Where providers reach us, without a slash at the end: what their signatures are made over.
+  package var publicURL: String
+  /// Opens the operator's routes; kept in a file that only the operator can read.
+  package var operatorToken: String
+  /// The built console; nil: not served.
+  package var consoleDirectory: String?
+  /// How long a read waits for its read model at most.
+  package var readWaitMillis = 5_000
+  /// Whether webhooks may go to private and loopback addresses: for development only.
+  package var allowsPrivateWebhooks = false
+
+  package init(publicURL: String, operatorToken: String) {
+    self.publicURL = publicURL
+    self.operatorToken = operatorToken
+  }
+}

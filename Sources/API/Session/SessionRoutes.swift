@@ -1,0 +1,100 @@
+import Application
+import Crypto
+import Domain
+import HTTP
+import JSON
+
+/// Signing in to the console.
+enum SessionRoutes {
+  static let all = [
+    Route("POST", "/api/session", .open, idempotency: .ignored, handler: signIn),
+    Route("GET", "/api/session", .scope("account:read"), handler: show),
+    Route("DELETE", "/api/session", .open, idempotency: .ignored, handler: signOut),
+  ]
+
+  private static func signIn(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let email = fields.string("email", required: true, limit: 254)
+    let password = fields.string("password", required: true, limit: 1_000)
+    try fields.finish()
+    guard let email, let password else { preconditionFailure("finish refuses missing fields") }
+    let known = exchange.engine.directory.user(email: email)
+    guard let user = known, await isRight(password, for: user, exchange) else {
+      if let known { await record(known, succeeded: false, exchange) }
+      throw APIError(
+        401, "auth", "invalid_credentials", "The email or the password is wrong.")
+    }
+    await record(user, succeeded: true, exchange)
+    let (cookie, session) = exchange.services.sessions.issue(
+      to: user.id, now: exchange.engine.tools.clock.nowMicros() / 1_000_000)
+    var response = exchange.respond(200, view(user, session, exchange))
+    response.headers.set(
+      "set-cookie",
+      "\(SessionCodec.cookieName)=\(cookie); Path=/; HttpOnly; SameSite=Strict; "
+        + "Max-Age=\(SessionCodec.lifetimeSeconds)")
+    return response
+  }
+
+  /// scrypt takes its time on purpose: away from the threads that serve other requests.
+  private static func isRight(
+    _ password: String, for user: Directory.UserEntry, _ exchange: Exchange
+  ) async -> Bool {
+    do {
+      return try await Task.detached {
+        try PasswordHash.verify(password, against: user.details.passwordHash)
+      }.value
+    } catch {
+      exchange.services.report("stored password hash of \(user.id): \(error)", exchange.requestID)
+      return false
+    }
+  }
+
+  private static func record(
+    _ user: Directory.UserEntry, succeeded: Bool, _ exchange: Exchange
+  ) async {
+    let call = Call(
+      actor: "user:\(user.id)", origin: "console", correlation: exchange.requestID)
+    do {
+      _ = try await exchange.engine.executor(for: user.org).perform(call) {
+        workspace throws(CommandError) in
+        try workspace.recordSignIn(user.id, succeeded: succeeded)
+      }
+    } catch {
+      exchange.services.report("sign-in not recorded: \(error)", exchange.requestID)
+    }
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id),
+      let session = exchange.services.sessions.session(
+        of: exchange.request, now: exchange.engine.tools.clock.nowMicros() / 1_000_000)
+    else { throw .unauthorized }
+    return exchange.respond(200, view(user, session, exchange))
+  }
+
+  private static func signOut(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var response = HTTPResponse(status: 204)
+    response.headers.set(
+      "set-cookie",
+      "\(SessionCodec.cookieName)=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+    return response
+  }
+
+  private static func view(
+    _ user: Directory.UserEntry, _ session: SessionCodec.Session, _ exchange: Exchange
+  ) -> JSON {
+    let reach = exchange.engine.directory.reach(of: user.org)
+    let now = exchange.engine.tools.clock.nowMicros()
+    return [
+      "object": "session",
+      "user": [
+        "id": .string(user.id.text), "email": .string(user.details.email),
+        "name": .string(user.details.name), "role": .string(user.role),
+      ],
+      "account": reach.first.map { AccountRoutes.view($0, realMicros: now) } ?? .null,
+      "accounts": .array(reach.map { AccountRoutes.view($0, realMicros: now) }),
+      "csrf_token": .string(session.csrfToken),
+      "expires_at": .string(Timestamp.text(session.expiresAtSeconds * 1_000_000)),
+    ]
+  }
+}

@@ -1,0 +1,36 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Adding funds. Reading the wallet is in `WalletReads.swift`.
+enum WalletWrites {
+  static let all = [
+    Route(
+      "POST", "/api/wallet/add-funds", .scope("wallet:write"), idempotency: .required,
+      handler: addFunds)
+  ]
+
+  private static func addFunds(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let amountMicros = fields.amountMicros("amount")
+    if let amountMicros, amountMicros <= 0 {
+      fields.fail("amount", "out_of_range", "The amount must be greater than zero.")
+    }
+    try fields.finish()
+    guard let amountMicros else { preconditionFailure("finish refuses missing fields") }
+    // The request is the payment's name: repeated under its key, it is the same payment.
+    let paymentID = exchange.requestID
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.addFunds(amountMicros: amountMicros, paymentID: paymentID, method: "manual")
+    }
+    return exchange.respond(
+      201,
+      [
+        "id": .string(
+          Identifier(.wallet, written.receipt.versions.first?.stream ?? exchange.org.value).text),
+        "object": "wallet_transaction", "type": "credit", "amount": Money.json(amountMicros),
+        "resource_type": "payment", "description": "Funds added",
+      ], receipt: written.receipt)
+  }
+}

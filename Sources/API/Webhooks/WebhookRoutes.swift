@@ -1,0 +1,156 @@
+import Application
+import Domain
+import EventCodec
+import HTTP
+import JSON
+
+/// Subscriptions to the log by webhook. They are few and the executor holds them: read from there.
+enum WebhookRoutes {
+  static let all = [
+    Route(
+      "POST", "/api/webhook-endpoints", .scope("webhooks:write"), handler: create),
+    Route("GET", "/api/webhook-endpoints", .scope("webhooks:read"), handler: list),
+    Route("GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), handler: show),
+    Route("PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"), handler: update),
+    Route("DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"), handler: delete),
+    Route(
+      "POST", "/api/webhook-endpoints/{id}/enable", .scope("webhooks:write"), handler: enable),
+  ]
+
+  private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let url = url(&fields, required: true, exchange)
+    let types = types(&fields, required: true)
+    try fields.finish()
+    guard let url, let types else { preconditionFailure("finish refuses missing fields") }
+    let secret = WebhookMessage.newSecret()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.createWebhookEndpoint(url: url, types: types, secret: secret)
+    }
+    let id = try ContactWrites.created(.webhookEndpoint, written)
+    return try answer(201, id, written.receipt, showsSecret: true, exchange)
+  }
+
+  private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let url = url(&fields, required: false, exchange)
+    let types = types(&fields, required: false)
+    try fields.finish()
+    return try await change(exchange, .update(url: url, types: types))
+  }
+
+  private static func delete(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await change(exchange, .delete)
+  }
+
+  private static func enable(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await change(exchange, .enable)
+  }
+
+  private static func change(
+    _ exchange: Exchange, _ command: WebhookEndpoint.Command
+  ) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .webhookEndpoint)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.change(id, by: command)
+    }
+    return try answer(200, id, written.receipt, showsSecret: false, exchange)
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .webhookEndpoint)
+    return exchange.respond(200, try view(id, version: .max, showsSecret: false, exchange))
+  }
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let ids: [Identifier]
+    do {
+      ids = try await exchange.executor().webhookEndpointIDs()
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+    var data: [JSON] = []
+    for id in ids {
+      data.append(try view(id, version: .max, showsSecret: false, exchange))
+    }
+    return exchange.respond(
+      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+  }
+
+  private static func answer(
+    _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, showsSecret: Bool,
+    _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    let value = try view(
+      id, version: receipt.version(of: id), showsSecret: showsSecret, exchange)
+    return exchange.respond(status, value, receipt: receipt)
+  }
+
+  private static func view(
+    _ id: Identifier, version: UInt64, showsSecret: Bool, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    let snapshot: Snapshot<WebhookEndpoint.State>
+    do {
+      snapshot = try exchange.engine.webhookEndpoint(id, of: exchange.org, version: version)
+    } catch {
+      throw APIError(error)
+    }
+    let state = snapshot.state
+    guard state.exists, !state.isDeleted || version != .max else {
+      throw .notFound("webhook endpoint")
+    }
+    var object = JSONObject([
+      ("id", .string(id.text)), ("object", "webhook_endpoint"), ("url", .string(state.url)),
+      ("types", .array(state.types.map(JSON.string))), ("enabled", .bool(state.isEnabled)),
+      ("deleted", .bool(state.isDeleted)), ("version", .int(Int64(snapshot.version))),
+      ("account", .string(exchange.org.text)),
+      ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
+      ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
+    ])
+    if showsSecret { object["secret"] = JSON(state.secret) }
+    return .object(object)
+  }
+
+  // MARK: Input
+
+  private static func url(
+    _ fields: inout Fields, required: Bool, _ exchange: Exchange
+  ) -> String? {
+    guard let url = fields.string("url", required: required) else { return nil }
+    let isSecure = url.hasPrefix("https://")
+    guard isSecure || url.hasPrefix("http://"), url.count > 10 else {
+      fields.fail("url", "invalid_url", "Give an http or https URL.")
+      return nil
+    }
+    guard isSecure || exchange.services.settings.allowsPrivateWebhooks else {
+      fields.fail("url", "https_required", "Webhooks go to https URLs.")
+      return nil
+    }
+    return url
+  }
+
+  private static func types(_ fields: inout Fields, required: Bool) -> [String]? {
+    guard let types = fields.strings("types", required: required) else { return nil }
+    for type in types where !EventTypePattern.isKnown(type) {
+      fields.fail("types", "unknown_event_type", "There is no event type \(type.prefix(100)).")
+    }
+    if types.isEmpty { fields.fail("types", "required", "Name at least one type, or `*`.") }
+    return types
+  }
+}
+
+/// `message.sent`, `message.*` or `*`.
+enum EventTypePattern {
+  static func isKnown(_ pattern: String) -> Bool { !types(matching: pattern).isEmpty }
+
+  static func types(matching pattern: String) -> [String] {
+    EventCodec.types.map(\.name).filter { name in
+      pattern == "*" || pattern == name
+        || (pattern.hasSuffix(".*") && name.hasPrefix(pattern.dropLast()))
+    }
+  }
+}

@@ -1,0 +1,165 @@
+import Application
+import Domain
+import HTTP
+import JSON
+import YAML
+
+/// Publishing workflows and starting runs by hand. Reading is in `WorkflowReads.swift`.
+enum WorkflowWrites {
+  static let all = [
+    Route("POST", "/api/workflows", .scope("workflows:write"), handler: publish),
+    Route("POST", "/api/workflows/{id}/pause", .scope("workflows:write"), handler: pause),
+    Route("POST", "/api/workflows/{id}/resume", .scope("workflows:write"), handler: resume),
+    Route("POST", "/api/workflows/{id}/runs", .scope("workflows:write"), handler: startRun),
+  ]
+
+  private static func publish(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let source = try source(exchange)
+    let definition: WorkflowDefinition
+    do {
+      definition = try WorkflowDocument.parse(source)
+    } catch {
+      throw APIError(
+        400, "invalid_request", "invalid_workflow", "\(error)",
+        details: [
+          APIError.Detail(
+            param: "line \(error.line), column \(error.column)", code: error.code,
+            message: error.message)
+        ])
+    }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.publishWorkflow(definition, source: source)
+    }
+    let id = try ContactWrites.created(.workflow, written)
+    return try answer(201, id, written.receipt, exchange)
+  }
+
+  /// The YAML itself, or JSON with it under `source`.
+  private static func source(_ exchange: Exchange) throws(APIError) -> String {
+    guard exchange.request.body.count <= 256 << 10 else {
+      throw APIError(413, "too_large", "too_large", "A workflow has at most 256 KiB.")
+    }
+    if exchange.request.mediaType == "application/json" {
+      var fields = try exchange.body()
+      let source = fields.string("source", required: true, limit: 256 << 10)
+      try fields.finish()
+      return source ?? ""
+    }
+    guard let text = String(validating: exchange.request.body, as: UTF8.self), !text.isEmpty
+    else {
+      throw .invalid("body", "invalid_workflow", "Send the workflow's YAML as UTF-8 text.")
+    }
+    return text
+  }
+
+  private static func pause(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await setPaused(true, exchange)
+  }
+
+  private static func resume(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await setPaused(false, exchange)
+  }
+
+  private static func setPaused(
+    _ paused: Bool, _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .workflow)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.setWorkflow(id, paused: paused)
+    }
+    return try answer(200, id, written.receipt, exchange)
+  }
+
+  private static func startRun(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let workflow = try exchange.id("id", .workflow)
+    var fields = try exchange.body()
+    let contact = fields.id("contact", .contact, required: true)
+    try fields.finish()
+    guard let contact else { preconditionFailure("finish refuses missing fields") }
+    let written = try await exchange.write { workspace throws(CommandError) -> Identifier? in
+      try workspace.startRun(workspace.newID(.run), of: workflow, contact: contact)
+    }
+    let started =
+      written.output ?? written.receipt.versions.first.map { Identifier(.run, $0.stream) }
+    guard let run = started else {
+      throw APIError(
+        409, "conflict", "already_running",
+        "The contact is on this workflow already, or the workflow is paused.")
+    }
+    let snapshot: Snapshot<WorkflowRun.State>
+    do {
+      snapshot = try exchange.engine.run(
+        run, of: exchange.org, version: written.receipt.version(of: run))
+    } catch {
+      throw APIError(error)
+    }
+    return exchange.respond(
+      201, RunView.json(run, exchange.org, snapshot), receipt: written.receipt)
+  }
+
+  private static func answer(
+    _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    let snapshot: Snapshot<Workflow.State>
+    do {
+      snapshot = try exchange.engine.workflow(
+        id, of: exchange.org, version: receipt.version(of: id))
+    } catch {
+      throw APIError(error)
+    }
+    return exchange.respond(
+      status, WorkflowView.json(id, exchange.org, snapshot), receipt: receipt,
+      version: snapshot.version)
+  }
+}
+
+/// A workflow as the API shows it.
+enum WorkflowView {
+  static func json(
+    _ id: Identifier, _ org: Identifier, _ snapshot: Snapshot<Workflow.State>
+  ) -> JSON {
+    let state = snapshot.state
+    let definition = state.versions[state.latestVersion]
+    return .object(
+      JSONObject([
+        ("id", .string(id.text)), ("object", "workflow"), ("name", JSON(definition?.name)),
+        ("trigger", JSON(definition?.trigger.text)), ("paused", .bool(state.isPaused)),
+        ("latest_version", JSON(state.latestVersion)),
+        ("source", JSON(state.sources[state.latestVersion])),
+        ("steps", .array((definition?.steps ?? []).map { .string($0.id) })),
+        ("version", .int(Int64(snapshot.version))), ("account", .string(org.text)),
+        ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
+        ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
+      ]))
+  }
+}
+
+extension WorkflowDefinition.Trigger {
+  var text: String {
+    switch self {
+    case .tagAdded(let tag): "tag_added:\(tag)"
+    case .contactCreated: "contact_created"
+    case .messageReceived: "message_received"
+    case .manual: "manual"
+    }
+  }
+}
+
+/// A run as the API shows it.
+enum RunView {
+  static func json(
+    _ id: Identifier, _ org: Identifier, _ snapshot: Snapshot<WorkflowRun.State>
+  ) -> JSON {
+    let state = snapshot.state
+    return .object(
+      JSONObject([
+        ("id", .string(id.text)), ("object", "run"), ("workflow", JSON(state.workflow?.text)),
+        ("workflow_version", JSON(state.version)), ("contact", JSON(state.contact?.text)),
+        ("status", JSON(state.status?.rawValue)), ("step", JSON(state.step)),
+        ("waiting_until", JSON(state.waitingUntilMicros.map(Timestamp.text))),
+        ("version", .int(Int64(snapshot.version))), ("account", .string(org.text)),
+        ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
+        ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
+      ]))
+  }
+}

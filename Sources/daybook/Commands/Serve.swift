@@ -1,0 +1,131 @@
+import API
+import Application
+import CLI
+import Crypto
+import EventLog
+import Foundation
+import HTTP
+import JSON
+import Logging
+import Postgres
+import TwilioProvider
+
+let serveCommand = Command(
+  "serve", "run the API, the console and the reactors; the only writer of the log",
+  options: [supervisedOption, privateWebhooksOption], isLongRunning: true
+) { invocation in
+  let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
+  return try await runService("serve", invocation) { context in
+    try await startServe(context, allowsPrivateWebhooks: allowsPrivateWebhooks)
+  }
+}
+
+/// For development: subscribers on this machine.
+let privateWebhooksOption = Option(
+  "--allow-private-webhooks", "let webhooks go to private and loopback addresses")
+
+/// The write side and the API in one process: the log has one writer.
+private func startServe(
+  _ context: ServiceContext, allowsPrivateWebhooks: Bool
+) async throws -> Service {
+  System.raiseOpenFileLimit()
+  let settings = context.settings
+  let log = try LMDBEventLog(directory: settings.home.log)
+  let tools = Tools(
+    clock: SystemClock(), random: SystemRandom(), numbers: PhoneBook(), zones: SystemZoneClock())
+  let engine = try Engine(log: log, tools: tools)
+
+  var webhookSettings = HTTPClientSettings()
+  webhookSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
+  let webhookClient = HTTPClient(settings: webhookSettings)
+  let providerClient = HTTPClient()
+  let reactors = try ReactorHost(
+    engine: engine, provider: TwilioProvider(client: providerClient),
+    webhookClient: webhookClient, settings: ReactorSettings(publicURL: settings.baseURL),
+    cursorDirectory: settings.home.reactors
+  ) { line in
+    context.log.warning("a reactor tries again", ["reason": .string(line)])
+  }
+
+  let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
+  let server = try startAPI(
+    context, engine: engine, pool: pool, allowsPrivateWebhooks: allowsPrivateWebhooks)
+  reactors.start()
+  return Service(details: ["url": .string(settings.localURL), "port": JSON(server.port)]) {
+    await server.stop(graceMillis: 10_000)
+    await reactors.stop()
+    await log.close()
+    pool.close()
+    webhookClient.close()
+    providerClient.close()
+  }
+}
+
+private func startAPI(
+  _ context: ServiceContext, engine: Engine, pool: PostgresPool, allowsPrivateWebhooks: Bool
+) throws -> HTTPServer {
+  let settings = context.settings
+  var apiSettings = APISettings(
+    publicURL: settings.baseURL,
+    operatorToken: Hex.encode(try Secret.read(or: settings.home.operatorToken)))
+  apiSettings.consoleDirectory = consoleDirectory()
+  apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
+  let services = Services(
+    engine: engine, pool: pool,
+    sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
+    settings: apiSettings
+  ) { message, requestID in
+    context.log.error(
+      "request failed", ["reason": .string(message), "request_id": .string(requestID)])
+  }
+  let api = APIServer(services: services)
+  let log = context.log
+  var limits = HTTPLimits()
+  limits.maxBodyBytes = 64 << 20
+  return try HTTPServer(host: settings.listenAddress, port: settings.port, limits: limits) {
+    request in
+    let started = ContinuousClock.now
+    let response = await api.handle(request)
+    let took = ContinuousClock.now - started
+    log.debug(
+      "request",
+      [
+        "request_id": JSON(response.headers["request-id"]), "method": .string(request.method),
+        "status": JSON(response.status),
+        "milliseconds": .int(Int64(took / .milliseconds(1))),
+      ])
+    return response
+  }
+}
+
+/// The built console: beside the sources in a checkout, else beside the executable.
+private func consoleDirectory() -> String? {
+  let executable = URL(filePath: SystemProcesses.executable)
+  var folder = executable.deletingLastPathComponent()
+  for _ in 0..<5 {
+    let candidate = folder.appending(path: "console/dist")
+    if FileManager.default.fileExists(atPath: candidate.appending(path: "index.html").path()) {
+      return candidate.path()
+    }
+    folder.deleteLastPathComponent()
+  }
+  return nil
+}
+
+/// A secret of this installation, made on first use and readable by its owner alone.
+enum Secret {
+  static func read(or path: String) throws -> [UInt8] {
+    if let data = FileManager.default.contents(atPath: path) {
+      let secret = try Hex.decode(
+        String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines))
+      guard secret.count >= 32 else { throw CommandError.secretUnusable(path: path) }
+      return secret
+    }
+    let secret = Random.bytes(32)
+    let created = FileManager.default.createFile(
+      atPath: path, contents: Data((Hex.encode(secret) + "\n").utf8),
+      attributes: [.posixPermissions: 0o600])
+    guard created else { throw CommandError.secretUnusable(path: path) }
+    return secret
+  }
+}
