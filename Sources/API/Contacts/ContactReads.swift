@@ -101,11 +101,12 @@ enum ContactRoutes {
     let org = exchange.org
     var request = TimelineQueries.Request(contact: id, page: try exchange.page())
     if let kind = try exchange.queryChoice("kind", EntryRow.Kind.self) { request.kinds = [kind] }
-    let found = try await exchange.read([.contacts, .timeline]) { [request] pool in
-      guard try await ContactsQueries.item(pool, org: org, contact: id) != nil else {
-        throw APIError.notFound("contact")
-      }
-      return try await TimelineQueries.list(pool, org: org, request)
+    let contact = try await exchange.read([.contacts]) { pool in
+      try await ContactsQueries.item(pool, org: org, contact: id)
+    }
+    guard contact.value != nil else { throw .notFound("contact") }
+    let found = try await exchange.read([.timeline]) { [request] pool in
+      try await TimelineQueries.list(pool, org: org, request)
     }
     return exchange.list(found) { entry($0, org) }
   }

@@ -42,16 +42,21 @@ enum SegmentRoutes {
     let id = try exchange.id("id", .segment)
     let org = exchange.org
     let request = SegmentsQueries.MembersRequest(segment: id, page: try exchange.page())
-    let found = try await exchange.read([.segments, .contacts]) { pool in
-      guard try await SegmentsQueries.item(pool, org: org, segment: id) != nil else {
-        throw APIError.notFound("segment")
-      }
-      let members = try await SegmentsQueries.members(pool, org: org, request)
-      let contacts = try await ContactsQueries.items(
-        pool, org: org, contacts: members.rows.map { Identifier(.contact, $0.key.second) })
-      return QueryPage(rows: contacts, next: members.next)
+    let segment = try await exchange.read([.segments]) { pool in
+      try await SegmentsQueries.item(pool, org: org, segment: id)
     }
-    return exchange.list(found) { ContactRoutes.view($0, org).json }
+    guard segment.value != nil else { throw .notFound("segment") }
+    let members = try await exchange.read([.segments]) { pool in
+      try await SegmentsQueries.members(pool, org: org, request)
+    }
+    let ids = members.value.rows.map { Identifier(.contact, $0.key.second) }
+    let contacts = try await exchange.read([.contacts]) { pool in
+      try await ContactsQueries.items(pool, org: org, contacts: ids)
+    }
+    let page = QueryPage(rows: contacts.value, next: members.value.next)
+    return exchange.list(Answered(value: page, position: members.position)) {
+      ContactRoutes.view($0, org).json
+    }
   }
 
   private static func view(_ row: SegmentRow, _ org: Identifier) -> SegmentView {

@@ -63,11 +63,12 @@ enum WorkflowRoutes {
     let org = exchange.org
     var request = RunQueries.Request(workflow: id, page: try exchange.page())
     request.status = try exchange.queryChoice("status", WorkflowRun.Status.self)
+    let workflow = try await exchange.read([.analytics]) { pool in
+      try await WorkflowQueries.item(pool, org: org, workflow: id)
+    }
+    guard workflow.value != nil else { throw .notFound("workflow") }
     let found = try await exchange.read([.analytics]) { [request] pool in
-      guard try await WorkflowQueries.item(pool, org: org, workflow: id) != nil else {
-        throw APIError.notFound("workflow")
-      }
-      return try await RunQueries.list(pool, org: org, request)
+      try await RunQueries.list(pool, org: org, request)
     }
     return exchange.list(found) { .object(view($0, org)) }
   }
