@@ -17,7 +17,7 @@ enum WorkflowWrites {
     let source = try source(exchange)
     let definition: WorkflowDefinition
     do {
-      definition = try WorkflowDocument.parse(source)
+      definition = try WorkflowDocument.definition(of: source)
     } catch {
       throw APIError(
         400, "invalid_request", "invalid_workflow", "\(error)",
