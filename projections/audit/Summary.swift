@@ -78,6 +78,10 @@ extension Contact.Event {
     case .optedIn(let consent):
       "Opted in to \(consent.purpose.rawValue) \(consent.channel.rawValue) "
         + "by \(consent.method.rawValue)"
+    case .optOutSuspected(let channel, _):
+      "May have opted out of \(channel.rawValue): marketing paused"
+    case .optOutDismissed(let channel):
+      "Decided: no opt-out of \(channel.rawValue)"
     }
   }
 }

@@ -60,7 +60,8 @@ package enum ContactsProjection: Projection {
       guard let stored = carried.firstIndex(of: tag).map({ carried[$0] }) else { return }
       try tables.tags.deleteExisting(
         ContactTagRow.Key(org: key.org, tag: stored, contact: key.id))
-    case .tagged, .created, .updated, .optedOut, .optedIn: break
+    case .tagged, .created, .updated, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed:
+      break
     }
   }
 }
@@ -78,7 +79,7 @@ extension ContactRow {
     switch change {
     case .optedIn(let consent): consentSinceMicros[consent.channel] = consent.grantedAtMicros
     case .optedOut(let optOut): consentSinceMicros[optOut.channel] = atMicros
-    case .created, .updated, .tagged, .untagged: break
+    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed: break
     }
   }
 }

@@ -110,7 +110,7 @@ extension Contact.Event {
   fileprivate var kind: EntryRow.Kind {
     switch self {
     case .created, .updated, .tagged, .untagged: .contact
-    case .optedIn, .optedOut: .consent
+    case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed: .consent
     }
   }
 
@@ -125,6 +125,10 @@ extension Contact.Event {
     case .optedIn(let consent):
       "Opted in to \(consent.purpose.rawValue) \(consent.channel.rawValue) "
         + "(\(consent.method.rawValue))"
+    case .optOutSuspected(let channel, _):
+      "May have opted out of \(channel.rawValue): marketing paused"
+    case .optOutDismissed(let channel):
+      "Decided: no opt-out of \(channel.rawValue)"
     }
   }
 }

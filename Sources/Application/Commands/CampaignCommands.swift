@@ -16,6 +16,11 @@ extension Workspace {
       throw .invalid(
         field: "channel", code: "unsupported_channel", message: "Campaigns are sent by sms.")
     }
+    do {
+      _ = try MergeFields.fields(of: definition.body)
+    } catch {
+      throw .invalid(field: "body", code: error.code, message: "\(error)")
+    }
     let id = newID(.campaign)
     try run(Campaign.self, id, .create(definition), isNew: true)
     return id

@@ -111,13 +111,30 @@ extension Workspace {
     _ request: ConsentRequest, of id: Identifier
   ) throws(CommandError) {
     let contact = try contact(id)
-    if contact.consents[request.channel] == .optedOut, request.method == .staff {
-      throw .invalid(
-        field: "method", code: "opt_in_by_person_only",
-        message: "The person opted out; a new opt-in must come from the person "
-          + "(a keyword, a form, a signed paper), not from staff.")
-    }
-    try run(Contact.self, id, .optIn(try consent(request, of: contact.details)))
+    let consent = try consent(request, of: contact.details)
+    if contact.consents[request.channel] == .optedOut { try requireByPerson(request.method) }
+    try run(Contact.self, id, .optIn(consent, isRenewal: isRevoked(consent)))
+  }
+
+  private func requireByPerson(_ method: Consent.Method) throws(CommandError) {
+    guard !method.isByPerson else { return }
+    throw .invalid(
+      field: "method", code: "opt_in_by_person_only",
+      message: "The person opted out; a new opt-in must come from the person "
+        + "(a keyword, a form, a signed paper), not from staff or a list.")
+  }
+
+  /// Whether the address of `consent` said no, whichever contact carried it then.
+  private func isRevoked(_ consent: Consent) -> Bool {
+    consent.evidence.value.map { state.hasOptedOut($0.address, of: consent.channel) } ?? false
+  }
+
+  /// A human read what may have been a revocation: it is none.
+  package mutating func dismissOptOut(
+    _ id: Identifier, channel: Channel
+  ) throws(CommandError) {
+    _ = try contact(id)
+    try run(Contact.self, id, .dismissOptOut(channel))
   }
 
   package mutating func recordOptOut(
@@ -138,11 +155,12 @@ extension Workspace {
 extension Workspace {
   /// The contact that has the same phone or email, and which of them.
   func existing(like details: ContactDetails) -> (Identifier, String)? {
-    if let phone = details.phone, let contact = state.contactsByPhone[phone]?.first {
+    if let phone = details.phone, let contact = holders(of: phone).first {
       return (contact, "phone")
     }
-    if let email = details.email?.lowercased(), let contact = state.contactsByEmail[email]?.first {
-      return (contact, "email")
+    if let email = details.email?.lowercased() {
+      let contact = state.contactsByEmail[email]?.first ?? newContactsByEmail[email]
+      return contact.map { ($0, "email") }
     }
     return nil
   }
@@ -193,6 +211,7 @@ extension Workspace {
         message: "A consent for \(request.channel.rawValue) needs the contact's "
           + (request.channel == .email ? "email." : "phone."))
     }
+    if state.hasOptedOut(address, of: request.channel) { try requireByPerson(request.method) }
     return Consent(
       channel: request.channel, purpose: request.purpose, method: request.method,
       source: request.source, grantedAtMicros: nowMicros,

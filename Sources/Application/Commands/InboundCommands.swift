@@ -24,7 +24,7 @@ extension Workspace {
   @discardableResult
   package mutating func receive(_ text: InboundText) throws(CommandError) -> Identifier {
     let contact = try senderOrNew(text.from)
-    let keyword = OptOutKeywords.classify(text.body)
+    let keyword = try keyword(of: text)
     let message = newID(.message)
     try run(
       Message.self, message,
@@ -40,10 +40,28 @@ extension Workspace {
       try optOut(address: text.from, channel: .sms, method: .keyword, message: message)
     case .optIn:
       try optIn(text)
-    case .help, .unsure, nil:
+    case .unsure:
+      for holder in holders(of: text.from) {
+        try run(Contact.self, holder, .suspectOptOut(.sms, message: message))
+      }
+    case .help, nil:
       break
     }
     return message
+  }
+
+  /// YES may answer any question: it opts in only where there was a no, or perhaps one, before.
+  private func keyword(of text: InboundText) throws(CommandError) -> InboundMessage.Keyword? {
+    let keyword = OptOutKeywords.classify(text.body)
+    guard keyword == .optIn, !OptOutKeywords.isStart(text.body) else { return keyword }
+    if state.hasOptedOut(text.from, of: .sms) { return .optIn }
+    for holder in holders(of: text.from) {
+      let contact = try current(Contact.self, holder)
+      if contact.consents[.sms] == .optedOut || contact.suspectedOptOuts.contains(.sms) {
+        return .optIn
+      }
+    }
+    return nil
   }
 
   private mutating func chargeInbound(_ text: InboundText) throws(CommandError) {
@@ -82,13 +100,8 @@ extension Workspace {
   }
 
   /// The contacts with this number: the known ones, or the one that this command just created.
-  private func holders(of number: String) -> [Identifier] {
-    if let known = state.contactsByPhone[number] { return known }
-    return decided.compactMap {
-      guard case .contact(.created(.known(let details), _)) = $0.event, details.phone == number
-      else { return nil }
-      return $0.stream
-    }
+  func holders(of number: String) -> [Identifier] {
+    state.contactsByPhone[number] ?? newContactsByPhone[number].map { [$0] } ?? []
   }
 
   private mutating func revokeWaiting(address: String) throws(CommandError) {
@@ -103,13 +116,14 @@ extension Workspace {
   /// START, YES, UNSTOP: a new yes by the person, on every contact with this number.
   private mutating func optIn(_ text: InboundText) throws(CommandError) {
     let evidence = ConsentEvidence(address: text.from, wording: text.body)
+    let isRenewal = state.hasOptedOut(text.from, of: .sms)
     for contact in holders(of: text.from) {
       try run(
         Contact.self, contact,
         .optIn(
           Consent(
             channel: .sms, purpose: .marketing, method: .keyword, source: "inbound_sms",
-            grantedAtMicros: nowMicros, evidence: .known(evidence))))
+            grantedAtMicros: nowMicros, evidence: .known(evidence)), isRenewal: isRenewal))
     }
   }
 }

@@ -51,20 +51,27 @@ extension Workspace {
   }
 
   /// Every recipient of a campaign or run gets a message on record, also one whose text cannot be
-  /// made because a merge field has no value.
+  /// made: because a merge field has no value, or because of the text itself.
   @discardableResult
   mutating func planOrSkip(_ request: MessageRequest) throws(CommandError) -> PlannedMessage {
     do {
       return try planMessage(request)
     } catch .missingField {
-      let contact = try contact(request.contact)
-      let plan = try plan(request, body: request.body, contact)
-      let facts = facts(for: plan, contact, priceMicros: 0)
-      let verdict = Verdict(
-        outcome: .refused(.missingField), ruleSet: Gate.ruleSet(at: nowMicros).version,
-        facts: facts)
-      return try keep(plan, verdict: verdict, priceMicros: 0)
+      return try skip(request, .missingField)
+    } catch .invalid(field: "body", _, _) {
+      return try skip(request, .templateError)
     }
+  }
+
+  private mutating func skip(
+    _ request: MessageRequest, _ reason: GateReason
+  ) throws(CommandError) -> PlannedMessage {
+    let contact = try contact(request.contact)
+    let plan = try plan(request, body: request.body, contact)
+    let verdict = Verdict(
+      outcome: .refused(reason), ruleSet: Gate.ruleSet(at: nowMicros).version,
+      facts: facts(for: plan, contact, priceMicros: 0))
+    return try keep(plan, verdict: verdict, priceMicros: 0)
   }
 
   private func plan(
@@ -106,7 +113,10 @@ extension Workspace {
         throw .invalid(field: "body", code: "invalid_merge_field", message: reason)
       }
     }
-    guard request.purpose == .marketing, !body.uppercased().contains("STOP") else { return body }
+    guard !body.trimmingBlanks().isEmpty else {
+      throw .invalid(field: "body", code: "empty_body", message: "The text has nothing to say.")
+    }
+    guard request.purpose == .marketing, !OptOutNotice.isIn(body) else { return body }
     // Every marketing text says how to end it (CNS-07).
     return body + " Reply STOP to opt out."
   }
@@ -130,17 +140,24 @@ extension Workspace {
     case .optedOut: consent = .optedOut
     case nil: break
     }
+    if consent != .optedOut, contact.suspectedOptOuts.contains(plan.channel) {
+      consent = .suspected
+      purpose = nil
+    }
     return GateFacts(
       nowMicros: nowMicros, channel: plan.channel, purpose: plan.purpose,
       hasAddress: !address.isEmpty, accountStatus: state.settings.status.rawValue,
       consent: consent, consentPurpose: purpose,
-      isAddressOptedOut: state.optedOutAddresses[plan.channel]?.contains(address) ?? false,
-      isReply: isReply(to: plan.contact), zones: zoneTimes(of: address),
+      isAddressOptedOut: state.hasOptedOut(address, of: plan.channel),
+      isReply: isReply(plan), zones: zoneTimes(of: address),
       priceMicros: priceMicros, walletAvailableMicros: walletAvailableMicros + reservedMicros)
   }
 
-  private func isReply(to contact: Identifier) -> Bool {
-    guard let last = state.lastInboundMicros[contact] else { return false }
+  /// An answer to the person's own message. Advertising is none, whoever wrote last.
+  private func isReply(_ plan: MessagePlan) -> Bool {
+    guard plan.purpose == .transactional, plan.campaign == nil,
+      let last = state.lastInboundMicros[plan.contact]
+    else { return false }
     return nowMicros - last < 24 * 3_600 * 1_000_000
   }
 

@@ -21,19 +21,23 @@ extension Workspace {
     try run(Workflow.self, id, paused ? .pause : .resume)
   }
 
+  /// A wait at least this long ends a chain of reactions: what comes after it counts anew.
+  package static var chainEndsAfterMicros: Int64 { 3_600_000_000 }
+
   /// Puts a contact on a workflow's latest version and goes as far as possible at once. nil where
-  /// the workflow is paused, the contact is on it already, or `run` was started before.
+  /// the workflow is paused, the contact is on it already (or was when the event at org sequence
+  /// `trigger` happened), or `run` was started before. A chain of reactions that became too long ends
+  /// with a failed run.
   package mutating func startRun(
-    _ run: Identifier, of workflow: Identifier, contact: Identifier
+    _ run: Identifier, of workflow: Identifier, contact: Identifier, trigger: UInt64? = nil
   ) throws(CommandError) -> Identifier? {
-    guard depth <= Self.depthLimit else { throw .tooDeep(limit: Int(Self.depthLimit)) }
     let definitions = try current(Workflow.self, workflow)
     guard let definition = definitions.versions[definitions.latestVersion] else {
       throw .notFound(workflow)
     }
     _ = try self.contact(contact)
     let key = RunIndex.Key(workflow: workflow, contact: contact)
-    guard !definitions.isPaused, state.runs.active[key] == nil,
+    guard !definitions.isPaused, state.runs.mayStart(key, byEventAt: trigger ?? .max),
       let first = definition.steps.first
     else { return nil }
     guard try current(WorkflowRun.self, run).status == nil else { return nil }
@@ -42,7 +46,11 @@ extension Workspace {
       .start(
         workflow: workflow, version: definitions.latestVersion, contact: contact,
         firstStep: first.id))
-    try advance(run)
+    if depth > Self.depthLimit {
+      try self.run(WorkflowRun.self, run, .fail(step: first.id, reason: "too_deep"))
+    } else {
+      try advance(run)
+    }
     return run
   }
 
@@ -54,16 +62,16 @@ extension Workspace {
     try run(Timer.self, timer, .fire)
     switch owner.kind {
     case .message: try release(owner)
-    case .run: try wake(owner)
+    case .run: try wake(owner, by: timer)
     case .org, .user, .apiKey, .contact, .wallet, .campaign, .segment, .workflow, .timer,
       .webhookEndpoint, .importJob, .event, .request:
       preconditionFailure("timers belong to messages and runs")
     }
   }
 
-  private mutating func wake(_ run: Identifier) throws(CommandError) {
+  private mutating func wake(_ run: Identifier, by timer: Identifier) throws(CommandError) {
     let state = try current(WorkflowRun.self, run)
-    guard state.status == .waiting, let step = state.step else { return }
+    guard state.status == .waiting, state.timer == timer, let step = state.step else { return }
     let next = try definition(of: state)?.step(step)?.next
     try self.run(
       WorkflowRun.self, run, .advance(step: step, outcome: "waited", message: nil, next: next))
@@ -161,10 +169,6 @@ extension CommandError {
       nil
     }
   }
-}
-
-extension WorkflowDefinition {
-  func step(_ id: String) -> WorkflowStep? { steps.first { $0.id == id } }
 }
 
 extension Verdict.Outcome {

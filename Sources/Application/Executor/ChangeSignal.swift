@@ -27,10 +27,12 @@ package final class ChangeSignal: Sendable {
 
   /// Returns once the generation is beyond `seen`, after `timeout`, or when the task is cancelled.
   package func wait(beyond seen: UInt64, timeout: Duration?) async {
+    guard let timeout else { return await suspend(beyond: seen) }
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.suspend(beyond: seen) }
-      if let timeout {
-        group.addTask { try? await Task.sleep(for: timeout) }
+      group.addTask {
+        // Cut short only by cancellation, which ends the waiting anyway.
+        try? await Task.sleep(for: timeout)
       }
       await group.next()
       group.cancelAll()

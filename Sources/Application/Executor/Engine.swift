@@ -8,14 +8,21 @@ package final class Engine: Sendable {
   package let log: any EventLogWriter
   package let tools: Tools
   package let directory = Directory()
-  private let executors = Mutex<[Identifier: OrgExecutor]>([:])
-  private let onOrg = Mutex<(@Sendable (OrgExecutor) -> Void)?>(nil)
+  private let orgs = Mutex(Orgs())
+
+  private struct Orgs {
+    var executors: [Identifier: OrgExecutor] = [:]
+    var onOrg: (@Sendable (OrgExecutor) -> Void)?
+  }
 
   /// Folds the whole log once. Blocks for as long as that takes.
   package init(log: any EventLogWriter, tools: Tools) throws(CommandError) {
     self.log = log
     self.tools = tools
-    for state in try Self.load(log).values { adopt(state) }
+    for state in try Self.load(log).values {
+      directory.adopt(state)
+      keep(executor(of: state))
+    }
   }
 
   private static func load(
@@ -41,32 +48,38 @@ package final class Engine: Sendable {
     }
   }
 
-  @discardableResult
-  private func adopt(_ state: OrgState) -> OrgExecutor {
-    directory.adopt(state)
+  private func executor(of state: OrgState) -> OrgExecutor {
     let org = state.org
-    let executor = OrgExecutor(state: state, log: log, tools: tools) { [directory] changes in
+    return OrgExecutor(state: state, log: log, tools: tools) { [directory] changes in
       directory.apply(changes, org: org)
     }
-    executors.withLock { $0[org] = executor }
-    onOrg.withLock { $0 }?(executor)
-    return executor
+  }
+
+  private func keep(_ executor: OrgExecutor) {
+    let onOrg = orgs.withLock { orgs in
+      orgs.executors[executor.org] = executor
+      return orgs.onOrg
+    }
+    onOrg?(executor)
   }
 
   /// The executor of an org that exists.
   package func executor(for org: Identifier) throws(CommandError) -> OrgExecutor {
-    guard let executor = executors.withLock({ $0[org] }) else { throw .notFound(org) }
+    guard let executor = orgs.withLock({ $0.executors[org] }) else { throw .notFound(org) }
     return executor
   }
 
   package var allExecutors: [OrgExecutor] {
-    executors.withLock { Array($0.values) }.sorted { $0.org < $1.org }
+    orgs.withLock { Array($0.executors.values) }.sorted { $0.org < $1.org }
   }
 
-  /// Calls `body` for every org there is and every one that comes.
+  /// Calls `body` once for every org there is and every one that comes.
   package func forEachOrg(_ body: @escaping @Sendable (OrgExecutor) -> Void) {
-    onOrg.withLock { $0 = body }
-    for executor in allExecutors { body(executor) }
+    let known = orgs.withLock { orgs in
+      orgs.onOrg = body
+      return Array(orgs.executors.values)
+    }
+    for executor in known { body(executor) }
   }
 
   /// Creates an org under a new id, with its wallet.
@@ -76,12 +89,13 @@ package final class Engine: Sendable {
   ) async throws(CommandError) -> OrgExecutor {
     let id = Identifier(
       .org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
-    let executor = adopt(OrgState(org: id))
+    let executor = executor(of: OrgState(org: id))
     _ = try await executor.perform(call) { workspace throws(CommandError) in
       try workspace.createOrg(
         name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
         clockOffsetMicros: clockOffsetMicros)
     }
+    keep(executor)
     return executor
   }
 }
@@ -108,7 +122,7 @@ extension Engine {
       switch event {
       case .optedIn(let consent): since[consent.channel] = atMicros
       case .optedOut(let optOut): since[optOut.channel] = atMicros
-      case .created, .updated, .tagged, .untagged: break
+      case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed: break
       }
     }
     return (snapshot, since)

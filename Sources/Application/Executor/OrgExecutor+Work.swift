@@ -5,7 +5,8 @@ import EventLog
 
 extension OrgExecutor {
   struct TimerWork: Sendable {
-    let due: [Identifier]
+    /// Due timers by the depth of the reaction that each of them is.
+    let due: [UInt16: [Identifier]]
     /// Until the next one is due; nil without one.
     let nextInMicros: Int64?
   }
@@ -15,7 +16,8 @@ extension OrgExecutor {
     return try withState { state in
       let due = state.dueTimers(nowMicros: nowMicros, limit: limit)
       let next = state.nextTimerMicros().map { max(0, $0 - nowMicros) }
-      return TimerWork(due: due, nextInMicros: next)
+      return TimerWork(
+        due: Dictionary(grouping: due) { state.depth(ofTimer: $0) }, nextInMicros: next)
     }
   }
 
@@ -59,9 +61,25 @@ extension OrgExecutor {
     try withState { $0.queue.unanswered }
   }
 
+  /// How often a dispatched message was handed out, this time included.
+  func attempt(of message: Identifier) -> Int {
+    state.tables.messages[message]?.attempt ?? 1
+  }
+
+  /// Whether a call of `others` carries the same text to the same number as `message`: the provider's
+  /// list cannot tell the two apart before that call is answered.
+  func isTwin(_ message: Identifier, of others: Set<Identifier>) -> Bool {
+    guard let content = state.tables.messages[message]?.plan?.content.value else { return false }
+    return others.contains {
+      $0 != message && state.tables.messages[$0]?.plan?.content.value == content
+    }
+  }
+
   /// The call for a dispatched message; nil where the org has no credentials or the person is gone.
-  func outboundSMS(_ message: Identifier, publicURL: String) -> OutboundSMS? {
-    try? withState { state -> OutboundSMS? in
+  func outboundSMS(
+    _ message: Identifier, publicURL: String
+  ) throws(CommandError) -> OutboundSMS? {
+    try withState { state -> OutboundSMS? in
       guard let plan = state.tables.messages[message]?.plan, let content = plan.content.value,
         let credentials = state.credentials
       else { return nil }
@@ -114,10 +132,21 @@ extension OrgExecutor {
   }
 
   /// The real time, not the org's own.
-  var realMicros: Micros { nowMicros - ((try? withState { $0.settings.clockOffsetMicros }) ?? 0) }
+  var realMicros: Micros { tools.clock.nowMicros() }
 }
 
 extension OrgState {
+  /// A run that waits a short while only goes on with its chain of reactions; a long wait ends it.
+  func depth(ofTimer timer: Identifier) -> UInt16 {
+    guard case .pending(let owner, _) = tables.timers[timer], let run = tables.runs[owner],
+      let workflow = run.workflow, let step = run.step,
+      case .wait(let durationMicros) = tables.workflows[workflow]?.versions[run.version]?
+        .step(step)?.action,
+      durationMicros < Workspace.chainEndsAfterMicros
+    else { return 0 }
+    return (runs.depth[owner] ?? 0) + 1
+  }
+
   var credentials: SMSCredentials? {
     guard let sms = settings.sms, let token = sms.authToken.value else { return nil }
     return SMSCredentials(accountSID: sms.accountSID, authToken: token, baseURL: sms.baseURL)

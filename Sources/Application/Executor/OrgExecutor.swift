@@ -12,11 +12,13 @@ package actor OrgExecutor {
   package nonisolated let changes = ChangeSignal()
 
   private let log: any EventLogWriter
-  private let tools: Tools
+  let tools: Tools
   private let onDurable: @Sendable ([RecordedChange]) -> Void
-  private var state: OrgState
+  private(set) var state: OrgState
   private var isStale = false
   private var unflushedCount = 0
+  /// The latest append, flushed or not: everything before it is decided by it too.
+  private var lastAppend: PendingAppend?
   private var keysInFlight: Set<String> = []
 
   init(
@@ -33,7 +35,7 @@ package actor OrgExecutor {
   /// The org's own time.
   package var nowMicros: Micros { state.nowMicros(real: tools.clock.nowMicros()) }
 
-  /// Decides and, where events follow, returns after they are on disk.
+  /// Decides and returns after what follows, and what it was decided on, is on disk.
   ///
   /// - Throws: `CommandError`; nothing was written, except that after `.log(.outcomeUnknown)` nobody
   ///   knows.
@@ -50,9 +52,30 @@ package actor OrgExecutor {
     }
     try reloadIfStale()
     var workspace = workspace(for: call)
-    let output = try decide(&workspace)
-    guard !workspace.decided.isEmpty else { return Done(output: output, receipt: nil) }
-    return Done(output: output, receipt: try await append(workspace, call))
+    let output: Output
+    do {
+      output = try decide(&workspace)
+    } catch {
+      try await requireFlushed()
+      throw error
+    }
+    guard !workspace.decided.isEmpty else {
+      try await requireFlushed()
+      return Done(output: output, receipt: nil)
+    }
+    let receipt = try await append(workspace, call)
+    return Done(output: receipt.isReplay ? nil : output, receipt: receipt)
+  }
+
+  /// An answer that adds nothing ("opted out already") rests on what came before it: it is given once
+  /// that is on disk, and not at all where it never came there.
+  private func requireFlushed() async throws(CommandError) {
+    guard unflushedCount > 0, let lastAppend else { return }
+    do {
+      _ = try await lastAppend.receipt()
+    } catch {
+      throw .log(error)
+    }
   }
 
   /// Reads the org's state without deciding anything.
@@ -88,12 +111,14 @@ extension OrgExecutor {
     let firstSequence = state.nextOrgSequence
     let realMicros = tools.clock.nowMicros()
     let pending = log.enqueue(commit)
+    lastAppend = pending
+    state.revive(workspace.revived)
     for decided in workspace.decided {
       state.apply(
         decided.event, of: decided.stream,
         at: EventPlace(
           orgSequence: state.nextOrgSequence, occurredAtMicros: workspace.nowMicros,
-          recordedAtMicros: realMicros))
+          recordedAtMicros: realMicros, depth: call.depth))
       state.nextOrgSequence += 1
     }
     unflushedCount += 1
@@ -111,6 +136,7 @@ extension OrgExecutor {
       return receipt
     case .success(let receipt):
       state.lastPosition = max(state.lastPosition, receipt.lastPosition)
+      state.forgetEnded(through: firstSequence + UInt64(receipt.eventCount) - 1)
       announce(workspace, receipt)
       return receipt
     case .failure(let error):
@@ -196,7 +222,8 @@ enum OrgLoader {
       decoded.event, of: decoded.stream,
       at: EventPlace(
         orgSequence: recorded.orgSequence, occurredAtMicros: recorded.context.occurredAtMicros,
-        recordedAtMicros: recorded.recordedAtMicros))
+        recordedAtMicros: recorded.recordedAtMicros, depth: recorded.context.depth))
+    state.forgetEnded(through: recorded.orgSequence)
     state.nextOrgSequence = recorded.orgSequence + 1
     state.lastPosition = recorded.position
   }

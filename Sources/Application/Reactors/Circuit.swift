@@ -7,13 +7,19 @@ struct Circuit {
   private var openUntilMicros: Micros = 0
 
   /// How many calls may start now.
-  func room(at nowMicros: Micros) -> Int {
+  func room(at nowMicros: Micros, callingCount: Int) -> Int {
     if failureCount == 0 { return .max }
-    return nowMicros >= openUntilMicros ? 1 : 0
+    return callingCount == 0 && nowMicros >= openUntilMicros ? 1 : 0
   }
 
+  /// Until a probe may be made; nil where that depends on a call that is under way.
   func waitMicros(at nowMicros: Micros) -> Int64? {
-    failureCount == 0 ? nil : max(5_000, openUntilMicros - nowMicros)
+    failureCount > 0 && openUntilMicros > nowMicros ? openUntilMicros - nowMicros : nil
+  }
+
+  /// How long one message waits after its attempt number `attempt` (from 1): up to five minutes.
+  static func backOffMicros(after attempt: Int) -> Int64 {
+    min(Int64(1) << Int64(max(0, min(attempt - 1, 9))), 300) * 1_000_000
   }
 
   mutating func close() {

@@ -9,6 +9,8 @@ package struct ReactorSettings: Sendable {
   package var concurrentCallCount = 48
   /// How long a provider may take to list a message that it took in doubt.
   package var doubtGraceMillis: Int64 = 5_000
+  /// How long a stop waits for calls that are under way before it cuts them off.
+  package var stopGraceMillis: Int64 = 2_000
 
   package init(publicURL: String) { self.publicURL = publicURL }
 }
@@ -16,24 +18,29 @@ package struct ReactorSettings: Sendable {
 /// Everything of one org that goes on by itself: timers, campaign batches, the dispatcher, and
 /// calls in doubt. Its only memory is which calls are running; all work is found in the org's state,
 /// which is a fold of the log, so a restart goes on where it stopped.
+///
+/// Nothing polls: an org in which nothing happens costs nothing.
 actor OrgReactor {
-  private let executor: OrgExecutor
-  private let provider: any MessageProvider
-  private let log: any EventReader
-  private let settings: ReactorSettings
-  private let report: @Sendable (String) -> Void
-  private let wake = ChangeSignal()
+  let executor: OrgExecutor
+  let provider: any MessageProvider
+  let log: any EventReader
+  let settings: ReactorSettings
+  let report: @Sendable (String) -> Void
+  /// An answer came in.
+  private let answered = ChangeSignal()
 
-  private var calling: Set<Identifier> = []
+  /// Messages whose call is being made or not recorded yet.
+  private(set) var calling: Set<Identifier> = []
+  private var calls: [Identifier: Task<Void, Never>] = [:]
   private var outcomes: [CallOutcome] = []
   /// Unanswered calls that the provider did not list, with the moment of the first look.
-  private var missingSince: [Identifier: Micros] = [:]
+  var missingSince: [Identifier: Micros] = [:]
   private var circuit = Circuit()
 
   private struct CallOutcome: Sendable {
     let message: Identifier
     let outcome: DispatchOutcome
-    let isOptOut: Bool
+    var isOptOut = false
   }
 
   init(
@@ -47,21 +54,26 @@ actor OrgReactor {
     self.report = report
   }
 
-  /// Works until the task is cancelled.
+  /// Works until the task is cancelled; nothing of it runs any more when this returns.
   func run() async {
+    let changes = executor.changes
     await withTaskGroup(of: Void.self) { group in
-      group.addTask { await self.repeatedly(self.executor.changes) { await self.dispatchNext() } }
-      group.addTask { await self.repeatedly(self.executor.changes) { await self.fireTimers() } }
-      group.addTask { await self.repeatedly(self.executor.changes) { await self.runCampaigns() } }
-      group.addTask { await self.repeatedly(self.wake) { await self.recordOutcomes() } }
-      group.addTask { await self.repeatedly(self.wake) { await self.settleDoubts() } }
+      group.addTask { await self.repeatedly(changes) { await self.dispatchNext() } }
+      group.addTask { await self.repeatedly(changes) { await self.fireTimers() } }
+      group.addTask { await self.repeatedly(changes) { await self.runCampaigns() } }
+      group.addTask { await self.repeatedly(changes) { await self.settleDoubts() } }
+      group.addTask { await self.repeatedly(self.answered) { await self.recordOutcomes() } }
     }
+    await drain()
   }
 
   /// What a round of work left behind.
-  private enum Next {
+  enum Next {
     case again
+    /// Until something changes, or until this time has passed.
     case idle(forMicros: Int64?)
+    /// Until this time has passed, whatever changes: something outside does not answer.
+    case pause(forMicros: Int64)
   }
 
   private func repeatedly(_ signal: ChangeSignal, _ work: @Sendable () async -> Next) async {
@@ -70,25 +82,26 @@ actor OrgReactor {
       switch await work() {
       case .again: continue
       case .idle(let micros):
-        await signal.wait(beyond: seen, timeout: .microseconds(min(micros ?? .max, 60_000_000)))
+        // Clocks are set: what waits for a moment looks again every minute.
+        let timeout = micros.map { Duration.microseconds(min($0, 60_000_000)) }
+        await signal.wait(beyond: seen, timeout: timeout)
+      case .pause(let micros):
+        // Cut short only by cancellation, which the loop notices itself.
+        try? await Task.sleep(for: .microseconds(micros))
       }
     }
   }
 
-  private func call(_ correlation: String = "") -> Call {
-    Call(actor: "system:reactor", origin: "reactor", correlation: correlation)
-  }
-
   /// Runs a command of ours. A failure is reported and tried again a little later.
-  private func attempt<Output: Sendable>(
+  func attempt<Output: Sendable>(
     _ what: String, _ call: Call,
     _ body: @Sendable (inout Workspace) throws(CommandError) -> Output
-  ) async -> Output? {
+  ) async -> Result<Output?, CommandError> {
     do {
-      return try await executor.perform(call, body).output
+      return .success(try await executor.perform(call, body).output)
     } catch {
       report("\(what): \(error)")
-      return nil
+      return .failure(error)
     }
   }
 }
@@ -98,37 +111,30 @@ actor OrgReactor {
 extension OrgReactor {
   private func fireTimers() async -> Next {
     do {
-      let work = try await executor.dueTimers(limit: 32)
+      let work = try await executor.dueTimers(limit: 64)
       guard !work.due.isEmpty else { return .idle(forMicros: work.nextInMicros) }
-      do {
-        _ = try await executor.perform(timerCall) { workspace throws(CommandError) in
-          for timer in work.due { try workspace.fire(timer) }
-        }
-        return .again
-      } catch {
-        return await fireOneByOne(work.due)
+      var firedCount = 0
+      for (depth, timers) in work.due.sorted(by: { $0.key < $1.key }) {
+        firedCount += await fire(timers, depth: depth)
       }
+      return firedCount > 0 ? .again : .pause(forMicros: 1_000_000)
     } catch {
       report("timers: \(error)")
-      return .idle(forMicros: 1_000_000)
+      return .pause(forMicros: 1_000_000)
     }
   }
 
-  private var timerCall: Call {
-    Call(actor: "system:timer", origin: "timer", correlation: "")
-  }
-
-  /// One timer that cannot fire must not hold up the others.
-  private func fireOneByOne(_ timers: [Identifier]) async -> Next {
+  /// How many of them fired. One that cannot must not hold up the others.
+  private func fire(_ timers: [Identifier], depth: UInt16) async -> Int {
+    let call = Call(actor: "system:timer", origin: "timer", correlation: "", depth: depth)
+    let fired = await attempt("timers", call) { workspace throws(CommandError) in
+      for timer in timers { try workspace.fire(timer) }
+    }
+    if case .success = fired { return timers.count }
+    guard timers.count > 1 else { return 0 }
     var firedCount = 0
-    for timer in timers {
-      let fired: Void? = await attempt("timer \(timer)", timerCall) {
-        workspace throws(CommandError) in
-        try workspace.fire(timer)
-      }
-      if fired != nil { firedCount += 1 }
-    }
-    return firedCount > 0 ? .again : .idle(forMicros: 1_000_000)
+    for timer in timers { firedCount += await fire([timer], depth: depth) }
+    return firedCount
   }
 
   private func runCampaigns() async -> Next {
@@ -154,7 +160,7 @@ extension OrgReactor {
       return .idle(forMicros: nil)
     } catch {
       report("campaigns: \(error)")
-      return .idle(forMicros: 1_000_000)
+      return .pause(forMicros: 1_000_000)
     }
   }
 }
@@ -165,72 +171,79 @@ extension OrgReactor {
   /// Hands out what is queued: a commit that says so first, then the calls.
   private func dispatchNext() async -> Next {
     let nowMicros = await executor.nowMicros
-    let room = min(settings.concurrentCallCount - calling.count, circuit.room(at: nowMicros))
-    guard room > 0 else { return .idle(forMicros: circuit.waitMicros(at: nowMicros) ?? 5_000) }
+    let room = min(
+      settings.concurrentCallCount - calling.count,
+      circuit.room(at: nowMicros, callingCount: calling.count))
+    // A call that ends raises `changes`.
+    guard room > 0 else { return .idle(forMicros: circuit.waitMicros(at: nowMicros)) }
     do {
       let work = try await executor.takeQueued(limit: room)
       guard !work.messages.isEmpty else { return .idle(forMicros: work.nextInMicros) }
       calling.formUnion(work.messages)
-      await dispatch(work.messages)
-      return .again
+      return await dispatch(work.messages) ? .again : .pause(forMicros: 1_000_000)
     } catch {
       report("dispatch: \(error)")
-      return .idle(forMicros: 1_000_000)
+      return .pause(forMicros: 1_000_000)
     }
   }
 
-  private func dispatch(_ messages: [Identifier]) async {
+  private func dispatch(_ messages: [Identifier]) async -> Bool {
     let call = Call(actor: "system:dispatcher", origin: "reactor", correlation: "", depth: 1)
-    let dispatched: [Identifier]
-    do {
-      let done = try await executor.perform(call) { workspace throws(CommandError) in
-        try workspace.dispatch(messages)
-      }
-      dispatched = done.output ?? []
-    } catch {
-      report("dispatch: \(error)")
+    let done = await attempt("dispatch", call) { workspace throws(CommandError) in
+      try workspace.dispatch(messages)
+    }
+    guard case .success(let output) = done else {
       calling.subtract(messages)
       await executor.putBack(messages)
-      return
+      return false
     }
+    let dispatched = output ?? []
     calling.subtract(Set(messages).subtracting(dispatched))
-    for message in dispatched {
-      Task { await self.send(message) }
-    }
+    for message in dispatched { calls[message] = Task { await self.send(message) } }
+    return true
   }
 
   private func send(_ message: Identifier) async {
-    let result: CallOutcome
-    if let request = await executor.outboundSMS(message, publicURL: settings.publicURL) {
-      let outcome = await provider.send(request)
-      result = await translated(outcome, for: message)
-    } else {
-      result = CallOutcome(
-        message: message, outcome: .refused(code: "no_credentials"), isOptOut: false)
+    outcomes.append(await call(for: message))
+    calls[message] = nil
+    answered.raise()
+  }
+
+  private func call(for message: Identifier) async -> CallOutcome {
+    let request: OutboundSMS?
+    do {
+      request = try await executor.outboundSMS(message, publicURL: settings.publicURL)
+    } catch {
+      // No call was made: what the org looks like has to be read again first.
+      let retryAtMicros = await executor.nowMicros + 1_000_000
+      return CallOutcome(
+        message: message, outcome: .notTaken(code: "not_called", retryAtMicros: retryAtMicros))
     }
-    outcomes.append(result)
-    wake.raise()
+    guard let request else {
+      return CallOutcome(message: message, outcome: .refused(code: "no_credentials"))
+    }
+    return await translated(await provider.send(request), for: message)
   }
 
   private func translated(_ outcome: SendOutcome, for message: Identifier) async -> CallOutcome {
-    let nowMicros = await executor.nowMicros
     switch outcome {
     case .accepted(let providerID):
       circuit.close()
-      return CallOutcome(
-        message: message, outcome: .accepted(providerID: providerID), isOptOut: false)
+      return CallOutcome(message: message, outcome: .accepted(providerID: providerID))
     case .refused(let code):
       circuit.close()
       return CallOutcome(
         message: message, outcome: .refused(code: code),
         isOptOut: provider.optOutCodes.contains(code))
     case .notTaken(let code, let retryAfterMillis):
+      let nowMicros = await executor.nowMicros
       let waitMicros = circuit.open(at: nowMicros, askedMicros: (retryAfterMillis ?? 0) * 1_000)
+      let backOffMicros = Circuit.backOffMicros(after: await executor.attempt(of: message))
       return CallOutcome(
         message: message,
-        outcome: .notTaken(code: code, retryAtMicros: nowMicros + waitMicros), isOptOut: false)
+        outcome: .notTaken(code: code, retryAtMicros: nowMicros + max(waitMicros, backOffMicros)))
     case .inDoubt(let reason):
-      return CallOutcome(message: message, outcome: .inDoubt(reason: reason), isOptOut: false)
+      return CallOutcome(message: message, outcome: .inDoubt(reason: reason))
     }
   }
 
@@ -239,85 +252,49 @@ extension OrgReactor {
     guard !outcomes.isEmpty else { return .idle(forMicros: nil) }
     let batch = outcomes
     outcomes = []
-    let call = Call(actor: "provider:twilio", origin: "reactor", correlation: "", depth: 1)
-    let recorded: Void? = await attempt("outcomes", call) { workspace throws(CommandError) in
-      for entry in batch {
-        try workspace.record(entry.outcome, for: entry.message, isOptOut: entry.isOptOut)
-      }
-    }
-    guard recorded != nil else {
+    guard await record(batch) else {
       // Kept: what a provider answered is not asked twice.
       outcomes.insert(contentsOf: batch, at: 0)
-      return .idle(forMicros: 200_000)
+      return .pause(forMicros: 200_000)
     }
     for entry in batch { calling.remove(entry.message) }
     executor.changes.raise()
     return .again
   }
-}
 
-// MARK: - Doubt
-
-extension OrgReactor {
-  /// Asks the provider about calls whose answer never came: of a process that died, or lost on the
-  /// way. Nothing is sent again before the provider said that it has no such message.
-  private func settleDoubts() async -> Next {
-    do {
-      let doubtful = try await executor.unanswered().subtracting(calling)
-      guard !doubtful.isEmpty else { return .idle(forMicros: 2_000_000) }
-      for message in doubtful.sorted() where !Task.isCancelled {
-        await settle(message)
+  /// False where the log does not take anything now.
+  private func record(_ batch: [CallOutcome]) async -> Bool {
+    let call = Call(actor: "provider:twilio", origin: "reactor", correlation: "", depth: 1)
+    let recorded = await attempt("outcomes", call) { workspace throws(CommandError) in
+      for entry in batch {
+        try workspace.record(entry.outcome, for: entry.message, isOptOut: entry.isOptOut)
       }
-      return .idle(forMicros: 1_000_000)
-    } catch {
-      report("reconcile: \(error)")
-      return .idle(forMicros: 2_000_000)
+    }
+    switch recorded {
+    case .success: return true
+    case .failure(.log): return false
+    case .failure:
+      // One that is refused must not keep the others; it is looked up as a call in doubt.
+      guard batch.count > 1 else { return true }
+      for entry in batch {
+        guard await record([entry]) else { return false }
+      }
+      return true
     }
   }
 
-  private func settle(_ message: Identifier) async {
-    do {
-      guard let doubt = try await executor.doubt(about: message, log: log) else { return }
-      let listed = try await provider.find(doubt.query)
-      let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
-      let match = listed.last {
-        $0.body == doubt.body && $0.to == doubt.query.to && !known.contains($0.providerID)
-      }
-      if let match {
-        missingSince[message] = nil
-        await adopt(match, as: message)
-      } else {
-        await giveUp(message)
-      }
-    } catch {
-      report("reconcile \(message): \(error)")
+  /// Waits for the calls that are under way, cuts off those that take long, and records the answers.
+  /// What could not be recorded is reconciled after the next start.
+  private func drain() async {
+    let running = Array(calls.values)
+    let deadline = Task { [grace = settings.stopGraceMillis] in
+      // Cancelled as soon as all calls have ended.
+      guard (try? await Task.sleep(for: .milliseconds(grace))) != nil else { return }
+      for call in running { call.cancel() }
     }
-  }
-
-  private func adopt(_ found: ProviderMessage, as message: Identifier) async {
-    let call = Call(actor: "system:reconciler", origin: "reactor", correlation: "", depth: 1)
-    _ = await attempt("reconcile", call) { workspace throws(CommandError) in
-      try workspace.record(
-        ProviderStatus(
-          kind: found.status ?? .accepted, providerID: found.providerID,
-          errorCode: found.errorCode, atMicros: workspace.nowMicros),
-        for: message)
-    }
-  }
-
-  /// The provider does not list it: after a grace period in which a call may still have been on its
-  /// way through the provider, it is queued again.
-  private func giveUp(_ message: Identifier) async {
-    let nowMicros = await executor.realMicros
-    let since = missingSince[message] ?? nowMicros
-    missingSince[message] = since
-    guard nowMicros - since >= settings.doubtGraceMillis * 1_000 else { return }
-    missingSince[message] = nil
-    let call = Call(actor: "system:reconciler", origin: "reactor", correlation: "", depth: 1)
-    _ = await attempt("reconcile", call) { workspace throws(CommandError) in
-      try workspace.record(
-        .notTaken(code: "not_found_at_provider", retryAtMicros: workspace.nowMicros),
-        for: message, isOptOut: false)
-    }
+    for call in running { await call.value }
+    deadline.cancel()
+    await deadline.value
+    if !outcomes.isEmpty, await record(outcomes) { outcomes = [] }
   }
 }

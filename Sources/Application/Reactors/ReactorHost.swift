@@ -12,7 +12,12 @@ package final class ReactorHost: Sendable {
   private let settings: ReactorSettings
   private let cursorDirectory: String
   private let report: @Sendable (String) -> Void
-  private let tasks = Mutex<[Task<Void, Never>]>([])
+  private let running = Mutex(Running())
+
+  private struct Running {
+    var tasks: [Task<Void, Never>] = []
+    var isStopped = false
+  }
 
   /// `report` takes one line about something that failed and is tried again: ids and codes only.
   package init(
@@ -34,7 +39,7 @@ package final class ReactorHost: Sendable {
     let workflows = WorkflowReactor(
       engine: engine, cursor: CursorFile(directory: cursorDirectory, name: "workflows"),
       report: report)
-    keep(Task { await workflows.run() })
+    keep { await workflows.run() }
     engine.forEachOrg { [weak self] executor in self?.start(executor) }
   }
 
@@ -45,19 +50,26 @@ package final class ReactorHost: Sendable {
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,
       cursorDirectory: cursorDirectory, report: report)
-    keep(Task { await reactor.run() })
-    keep(Task { await webhooks.run() })
+    keep { await reactor.run() }
+    keep { await webhooks.run() }
   }
 
-  private func keep(_ task: Task<Void, Never>) { tasks.withLock { $0.append(task) } }
-
-  /// Ends all reactors; calls to providers that are under way are settled after the next start.
-  package func stop() async {
-    let running = tasks.withLock { tasks in
-      defer { tasks = [] }
-      return tasks
+  private func keep(_ work: @escaping @Sendable () async -> Void) {
+    running.withLock { running in
+      guard !running.isStopped else { return }
+      running.tasks.append(Task { await work() })
     }
-    for task in running { task.cancel() }
-    for task in running { await task.value }
+  }
+
+  /// Ends all reactors, for good: nothing of them runs any more when this returns. Calls to providers
+  /// that do not end soon are cut off, and settled after the next start.
+  package func stop() async {
+    let tasks = running.withLock { running in
+      running.isStopped = true
+      defer { running.tasks = [] }
+      return running.tasks
+    }
+    for task in tasks { task.cancel() }
+    for task in tasks { await task.value }
   }
 }

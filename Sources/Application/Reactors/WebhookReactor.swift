@@ -42,9 +42,11 @@ struct WebhookReactor: Sendable {
           group.addTask {
             await deliver(to: endpoint)
             await ended.add(endpoint)
+            // It may have been enabled again meanwhile.
+            if !Task.isCancelled { executor.changes.raise() }
           }
         }
-        await executor.changes.wait(beyond: seen, timeout: .seconds(60))
+        await executor.changes.wait(beyond: seen, timeout: nil)
       }
     }
   }
@@ -76,7 +78,7 @@ struct WebhookReactor: Sendable {
           file: CursorFile(directory: cursorDirectory, name: endpoint.text), target: target)
         let seen = executor.changes.generation
         if try await deliverNext(to: target, &cursor) { continue }
-        await executor.changes.wait(beyond: seen, timeout: .seconds(60))
+        await executor.changes.wait(beyond: seen, timeout: nil)
       } catch is CancellationError {
         return
       } catch {
@@ -109,11 +111,14 @@ struct WebhookReactor: Sendable {
   private func deliver(
     _ event: RecordedEvent, to target: WebhookTarget, _ cursor: inout DeliveryCursor
   ) async throws -> Bool {
-    let waitMicros = cursor.retryAtMicros - (await executor.realMicros)
-    if waitMicros > 0 {
+    while true {
       let seen = executor.changes.generation
+      guard !Task.isCancelled, try await executor.webhookTarget(target.id) == target else {
+        return false
+      }
+      let waitMicros = cursor.retryAtMicros - (await executor.realMicros)
+      guard waitMicros > 0 else { break }
       await executor.changes.wait(beyond: seen, timeout: .microseconds(waitMicros))
-      return false
     }
     let failure = await attempt(event, target)
     guard let failure else { return true }
@@ -226,7 +231,7 @@ private struct DeliveryCursor {
 }
 
 /// An enabled endpoint as deliveries need it.
-struct WebhookTarget: Sendable {
+struct WebhookTarget: Sendable, Equatable {
   let id: Identifier
   let url: String
   let types: [String]
@@ -237,10 +242,7 @@ struct WebhookTarget: Sendable {
   /// `*` is everything but the deliveries' own failures, which would feed themselves.
   func wants(_ type: String) -> Bool {
     guard type != "webhook.delivery_failed" else { return types.contains(type) }
-    return types.contains { pattern in
-      pattern == "*" || pattern == type
-        || (pattern.hasSuffix(".*") && type.hasPrefix(pattern.dropLast()))
-    }
+    return WebhookEndpoint.covers(types, type: type)
   }
 }
 

@@ -6,14 +6,17 @@ import JSON
 /// Follows the log and starts workflow runs: whatever tagged a contact, by API, import, console or
 /// another workflow, has the same consequences.
 ///
-/// A run's id follows from the event and the workflow, so an event that is met again after a crash
-/// starts nothing twice.
+/// A run's id follows from the event and the workflow, and whether there is one follows from the log at
+/// the event's place: an event that is met again, after a crash or because the cursor was lost, starts
+/// nothing twice and nothing that it had not started.
 struct WorkflowReactor: Sendable {
   let engine: Engine
   let cursor: CursorFile
   let report: @Sendable (String) -> Void
 
   private static let types: Set<String> = ["contact.tagged", "contact.created", "message.received"]
+  /// Contacts whose runs are started at the same time, so that their commits share a flush.
+  private static let concurrentContactCount = 64
 
   func run() async {
     while !Task.isCancelled {
@@ -23,14 +26,10 @@ struct WorkflowReactor: Sendable {
         return
       } catch {
         report("workflows: \(error)")
-        await pause(.seconds(1))
+        // Cut short only by cancellation, which the loop notices itself.
+        try? await Task.sleep(for: .seconds(1))
       }
     }
-  }
-
-  private func pause(_ duration: Duration) async {
-    // Cut short only by cancellation, which the loop notices itself.
-    try? await Task.sleep(for: duration)
   }
 
   private func follow() async throws {
@@ -38,7 +37,7 @@ struct WorkflowReactor: Sendable {
     while !Task.isCancelled {
       let page = try engine.log.read(
         after: position, limit: 500, filter: EventFilter(types: Self.types))
-      for (org, events) in grouped(page.events) { try await react(to: events, in: org) }
+      try await react(to: page.events)
       if page.scannedTo > position {
         position = page.scannedTo
         try cursor.write(["position": .int(Int64(position))])
@@ -48,35 +47,56 @@ struct WorkflowReactor: Sendable {
     }
   }
 
-  private func grouped(_ events: [RecordedEvent]) -> [(OrgID, [RecordedEvent])] {
-    Dictionary(grouping: events, by: \.org).sorted { $0.key < $1.key }
+  /// One start that an event asks for.
+  private struct Start: Sendable {
+    let workflow: Identifier
+    let contact: Identifier
+    let event: RecordedDomainEvent
+    let executor: OrgExecutor
   }
 
-  private func react(to events: [RecordedEvent], in org: OrgID) async throws {
-    let executor = try engine.executor(for: Identifier(.org, org.value))
+  /// The order of one contact's events is kept; contacts do not wait for each other.
+  private func react(to events: [RecordedEvent]) async throws {
+    var starts: [Identifier: [Start]] = [:]
+    var order: [Identifier] = []
     for recorded in events {
       let event = try StreamFold.decode(recorded)
+      guard let contact = event.contact else { continue }
+      let executor = try engine.executor(for: event.org)
       for workflow in try await executor.workflows(triggeredBy: event) {
-        await start(workflow, by: event, in: executor)
+        if starts[contact] == nil { order.append(contact) }
+        starts[contact, default: []].append(
+          Start(workflow: workflow, contact: contact, event: event, executor: executor))
       }
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for (index, contact) in order.enumerated() {
+        if index >= Self.concurrentContactCount { try await group.next() }
+        group.addTask { [chain = starts[contact] ?? []] in
+          for start in chain { try await self.perform(start) }
+        }
+      }
+      try await group.waitForAll()
     }
   }
 
-  private func start(
-    _ workflow: Identifier, by event: RecordedDomainEvent, in executor: OrgExecutor
-  ) async {
-    guard let contact = event.contact else { return }
-    let run = Self.runID(of: workflow, by: event)
+  private func perform(_ start: Start) async throws {
+    let event = start.event
+    let run = Self.runID(of: start.workflow, by: event)
     let call = Call(
       actor: "system:workflows", origin: "reactor", correlation: event.context.correlation,
       causation: event.position, depth: event.context.depth + 1)
     do {
-      _ = try await executor.perform(call) { workspace throws(CommandError) in
-        try workspace.startRun(run, of: workflow, contact: contact)
+      _ = try await start.executor.perform(call) { workspace throws(CommandError) in
+        try workspace.startRun(
+          run, of: start.workflow, contact: start.contact, trigger: event.orgSequence)
       }
+    } catch .log(let error) {
+      // Nothing is wrong with the event: it is met again from the last cursor.
+      throw error
     } catch {
       // One contact's trouble must not keep the others waiting; the event stays in the log.
-      report("workflow \(workflow) for event \(event.position): \(error)")
+      report("workflow \(start.workflow) for event \(event.position): \(error)")
     }
   }
 
@@ -106,16 +126,10 @@ extension RecordedDomainEvent {
 }
 
 extension OrgExecutor {
-  /// The workflows that listen for this event and were there before it, in order of their ids.
+  /// The workflows that listened when this happened, in order of their ids.
   func workflows(triggeredBy event: RecordedDomainEvent) throws(CommandError) -> [Identifier] {
     try withState { state in
-      state.runs.publishedAt.filter { id, publishedAt in
-        guard publishedAt < event.orgSequence, let workflow = state.tables.workflows[id],
-          !workflow.isPaused, let definition = workflow.versions[workflow.latestVersion]
-        else { return false }
-        return definition.trigger.matches(event.event)
-      }
-      .keys.sorted()
+      state.runs.workflows(triggeredBy: event.event, at: event.orgSequence)
     }
   }
 }

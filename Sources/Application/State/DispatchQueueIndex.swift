@@ -12,7 +12,8 @@ struct DispatchQueueIndex {
   /// Messages by the provider's id: those under way and the latest that came to an end.
   private var byProviderID: [String: Identifier] = [:]
   private var endedProviderIDs: [String] = []
-  private static let endedLimit = 100_000
+  /// As many as may come to an end while one call is in doubt.
+  private static let endedLimit = 10_000
 
   private struct QueueEntry: Comparable {
     let notBeforeMicros: Micros
@@ -63,9 +64,6 @@ struct DispatchQueueIndex {
   func isKnown(_ providerID: String, except message: Identifier) -> Bool {
     byProviderID[providerID].map { $0 != message } ?? false
   }
-
-  /// The message that the provider knows under this id, as far back as memory goes.
-  func message(providerID: String) -> Identifier? { byProviderID[providerID] }
 
   /// Takes out up to `limit` queued messages whose moment has come, oldest first. Whoever takes one
   /// must dispatch it or put it back.

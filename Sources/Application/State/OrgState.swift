@@ -3,8 +3,8 @@ import EventCodec
 
 /// What an org's log adds up to, as far as deciding needs it: a fold, rebuilt at every start.
 ///
-/// Owned by the org's executor. Messages that came to an end are dropped; whoever asks for one again
-/// gets it folded from its stream.
+/// Owned by the org's executor. Messages that came to an end are dropped once that is on disk; whoever
+/// asks for one again gets it folded from its stream.
 ///
 /// `@unchecked Sendable`: built by one thread, then handed over once and for all to the executor,
 /// whose isolation every later access passes (`OrgExecutor.withState`).
@@ -31,6 +31,7 @@ final class OrgState: @unchecked Sendable {
   /// Webhook endpoints with the org sequence of their creation: they hear what came after it.
   private(set) var webhooks: [Identifier: UInt64] = [:]
   private(set) var timers = MinHeap<Due>()
+  private var ended = EndedMessages()
 
   init(org: Identifier) { self.org = org }
 
@@ -53,6 +54,7 @@ final class OrgState: @unchecked Sendable {
     case .campaign(let event):
       fold(Campaign.self, event, stream)
       campaigns.apply(event, of: stream)
+      if !campaigns.running.contains(stream) { releaseMessages(of: stream, at: place) }
     case .workflow(let event):
       fold(Workflow.self, event, stream)
       runs.apply(event, of: stream, orgSequence: place.orgSequence)
@@ -79,6 +81,29 @@ struct EventPlace {
   let orgSequence: UInt64
   let occurredAtMicros: Micros
   let recordedAtMicros: Micros
+  /// How many reactions lie between it and the outside world.
+  let depth: UInt16
+}
+
+/// Messages that came to an end, in the order in which they did.
+private struct EndedMessages {
+  private var entries: [(message: Identifier, sequence: UInt64)] = []
+  private var start = 0
+
+  mutating func append(_ message: Identifier, sequence: UInt64) {
+    entries.append((message, sequence))
+  }
+
+  mutating func popFirst(through sequence: UInt64) -> Identifier? {
+    guard start < entries.count, entries[start].sequence <= sequence else { return nil }
+    let message = entries[start].message
+    start += 1
+    if start > 1_024, start > entries.count / 2 {
+      entries.removeFirst(start)
+      start = 0
+    }
+    return message
+  }
 }
 
 // MARK: - Contacts
@@ -103,9 +128,14 @@ extension OrgState {
     case .optedIn(let consent):
       guard let address = consent.evidence.value?.address else { return }
       optedOutAddresses[consent.channel]?.remove(address)
-    case .created, .updated, .tagged, .untagged:
+    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed:
       break
     }
+  }
+
+  /// Whether the address itself said no, whoever carries it now.
+  func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
+    optedOutAddresses[channel]?.contains(address) ?? false
   }
 
   private static func move(
@@ -131,14 +161,43 @@ extension OrgState {
     if case .received(let inbound) = event {
       lastInboundMicros[inbound.contact] = place.occurredAtMicros
     }
-    // What has ended is asked for rarely: it can be folded from its stream.
-    tables.messages[stream] = after.status?.isFinal == true ? nil : after
+    tables.messages[stream] = after
+    if mayForget(after) { ended.append(stream, sequence: place.orgSequence) }
+  }
+
+  /// What has ended is asked for rarely: it can be folded from its stream. A sent message that never
+  /// gets its receipt counts too, once no running campaign counts it.
+  private func mayForget(_ message: Message.State) -> Bool {
+    guard message.status != .sent else {
+      return message.plan?.campaign.map { !campaigns.running.contains($0) } ?? true
+    }
+    return message.status?.isFinal == true
+  }
+
+  private func releaseMessages(of campaign: Identifier, at place: EventPlace) {
+    for (id, message) in tables.messages
+    where message.status == .sent && message.plan?.campaign == campaign {
+      ended.append(id, sequence: place.orgSequence)
+    }
+  }
+
+  /// Drops what ended up to `sequence`, which is on disk. Not before: a stream is read from disk, and a
+  /// second callback must not find the message as it was before the first.
+  func forgetEnded(through sequence: UInt64) {
+    while let message = ended.popFirst(through: sequence) {
+      if let state = tables.messages[message], mayForget(state) { tables.messages[message] = nil }
+    }
+  }
+
+  /// Takes back a message that was dropped and has news after all.
+  func revive(_ messages: [Identifier: Message.State]) {
+    for (id, message) in messages where tables.messages[id] == nil { tables.messages[id] = message }
   }
 
   private func apply(_ event: WorkflowRun.Event, of stream: Identifier, at place: EventPlace) {
     fold(WorkflowRun.self, event, stream)
     guard let run = tables.runs[stream] else { return }
-    runs.apply(event, of: stream, state: run, occurredAtMicros: place.occurredAtMicros)
+    runs.apply(event, of: stream, state: run, at: place)
     if run.status == .completed || run.status == .failed { tables.runs[stream] = nil }
   }
 

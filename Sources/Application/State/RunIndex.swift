@@ -1,37 +1,73 @@
 import Domain
 
 /// Which workflows listen, and which contacts are on their way through one.
+///
+/// What an event starts follows from the log alone: whether a workflow listened and a contact was on
+/// its way are asked as of the event's own place, so that an event that is met again starts nothing that
+/// it had not started before.
 struct RunIndex {
   struct Key: Hashable {
     let workflow: Identifier
     let contact: Identifier
   }
 
-  /// Workflows with the org sequence of their first version: they react to what came after it.
-  private(set) var publishedAt: [Identifier: UInt64] = [:]
+  /// A workflow's versions, and when it was paused, by org sequence.
+  private struct History {
+    var versions: [(sequence: UInt64, definition: WorkflowDefinition)] = []
+    var pauses: [(sequence: UInt64, isPaused: Bool)] = []
+  }
+
+  /// One run at a time, so that one number is enough: the last one's end.
+  private var endedAt: [Key: UInt64] = [:]
+  private var histories: [Identifier: History] = [:]
   private(set) var active: [Key: Identifier] = [:]
   private(set) var startedAtMicros: [Identifier: Micros] = [:]
+  /// How deep in a chain of reactions each run was started.
+  private(set) var depth: [Identifier: UInt16] = [:]
 
   mutating func apply(_ event: Workflow.Event, of workflow: Identifier, orgSequence: UInt64) {
-    guard case .published(let version, _, _) = event, version == 1 else { return }
-    publishedAt[workflow] = orgSequence
+    switch event {
+    case .published(_, let definition, _):
+      histories[workflow, default: History()].versions.append((orgSequence, definition))
+    case .paused: histories[workflow, default: History()].pauses.append((orgSequence, true))
+    case .resumed: histories[workflow, default: History()].pauses.append((orgSequence, false))
+    }
   }
 
   mutating func apply(
-    _ event: WorkflowRun.Event, of run: Identifier, state: WorkflowRun.State,
-    occurredAtMicros: Micros
+    _ event: WorkflowRun.Event, of run: Identifier, state: WorkflowRun.State, at place: EventPlace
   ) {
     guard let workflow = state.workflow, let contact = state.contact else { return }
     let key = Key(workflow: workflow, contact: contact)
     switch event {
     case .started:
       active[key] = run
-      startedAtMicros[run] = occurredAtMicros
+      startedAtMicros[run] = place.occurredAtMicros
+      depth[run] = place.depth
     case .completed, .failed:
       active[key] = nil
       startedAtMicros[run] = nil
+      depth[run] = nil
+      endedAt[key] = place.orgSequence
     case .stepAdvanced, .waiting:
       break
     }
+  }
+
+  /// The workflows that listened for `event` when it happened, in order of their ids.
+  func workflows(triggeredBy event: DomainEvent, at sequence: UInt64) -> [Identifier] {
+    histories.filter { _, history in
+      guard
+        let definition = history.versions.last(where: { $0.sequence < sequence })?.definition,
+        history.pauses.last(where: { $0.sequence < sequence })?.isPaused != true
+      else { return false }
+      return definition.trigger.matches(event)
+    }
+    .keys.sorted()
+  }
+
+  /// Whether the contact was not on the workflow when the event at `sequence` happened, and is not now.
+  func mayStart(_ key: Key, byEventAt sequence: UInt64) -> Bool {
+    active[key] == nil && endedAt[key].map { $0 < sequence } ?? true
   }
 }

@@ -15,7 +15,12 @@ package struct Workspace {
 
   private(set) var decided: [Decided] = []
   private var overlay = Tables()
+  /// Messages that were not at hand any more and got news.
+  private(set) var revived: [Identifier: Message.State] = [:]
   private var walletChange: WalletChange?
+  /// Contacts that this command created, by E.164 and by folded email.
+  private(set) var newContactsByPhone: [String: Identifier] = [:]
+  private(set) var newContactsByEmail: [String: Identifier] = [:]
 
   struct Decided {
     let stream: Identifier
@@ -65,19 +70,34 @@ package struct Workspace {
   mutating func run<Aggregate: Housed>(
     _: Aggregate.Type, _ id: Identifier, _ command: Aggregate.Command, isNew: Bool = false
   ) throws(CommandError) -> [Aggregate.Event] {
-    var state = isNew ? Aggregate.initialState : try current(Aggregate.self, id)
+    let before = isNew ? Aggregate.initialState : try current(Aggregate.self, id)
+    var after = before
     let events: [Aggregate.Event]
     do {
-      events = try Aggregate.decide(command, given: state)
+      events = try Aggregate.decide(command, given: before)
     } catch {
       throw Aggregate.refuse(error)
     }
     for event in events {
-      state = Aggregate.evolve(state, with: event)
-      decided.append(Decided(stream: id, event: Aggregate.wrap(event)))
+      after = Aggregate.evolve(after, with: event)
+      let event = Aggregate.wrap(event)
+      decided.append(Decided(stream: id, event: event))
+      note(event, of: id)
     }
-    if !events.isEmpty { overlay[keyPath: Aggregate.table][id] = state }
+    guard !events.isEmpty else { return [] }
+    if let before = before as? Message.State, !isNew, state.tables.messages[id] == nil,
+      overlay.messages[id] == nil
+    {
+      revived[id] = before
+    }
+    overlay[keyPath: Aggregate.table][id] = after
     return events
+  }
+
+  private mutating func note(_ event: DomainEvent, of id: Identifier) {
+    guard case .contact(.created(.known(let details), _)) = event else { return }
+    if let phone = details.phone { newContactsByPhone[phone] = id }
+    if let email = details.email?.lowercased() { newContactsByEmail[email] = id }
   }
 
   /// The contacts of the org with what this command changed.

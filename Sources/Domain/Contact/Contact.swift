@@ -10,7 +10,12 @@ package enum Contact {
     case addTags([String])
     case removeTags([String])
     case optOut(OptOut)
-    case optIn(Consent)
+    /// `isRenewal`: the address itself had said no, whatever this contact's consent is.
+    case optIn(Consent, isRenewal: Bool = false)
+    /// `message` reads like a revocation and is not certain.
+    case suspectOptOut(Channel, message: Identifier)
+    /// A human decided that it was none.
+    case dismissOptOut(Channel)
   }
 
   package enum Event: Sendable, Equatable {
@@ -21,6 +26,9 @@ package enum Contact {
     case untagged(tag: String)
     case optedOut(OptOut)
     case optedIn(Consent)
+    /// Marketing pauses until the person or a human of the org decides.
+    case optOutSuspected(channel: Channel, message: Identifier)
+    case optOutDismissed(channel: Channel)
   }
 
   package struct State: Sendable, Equatable {
@@ -29,6 +37,8 @@ package enum Contact {
     package var source = ""
     package var tags: Set<String> = []
     package var consents: [Channel: ConsentStatus] = [:]
+    /// Channels on which the person may have said no: nobody has decided yet.
+    package var suspectedOptOuts: Set<Channel> = []
     /// The person's key is gone: there is nothing left to show or to send to.
     package var isErased = false
 
@@ -106,6 +116,9 @@ package struct Consent: Sendable, Equatable {
     case importStatement = "import_statement"
     case api
     case staff
+
+    /// Whether the person said so: nobody else's word lifts a person's no.
+    package var isByPerson: Bool { self != .staff && self != .importStatement }
   }
 
   package var channel: Channel

@@ -20,8 +20,15 @@ extension Contact: Decider {
       return unique(tags).filter(state.tags.contains).map { .untagged(tag: $0) }
     case .optOut(let optOut):
       return state.consents[optOut.channel] == .optedOut ? [] : [.optedOut(optOut)]
-    case .optIn(let consent):
-      return isNews(consent, given: state) ? [.optedIn(consent)] : []
+    case .optIn(let consent, let isRenewal):
+      return isRenewal || isNews(consent, given: state) ? [.optedIn(consent)] : []
+    case .suspectOptOut(let channel, let message):
+      guard state.consents[channel] != .optedOut, !state.suspectedOptOuts.contains(channel) else {
+        return []
+      }
+      return [.optOutSuspected(channel: channel, message: message)]
+    case .dismissOptOut(let channel):
+      return state.suspectedOptOuts.contains(channel) ? [.optOutDismissed(channel: channel)] : []
     }
   }
 
@@ -75,9 +82,10 @@ extension Contact: Decider {
     }
   }
 
-  /// A second, equal yes is news only where the channel is not open for that purpose yet.
+  /// A second, equal yes is news only where the channel is not open for that purpose yet, or in doubt.
   private static func isNews(_ consent: Consent, given state: State) -> Bool {
-    switch state.consents[consent.channel] {
+    if state.suspectedOptOuts.contains(consent.channel), consent.method.isByPerson { return true }
+    return switch state.consents[consent.channel] {
     case .optedIn(let purpose, _): purpose == .transactional && consent.purpose == .marketing
     case .optedOut, nil: true
     }
@@ -113,9 +121,15 @@ extension Contact {
       next.tags.remove(tag)
     case .optedOut(let optOut):
       next.consents[optOut.channel] = .optedOut
+      next.suspectedOptOuts.remove(optOut.channel)
     case .optedIn(let consent):
       next.consents[consent.channel] = .optedIn(
         purpose: consent.purpose, atMicros: consent.grantedAtMicros)
+      if consent.method.isByPerson { next.suspectedOptOuts.remove(consent.channel) }
+    case .optOutSuspected(let channel, _):
+      next.suspectedOptOuts.insert(channel)
+    case .optOutDismissed(let channel):
+      next.suspectedOptOuts.remove(channel)
     }
     return next
   }

@@ -34,6 +34,7 @@ package enum Gate {
   private static func outcome(_ facts: GateFacts, _ rules: RuleSet) -> Verdict.Outcome {
     guard facts.hasAddress else { return .refused(.noAddress) }
     guard !facts.isAddressOptedOut, facts.consent != .optedOut else { return .refused(.revoked) }
+    if facts.consent == .suspected, facts.purpose == .marketing { return .refused(.revoked) }
     guard facts.accountStatus == "active" else { return .refused(.paused) }
     guard hasConsent(facts) else { return .refused(.noConsent) }
     guard !facts.zones.isEmpty else { return .refused(.invalidAddress) }

@@ -53,6 +53,8 @@ package struct GateFacts: Sendable, Equatable {
     case none
     case optedIn = "opted_in"
     case optedOut = "opted_out"
+    /// The person wrote what may be a revocation; a human has not decided yet.
+    case suspected = "opt_out_suspected"
   }
 
   package var nowMicros: Micros

@@ -1,8 +1,9 @@
 // MARK: - Decide
 
 extension Message: Decider {
-  /// Tries after which a message that the provider keeps refusing to take is given up.
-  package static let attemptLimit = 10
+  /// Tries after which a message that the provider keeps refusing to take is given up: about a day,
+  /// as tries come to be five minutes apart.
+  package static let attemptLimit = 300
 
   package static func decide(
     _ command: Command, given state: State

@@ -12,6 +12,12 @@ package enum OptOutKeywords {
       ?? anyClause(body)
   }
 
+  /// Whether an `optIn` begins the messages in any case. Anything else that reads so, "yes", may answer
+  /// another question.
+  package static func isStart(_ body: String) -> Bool {
+    start.contains(Words.squeezed(Words.split(body).joined()))
+  }
+
   /// The word as a sentence among others: "Stop. I never signed up", but also "Haha. Stop!".
   private static func anyClause(_ body: String) -> InboundMessage.Keyword? {
     let isWord = cores(of: body, separatedBy: ".!?,;:-–—").contains {
@@ -64,7 +70,9 @@ package enum OptOutKeywords {
   /// Certain only when nothing else is said.
   private static let weak = words("quit end revoke cancel cancelar parar detener")
 
-  private static let optIn = words("start yes unstop")
+  private static let start = words("start unstop")
+
+  private static let optIn = start.union(words("yes"))
 
   private static let help = words("help info ayuda")
 }

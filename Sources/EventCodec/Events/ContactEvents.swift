@@ -9,6 +9,8 @@ extension Contact.Event: PayloadCoding {
     case untagged = "contact.untagged"
     case optedOut = "contact.opted_out"
     case optedIn = "contact.opted_in"
+    case optOutSuspected = "contact.opt_out_suspected"
+    case optOutDismissed = "contact.opt_out_dismissed"
   }
 
   static var streamKind: Identifier.Kind { .contact }
@@ -37,6 +39,13 @@ extension Contact.Event: PayloadCoding {
     case .optedIn(let consent):
       consent.write(to: &payload)
       return .optedIn
+    case .optOutSuspected(let channel, let message):
+      payload.fields.field("channel", channel)
+      payload.fields.field("message", message)
+      return .optOutSuspected
+    case .optOutDismissed(let channel):
+      payload.fields.field("channel", channel)
+      return .optOutDismissed
     }
   }
 
@@ -55,6 +64,11 @@ extension Contact.Event: PayloadCoding {
     case .untagged: return .untagged(tag: try payload.fields.string("tag"))
     case .optedOut: return .optedOut(try OptOut.read(from: &payload))
     case .optedIn: return .optedIn(try Consent.read(from: &payload))
+    case .optOutSuspected:
+      return .optOutSuspected(
+        channel: try payload.fields.word("channel"),
+        message: try payload.fields.identifier("message", .message))
+    case .optOutDismissed: return .optOutDismissed(channel: try payload.fields.word("channel"))
     }
   }
 }

@@ -56,7 +56,9 @@ import Testing
       let expected: SubjectID? =
         switch event {
         case .org(.smsConfigured), .webhookEndpoint(.created): SubjectID(Self.org.value)
-        case .contact(.tagged), .contact(.untagged): nil
+        case .contact(.tagged), .contact(.untagged), .contact(.optOutSuspected),
+          .contact(.optOutDismissed):
+          nil
         case .contact, .user(.created): SubjectID(stream.value)
         case .message(.planned(let plan)): SubjectID(plan.contact.value)
         case .message(.received(let message)): SubjectID(message.contact.value)

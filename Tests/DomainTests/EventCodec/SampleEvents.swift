@@ -67,6 +67,7 @@ enum SampleEvents {
         grantedAtMicros: 1_763_600_000_000_001,
         evidence: .known(
           ConsentEvidence(address: "zoe@example.com", wording: "I agree", ip: "203.0.113.9")))),
+    .optOutSuspected(channel: .sms, message: messageID), .optOutDismissed(channel: .sms),
   ]
 
   static let facts = GateFacts(

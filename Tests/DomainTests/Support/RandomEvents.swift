@@ -54,6 +54,8 @@ enum RandomEvents {
         }),
       .tagged(tag: random.text()), .untagged(tag: random.text()), .optedOut(random.optOut()),
       .optedIn(random.consent()),
+      .optOutSuspected(channel: random.one(), message: random.id(.message)),
+      .optOutDismissed(channel: random.one()),
     ]
   }
 
