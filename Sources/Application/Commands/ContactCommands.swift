@@ -177,31 +177,14 @@ extension Workspace {
   }
 
   func e164(_ raw: String) throws(CommandError) -> String {
-    guard let phone = tools.numbers.e164(raw) else {
-      throw .invalid(
-        field: "phone", code: "invalid_phone",
-        message: "Not a phone number. Use E.164 such as +13055550123, "
-          + "or a US number with its area code.")
-    }
-    return phone
+    try ContactAddresses.e164(raw, tools.numbers)
   }
 
   func emailAddress(_ raw: String) throws(CommandError) -> String {
-    let text = raw.trimmingBlanks()
-    let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-    let isPlausible =
-      parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".")
-      && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".") && text.utf8.count <= 254
-      && !text.contains { $0.isWhitespace }
-    guard isPlausible else {
-      throw .invalid(
-        field: "email", code: "invalid_email",
-        message: "Not an email address: it needs a name, one @ and a domain.")
-    }
-    return text
+    try ContactAddresses.email(raw)
   }
 
-  private func consent(
+  func consent(
     _ request: ConsentRequest, of details: ContactDetails
   ) throws(CommandError) -> Consent {
     let address = request.channel == .email ? details.email : details.phone

@@ -21,6 +21,8 @@ final class OrgState: @unchecked Sendable {
   /// Contacts by E.164 and by folded email, in order of creation.
   private(set) var contactsByPhone: [String: [Identifier]] = [:]
   private(set) var contactsByEmail: [String: [Identifier]] = [:]
+  /// Contacts with neither: only their names tell them apart.
+  private(set) var contactsWithoutAddress: Set<Identifier> = []
   /// Addresses that said no, whoever carries them now.
   private(set) var optedOutAddresses: [Channel: Set<String>] = [:]
   /// When each contact last wrote to us, on the org's clock.
@@ -120,6 +122,11 @@ extension OrgState {
       Self.move(
         stream, from: before.email?.lowercased(), to: after.email?.lowercased(),
         in: &contactsByEmail)
+    }
+    if after.phone == nil && after.email == nil {
+      contactsWithoutAddress.insert(stream)
+    } else {
+      contactsWithoutAddress.remove(stream)
     }
     switch event {
     case .optedOut(let optOut):

@@ -1,0 +1,29 @@
+/// The normal forms of what contacts are reached at.
+enum ContactAddresses {
+  /// - Throws: `invalid`.
+  static func e164(_ raw: String, _ numbers: any NumberingPlan) throws(CommandError) -> String {
+    guard let phone = numbers.e164(raw) else {
+      throw .invalid(
+        field: "phone", code: "invalid_phone",
+        message: "Not a phone number. Use E.164 such as +13055550123, "
+          + "or a US number with its area code.")
+    }
+    return phone
+  }
+
+  /// - Throws: `invalid`.
+  static func email(_ raw: String) throws(CommandError) -> String {
+    let text = raw.trimmingBlanks()
+    let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+    let isPlausible =
+      parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".")
+      && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".") && text.utf8.count <= 254
+      && !text.contains { $0.isWhitespace }
+    guard isPlausible else {
+      throw .invalid(
+        field: "email", code: "invalid_email",
+        message: "Not an email address: it needs a name, one @ and a domain.")
+    }
+    return text
+  }
+}
