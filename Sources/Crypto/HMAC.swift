@@ -9,11 +9,9 @@ package struct HMACSHA256: Sendable {
   private var outer = SHA256()
 
   package init(key: [UInt8]) {
-    let (innerPad, outerPad) = hmacPads(
-      key: key.count > SHA256.blockByteCount ? SHA256.hash(key) : key,
-      blockByteCount: SHA256.blockByteCount)
-    inner.update(innerPad)
-    outer.update(outerPad)
+    let key = key.count > SHA256.blockByteCount ? SHA256.hash(key) : key
+    unsafe inner.update(hmacPad(key: key, mask: 0x36).span.bytes)
+    unsafe outer.update(hmacPad(key: key, mask: 0x5c).span.bytes)
   }
 
   /// The same without arrays, for keys that are digests themselves.
@@ -45,7 +43,7 @@ package struct HMACSHA256: Sendable {
   /// The code of what was added so far. More may be added after it.
   package func finalize() -> [UInt8] {
     var last = outer
-    last.update(inner.finalize())
+    last.update(inner.digest())
     return last.finalize()
   }
 
@@ -60,15 +58,13 @@ package struct HMACSHA256: Sendable {
 /// HMAC-SHA1 (RFC 2104, RFC 2202), for providers that sign their webhooks with it.
 package enum HMACSHA1 {
   package static func authenticate(_ message: [UInt8], key: [UInt8]) -> [UInt8] {
-    let (innerPad, outerPad) = hmacPads(
-      key: key.count > SHA1.blockByteCount ? SHA1.hash(key) : key,
-      blockByteCount: SHA1.blockByteCount)
+    let key = key.count > SHA1.blockByteCount ? SHA1.hash(key) : key
     var inner = SHA1()
-    inner.update(innerPad)
-    inner.update(message)
+    unsafe inner.update(hmacPad(key: key, mask: 0x36).span.bytes)
+    unsafe inner.update(message.span.bytes)
     var outer = SHA1()
-    outer.update(outerPad)
-    outer.update(inner.finalize())
+    unsafe outer.update(hmacPad(key: key, mask: 0x5c).span.bytes)
+    unsafe outer.update(inner.finalize().span.bytes)
     return outer.finalize()
   }
 
@@ -78,17 +74,11 @@ package enum HMACSHA1 {
   }
 }
 
-/// The key, filled up with zeros to a block, under RFC 2104's two masks.
-private func hmacPads(
-  key: [UInt8], blockByteCount: Int
-) -> (inner: [UInt8], outer: [UInt8]) {
-  var inner = [UInt8](repeating: 0x36, count: blockByteCount)
-  var outer = [UInt8](repeating: 0x5c, count: blockByteCount)
-  for index in key.indices {
-    inner[index] ^= key[index]
-    outer[index] ^= key[index]
-  }
-  return (inner, outer)
+/// The key, filled up with zeros to a block (64 bytes for both hashes), under one of RFC 2104's masks.
+private func hmacPad(key: [UInt8], mask: UInt8) -> InlineArray<64, UInt8> {
+  var pad = InlineArray<64, UInt8>(repeating: mask)
+  for index in key.indices { pad[index] ^= key[index] }
+  return pad
 }
 
 /// HKDF-Expand with SHA-256 (RFC 5869 section 2.3).

@@ -98,11 +98,11 @@ struct SHA1: Sendable {
 
   static func hash(_ bytes: [UInt8]) -> [UInt8] {
     var hash = SHA1()
-    hash.update(bytes)
+    unsafe hash.update(bytes.span.bytes)
     return hash.finalize()
   }
 
-  mutating func update(_ bytes: [UInt8]) {
+  mutating func update(_ bytes: RawSpan) {
     let code = unsafe bytes.withUnsafeBytes { bytes in
       unsafe SHA1_Update(&state, bytes.baseAddress, bytes.count)
     }
