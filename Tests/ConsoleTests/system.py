@@ -1,5 +1,6 @@
 """The running system as the tests know it: its API and its sandbox, without the console."""
 
+import itertools
 import json
 import random
 import urllib.error
@@ -10,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-# How phone numbers begin: in Chicago, and on Guam, where it is night while Chicago has noon.
-CHICAGO = "+131247"
+# How phone numbers begin: in Chicago, and on Guam, where it is night while Chicago has noon. One
+# after the other from a place of chance, so that no two are the same.
+CHICAGO = "+13124"
 GUAM = "+1671472"
+PHONES = itertools.count(random.randrange(200_000, 1_000_000))
 ZONE = ZoneInfo("America/Chicago")
 
 CONSENT = {
@@ -42,14 +45,20 @@ class System:
     password: str
 
     def call(self, method: str, path: str, body: object = None) -> dict:
-        """One API call with the org's key; an error status is an exception with the body in it."""
+        """One API call with the org's key. What a write changed can be read when it returns."""
         headers = {"Authorization": f"Bearer {self.api_key}", "Idempotency-Key": str(uuid.uuid4())}
-        return send(method, self.base_url + path, body, headers)
+        answer, position = send(method, self.base_url + path, body, headers)
+        if position is not None:
+            for read_model in ("contacts", "messages", "segments", "audit/events"):
+                url = f"{self.base_url}/api/{read_model}?limit=1"
+                send("GET", url, headers={**headers, "Min-Position": position})
+        return answer
 
     def create_contact(self, place: str = CHICAGO, **fields: object) -> Contact:
         mark = uuid.uuid4().hex[:10]
         name = f"Test {mark}"
-        phone = place + "".join(random.choices("0123456789", k=len("+13125550100") - len(place)))
+        digits = len("+13125550100") - len(place)
+        phone = f"{place}{next(PHONES) % 10**digits:0{digits}d}"
         email = f"{mark}@example.com"
         created = self.call(
             "POST",
@@ -61,8 +70,8 @@ class System:
     def reply(self, contact: Contact, text: str) -> None:
         """The contact's phone answers the last text it got."""
         query = urllib.parse.urlencode({"to": contact.phone, "limit": 1})
-        last = send("GET", f"{self.sandbox_url}/sandbox/messages?{query}")["data"][0]
-        reply = {"from": contact.phone, "to": last["from"], "body": text}
+        sent, _ = send("GET", f"{self.sandbox_url}/sandbox/messages?{query}")
+        reply = {"from": contact.phone, "to": sent["data"][0]["from"], "body": text}
         send("POST", f"{self.sandbox_url}/sandbox/inbound", reply)
 
     def bring_daytime(self) -> None:
@@ -78,13 +87,16 @@ class System:
         self.call("POST", "/api/test-clock/advance", {"seconds": seconds})
 
 
-def send(method: str, url: str, body: object = None, headers: dict[str, str] | None = None) -> dict:
+def send(
+    method: str, url: str, body: object = None, headers: dict[str, str] | None = None
+) -> tuple[dict, str | None]:
+    """The answer and its Log-Position; an error status is an exception with the body in it."""
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=headers or {})
     request.add_header("Content-Type", "application/json")
     try:
         with urllib.request.urlopen(request, timeout=30) as response:
             answer = response.read()
-            return json.loads(answer) if answer else {}
+            return json.loads(answer) if answer else {}, response.headers["Log-Position"]
     except urllib.error.HTTPError as error:
         raise AssertionError(f"{method} {url}: {error.code} {error.read().decode()}") from None

@@ -79,12 +79,13 @@ def test_a_workflow_that_is_wrong_says_where_and_a_right_one_is_published(page: 
     editor.fill("name: Broken\ntrigger:\n  manual: true\n")
     dialog.get_by_role("button", name="Publish").click()
     expect(dialog.get_by_role("alert")).to_be_visible()
-    editor.fill("name: From the console\ntrigger:\n  tag_added: from-console\nsteps:\n  - add_tag: seen\n")
-    dialog.get_by_role("button", name="Publish").click()
-    expect(page.get_by_role("heading", name="From the console", level=1)).to_be_visible()
-    expect(page.get_by_text("Nobody has entered this workflow yet.")).to_be_visible()
     person = system.create_contact()
-    system.call("POST", f"/api/contacts/{person.id}/tags", {"tags": ["from-console"]})
+    tag = f"tag-{person.email.split('@')[0]}"
+    editor.fill(f"name: For {tag}\ntrigger:\n  tag_added: {tag}\nsteps:\n  - add_tag: seen\n")
+    dialog.get_by_role("button", name="Publish").click()
+    expect(page.get_by_role("heading", name=f"For {tag}", level=1)).to_be_visible()
+    expect(page.get_by_text("Nobody has entered this workflow yet.")).to_be_visible()
+    system.call("POST", f"/api/contacts/{person.id}/tags", {"tags": [tag]})
     expect(page.get_by_role("link", name=person.name)).to_be_visible()
     expect(page.get_by_role("row").nth(1)).to_contain_text("completed")
 

@@ -34,6 +34,9 @@ interface Loaded<Body> {
   isBehind: boolean;
 }
 
+/** After an answer that was older than it should be, the next try. */
+const catchUpMillis = 2_000;
+
 const nothingYet = { path: null, data: null, position: null, failure: null, isLoading: true, isBehind: false };
 
 /** Reads `path` now and whenever it changes; null reads nothing. A newer read cancels an older one. */
@@ -65,6 +68,14 @@ export function useQuery<Body>(path: string | null): Query<Body> {
     );
     return () => abort.abort();
   }, [client, path, request, minPosition]);
+
+  const { isBehind } = loaded;
+  useEffect(() => {
+    if (!isBehind) return;
+    const again = () => setRequest((before) => ({ ...before, round: before.round + 1 }));
+    const timer = setTimeout(again, catchUpMillis);
+    return () => clearTimeout(timer);
+  }, [isBehind, request]);
 
   const reload = useCallback((position?: number) => {
     setRequest((before) => ({ round: before.round + 1, minPosition: position ?? 0 }));

@@ -82,6 +82,8 @@ export class LogTail {
         if (!isLineFault(error)) throw error;
         if (error instanceof Failure && error.status === 401) return;
       }
+      // Hung up on purpose, another line may be up already.
+      if (signal.aborted) return;
       this.tell(false);
       // Jitter, so that a restarted server does not meet every page at once.
       await sleep(delayMillis * (0.5 + Math.random() / 2), signal);

@@ -13,7 +13,7 @@ const root = "/api/webhook-endpoints";
 
 /** Who hears of events as they happen. */
 export function WebhooksScreen() {
-  const endpoints = useQuery<List<WebhookEndpoint>>(`${root}?limit=200`);
+  const endpoints = useQuery<List<WebhookEndpoint>>(root);
   const [isCreating, setCreating] = useState(false);
   const [deleting, setDeleting] = useState<WebhookEndpoint | null>(null);
   const write = useWrite();
