@@ -7,7 +7,8 @@ import JSON
 
 private let name = "events tail"
 private let after = Option("--after", value: "POSITION", "begin after this position")
-private let last = Option("--last", value: "N", "begin N events before the end of the log; 20")
+private let last = Option(
+  "--last", value: "N", "begin with the last N events of those asked for; 20")
 private let orgOption = Option("--org", value: "ORG", "of one org alone")
 private let types = Option(
   "--types", value: "TYPE,…", "of these types alone; message.* means all of a kind")
@@ -26,7 +27,7 @@ let eventsTailCommand = Command(
     types: try invocation.value(types.flag).map(typeNames))
   let reader = try openLog(invocation.settings.home)
   defer { reader.close() }
-  var position = try start(invocation, head: try reader.head())
+  var position = try start(invocation, reader, filter)
   let asJSON = invocation.has(Option.json.flag)
   while true {
     let page = try reader.read(after: position, limit: 1000, filter: filter)
@@ -42,12 +43,24 @@ let eventsTailCommand = Command(
 }
 
 /// The position after which to begin.
-private func start(_ invocation: Invocation, head: UInt64) throws(UsageError) -> UInt64 {
+private func start(
+  _ invocation: Invocation, _ reader: LMDBLogReader, _ filter: EventFilter
+) throws -> UInt64 {
   if let text = invocation.value(after.flag) {
     return try wholeNumber(text, after.flag, in: name)
   }
   let count = try wholeNumber(invocation.value(last.flag) ?? "20", last.flag, in: name)
-  return head > count ? head - count : 0
+  let head = try reader.head()
+  guard filter != .all, count > 0 else { return head > count ? head - count : 0 }
+  // What matches may be far apart: the whole log is passed once, most of it undecompressed.
+  var position: UInt64 = 0
+  var newest: [UInt64] = []
+  while position < head {
+    let page = try reader.read(after: position, limit: 1000, filter: filter)
+    newest = (newest + page.events.map(\.position)).suffix(Int(clamping: count))
+    position = page.scannedTo
+  }
+  return newest.first.map { $0 - 1 } ?? head
 }
 
 /// The names that a list with wildcards stands for.

@@ -98,28 +98,22 @@ private func json(_ report: CheckReport) -> JSON {
   ]
 }
 
-/// Says on standard error how far each rebuild is: now and then, and at each new phase.
+/// Says on standard error how far each rebuild is, now and then. What is done within a moment needs
+/// no progress.
 private final class ProgressLines: Sendable {
-  private struct Shown {
-    let phase: RebuildProgress.Phase
-    let at: ContinuousClock.Instant
-  }
-
-  private static let pause = Duration.seconds(1)
-  private let shown = Mutex<[String: Shown]>([:])
+  private static let pause = Duration.seconds(2)
+  private let lastShown = Mutex<[String: ContinuousClock.Instant]>([:])
 
   func show(_ progress: RebuildProgress) {
-    let isDue = shown.withLock { shown in
+    let isDue = lastShown.withLock { lastShown in
       let now = ContinuousClock.now
-      if let last = shown[progress.projection], last.phase == progress.phase,
-        now - last.at < Self.pause
-      {
+      guard let last = lastShown[progress.projection] else {
+        lastShown[progress.projection] = now
         return false
       }
-      let isFirst = shown[progress.projection] == nil
-      shown[progress.projection] = Shown(phase: progress.phase, at: now)
-      // What is done within a second needs no progress.
-      return !isFirst
+      guard now - last >= Self.pause else { return false }
+      lastShown[progress.projection] = now
+      return true
     }
     if isDue { Output.error("  " + line(progress)) }
   }

@@ -8,17 +8,18 @@ let statusCommand = Command(
   "status", "show what runs, where, and how far it is",
   details: """
     Exit code 0 where the system is ready, 1 where it is not. 'health' is the API's
-    own answer: where the log ends and how far each read model is.
+    own answer, 'projections' how far each read model is.
     """,
   options: [.json]
 ) { invocation in
   let home = invocation.settings.home
   let status = try currentStatus(home)
   let health = status.state == .stopped ? nil : await askHealth(status.baseURL)
+  let projections = askProjections(status, invocation.settings)
   if invocation.has("--json") {
-    Output.json(json(status, health: health, home: home))
+    Output.json(json(status, health: health, projections: projections, home: home))
   } else {
-    Output.text(text(status, health: health, home: home))
+    Output.text(text(status, health: health, projections: projections, home: home))
   }
   return status.state == .ready ? .success : .failure
 }
@@ -41,17 +42,30 @@ private func askHealth(_ baseURL: String) async -> JSON? {
   return try? JSON(parsing: answer.body)
 }
 
-private func json(_ status: SystemStatus, health: JSON?, home: Home) -> JSON {
+/// Nil where the database can not be asked.
+private func askProjections(_ status: SystemStatus, _ settings: Settings) -> [ProjectionState]? {
+  let own = status.processes.first { $0.name == "postgres" }?.details["url"]?.string
+  guard status.state != .stopped, let url = settings.databaseURL ?? own else { return nil }
+  return try? readProjectionStates(url)
+}
+
+private func json(
+  _ status: SystemStatus, health: JSON?, projections: [ProjectionState]?, home: Home
+) -> JSON {
   guard status.state != .stopped else {
     return ["state": "stopped", "home": .string(home.path), "processes": []]
   }
   var object = status.json.object ?? JSONObject()
   object["home"] = .string(home.path)
   object["health"] = health ?? .null
+  let head = health?["checks"]?["head"]?.int.flatMap(UInt64.init(exactly:))
+  object["projections"] = projections.map { .array($0.map { $0.json(head: head) }) } ?? .null
   return .object(object)
 }
 
-private func text(_ status: SystemStatus, health: JSON?, home: Home) -> String {
+private func text(
+  _ status: SystemStatus, health: JSON?, projections: [ProjectionState]?, home: Home
+) -> String {
   guard status.state != .stopped else { return "Daybook does not run in \(home.path).\n" }
   var lines = [
     "Daybook in \(home.path): \(status.state.rawValue) (process \(status.supervisor.pid))",
@@ -61,9 +75,12 @@ private func text(_ status: SystemStatus, health: JSON?, home: Home) -> String {
     let name = process.name.padding(toLength: 10, withPad: " ", startingAt: 0)
     let state = process.state.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0)
     let pid = process.identity.map { "process \($0.pid)" } ?? "-"
-    let restarts = process.restartCount == 0 ? "" : ", started again \(process.restartCount) times"
+    let restarts = process.restartCount == 0 ? "" : ", restarts: \(process.restartCount)"
     return "  \(name) \(state) \(pid)\(restarts)"
   }
+  let head = health?["checks"]?["head"]?.int.flatMap(UInt64.init(exactly:))
+  lines.append("")
+  lines += (projections ?? []).map { "  " + $0.text(head: head) }
   lines.append("")
   lines += (health?.object?.fields ?? []).map { "  \($0.key)  \($0.value.text)" }
   if health == nil { lines.append("  The API does not answer.") }
