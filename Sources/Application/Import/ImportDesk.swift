@@ -1,4 +1,5 @@
 import Domain
+import Synchronization
 
 /// What rows came to.
 struct RowTally: Sendable {
@@ -35,11 +36,29 @@ struct ImportMemory: Sendable {
   /// Only of a dry run: contacts as they would be.
   fileprivate var rehearsed: [Identifier: Contact.State] = [:]
 
+  init() {}
+
   /// After a commit: the org's own indexes hold them now.
   mutating func forgetAddresses() {
     byPhone = [:]
     byEmail = [:]
   }
+}
+
+/// Hands the memory from batch to batch. Whoever takes it has the only one: captured by a closure it
+/// would be copied with every batch.
+final class ImportMemoryBox: Sendable {
+  private let held = Mutex(ImportMemory())
+
+  func take() -> ImportMemory {
+    held.withLock { held in
+      let memory = held
+      held = ImportMemory()
+      return memory
+    }
+  }
+
+  func put(_ memory: ImportMemory) { held.withLock { $0 = memory } }
 }
 
 /// Takes rows in, one after the other: each is a new contact, adds to one that is there, or changes

@@ -63,14 +63,12 @@ struct RowReader: Sendable {
   private func readPhone(
     _ value: String, into details: inout ContactDetails
   ) throws(CommandError) {
-    // What spreadsheets make of numbers: 5.04622E+09 has lost digits, 5046218927.0 has not.
-    guard value.wholeMatch(of: /[0-9][.,]?[0-9]*[eE]\+?[0-9]+/) == nil else {
+    guard !Spreadsheet.hasShortened(value) else {
       throw .invalid(
         field: "phone", code: "shortened_phone",
         message: "A spreadsheet shortened this number. Format the column as text and export again.")
     }
-    let isFloat = value.wholeMatch(of: /\+?[0-9]{10,15}\.0/) != nil
-    let raw = isFloat ? String(value.dropLast(2)) : value
+    let raw = Spreadsheet.withoutFraction(value)
     let phone = try ContactAddresses.e164(raw, numbers)
     details.phone = phone
     if raw != phone { details.rawPhone = raw }
@@ -95,6 +93,25 @@ struct RowReader: Sendable {
       preconditionFailure("addresses are refused as invalid and not otherwise")
     }
     return self.error(record, column, code, message)
+  }
+}
+
+/// What spreadsheets and data tools make of numbers.
+private enum Spreadsheet {
+  /// `5.04622E+09`: digits are lost.
+  static func hasShortened(_ value: String) -> Bool {
+    value.utf8.contains { $0 | 0x20 == UInt8(ascii: "e") }
+      && Double(value.replacing(",", with: ".")) != nil
+  }
+
+  /// `5046218927.0`: nothing is lost.
+  static func withoutFraction(_ value: String) -> String {
+    guard value.hasSuffix(".0") else { return value }
+    let digits = value.dropLast(2)
+    let isNumber = digits.utf8.allSatisfy {
+      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: "+")
+    }
+    return isNumber && digits.count >= 10 ? String(digits) : value
   }
 }
 

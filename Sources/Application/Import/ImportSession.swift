@@ -10,7 +10,7 @@ struct ImportSession {
   private var call: Call
   private var job: Identifier
   private var isStarted = false
-  private var memory = ImportMemory()
+  private let memory = ImportMemoryBox()
   private var report: ImportReport
   private(set) var doneRowCount = 0
 
@@ -29,7 +29,6 @@ struct ImportSession {
   /// What a batch came to.
   private struct Taken: Sendable {
     var tally: RowTally
-    var memory: ImportMemory
     /// How the job had ended, where another run under the same key ended it first.
     var known: ImportOutcome?
   }
@@ -69,8 +68,6 @@ struct ImportSession {
 
   private mutating func add(_ taken: Taken, rowCount: Int) {
     report.add(taken.tally)
-    memory = taken.memory
-    if !options.isDryRun { memory.forgetAddresses() }
     doneRowCount += rowCount
   }
 
@@ -95,9 +92,10 @@ extension ImportSession {
     do throws(CommandError) {
       return try await executor.read { workspace throws(CommandError) in
         var desk = ImportDesk(
-          options: options, columns: columns, workspace: copy workspace, memory: memory)
+          options: options, columns: columns, workspace: copy workspace, memory: memory.take())
         let tally = try desk.take(rows)
-        return Taken(tally: tally, memory: desk.memory)
+        memory.put(desk.memory)
+        return Taken(tally: tally)
       }
     } catch {
       throw .interrupted(afterRowCount: doneRowCount, error)
@@ -119,10 +117,12 @@ extension ImportSession {
               mapping: file.columns.mapping), isNew: true)
         }
         var desk = ImportDesk(
-          options: options, columns: file.columns, workspace: workspace, memory: memory)
+          options: options, columns: file.columns, workspace: workspace, memory: memory.take())
         let tally = try desk.take(rows)
         workspace = desk.workspace
-        var taken = Taken(tally: tally, memory: desk.memory)
+        desk.memory.forgetAddresses()
+        memory.put(desk.memory)
+        var taken = Taken(tally: tally)
         if isLast {
           var total = report
           total.add(tally)
