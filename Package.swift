@@ -89,7 +89,7 @@ let package = Package(
     module(
       "Application", path: "Sources/Application",
       [
-        "Domain", "EventCodec", "EventLog", "LMDB", "Crypto", "JSON", "YAML", "CSV", "PhoneNumbers",
+        "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV", "PhoneNumbers",
         "HTTP", "Logging",
       ]),
     module(

@@ -2,7 +2,6 @@ import Application
 import Domain
 import HTTP
 import JSON
-import YAML
 
 /// Publishing workflows and starting runs by hand. Reading is in `WorkflowReads.swift`.
 enum WorkflowWrites {

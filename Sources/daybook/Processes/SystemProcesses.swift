@@ -15,12 +15,16 @@ struct SystemProcesses {
     return postgres + [
       spec("sandbox"),
       spec("project", needs: database),
-      spec("serve", needs: database),
+      spec("serve", needs: database, flags: isForDevelopment ? [privateWebhooksOption.flag] : []),
     ]
   }
 
+  /// Nobody else can reach a system that listens on loopback: its subscribers are on this machine too.
+  private var isForDevelopment: Bool { settings.listenAddress.hasPrefix("127.") }
+
   private func spec(
-    _ name: String, needs: [String] = [], stopGrace: Duration = .seconds(15)
+    _ name: String, needs: [String] = [], flags: [String] = [],
+    stopGrace: Duration = .seconds(15)
   ) -> ProcessSpec {
     let settings = settings
     return ProcessSpec(
@@ -32,7 +36,7 @@ struct SystemProcesses {
       ).forwarded
       return Launch(
         executable: Self.executable,
-        arguments: [name, supervisedOption.flag] + forwarded.flags,
+        arguments: [name, supervisedOption.flag] + flags + forwarded.flags,
         environment: Self.inheritedEnvironment.merging(forwarded.environment) { $1 })
     }
   }
