@@ -4,6 +4,7 @@ import CLI
 let allCommands = CommandSet([
   upCommand, downCommand, statusCommand,
   rebuildCommand, projectionListCommand,
+  importContactsCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand,
   serveCommand, projectCommand, sandboxCommand,

@@ -12,6 +12,11 @@ enum Output {
 
   static func json(_ value: JSON) { line(value.text) }
 
+  /// Replaces the line that the terminal shows last on standard error.
+  static func progress(_ text: String) {
+    try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
+  }
+
   static func error(_ text: String) {
     try? FileHandle.standardError.write(contentsOf: Data((text + "\n").utf8))
   }

@@ -87,7 +87,7 @@ extension RuleVerifier {
       if let address = consent.evidence.value?.address {
         book.optedOutAddresses[consent.channel]?.remove(address)
       }
-    case .created, .updated, .tagged, .untagged:
+    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed:
       break
     }
   }

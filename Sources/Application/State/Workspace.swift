@@ -114,7 +114,7 @@ extension Workspace {
   /// Decides on the org's wallet. Opens it with the first command where there is none.
   @discardableResult
   mutating func runWallet(_ command: Wallet.Command) throws(CommandError) -> [Wallet.Event] {
-    let id = state.walletID ?? Identifier(.wallet, org.value)
+    let id = walletID
     var wallet = walletState(touching: command)
     let events: [Wallet.Event]
     do {
@@ -129,6 +129,9 @@ extension Workspace {
     if !events.isEmpty { keep(wallet, touching: command) }
     return events
   }
+
+  /// One wallet an org; a stream of its own, next to the org's.
+  var walletID: Identifier { state.walletID ?? Identifier(.wallet, org.value ^ 1) }
 
   var walletAvailableMicros: Int64 {
     guard let change = walletChange else { return state.wallet.availableMicros }

@@ -1,0 +1,185 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Taking in a CSV of contacts.
+enum ImportRoutes {
+  static let all = [
+    Route(
+      "POST", "/api/contacts/import", .scope("contacts:write"),
+      parameters: ["map", "tags", "source", "consent", "dry_run"], idempotency: .required,
+      handler: importContacts)
+  ]
+
+  /// The file as multipart/form-data, or as the body itself with the options as parameters. With
+  /// `Accept: application/x-ndjson` a line of progress for every few hundred rows comes first.
+  private static func importContacts(
+    _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    let upload = try Upload(exchange)
+    let importing = ContactImport(
+      executor: try exchange.executor(), tools: exchange.engine.tools, options: upload.options,
+      call: try exchange.call())
+    if exchange.request.headers["accept"]?.contains("application/x-ndjson") == true {
+      return progressive(importing, upload.file, exchange)
+    }
+    do {
+      let report = try await importing.run(upload.file)
+      return answer(report, exchange)
+    } catch {
+      throw APIError(error)
+    }
+  }
+
+  private static func answer(_ report: ImportReport, _ exchange: Exchange) -> HTTPResponse {
+    var response = exchange.respond(200, view(report))
+    if let position = report.lastPosition {
+      response.headers.set("log-position", String(position))
+    }
+    if report.isReplay { response.headers.set("idempotent-replayed", "true") }
+    return response
+  }
+
+  private static func progressive(
+    _ importing: ContactImport, _ file: [UInt8], _ exchange: Exchange
+  ) -> HTTPResponse {
+    let (lines, continuation) = AsyncStream<[UInt8]>.makeStream(bufferingPolicy: .unbounded)
+    Task {
+      @Sendable func say(_ value: JSON) { continuation.yield(value.bytes() + [10]) }
+      do throws(ImportError) {
+        let report = try await importing.run(file) { done, all in
+          say(["object": "import_progress", "done": JSON(done), "rows": JSON(all)])
+        }
+        say(view(report))
+      } catch {
+        say(APIError(error).json(requestID: exchange.requestID))
+      }
+      continuation.finish()
+    }
+    return HTTPResponse(
+      status: 200, headers: ["content-type": "application/x-ndjson"], body: .stream(lines))
+  }
+
+  private static func view(_ report: ImportReport) -> JSON {
+    let position = report.lastPosition.map { JSON.int(Int64($0)) } ?? .null
+    return .object(
+      JSONObject([
+        ("id", .string(report.job.text)), ("object", "import"), ("status", "completed"),
+        ("rows", JSON(report.rowCount)), ("created", JSON(report.created)),
+        ("updated", JSON(report.updated)), ("unchanged", JSON(report.unchanged)),
+        ("failed", JSON(report.failed)), ("position", position),
+        ("columns", .array(report.columns.map(column))),
+        ("errors", .array(report.errors.map(rowError))),
+        ("errors_csv", .string(String(decoding: report.errorsCSV(), as: UTF8.self))),
+      ]))
+  }
+}
+
+private func column(_ column: ImportReport.Column) -> JSON {
+  [
+    "column": .string(column.column), "field": .string(column.field),
+    "guessed": .bool(column.guessed),
+  ]
+}
+
+private func rowError(_ error: ImportReport.RowError) -> JSON {
+  [
+    "line": JSON(error.line), "column": .string(error.column), "code": .string(error.code),
+    "message": .string(error.message),
+  ]
+}
+
+/// A file and what is to be done with it.
+private struct Upload {
+  let file: [UInt8]
+  let options: ContactImport.Options
+
+  init(_ exchange: Exchange) throws(APIError) {
+    var texts: [String: String] = [:]
+    for item in exchange.request.query { texts[item.name] = item.value }
+    var file: [UInt8]?
+    if exchange.request.mediaType == "multipart/form-data" {
+      for part in try Self.parts(exchange.request) {
+        if part.name == "file" {
+          file = part.body
+        } else {
+          texts[part.name] = String(decoding: part.body, as: UTF8.self)
+        }
+      }
+    } else {
+      file = exchange.request.body
+    }
+    guard let file, !file.isEmpty else {
+      throw .invalid("file", "required", "Send the CSV as `file`, or as the request's body.")
+    }
+    self.file = file
+    options = try Self.options(texts)
+  }
+
+  private static func parts(_ request: HTTPRequest) throws(APIError) -> [MultipartPart] {
+    do {
+      return try Multipart.parts(of: request)
+    } catch {
+      throw .invalid("body", "invalid_multipart", "The multipart body cannot be read: \(error).")
+    }
+  }
+
+  private static func options(
+    _ texts: [String: String]
+  ) throws(APIError) -> ContactImport.Options {
+    var object = JSONObject()
+    for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
+      object[name] = try value(name, text)
+    }
+    var fields = Fields(object)
+    var options = ContactImport.Options()
+    if let map = fields.value("map") {
+      for (column, field) in map.object?.fields ?? [] {
+        guard let field = field.string else {
+          fields.fail("map", "invalid_type", "map is an object of column: field.")
+          continue
+        }
+        options.columns[column] = field
+      }
+      if map.object == nil { fields.fail("map", "invalid_type", "map is an object.") }
+    }
+    options.tags = (fields.string("tags") ?? "").split(separator: ",").map {
+      String($0.drop { $0 == " " })
+    }
+    options.source = fields.string("source", limit: 200) ?? "import"
+    if let consent = fields.value("consent") {
+      options.consent = ContactInput.consent(consent, "consent.", &fields)
+    }
+    switch fields.string("dry_run") {
+    case nil, "false": options.isDryRun = false
+    case "true": options.isDryRun = true
+    default: fields.fail("dry_run", "invalid_value", "dry_run is true or false.")
+    }
+    try fields.finish()
+    return options
+  }
+
+  /// `map` and `consent` are JSON, the others are text.
+  private static func value(_ name: String, _ text: String) throws(APIError) -> JSON {
+    guard name == "map" || name == "consent" else { return .string(text) }
+    do {
+      return try JSON(parsing: text)
+    } catch {
+      throw .invalid(name, "invalid_json", "\(name) is not valid JSON: \(error).")
+    }
+  }
+}
+
+extension APIError {
+  init(_ error: ImportError) {
+    switch error {
+    case .interrupted(_, let cause):
+      self = APIError(cause)
+      message = error.message
+    case .file, .unknownColumn, .unknownField, .fieldTwice, .nothingToIdentify,
+      .consentWithoutAddress, .invalidTag:
+      self = .invalid(error.field, error.code, error.message)
+    }
+  }
+}

@@ -1,1 +1,0 @@
-enum ImportRoutes { static let all: [Route] = [] }
