@@ -62,6 +62,23 @@ struct ClusterStarter {
     }
   }
 
+  /// Waits for a server that runs already. False where it ends instead: whoever ran it was killed, and
+  /// it was on its way down.
+  func isReadyBeforeItEnds(_ server: RunningServer) throws(PostgresClusterError) -> Bool {
+    let connectionString = clusterConnectionString(
+      socketDirectory: server.socketDirectory, port: server.port, database: "postgres",
+      user: PostgresCluster.superuser)
+    let deadline = Date(timeIntervalSinceNow: Self.startSeconds)
+    while !isAcceptingConnections(connectionString) {
+      guard RunningServer(dataDirectory: dataDirectory)?.processID == server.processID else {
+        return false
+      }
+      guard Date() < deadline else { throw notReady() }
+      Thread.sleep(forTimeInterval: 0.02)
+    }
+    return true
+  }
+
   private func notReady() -> PostgresClusterError {
     .notReady(logPath: logPath, lastLine: lastLine(of: logPath))
   }

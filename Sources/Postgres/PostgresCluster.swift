@@ -74,8 +74,9 @@ package final class PostgresCluster: Sendable {
     let lock = try FileLock(path: place + "/lock")
     defer { lock.unlock() }
     let starter = try ClusterStarter(directory: place, account: account, options: options)
-    if let running = RunningServer(dataDirectory: starter.dataDirectory) {
-      try starter.waitUntilReady(running)
+    if let running = RunningServer(dataDirectory: starter.dataDirectory),
+      try starter.isReadyBeforeItEnds(running)
+    {
       return PostgresCluster(starter: starter, running: running, wasAdopted: true)
     }
     let running = try starter.start()

@@ -77,6 +77,23 @@ private func waitUntilGone(_ processID: Int32) {
     }
   }
 
+  @Test func `a server on its way down is waited for and replaced`() throws {
+    try withClusterDirectory { directory in
+      let first = try PostgresCluster.start(in: directory, options: quick())
+      let session = try PostgresConnection(first.connectionString())
+      // No new sessions, and the end once the last one has gone; SIGINT does not wait for that.
+      kill(first.processID, SIGTERM)
+      Thread.detachNewThread { [processID = first.processID] in
+        usleep(300_000)
+        kill(processID, SIGINT)
+      }
+      let second = try PostgresCluster.start(in: directory, options: quick())
+      #expect(!second.wasAdopted)
+      #expect(second.processID != first.processID)
+      withExtendedLifetime(session) {}
+    }
+  }
+
   @Test func `a killed server recovers, also where its process number went to another`() throws {
     try withClusterDirectory { directory in
       let first = try PostgresCluster.start(in: directory, options: quick())
