@@ -213,8 +213,11 @@ extension ImportDesk {
     guard let request = options.consent, contact.consents[request.channel] == nil,
       let address = request.channel == .email ? details.email : details.phone
     else { return [] }
-    let optedOut = workspace.state.optedOutAddresses[request.channel] ?? []
-    guard !optedOut.contains(address), !optedOut.contains(address.lowercased()) else { return [] }
+    let state = workspace.state
+    let isRevoked =
+      state.hasOptedOut(address, of: request.channel)
+      || state.hasOptedOut(address.lowercased(), of: request.channel)
+    guard !isRevoked else { return [] }
     do throws(CommandError) {
       return [try workspace.consent(request, of: details)]
     } catch {

@@ -73,5 +73,9 @@ package enum ImportError: Error, Equatable {
 }
 
 extension ImportError: CustomStringConvertible {
-  package var description: String { "\(code): \(message)" }
+  /// For operators: with what stopped it.
+  package var description: String {
+    guard case .interrupted(_, let error) = self else { return "\(code): \(message)" }
+    return "\(code): \(message) (\(error))"
+  }
 }
