@@ -9,7 +9,9 @@ enum WebhookRoutes {
   static let all = [
     Route(
       "POST", "/api/webhook-endpoints", .scope("webhooks:write"), handler: create),
-    Route("GET", "/api/webhook-endpoints", .scope("webhooks:read"), handler: list),
+    Route(
+      "GET", "/api/webhook-endpoints", .scope("webhooks:read"), parameters: ["limit", "after"],
+      handler: list),
     Route("GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), handler: show),
     Route("PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"), handler: update),
     Route("DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"), handler: delete),
@@ -73,12 +75,20 @@ enum WebhookRoutes {
     } catch {
       preconditionFailure("only these two are thrown: \(error)")
     }
+    let limit = try exchange.limit()
+    let after = try exchange.queryID("after", .webhookEndpoint)
+    let wanted = ids.filter { id in after.map { id > $0 } ?? true }
     var data: [JSON] = []
-    for id in ids {
+    for id in wanted.prefix(limit) {
       data.append(try view(id, version: .max, showsSecret: false, exchange))
     }
+    let hasMore = wanted.count > limit
     return exchange.respond(
-      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+      200,
+      [
+        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
+        "next": JSON(hasMore ? wanted[limit - 1].text : nil),
+      ])
   }
 
   private static func answer(
