@@ -33,8 +33,9 @@ package struct KeyName: Hashable, Sendable {
   }
 }
 
-/// What a subject's 32 random bytes are used for, derived once.
-package struct SubjectKey: Sendable {
+/// What a subject's 32 random bytes are used for, derived once. A class: it is handed around for every
+/// part, and copying its hash states costs more than sealing.
+package final class SubjectKey: Sendable {
   package let id: [UInt8]
   /// For AES-256-GCM.
   package let encryption: [UInt8]

@@ -16,7 +16,7 @@ package final class Vault: Sendable {
     "orgs": .bytes, "keys": .bytes, "tombstones": .bytes, "state": .bytes,
   ]
   private static let epochKey = Array("epoch".utf8)
-  /// About 500 bytes each.
+  /// About 500 bytes each, twice: 50 MB.
   private static let maxCachedCount = 50_000
 
   private struct OrgKeyName: Hashable {
@@ -26,9 +26,19 @@ package final class Vault: Sendable {
 
   private struct Cache {
     var epoch: UInt64 = 0
-    var keys: [KeyName: SubjectKey] = [:]
+    private var young: [KeyName: SubjectKey] = [:]
+    private var old: [KeyName: SubjectKey] = [:]
     var orgKeys: [OrgKeyName: [UInt8]] = [:]
-    var currentVersions: [UInt128: UInt32] = [:]
+
+    subscript(name: KeyName) -> SubjectKey? { young[name] ?? old[name] }
+
+    mutating func insert(_ key: SubjectKey, _ name: KeyName) {
+      if young.count >= maxCachedCount {
+        old = young
+        young = [:]
+      }
+      young[name] = key
+    }
   }
 
   private let environment: Environment
@@ -76,7 +86,7 @@ extension Vault {
   }
 
   package func key(_ name: KeyName) throws(VaultError) -> KeyState {
-    if let known = cache.withLock({ $0.keys[name] }) { return .available(known) }
+    if let known = cache.withLock({ $0[name] }) { return .available(known) }
     return try reading { transaction throws in
       // An erased subject stays erased whatever else the vault holds, say after a restore.
       if try isErased(name, transaction) { return .erased }
@@ -92,8 +102,7 @@ extension Vault {
     cache.withLock { cache in
       // A key read before an erasure must not enter the cache after it.
       guard cache.epoch == epoch else { return }
-      if cache.keys.count >= Self.maxCachedCount { cache.keys.removeAll(keepingCapacity: true) }
-      cache.keys[name] = key
+      cache.insert(key, name)
     }
   }
 
@@ -168,25 +177,42 @@ extension Vault {
 
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
-  /// event that they seal is stored. Erased subjects get none.
-  package func provide(_ names: Set<KeyName>) throws(VaultError) {
-    let unknown = cache.withLock { cache in names.filter { cache.keys[$0] == nil } }
-    guard !unknown.isEmpty else { return }
-    let missing = try reading { transaction throws in
-      try unknown.filter { name in
-        if try isErased(name, transaction) { return false }
-        return try transaction.withValue(forKey: name.bytes, in: keys) { _ in false } ?? true
+  /// event that they seal is stored. Returns the names of erased subjects, which get none.
+  package func provide(_ names: Set<KeyName>) throws(VaultError) -> Set<KeyName> {
+    let unknown = cache.withLock { cache in names.filter { cache[$0] == nil } }
+    guard !unknown.isEmpty else { return [] }
+    var erased: Set<KeyName> = []
+    var missing: [KeyName] = []
+    try reading { transaction throws in
+      for name in unknown {
+        if try isErased(name, transaction) {
+          erased.insert(name)
+        } else if try transaction.withValue(forKey: name.bytes, in: keys, { _ in true }) == nil {
+          missing.append(name)
+        }
       }
     }
-    guard !missing.isEmpty else { return }
+    if !missing.isEmpty { try make(missing) }
+    return erased
+  }
+
+  private func make(_ names: [KeyName]) throws(VaultError) {
+    var made: [(KeyName, SubjectKey)] = []
+    var epoch: UInt64 = 0
     try writing { transaction throws in
+      made.removeAll()
       var versions: [UInt128: UInt32] = [:]
-      for name in missing {
+      // In the order of the table, so that neighbours share pages.
+      for name in names.sorted(by: { ($0.org, $0.subject) < ($1.org, $1.subject) }) {
         let version = try versions[name.org] ?? provideOrgKey(name.org, &transaction)
         versions[name.org] = version
-        try put(name, secret: Random.bytes(32), version: version, &transaction)
+        let secret = Random.bytes(32)
+        try put(name, secret: secret, version: version, &transaction)
+        made.append((name, SubjectKey(secret: secret, id: name.id)))
       }
+      epoch = try Self.epoch(state, transaction.reading)
     }
+    for (name, key) in made { remember(key, name, epoch: epoch) }
   }
 
   private func put(

@@ -1,0 +1,146 @@
+import EventLog
+import Foundation
+import Merkle
+
+/// A log to read: `options.eventCount` events of the mix in commits of one, as traffic brings them.
+private func fill(_ log: LMDBEventLog, _ options: Bench.Options) async throws {
+  var mix = EventMix(seed: 7)
+  var waiting: [PendingAppend] = []
+  for _ in 0..<options.eventCount {
+    waiting.append(log.enqueue(mix.commit(eventCount: 1)))
+    if waiting.count == 1024 {
+      for pending in waiting { _ = try await pending.receipt() }
+      waiting.removeAll(keepingCapacity: true)
+    }
+  }
+  for pending in waiting { _ = try await pending.receipt() }
+}
+
+/// `replay`: how fast one core reads the log front to back.
+enum ReplayBench {
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await withBenchDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      try await fill(log, options)
+      let reader = try LMDBLogReader(directory: directory)
+      for (name, body) in [("checked", check), ("decoded", decode)] {
+        // The better of two: the first one also warms the page cache.
+        let rates = try (0..<2).map { _ in try rate(reader, body) }
+        report(
+          Bench.Figure(
+            bench: "replay", caseName: name, metric: "per_second", value: rates.max() ?? 0))
+      }
+      let start = SystemClock.monotonicNanos()
+      let report2 = try reader.verify()
+      precondition(report2.isSound, "a log that was just written is sound")
+      let seconds = Double(SystemClock.monotonicNanos() - start) / 1e9
+      report(
+        Bench.Figure(
+          bench: "replay", caseName: "verified", metric: "per_second",
+          value: Double(report2.eventCount) / seconds))
+      reader.close()
+      await log.close()
+    }
+  }
+
+  private static func rate(
+    _ reader: LMDBLogReader, _ body: (LMDBLogReader) throws -> Int
+  ) throws -> Double {
+    let start = SystemClock.monotonicNanos()
+    let count = try body(reader)
+    return Double(count) / (Double(SystemClock.monotonicNanos() - start) / 1e9)
+  }
+
+  private static func check(_ reader: LMDBLogReader) throws -> Int {
+    Int(try reader.check(after: 0).eventCount)
+  }
+
+  private static func decode(_ reader: LMDBLogReader) throws -> Int {
+    var position: UInt64 = 0
+    var count = 0
+    while true {
+      let page = try reader.read(after: position, limit: 4096, filter: .all)
+      count += page.events.count
+      if page.scannedTo == position { return count }
+      position = page.scannedTo
+    }
+  }
+}
+
+/// `open`: how long until a log can be appended to whose writer was killed.
+enum OpenBench {
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await withBenchDirectory { directory in
+      let log = try LMDBEventLog(directory: directory + "/log")
+      try await fill(log, options)
+      // The files as they are while the writer is open: what a kill leaves.
+      try FileManager.default.copyItem(
+        atPath: directory + "/log", toPath: directory + "/killed")
+      await log.close()
+      var mix = EventMix(seed: 9)
+      let commit = mix.commit(eventCount: 1)
+      let start = SystemClock.monotonicNanos()
+      let opened = try LMDBEventLog(directory: directory + "/killed")
+      let openMillis = Double(SystemClock.monotonicNanos() - start) / 1e6
+      _ = try await opened.append(commit)
+      let appendMillis = Double(SystemClock.monotonicNanos() - start) / 1e6
+      await opened.close()
+      report(
+        Bench.Figure(bench: "open", caseName: "after_kill", metric: "ms", value: openMillis))
+      report(
+        Bench.Figure(
+          bench: "open", caseName: "first_append", metric: "ms", value: appendMillis))
+    }
+  }
+}
+
+/// `size`: what an event costs on disk, everything included.
+enum SizeBench {
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await withBenchDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      try await fill(log, options)
+      let usage = try log.usage()
+      await log.close()
+      func figure(_ name: String, _ bytes: Int) {
+        report(
+          Bench.Figure(
+            bench: "size", caseName: name, metric: "bytes_per_event",
+            value: Double(bytes) / Double(options.eventCount)))
+      }
+      figure("hot", try diskBytes(directory))
+      for (name, bytes) in usage.sorted(by: { $0.key < $1.key }) { figure("hot.\(name)", bytes) }
+    }
+  }
+}
+
+/// `proof`: how long an inclusion proof of any event takes.
+enum ProofBench {
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await withBenchDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      try await fill(log, options)
+      let latencies = Latencies()
+      var random = SplitMix(state: 3)
+      let orgs = try log.orgs().sorted { $0.key < $1.key }
+      for _ in 0..<500 {
+        let (org, count) = orgs[random.below(orgs.count)]
+        let sequence = UInt64(random.below(Int(count)))
+        let start = SystemClock.monotonicNanos()
+        _ = try log.inclusionProof(of: org, orgSequence: sequence, size: count)
+        latencies.add([SystemClock.monotonicNanos() - start])
+      }
+      await log.close()
+      for (metric, share) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
+        report(
+          Bench.Figure(
+            bench: "proof", caseName: "inclusion", metric: metric,
+            value: latencies.percentile(share)))
+      }
+    }
+  }
+}

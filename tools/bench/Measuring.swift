@@ -1,0 +1,71 @@
+import EventLog
+import Foundation
+import Synchronization
+
+/// Latencies of one case, of all its clients.
+final class Latencies: Sendable {
+  private let nanos = Mutex<[Int64]>([])
+
+  func add(_ some: [Int64]) { nanos.withLock { $0 += some } }
+
+  /// In milliseconds; `share` 0.99 is p99.
+  func percentile(_ share: Double) -> Double {
+    let sorted = nanos.withLock { $0.sorted() }
+    guard !sorted.isEmpty else { return 0 }
+    let index = min(sorted.count - 1, Int(Double(sorted.count) * share))
+    return Double(sorted[index]) / 1e6
+  }
+}
+
+/// Runs `body` with the path of an empty directory on the disk that is measured, and removes it.
+func withBenchDirectory<Result>(_ body: (String) async throws -> Result) async throws -> Result {
+  let base = ProcessInfo.processInfo.environment["BENCH_DIRECTORY"] ?? NSTemporaryDirectory()
+  let path = "\(base)/daybook-bench-\(UUID().uuidString)"
+  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  do {
+    let result = try await body(path)
+    try FileManager.default.removeItem(atPath: path)
+    return result
+  } catch {
+    try FileManager.default.removeItem(atPath: path)
+    throw error
+  }
+}
+
+/// The sizes of the files below `path`, in bytes.
+func diskBytes(_ path: String) throws -> Int {
+  try FileManager.default.subpathsOfDirectory(atPath: path).reduce(0) { total, name in
+    let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
+    guard attributes[.type] as? FileAttributeType == .typeRegular else { return total }
+    return total + (attributes[.size] as? Int ?? 0)
+  }
+}
+
+/// What this process has used of all cores so far.
+func processorSeconds() -> Double {
+  var usage = rusage()
+  guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+  func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
+  return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// The device alone: 4 KiB appended and flushed, one after the other.
+func deviceFloor(_ directory: String, seconds: Double) throws -> (perSecond: Double, p50: Double) {
+  let path = directory + "/floor"
+  guard FileManager.default.createFile(atPath: path, contents: nil),
+    let file = FileHandle(forWritingAtPath: path)
+  else { throw CocoaError(.fileWriteUnknown) }
+  defer { _ = try? file.close() }
+  let block = Data(repeating: 0x5a, count: 4096)
+  var nanos: [Int64] = []
+  let start = SystemClock.monotonicNanos()
+  while Double(SystemClock.monotonicNanos() - start) < seconds * 1e9 {
+    let before = SystemClock.monotonicNanos()
+    try file.write(contentsOf: block)
+    guard fdatasync(file.fileDescriptor) == 0 else { throw CocoaError(.fileWriteUnknown) }
+    nanos.append(SystemClock.monotonicNanos() - before)
+  }
+  let latencies = Latencies()
+  latencies.add(nanos)
+  return (Double(nanos.count) / seconds, latencies.percentile(0.5))
+}
