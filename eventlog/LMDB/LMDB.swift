@@ -234,6 +234,17 @@ package final class Environment: @unchecked Sendable {
     }
   }
 
+  /// Takes over what a killed writer left: it may have written its last meta page without announcing it
+  /// to the readers of other processes, which keep the announcement alive. The next write transaction notices
+  /// (mdb.c, `mdb_mutex_failed`); a read transaction before it sees one commit too little.
+  ///
+  /// A writer that decides on what it read calls this before it reads for the first time.
+  package func takeOverFromKilledWriter() throws {
+    try unsafe sharing { handle throws in
+      unsafe mdb_txn_abort(try begin(handle, flags: 0))
+    }
+  }
+
   private func begin(_ handle: OpaquePointer, flags: Int32) throws(LMDBError) -> OpaquePointer {
     var begun: OpaquePointer?
     try unsafe check("mdb_txn_begin", mdb_txn_begin(handle, nil, UInt32(flags), &begun))

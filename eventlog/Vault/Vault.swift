@@ -12,9 +12,6 @@ import Synchronization
 
 package final class Vault: Sendable {
   private static let formatVersion: UInt8 = 1
-  private static let tables: [String: KeyKind] = [
-    "orgs": .bytes, "keys": .bytes, "tombstones": .bytes, "state": .bytes,
-  ]
   private static let epochKey = Array("epoch".utf8)
   /// About 500 bytes each, twice: 50 MB.
   private static let maxCachedCount = 50_000
@@ -41,33 +38,64 @@ package final class Vault: Sendable {
     }
   }
 
-  private let environment: Environment
+  private let folder: VaultFolder
   private let rootKey: any RootKey
-  private let orgs: Table
-  private let keys: Table
-  private let tombstones: Table
-  private let state: Table
+  private let mapBytes: Int
+  private let opened: Mutex<VaultFile?>
   private let cache = Mutex(Cache())
-  private let isClosed = Atomic<Bool>(false)
 
   /// Opens the vault in the existing directory `path`, creating it where there is none.
   package init(path: String, rootKey: any RootKey, mapBytes: Int = 1 << 30) throws(VaultError) {
     self.rootKey = rootKey
-    environment = try storing { () throws(LMDBError) in
+    self.mapBytes = mapBytes
+    folder = VaultFolder(path: path)
+    opened = Mutex(try VaultFile(folder: folder, mapBytes: mapBytes))
+  }
+
+  /// What the one writer does before it uses the vault: takes over what a killed one left, and deletes
+  /// files that a rewriting has replaced.
+  package func prepareForWriting() throws(VaultError) {
+    let file = try currentFile()
+    try storing { try file.environment.takeOverFromKilledWriter() }
+    try folder.removeGenerations(below: file.generation)
+  }
+
+  /// A second call does nothing.
+  package func close() {
+    cache.withLock { $0 = Cache() }
+    let file = opened.withLock { opened in
+      defer { opened = nil }
+      return opened
+    }
+    file?.environment.close()
+  }
+}
+
+/// The vault's file that is in use, and its tables.
+struct VaultFile: Sendable {
+  static let tables: [String: KeyKind] = [
+    "orgs": .bytes, "keys": .bytes, "tombstones": .bytes, "state": .bytes,
+  ]
+
+  let generation: UInt64
+  let environment: Environment
+  let orgs: Table
+  let keys: Table
+  let tombstones: Table
+  let state: Table
+
+  init(folder: VaultFolder, mapBytes: Int) throws(VaultError) {
+    let current = try folder.currentGeneration()
+    generation = current
+    environment = try storing {
       try Environment.open(
-        path: path, options: Environment.Options(mapBytes: mapBytes, tables: Self.tables))
+        path: folder.path(ofGeneration: current),
+        options: Environment.Options(mapBytes: mapBytes, tables: Self.tables))
     }
     orgs = environment.table("orgs")
     keys = environment.table("keys")
     tombstones = environment.table("tombstones")
     state = environment.table("state")
-  }
-
-  /// A second call does nothing.
-  package func close() {
-    guard !isClosed.exchange(true, ordering: .acquiringAndReleasing) else { return }
-    cache.withLock { $0 = Cache() }
-    environment.close()
   }
 }
 
@@ -77,7 +105,10 @@ extension Vault {
   /// Forgets what is in memory where keys were destroyed since, by this process or another one. Call
   /// it before each stretch of reading; costs one look-up.
   package func refresh() throws(VaultError) {
-    let epoch = try reading { transaction throws in try Self.epoch(state, transaction) }
+    try takeOverNewFile()
+    let epoch = try reading { file, transaction throws in
+      try Self.epoch(file.state, transaction)
+    }
     cache.withLock { cache in
       guard cache.epoch != epoch else { return }
       cache = Cache()
@@ -85,15 +116,31 @@ extension Vault {
     }
   }
 
+  /// Another process may have rewritten the vault: the old file, still mapped here, is not told of
+  /// anything any more.
+  private func takeOverNewFile() throws(VaultError) {
+    let generation = try folder.currentGeneration()
+    guard opened.withLock({ $0 })?.generation != generation else { return }
+    let next = try VaultFile(folder: folder, mapBytes: mapBytes)
+    let old = opened.withLock { opened -> VaultFile? in
+      // Closed meanwhile, or another thread was first: the new one is not needed.
+      guard let current = opened, current.generation < next.generation else { return next }
+      opened = next
+      return current
+    }
+    cache.withLock { $0 = Cache() }
+    old?.environment.close()
+  }
+
   package func key(_ name: KeyName) throws(VaultError) -> KeyState {
     if let known = cache.withLock({ $0[name] }) { return .available(known) }
-    return try reading { transaction throws in
+    return try reading { file, transaction throws in
       // An erased subject stays erased whatever else the vault holds, say after a restore.
-      if try isErased(name, transaction) { return .erased }
-      let record = try transaction.withValue(forKey: name.bytes, in: keys) { Self.copy($0) }
+      if try Self.isErased(name, file, transaction) { return .erased }
+      let record = try transaction.withValue(forKey: name.bytes, in: file.keys) { Self.copy($0) }
       guard let record else { return .missing }
-      let key = try open(record, name, transaction)
-      remember(key, name, epoch: try Self.epoch(state, transaction))
+      let key = try open(record, name, file, transaction)
+      remember(key, name, epoch: try Self.epoch(file.state, transaction))
       return .available(key)
     }
   }
@@ -106,21 +153,23 @@ extension Vault {
     }
   }
 
-  private func isErased(
-    _ name: KeyName, _ transaction: borrowing ReadTransaction
+  private static func isErased(
+    _ name: KeyName, _ file: VaultFile, _ transaction: borrowing ReadTransaction
   ) throws -> Bool {
-    try transaction.withValue(forKey: Array(name.bytes.prefix(32)), in: tombstones) { _ in true }
+    try transaction.withValue(forKey: Array(name.bytes.prefix(32)), in: file.tombstones) { _ in true
+    }
       ?? false
   }
 
   private func open(
-    _ record: [UInt8], _ name: KeyName, _ transaction: borrowing ReadTransaction
+    _ record: [UInt8], _ name: KeyName, _ file: VaultFile,
+    _ transaction: borrowing ReadTransaction
   ) throws -> SubjectKey {
     guard record.count == 5 + KeyWrap.byteCount, record[0] == Self.formatVersion else {
       throw VaultError.damagedRecord
     }
     let version = record[1..<5].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-    let orgKey = try orgKey(OrgKeyName(org: name.org, version: version), transaction)
+    let orgKey = try orgKey(OrgKeyName(org: name.org, version: version), file, transaction)
     let id = name.id
     let secret = KeyWrap.unwrap(
       Array(record.dropFirst(5)), under: orgKey,
@@ -139,10 +188,10 @@ extension Vault {
   }
 
   private func orgKey(
-    _ name: OrgKeyName, _ transaction: borrowing ReadTransaction
+    _ name: OrgKeyName, _ file: VaultFile, _ transaction: borrowing ReadTransaction
   ) throws -> [UInt8] {
     if let known = cache.withLock({ $0.orgKeys[name] }) { return known }
-    let record = try transaction.withValue(forKey: Self.bytes(name), in: orgs) { span in
+    let record = try transaction.withValue(forKey: Self.bytes(name), in: file.orgs) { span in
       Self.copy(span)
     }
     guard let record, record.count > 2, record[0] == Self.formatVersion,
@@ -183,11 +232,12 @@ extension Vault {
     guard !unknown.isEmpty else { return [] }
     var erased: Set<KeyName> = []
     var missing: [KeyName] = []
-    try reading { transaction throws in
+    try reading { file, transaction throws in
       for name in unknown {
-        if try isErased(name, transaction) {
+        if try Self.isErased(name, file, transaction) {
           erased.insert(name)
-        } else if try transaction.withValue(forKey: name.bytes, in: keys, { _ in true }) == nil {
+        } else if try transaction.withValue(forKey: name.bytes, in: file.keys, { _ in true }) == nil
+        {
           missing.append(name)
         }
       }
@@ -199,51 +249,52 @@ extension Vault {
   private func make(_ names: [KeyName]) throws(VaultError) {
     var made: [(KeyName, SubjectKey)] = []
     var epoch: UInt64 = 0
-    try writing { transaction throws in
+    try writing { file, transaction throws in
       made.removeAll()
       var versions: [UInt128: UInt32] = [:]
       // In the order of the table, so that neighbours share pages.
       for name in names.sorted(by: { ($0.org, $0.subject) < ($1.org, $1.subject) }) {
-        let version = try versions[name.org] ?? provideOrgKey(name.org, &transaction)
+        let version = try versions[name.org] ?? provideOrgKey(name.org, file, &transaction)
         versions[name.org] = version
         let secret = Random.bytes(32)
-        try put(name, secret: secret, version: version, &transaction)
+        try put(name, secret: secret, version: version, file, &transaction)
         made.append((name, SubjectKey(secret: secret, id: name.id)))
       }
-      epoch = try Self.epoch(state, transaction.reading)
+      epoch = try Self.epoch(file.state, transaction.reading)
     }
     for (name, key) in made { remember(key, name, epoch: epoch) }
   }
 
   private func put(
-    _ name: KeyName, secret: [UInt8], version: UInt32, _ transaction: inout WriteTransaction
+    _ name: KeyName, secret: [UInt8], version: UInt32, _ file: VaultFile,
+    _ transaction: inout WriteTransaction
   ) throws {
     let orgKey = try orgKey(
-      OrgKeyName(org: name.org, version: version), transaction.reading)
+      OrgKeyName(org: name.org, version: version), file, transaction.reading)
     var record = [Self.formatVersion]
     appendBig(version, to: &record)
     record += try KeyWrap.wrap(
       secret, under: orgKey,
       authenticating: Self.associated(name, id: name.id, version: version))
-    try transaction.put(record, forKey: name.bytes, in: keys)
+    try transaction.put(record, forKey: name.bytes, in: file.keys)
   }
 
   /// The version of the org's current key, made where the org has none.
   private func provideOrgKey(
-    _ org: UInt128, _ transaction: inout WriteTransaction
+    _ org: UInt128, _ file: VaultFile, _ transaction: inout WriteTransaction
   ) throws -> UInt32 {
     var version: UInt32 = 0
     while try transaction.reading.withValue(
-      forKey: Self.bytes(OrgKeyName(org: org, version: version + 1)), in: orgs, { _ in true })
+      forKey: Self.bytes(OrgKeyName(org: org, version: version + 1)), in: file.orgs, { _ in true })
       != nil
     { version += 1 }
     if version > 0 { return version }
-    try putOrgKey(OrgKeyName(org: org, version: 1), &transaction)
+    try putOrgKey(OrgKeyName(org: org, version: 1), file, &transaction)
     return 1
   }
 
   private func putOrgKey(
-    _ name: OrgKeyName, _ transaction: inout WriteTransaction
+    _ name: OrgKeyName, _ file: VaultFile, _ transaction: inout WriteTransaction
   ) throws {
     let id = Array(rootKey.id.utf8)
     precondition((1...64).contains(id.count), "a root key's id has 1 to 64 bytes")
@@ -251,7 +302,7 @@ extension Vault {
     let wrapped = try rootKey.wrap(key, authenticating: Self.bytes(name))
     precondition(wrapped.count == KeyWrap.byteCount, "a wrapped key has 60 bytes")
     try transaction.put(
-      [Self.formatVersion, UInt8(id.count)] + id + wrapped, forKey: Self.bytes(name), in: orgs)
+      [Self.formatVersion, UInt8(id.count)] + id + wrapped, forKey: Self.bytes(name), in: file.orgs)
   }
 }
 
@@ -264,64 +315,102 @@ extension Vault {
   /// The bytes are gone from the file after `compact`; until then they are unreachable.
   package func erase(_ subjects: Set<UInt128>, org: UInt128, atMicros: Int64) throws(VaultError) {
     precondition(!subjects.contains(0), "the org's own key is not a subject's")
-    try writing { transaction throws in
+    try writing { file, transaction throws in
       for subject in subjects {
         var generation: UInt32 = 0
         while try transaction.remove(
-          KeyName(org: org, subject: subject, generation: generation).bytes, from: keys)
+          KeyName(org: org, subject: subject, generation: generation).bytes, from: file.keys)
         { generation += 1 }
         let tombstone = Array(KeyName(org: org, subject: subject).bytes.prefix(32))
-        if try transaction.reading.withValue(forKey: tombstone, in: tombstones, { _ in true })
+        if try transaction.reading.withValue(forKey: tombstone, in: file.tombstones, { _ in true })
           == nil
         {
           var record = [Self.formatVersion]
           appendBig(atMicros, to: &record)
-          try transaction.put(record, forKey: tombstone, in: tombstones)
+          try transaction.put(record, forKey: tombstone, in: file.tombstones)
         }
       }
       var next: [UInt8] = []
-      appendBig(try Self.epoch(state, transaction.reading) + 1, to: &next)
-      try transaction.put(next, forKey: Self.epochKey, in: state)
+      appendBig(try Self.epoch(file.state, transaction.reading) + 1, to: &next)
+      try transaction.put(next, forKey: Self.epochKey, in: file.state)
     }
     try refresh()
   }
 
   /// Whether `subject` was erased.
   package func isErased(_ subject: UInt128, org: UInt128) throws(VaultError) -> Bool {
-    try reading { transaction throws in
-      try isErased(KeyName(org: org, subject: subject), transaction)
+    try reading { file, transaction throws in
+      try Self.isErased(KeyName(org: org, subject: subject), file, transaction)
     }
   }
 
   /// A copy without deleted bytes, into the empty directory `path`.
   package func copyCompacting(to path: String) throws(VaultError) {
-    try storing { try environment.copyCompacting(to: path) }
+    let file = try currentFile()
+    try storing { try file.environment.copyCompacting(to: path) }
+  }
+
+  /// Rewrites the vault without the bytes of destroyed keys, which LMDB keeps in free pages and in the slack of
+  /// others, and deletes the old file. Only the writer may call it, and nothing writes meanwhile. Other processes
+  /// take over the new file at their next `refresh`.
+  ///
+  /// A crash leaves the old file in use, or the new one: the name that counts is changed by rename(2).
+  package func compact() throws(VaultError) {
+    let old = try currentFile()
+    let next = old.generation + 1
+    try folder.makeGeneration(next)
+    try storing {
+      try old.environment.copyCompacting(to: folder.path(ofGeneration: next))
+    }
+    try folder.setCurrent(next)
+    try takeOverNewFile()
+    try folder.removeGenerations(below: next)
   }
 }
 
 // MARK: - Transactions
 
 extension Vault {
-  private func reading<Result>(
-    _ body: (borrowing ReadTransaction) throws -> Result
-  ) throws(VaultError) -> Result {
-    guard !isClosed.load(ordering: .acquiring) else { throw .closed }
-    return try storing { try environment.read(body) }
+  private func currentFile() throws(VaultError) -> VaultFile {
+    guard let file = opened.withLock({ $0 }) else { throw .closed }
+    return file
   }
 
-  private func writing(_ body: (inout WriteTransaction) throws -> Void) throws(VaultError) {
-    guard !isClosed.load(ordering: .acquiring) else { throw .closed }
+  private func reading<Result>(
+    _ body: (VaultFile, borrowing ReadTransaction) throws -> Result
+  ) throws(VaultError) -> Result {
+    while true {
+      let file = try currentFile()
+      do throws(VaultError) {
+        return try storing {
+          try file.environment.read { transaction throws in try body(file, transaction) }
+        }
+      } catch {
+        // The file was exchanged between the two lines above: once more, with the new one.
+        guard case .storage(let cause) = error, cause.isClosed,
+          try currentFile().generation != file.generation
+        else { throw error }
+      }
+    }
+  }
+
+  private func writing(
+    _ body: (VaultFile, inout WriteTransaction) throws -> Void
+  ) throws(VaultError) {
+    let file = try currentFile()
     while true {
       do throws(VaultError) {
-        return try storing { try environment.write(body) }
+        return try storing {
+          try file.environment.write { transaction throws in try body(file, &transaction) }
+        }
       } catch {
         guard case .storage(let cause) = error else { throw error }
         // A full map grows and the transaction is done over; after a failed flush LMDB refuses to go
         // on until it is opened again.
         if cause.isMapFull {
-          try storing { try environment.grow() }
+          try storing { try file.environment.grow() }
         } else {
-          try storing { try environment.reopen() }
+          try storing { try file.environment.reopen() }
           throw error
         }
       }
@@ -330,7 +419,7 @@ extension Vault {
 }
 
 /// Runs `body` and turns what LMDB throws into the vault's own error.
-private func storing<Result>(_ body: () throws -> Result) throws(VaultError) -> Result {
+func storing<Result>(_ body: () throws -> Result) throws(VaultError) -> Result {
   do {
     return try body()
   } catch let error as VaultError {

@@ -15,7 +15,13 @@ extension LogStore {
           options: Environment.Options(mapBytes: mapBytes, tables: LogStore.tables))
       }
       do throws(EventLogError) {
-        if isWriter { try createFormat(in: environment) }
+        if isWriter {
+          try mappingErrors {
+            try vault.prepareForWriting()
+            try environment.takeOverFromKilledWriter()
+          }
+          try createFormat(in: environment)
+        }
         return try LogStore(environment, vault: vault)
       } catch {
         environment.close()

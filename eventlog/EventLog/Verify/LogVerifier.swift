@@ -58,7 +58,7 @@ struct LogVerifier {
   mutating func run(
     progress: (_ position: UInt64, _ head: UInt64) -> Void
   ) throws(EventLogError) -> VerificationReport {
-    let view = try mappingErrors { try store.reading { try store.view($0) } }
+    let view = try indexView()
     report.headPosition = view.head
     // Runs that begin before the first block looked at cannot be compared whole.
     pendingRuns = view.runs
@@ -72,6 +72,29 @@ struct LogVerifier {
       if next != view.head + 1 { note(next, "the log ends before its head") }
     }
     return report
+  }
+
+  /// The runs and the head alone: the blocks after the last run, which readers look through in memory,
+  /// may be the damaged ones.
+  private mutating func indexView() throws(EventLogError) -> IndexView {
+    let (head, runs) = try mappingErrors {
+      try store.reading { transaction throws in
+        let head =
+          try transaction.withLast(in: store.blocks) { key, block in
+            // A damaged last block says nothing of its own end.
+            (try? BlockHeader(block, key: key))?.lastPosition ?? key
+          } ?? 0
+        return (head, Result { try store.runInfos(transaction) })
+      }
+    }
+    do {
+      let infos = try runs.get()
+      return IndexView(
+        head: head, runs: infos, tail: IndexTail(indexedThrough: infos.last?.lastPosition ?? 0))
+    } catch {
+      note(0, Self.reason(error))
+      return IndexView(head: head, runs: [], tail: IndexTail(indexedThrough: 0))
+    }
   }
 
   private mutating func note(_ position: UInt64, _ reason: String) {
@@ -119,9 +142,8 @@ struct LogVerifier {
       recordedAtMicros = max(recordedAtMicros, header.recordedAtMicros)
       try check(try store.load(bytes, key: key), transaction)
     } catch {
-      let position = max(key, next)
       if next <= key { next = key + 1 }
-      note(position == 0 ? key : key, Self.reason(error))
+      note(key, Self.reason(error))
     }
   }
 
@@ -247,7 +269,11 @@ extension LogVerifier {
     try mappingErrors {
       try store.reading { transaction throws in
         for (org, tree) in trees {
-          try copy.compareRecords(org, tree, transaction)
+          do {
+            try copy.compareRecords(org, tree, transaction)
+          } catch {
+            copy.note(0, Self.reason(error))
+          }
         }
       }
     }

@@ -42,6 +42,7 @@ final class GroupWriter {
   /// Reads where the log stands: the last block, the runs, and the blocks after the last run.
   func load() throws(EventLogError) {
     try mappingErrors {
+      try store.environment.takeOverFromKilledWriter()
       try store.environment.read { transaction throws in
         let view = try store.view(transaction)
         head = view.head

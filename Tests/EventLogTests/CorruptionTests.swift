@@ -1,0 +1,149 @@
+import EventLog
+import Foundation
+import LMDB
+import Testing
+import Vault
+
+/// What the disk may do to the bytes: everything is reported, nothing wrong is served.
+@Suite struct CorruptionTests {
+  private func fill(_ directory: String) async throws -> [RecordedEvent] {
+    let log = try LMDBEventLog(directory: directory)
+    for number in 0..<130 {
+      _ = try await log.append(
+        commit([event(UInt128(number % 3), payload: "{\"n\":\(number)}", personal: [(ann, "A")])]))
+    }
+    let events = try log.read(after: 0, limit: .max, filter: .all).events
+    await log.close()
+    return events
+  }
+
+  /// Changes the value under `key` as `body` says, behind the log's back.
+  private func tamper(
+    _ directory: String, _ table: String, key: UInt64, _ body: ([UInt8]) -> [UInt8]
+  ) throws {
+    let environment = try Environment.open(
+      path: directory + "/log",
+      options: Environment.Options(
+        mapBytes: 1 << 30,
+        tables: [
+          "meta": .bytes, "blocks": .number, "runs": .number, "orgs": .bytes, "nodes": .bytes,
+          "heads": .bytes,
+        ]))
+    defer { environment.close() }
+    let table = environment.table(table)
+    try environment.write { transaction throws in
+      let bytes = try transaction.reading.withValue(forKey: key, in: table) { span in
+        unsafe span.withUnsafeBytes { unsafe Array($0) }
+      }
+      try transaction.put(body(try #require(bytes)), forKey: key, in: table)
+    }
+  }
+
+  @Test func `every flipped bit of a block is detected and nothing of it is served`() async throws {
+    try await withLogDirectory { directory in
+      let events = try await fill(directory)
+      var random = SeededRandom(seed: 11)
+      for _ in 0..<300 {
+        var bit = 0
+        let position = UInt64.random(in: 1...130, using: &random)
+        try tamper(directory, "blocks", key: position) { bytes in
+          bit = Int.random(in: 0..<bytes.count * 8, using: &random)
+          return bytes.flipping(bit)
+        }
+        let reader = try LMDBLogReader(directory: directory)
+        #expect(throws: EventLogError.self) {
+          try reader.read(after: position - 1, limit: 1, filter: .all)
+        }
+        let report = try reader.verify()
+        #expect(report.problems.contains { $0.position == position })
+        reader.close()
+        try tamper(directory, "blocks", key: position) { $0.flipping(bit) }
+      }
+      let reader = try LMDBLogReader(directory: directory)
+      #expect(try reader.read(after: 0, limit: .max, filter: .all).events == events)
+      #expect(try reader.verify().isSound)
+      reader.close()
+    }
+  }
+
+  @Test func `every flipped bit of an index run is detected`() async throws {
+    try await withLogDirectory { directory in
+      _ = try await fill(directory)
+      var random = SeededRandom(seed: 12)
+      for _ in 0..<100 {
+        var bit = 0
+        try tamper(directory, "runs", key: 1) { bytes in
+          bit = Int.random(in: 0..<bytes.count * 8, using: &random)
+          return bytes.flipping(bit)
+        }
+        let reader = try LMDBLogReader(directory: directory)
+        #expect(throws: EventLogError.self) {
+          try reader.readStream(org: orgA, stream: stream(1), from: 1, limit: 999)
+        }
+        reader.close()
+        try tamper(directory, "runs", key: 1) { $0.flipping(bit) }
+      }
+    }
+  }
+
+  @Test func `a block in another's place is refused`() async throws {
+    try await withLogDirectory { directory in
+      _ = try await fill(directory)
+      var other: [UInt8] = []
+      try tamper(directory, "blocks", key: 5) { bytes in
+        other = bytes
+        return bytes
+      }
+      try tamper(directory, "blocks", key: 6) { _ in other }
+      let reader = try LMDBLogReader(directory: directory)
+      #expect(throws: EventLogError.self) { try reader.read(after: 5, limit: 1, filter: .all) }
+      #expect(!(try reader.verify().isSound))
+      reader.close()
+    }
+  }
+
+  @Test func `what is written over with a sound checksum is found by the tree`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      let key = try CheckpointKey(name: "ledger.example", path: directory + "/checkpoint.key")
+      _ = try await log.append(commit([event(1, payload: "{\"n\":1}")]))
+      _ = try await log.checkpoint(of: orgA, signedBy: key)
+      await log.close()
+      // Another history of the same shape: same ids, same key files, one other byte.
+      let forged = directory + "/forged"
+      try FileManager.default.createDirectory(atPath: forged, withIntermediateDirectories: true)
+      for name in ["root.key", "vault"] {
+        try FileManager.default.copyItem(
+          atPath: "\(directory)/\(name)", toPath: "\(forged)/\(name)")
+      }
+      var options = LMDBEventLog.Options()
+      options.rootKey = try FileRootKey(path: forged + "/root.key", mayCreate: false)
+      let other = try LMDBEventLog(directory: forged, options: options)
+      _ = try await other.append(commit([event(1, payload: "{\"n\":2}")]))
+      await other.close()
+      var block: [UInt8] = []
+      try tamper(forged, "blocks", key: 1) { bytes in
+        block = bytes
+        return bytes
+      }
+      try tamper(directory, "blocks", key: 1) { _ in block }
+      let again = try LMDBEventLog(directory: directory)
+      #expect(
+        try again.verify().problems.map(\.reason) == [
+          "the checkpoint signed last is of another history"
+        ])
+      await #expect(throws: EventLogError.self) {
+        try await again.checkpoint(of: orgA, signedBy: key)
+      }
+      await again.close()
+    }
+  }
+}
+
+extension [UInt8] {
+  fileprivate func flipping(_ bit: Int) -> [UInt8] {
+    var bytes = self
+    bytes[bit / 8] ^= 1 << (bit % 8)
+    return bytes
+  }
+}
