@@ -18,6 +18,8 @@ export interface Follower {
 const followedTypes = "contact.*,message.*,wallet.*,campaign.*,workflow.*";
 const firstDelayMillis = 500;
 const longestDelayMillis = 15_000;
+/** The server says something at least every 15 seconds; a line that is silent for longer is dead. */
+const silenceMillis = 40_000;
 
 /**
  * The event log as it grows, over one connection for everything on the page: a browser has only six
@@ -101,12 +103,18 @@ export class LogTail {
     const decoder = new TextDecoder();
     const reader = response.body?.getReader();
     if (reader === undefined) return;
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done || signal.aborted) return;
-      for (const { data } of parser.push(decoder.decode(value, { stream: true }))) {
-        this.spread(JSON.parse(data) as LogEvent);
+    try {
+      for (;;) {
+        const { done, value } = await orSilence(reader.read());
+        if (done || signal.aborted) return;
+        for (const { data } of parser.push(decoder.decode(value, { stream: true }))) {
+          this.spread(JSON.parse(data) as LogEvent);
+        }
       }
+    } catch (error) {
+      // Lets the silent connection go; a broken one has nothing left to cancel.
+      if (!signal.aborted) await reader.cancel();
+      throw error;
     }
   }
 
@@ -137,6 +145,19 @@ function isLineFault(error: unknown): boolean {
     error instanceof SyntaxError ||
     isAbort(error)
   );
+}
+
+/** What `promise` gives, or a fault of the line when nothing came for too long. */
+async function orSilence<Value>(promise: Promise<Value>): Promise<Value> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const silence = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(Failure.unreachable()), silenceMillis);
+  });
+  try {
+    return await Promise.race([promise, silence]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 function sleep(millis: number, signal: AbortSignal): Promise<void> {

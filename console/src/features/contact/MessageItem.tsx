@@ -6,8 +6,13 @@ import { useToast } from "../../ui/Toast";
 import { MessageStatus } from "./MessageStatus";
 import type { MessageGroup } from "./timelineItems";
 
+interface MessageItemProps {
+  group: MessageGroup;
+  onChanged: () => void;
+}
+
 /** One text, theirs or ours, with how far it got. */
-export function MessageItem({ group }: { group: MessageGroup }) {
+export function MessageItem({ group, onChanged }: MessageItemProps) {
   const { current } = group;
   const isOurs = current.direction === "outbound";
   return (
@@ -27,7 +32,7 @@ export function MessageItem({ group }: { group: MessageGroup }) {
           <span className="muted number">{formatMoney(current.price)}</span>
         )}
         {isOurs && (current.status === "held" || current.status === "queued") && (
-          <CancelButton id={current.id} />
+          <CancelButton id={current.id} onCancelled={onChanged} />
         )}
         <Time at={group.occurred_at} show="time" />
       </div>
@@ -35,13 +40,14 @@ export function MessageItem({ group }: { group: MessageGroup }) {
   );
 }
 
-/** Takes back what was not handed to the carrier yet; the timeline hears of it from the log. */
-function CancelButton({ id }: { id: string }) {
+/** Takes back what was not handed to the carrier yet. */
+function CancelButton({ id, onCancelled }: { id: string; onCancelled: () => void }) {
   const write = useWrite();
   const toast = useToast();
   const cancel = async () => {
     const answer = await write.run("POST", `/api/messages/${id}/cancel`);
     if (answer === null) toast.say("The message could not be cancelled.", "bad");
+    else onCancelled();
   };
   return (
     <button

@@ -22,7 +22,7 @@ export function Timeline({ timeline }: { timeline: TimelineData }) {
           {isLive ? "Live" : "Reconnecting…"}
         </span>
       </header>
-      {entries !== null && <Days entries={entries} />}
+      {entries !== null && <Days entries={entries} onChanged={reload} />}
       {entries === null && failure === null && <SkeletonRows count={5} />}
       {failure !== null && <FailureState failure={failure} onRetry={reload} />}
       {timeline.loadEarlier !== null && (
@@ -39,7 +39,12 @@ export function Timeline({ timeline }: { timeline: TimelineData }) {
   );
 }
 
-function Days({ entries }: { entries: TimelineEntry[] }) {
+interface DaysProps {
+  entries: TimelineEntry[];
+  onChanged: () => void;
+}
+
+function Days({ entries, onChanged }: DaysProps) {
   const { account, clockOffsetMillis } = useActing();
   const days = useMemo(() => {
     const named = new Map<string, (TimelineEntry | MessageGroup)[]>();
@@ -58,7 +63,7 @@ function Days({ entries }: { entries: TimelineEntry[] }) {
           <ol className="entries">
             {items.map((item) =>
               "current" in item ? (
-                <MessageItem key={item.current.id} group={item} />
+                <MessageItem key={item.current.id} group={item} onChanged={onChanged} />
               ) : (
                 <EntryItem key={item.id} entry={item} />
               ),

@@ -2,6 +2,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { isAbort } from "../../api/client";
 import { field } from "../../api/failure";
 import type { Failure } from "../../api/failure";
+import type { Query } from "../../api/hooks";
 import { asFailure, useClient, useQuery, useTail } from "../../api/hooks";
 import { useReloadSoon } from "../../api/live";
 import type { List, LogEvent, Message, TimelineEntry } from "../../api/types";
@@ -19,6 +20,8 @@ export interface TimelineData {
 }
 
 const pageSize = 50;
+const underway = new Set(["queued", "dispatched", "accepted"]);
+const underwayMillis = 3_000;
 const followed = ["contact.*", "message.*", "workflow.*", "campaign.*"] as const;
 
 /** A contact's timeline, kept up to date by the log. `onEvent` hears what concerns this contact. */
@@ -46,6 +49,8 @@ export function useTimeline(contact: string, onEvent: (event: LogEvent) => void)
     onEvent(event);
   });
 
+  useWhileUnderway(entries, sent, newest);
+
   return {
     entries,
     failure: newest.failure ?? earlier.failure,
@@ -55,6 +60,28 @@ export function useTimeline(contact: string, onEvent: (event: LogEvent) => void)
     loadEarlier: earlier.load,
     isLoadingEarlier: earlier.isLoading,
   };
+}
+
+/**
+ * Looks again by itself while a message is on its way: a line can be up and yet hold something back,
+ * in a proxy for one, and "Sending" is the state that nobody wants to see stand still.
+ */
+function useWhileUnderway(
+  entries: TimelineEntry[] | null,
+  sent: Message[],
+  newest: Query<unknown>,
+) {
+  const { isLoading, reload } = newest;
+  // Not every carrier reports deliveries: for "sent" that is waited for only after one's own text.
+  const isWaitedFor = (message: Message) =>
+    underway.has(message.status) ||
+    (message.status === "sent" && sent.some(({ id }) => id === message.id));
+  const isUnderway = entries?.some(({ message }) => message && isWaitedFor(message)) ?? false;
+  useEffect(() => {
+    if (!isUnderway || isLoading) return;
+    const timer = setTimeout(() => reload(), underwayMillis);
+    return () => clearTimeout(timer);
+  }, [isUnderway, isLoading, reload]);
 }
 
 function useEarlier(path: string, newest: List<TimelineEntry> | null) {
