@@ -127,7 +127,8 @@ function Details({ event }: { event: AuditEvent }) {
 
 /** `user:usr_…` is somebody whose name only their own session knows. */
 function actorName(actor: Actor | string | null | undefined, user: User): string {
-  const id = typeof actor === "string" ? actor : actor?.id ?? actor?.type ?? "–";
+  const text = typeof actor === "string" ? actor : actor?.id ?? actor?.type ?? "–";
+  const id = text.split(" ")[0] ?? text;
   if (id.endsWith(user.id)) return user.name;
   return (typeof actor === "object" ? actor?.name : null) ?? id;
 }
