@@ -8,6 +8,7 @@ let allCommands = CommandSet([
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand,
   serveCommand, projectCommand, sandboxCommand,
+  benchCommand,
   postgresCommand,
   versionCommand,
 ])

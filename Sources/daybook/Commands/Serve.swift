@@ -87,12 +87,12 @@ private func startAPI(
     let started = ContinuousClock.now
     let response = await api.handle(request)
     let took = ContinuousClock.now - started
-    log.debug(
-      "request",
+    // Reads are many and change nothing; a write's line leads from its id to the events.
+    log.write(
+      request.method == "GET" && response.status < 500 ? .debug : .info, "request",
       [
         "request_id": JSON(response.headers["request-id"]), "method": .string(request.method),
-        "status": JSON(response.status),
-        "milliseconds": .int(Int64(took / .milliseconds(1))),
+        "status": JSON(response.status), "milliseconds": .int(Int64(took / .milliseconds(1))),
       ])
     return response
   }

@@ -1,0 +1,34 @@
+import Bench
+import CLI
+
+private let name = Argument(
+  "NAME", .one, "one of \(Bench.names.joined(separator: ", ")), or all")
+private let caseOption = Option("--case", value: "CASE", "only this case")
+private let eventsOption = Option(
+  "--events", value: "N", "size of the logs that reading is measured on; 300000")
+
+let benchCommand = Command(
+  "bench", "measure this machine: figures beside the device's own limit",
+  details: """
+    Works in a temporary folder and touches no log of yours. With --json each figure is
+    one object a line: bench, case, metric, value and, where there is one, the floor:
+    what the device alone does in the same run.
+    """,
+  arguments: [name], options: [caseOption, eventsOption, .json]
+) { invocation in
+  var options = Bench.Options()
+  options.caseName = invocation.value(caseOption.flag)
+  if let text = invocation.value(eventsOption.flag) {
+    options.eventCount = Int(try wholeNumber(text, eventsOption.flag, in: "bench"))
+  }
+  let asked = invocation.argument(name.name)
+  let isKnown = try await Bench.run(
+    name: asked, json: invocation.has(Option.json.flag), options: options
+  ) { Output.line($0) }
+  guard isKnown else {
+    throw UsageError(
+      "There is no benchmark '\(asked)'.", suggestion: nearest(to: asked, among: Bench.names),
+      command: "bench")
+  }
+  return .success
+}
