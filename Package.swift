@@ -89,7 +89,8 @@ let package = Package(
     module(
       "Application", path: "Sources/Application",
       [
-        "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV", "PhoneNumbers",
+        "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV",
+        "PhoneNumbers",
         "HTTP", "Logging",
       ]),
     module(
@@ -139,7 +140,8 @@ let package = Package(
         .embedInCode("page/phones.js"),
       ]),
     module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
-    module("Bench", path: "tools/bench", ["EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
+    module(
+      "Bench", path: "tools/bench", ["Merkle", "EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
 
     // MARK: tests
     module("TestSupport", path: "Tests/TestSupport", ["Postgres"]),
