@@ -173,7 +173,7 @@ let package = Package(
     tests("LoggingTests", ["Logging", "JSON"]),
     tests("CLITests", ["CLI"]),
     tests("SupervisorTests", ["Supervisor", "JSON"]),
-    tests("EndToEndTests", ["HTTP", "JSON", "Crypto"]),
+    tests("EndToEndTests", ["HTTP", "JSON", "Crypto", "Supervisor", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -1,0 +1,91 @@
+import Foundation
+import JSON
+import Supervisor
+import Testing
+
+extension EndToEnd {
+  @Suite struct Audits {
+    @Test func `an account's exported book is complete, checks offline and holds nobody else's`()
+      async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let stranger = try await system.newAccount("Summit")
+        let person = try await account.newPerson(1)
+        let id = try await account.send("Hello", to: person)
+        try await account.wait(forMessage: id, toBe: "delivered")
+        try await account.receive("STOP", from: person)
+        try await account.wait(forConsentOf: person, toBe: "opted_out")
+        _ = try await stranger.newPerson(2)
+        try await system.waitUntilCallbacksAreDone()
+
+        let folder = system.home + "/export"
+        let export = try await system.daybook(
+          "export", "audit", "--org", account.id, "--out", folder, "--json")
+        #expect(export.succeeded, "\(export.output)\(export.errors)")
+        let count = try await account.events().count
+        #expect(try export.json()["events"]?.int == Int64(count))
+        let sound = try await system.daybook("verify", "bundle", folder, "--json")
+        #expect(sound.succeeded, "\(sound.output)\(sound.errors)")
+        #expect(try sound.json()["events"]?.int == Int64(count))
+
+        let everything = try Folder.texts(folder)
+        #expect(everything.contains { $0.text.contains(id) })
+        #expect(!everything.contains { $0.text.contains(stranger.id) })
+        try await system.expectVerified()
+      }
+    }
+
+    @Test func `a book in which somebody changed a byte is not believed`() async throws {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        _ = try await account.newPerson(1, named: "Original")
+        let folder = system.home + "/export"
+        let export = try await system.daybook(
+          "export", "audit", "--org", account.id, "--out", folder)
+        #expect(export.succeeded, "\(export.output)\(export.errors)")
+        let changed = try Folder.texts(folder).filter { $0.text.contains("Original") }
+        try #require(!changed.isEmpty)
+        for file in changed {
+          try file.text.replacing("Original", with: "Invented")
+            .write(toFile: file.path, atomically: true, encoding: .utf8)
+        }
+        let check = try await system.daybook("verify", "bundle", folder)
+        #expect(check.exit == .code(2), "\(check.output)\(check.errors)")
+      }
+    }
+
+    @Test func `the audit trail says who did what, and with which verdict`() async throws {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let person = try await account.newPerson(1, consents: false)
+        #expect(try await account.text(person, "Buy now").status == 422)
+        let trail = try await account.api.all("/api/audit/events")
+        let events = try await account.events()
+        #expect(trail.count == events.count)
+        let created = try #require(trail.first { $0["type"]?.string == "contact.created" })
+        #expect(created["actor"]?.string?.hasPrefix("key:") == true)
+        let skipped = try #require(trail.first { $0["type"]?.string == "message.skipped" })
+        #expect(skipped["verdict"]?["reason"]?.string == "no_consent", "\(skipped.text)")
+      }
+    }
+  }
+}
+
+/// The files of an exported book.
+private enum Folder {
+  static func texts(_ folder: String) throws -> [(path: String, text: String)] {
+    let names = try FileManager.default.subpathsOfDirectory(atPath: folder)
+    var texts: [(path: String, text: String)] = []
+    for name in names {
+      let path = folder + "/" + name
+      var isDirectory: ObjCBool = false
+      _ = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+      guard !isDirectory.boolValue, let data = FileManager.default.contents(atPath: path) else {
+        continue
+      }
+      texts.append((path, String(decoding: data, as: UTF8.self)))
+    }
+    return texts
+  }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import Glibc
+import HTTP
+import JSON
+import Supervisor
+import Testing
+
+extension EndToEnd {
+  @Suite struct Up {
+    @Test func `up runs everything, starts again what dies, and down leaves nothing`() async throws
+    {
+      let machine = try Machine()
+      defer { machine.remove() }
+      do {
+        try await machine.expectLifeOfASystem()
+      } catch {
+        print("The system's logs, \(error):\n\(HomeFolders.lastLogLines(machine.home))")
+        _ = try await machine.daybook("down")
+        throw error
+      }
+    }
+  }
+}
+
+/// A machine on which somebody types `daybook up`: an embedded database, free ports, no demo data.
+private struct Machine {
+  let home: String
+  private let executable: String
+
+  init() throws {
+    executable = try Program.path()
+    home = try HomeFolders.make()
+  }
+
+  func remove() { HomeFolders.remove(home) }
+
+  func daybook(_ arguments: String...) async throws -> CommandResult {
+    var environment = Program.cleanEnvironment
+    environment["DAYBOOK_HOME"] = home
+    environment["DAYBOOK_PORT"] = "0"
+    environment["DAYBOOK_SANDBOX_PORT"] = "0"
+    environment["DAYBOOK_DEMO"] = "no"
+    return try await Program.run(executable, arguments, environment: environment, scratch: home)
+  }
+
+  func expectLifeOfASystem() async throws {
+    let up = try await daybook("up", "--detach")
+    #expect(up.succeeded, "\(up.output)\(up.errors)")
+    let first = try await status()
+    #expect(first["state"]?.string == "ready")
+    #expect(Set(first.processNames) == ["postgres", "sandbox", "project", "serve"])
+
+    let again = try await daybook("up", "--detach")
+    #expect(again.exit == .code(1))
+    #expect(again.errors.contains("already"), "\(again.errors)")
+
+    let pids = first.pids
+    for name in ["serve", "project", "sandbox"] {
+      try send(SIGKILL, to: #require(pids[name]))
+    }
+    let second = try await eventually("what was killed to run again") {
+      try await status()
+    } until: { now in
+      let areNew = ["serve", "project", "sandbox"].allSatisfy { name in
+        now.pids[name].map { $0 != pids[name] } ?? false
+      }
+      return areNew && now["state"]?.string == "ready" && now.areAllReady
+    }
+    let url = try #require(second["base_url"]?.string)
+    try await eventually("the API") {
+      try await API(baseURL: url, token: nil).send("GET", "/readyz").status == 200
+    }
+
+    let down = try await daybook("down")
+    #expect(down.succeeded, "\(down.output)\(down.errors)")
+    for pid in [Int32](second.pids.values) + [Int32](pids.values) {
+      #expect(ProcessIdentity(pid: pid) == nil, "process \(pid) is left")
+    }
+    let last = try await daybook("status", "--json")
+    #expect(last.exit == .code(1))
+    #expect(try JSON(parsing: Array(last.output.utf8))["state"]?.string == "stopped")
+  }
+
+  private func status() async throws -> JSON {
+    try JSON(parsing: Array(try await daybook("status", "--json").output.utf8))
+  }
+}
+
+extension JSON {
+  fileprivate var processNames: [String] {
+    (self["processes"]?.array ?? []).compactMap { $0["name"]?.string }
+  }
+
+  fileprivate var pids: [String: Int32] {
+    var pids: [String: Int32] = [:]
+    for process in self["processes"]?.array ?? [] {
+      guard let name = process["name"]?.string, let pid = process["pid"]?.int else { continue }
+      pids[name] = Int32(pid)
+    }
+    return pids
+  }
+
+  fileprivate var areAllReady: Bool {
+    (self["processes"]?.array ?? []).allSatisfy { $0["state"]?.string == "ready" }
+  }
+}
