@@ -59,9 +59,11 @@ extension OrgReactor {
     missingSince[message] = since
     guard nowMicros - since >= settings.doubtGraceMillis * 1_000 else { return }
     missingSince[message] = nil
+    let backOffMicros = Circuit.backOffMicros(after: await executor.attempt(of: message))
     _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
       try workspace.record(
-        .notTaken(code: "not_found_at_provider", retryAtMicros: workspace.nowMicros),
+        .notTaken(
+          code: "not_found_at_provider", retryAtMicros: workspace.nowMicros + backOffMicros),
         for: message, isOptOut: false)
     }
   }

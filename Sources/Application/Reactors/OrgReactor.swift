@@ -243,6 +243,8 @@ extension OrgReactor {
         message: message,
         outcome: .notTaken(code: code, retryAtMicros: nowMicros + max(waitMicros, backOffMicros)))
     case .inDoubt(let reason):
+      // A provider that fails in this way is not helped by more calls either.
+      _ = circuit.open(at: await executor.nowMicros, askedMicros: 0)
       return CallOutcome(message: message, outcome: .inDoubt(reason: reason))
     }
   }

@@ -39,9 +39,9 @@ struct DispatchQueueIndex {
     }
     if after.status == .queued, before?.status != .queued {
       ordinal += 1
-      let notBefore = before?.status == .dispatched ? after.notBeforeMicros : 0
       waiting.insert(
-        QueueEntry(notBeforeMicros: notBefore, ordinal: ordinal, message: message))
+        QueueEntry(
+          notBeforeMicros: after.notBeforeMicros, ordinal: ordinal, message: message))
     }
     let isUnanswered = after.status == .dispatched || after.status == .unknown
     if isUnanswered { unanswered.insert(message) } else { unanswered.remove(message) }

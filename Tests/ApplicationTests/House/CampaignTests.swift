@@ -1,0 +1,123 @@
+import Application
+import Domain
+import EventCodec
+import JSON
+import Testing
+
+extension TestOrg {
+  func campaign(
+    _ body: String, _ segment: Identifier, _ purpose: Purpose = .marketing
+  ) async throws -> Identifier {
+    let definition = CampaignDefinition(
+      name: "Sale", segment: segment, channel: .sms, purpose: purpose, body: body)
+    let created = try await perform { workspace throws(CommandError) in
+      let id = try workspace.createCampaign(definition)
+      try workspace.launchCampaign(id)
+      return id
+    }
+    return try #require(created.output)
+  }
+
+  func waitForEnd(of campaign: Identifier) async throws {
+    try await wait("the campaign ends") {
+      let status = try house.engine.campaign(campaign, of: id).state.status
+      return status == .completed || status == .cancelled
+    }
+  }
+}
+
+extension HouseTests {
+  @Suite(.serialized) struct CampaignTests {
+    /// 600 recipients: one in ten without a phone, one in ten without a name, some who opted out.
+    private func audience(of org: TestOrg, count: Int) async throws {
+      try await org.perform { workspace throws(CommandError) in
+        for index in 0..<count {
+          let phone = "+1212555\(1_000 + index)"
+          let contact = try workspace.createContact(
+            ContactRequest(
+              details: ContactDetails(
+                firstName: index % 10 == 1 ? nil : "Ann", lastName: "\(index)",
+                phone: index % 10 == 2 ? nil : phone), source: "test", tags: ["all"],
+              consents: index % 10 == 2 ? [] : [TestOrg.consent]))
+          if index % 10 == 3 {
+            try workspace.recordOptOut(contact, channel: .sms, method: .staff)
+          }
+        }
+      }
+    }
+
+    @Test func `every recipient ends in one state and the campaign with their sum`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        try await audience(of: org, count: 600)
+        let segment = try await org.segment(tagged: "all")
+        let campaign = try await org.campaign("Hi {{first_name}}", segment)
+        try await org.waitForEnd(of: campaign)
+        let state = try house.engine.campaign(campaign, of: org.id).state
+        #expect(
+          state.outcome
+            == CampaignOutcome(sentCount: 420, failedCount: 0, skippedCount: 180, cancelledCount: 0)
+        )
+        let reasons = try org.messages.values.compactMap(\.reason)
+        #expect(reasons.count { $0 == .missingField } == 60)
+        #expect(reasons.count { $0 == .noAddress } == 60)
+        #expect(reasons.count { $0 == .revoked } == 60)
+        #expect(try await house.stat("received") == 420)
+        try await org.waitUntilQuiet()
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a campaign that is cancelled in the middle sends no more and adds up`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        _ = try await house.control("POST", "/sandbox/faults", ["latency_ms": 20])
+        try await audience(of: org, count: 600)
+        let segment = try await org.segment(tagged: "all")
+        let campaign = try await org.campaign("Hi {{first_name}}", segment)
+        try await wait("some are out") { try await house.stat("received") ?? 0 > 30 }
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.cancelCampaign(campaign)
+        }
+        let intents = try org.events.count { $0.type == "message.dispatched" }
+        try await org.waitUntilQuiet()
+        #expect(try org.events.count { $0.type == "message.dispatched" } == intents)
+        #expect(try await house.stat("received") ?? 0 < 420)
+        #expect(try org.wallet.holds.isEmpty)
+        #expect(try org.messages.values.contains { $0.status == .cancelled })
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a campaign goes on where a crash left it`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        try await audience(of: org, count: 600)
+        let segment = try await org.segment(tagged: "all")
+        let campaign = try await org.campaign("Hi {{first_name}}", segment)
+        for threshold: Int64 in [20, 120, 250] {
+          try await wait("some are out") { try await house.stat("received") ?? 0 > threshold }
+          try await house.restart()
+        }
+        try await org.waitForEnd(of: campaign)
+        try await org.waitUntilQuiet()
+        #expect(try await house.stat("received") == 420)
+        #expect(try await house.stat("duplicates") == 0)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a body with a broken merge field is refused before anybody gets it`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        _ = try await org.contact("+12125550123", tags: ["all"])
+        let segment = try await org.segment(tagged: "all")
+        await #expect(throws: CommandError.self) {
+          _ = try await org.campaign("Hi {{first_name", segment)
+        }
+      }
+    }
+  }
+}

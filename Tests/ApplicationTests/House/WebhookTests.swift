@@ -1,0 +1,170 @@
+import Application
+import Domain
+import EventCodec
+import Foundation
+import HTTP
+import JSON
+import Synchronization
+import Testing
+
+@testable import Application
+
+/// A subscriber that keeps what it is sent, and answers as it is told.
+final class Subscriber: Sendable {
+  struct Delivery: Sendable, Equatable {
+    let id: String
+    let type: String
+    let sequence: Int64
+    let isSigned: Bool
+  }
+
+  private final class Memory: Sendable {
+    struct State {
+      var deliveries: [Delivery] = []
+      var attempts: [String] = []
+      var status = 204
+      var secret = ""
+    }
+
+    let state = Mutex(State())
+  }
+
+  private let memory: Memory
+  private let server: HTTPServer
+
+  init() throws {
+    let memory = Memory()
+    self.memory = memory
+    server = try HTTPServer(host: "127.0.0.1", port: 0) { request in
+      HTTPResponse(status: memory.state.withLock { Self.take(request, &$0) })
+    }
+  }
+
+  var url: String { "http://127.0.0.1:\(server.port)/hook" }
+  /// What was answered with 2xx.
+  var deliveries: [Delivery] { memory.state.withLock { $0.deliveries } }
+  /// The ids of all calls.
+  var attempts: [String] { memory.state.withLock { $0.attempts } }
+
+  func answer(with status: Int) { memory.state.withLock { $0.status = status } }
+  func expect(secret: String) { memory.state.withLock { $0.secret = secret } }
+  func stop() async { await server.stop(graceMillis: 500) }
+
+  private static func take(_ request: HTTPRequest, _ state: inout Memory.State) -> Int {
+    let id = request.headers["webhook-id"] ?? ""
+    state.attempts.append(id)
+    guard (200..<300).contains(state.status) else { return state.status }
+    let body = try? JSON(parsing: request.body)
+    let seconds = request.headers["webhook-timestamp"].flatMap { Int64($0) } ?? 0
+    let expected = try? WebhookMessage.signature(
+      id: id, timestampSeconds: seconds, body: request.body, secret: state.secret)
+    state.deliveries.append(
+      Delivery(
+        id: id, type: body?["type"]?.string ?? "", sequence: body?["data"]?["sequence"]?.int ?? -1,
+        isSigned: expected == request.headers["webhook-signature"]))
+    return state.status
+  }
+}
+
+extension HouseTests {
+  @Suite(.serialized) struct WebhookTests {
+    private func with(
+      _ body: (House, TestOrg, Subscriber, Identifier) async throws -> Void
+    ) async throws {
+      let subscriber = try Subscriber()
+      try await House.with { house in
+        let org = try await house.org()
+        let secret = WebhookMessage.newSecret()
+        subscriber.expect(secret: secret)
+        let url = subscriber.url
+        let created = try await org.perform { workspace throws(CommandError) in
+          try workspace.createWebhookEndpoint(url: url, types: ["contact.*"], secret: secret)
+        }
+        try await body(house, org, subscriber, try #require(created.output))
+      }
+      await subscriber.stop()
+    }
+
+    private func failures(of endpoint: Identifier, in org: TestOrg) throws -> Int {
+      try org.story(of: endpoint).count { $0 == "delivery_failed" }
+    }
+
+    @Test func `deliveries come in order, signed, once, also over a restart`() async throws {
+      try await with { house, org, subscriber, _ in
+        let contact = try await org.contact("+12125550123")
+        for index in 0..<20 { try await org.tag(contact, "tag-\(index)") }
+        try await wait("the first half") { subscriber.deliveries.count >= 10 }
+        try await house.restart()
+        for index in 20..<40 { try await org.tag(contact, "tag-\(index)") }
+        try await wait("all of it") {
+          Set(subscriber.deliveries.map(\.id)).count == 42
+        }
+        let deliveries = subscriber.deliveries
+        let unsigned = deliveries.filter { !$0.isSigned }
+        #expect(unsigned.isEmpty)
+        #expect(deliveries.map(\.sequence) == deliveries.map(\.sequence).sorted())
+        #expect(deliveries.first?.type == "contact.created")
+        // The one that was under way when the house stopped may come again, under the same id.
+        #expect(deliveries.count <= 43)
+      }
+    }
+
+    @Test func `a failure is tried again later, with nothing overtaking it`() async throws {
+      try await with { house, org, subscriber, endpoint in
+        subscriber.answer(with: 500)
+        let contact = try await org.contact("+12125550123", tags: ["a", "b"])
+        try await wait("a failure") { try failures(of: endpoint, in: org) == 1 }
+        // Other news do not make it come sooner.
+        try await org.tag(contact, "c")
+        try await Task.sleep(for: .milliseconds(30))
+        #expect(subscriber.attempts.count == 1)
+        try await house.restart()
+        try await Task.sleep(for: .milliseconds(30))
+        #expect(subscriber.attempts.count == 1)
+        try house.advance(byMicros: 6_000_000)
+        try await wait("another failure") { try failures(of: endpoint, in: org) == 2 }
+        #expect(Set(subscriber.attempts).count == 1)
+        subscriber.answer(with: 200)
+        try house.advance(byMicros: 6 * Moment.minuteMicros)
+        try await wait("all of it") { subscriber.deliveries.count == 5 }
+        #expect(
+          subscriber.deliveries.map(\.type) == [
+            "contact.created", "contact.tagged", "contact.tagged", "contact.opted_in",
+            "contact.tagged",
+          ])
+      }
+    }
+
+    @Test func `an endpoint that fails for three days is disabled, and goes on once enabled`()
+      async throws
+    {
+      try await with { house, org, subscriber, endpoint in
+        subscriber.answer(with: 503)
+        _ = try await org.contact("+12125550123")
+        for attempt in 1...10 {
+          try await wait("failure \(attempt)") {
+            try failures(of: endpoint, in: org) == attempt
+          }
+          try house.advance(byMicros: 2 * Moment.dayMicros)
+        }
+        try await wait("disabled") { try org.story(of: endpoint).last == "disabled" }
+        try await Task.sleep(for: .milliseconds(30))
+        #expect(subscriber.attempts.count == 10)
+        subscriber.answer(with: 200)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .enable)
+        }
+        try await wait("all of it") { subscriber.deliveries.count == 2 }
+      }
+    }
+
+    @Test func `a subscriber that is gone hears no more`() async throws {
+      try await with { house, org, subscriber, endpoint in
+        subscriber.answer(with: 410)
+        _ = try await org.contact("+12125550123")
+        try await wait("disabled") { try org.story(of: endpoint).last == "disabled" }
+        #expect(subscriber.attempts.count == 1)
+      }
+    }
+  }
+}

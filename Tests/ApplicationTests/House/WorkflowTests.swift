@@ -1,0 +1,180 @@
+import Application
+import Domain
+import EventCodec
+import EventLog
+import Foundation
+import Testing
+
+@testable import Application
+
+extension HouseTests {
+  @Suite(.serialized) struct WorkflowTests {
+    static let phone = "+12125550123"
+
+    static let followUp = """
+      name: Follow-up
+      trigger: {tag_added: webinar}
+      steps:
+        - send_sms: Thanks for joining
+        - wait: 1 day
+        - if: not replied
+          then:
+            - send_sms: Any questions?
+          else:
+            - add_tag: engaged
+      """
+
+    private func runs(of org: TestOrg) throws -> [Identifier] {
+      try org.events.filter { $0.type == "workflow.run_started" }.map(\.stream)
+    }
+
+    private func waitForRuns(_ count: Int, _ type: String, of org: TestOrg) async throws {
+      try await wait("\(count) of \(type)") {
+        try org.events.count { $0.type == type } == count
+      }
+    }
+
+    @Test func `a tag starts a run wherever it comes from`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        _ = try await org.publish(Self.followUp)
+        _ = try await org.publish(
+          """
+          name: Leads
+          trigger: contact_created
+          steps:
+            - add_tag: webinar
+          """)
+        // By another workflow.
+        let first = try await org.contact(Self.phone)
+        // With the creation, as an import does; the other workflow adds nothing.
+        let second = try await org.contact("+12125550124", tags: ["webinar"])
+        try await waitForRuns(2, "workflow.waiting", of: org)
+        let contacts = try org.events.compactMap { recorded -> Identifier? in
+          guard case .run(.started(_, _, let contact, let step)) = recorded.event,
+            step == "step-1", try house.engine.run(recorded.stream, of: org.id).state.step != nil
+          else { return nil }
+          return contact
+        }
+        #expect(Set(contacts) == [first, second])
+      }
+    }
+
+    @Test(arguments: [true, false])
+    func `a wait survives a restart and the branch sees the reply`(replies: Bool) async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        _ = try await org.publish(Self.followUp)
+        let contact = try await org.contact(Self.phone)
+        try await org.tag(contact, "webinar")
+        try await waitForRuns(1, "workflow.waiting", of: org)
+        try await house.restart()
+        if replies { try await org.receive("Great!", from: Self.phone) }
+        house.clock.advance(byMicros: Moment.dayMicros)
+        try await house.restart()
+        try await waitForRuns(1, "workflow.run_completed", of: org)
+        try await org.waitUntilQuiet()
+        #expect(try await house.received(by: Self.phone).count == (replies ? 1 : 2))
+        #expect(
+          try org.events.contains {
+            $0.type == "contact.tagged"
+              && $0.event
+                == .contact(.tagged(tag: "engaged"))
+          } == replies)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a lost or old cursor starts nothing twice and nothing late`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        let workflow = try await org.publish(
+          """
+          name: Quick
+          trigger: {tag_added: a}
+          steps:
+            - wait: 1 minute
+            - add_tag: done
+          """)
+        let contact = try await org.contact(Self.phone)
+        try await org.tag(contact, "a")
+        try await waitForRuns(1, "workflow.waiting", of: org)
+        // On its way already: this one starts nothing, now and later.
+        try await org.untag(contact, "a")
+        try await org.tag(contact, "a")
+        let paused = try await org.contact("+12125550124", name: "Bob")
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setWorkflow(workflow, paused: true)
+        }
+        try await org.tag(paused, "a")
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setWorkflow(workflow, paused: false)
+        }
+        try house.advance(byMicros: 2 * Moment.minuteMicros)
+        try await waitForRuns(1, "workflow.run_completed", of: org)
+        try await house.restart()
+        await house.stop()
+        try FileManager.default.removeItem(atPath: house.cursorDirectory + "/workflows.json")
+        try house.start()
+        // A later event shows that everything before it was met again.
+        let last = try await org.contact("+12125550125", name: "Cy", tags: ["a"])
+        try await wait("the last one is on its way") {
+          try org.events.contains {
+            if case .run(.started(_, _, last, _)) = $0.event { true } else { false }
+          }
+        }
+        #expect(try runs(of: org).count == 2)
+      }
+    }
+
+    @Test func `workflows that start each other end with a failed run`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        for (name, other) in [("a", "b"), ("b", "a")] {
+          _ = try await org.publish(
+            """
+            name: From \(name)
+            trigger: {tag_added: \(name)}
+            steps:
+              - remove_tag: \(name)
+              - wait: 1 second
+              - add_tag: \(other)
+            """)
+        }
+        let contact = try await org.contact(Self.phone)
+        try await org.tag(contact, "a")
+        for _ in 0..<200 where try !org.events.contains(where: { $0.type == "workflow.run_failed" })
+        {
+          try house.advance(byMicros: 2_000_000)
+          try await Task.sleep(for: .milliseconds(10))
+        }
+        try await waitForRuns(1, "workflow.run_failed", of: org)
+        let failed = try #require(try org.events.last { $0.type == "workflow.run_failed" })
+        guard case .run(.failed(_, "too_deep")) = failed.event else {
+          Issue.record("\(failed.event)")
+          return
+        }
+        let count = try runs(of: org).count
+        #expect(count > 2 && count <= Int(Workspace.depthLimit) + 2)
+        try house.advance(byMicros: Moment.hourMicros)
+        try await Task.sleep(for: .milliseconds(50))
+        #expect(try runs(of: org).count == count)
+      }
+    }
+
+    @Test func `a failed append only delays a start`() async throws {
+      let log = FaultyLog(MemoryEventLog())
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        _ = try await org.publish(Self.followUp)
+        let contact = try await org.contact(Self.phone)
+        try await org.tag(contact, "webinar")
+        log.next(.refuse(.logFull(capacityBytes: 1)), .refuse(.overloaded(waiting: 1)))
+        try await house.restart()
+        try await waitForRuns(1, "workflow.waiting", of: org)
+        #expect(try runs(of: org).count == 1)
+        #expect(house.reports.contains { $0.contains("log_full") })
+      }
+    }
+  }
+}

@@ -1,0 +1,219 @@
+import Application
+import Domain
+import EventCodec
+import EventLog
+import Foundation
+import HTTP
+import JSON
+import Sandbox
+import Synchronization
+import Testing
+import TwilioProvider
+
+/// The write side as `daybook serve` runs it: engine, reactors and the real Twilio adapter, with the
+/// sandbox for the world outside and routes for its callbacks. May be crashed and started again.
+final class House: Sendable {
+  let directory: String
+  let clock: TestClock
+  let sandbox: SandboxServer
+  let client: HTTPClient
+  let webhookClient: HTTPClient
+  private let tools: Tools
+  private let settings: ReactorSettings
+  private let callbacks: HTTPServer
+  private let inside: Inside
+
+  /// What a crash throws away.
+  private final class Inside: Sendable {
+    struct State {
+      var log: any EventLogWriter
+      var engine: Engine?
+      var host: ReactorHost?
+      var reports: [String] = []
+    }
+
+    let state: Mutex<State>
+
+    init(log: any EventLogWriter) { state = Mutex(State(log: log)) }
+  }
+
+  var engine: Engine {
+    get throws { try #require(inside.state.withLock { $0.engine }, "the house is down") }
+  }
+
+  var log: any EventLogWriter { inside.state.withLock { $0.log } }
+
+  /// What reactors reported, one line each.
+  var reports: [String] { inside.state.withLock { $0.reports } }
+
+  var cursorDirectory: String { directory + "/cursors" }
+
+  /// Runs `body` in a house with its reactors running, and takes it down again.
+  static func with(
+    at startMicros: Micros = Moment.openMicros, seed: UInt64 = 1,
+    log: any EventLogWriter = MemoryEventLog(),
+    settings: (inout ReactorSettings) -> Void = { _ in },
+    isRunning: Bool = true, _ body: (House) async throws -> Void
+  ) async throws {
+    let house = try House(at: startMicros, seed: seed, log: log, settings: settings)
+    let result: Result<Void, any Error>
+    do {
+      _ = try await house.control("POST", "/sandbox/faults", ["callback_delay_ms": 0])
+      try house.start(reactors: isRunning)
+      try await body(house)
+      result = .success(())
+    } catch {
+      result = .failure(error)
+    }
+    await house.close()
+    try result.get()
+  }
+
+  private init(
+    at startMicros: Micros, seed: UInt64, log: any EventLogWriter,
+    settings change: (inout ReactorSettings) -> Void
+  ) throws {
+    directory = NSTemporaryDirectory() + "house-\(UUID().uuidString)"
+    clock = TestClock(startMicros: startMicros)
+    tools = Tools(
+      clock: clock, random: SeededRandom(seed: seed), numbers: PhoneBook(),
+      zones: SystemZoneClock())
+    sandbox = try SandboxServer(port: 0, dataDirectory: directory + "/sandbox")
+    client = HTTPClient()
+    webhookClient = HTTPClient()
+    let inside = Inside(log: log)
+    self.inside = inside
+    callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
+      await Self.answer(request, engine: inside.state.withLock { $0.engine })
+    }
+    var settings = ReactorSettings(publicURL: "http://127.0.0.1:\(callbacks.port)")
+    settings.doubtGraceMillis = 0
+    change(&settings)
+    self.settings = settings
+  }
+
+  /// Reads the log anew and goes on, as after the start of a process.
+  func start(reactors: Bool = true) throws {
+    let engine = try Engine(log: log, tools: tools)
+    let host = try ReactorHost(
+      engine: engine, provider: TwilioProvider(client: client, timeoutMillis: 10_000),
+      webhookClient: webhookClient, settings: settings, cursorDirectory: cursorDirectory,
+      report: { [inside] line in inside.state.withLock { $0.reports.append(line) } })
+    inside.state.withLock { state in
+      state.engine = engine
+      state.host = host
+    }
+    if reactors { host.start() }
+  }
+
+  /// Ends the reactors and forgets everything but the log. Meanwhile callbacks are answered with 503.
+  func stop() async {
+    let host = inside.state.withLock { state in
+      defer { state.host = nil }
+      state.engine = nil
+      return state.host
+    }
+    await host?.stop()
+  }
+
+  func restart(with log: (any EventLogWriter)? = nil) async throws {
+    await stop()
+    if let log { inside.state.withLock { $0.log = log } }
+    try start()
+  }
+
+  private func close() async {
+    await stop()
+    await callbacks.stop(graceMillis: 1_000)
+    await sandbox.stop()
+    await log.close()
+    client.close()
+    webhookClient.close()
+    try? FileManager.default.removeItem(atPath: directory)
+  }
+
+  /// Lets everybody who waits for a moment look at the clock again.
+  func advance(byMicros: Int64) throws {
+    clock.advance(byMicros: byMicros)
+    for executor in try engine.allExecutors { executor.changes.raise() }
+  }
+}
+
+// MARK: - The world outside
+
+extension House {
+  func control(
+    _ method: String, _ path: String, _ body: JSON? = nil
+  ) async throws -> JSON {
+    let answer = try await client.send(
+      ClientRequest(
+        method: method, url: sandbox.url + path, headers: ["Content-Type": "application/json"],
+        body: body?.bytes() ?? []))
+    try #require((200..<300).contains(answer.status), "\(path)")
+    return try JSON(parsing: answer.body)
+  }
+
+  func stat(_ name: String) async throws -> Int64? {
+    try await control("GET", "/sandbox/stats")[name]?.int
+  }
+
+  /// What the sandbox took for this number, by the API.
+  func received(by phone: String) async throws -> [JSON] {
+    let path = "/sandbox/messages?limit=1000&to=\(PercentCoding.encode(phone))"
+    return try await control("GET", path)["data"]?.array?.filter {
+      $0["direction"]?.string == "outbound-api"
+    } ?? []
+  }
+
+  var callbackURL: String { "http://127.0.0.1:\(callbacks.port)" }
+
+  /// The two routes that a provider calls, as the API has them.
+  private static func answer(_ request: HTTPRequest, engine: Engine?) async -> HTTPResponse {
+    guard let engine, request.pathSegments.count == 4,
+      let org = Identifier(request.pathSegments[2], kind: .org)
+    else { return HTTPResponse(status: 503) }
+    do {
+      let executor = try engine.executor(for: org)
+      let keys = TwilioSignature.Keys(authTokens: [await executor.providerToken() ?? ""])
+      let url = "http://\(request.headers["Host"] ?? "")\(request.rawTarget)"
+      guard TwilioSignature.isValid(request, url: url, keys: keys) else {
+        return HTTPResponse(status: 403)
+      }
+      let form = FormCoding.decode(bytes: request.body)
+      if request.pathSegments[3] == "status" {
+        try await take(try TwilioStatusCallback(form: form), request, executor)
+      } else {
+        try await take(try TwilioInboundMessage(form: form), executor)
+      }
+      return HTTPResponse(status: 204)
+    } catch {
+      return HTTPResponse(status: 503)
+    }
+  }
+
+  private static func take(
+    _ callback: TwilioStatusCallback, _ request: HTTPRequest, _ executor: OrgExecutor
+  ) async throws {
+    let message = try #require(
+      request.queryValue("message").flatMap { Identifier($0, kind: .message) })
+    let call = Call(actor: "provider:twilio", origin: "webhook", correlation: "callback")
+    _ = try await executor.perform(call) { workspace throws(CommandError) in
+      guard let news = callback.providerStatus(atMicros: workspace.nowMicros) else { return }
+      try workspace.record(news, for: message)
+    }
+  }
+
+  private static func take(
+    _ message: TwilioInboundMessage, _ executor: OrgExecutor
+  ) async throws {
+    let call = Call(
+      actor: "provider:twilio", origin: "webhook", correlation: "inbound",
+      idempotencyKey: IdempotencyName("twilio-inbound:\(message.messageSID)"))
+    _ = try await executor.perform(call) { workspace throws(CommandError) in
+      try workspace.receive(
+        InboundText(
+          from: message.from, to: message.to, body: message.body, providerID: message.messageSID,
+          segmentCount: message.segmentCount))
+    }
+  }
+}
