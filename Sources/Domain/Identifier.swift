@@ -20,11 +20,17 @@ package struct Identifier: Hashable, Sendable {
   }
 
   package let kind: Kind
-  package let value: UInt128
+  // Two halves, not one UInt128: an async closure that captures several values aligned to 16 bytes
+  // calls through a null pointer (Swift 6.3.1).
+  private let high: UInt64
+  private let low: UInt64
+
+  package var value: UInt128 { UInt128(high) << 64 | UInt128(low) }
 
   package init(_ kind: Kind, _ value: UInt128) {
     self.kind = kind
-    self.value = value
+    high = UInt64(truncatingIfNeeded: value >> 64)
+    low = UInt64(truncatingIfNeeded: value)
   }
 
   /// An id of `kind` for `millis` since 1970, with 80 bits that the caller drew at random.
