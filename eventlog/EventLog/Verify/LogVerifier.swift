@@ -28,8 +28,9 @@ package struct VerificationReport: Equatable, Sendable {
 }
 
 /// Reads the log and checks everything that can be checked without knowing what events mean: checksums,
-/// density, order, versions, sequences, the index, idempotency entries, and the trees.
-struct LogVerifier {
+/// density, order, versions, sequences, the index, idempotency entries, and the trees. A class: what it has
+/// seen so far is large, and a copy a block made it quadratic.
+final class LogVerifier {
   static let maxProblemCount = 1000
   /// Between two reports of progress.
   private static let blocksPerStep = 256
@@ -55,7 +56,7 @@ struct LogVerifier {
     isWhole = first <= 1
   }
 
-  mutating func run(
+  func run(
     progress: (_ position: UInt64, _ head: UInt64) -> Void
   ) throws(EventLogError) -> VerificationReport {
     let view = try indexView()
@@ -76,7 +77,7 @@ struct LogVerifier {
 
   /// The runs and the head alone: the blocks after the last run, which readers look through in memory,
   /// may be the damaged ones.
-  private mutating func indexView() throws(EventLogError) -> IndexView {
+  private func indexView() throws(EventLogError) -> IndexView {
     let (head, runs) = try mappingErrors {
       try store.reading { transaction throws in
         let head =
@@ -97,37 +98,35 @@ struct LogVerifier {
     }
   }
 
-  private mutating func note(_ position: UInt64, _ reason: String) {
+  private func note(_ position: UInt64, _ reason: String) {
     guard report.problems.count < Self.maxProblemCount else { return }
     report.problems.append(VerificationProblem(position: position, reason: reason))
   }
 
   /// Looks at some blocks in a transaction of their own: a long one would keep the writer from reusing
   /// pages.
-  private mutating func step(_ view: IndexView) throws(EventLogError) -> Bool {
-    var copy = self
+  private func step(_ view: IndexView) throws(EventLogError) -> Bool {
     var count = 0
     var isAtEnd = true
     try mappingErrors {
       try store.reading { transaction throws in
         try transaction.scan(store.blocks, fromAtOrBelow: next == 0 ? first : next) { key, bytes in
-          if copy.next != 0, key < copy.next { return true }
+          if next != 0, key < next { return true }
           guard key <= view.head, count < Self.blocksPerStep else {
             isAtEnd = key > view.head
             return false
           }
           count += 1
-          copy.look(at: bytes, key: key, transaction)
-          try copy.finishRuns(view, transaction)
+          look(at: bytes, key: key, transaction)
+          try finishRuns(view, transaction)
           return true
         }
       }
     }
-    self = copy
     return !isAtEnd
   }
 
-  private mutating func look(
+  private func look(
     at bytes: RawSpan, key: UInt64, _ transaction: borrowing ReadTransaction
   ) {
     if next == 0 { pendingRuns.removeAll { $0.firstPosition < key } }
@@ -152,7 +151,7 @@ struct LogVerifier {
     return "\(error)"
   }
 
-  private mutating func check(
+  private func check(
     _ block: LoadedBlock, _ transaction: borrowing ReadTransaction
   ) throws {
     let directory = block.directory
@@ -174,30 +173,28 @@ struct LogVerifier {
     try checkEvents(block, transaction)
   }
 
-  private mutating func checkEvents(
+  private func checkEvents(
     _ block: LoadedBlock, _ transaction: borrowing ReadTransaction
   ) throws {
-    var copy = self
     try block.forEachPlace { place in
       let identity = block.directory.identity(of: place)
       let record = block.directory.events[place.ordinal]
       let stream = block.directory.streams[record.streamIndex]
       let position = block.directory.header.firstPosition + UInt64(place.ordinal)
       if block.directory.orgs[stream.orgIndex].id != identity.org {
-        copy.note(position, "an event's stream belongs to another org")
+        note(position, "an event's stream belongs to another org")
       }
-      copy.versions[StreamKey(org: identity.org, stream: identity.stream)] = place.streamVersion
+      versions[StreamKey(org: identity.org, stream: identity.stream)] = place.streamVersion
       if isWhole {
         try block.makeLeaf(at: place, hasher, vault: store.vault)
-        copy.trees[identity.org, default: Frontier()].append(hasher.leafHash)
+        trees[identity.org, default: Frontier()].append(hasher.leafHash)
       }
-      if isDeep { try copy.open(block, place) }
+      if isDeep { try open(block, place) }
       return true
     }
-    self = copy
   }
 
-  private mutating func open(_ block: LoadedBlock, _ place: EventPlace) throws {
+  private func open(_ block: LoadedBlock, _ place: EventPlace) throws {
     for part in try block.event(at: place).parts {
       switch part {
       case .opened(nil, _): continue
@@ -212,7 +209,7 @@ struct LogVerifier {
 
 extension LogVerifier {
   /// Compares the runs whose stretch is behind with the entries that its blocks ask for.
-  private mutating func finishRuns(
+  private func finishRuns(
     _ view: IndexView, _ transaction: borrowing ReadTransaction
   ) throws {
     while let info = pendingRuns.first, info.lastPosition < next {
@@ -234,7 +231,7 @@ extension LogVerifier {
 
   /// An idempotency key that was used twice inside a run. Across runs the writer's own look-up, which
   /// uses the runs just compared, rules it out.
-  private mutating func checkRequests(
+  private func checkRequests(
     _ stored: [IndexEntry], _ transaction: borrowing ReadTransaction
   ) throws {
     for (one, other) in zip(stored, stored.dropFirst()) where one.hash == other.hash {
@@ -255,7 +252,7 @@ extension LogVerifier {
     return request.name
   }
 
-  private mutating func compareTrees(_ view: IndexView) throws(EventLogError) {
+  private func compareTrees(_ view: IndexView) throws(EventLogError) {
     for (org, tree) in trees.sorted(by: { $0.key < $1.key }) {
       report.treeHeads[org] = TreeHead(size: tree.size, root: tree.root)
       do throws(EventLogError) {
@@ -265,22 +262,20 @@ extension LogVerifier {
         note(0, Self.reason(error))
       }
     }
-    var copy = self
     try mappingErrors {
       try store.reading { transaction throws in
         for (org, tree) in trees {
           do {
-            try copy.compareRecords(org, tree, transaction)
+            try compareRecords(org, tree, transaction)
           } catch {
-            copy.note(0, Self.reason(error))
+            note(0, Self.reason(error))
           }
         }
       }
     }
-    self = copy
   }
 
-  private mutating func compareRecords(
+  private func compareRecords(
     _ org: OrgID, _ tree: Frontier, _ transaction: borrowing ReadTransaction
   ) throws {
     let flushed = try store.flushedTree(of: org, transaction)
@@ -308,7 +303,7 @@ extension LMDBEventLog {
     from first: UInt64 = 1, isDeep: Bool = false,
     progress: (_ position: UInt64, _ head: UInt64) -> Void = { _, _ in }
   ) throws(EventLogError) -> VerificationReport {
-    var verifier = LogVerifier(store: store, from: first, isDeep: isDeep)
+    let verifier = LogVerifier(store: store, from: first, isDeep: isDeep)
     return try verifier.run(progress: progress)
   }
 }
@@ -319,7 +314,7 @@ extension LMDBLogReader {
     from first: UInt64 = 1, isDeep: Bool = false,
     progress: (_ position: UInt64, _ head: UInt64) -> Void = { _, _ in }
   ) throws(EventLogError) -> VerificationReport {
-    var verifier = LogVerifier(store: store, from: first, isDeep: isDeep)
+    let verifier = LogVerifier(store: store, from: first, isDeep: isDeep)
     return try verifier.run(progress: progress)
   }
 }
