@@ -1,29 +1,49 @@
 // What goes into the log and what comes out of it. The log knows nothing of CRM: an event is a type
 // name, a schema version and payload bytes, in parts that belong to the org or to one person.
 
+/// 16 bytes without their alignment: an async closure that captures several values aligned to 16 bytes
+/// calls through a null pointer (Swift 6.3.1).
+private struct Halves: Hashable, Sendable {
+  private let high: UInt64
+  private let low: UInt64
+
+  init(_ value: UInt128) {
+    high = UInt64(truncatingIfNeeded: value >> 64)
+    low = UInt64(truncatingIfNeeded: value)
+  }
+
+  var value: UInt128 { UInt128(high) << 64 | UInt128(low) }
+}
+
 /// A tenant: the boundary of isolation, of ordering and of proof. 16 random bytes.
 package struct OrgID: Hashable, Sendable, Comparable {
-  package let value: UInt128
+  private let halves: Halves
 
-  package init(_ value: UInt128) { self.value = value }
+  package var value: UInt128 { halves.value }
+
+  package init(_ value: UInt128) { halves = Halves(value) }
 
   package static func < (left: OrgID, right: OrgID) -> Bool { left.value < right.value }
 }
 
 /// One aggregate's events inside its org. 16 bytes, never derived from personal data.
 package struct StreamID: Hashable, Sendable, Comparable {
-  package let value: UInt128
+  private let halves: Halves
 
-  package init(_ value: UInt128) { self.value = value }
+  package var value: UInt128 { halves.value }
+
+  package init(_ value: UInt128) { halves = Halves(value) }
 
   package static func < (left: StreamID, right: StreamID) -> Bool { left.value < right.value }
 }
 
 /// A person whose data a part holds: the holder of a key in the vault.
 package struct SubjectID: Hashable, Sendable, Comparable {
-  package let value: UInt128
+  private let halves: Halves
 
-  package init(_ value: UInt128) { self.value = value }
+  package var value: UInt128 { halves.value }
+
+  package init(_ value: UInt128) { halves = Halves(value) }
 
   package static func < (left: SubjectID, right: SubjectID) -> Bool { left.value < right.value }
 }
