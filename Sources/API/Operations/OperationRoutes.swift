@@ -4,6 +4,8 @@ import EventLog
 import HTTP
 import JSON
 import Postgres
+import ProjectionRuntime
+import ReadModels
 
 /// For those who operate it: alive, ready, and in numbers.
 enum OperationRoutes {
@@ -23,8 +25,11 @@ enum OperationRoutes {
   private static func ready(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var checks = JSONObject([("log", "ok"), ("head", .int(Int64(try head(exchange))))])
     do {
-      _ = try await exchange.services.pool.with { try $0.query("SELECT 1").count }
+      // Fails until the projector has made the read models' tables.
+      let applied = try await ReadModels.appliedPosition(
+        of: ReadModels.all.map { $0.name }, exchange.services.pool)
       checks["postgres"] = "ok"
+      checks["read_models"] = .int(Int64(applied))
       return exchange.respond(200, ["status": "ok", "checks": .object(checks)])
     } catch {
       checks["postgres"] = "unavailable"

@@ -45,6 +45,13 @@ actor RunningSystem {
     try launch("project")
     try launch("serve")
     for name in ["sandbox", "project", "serve"] { try await waitUntilReady(name) }
+    // The projector makes its tables after it has started: until then reads answer 503.
+    let api = API(baseURL: baseURL, token: nil)
+    try await eventually("the read models") {
+      try await api.get("/readyz")
+    } until: {
+      $0["status"]?.string == "ok"
+    }
   }
 
   /// Returns once the process serves.
