@@ -91,7 +91,9 @@ enum Invariants {
         if case .completed(let outcome) = event {
           // A delivered message that fails late, before the completion, is counted as sent there still.
           let counted = Self.outcome(of: recorded.stream, messages)
-          if counted.endedCount != outcome.endedCount { problems.append("\(recorded.stream) completed wrongly") }
+          if counted.endedCount != outcome.endedCount {
+            problems.append("\(recorded.stream) completed wrongly")
+          }
         }
       default: break
       }
