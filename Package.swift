@@ -34,7 +34,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
   name: "daybook",
-  products: [.executable(name: "daybook", targets: ["daybook"])],
+  products: [
+    .executable(name: "daybook", targets: ["daybook"]),
+    .library(name: "faultshim", type: .dynamic, targets: ["FaultShim"]),
+  ],
   targets: [
     // MARK: eventlog
     .systemLibrary(
@@ -143,9 +146,19 @@ let package = Package(
     module(
       "Bench", path: "tools/bench", ["Merkle", "EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
 
+    // The log under kills, faults and flipped bits; golden logs. `shim/` is preloaded into the process
+    // that writes.
+    .target(name: "FaultShim", path: "tools/crash/shim"),
+    module("CrashKit", path: "tools/crash/Kit", ["EventLog", "Zstd", "Crypto", "JSON"]),
+    .executableTarget(
+      name: "crash", dependencies: ["CrashKit"], path: "tools/crash/Main",
+      swiftSettings: settings),
+
     // MARK: tests
     module("TestSupport", path: "Tests/TestSupport", ["Postgres"]),
-    tests("EventLogTests", ["EventLog", "LMDB", "Zstd", "Merkle", "Vault", "Crypto", "JSON"]),
+    tests(
+      "EventLogTests",
+      ["EventLog", "LMDB", "Zstd", "Merkle", "Vault", "Crypto", "JSON", "CrashKit"]),
     tests(
       "WrapperTests",
       ["JSON", "Crypto", "Postgres", "YAML", "PhoneNumbers", "CSV", "TestSupport"]),

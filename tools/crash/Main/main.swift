@@ -1,0 +1,4 @@
+import CrashKit
+import Foundation
+
+exit(await CrashCommand.run(Array(CommandLine.arguments.dropFirst())))
