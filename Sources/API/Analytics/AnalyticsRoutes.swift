@@ -7,9 +7,24 @@ import JSON
 /// Figures over messages; every one of them is a query over facts.
 enum AnalyticsRoutes {
   static let all = [
-    Route(
-      "GET", "/api/analytics/messages", .scope("analytics:read"),
-      parameters: ["group_by", "from", "to", "campaign", "channel"], handler: messages)
+    Operation(
+      "GET", "/api/analytics/messages", .scope("analytics:read"), "Count messages",
+      parameters: [
+        .query(
+          "group_by", .array(.choice(AnalyticsQueries.Grouping.self)), "Between commas.",
+          style: .commas), .from, .to, .query("campaign", .id(.campaign)),
+        .query("channel", .choice(Channel.self)),
+      ],
+      answers: [
+        .ok(
+          .object(
+            "MessageFigures",
+            [
+              .required("object", .constant("analytics")),
+              .required("groups", .array(.map(.anything))),
+              .required("totals", .map(.anything)),
+            ]))
+      ], handler: messages)
   ]
 
   private static func messages(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

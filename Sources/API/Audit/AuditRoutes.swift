@@ -7,11 +7,14 @@ import JSON
 /// Who did what, when, on whose behalf and with which verdict.
 enum AuditRoutes {
   static let all = [
-    Route(
-      "GET", "/api/audit/events", .scope("audit:read"),
+    Operation(
+      "GET", "/api/audit/events", .scope("audit:read"), "Who did what, newest first",
       parameters: [
-        "actor", "type", "contact", "campaign", "correlation", "from", "to", "limit", "after",
-      ], handler: list)
+        .query("actor", .string(1...200), "`key:key_…` or `user:usr_…`."),
+        .query("type", .string(1...100), "An event type or a family such as `message.*`."),
+        .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
+        .query("correlation", .string(1...200), "A Request-Id."), .from, .to, .limit, .after,
+      ], answers: [.list(EventSchemas.auditEvent)], handler: list)
   ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -8,10 +8,13 @@ import ProjectionRuntime
 enum CampaignRoutes {
   static let all =
     CampaignWrites.all + [
-      Route(
-        "GET", "/api/campaigns", .scope("campaigns:read"), parameters: ["limit", "after"],
-        handler: list),
-      Route("GET", "/api/campaigns/{id}", .scope("campaigns:read"), handler: show),
+      Operation(
+        "GET", "/api/campaigns", .scope("campaigns:read"), "List campaigns with their figures",
+        parameters: [.limit, .after], answers: [.list(CampaignSchemas.campaign)], handler: list),
+      Operation(
+        "GET", "/api/campaigns/{id}", .scope("campaigns:read"),
+        "Read a campaign with its figures", answers: [.ok(CampaignSchemas.campaign)],
+        handler: show),
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -6,11 +6,25 @@ import JSON
 /// Creating, launching and cancelling campaigns. Reading them is in `CampaignReads.swift`.
 enum CampaignWrites {
   static let all = [
-    Route("POST", "/api/campaigns", .scope("campaigns:write"), handler: create),
-    Route(
-      "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), idempotency: .required,
-      handler: launch),
-    Route("POST", "/api/campaigns/{id}/cancel", .scope("campaigns:write"), handler: cancel),
+    Operation(
+      "POST", "/api/campaigns", .scope("campaigns:write"), "Create a campaign",
+      body: .json(
+        CampaignSchemas.create,
+        example: [
+          "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
+          "body": "Hi {{first_name|there}}, doors open at nine.",
+        ]), answers: [.created(CampaignSchemas.campaign)], handler: create),
+    Operation(
+      "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), "Launch a campaign",
+      answers: [.ok(CampaignSchemas.campaign)],
+      refuses: [
+        409: ["already_launched", "not_allowed_now"],
+        422: ["empty_audience", "sms_not_configured"],
+      ], idempotency: .required, handler: launch),
+    Operation(
+      "POST", "/api/campaigns/{id}/cancel", .scope("campaigns:write"),
+      "Cancel what a campaign has not sent yet", answers: [.ok(CampaignSchemas.campaign)],
+      refuses: [409: ["not_allowed_now"]], handler: cancel),
   ]
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -41,8 +55,6 @@ enum CampaignWrites {
 
   private static func launch(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .campaign)
-    var fields = try exchange.body()
-    try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.launchCampaign(id)
     }

@@ -11,15 +11,24 @@ import TimelineProjection
 enum ContactRoutes {
   static let all =
     ContactWrites.all + [
-      Route(
-        "GET", "/api/contacts", .scope("contacts:read"),
+      Operation(
+        "GET", "/api/contacts", .scope("contacts:read"), "List contacts",
         parameters: [
-          "q", "tag", "segment", "email", "phone", "filter", "sort", "count", "limit", "after",
-        ], handler: list),
-      Route("GET", "/api/contacts/{id}", .scope("contacts:read"), handler: show),
-      Route(
+          .query("q", .string(0...200), "Part of a name, an email, a phone or a company."),
+          .query("tag", .string(1...200)), .query("segment", .id(.segment)),
+          .query("email", .string(1...254)), .query("phone", .string(1...40)), .filter,
+          .query(
+            "sort", .choice(["created_at", "-created_at", "name"]), "Newest first where not given."),
+          .count, .limit, .after,
+        ], answers: [.list(ContactSchemas.contact)], handler: list),
+      Operation(
+        "GET", "/api/contacts/{id}", .scope("contacts:read"), "Read a contact",
+        answers: [.ok(ContactSchemas.contact)], handler: show),
+      Operation(
         "GET", "/api/contacts/{id}/timeline", .scope("contacts:read"),
-        parameters: ["kind", "limit", "after"], handler: timeline),
+        "What happened with a contact, newest first",
+        parameters: [.query("kind", .choice(EntryRow.Kind.self)), .limit, .after],
+        answers: [.list(ContactSchemas.timelineEntry)], handler: timeline),
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

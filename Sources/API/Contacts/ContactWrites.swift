@@ -6,14 +6,47 @@ import JSON
 /// Writing contacts. Reading them is in `ContactReads.swift`.
 enum ContactWrites {
   static let all = [
-    Route("POST", "/api/contacts", .scope("contacts:write"), handler: create),
-    Route("PATCH", "/api/contacts/{id}", .scope("contacts:write"), handler: update),
-    Route("POST", "/api/contacts/{id}/tags", .scope("contacts:write"), handler: addTags),
-    Route(
-      "DELETE", "/api/contacts/{id}/tags/{tag}", .scope("contacts:write"), handler: removeTag),
-    Route(
-      "POST", "/api/contacts/{id}/consents", .scope("contacts:write"), handler: recordConsent),
-    Route("POST", "/api/contacts/{id}/opt-outs", .scope("contacts:write"), handler: optOut),
+    Operation(
+      "POST", "/api/contacts", .scope("contacts:write"), "Create a contact",
+      details: "At least one of name, company, email and phone.",
+      body: .json(
+        ContactSchemas.create,
+        example: [
+          "first_name": "Ann", "phone": "(415) 555-2671", "tags": ["vip"],
+          "consents": [
+            [
+              "channel": "sms", "method": "web_form", "source": "https://example.com/join",
+              "wording": "Text me offers. Reply STOP to end.",
+            ]
+          ],
+        ]), answers: [.created(ContactSchemas.contact)], refuses: [409: ["duplicate_contact"]],
+      handler: create),
+    Operation(
+      "PATCH", "/api/contacts/{id}", .scope("contacts:write"), "Change a contact",
+      details: "What is not named stays; `null` clears.", parameters: [.ifMatch],
+      body: .json(ContactSchemas.update, example: ["company": "Northwind"]),
+      answers: [.ok(ContactSchemas.contact)],
+      refuses: [409: ["duplicate_contact"], 412: ["version_mismatch"]], handler: update),
+    Operation(
+      "POST", "/api/contacts/{id}/tags", .scope("contacts:write"), "Add tags to a contact",
+      body: .json(ContactSchemas.tags, example: ["tags": ["vip"]]),
+      answers: [.ok(ContactSchemas.contact)], handler: addTags),
+    Operation(
+      "DELETE", "/api/contacts/{id}/tags/{tag}", .scope("contacts:write"),
+      "Remove a tag from a contact", answers: [.ok(ContactSchemas.contact)], handler: removeTag),
+    Operation(
+      "POST", "/api/contacts/{id}/consents", .scope("contacts:write"), "Record a consent",
+      body: .json(
+        ContactSchemas.consentInput,
+        example: [
+          "channel": "sms", "method": "verbal", "source": "call of 3 March",
+          "wording": "May we text you offers?",
+        ]), answers: [.ok(ContactSchemas.contact)], handler: recordConsent),
+    Operation(
+      "POST", "/api/contacts/{id}/opt-outs", .scope("contacts:write"), "Record an opt-out",
+      details: "What was queued or held for the address is skipped in the same commit.",
+      body: .json(ContactSchemas.optOut, example: ["channel": "sms", "method": "call"]),
+      answers: [.ok(ContactSchemas.contact)], handler: optOut),
   ]
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -7,12 +7,28 @@ import JSON
 /// The org's own book: as a list, and as a tail that never ends.
 enum EventRoutes {
   static let all = [
-    Route(
-      "GET", "/api/events", .scope("events:read"),
-      parameters: ["after", "types", "limit", "contact", "account"], handler: list)
+    Operation(
+      "GET", "/api/events", .scope("events:read"), "Read the account's own book",
+      details: "In order and without expiry. With `Accept: text/event-stream` a tail that never "
+        + "ends: the id of each event is its position, and `Last-Event-ID` goes on there.",
+      parameters: [
+        .query("after", .string(1...20), "A log position, or `now`."),
+        .query(
+          "types", .array(.string(1...100)), "`message.sent`, `message.*`, between commas.",
+          style: .commas), .query("contact", .id(.contact)), .limit,
+        .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
+      ], answers: [eventList], handler: list)
   ]
 
   private static let pageSize = 500
+
+  private static let eventList = AnswerDefinition(
+    200, "A page, or the tail.",
+    contents: [
+      RequestBody.Content(
+        mediaType: "application/json", schema: .list(of: EventSchemas.event)),
+      RequestBody.Content(mediaType: "text/event-stream", schema: .string(0...Int.max)),
+    ])
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let position = try start(exchange)

@@ -7,12 +7,17 @@ import TimelineProjection
 enum MessageRoutes {
   static let all =
     MessageWrites.all + [
-      Route(
-        "GET", "/api/messages", .scope("messages:read"),
+      Operation(
+        "GET", "/api/messages", .scope("messages:read"), "List messages, newest first",
         parameters: [
-          "contact", "campaign", "run", "status", "channel", "direction", "limit", "after",
-        ], handler: list),
-      Route("GET", "/api/messages/{id}", .scope("messages:read"), handler: show),
+          .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
+          .query("run", .id(.run)), .query("status", .choice(Message.Status.self)),
+          .query("channel", .choice(Channel.self)), .query("direction", .choice(Direction.self)),
+          .limit, .after,
+        ], answers: [.list(MessageSchemas.message)], handler: list),
+      Operation(
+        "GET", "/api/messages/{id}", .scope("messages:read"), "Read a message",
+        answers: [.ok(MessageSchemas.message)], handler: show),
     ]
 
   private enum Direction: String, CaseIterable {

@@ -7,10 +7,20 @@ import ProjectionRuntime
 /// Sending and cancelling. Reading is in `MessageReads.swift`.
 enum MessageWrites {
   static let all = [
-    Route(
-      "POST", "/api/messages", .scope("messages:write"), parameters: ["dry_run"],
+    Operation(
+      "POST", "/api/messages", .scope("messages:write"), "Send a text",
+      details: "A refusal is on record too: `details` has the skipped message's id.",
+      body: .json(
+        MessageSchemas.send,
+        example: [
+          "contact": "con_01jd3x0000000000000000000a", "body": "Hi {{first_name|there}}",
+          "purpose": "transactional",
+        ]), answers: [.created(MessageSchemas.message)], refuses: MessageSchemas.refusals,
       idempotency: .required, handler: send),
-    Route("POST", "/api/messages/{id}/cancel", .scope("messages:write"), handler: cancel),
+    Operation(
+      "POST", "/api/messages/{id}/cancel", .scope("messages:write"),
+      "Cancel a message that waits", answers: [.ok(MessageSchemas.message)],
+      refuses: [409: ["not_cancellable"]], handler: cancel),
   ]
 
   private static func send(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -27,21 +37,13 @@ enum MessageWrites {
     try fields.finish()
     guard let contact, let body else { preconditionFailure("finish refuses missing fields") }
     let request = MessageRequest(contact: contact, body: body, purpose: purpose)
-    if try isDryRun(exchange) { return try await preview(request, exchange) }
+    if exchange.isDryRun { return try await preview(request, exchange) }
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.planMessage(request).id
     }
     let id = try ContactWrites.created(.message, written)
     let view = try exchange.messageView(id, version: written.receipt.version(of: id))
     return try answer(view, written.receipt, exchange)
-  }
-
-  private static func isDryRun(_ exchange: Exchange) throws(APIError) -> Bool {
-    switch exchange.query("dry_run") {
-    case nil, "false": return false
-    case "true": return true
-    default: throw .invalid("dry_run", "invalid_value", "dry_run is true or false.")
-    }
   }
 
   /// 201 for what waits or goes out; a refusal is on record too, and says why.

@@ -10,9 +10,17 @@ import ReadModels
 /// For those who operate it: alive, ready, and in numbers.
 enum OperationRoutes {
   static let all = [
-    Route("GET", "/livez", .open, handler: live),
-    Route("GET", "/readyz", .open, handler: ready),
-    Route("GET", "/metrics", .open, handler: metrics),
+    Operation(
+      "GET", "/livez", .open, "Whether the process answers", answers: [.ok(.map(.anything))],
+      handler: live),
+    Operation(
+      "GET", "/readyz", .open, "Whether commands are taken and reads are answered",
+      details: "503 without Postgres: commands still work then.",
+      answers: [.ok(.map(.anything)), AnswerDefinition(503, "Not quite.", .map(.anything))],
+      handler: ready),
+    Operation(
+      "GET", "/metrics", .open, "Figures in Prometheus text format",
+      answers: [.text("text/plain", "The figures.")], handler: metrics),
   ]
 
   /// The process answers.

@@ -7,12 +7,16 @@ import TwilioProvider
 /// before what follows is on disk.
 enum TwilioRoutes {
   static let all = [
-    Route(
-      "POST", "/webhooks/twilio/{account}/messages", .signed, idempotency: .ignored,
-      handler: inbound),
-    Route(
-      "POST", "/webhooks/twilio/{account}/status", .signed, idempotency: .ignored,
-      handler: status),
+    Operation(
+      "POST", "/webhooks/twilio/{account}/messages", .signed, "Take in a text from Twilio",
+      body: .of([("application/x-www-form-urlencoded", .map(.string(0...Int.max)))]),
+      answers: [.text("text/xml", "Taken in.")], refuses: [400: ["invalid_value"]],
+      idempotency: .ignored, handler: inbound),
+    Operation(
+      "POST", "/webhooks/twilio/{account}/status", .signed, "Take in a delivery report of Twilio",
+      body: .of([("application/x-www-form-urlencoded", .map(.string(0...Int.max)))]),
+      answers: [.nothing], refuses: [400: ["invalid_value"], 404: ["not_found"]],
+      idempotency: .ignored, handler: status),
   ]
 
   private static func inbound(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

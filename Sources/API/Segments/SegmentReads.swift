@@ -10,13 +10,16 @@ import SegmentsProjection
 enum SegmentRoutes {
   static let all =
     SegmentWrites.all + [
-      Route(
-        "GET", "/api/segments", .scope("segments:read"), parameters: ["limit", "after"],
-        handler: list),
-      Route("GET", "/api/segments/{id}", .scope("segments:read"), handler: show),
-      Route(
+      Operation(
+        "GET", "/api/segments", .scope("segments:read"), "List segments",
+        parameters: [.limit, .after], answers: [.list(SegmentSchemas.segment)], handler: list),
+      Operation(
+        "GET", "/api/segments/{id}", .scope("segments:read"), "Read a segment",
+        answers: [.ok(SegmentSchemas.segment)], handler: show),
+      Operation(
         "GET", "/api/segments/{id}/contacts", .scope("segments:read"),
-        parameters: ["limit", "after"], handler: members),
+        "List the contacts of a segment", parameters: [.limit, .after],
+        answers: [.list(ContactSchemas.contact)], handler: members),
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

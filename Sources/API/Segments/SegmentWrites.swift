@@ -7,9 +7,19 @@ import JSON
 /// Defining segments. Reading them is in `SegmentReads.swift`.
 enum SegmentWrites {
   static let all = [
-    Route("POST", "/api/segments", .scope("segments:write"), handler: create),
-    Route("PATCH", "/api/segments/{id}", .scope("segments:write"), handler: update),
-    Route("DELETE", "/api/segments/{id}", .scope("segments:write"), handler: delete),
+    Operation(
+      "POST", "/api/segments", .scope("segments:write"), "Define a segment",
+      body: .json(
+        SegmentSchemas.create,
+        example: ["name": "VIPs", "filter": ["field": "tags", "op": "contains", "value": "vip"]]),
+      answers: [.created(SegmentSchemas.segment)], handler: create),
+    Operation(
+      "PATCH", "/api/segments/{id}", .scope("segments:write"), "Change a segment",
+      body: .json(SegmentSchemas.update, example: ["name": "Very important people"]),
+      answers: [.ok(SegmentSchemas.segment)], handler: update),
+    Operation(
+      "DELETE", "/api/segments/{id}", .scope("segments:write"), "Delete a segment",
+      answers: [.ok(SegmentSchemas.segment)], handler: delete),
   ]
 
   static func filter(_ fields: inout Fields, required: Bool) -> Filter? {

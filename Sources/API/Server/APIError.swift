@@ -24,6 +24,9 @@ package struct APIError: Error, Sendable, Equatable {
   package var message: String
   package var details: [Detail] = []
   package var isRetryable = false
+  /// What the answer says beside the body: `Allow`, `Retry-After`.
+  package var headers: HTTPHeaders = [:]
+  private var preview: JSON?
 
   package init(
     _ status: Int, _ type: String, _ code: String, _ message: String, details: [Detail] = [],
@@ -57,8 +60,28 @@ package struct APIError: Error, Sendable, Equatable {
     401, "auth", "unauthorized",
     "Send an API key as `Authorization: Bearer sk_…`, or sign in.")
 
+  /// Not a refusal: the write was only tried, and this is its answer. Thrown, so that no handler goes
+  /// on as if it had happened.
+  static func tried(_ events: [PlannedEvent]) -> APIError {
+    var answer = APIError(200, "dry_run", "dry_run", "Nothing was written.")
+    answer.preview = [
+      "object": "dry_run", "dry_run": true,
+      "events": .array(
+        events.map {
+          [
+            "type": .string($0.type),
+            "subject": [
+              "type": .string($0.subject.kind.name), "id": JSON($0.isNew ? nil : $0.subject.text),
+            ],
+          ]
+        }),
+    ]
+    return answer
+  }
+
   package func json(requestID: String) -> JSON {
-    [
+    if let preview { return preview }
+    return [
       "error": .object(
         JSONObject([
           ("type", .string(type)), ("code", .string(code)), ("message", .string(message)),
@@ -73,7 +96,12 @@ package struct APIError: Error, Sendable, Equatable {
                 ]
               })
           ),
-          ("request_id", .string(requestID)), ("retryable", .bool(isRetryable)),
+          ("doc_url", .string("/docs#error-\(code)")), ("request_id", .string(requestID)),
+          ("retryable", .bool(isRetryable)),
+          (
+            "retry_after_ms",
+            headers["retry-after"].flatMap { Int64($0) }.map { .int($0 * 1_000) } ?? .null
+          ),
         ]))
     ]
   }
@@ -192,7 +220,7 @@ extension APIError {
     case .alreadyExists: self = .conflict("already_exists")
     case .notFound: self = .notFound("contact")
     case .erased:
-      self.init(410, "not_found", "erased", "This person's data was erased.")
+      self.init(404, "not_found", "erased", "This person's data was erased.")
     case .nothingToIdentify:
       self = .invalid(
         "first_name", "nothing_to_identify", "Give at least a name, a company, a phone or an email."

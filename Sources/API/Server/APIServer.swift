@@ -3,7 +3,7 @@ import Domain
 import HTTP
 import JSON
 
-/// Takes a request to its route and an error to its answer.
+/// Takes a request to its operation and an error to its answer.
 package struct APIServer: Sendable {
   private let services: Services
   private let router: Router
@@ -12,31 +12,26 @@ package struct APIServer: Sendable {
 
   package init(services: Services) {
     self.services = services
-    router = Router(Self.routes)
+    router = Router(Self.operations)
     authenticator = Authenticator(services: services)
     console = services.settings.consoleDirectory.map(ConsoleFiles.init)
   }
 
-  package static let routes: [Route] =
+  /// Every operation there is: the router, `/openapi.json` and `/docs` know no other.
+  package static let operations: [Operation] =
     SessionRoutes.all + AccountRoutes.all + ContactRoutes.all + ImportRoutes.all
     + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
     + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + EventRoutes.all
-    + WebhookRoutes.all + TwilioRoutes.all + OperationRoutes.all
+    + WebhookRoutes.all + TwilioRoutes.all + OperationRoutes.all + ReferenceRoutes.all
 
   /// The answer to one request; never throws. Every answer carries the request's id.
   package func handle(_ request: HTTPRequest) async -> HTTPResponse {
-    let requestID = Identifier(
-      .request, millis: services.engine.tools.clock.nowMicros() / 1_000,
-      random: services.engine.tools.random.next()
-    ).text
+    let requestID = newID()
     var response: HTTPResponse
     do {
       response = try await answer(request, requestID)
     } catch {
-      if error.status >= 500 { services.report("\(error.code): \(error.message)", requestID) }
-      response = HTTPResponse.json(error.status, error.json(requestID: requestID).bytes())
-      if error.status == 503 { response.headers.set("retry-after", "1") }
-      if error.status == 401 { response.headers.set("www-authenticate", "Bearer") }
+      response = self.response(to: error, requestID)
     }
     response.headers.set("request-id", requestID)
     response.headers.set("x-content-type-options", "nosniff")
@@ -46,16 +41,52 @@ package struct APIServer: Sendable {
     return response
   }
 
+  /// The answer to what the HTTP server refuses by itself.
+  package func response(to fault: HTTPServerFault) -> HTTPResponse {
+    let type =
+      switch fault {
+      case .bodyTooLarge: "too_large"
+      case .malformedRequest: "invalid_request"
+      case .stopping: "unavailable"
+      case .responseInvalid: "internal"
+      case .fileNotFound: "not_found"
+      }
+    return response(
+      to: APIError(
+        fault.status, type, fault.code, fault.message, isRetryable: fault == .stopping), newID())
+  }
+
+  private func newID() -> String {
+    Identifier(
+      .request, millis: services.engine.tools.clock.nowMicros() / 1_000,
+      random: services.engine.tools.random.next()
+    ).text
+  }
+
+  private func response(to error: APIError, _ requestID: String) -> HTTPResponse {
+    var error = error
+    if error.status >= 500 { services.report("\(error.code): \(error.message)", requestID) }
+    if error.status == 503, error.headers["retry-after"] == nil {
+      error.headers.set("retry-after", "1")
+    }
+    var response = HTTPResponse.json(error.status, error.json(requestID: requestID).bytes())
+    for header in error.headers { response.headers.set(header.name, header.value) }
+    if error.status == 401 { response.headers.set("www-authenticate", "Bearer") }
+    return response
+  }
+
   private func answer(
     _ request: HTTPRequest, _ requestID: String
   ) async throws(APIError) -> HTTPResponse {
-    switch router.match(request.method, request.path) {
-    case .found(let route, let path):
-      return try await run(route, path, request, requestID)
+    switch router.match(request.method, request.pathSegments) {
+    case .found(let operation, let path):
+      return try await run(operation, path, request, requestID)
     case .methodNotAllowed(let methods):
-      throw APIError(
+      var error = APIError(
         405, "invalid_request", "method_not_allowed",
         "This path takes \(methods.joined(separator: ", ")), not \(request.method).")
+      error.headers = ["allow": methods.joined(separator: ", ")]
+      throw error
     case .notFound:
       if let console, let page = console.response(to: request) { return page }
       throw .notFound("path: \(request.path.prefix(200))")
@@ -63,33 +94,65 @@ package struct APIServer: Sendable {
   }
 
   private func run(
-    _ route: Route, _ path: [String: String], _ request: HTTPRequest, _ requestID: String
+    _ operation: Operation, _ path: [String: String], _ request: HTTPRequest, _ requestID: String
   ) async throws(APIError) -> HTTPResponse {
-    let caller = try authenticator.caller(of: request, for: route)
-    try checkParameters(of: request, route)
-    let exchange = Exchange(
-      request: request, requestID: requestID, services: services, route: route, path: path,
-      knownCaller: caller)
-    return try await route.handler(exchange)
+    do throws(APIError) {
+      let caller = try authenticator.caller(of: request, for: operation)
+      try operation.checkParameters(of: request)
+      let exchange = Exchange(
+        request: request, requestID: requestID, services: services, operation: operation,
+        path: path, knownCaller: caller)
+      try exchange.checkBody()
+      let response = try await operation.handler(exchange)
+      checkDocumented(response.status, operation, requestID)
+      return response
+    } catch {
+      checkDocumented(error.status, operation, requestID)
+      throw error
+    }
   }
 
-  private func checkParameters(of request: HTTPRequest, _ route: Route) throws(APIError) {
+  /// What the document does not say is a fault of ours, for operators to see.
+  private func checkDocumented(_ status: Int, _ operation: Operation, _ requestID: String) {
+    guard operation.statuses[status] == nil else { return }
+    services.report("undocumented status \(status) of \(operation.name)", requestID)
+  }
+}
+
+extension Operation {
+  /// Refuses parameters that are unknown, repeated, missing or wrong: all of them at once.
+  func checkParameters(of request: HTTPRequest) throws(APIError) {
     // A signed request's parameters are its signer's business.
-    guard route.access != .signed else { return }
-    var seen: Set<String> = []
+    guard access != .signed else { return }
     var errors: [APIError.Detail] = []
+    var seen: Set<String> = []
     for item in request.query {
-      if !route.parameters.contains(item.name) {
+      let name = item.name.prefix(100)
+      guard let parameter = parameters.first(where: { $0.place == .query && $0.name == item.name })
+      else {
         errors.append(
           APIError.Detail(
-            param: item.name, code: "unknown_parameter",
-            message: "There is no parameter \(item.name.prefix(100)) here."))
-      } else if !seen.insert(item.name).inserted {
-        errors.append(
-          APIError.Detail(
-            param: item.name, code: "repeated_parameter",
-            message: "Give \(item.name) once."))
+            param: String(name), code: "unknown_parameter",
+            message: "There is no parameter \(name) here."))
+        continue
       }
+      guard seen.insert(item.name).inserted else {
+        errors.append(
+          APIError.Detail(
+            param: item.name, code: "repeated_parameter", message: "Give \(name) once."))
+        continue
+      }
+      errors += parameter.problems(in: item.value)
+    }
+    for parameter in parameters where parameter.place == .header {
+      guard let text = request.headers[parameter.name] else { continue }
+      errors += parameter.problems(in: text)
+    }
+    for parameter in parameters where parameter.place == .query && parameter.isRequired {
+      guard !seen.contains(parameter.name) else { continue }
+      errors.append(
+        APIError.Detail(
+          param: parameter.name, code: "required", message: "\(parameter.name) is required."))
     }
     guard errors.isEmpty else { throw .invalid(errors) }
   }

@@ -8,9 +8,9 @@ import JSON
 struct Authenticator: Sendable {
   let services: Services
 
-  /// nil on open and signed routes.
-  func caller(of request: HTTPRequest, for route: Route) throws(APIError) -> Caller? {
-    switch route.access {
+  /// nil on open and signed operations.
+  func caller(of request: HTTPRequest, for operation: Operation) throws(APIError) -> Caller? {
+    switch operation.access {
     case .open, .signed:
       return nil
     case .operation:

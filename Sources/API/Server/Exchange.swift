@@ -28,14 +28,14 @@ package struct Exchange: Sendable {
   package let request: HTTPRequest
   package let requestID: String
   package let services: Services
-  package let route: Route
-  /// What stands at the placeholders of the route's path.
+  package let operation: Operation
+  /// What stands at the placeholders of the operation's path.
   package let path: [String: String]
-  /// nil on open and signed routes.
+  /// nil on open and signed operations.
   package let knownCaller: Caller?
 
   var caller: Caller {
-    guard let knownCaller else { preconditionFailure("open routes have no caller") }
+    guard let knownCaller else { preconditionFailure("open operations have no caller") }
     return knownCaller
   }
 
@@ -63,19 +63,43 @@ package struct Exchange: Sendable {
 // MARK: - Input
 
 extension Exchange {
-  /// The body as a JSON object; an empty body is `{}`.
+  /// The body as a JSON object, with what its schema finds wrong in it; an empty body is `{}`.
   func body() throws(APIError) -> Fields {
-    guard !request.body.isEmpty else { return Fields(JSONObject()) }
-    let value: JSON
-    do {
-      value = try JSON(parsing: request.body)
-    } catch {
-      throw .invalid("body", "invalid_json", "The body is not valid JSON: \(error).")
-    }
+    let value = try jsonBody()
     guard let object = value.object else {
       throw .invalid("body", "invalid_json", "The body must be a JSON object, not \(value.kind).")
     }
-    return Fields(object)
+    guard let schema = operation.body?.jsonSchema else {
+      preconditionFailure("\(operation.name) reads a body that it does not define")
+    }
+    return Fields(object, problems: schema.problems(in: value, at: ""))
+  }
+
+  private func jsonBody() throws(APIError) -> JSON {
+    guard !request.body.isEmpty else { return .object(JSONObject()) }
+    do {
+      return try JSON(parsing: request.body)
+    } catch {
+      throw .invalid("body", "invalid_json", "The body is not valid JSON: \(error).")
+    }
+  }
+
+  /// Refuses a body where the operation takes none, and media types that it does not know.
+  func checkBody() throws(APIError) {
+    guard operation.access != .signed, !request.body.isEmpty else { return }
+    guard let body = operation.body else {
+      guard try jsonBody().object?.isEmpty == true else {
+        throw .invalid("body", "unexpected_body", "This takes no body.")
+      }
+      return
+    }
+    let mediaType = request.mediaType ?? body.contents[0].mediaType
+    guard body.contents.contains(where: { $0.mediaType == mediaType }) else {
+      let known = body.contents.map(\.mediaType).joined(separator: ", ")
+      throw APIError(
+        415, "invalid_request", "unsupported_media_type",
+        "Send the body as \(known), not \(mediaType.prefix(100)).")
+    }
   }
 
   func query(_ name: String) -> String? { request.queryValue(name) }
@@ -134,6 +158,7 @@ extension Exchange {
     let executor = try executor()
     let done: Done<Output>
     do {
+      if isDryRun { throw APIError.tried(try await executor.preview(try call(), body)) }
       done = try await executor.perform(try call(), body)
     } catch let error as APIError {
       throw error
@@ -149,6 +174,9 @@ extension Exchange {
     return Written(output: done.output, receipt: receipt)
   }
 
+  /// Whether the caller only wants to know what would follow.
+  var isDryRun: Bool { query("dry_run") == "true" }
+
   func call() throws(APIError) -> Call {
     Call(
       actor: caller.actor, origin: caller.origin, correlation: requestID,
@@ -157,7 +185,7 @@ extension Exchange {
 
   private func idempotencyName() throws(APIError) -> IdempotencyName? {
     guard let key = request.headers["idempotency-key"] else {
-      if route.idempotency == .required {
+      if operation.idempotency == .required {
         throw .invalid(
           "Idempotency-Key", "idempotency_key_required",
           "Send an Idempotency-Key header (any unique text), so that a repeated request "
@@ -165,7 +193,7 @@ extension Exchange {
       }
       return nil
     }
-    guard route.idempotency != .ignored else { return nil }
+    guard operation.idempotency != .ignored else { return nil }
     guard (1...255).contains(key.utf8.count) else {
       throw .invalid("Idempotency-Key", "out_of_range", "An Idempotency-Key has 1 to 255 bytes.")
     }

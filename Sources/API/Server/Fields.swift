@@ -12,19 +12,26 @@ struct Fields {
   private var known: Set<String> = []
   private(set) var errors: [APIError.Detail] = []
 
-  init(_ object: JSONObject, prefix: String = "") {
+  /// `problems`: what is known to be wrong with it.
+  init(_ object: JSONObject, prefix: String = "", problems: [APIError.Detail] = []) {
     self.object = object
     self.prefix = prefix
+    errors = problems
   }
 
   /// Whether the field is there, `null` included.
   func has(_ name: String) -> Bool { object[name] != nil }
 
+  /// One fault a field is enough: the schema's, else the first.
   mutating func fail(_ name: String, _ code: String, _ message: String) {
-    errors.append(APIError.Detail(param: prefix + name, code: code, message: message))
+    adopt([APIError.Detail(param: prefix + name, code: code, message: message)])
   }
 
-  mutating func adopt(_ other: [APIError.Detail]) { errors.append(contentsOf: other) }
+  mutating func adopt(_ others: [APIError.Detail]) {
+    for other in others where !errors.contains(where: { $0.param == other.param }) {
+      errors.append(other)
+    }
+  }
 
   /// The raw value; nil where it is missing or null.
   mutating func value(_ name: String, required: Bool = false) -> JSON? {

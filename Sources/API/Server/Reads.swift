@@ -1,5 +1,6 @@
 import Application
 import Domain
+import EventLog
 import HTTP
 import JSON
 import Postgres
@@ -51,6 +52,16 @@ extension Exchange {
     guard let position = UInt64(text) else {
       throw .invalid(
         "Min-Position", "invalid_position", "Min-Position is the Log-Position of a write.")
+    }
+    let head: UInt64
+    do {
+      head = try engine.log.head()
+    } catch {
+      throw APIError(.log(error))
+    }
+    guard position <= head else {
+      throw .invalid(
+        "Min-Position", "position_in_future", "The log ends at \(head): this is no Log-Position.")
     }
     return position
   }

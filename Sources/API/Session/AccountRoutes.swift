@@ -7,11 +7,23 @@ import JSON
 /// Orgs: what the caller reaches, a test org's clock, and, for the operator, new ones.
 enum AccountRoutes {
   static let all = [
-    Route("GET", "/api/accounts", .scope("account:read"), handler: list),
-    Route("GET", "/api/accounts/{id}", .scope("account:read"), handler: show),
-    Route(
-      "POST", "/api/test-clock/advance", .scope("account:write"), handler: advanceClock),
-    Route("POST", "/api/operator/accounts", .operation, idempotency: .ignored, handler: create),
+    Operation(
+      "GET", "/api/accounts", .scope("account:read"), "List the accounts that the caller reaches",
+      answers: [.list(AccessSchemas.account)], handler: list),
+    Operation(
+      "GET", "/api/accounts/{id}", .scope("account:read"), "Read an account",
+      answers: [.ok(AccessSchemas.account)], handler: show),
+    Operation(
+      "POST", "/api/test-clock/advance", .scope("account:write"),
+      "Advance the clock of a test account",
+      body: .json(AccessSchemas.clockAdvance, example: ["seconds": 86_400]),
+      answers: [.ok(AccessSchemas.clock)], refuses: [422: ["not_a_test_account"]],
+      handler: advanceClock),
+    Operation(
+      "POST", "/api/operator/accounts", .operation,
+      "Create an account with its first administrator and API key",
+      body: .json(AccessSchemas.newAccount, example: ["name": "Northwind", "test": true]),
+      answers: [.created(AccessSchemas.createdAccount)], idempotency: .ignored, handler: create),
   ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

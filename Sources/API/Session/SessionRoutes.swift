@@ -7,9 +7,19 @@ import JSON
 /// Signing in to the console.
 enum SessionRoutes {
   static let all = [
-    Route("POST", "/api/session", .open, idempotency: .ignored, handler: signIn),
-    Route("GET", "/api/session", .scope("account:read"), handler: show),
-    Route("DELETE", "/api/session", .open, idempotency: .ignored, handler: signOut),
+    Operation(
+      "POST", "/api/session", .open, "Sign in",
+      details: "Sets an HttpOnly cookie; the answer has the CSRF token.",
+      body: .json(
+        AccessSchemas.signIn, example: ["email": "demo@northwind.example", "password": "…"]),
+      answers: [.ok(AccessSchemas.session)], refuses: [401: ["invalid_credentials"]],
+      idempotency: .ignored, handler: signIn),
+    Operation(
+      "GET", "/api/session", .scope("account:read"), "Who is signed in",
+      answers: [.ok(AccessSchemas.session)], handler: show),
+    Operation(
+      "DELETE", "/api/session", .open, "Sign out", answers: [.nothing], idempotency: .ignored,
+      handler: signOut),
   ]
 
   private static func signIn(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

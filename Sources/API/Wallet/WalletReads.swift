@@ -9,10 +9,16 @@ import WalletProjection
 enum WalletRoutes {
   static let all =
     WalletWrites.all + [
-      Route("GET", "/api/wallet/balance", .scope("wallet:read"), handler: balance),
-      Route(
+      Operation(
+        "GET", "/api/wallet/balance", .scope("wallet:read"), "Read the wallet",
+        answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]], handler: balance),
+      Operation(
         "GET", "/api/wallet/transactions", .scope("wallet:read"),
-        parameters: ["type", "message", "limit", "after"], handler: transactions),
+        "List the wallet's transactions, newest first",
+        parameters: [
+          .query("type", .choice(TransactionRow.Kind.self)), .query("message", .id(.message)),
+          .limit, .after,
+        ], answers: [.list(WalletSchemas.transaction)], handler: transactions),
     ]
 
   private static func balance(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -6,9 +6,10 @@ import JSON
 /// Adding funds. Reading the wallet is in `WalletReads.swift`.
 enum WalletWrites {
   static let all = [
-    Route(
-      "POST", "/api/wallet/add-funds", .scope("wallet:write"), idempotency: .required,
-      handler: addFunds)
+    Operation(
+      "POST", "/api/wallet/add-funds", .scope("wallet:write"), "Add funds",
+      body: .json(WalletSchemas.addFunds, example: ["amount": 5_000_000]),
+      answers: [.created(WalletSchemas.transaction)], idempotency: .required, handler: addFunds)
   ]
 
   private static func addFunds(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -7,16 +7,31 @@ import JSON
 /// Subscriptions to the log by webhook. They are few and the executor holds them: read from there.
 enum WebhookRoutes {
   static let all = [
-    Route(
-      "POST", "/api/webhook-endpoints", .scope("webhooks:write"), handler: create),
-    Route(
-      "GET", "/api/webhook-endpoints", .scope("webhooks:read"), parameters: ["limit", "after"],
-      handler: list),
-    Route("GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), handler: show),
-    Route("PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"), handler: update),
-    Route("DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"), handler: delete),
-    Route(
-      "POST", "/api/webhook-endpoints/{id}/enable", .scope("webhooks:write"), handler: enable),
+    Operation(
+      "POST", "/api/webhook-endpoints", .scope("webhooks:write"), "Subscribe a webhook",
+      body: .json(
+        WebhookSchemas.create,
+        example: ["url": "https://example.com/hook", "types": ["message.*"]]),
+      answers: [.created(WebhookSchemas.endpoint)], handler: create),
+    Operation(
+      "GET", "/api/webhook-endpoints", .scope("webhooks:read"), "List webhook endpoints",
+      parameters: [.limit, .query("after", .id(.webhookEndpoint), "`next` of the page before.")],
+      answers: [.list(WebhookSchemas.endpoint)], handler: list),
+    Operation(
+      "GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), "Read a webhook endpoint",
+      answers: [.ok(WebhookSchemas.endpoint)], handler: show),
+    Operation(
+      "PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
+      "Change a webhook endpoint",
+      body: .json(WebhookSchemas.update, example: ["types": ["contact.*"]]),
+      answers: [.ok(WebhookSchemas.endpoint)], handler: update),
+    Operation(
+      "DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
+      "Delete a webhook endpoint", answers: [.ok(WebhookSchemas.endpoint)], handler: delete),
+    Operation(
+      "POST", "/api/webhook-endpoints/{id}/enable", .scope("webhooks:write"),
+      "Deliver again, from where it stopped", answers: [.ok(WebhookSchemas.endpoint)],
+      handler: enable),
   ]
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -9,14 +9,19 @@ import ProjectionRuntime
 enum WorkflowRoutes {
   static let all =
     WorkflowWrites.all + [
-      Route(
-        "GET", "/api/workflows", .scope("workflows:read"), parameters: ["limit", "after"],
-        handler: list),
-      Route("GET", "/api/workflows/{id}", .scope("workflows:read"), handler: show),
-      Route(
-        "GET", "/api/workflows/{id}/runs", .scope("workflows:read"),
-        parameters: ["status", "limit", "after"], handler: runs),
-      Route("GET", "/api/runs/{id}", .scope("workflows:read"), handler: run),
+      Operation(
+        "GET", "/api/workflows", .scope("workflows:read"), "List workflows",
+        parameters: [.limit, .after], answers: [.list(WorkflowSchemas.workflow)], handler: list),
+      Operation(
+        "GET", "/api/workflows/{id}", .scope("workflows:read"), "Read a workflow",
+        answers: [.ok(WorkflowSchemas.workflow)], handler: show),
+      Operation(
+        "GET", "/api/workflows/{id}/runs", .scope("workflows:read"), "List a workflow's runs",
+        parameters: [.query("status", .choice(WorkflowRun.Status.self)), .limit, .after],
+        answers: [.list(WorkflowSchemas.run)], handler: runs),
+      Operation(
+        "GET", "/api/runs/{id}", .scope("workflows:read"), "Read a run with its steps",
+        answers: [.ok(WorkflowSchemas.run)], handler: run),
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -6,10 +6,30 @@ import JSON
 /// Publishing workflows and starting runs by hand. Reading is in `WorkflowReads.swift`.
 enum WorkflowWrites {
   static let all = [
-    Route("POST", "/api/workflows", .scope("workflows:write"), handler: publish),
-    Route("POST", "/api/workflows/{id}/pause", .scope("workflows:write"), handler: pause),
-    Route("POST", "/api/workflows/{id}/resume", .scope("workflows:write"), handler: resume),
-    Route("POST", "/api/workflows/{id}/runs", .scope("workflows:write"), handler: startRun),
+    Operation(
+      "POST", "/api/workflows", .scope("workflows:write"), "Publish a workflow",
+      details: "A new one, or, for a known `name`, its next version.",
+      body: .of(
+        [
+          ("application/json", WorkflowSchemas.source),
+          ("application/yaml", .string(1...262_144)), ("text/yaml", .string(1...262_144)),
+          ("application/x-yaml", .string(1...262_144)),
+        ],
+        example: ["source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"]),
+      answers: [.created(WorkflowSchemas.workflow)], handler: publish),
+    Operation(
+      "POST", "/api/workflows/{id}/pause", .scope("workflows:write"), "Pause a workflow",
+      answers: [.ok(WorkflowSchemas.workflow)], handler: pause),
+    Operation(
+      "POST", "/api/workflows/{id}/resume", .scope("workflows:write"), "Resume a workflow",
+      answers: [.ok(WorkflowSchemas.workflow)], handler: resume),
+    Operation(
+      "POST", "/api/workflows/{id}/runs", .scope("workflows:write"),
+      "Start a workflow for a contact",
+      body: .json(
+        WorkflowSchemas.start, example: ["contact": "con_01jd3x0000000000000000000a"]),
+      answers: [.created(WorkflowSchemas.run)], refuses: [409: ["already_running"]],
+      handler: startRun),
   ]
 
   private static func publish(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -86,6 +86,20 @@ package actor OrgExecutor {
     return try body(workspace(for: Call(actor: "", origin: "", correlation: "")))
   }
 
+  /// Decides without keeping anything: what would be written.
+  package func preview<Output: Sendable>(
+    _ call: Call, _ decide: @Sendable (inout Workspace) throws(CommandError) -> Output
+  ) throws(CommandError) -> [PlannedEvent] {
+    try reloadIfStale()
+    var workspace = workspace(for: call)
+    _ = try decide(&workspace)
+    return workspace.decided.map { decided in
+      PlannedEvent(
+        type: EventCodec.encode(decided.event, stream: decided.stream, org: org).type,
+        subject: decided.stream, isNew: workspace.isNew(decided.stream))
+    }
+  }
+
   /// Position of the org's last event on disk.
   package var lastPosition: UInt64 { state.lastPosition }
 
@@ -192,6 +206,14 @@ package struct Done<Output: Sendable>: Sendable {
   package let receipt: Receipt?
 
   package var isReplay: Bool { output == nil }
+}
+
+/// An event that a command would write.
+package struct PlannedEvent: Sendable, Equatable {
+  package let type: String
+  package let subject: Identifier
+  /// Whether the subject would come to be with the same command: its id is not the final one.
+  package let isNew: Bool
 }
 
 /// An event that is on disk now, for those who keep an index over all orgs.

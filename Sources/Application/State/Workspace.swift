@@ -14,6 +14,7 @@ package struct Workspace {
   package let nowMicros: Micros
 
   private(set) var decided: [Decided] = []
+  private var newIDs: Set<Identifier> = []
   private var overlay = Tables()
   /// Messages that were not at hand any more and got news.
   private(set) var revived: [Identifier: Message.State] = [:]
@@ -55,6 +56,9 @@ package struct Workspace {
     Identifier(kind, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
   }
 
+  /// Whether `id` was drawn by this command.
+  func isNew(_ id: Identifier) -> Bool { newIDs.contains(id) }
+
   /// An aggregate's state as of now; folded from its stream where it is not at hand.
   func current<Aggregate: Housed>(
     _: Aggregate.Type, _ id: Identifier
@@ -71,6 +75,7 @@ package struct Workspace {
     _: Aggregate.Type, _ id: Identifier, _ command: Aggregate.Command, isNew: Bool = false
   ) throws(CommandError) -> [Aggregate.Event] {
     let before = isNew ? Aggregate.initialState : try current(Aggregate.self, id)
+    if isNew { newIDs.insert(id) }
     var after = before
     let events: [Aggregate.Event]
     do {

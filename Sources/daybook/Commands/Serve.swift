@@ -82,8 +82,10 @@ private func startAPI(
   let log = context.log
   var limits = HTTPLimits()
   limits.maxBodyBytes = 64 << 20
-  return try HTTPServer(host: settings.listenAddress, port: settings.port, limits: limits) {
-    request in
+  return try HTTPServer(
+    host: settings.listenAddress, port: settings.port, limits: limits,
+    errorResponder: api.response(to:)
+  ) { request in
     let started = ContinuousClock.now
     let response = await api.handle(request)
     let took = ContinuousClock.now - started

@@ -1,0 +1,23 @@
+import Domain
+
+/// Campaigns as they come in and go out.
+enum CampaignSchemas {
+  static let create = Schema.input(
+    "CampaignInput",
+    [
+      .required("name", .string(1...200)), .required("segment", .id(.segment)),
+      .optional("channel", .choice(Channel.self)), .optional("purpose", .choice(Purpose.self)),
+      .required("body", .string(1...1_600)),
+    ])
+
+  static let campaign = Schema.stored(
+    "Campaign", "campaign", .campaign,
+    [
+      .required("name", .string()), .required("segment", .id(.segment)),
+      .required("channel", .choice(Channel.self)), .required("purpose", .choice(Purpose.self)),
+      .required("body", .string(0...10_000)), .required("status", .choice(Campaign.Status.self)),
+      .required("planned", .count, "= sent + failed + skipped + cancelled + pending."),
+      .required("sent", .count), .required("failed", .count), .required("skipped", .count),
+      .required("cancelled", .count), .required("pending", .count),
+    ])
+}

@@ -1,0 +1,88 @@
+import Domain
+
+/// Contacts, consents and what happened to a person, as they come in and go out.
+enum ContactSchemas {
+  private static let custom = Schema.map(
+    .either([.string(), .number, .bool]).nullable)
+
+  static let consentInput = Schema.input(
+    "ConsentInput",
+    [
+      .required("channel", .choice(Channel.self)),
+      .optional("purpose", .choice(Purpose.self), "`marketing` where not given."),
+      .required("method", .choice(Consent.Method.self), "How the person agreed."),
+      .required("source", .string(1...500), "Where: a page, a form, a keyword."),
+      .required("wording", .string(1...5_000), "The text that the person agreed to."),
+      .optional("ip", .string(1...45)),
+    ])
+
+  private static let fields: [Schema.Property] = [
+    .optional("first_name", .string().nullable), .optional("last_name", .string().nullable),
+    .optional("company", .string().nullable), .optional("email", .string().nullable),
+    .optional("phone", .string().nullable, "In any form a US person writes it, or E.164."),
+    .optional("custom", custom.nullable, "Fields of your own."),
+  ]
+
+  static let create = Schema.input(
+    "ContactInput",
+    fields + [
+      .optional("source", .string(0...200)), .optional("tags", .array(.string(), 0...200)),
+      .optional("consents", .array(consentInput, 0...20)),
+    ])
+
+  static let update = Schema.input("ContactChange", fields)
+
+  static let tags = Schema.input(
+    "TagsInput", [.required("tags", .array(.string(1...200), 1...200))])
+
+  static let optOut = Schema.input(
+    "OptOutInput",
+    [
+      .required("channel", .choice(Channel.self)),
+      .optional("method", .choice(OptOut.Method.self), "`staff` where not given."),
+    ])
+
+  private static let consent = Schema.object(
+    "ConsentState",
+    [
+      .required("status", .choice(["opted_in", "opted_out", "none"])),
+      .required("purpose", .choice(Purpose.self).nullable),
+      .required("since", .time.nullable),
+    ])
+
+  static let contact = Schema.stored(
+    "Contact", "contact", .contact,
+    [
+      .required("first_name", .string().nullable), .required("last_name", .string().nullable),
+      .required("company", .string().nullable), .required("email", .string().nullable),
+      .required("phone", .string().nullable, "E.164."),
+      .required("raw_phone", .string().nullable, "As it was given."),
+      .required("source", .string()), .required("tags", .array(.string())),
+      .required("custom", custom),
+      .required(
+        "consent",
+        .object(Channel.allCases.map { .required($0.rawValue, consent) }),
+        "The state of each channel."),
+      .required("erased", .bool),
+    ])
+
+  static let timelineEntry = Schema.object(
+    "TimelineEntry",
+    [
+      .required("id", .id(.event)), .required("object", .constant("timeline_entry")),
+      .required("kind", .string()), .required("type", .string()),
+      .required("occurred_at", .time), .required("recorded_at", .time),
+      .required("position", .count), .required("title", .string()),
+      .required("body", .string(0...10_000).nullable),
+      .required("message", MessageSchemas.message.nullable), .required("actor", .string()),
+    ])
+
+  static let importReport = Schema.object(
+    "Import",
+    [
+      .required("object", .constant("import")), .required("id", .string().nullable),
+      .required("status", .string()), .required("rows", .count), .required("created", .count),
+      .required("updated", .count), .required("unchanged", .count), .required("failed", .count),
+      .required("columns", .array(.anything)), .required("errors", .array(.anything)),
+    ])
+}

@@ -1,0 +1,34 @@
+import Domain
+
+/// Events as the API, webhooks and exports show them.
+enum EventSchemas {
+  static let event = Schema.object(
+    "Event",
+    [
+      .required("id", .id(.event)), .required("object", .constant("event")),
+      .required("type", .string()), .required("position", .count),
+      .required("sequence", .count, "Dense per account."), .required("occurred_at", .time),
+      .required("recorded_at", .time), .required("account", .id(.org)),
+      .required("actor", .string()), .required("origin", .string()),
+      .required("correlation", .string(), "The request that began it."),
+      .required("cause", .count.nullable, "Position of the event that it follows from."),
+      .required(
+        "subject",
+        .object([
+          .required("type", .string()), .required("id", .string()), .required("version", .count),
+        ])), .required("data", .map(.anything)),
+    ])
+
+  static let auditEvent = Schema.object(
+    "AuditEvent",
+    [
+      .required("id", .id(.event)), .required("object", .constant("audit_event")),
+      .required("position", .count), .required("sequence", .count), .required("type", .string()),
+      .required("occurred_at", .time), .required("recorded_at", .time),
+      .required("actor", .string()), .required("origin", .string()),
+      .required("on_behalf_of", .string().nullable), .required("correlation", .string()),
+      .required("subject", .object([.required("type", .string()), .required("id", .string())])),
+      .required("summary", .string()), .required("verdict", MessageSchemas.verdict.nullable),
+      .required("account", .id(.org)),
+    ])
+}

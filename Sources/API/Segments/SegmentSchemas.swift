@@ -1,0 +1,21 @@
+import Domain
+
+/// Segments as they come in and go out.
+enum SegmentSchemas {
+  /// The grammar itself is checked by the parser of filters, which names the place of a fault.
+  static let filter = Schema.map(.anything)
+
+  static let create = Schema.input(
+    "SegmentInput", [.required("name", .string(1...200)), .required("filter", filter)])
+
+  static let update = Schema.input(
+    "SegmentChange", [.optional("name", .string(1...200)), .optional("filter", filter)])
+
+  static let segment = Schema.stored(
+    "Segment", "segment", .segment,
+    [
+      .required("name", .string()), .required("filter", filter),
+      .required("size", .count.nullable, "How many are in it; null in the answer to a write."),
+      .required("deleted", .bool),
+    ])
+}

@@ -1,0 +1,180 @@
+import Domain
+import JSON
+
+/// `/openapi.json`: the operations as an OpenAPI 3.1 document.
+enum OpenAPI {
+  static func document(_ operations: [Operation], serverURL: String) -> JSON {
+    var components: [String: JSON] = [:]
+    var paths = JSONObject()
+    for operation in operations {
+      var item = paths[operation.path]?.object ?? JSONObject()
+      item[operation.method.lowercased()] = self.operation(operation, &components)
+      paths[operation.path] = .object(item)
+    }
+    _ = ErrorSchema.error.document(&components)
+    let schemas = components.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }
+    return [
+      "openapi": "3.1.0",
+      "info": [
+        "title": "Daybook", "version": .string(APIVersion.current.text),
+        "description":
+          "An event-sourced CRM. Conventions and error codes are explained at /docs.",
+      ],
+      "servers": [["url": .string(serverURL)]],
+      "tags": .array(tags(operations)),
+      "paths": .object(paths),
+      "components": [
+        "schemas": .object(JSONObject(schemas)),
+        "securitySchemes": securitySchemes,
+      ],
+    ]
+  }
+
+  private static let securitySchemes: JSON = [
+    "api_key": [
+      "type": "http", "scheme": "bearer",
+      "description": "An API key: `Authorization: Bearer sk_…`.",
+    ],
+    "session": [
+      "type": "apiKey", "in": "cookie", "name": "daybook_session",
+      "description": "A signed-in user; writes also send `X-CSRF-Token`.",
+    ],
+    "operator": [
+      "type": "http", "scheme": "bearer",
+      "description": "The token of this installation's operator.",
+    ],
+  ]
+
+  private static func tags(_ operations: [Operation]) -> [JSON] {
+    var seen: [String] = []
+    for operation in operations where !seen.contains(operation.resource) {
+      seen.append(operation.resource)
+    }
+    return seen.map { ["name": .string($0)] }
+  }
+
+  private static func operation(
+    _ operation: Operation, _ components: inout [String: JSON]
+  ) -> JSON {
+    var object = JSONObject([
+      ("operationId", .string(operation.name)), ("summary", .string(operation.summary)),
+      ("tags", [.string(operation.resource)]),
+    ])
+    let details = [operation.details, scopeText(operation)].filter { !$0.isEmpty }
+    if !details.isEmpty { object["description"] = .string(details.joined(separator: "\n\n")) }
+    let parameters =
+      operation.placeholders.map { placeholder($0, operation) }
+      + operation.parameters.map { parameter($0, &components) }
+    if !parameters.isEmpty { object["parameters"] = .array(parameters) }
+    if let body = operation.body { object["requestBody"] = self.body(body, &components) }
+    object["responses"] = responses(operation, &components)
+    object["security"] = security(operation.access)
+    return .object(object)
+  }
+
+  private static func scopeText(_ operation: Operation) -> String {
+    if case .scope(let scope) = operation.access { return "Needs the scope `\(scope)`." }
+    return ""
+  }
+
+  private static func security(_ access: Access) -> JSON {
+    switch access {
+    case .open, .signed: []
+    case .scope: [["api_key": []], ["session": []]]
+    case .operation: [["operator": []]]
+    }
+  }
+
+  private static func placeholder(_ name: String, _ operation: Operation) -> JSON {
+    ["name": .string(name), "in": "path", "required": true, "schema": ["type": "string"]]
+  }
+
+  private static func parameter(
+    _ parameter: Parameter, _ components: inout [String: JSON]
+  ) -> JSON {
+    var object = JSONObject([
+      ("name", .string(parameter.name)), ("in", .string(parameter.place.rawValue)),
+      ("required", .bool(parameter.isRequired)),
+    ])
+    if !parameter.description.isEmpty { object["description"] = .string(parameter.description) }
+    let schema = parameter.schema.document(&components)
+    switch parameter.style {
+    case .plain: object["schema"] = schema
+    case .commas:
+      object["schema"] = schema
+      object["style"] = "form"
+      object["explode"] = false
+    case .json: object["content"] = ["application/json": ["schema": schema]]
+    }
+    return .object(object)
+  }
+
+  private static func body(_ body: RequestBody, _ components: inout [String: JSON]) -> JSON {
+    var content = content(body.contents, &components)
+    if let example = body.example, var json = content["application/json"]?.object {
+      json["example"] = example
+      content["application/json"] = .object(json)
+    }
+    return ["required": true, "content": .object(content)]
+  }
+
+  private static func content(
+    _ contents: [RequestBody.Content], _ components: inout [String: JSON]
+  ) -> JSONObject {
+    JSONObject(
+      contents.map { (key: $0.mediaType, value: ["schema": $0.schema.document(&components)]) })
+  }
+
+  private static func responses(
+    _ operation: Operation, _ components: inout [String: JSON]
+  ) -> JSON {
+    let responses = operation.statuses.sorted { $0.key < $1.key }.map { status, codes in
+      var object = JSONObject()
+      if let answer = operation.answers.first(where: { $0.status == status }) {
+        object["description"] = .string(answer.description)
+        let content = content(answer.contents, &components)
+        if !content.isEmpty { object["content"] = .object(content) }
+      } else {
+        object["description"] = .string(
+          ErrorCatalogue.summary(status) + " "
+            + codes.map { "`\($0)`" }.joined(separator: ", "))
+        object["content"] = [
+          "application/json": ["schema": ErrorSchema.error.document(&components)]
+        ]
+      }
+      return (key: String(status), value: JSON.object(object))
+    }
+    return .object(JSONObject(responses))
+  }
+}
+
+/// The one error object.
+enum ErrorSchema {
+  static let error = Schema.object(
+    "Error",
+    [
+      .required(
+        "error",
+        .object([
+          .required("type", .string()), .required("code", .string(), "Explained at `doc_url`."),
+          .required("message", .string(0...10_000), "What is wrong, for people."),
+          .required("param", .string().nullable, "The first field at fault."),
+          .required(
+            "details",
+            .array(
+              .object([
+                .required("param", .string()), .required("code", .string()),
+                .required("message", .string(0...10_000)),
+              ])), "Every field at fault."),
+          .required("doc_url", .string()), .required("request_id", .id(.request)),
+          .required("retryable", .bool, "Whether the same request can succeed later."),
+          .required("retry_after_ms", .count.nullable),
+        ]))
+    ])
+}
+
+/// A dated version of the API. Adding fields, operations and codes is no new version.
+package struct APIVersion: Sendable, Equatable {
+  package let text: String
+  package static let current = APIVersion(text: "2026-11-01")
+}

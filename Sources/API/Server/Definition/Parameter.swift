@@ -1,0 +1,98 @@
+import Domain
+import JSON
+
+/// A query parameter or a request header of an operation.
+package struct Parameter: Sendable {
+  package enum Place: String, Sendable {
+    case query, header
+  }
+
+  package enum Style: Sendable {
+    /// The value as text.
+    case plain
+    /// Several values between commas.
+    case commas
+    /// A JSON document.
+    case json
+  }
+
+  package let name: String
+  package let place: Place
+  package let schema: Schema
+  package let style: Style
+  package let isRequired: Bool
+  package let description: String
+
+  package static func query(
+    _ name: String, _ schema: Schema, _ description: String = "", style: Style = .plain,
+    required: Bool = false
+  ) -> Parameter {
+    Parameter(
+      name: name, place: .query, schema: schema, style: style, isRequired: required,
+      description: description)
+  }
+
+  package static func header(
+    _ name: String, _ schema: Schema, _ description: String, required: Bool = false
+  ) -> Parameter {
+    Parameter(
+      name: name, place: .header, schema: schema, style: .plain, isRequired: required,
+      description: description)
+  }
+
+  // MARK: Those that many operations share
+
+  package static let limit = query("limit", .int(1...200), "How many at most; 50 where not given.")
+  package static let after = query("after", .string(1...500), "`next` of the page before.")
+  package static let from = query("from", .time, "Not before this time.")
+  package static let to = query("to", .time, "Not after this time.")
+  package static let count = query(
+    "count", .choice(["exact", "none"]), "`exact` adds `total`, the number of all that fit.")
+  package static let filter = query(
+    "filter", .anything, "The grammar of segments, as JSON.", style: .json)
+  package static let dryRun = query(
+    "dry_run", .bool, "Tells what would follow, and writes nothing.")
+  package static let minPosition = header(
+    "Min-Position", .count,
+    "`Log-Position` of a write that the answer has to include.")
+  package static let ifMatch = header(
+    "If-Match", .string(1...40), "The `ETag` that was read; refused with 412 where it changed.")
+  package static let account = header(
+    "Account", .id(.org), "The client account that an agency acts on.")
+  package static func idempotencyKey(required: Bool) -> Parameter {
+    header(
+      "Idempotency-Key", .string(1...255),
+      "Any unique text: the same key and request are carried out once, for ever.",
+      required: required)
+  }
+}
+
+extension Parameter {
+  /// The text as the JSON value that the schema speaks about; nil where it cannot be one.
+  func value(_ text: String) -> JSON? {
+    switch style {
+    case .json: return try? JSON(parsing: text)
+    case .commas:
+      return .array(
+        text.split(separator: ",", omittingEmptySubsequences: true).map {
+          .string(String($0))
+        })
+    case .plain:
+      switch schema.shape {
+      case .integer: return Int64(text).map(JSON.int) ?? .string(text)
+      case .boolean: return text == "true" ? true : text == "false" ? false : .string(text)
+      case .number: return Double(text).map(JSON.double) ?? .string(text)
+      case .anything, .text, .array, .object, .either: return .string(text)
+      }
+    }
+  }
+
+  func problems(in text: String) -> [APIError.Detail] {
+    guard let value = value(text) else {
+      return [
+        APIError.Detail(param: name, code: "invalid_json", message: "\(name) is not valid JSON.")
+      ]
+    }
+    return schema.problems(in: value, at: name)
+  }
+}

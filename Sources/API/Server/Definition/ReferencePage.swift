@@ -1,0 +1,241 @@
+import Crypto
+import Domain
+import HTTP
+import JSON
+
+/// `/openapi.json` and `/docs`, made from the operations.
+enum ReferenceRoutes {
+  static let all = [
+    Operation(
+      "GET", "/openapi.json", .open, "This API as an OpenAPI 3.1 document",
+      answers: [.ok(.anything)], handler: document),
+    Operation(
+      "GET", "/docs", .open, "This reference, to read",
+      answers: [.text("text/html", "The page.")], handler: page),
+  ]
+
+  private static func document(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    exchange.respond(
+      200,
+      OpenAPI.document(
+        APIServer.operations, serverURL: exchange.services.settings.publicURL))
+  }
+
+  private static func page(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var response = HTTPResponse(
+      status: 200, headers: ["content-type": "text/html; charset=utf-8"],
+      body: .bytes(Array(ReferencePage.html.utf8)))
+    response.headers.set("content-security-policy", ReferencePage.securityPolicy)
+    return response
+  }
+}
+
+/// One page without anything from elsewhere: style and script stand in it.
+enum ReferencePage {
+  static let html: String =
+    "<!doctype html><html lang=en><meta charset=utf-8><title>Daybook API</title>"
+    + "<meta name=viewport content='width=device-width, initial-scale=1'>"
+    + "<style>\(style)</style><header><h1>Daybook API</h1>"
+    + "<input id=q type=search placeholder='Search operations and codes' "
+    + "aria-label='Search operations and codes'>"
+    + "<p>Version \(APIVersion.current.text) · <a href=/openapi.json>OpenAPI 3.1</a></p></header>"
+    + "<div class=page><nav>\(navigation)</nav><main>\(sections)\(errors)\(objects)"
+    + "</main></div><script>\(script)</script></html>"
+
+  /// Only this page's own style and script run.
+  static let securityPolicy =
+    "default-src 'none'; style-src '\(digest(style))'; script-src '\(digest(script))'; "
+    + "base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
+
+  private static func digest(_ text: String) -> String {
+    "sha256-" + Base64.encode(SHA256.hash(Array(text.utf8)))
+  }
+
+  private static var resources: [String] {
+    var seen: [String] = []
+    for operation in APIServer.operations where !seen.contains(operation.resource) {
+      seen.append(operation.resource)
+    }
+    return seen
+  }
+
+  private static var navigation: String {
+    (resources + ["errors", "objects"]).map { "<a href='#\($0)'>\($0)</a>" }.joined()
+  }
+
+  private static var sections: String {
+    resources.map { resource in
+      "<section id='\(resource)'><h2>\(resource)</h2>"
+        + APIServer.operations.filter { $0.resource == resource }.map(article).joined()
+        + "</section>"
+    }.joined()
+  }
+
+  private static func article(_ operation: Operation) -> String {
+    var html =
+      "<article id='\(operation.name)' data-s><h3><b class=\(operation.method)>"
+      + "\(operation.method)</b> <code>\(escaped(operation.path))</code></h3>"
+      + "<p>\(prose(operation.summary)).</p>"
+    if !operation.details.isEmpty { html += "<p>\(prose(operation.details))</p>" }
+    if case .scope(let scope) = operation.access { html += "<p>Scope <code>\(scope)</code></p>" }
+    if !operation.parameters.isEmpty {
+      html += "<table><tr><th>Parameter<th>In<th>Takes<th>"
+      for parameter in operation.parameters {
+        html +=
+          "<tr><td><code>\(parameter.name)</code>\(parameter.isRequired ? " *" : "")"
+          + "<td>\(parameter.place.rawValue)<td>\(words(parameter.schema))"
+          + "<td>\(prose(parameter.description))"
+      }
+      html += "</table>"
+    }
+    if let body = operation.body {
+      for content in body.contents {
+        html += "<p>Body, <code>\(content.mediaType)</code></p>" + fields(content.schema)
+      }
+      if let example = body.example { html += "<pre>\(escaped(example.text))</pre>" }
+    }
+    return html + answers(operation) + "</article>"
+  }
+
+  private static func answers(_ operation: Operation) -> String {
+    var html = "<table><tr><th>Status<th>Answer"
+    for (status, codes) in operation.statuses.sorted(by: { $0.key < $1.key }) {
+      html += "<tr><td>\(status)<td>"
+      if let answer = operation.answers.first(where: { $0.status == status }) {
+        html += prose(answer.description) + " "
+        html += answer.contents.map { words($0.schema) }.joined(separator: ", ")
+      } else {
+        html += codes.map { "<a href='#error-\($0)'><code>\($0)</code></a>" }
+          .joined(separator: ", ")
+      }
+    }
+    return html + "</table>"
+  }
+
+  private static var errors: String {
+    "<section id=errors><h2>errors</h2>"
+      + ErrorCatalogue.entries.map {
+        "<article id='error-\($0.code)' data-s><h3><code>\($0.code)</code></h3>"
+          + "<p>\(prose($0.meaning))</p></article>"
+      }.joined() + "</section>"
+  }
+
+  /// The named objects, in the order of their names.
+  private static var objects: String {
+    var named: [String: Schema] = [:]
+    for operation in APIServer.operations {
+      for content in (operation.body?.contents ?? []) + operation.answers.flatMap(\.contents) {
+        content.schema.collect(&named)
+      }
+    }
+    return "<section id=objects><h2>objects</h2>"
+      + named.sorted { $0.key < $1.key }.map {
+        "<article id='object-\($0.key)' data-s><h3>\($0.key)</h3>\(fields($0.value))</article>"
+      }.joined() + "</section>"
+  }
+
+  private static func fields(_ schema: Schema) -> String {
+    guard case .object(let properties, _) = schema.shape, !properties.isEmpty else {
+      return "<p>\(words(schema))</p>"
+    }
+    return "<table><tr><th>Field<th>Takes<th>"
+      + properties.map {
+        "<tr><td><code>\($0.name)</code>\($0.isRequired ? " *" : "")<td>\(words($0.schema))"
+          + "<td>\(prose($0.schema.description))"
+      }.joined() + "</table>"
+  }
+
+  /// The shape in a few words.
+  private static func words(_ schema: Schema) -> String {
+    let end = schema.isNullable ? " or null" : ""
+    if let name = schema.name { return "<a href='#object-\(name)'>\(name)</a>" + end }
+    let text =
+      switch schema.shape {
+      case .anything: "JSON"
+      case .boolean: "true or false"
+      case .number: "number"
+      case .integer: "whole number"
+      case .array(let item, _): "list of " + words(item)
+      case .object(let properties, _):
+        properties.isEmpty
+          ? "object"
+          : "{ " + properties.map { "<code>\($0.name)</code>" }.joined(separator: ", ") + " }"
+      case .either(let schemas): schemas.map(words).joined(separator: " or ")
+      case .text(.choice(let values)):
+        values.map { "<code>\(escaped($0))</code>" }.joined(separator: " ")
+      case .text(.id(let kind)): "id <code>\(kind.rawValue)_…</code>"
+      case .text(.time): "time"
+      case .text(.format(let format, _)): format
+      case .text(.length): "text"
+      }
+    return text + end
+  }
+
+  private static func escaped(_ text: String) -> String {
+    var html = ""
+    for character in text {
+      switch character {
+      case "<": html += "&lt;"
+      case ">": html += "&gt;"
+      case "&": html += "&amp;"
+      case "'": html += "&#39;"
+      case "\"": html += "&quot;"
+      default: html.append(character)
+      }
+    }
+    return html
+  }
+
+  /// Text in which `words` stand for code.
+  private static func prose(_ text: String) -> String {
+    escaped(text).split(separator: "`", omittingEmptySubsequences: false).enumerated().map {
+      $0.offset.isMultiple(of: 2) ? String($0.element) : "<code>\($0.element)</code>"
+    }.joined()
+  }
+
+  private static let style = """
+    :root{color-scheme:light dark;font:15px/1.5 system-ui,sans-serif}body{margin:0}
+    header{position:sticky;top:0;background:Canvas;display:flex;gap:1rem;align-items:center;
+    padding:.5rem 1rem;border-bottom:1px solid #8886;flex-wrap:wrap}h1{font-size:1.1rem;margin:0}
+    input{font:inherit;padding:.3rem .6rem;flex:1;min-width:12rem}header p{margin:0}
+    .page{display:grid;grid-template-columns:12rem 1fr}nav{padding:1rem;display:flex;
+    flex-direction:column;gap:.2rem}main{padding:0 1rem 4rem;min-width:0}
+    article{border-bottom:1px solid #8883;padding:.5rem 0;scroll-margin-top:4rem}
+    section{scroll-margin-top:4rem}h3{font-size:1rem;margin:.5rem 0}
+    table{border-collapse:collapse;width:100%;margin:.5rem 0}
+    th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-top:1px solid #8882}
+    b{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.2rem}
+    .GET{color:#17803d}.POST,.PUT{color:#1d5fd1}.PATCH{color:#9a6700}.DELETE{color:#c0271d}
+    pre{overflow:auto;background:#8881;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}
+    a{color:LinkText}[hidden]{display:none}
+    @media(max-width:45rem){.page{display:block}nav{flex-direction:row;flex-wrap:wrap}}
+    """
+
+  private static let script = """
+    const q=document.getElementById('q'),all=[...document.querySelectorAll('[data-s]')];
+    const texts=all.map(e=>e.textContent.toLowerCase());
+    q.addEventListener('input',()=>{const words=q.value.toLowerCase().split(/\\s+/);
+    all.forEach((e,i)=>e.hidden=!words.every(w=>texts[i].includes(w)));
+    document.querySelectorAll('section').forEach(s=>
+    s.hidden=!s.querySelector('[data-s]:not([hidden])'))});
+    addEventListener('keydown',e=>{if(e.key==='/'&&e.target!==q){e.preventDefault();q.focus()}});
+    """
+}
+
+extension Schema {
+  /// Every named schema in it.
+  fileprivate func collect(_ named: inout [String: Schema]) {
+    if let name {
+      guard named[name] == nil else { return }
+      named[name] = self
+    }
+    switch shape {
+    case .anything, .boolean, .integer, .number, .text: break
+    case .array(let item, _): item.collect(&named)
+    case .either(let schemas): for schema in schemas { schema.collect(&named) }
+    case .object(let properties, let others):
+      for property in properties { property.schema.collect(&named) }
+      if case .each(let schema) = others { schema.collect(&named) }
+    }
+  }
+}

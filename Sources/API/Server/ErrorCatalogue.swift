@@ -1,0 +1,137 @@
+import Domain
+
+/// What each error code means and what to do about it: `/docs` shows it, `doc_url` points to it.
+enum ErrorCatalogue {
+  struct Entry: Sendable {
+    let code: String
+    let meaning: String
+  }
+
+  static func summary(_ status: Int) -> String {
+    switch status {
+    case 400: "The request is malformed."
+    case 401: "Nobody is signed in."
+    case 402: "The wallet does not cover it."
+    case 403: "This caller may not do that."
+    case 404: "There is no such object for this caller."
+    case 409: "It contradicts what is there."
+    case 412: "The object changed since it was read."
+    case 413: "The request is too large."
+    case 415: "The media type is not known here."
+    case 422: "A rule forbids it."
+    case 429: "Too many requests."
+    case 503: "The server cannot do it at the moment."
+    default: "The server has a fault."
+    }
+  }
+
+  static let entries: [Entry] =
+    requestCodes + accessCodes + stateCodes + ruleCodes + gateCodes + serverCodes
+
+  private static func make(_ entries: [(String, String)]) -> [Entry] {
+    entries.map { Entry(code: $0.0, meaning: $0.1) }
+  }
+
+  private static let requestCodes = make([
+    ("required", "A field or parameter is missing or empty. Send it."),
+    (
+      "invalid_type",
+      "The value has another JSON type than the field. `message` names the right one."
+    ),
+    ("invalid_value", "The value is none of those that the field takes."),
+    ("invalid_id", "The value is no id of the kind that the field takes."),
+    ("invalid_time", "Write times as RFC 3339: 2026-11-21T08:00:00Z."),
+    ("invalid_json", "The body or parameter is not valid JSON."),
+    ("invalid_phone", "The value is no phone number."),
+    ("invalid_email", "The value is no email address."),
+    (
+      "invalid_filter",
+      "The filter does not follow the grammar of segments; `message` has the path."
+    ),
+    ("invalid_cursor", "`after` is no cursor of this list. Use `next` of the page before."),
+    ("invalid_position", "The value is no log position."),
+    ("invalid_version", "If-Match takes an ETag such as \"v3\"."),
+    ("invalid_url", "Give an absolute http or https URL."),
+    ("malformed_request", "The request is not well-formed HTTP."),
+    ("invalid_workflow", "The workflow's YAML is wrong; `details` has line and column."),
+    ("invalid_multipart", "The multipart body cannot be read."),
+    ("invalid_api_version", "The header Api-Version names no version of this API."),
+    (
+      "position_in_future",
+      "Min-Position is beyond the log's end: it is no Log-Position of a write."
+    ),
+    ("out_of_range", "The number or length is outside the field's limits."),
+    ("too_long", "The text is longer than the field takes."),
+    ("too_many", "The list has more elements than the field takes."),
+    ("unknown_parameter", "There is no such field or parameter here. Check its spelling."),
+    ("repeated_parameter", "Give the field or parameter once."),
+    ("unexpected_body", "The operation takes no body."),
+    ("unknown_event_type", "There is no such event type."),
+    ("unknown_account", "There is no such account."),
+    ("https_required", "Webhooks go to https URLs."),
+    ("unsupported_channel", "This channel cannot be used here."),
+    ("nothing_to_identify", "Give at least a name, a company, a phone or an email."),
+    ("idempotency_key_required", "Send an Idempotency-Key header."),
+    ("unsupported_media_type", "Send the body in one of the documented media types."),
+    ("body_too_large", "The body is larger than the server takes."),
+    ("too_large", "The request is larger than the operation takes."),
+    ("method_not_allowed", "The path takes other methods: see the header Allow."),
+  ])
+
+  private static let accessCodes = make([
+    ("unauthorized", "Send an API key as `Authorization: Bearer sk_…`, or sign in."),
+    ("invalid_api_key", "There is no such API key, or it was revoked."),
+    ("invalid_credentials", "The email or the password is wrong."),
+    ("invalid_signature", "The signature does not fit the request. Nothing was done."),
+    ("missing_scope", "The key or role lacks the right that `message` names."),
+    ("account_not_reachable", "The header Account names no account that you may act on."),
+    ("csrf_token_required", "Send the session's csrf_token as X-CSRF-Token."),
+    ("rate_limited", "The key's budget is used up. Wait for Retry-After seconds."),
+  ])
+
+  private static let stateCodes = make([
+    ("not_found", "There is no such object, or it is not yours."),
+    ("erased", "The person's data was erased."),
+    ("already_exists", "There is one already."),
+    ("duplicate_contact", "Another contact has this phone or email; `details` has its id."),
+    ("already_launched", "The campaign was launched before."),
+    ("already_running", "The contact is on this workflow, or the workflow is paused."),
+    ("already_planned", "The message was planned before."),
+    ("not_cancellable", "The message is on its way or at its end."),
+    ("not_allowed_now", "The object does not allow that in its present state."),
+    ("charge_exceeds_hold", "The charge is higher than what was held for it."),
+    ("import_not_allowed", "The import does not allow that in its present state."),
+    ("version_conflict", "Something else changed it first. Try again."),
+    ("sequence_conflict", "Something else was written first. Try again."),
+    ("version_mismatch", "The object changed since it was read. Read it again."),
+    ("idempotency_mismatch", "The Idempotency-Key was used for another request."),
+    ("idempotency_in_progress", "A request with this key is being carried out."),
+  ])
+
+  private static let ruleCodes = make([
+    ("insufficient_funds", "The wallet does not cover it. Add funds."),
+    ("balance_limit_exceeded", "A wallet holds no more than that."),
+    ("unknown_segment", "There is no such segment."),
+    ("missing_field", "The contact has no value for a merge field. Give a fallback."),
+    ("sms_not_configured", "The account has no number to text from."),
+    ("not_a_test_account", "Only a test account has a clock that can be advanced."),
+    ("empty_audience", "Nobody is in the segment."),
+    ("reaction_too_deep", "Too many reactions caused one another; the chain was ended."),
+  ])
+
+  /// What the gate answers, in the words that the refusal itself has.
+  private static let gateCodes = GateReason.allCases
+    .filter { ![.insufficientFunds, .missingField].contains($0) }
+    .map { Entry(code: $0.rawValue, meaning: ReasonText.text($0.rawValue)) }
+
+  private static let serverCodes = make([
+    ("overloaded", "The server is busy. Nothing was written; wait for Retry-After."),
+    ("read_model_behind", "The read model has not reached Min-Position yet. Try again."),
+    ("read_model_unavailable", "The read models cannot be asked. Commands still work."),
+    ("stopping", "The server is stopping. Try again."),
+    ("closed", "The server is stopping. Try again."),
+    ("log_full", "The disk is full. Nothing was written."),
+    ("outcome_unknown", "Repeat the request with the same Idempotency-Key."),
+    ("internal", "A fault of ours. Operators were told; quote the request id."),
+  ])
+}

@@ -1,0 +1,242 @@
+import Domain
+import HTTP
+import JSON
+
+// How to add an operation.
+//
+//     Operation(
+//       "POST", "/api/things", .scope("things:write"), "Create a thing",
+//       body: .json(ThingSchemas.input, example: ["name": "Anvil"]),
+//       answers: [.created(ThingSchemas.thing)], refuses: [409: ["duplicate_thing"]],
+//       handler: create)
+//     Operation(
+//       "GET", "/api/things", .scope("things:read"), "List things",
+//       parameters: [.limit, .after, .query("color", .choice(Color.self), "Only these.")],
+//       answers: [.list(ThingSchemas.thing)], handler: list)
+//
+// 1. Define it in the `all` of its resource, and add that `all` to `APIServer.operations` once.
+// 2. Input is a closed `Schema.input("ThingInput", [...])`, output an open `Schema.object("Thing",
+//    [...])`; both live in `Sources/API/<Resource>/<Resource>Schemas.swift`. Describe what the handler
+//    really takes: the server checks the request against it before the handler runs, and
+//    `/openapi.json` and `/docs` show it.
+// 3. `exchange.body()` gives the checked body. Add what a schema cannot say with `fields.fail`, then
+//    call `finish()`: the caller gets all of it at once.
+// 4. `refuses` names only what is special to the operation, as status: codes. What follows from the
+//    definition (400, 401, 403, 404 for an id in the path, 409 for idempotency, 429, 503, …) is added
+//    by itself. An answer with a status that is not documented is reported as a fault.
+// 5. A new code goes into `ErrorCatalogue.swift` with what it means.
+// 6. Writes go through `exchange.write { … }`: idempotency, `dry_run`, `Log-Position` and the names of
+//    the events come with it.
+
+/// Who may call an operation.
+package enum Access: Sendable, Equatable {
+  /// Anybody: liveness, the sign-in, the console's files.
+  case open
+  /// The caller proves itself by the request's own signature.
+  case signed
+  /// An API key or a signed-in user whose scopes hold this one (`contacts:read`, …).
+  case scope(String)
+  /// The operator's token, which only this machine's operator can read.
+  case operation
+}
+
+package enum IdempotencyRule: Sendable, Equatable {
+  case ignored
+  case optional
+  case required
+}
+
+/// What a request may carry, by media type.
+package struct RequestBody: Sendable {
+  package struct Content: Sendable {
+    package let mediaType: String
+    package let schema: Schema
+  }
+
+  package let contents: [Content]
+  /// A body that works.
+  package let example: JSON?
+
+  package static func json(_ schema: Schema, example: JSON? = nil) -> RequestBody {
+    RequestBody(
+      contents: [Content(mediaType: "application/json", schema: schema)], example: example)
+  }
+
+  /// Several media types; only `application/json` is checked before the handler.
+  package static func of(
+    _ contents: [(mediaType: String, schema: Schema)], example: JSON? = nil
+  ) -> RequestBody {
+    RequestBody(
+      contents: contents.map { Content(mediaType: $0.mediaType, schema: $0.schema) },
+      example: example)
+  }
+
+  var jsonSchema: Schema? { contents.first { $0.mediaType == "application/json" }?.schema }
+}
+
+/// One way in which an operation succeeds.
+package struct AnswerDefinition: Sendable {
+  package let status: Int
+  package let description: String
+  package let contents: [RequestBody.Content]
+
+  package init(_ status: Int, _ description: String, _ schema: Schema? = nil) {
+    self.init(
+      status, description,
+      contents: schema.map { [RequestBody.Content(mediaType: "application/json", schema: $0)] }
+        ?? [])
+  }
+
+  package init(_ status: Int, _ description: String, contents: [RequestBody.Content]) {
+    self.status = status
+    self.description = description
+    self.contents = contents
+  }
+
+  /// The same, or a JSON answer of another shape.
+  func or(_ other: Schema) -> AnswerDefinition {
+    var contents = contents
+    if let index = contents.firstIndex(where: { $0.mediaType == "application/json" }) {
+      contents[index] = RequestBody.Content(
+        mediaType: "application/json", schema: .either([contents[index].schema, other]))
+    } else {
+      contents.append(RequestBody.Content(mediaType: "application/json", schema: other))
+    }
+    return AnswerDefinition(status, description, contents: contents)
+  }
+
+  package static func ok(_ schema: Schema) -> AnswerDefinition {
+    AnswerDefinition(200, "Done.", schema)
+  }
+  package static func created(_ schema: Schema) -> AnswerDefinition {
+    AnswerDefinition(201, "Created.", schema)
+  }
+  /// A page of a list.
+  package static func list(_ item: Schema) -> AnswerDefinition {
+    AnswerDefinition(200, "A page of the list.", .list(of: item))
+  }
+  package static let nothing = AnswerDefinition(204, "Done; there is nothing to say.")
+
+  package static func text(_ mediaType: String, _ description: String) -> AnswerDefinition {
+    AnswerDefinition(
+      200, description,
+      contents: [RequestBody.Content(mediaType: mediaType, schema: .string(0...Int.max))])
+  }
+}
+
+/// One operation: what routes the request, checks it, answers it and describes it.
+package struct Operation: Sendable {
+  package typealias Handler = @Sendable (Exchange) async throws(APIError) -> HTTPResponse
+
+  package let method: String
+  /// Such as `/api/contacts/{id}`.
+  package let path: String
+  package let access: Access
+  /// A few words, as a title.
+  package let summary: String
+  package let details: String
+  /// The query parameters and headers of its own; an unknown query parameter is an error.
+  package let parameters: [Parameter]
+  package let body: RequestBody?
+  package let answers: [AnswerDefinition]
+  /// Every status that it may answer with, and the error codes of each.
+  package let statuses: [Int: [String]]
+  package let idempotency: IdempotencyRule
+  package let handler: Handler
+
+  package init(
+    _ method: String, _ path: String, _ access: Access, _ summary: String, details: String = "",
+    parameters: [Parameter] = [], body: RequestBody? = nil, answers: [AnswerDefinition],
+    refuses: [Int: [String]] = [:], idempotency: IdempotencyRule? = nil, handler: @escaping Handler
+  ) {
+    self.method = method
+    self.path = path
+    self.access = access
+    self.summary = summary
+    self.details = details
+    self.body = body
+    self.idempotency = idempotency ?? (method == "GET" ? .ignored : .optional)
+    self.handler = handler
+    precondition(!answers.isEmpty && !summary.isEmpty, "\(method) \(path) is not described")
+    let isKeyed = method != "GET" && self.idempotency != .ignored
+    self.parameters = Self.all(parameters, access, isKeyed: isKeyed, self.idempotency, method)
+    self.answers = isKeyed ? Self.orTried(answers) : answers
+    var statuses = Self.usualStatuses(access, hasBody: body != nil, path: path, isKeyed: isKeyed)
+    for answer in self.answers { statuses[answer.status, default: []] += [] }
+    for (status, codes) in refuses { statuses[status, default: []] += codes }
+    self.statuses = statuses
+  }
+
+  /// Its own parameters and those that follow from what it is.
+  private static func all(
+    _ own: [Parameter], _ access: Access, isKeyed: Bool, _ idempotency: IdempotencyRule,
+    _ method: String
+  ) -> [Parameter] {
+    var usual: [Parameter] = []
+    if isKeyed { usual += [.idempotencyKey(required: idempotency == .required), .dryRun] }
+    if case .scope = access {
+      usual.append(.account)
+      if method == "GET" { usual.append(.minPosition) }
+    }
+    return own + usual.filter { extra in !own.contains { $0.name == extra.name } }
+  }
+
+  /// With `dry_run=true` every write answers what it would have done.
+  private static func orTried(_ answers: [AnswerDefinition]) -> [AnswerDefinition] {
+    var all = answers
+    guard let index = all.firstIndex(where: { $0.status == 200 }) else {
+      return all + [AnswerDefinition(200, "With `dry_run`: what would follow.", .dryRun)]
+    }
+    all[index] = all[index].or(.dryRun)
+    return all
+  }
+
+  /// What an operation may answer with whatever it does.
+  private static func usualStatuses(
+    _ access: Access, hasBody: Bool, path: String, isKeyed: Bool
+  ) -> [Int: [String]] {
+    var all: [Int: [String]] = [500: ["internal"], 503: ["overloaded"]]
+    switch access {
+    case .open: break
+    case .signed: all[403] = ["invalid_signature"]
+    case .operation: all[401] = ["unauthorized"]
+    case .scope:
+      all[401] = ["unauthorized", "invalid_api_key"]
+      all[403] = ["missing_scope", "account_not_reachable"]
+      all[429] = ["rate_limited"]
+    }
+    guard access != .signed else { return all }
+    all[400] = ["invalid_type", "unknown_parameter"]
+    if hasBody {
+      all[413] = ["too_large"]
+      all[415] = ["unsupported_media_type"]
+    }
+    if path.contains("{") { all[404] = ["not_found"] }
+    if isKeyed {
+      all[409] = ["idempotency_mismatch", "idempotency_in_progress", "version_conflict"]
+    }
+    return all
+  }
+
+  /// Its name in generated clients: `get_contacts_id`.
+  package var name: String {
+    let pieces = path.split(separator: "/").filter { $0 != "api" }.map {
+      $0.filter { $0 != "{" && $0 != "}" }.map { $0.isLetter || $0.isNumber ? $0 : "_" }
+    }
+    return ([method.lowercased()] + pieces.map { String($0) }).joined(separator: "_")
+  }
+
+  /// The resource it belongs to: `contacts`.
+  package var resource: String {
+    let pieces = path.split(separator: "/")
+    let name = pieces.first { $0 != "api" && $0 != "operator" } ?? "api"
+    return path.hasPrefix("/api/") || path.hasPrefix("/webhooks/") ? String(name) : "operating"
+  }
+
+  package var placeholders: [String] {
+    path.split(separator: "/").filter { $0.hasPrefix("{") }.map {
+      String($0.dropFirst().dropLast())
+    }
+  }
+
+}

@@ -1,0 +1,35 @@
+import Domain
+import WalletProjection
+
+/// The wallet as it comes in and goes out.
+enum WalletSchemas {
+  static let addFunds = Schema.input(
+    "FundsInput",
+    [
+      .required(
+        "amount",
+        .either([
+          .int(1...1_000_000_000_000),
+          .input([
+            .required("amount", .int(1...1_000_000_000_000)),
+            .required("unit", .constant("usd_micro")),
+          ]),
+        ]), "Whole millionths of a US dollar.")
+    ])
+
+  static let wallet = Schema.stored(
+    "Wallet", "wallet", .wallet,
+    [
+      .required("balance", .money), .required("held", .money), .required("available", .money),
+      .required("funded", .money), .required("refunded", .money), .required("charged", .money),
+    ])
+
+  static let transaction = Schema.object(
+    "WalletTransaction",
+    [
+      .required("id", .string()), .required("object", .constant("wallet_transaction")),
+      .required("type", .choice(TransactionRow.Kind.self)), .required("amount", .money),
+      .optional("balance_after", .money), .required("resource_type", .string().nullable),
+      .required("description", .string()), .optional("created_at", .time),
+    ])
+}

@@ -1,0 +1,128 @@
+import Domain
+import HTTP
+import JSON
+import Testing
+
+@testable import API
+
+@Suite struct DefinitionTests {
+  @Test func `every operation has a name of its own`() {
+    let names = APIServer.operations.map(\.name)
+    #expect(Set(names).count == names.count)
+  }
+
+  @Test func `every documented error code is explained`() {
+    let known = Set(ErrorCatalogue.entries.map(\.code))
+    for operation in APIServer.operations {
+      for code in operation.statuses.values.joined() {
+        #expect(known.contains(code), "\(operation.name): \(code)")
+      }
+    }
+    #expect(known.count == ErrorCatalogue.entries.count, "a code is explained twice")
+  }
+
+  @Test func `every example fits its schema`() {
+    for operation in APIServer.operations {
+      guard let body = operation.body, let example = body.example,
+        let schema = body.jsonSchema
+      else { continue }
+      #expect(schema.problems(in: example, at: "").isEmpty, "\(operation.name)")
+    }
+  }
+
+  @Test func `every operation that takes JSON shows an example`() {
+    for operation in APIServer.operations where operation.body?.jsonSchema != nil {
+      #expect(operation.body?.example != nil, "\(operation.name)")
+    }
+  }
+}
+
+@Suite struct SchemaTests {
+  private let schema = Schema.input(
+    "Thing",
+    [
+      .required("name", .string(1...5)), .optional("count", .int(0...9)),
+      .optional("color", .choice(["red", "green"]).nullable), .optional("owner", .id(.contact)),
+      .optional("parts", .array(.input([.required("size", .int())]), 0...2)),
+    ])
+
+  private func faults(_ value: JSON) -> [String] {
+    schema.problems(in: value, at: "").map { "\($0.param) \($0.code)" }
+  }
+
+  @Test func `what fits has no faults`() {
+    #expect(faults(["name": "Bolt", "count": 3, "color": nil, "parts": [["size": 1]]]) == [])
+  }
+
+  @Test func `all faults are found at once, each with its place`() {
+    let found = faults([
+      "name": "", "count": 10, "color": "blue", "owner": "con_x",
+      "parts": [["size": "big"], ["sizes": 1], ["size": 1]], "nome": 1,
+    ])
+    #expect(
+      found == [
+        "name required", "count out_of_range", "color invalid_value", "owner invalid_id",
+        "parts too_many", "parts[0].size invalid_type", "parts[1].size required",
+        "parts[1].sizes unknown_parameter", "nome unknown_parameter",
+      ])
+  }
+
+  @Test func `null is no value where the field does not say so`() {
+    #expect(faults(["name": nil]) == ["name invalid_type"])
+  }
+
+  @Test func `length counts characters, not bytes`() {
+    #expect(faults(["name": "ÄÖÜäö"]) == [])
+    #expect(faults(["name": "ÄÖÜäöü"]) == ["name too_long"])
+  }
+
+  @Test func `the document describes what the check does`() {
+    var components: [String: JSON] = [:]
+    #expect(schema.document(&components) == ["$ref": "#/components/schemas/Thing"])
+    #expect(components["Thing"]?["additionalProperties"] == false)
+    #expect(components["Thing"]?["required"] == ["name"])
+    let color = components["Thing"]?["properties"]?["color"]
+    #expect(color == ["type": ["string", "null"], "enum": ["red", "green", nil]])
+  }
+}
+
+@Suite struct RouterTests {
+  private let router = Router([
+    RouterTests.operation("GET", "/api/things"),
+    RouterTests.operation("POST", "/api/things/import"),
+    RouterTests.operation("GET", "/api/things/{id}"),
+    RouterTests.operation("DELETE", "/api/things/{id}/tags/{tag}"),
+  ])
+
+  private static func operation(_ method: String, _ path: String) -> API.Operation {
+    Operation(method, path, .open, "A test", answers: [.nothing]) { _ in
+      HTTPResponse(status: 204)
+    }
+  }
+
+  private func found(_ method: String, _ path: String) -> String {
+    switch router.match(method, HTTPRequest(method: method, target: path).pathSegments) {
+    case .found(let operation, let parameters):
+      ([operation.path] + parameters.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" })
+        .joined(separator: " ")
+    case .methodNotAllowed(let methods): "only " + methods.joined(separator: " ")
+    case .notFound: "nothing"
+    }
+  }
+
+  @Test func `a literal wins over a placeholder`() {
+    #expect(found("POST", "/api/things/import") == "/api/things/import")
+    #expect(found("GET", "/api/things/import") == "/api/things/{id} id=import")
+  }
+
+  @Test func `a slash inside a piece stays inside`() {
+    let path = "/api/things/t1/tags/a%2Fb"
+    #expect(found("DELETE", path) == "/api/things/{id}/tags/{tag} id=t1 tag=a/b")
+  }
+
+  @Test func `another method names those that there are`() {
+    #expect(found("PATCH", "/api/things/t1") == "only GET HEAD")
+    #expect(found("PUT", "/api/things/import") == "only POST")
+    #expect(found("GET", "/api/other") == "nothing")
+  }
+}

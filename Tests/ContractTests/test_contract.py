@@ -1,0 +1,67 @@
+"""The API against its own document, with tools that are not ours, on a running system.
+
+DAYBOOK_DEMO_JSON names the file with the system's `base_url` and `api_key` (as `daybook up` writes it).
+DAYBOOK_FUZZ_EXAMPLES is how many inputs each operation gets: a longer run by hand takes 500.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from openapi_spec_validator import validate
+
+DEMO_JSON = os.environ.get("DAYBOOK_DEMO_JSON")
+EXAMPLES = os.environ.get("DAYBOOK_FUZZ_EXAMPLES", "6")
+HERE = Path(__file__).parent
+
+pytestmark = pytest.mark.skipif(
+    DEMO_JSON is None, reason="DAYBOOK_DEMO_JSON is not set: no system to test against"
+)
+
+
+@pytest.fixture(scope="module")
+def system() -> dict:
+    return json.loads(Path(DEMO_JSON).read_text())
+
+
+def read(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def test_the_document_is_openapi_3_1(system: dict) -> None:
+    document = json.loads(read(system["base_url"] + "/openapi.json"))
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_the_reference_page_needs_nothing_from_elsewhere(system: dict) -> None:
+    document = json.loads(read(system["base_url"] + "/openapi.json"))
+    page = read(system["base_url"] + "/docs")
+    assert not re.search(r"(src|href)=['\"]?(https?:)?//|@import|url\(", page)
+    for item in document["paths"].values():
+        for operation in item.values():
+            assert f"id='{operation['operationId']}'" in page
+
+
+def test_no_input_makes_the_server_contradict_its_document(system: dict, tmp_path: Path) -> None:
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": str(HERE)}
+    run = subprocess.run(
+        [
+            Path(sys.executable).parent / "schemathesis", "run",
+            system["base_url"] + "/openapi.json",
+            "--header", f"Authorization: Bearer {system['api_key']}",
+            # Valid by its schema and still refused by a rule is what 400 and 422 are for.
+            "--exclude-checks", "positive_data_acceptance",
+            "--phases", "examples,coverage,fuzzing,stateful",
+            "--max-examples", EXAMPLES, "--max-failures", "20", "--request-timeout", "20",
+            "--suppress-health-check", "all",
+        ],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )
+    assert run.returncode == 0, run.stdout[-20_000:] + run.stderr[-2_000:]
