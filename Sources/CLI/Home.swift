@@ -25,6 +25,8 @@ package struct Home: Sendable, Equatable {
   package var operatorToken: String { path + "/operator.token" }
   /// Signs the console's session cookies; for its owner alone.
   package var sessionSecret: String { path + "/session.secret" }
+  /// Signs the links in emails; for its owner alone.
+  package var linkSecret: String { path + "/link.secret" }
   package var logs: String { path + "/logs" }
   /// Locks, and what the running processes tell about themselves.
   package var run: String { path + "/run" }

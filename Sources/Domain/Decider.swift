@@ -41,6 +41,14 @@ package enum Channel: String, Sendable, CaseIterable {
   case sms
   case voice
   case email
+
+  /// An address as addresses are compared: mailboxes are the same in any case.
+  package func key(_ address: String) -> String {
+    switch self {
+    case .sms, .voice: address
+    case .email: address.lowercased()
+    }
+  }
 }
 
 /// Why a message is sent; consent and hours depend on it.

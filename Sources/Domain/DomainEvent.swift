@@ -13,4 +13,6 @@ package enum DomainEvent: Sendable, Equatable {
   case timer(Timer.Event)
   case webhookEndpoint(WebhookEndpoint.Event)
   case importJob(ImportJob.Event)
+  case template(Template.Event)
+  case payment(Payment.Event)
 }

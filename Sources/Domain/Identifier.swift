@@ -15,6 +15,8 @@ package struct Identifier: Hashable, Sendable {
     case timer = "tmr"
     case webhookEndpoint = "whk"
     case importJob = "job"
+    case template = "tpl"
+    case payment = "pay"
     case event = "evt"
     case request = "req"
   }

@@ -28,6 +28,8 @@ package enum EventCodec {
     case .timer(let event): encode(event, stream, org)
     case .webhookEndpoint(let event): encode(event, stream, org)
     case .importJob(let event): encode(event, stream, org)
+    case .template(let event): encode(event, stream, org)
+    case .payment(let event): encode(event, stream, org)
     }
   }
 
@@ -96,6 +98,8 @@ extension EventCodec {
     schemas(of: Timer.Event.self, DomainEvent.timer),
     schemas(of: WebhookEndpoint.Event.self, DomainEvent.webhookEndpoint),
     schemas(of: ImportJob.Event.self, DomainEvent.importJob),
+    schemas(of: Template.Event.self, DomainEvent.template),
+    schemas(of: Payment.Event.self, DomainEvent.payment),
   ].flatMap(\.self)
 
   private static let schemasByName = Dictionary(

@@ -118,6 +118,11 @@ extension FieldReader {
     try array(name) { reader throws(CodecError) in try reader.stringValue(name) }
   }
 
+  mutating func optionalStrings(_ name: StaticString) throws(CodecError) -> [String]? {
+    guard takeKey(name) else { return nil }
+    return try arrayValue(name) { reader throws(CodecError) in try reader.stringValue(name) }
+  }
+
   /// Any value as a tree: for what is rare or nests.
   mutating func json(_ name: StaticString) throws(CodecError) -> JSON {
     try due(name)
@@ -153,6 +158,12 @@ extension FieldReader {
     _ name: StaticString, _ element: (inout FieldReader) throws(CodecError) -> Value
   ) throws(CodecError) -> [Value] {
     try due(name)
+    return try arrayValue(name, element)
+  }
+
+  private mutating func arrayValue<Value>(
+    _ name: StaticString, _ element: (inout FieldReader) throws(CodecError) -> Value
+  ) throws(CodecError) -> [Value] {
     guard take(UInt8(ascii: "[")) else { throw error(name) }
     var values: [Value] = []
     if !take(UInt8(ascii: "]")) {

@@ -63,6 +63,27 @@ extension JSONWriter {
   }
 }
 
+extension JSONWriter {
+  /// Names and texts, in order of the names.
+  mutating func pairs(_ name: String, _ values: [String: String]) {
+    object(name) { object in
+      for (key, value) in values.sorted(by: { $0.key < $1.key }) { object.field(key, value) }
+    }
+  }
+}
+
+extension FieldReader {
+  mutating func pairs(_ name: StaticString) throws(CodecError) -> [String: String] {
+    guard let object = try json(name).object else { throw error(name) }
+    var values: [String: String] = [:]
+    for (key, value) in object.fields {
+      guard let text = value.string else { throw error(name) }
+      values[key] = text
+    }
+    return values
+  }
+}
+
 // MARK: - Field values
 
 extension FieldValue {

@@ -39,7 +39,9 @@ package enum AnalyticsProjection: Projection {
     case .campaign(let change): try apply(change, event, to: tables)
     case .workflow(let change): try apply(change, event, to: tables)
     case .run(let change): try apply(change, event, to: tables)
-    case .org, .user, .apiKey, .contact, .segment, .timer, .webhookEndpoint, .importJob: break
+    case .org, .user, .apiKey, .contact, .segment, .timer, .webhookEndpoint, .importJob, .template,
+      .payment:
+      break
     }
   }
 }
@@ -57,7 +59,9 @@ extension AnalyticsProjection {
     case .workflow: tables.workflows.want(key)
     case .run(.started): tables.runs.willInsert(key)
     case .run: tables.runs.want(key)
-    case .org, .user, .apiKey, .contact, .segment, .timer, .webhookEndpoint, .importJob: break
+    case .org, .user, .apiKey, .contact, .segment, .timer, .webhookEndpoint, .importJob, .template,
+      .payment:
+      break
     }
   }
 
@@ -73,7 +77,7 @@ extension AnalyticsProjection {
       tables.received.want(
         ReceivedRow.Key(org: event.org.value, providerID: inbound.providerID))
     case .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown, .sent,
-      .delivered, .failed, .cancelled:
+      .delivered, .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
       tables.messages.want(key)
     }
   }
@@ -113,7 +117,7 @@ extension AnalyticsProjection {
       let received = ReceivedRow.Key(org: key.org, providerID: inbound.providerID)
       tables.received[received] = ReceivedRow(key: received, message: key.id)
     case .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown, .sent,
-      .delivered, .failed, .cancelled:
+      .delivered, .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
       try tables.messages.update(key) { $0.apply(change) }
     }
   }

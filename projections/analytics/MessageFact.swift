@@ -50,7 +50,8 @@ package struct MessageFact: KeyedRow {
 
   mutating func apply(_ change: Message.Event) {
     switch change {
-    case .planned, .received: break
+    case .planned, .received, .opened, .clicked, .complained: break
+    case .callEnded(let result, _): become(result.wasAnswered ? .delivered : .failed)
     case .queued, .retryScheduled: become(.queued)
     case .held(let reason, _, _): become(.held, reason)
     case .skipped(let reason, _): become(.skipped, reason)

@@ -29,7 +29,7 @@ package enum AuditProjection: Projection {
     case .message, .run:
       tables.links.want(key)
     case .org, .user, .apiKey, .contact, .wallet, .segment, .campaign, .workflow, .timer,
-      .webhookEndpoint, .importJob:
+      .webhookEndpoint, .importJob, .template, .payment:
       break
     }
   }
@@ -62,7 +62,8 @@ package enum AuditProjection: Projection {
         throw .missingRow(table: LinkRow.table)
       }
       return (link.contact, link.campaign)
-    case .org, .user, .apiKey, .wallet, .segment, .workflow, .timer, .webhookEndpoint, .importJob:
+    case .org, .user, .apiKey, .wallet, .segment, .workflow, .timer, .webhookEndpoint, .importJob,
+      .template, .payment:
       return (nil, nil)
     }
   }

@@ -18,6 +18,8 @@ extension DomainEvent {
     case .timer(let event): event.summary
     case .webhookEndpoint(let event): event.summary
     case .importJob(let event): event.summary
+    case .template(let event): event.summary
+    case .payment(let event): event.summary
     }
   }
 
@@ -29,7 +31,7 @@ extension DomainEvent {
       .dispatched(_, let verdict):
       verdict
     case .planned, .accepted, .retryScheduled, .unknown, .sent, .delivered, .failed, .cancelled,
-      .received:
+      .received, .callEnded, .opened, .clicked, .complained:
       nil
     }
   }
@@ -42,6 +44,9 @@ extension Org.Event {
       "Account created: \(kind.rawValue), \(timeZone)\(isTest ? ", test" : "")"
     case .smsConfigured: "SMS provider configured"
     case .statusChanged(let status): "Account status: \(status.rawValue)"
+    case .providerConfigured(let settings):
+      "Provider of \(settings.service.rawValue) configured: \(settings.provider)"
+    case .postalAddressSet: "Postal address set"
     case .clockAdvanced(let micros): "Test clock advanced by \(micros / 1_000_000) s"
     }
   }
@@ -102,6 +107,12 @@ extension Message.Event {
     case .delivered: "Delivered"
     case .failed(let code, _): "Failed: \(code)"
     case .cancelled: "Cancelled"
+    case .callEnded(let result, _):
+      "Call ended: \(result.outcome.rawValue), \(result.durationSeconds) s"
+    case .opened(let isMachine, _): isMachine ? "Fetched by a machine" : "Opened"
+    case .clicked(let link, let isMachine, _):
+      "Link \(link) followed\(isMachine ? " by a machine" : "")"
+    case .complained: "Called spam by the person"
     case .received(let inbound):
       "Received\(inbound.keyword.map { ": " + $0.rawValue } ?? "") by \(inbound.channel.rawValue)"
     }
@@ -221,5 +232,30 @@ enum Dollars {
     var decimals = String(String(magnitude % 1_000_000 + 1_000_000).dropFirst())
     while decimals.count > 2, decimals.hasSuffix("0") { decimals.removeLast() }
     return "\(micros < 0 ? "-" : "")$\(magnitude / 1_000_000).\(decimals)"
+  }
+}
+
+extension Template.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(let name, let channel, _): "Template created: \(name), \(channel.rawValue)"
+    case .revised(let version, let name, _): "Template changed: \(name), version \(version)"
+    case .archived: "Template archived"
+    }
+  }
+}
+
+extension Payment.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .requested(let amountMicros, let reason):
+      "Payment of \(Dollars.text(amountMicros)) asked for: \(reason.rawValue)"
+    case .pending: "Payment under way"
+    case .succeeded: "Payment succeeded"
+    case .failed(let code): "Payment failed: \(code)"
+    case .refundRequested(let amountMicros): "Refund of \(Dollars.text(amountMicros)) asked for"
+    case .refunded(let amountMicros, _): "Refunded \(Dollars.text(amountMicros))"
+    case .refundFailed(_, let code): "Refund failed: \(code)"
+    }
   }
 }

@@ -57,7 +57,7 @@ package enum SegmentsProjection: Projection {
       // The members leave by the sweep, which is asked for before the row is gone.
       tables.segments[ItemKey(event.org, event.stream)] = nil
     case .org, .user, .apiKey, .message, .wallet, .campaign, .workflow, .run, .timer,
-      .webhookEndpoint, .importJob:
+      .webhookEndpoint, .importJob, .template, .payment:
       break
     }
   }

@@ -1,5 +1,6 @@
 internal import Domain
 internal import EventCodec
+internal import JSON
 internal import ProjectionRuntime
 
 // What a message's events do to its row.
@@ -12,6 +13,11 @@ extension MessageRow {
     purpose = plan.purpose.rawValue
     theirAddress = plan.content.value?.address
     body = plan.content.value?.body
+    subject = plan.content.value?.subject
+    html = plan.content.value?.html
+    media = plan.content.value.flatMap {
+      $0.media.isEmpty ? nil : .array($0.media.map(JSON.string))
+    }
     segmentCount = Int64(plan.segmentCount)
     encoding = plan.encoding
     campaign = plan.campaign?.value
@@ -26,6 +32,7 @@ extension MessageRow {
       ourAddress: inbound.to, status: .received)
     theirAddress = inbound.content.value?.address
     body = inbound.content.value?.body
+    subject = inbound.content.value?.subject
     providerID = inbound.providerID
     keyword = inbound.keyword?.rawValue
   }
@@ -72,6 +79,8 @@ extension MessageRow {
       heldUntilMicros = nil
     case .accepted, .sent, .delivered, .failed:
       applyProviderNews(change)
+    case .callEnded, .opened, .clicked, .complained:
+      applyAnswer(change)
     }
   }
 
@@ -99,8 +108,36 @@ extension MessageRow {
       status = Message.Status.failed.rawValue
       errorCode = code
     case .planned, .queued, .held, .skipped, .dispatched, .retryScheduled, .unknown, .cancelled,
-      .received:
+      .received, .callEnded, .opened, .clicked, .complained:
       preconditionFailure("only what the provider told")
+    }
+  }
+
+  private mutating func applyAnswer(_ change: Message.Event) {
+    switch change {
+    case .callEnded(let result, let atMicros):
+      status = (result.wasAnswered ? Message.Status.delivered : .failed).rawValue
+      callOutcome = result.outcome.rawValue
+      callSeconds = Int64(result.durationSeconds)
+      if result.wasAnswered {
+        sentAtMicros = atMicros
+        deliveredAtMicros = atMicros
+      } else {
+        errorCode = result.outcome.rawValue
+      }
+    case .opened(let isMachine, let atMicros):
+      if isMachine {
+        machineOpenedAtMicros = machineOpenedAtMicros ?? atMicros
+      } else {
+        openedAtMicros = openedAtMicros ?? atMicros
+      }
+    case .clicked(_, let isMachine, let atMicros):
+      if !isMachine { clickedAtMicros = clickedAtMicros ?? atMicros }
+    case .complained(let atMicros):
+      complainedAtMicros = atMicros
+    case .planned, .queued, .held, .skipped, .dispatched, .retryScheduled, .unknown, .cancelled,
+      .received, .accepted, .sent, .delivered, .failed:
+      preconditionFailure("only what came back from the other end")
     }
   }
 }

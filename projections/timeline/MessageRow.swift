@@ -15,7 +15,17 @@ package struct MessageRow: KeyedRow {
     Column("keyword", .text), Column("campaign", .uuid), Column("workflow", .uuid),
     Column("run", .uuid), Column("step", .text), Column("attempt", .bigint),
     Column("held_until", .timestamp), Column("sent_at", .timestamp),
-    Column("delivered_at", .timestamp), Column("created_at", .timestamp),
+    Column("delivered_at", .timestamp),
+    Column("subject", .text),
+    Column("html", .text),
+    Column("media", .jsonb),
+    Column("call_outcome", .text),
+    Column("call_seconds", .bigint),
+    Column("opened_at", .timestamp),
+    Column("machine_opened_at", .timestamp),
+    Column("clicked_at", .timestamp),
+    Column("complained_at", .timestamp),
+    Column("created_at", .timestamp),
     Column("updated_at", .timestamp), Column("position", .bigint),
     Column("last_position", .bigint),
   ]
@@ -47,6 +57,15 @@ package struct MessageRow: KeyedRow {
   package var heldUntilMicros: Micros?
   package var sentAtMicros: Micros?
   package var deliveredAtMicros: Micros?
+  package var subject: String?
+  package var html: String?
+  package var media: JSON?
+  package var callOutcome: String?
+  package var callSeconds: Int64?
+  package var openedAtMicros: Micros?
+  package var machineOpenedAtMicros: Micros?
+  package var clickedAtMicros: Micros?
+  package var complainedAtMicros: Micros?
   package var createdAtMicros: Micros
   package var updatedAtMicros: Micros
   package var position: Int64
@@ -84,6 +103,15 @@ extension MessageRow {
     writer.timestamp(heldUntilMicros)
     writer.timestamp(sentAtMicros)
     writer.timestamp(deliveredAtMicros)
+    writer.text(subject)
+    writer.text(html)
+    writer.jsonb(media)
+    writer.text(callOutcome)
+    writer.bigint(callSeconds)
+    writer.timestamp(openedAtMicros)
+    writer.timestamp(machineOpenedAtMicros)
+    writer.timestamp(clickedAtMicros)
+    writer.timestamp(complainedAtMicros)
     writer.timestamp(createdAtMicros)
     writer.timestamp(updatedAtMicros)
     writer.bigint(position)
@@ -118,6 +146,15 @@ extension MessageRow {
     heldUntilMicros = try reader.optionalTimestamp()
     sentAtMicros = try reader.optionalTimestamp()
     deliveredAtMicros = try reader.optionalTimestamp()
+    subject = try reader.optionalText()
+    html = try reader.optionalText()
+    media = try reader.optionalJSONB()
+    callOutcome = try reader.optionalText()
+    callSeconds = try reader.optionalBigint()
+    openedAtMicros = try reader.optionalTimestamp()
+    machineOpenedAtMicros = try reader.optionalTimestamp()
+    clickedAtMicros = try reader.optionalTimestamp()
+    complainedAtMicros = try reader.optionalTimestamp()
     createdAtMicros = try reader.timestamp()
     updatedAtMicros = try reader.timestamp()
     position = try reader.bigint()

@@ -6,7 +6,7 @@ package import ProjectionRuntime
 /// and readers: `schema.sql`.
 package enum TimelineProjection: Projection {
   package static let name = "timeline"
-  package static let version = 1
+  package static let version = 2
   package static let streams: Set<Identifier.Kind>? = [.contact, .message, .run]
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
@@ -37,7 +37,7 @@ package enum TimelineProjection: Projection {
     case .run:
       tables.runs.want(key)
     case .org, .user, .apiKey, .contact, .wallet, .segment, .campaign, .workflow, .timer,
-      .webhookEndpoint, .importJob:
+      .webhookEndpoint, .importJob, .template, .payment:
       break
     }
   }
@@ -55,7 +55,7 @@ package enum TimelineProjection: Projection {
     case .run(let change):
       try apply(change, event, to: tables)
     case .org, .user, .apiKey, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
-      .importJob:
+      .importJob, .template, .payment:
       break
     }
   }
@@ -74,7 +74,7 @@ package enum TimelineProjection: Projection {
       try tables.messages.insertNew(row)
       tables.entries.append(EntryRow(of: row, event: event, title: "Message received"))
     case .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown, .sent,
-      .delivered, .failed, .cancelled:
+      .delivered, .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
       try tables.messages.update(ItemKey(event.org, event.stream)) { $0.apply(change, in: event) }
     }
   }

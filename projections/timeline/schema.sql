@@ -55,6 +55,15 @@ CREATE TABLE messages (
   held_until    timestamptz,
   sent_at       timestamptz,
   delivered_at  timestamptz,
+  subject       text,                  -- of emails
+  html          text,
+  media         jsonb,                 -- addresses of pictures or of a recording
+  call_outcome  text,                  -- answered, voicemail, no_answer, busy, failed, cancelled
+  call_seconds  bigint,
+  opened_at     timestamptz,           -- by a person
+  machine_opened_at timestamptz,       -- by a scanner or proxy
+  clicked_at    timestamptz,           -- by a person
+  complained_at timestamptz,
   created_at    timestamptz NOT NULL,
   updated_at    timestamptz NOT NULL,
   position      bigint      NOT NULL,  -- where it was planned or received

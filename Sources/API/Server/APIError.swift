@@ -125,6 +125,8 @@ extension APIError {
     case .run, .timer: self = .conflict("not_allowed_now")
     case .webhookEndpoint(let rejection): self.init(rejection)
     case .importJob: self = .conflict("import_not_allowed")
+    case .template(let rejection): self.init(rejection)
+    case .payment(let rejection): self.init(rejection)
     case .duplicateContact(let existing, let field):
       self.init(
         409, "conflict", "duplicate_contact", "Another contact has this \(field): \(existing).",
@@ -142,6 +144,16 @@ extension APIError {
       self.init(
         422, "compliance", "sms_not_configured",
         "This account has no number to text from. Configure SMS first.")
+    case .providerNotConfigured(let service):
+      self.init(
+        422, "compliance", "\(service.rawValue)_not_configured",
+        "This account has no \(service.rawValue) provider. Configure one first: "
+          + "PUT /api/providers/\(service.rawValue).")
+    case .postalAddressMissing:
+      self.init(
+        422, "compliance", "postal_address_missing",
+        "Marketing email needs the company's postal address: set it with "
+          + "PUT /api/account/postal-address.")
     case .tooDeep(let limit):
       self.init(
         422, "compliance", "reaction_too_deep",
@@ -202,6 +214,8 @@ extension APIError {
     case .alreadyExists: self = .conflict("already_exists")
     case .notFound: self = .notFound("account")
     case .emptyName: self = .invalid("name", "required", "Give the account a name.")
+    case .emptyPostalAddress:
+      self = .invalid("postal_address", "required", "Give the company's postal address.")
     case .notATestOrg:
       self.init(
         422, "invalid_request", "not_a_test_account",
@@ -268,6 +282,38 @@ extension APIError {
     case .emptyName: self = .invalid("name", "required", "Give the segment a name.")
     case .invalidFilter(let problem):
       self = .invalid("filter", "invalid_filter", "\(problem.path): \(problem.message)")
+    }
+  }
+
+  private init(_ rejection: Template.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("template")
+    case .archived: self = .conflict("archived")
+    case .emptyName: self = .invalid("name", "required", "Give the template a name.")
+    case .emptyBody: self = .invalid("body", "required", "Write the text to send.")
+    case .emptySubject: self = .invalid("subject", "required", "An email needs a subject.")
+    case .unsupportedField(let field):
+      self = .invalid(
+        field, "unsupported_field", "Templates of this channel have no \(field).")
+    case .malformed(let field, let reason):
+      self = .invalid(field, "invalid_merge_field", reason)
+    }
+  }
+
+  private init(_ rejection: Payment.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("payment")
+    case .amountOutOfRange(let minMicros, let maxMicros):
+      self = .invalid(
+        "amount", "out_of_range",
+        "The amount is whole cents from \(minMicros) to \(maxMicros) micro-dollars.")
+    case .notRefundable: self = .conflict("not_refundable")
+    case .refundExceedsPayment(let refundableMicros):
+      self = .invalid(
+        "amount", "refund_exceeds_payment",
+        "At most \(refundableMicros) micro-dollars of it, in whole cents, can be refunded.")
     }
   }
 

@@ -33,7 +33,8 @@ package struct RuleVerifier {
     case .message(let change): check(change, event, &book)
     case .wallet(let change): check(change, event, &book)
     case .campaign(let change): check(change, event, &book)
-    case .org, .user, .apiKey, .segment, .workflow, .run, .timer, .webhookEndpoint, .importJob:
+    case .org, .user, .apiKey, .segment, .workflow, .run, .timer, .webhookEndpoint, .importJob,
+      .template, .payment:
       break
     }
   }
@@ -80,12 +81,12 @@ extension RuleVerifier {
       optOutCount += 1
       book.optedOutContacts[optOut.channel, default: []].insert(event.stream)
       if let address = optOut.address.value, !address.isEmpty {
-        book.optedOutAddresses[optOut.channel, default: []].insert(address)
+        book.optedOutAddresses[optOut.channel, default: []].insert(optOut.channel.key(address))
       }
     case .optedIn(let consent):
       book.optedOutContacts[consent.channel]?.remove(event.stream)
       if let address = consent.evidence.value?.address {
-        book.optedOutAddresses[consent.channel]?.remove(address)
+        book.optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
       }
     case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed:
       break
@@ -98,7 +99,8 @@ extension RuleVerifier {
     switch change {
     case .planned(let plan):
       book.messages[event.stream] = OpenMessage(
-        contact: plan.contact, channel: plan.channel, address: plan.content.value?.address,
+        contact: plan.contact, channel: plan.channel,
+        address: plan.content.value.map { plan.channel.key($0.address) },
         campaign: plan.campaign, status: .planned)
     case .queued(let verdict, _), .dispatched(_, let verdict):
       checkIntent(verdict, event, book)
@@ -109,7 +111,9 @@ extension RuleVerifier {
     case .delivered: move(event.stream, to: .delivered, &book)
     case .failed: move(event.stream, to: .failed, &book)
     case .cancelled: move(event.stream, to: .cancelled, &book)
-    case .accepted, .retryScheduled, .unknown, .received:
+    case .callEnded(let result, _):
+      move(event.stream, to: result.wasAnswered ? .delivered : .failed, &book)
+    case .accepted, .retryScheduled, .unknown, .received, .opened, .clicked, .complained:
       break
     }
   }

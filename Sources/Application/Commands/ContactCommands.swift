@@ -145,7 +145,7 @@ extension Workspace {
     try run(
       Contact.self, id,
       .optOut(OptOut(channel: channel, method: method, address: .known(address))))
-    guard channel == .sms, !address.isEmpty else { return }
+    guard !address.isEmpty else { return }
     try optOut(address: address, channel: channel, method: method, message: nil)
   }
 }

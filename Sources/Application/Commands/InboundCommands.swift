@@ -90,23 +90,34 @@ extension Workspace {
   mutating func optOut(
     address: String, channel: Channel, method: OptOut.Method, message: Identifier?
   ) throws(CommandError) {
-    for contact in holders(of: address) {
+    for contact in holders(of: address, on: channel) {
       try run(
         Contact.self, contact,
         .optOut(
           OptOut(channel: channel, method: method, message: message, address: .known(address))))
     }
-    try revokeWaiting(address: address)
+    try revokeWaiting(address: address, channel: channel)
   }
 
   /// The contacts with this number: the known ones, or the one that this command just created.
+  func holders(of address: String, on channel: Channel) -> [Identifier] {
+    guard channel == .email else { return holders(of: address) }
+    let key = channel.key(address)
+    return state.contactsByEmail[key] ?? newContactsByEmail[key].map { [$0] } ?? []
+  }
+
   func holders(of number: String) -> [Identifier] {
     state.contactsByPhone[number] ?? newContactsByPhone[number].map { [$0] } ?? []
   }
 
-  private mutating func revokeWaiting(address: String) throws(CommandError) {
-    for id in (state.queue.stoppable[address] ?? []).sorted() {
-      guard var facts = try current(Message.self, id).verdict?.facts else { continue }
+  private mutating func revokeWaiting(
+    address: String, channel: Channel
+  ) throws(CommandError) {
+    for id in (state.queue.stoppable[channel.key(address)] ?? []).sorted() {
+      guard var facts = try current(Message.self, id).verdict?.facts, facts.channel == channel
+      else {
+        continue
+      }
       facts.nowMicros = nowMicros
       facts.isAddressOptedOut = true
       try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)

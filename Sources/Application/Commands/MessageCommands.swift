@@ -1,6 +1,6 @@
 import Domain
 
-/// A text to one contact, as callers ask for it.
+/// A message to one contact, as callers ask for it.
 package struct MessageRequest: Sendable, Equatable {
   package var contact: Identifier
   package var body: String
@@ -8,10 +8,20 @@ package struct MessageRequest: Sendable, Equatable {
   package var campaign: Identifier?
   package var run: Identifier?
   package var step: String?
+  package var channel: Channel
+  /// Of an email.
+  package var subject: String?
+  package var html: String?
+  /// Of a text or a call.
+  package var media: [String] = []
+  /// Of a call.
+  package var voicemail: String?
+  package var voice: VoicePlan?
+  package var template: TemplateUse?
 
   package init(
     contact: Identifier, body: String, purpose: Purpose, campaign: Identifier? = nil,
-    run: Identifier? = nil, step: String? = nil
+    run: Identifier? = nil, step: String? = nil, channel: Channel = .sms
   ) {
     self.contact = contact
     self.body = body
@@ -19,6 +29,7 @@ package struct MessageRequest: Sendable, Equatable {
     self.campaign = campaign
     self.run = run
     self.step = step
+    self.channel = channel
   }
 }
 
@@ -31,12 +42,12 @@ package struct PlannedMessage: Sendable, Equatable {
 }
 
 extension Workspace {
-  /// Plans a text: renders it, prices it, asks the gate and holds the price, in this one commit.
+  /// Plans a message: renders it, prices it, asks the gate and holds the price, in this one commit.
   package mutating func planMessage(
     _ request: MessageRequest
   ) throws(CommandError) -> PlannedMessage {
     let contact = try contact(request.contact)
-    let plan = try plan(request, body: try rendered(request, for: contact), contact)
+    let plan = try plan(request, try content(of: request, for: contact))
     let priceMicros = price(of: plan)
     let verdict = Gate.judge(facts(for: plan, contact, priceMicros: priceMicros))
     return try keep(plan, verdict: verdict, priceMicros: priceMicros)
@@ -67,7 +78,11 @@ extension Workspace {
     _ request: MessageRequest, _ reason: GateReason
   ) throws(CommandError) -> PlannedMessage {
     let contact = try contact(request.contact)
-    let plan = try plan(request, body: request.body, contact)
+    let plan = try plan(
+      request,
+      MessageContent(
+        address: contact.details.address(on: request.channel) ?? "", body: request.body,
+        subject: request.subject, html: request.html))
     let verdict = Verdict(
       outcome: .refused(reason), ruleSet: Gate.ruleSet(at: nowMicros).version,
       facts: facts(for: plan, contact, priceMicros: 0))
@@ -75,15 +90,32 @@ extension Workspace {
   }
 
   private func plan(
-    _ request: MessageRequest, body: String, _ contact: Contact.State
+    _ request: MessageRequest, _ content: MessageContent
   ) throws(CommandError) -> MessagePlan {
-    guard let sms = state.settings.sms else { throw .smsNotConfigured }
-    let size = SMSSegments.count(body)
+    // Only texts are sent in segments; anything else is one.
+    let size = SMSSegments.count(content.body)
+    let isText = request.channel == .sms && content.media.isEmpty
     return MessagePlan(
-      contact: request.contact, channel: .sms, purpose: request.purpose, from: sms.from,
-      content: .known(MessageContent(address: contact.details.phone ?? "", body: body)),
-      segmentCount: size.segmentCount, encoding: size.encoding.rawValue,
-      campaign: request.campaign, run: request.run, step: request.step)
+      contact: request.contact, channel: request.channel, purpose: request.purpose,
+      from: try sender(on: request.channel), content: .known(content),
+      segmentCount: isText ? size.segmentCount : 1,
+      encoding: request.channel == .sms ? size.encoding.rawValue : "utf8",
+      campaign: request.campaign, run: request.run, step: request.step, voice: request.voice,
+      template: request.template)
+  }
+
+  /// Our own number or address.
+  private func sender(on channel: Channel) throws(CommandError) -> String {
+    switch channel {
+    case .sms, .voice:
+      guard let sms = state.settings.sms else { throw .smsNotConfigured }
+      return sms.from
+    case .email:
+      guard let from = state.settings.providers[.email]?.options["from"] else {
+        throw .providerNotConfigured(.email)
+      }
+      return from
+    }
   }
 
   private mutating func keep(
@@ -97,28 +129,70 @@ extension Workspace {
   }
 
   private func price(of plan: MessagePlan) -> Int64 {
-    Int64(plan.segmentCount) * Prices.priceMicros(of: .smsOutbound, atMicros: nowMicros)
+    let (resource, count) = plan.billed
+    return Int64(count) * Prices.priceMicros(of: resource, atMicros: nowMicros)
   }
 
-  private func rendered(
-    _ request: MessageRequest, for contact: Contact.State
+  private func content(
+    of request: MessageRequest, for contact: Contact.State
+  ) throws(CommandError) -> MessageContent {
+    let address = contact.details.address(on: request.channel) ?? ""
+    switch request.channel {
+    case .sms:
+      return MessageContent(
+        address: address, body: try text(of: request, for: contact), media: request.media)
+    case .voice:
+      return try script(of: request, address, for: contact.details)
+    case .email:
+      let composing = EmailComposing(
+        orgName: state.settings.name, postalAddress: state.settings.postalAddress)
+      return try composing.content(request, address: address, for: contact.details)
+    }
+  }
+
+  private func text(
+    of request: MessageRequest, for contact: Contact.State
   ) throws(CommandError) -> String {
-    let body: String
-    do {
-      body = try MergeFields.render(request.body, for: contact.details)
-    } catch {
-      switch error {
-      case .missingValue(let field): throw .missingField(field)
-      case .malformed(let reason):
-        throw .invalid(field: "body", code: "invalid_merge_field", message: reason)
-      }
-    }
-    guard !body.trimmingBlanks().isEmpty else {
-      throw .invalid(field: "body", code: "empty_body", message: "The text has nothing to say.")
-    }
+    // A picture needs no words, unless it advertises.
+    if request.body.isEmpty, !request.media.isEmpty, request.purpose == .transactional { return "" }
+    let body = try EmailComposing.rendered(request.body, "body", contact.details)
     guard request.purpose == .marketing, !OptOutNotice.isIn(body) else { return body }
     // Every marketing text says how to end it (CNS-07).
     return body + " Reply STOP to opt out."
+  }
+
+  private func script(
+    of request: MessageRequest, _ address: String, for details: ContactDetails
+  ) throws(CommandError) -> MessageContent {
+    var content = MessageContent(address: address, body: "", media: request.media)
+    if request.media.isEmpty || !request.body.isEmpty {
+      content.body = try EmailComposing.rendered(request.body, "body", details)
+    }
+    if let voicemail = request.voicemail {
+      content.voicemail = try EmailComposing.rendered(voicemail, "voicemail", details)
+    }
+    return content
+  }
+}
+
+extension MessagePlan {
+  /// What is billed, and how many of it at most.
+  var billed: (resource: Prices.Resource, count: Int) {
+    switch channel {
+    case .sms: content.value?.media.isEmpty == false ? (.mms, 1) : (.smsOutbound, segmentCount)
+    case .voice: (.voice, voice?.maxMinutes ?? 1)
+    case .email: (.email, 1)
+    }
+  }
+}
+
+extension ContactDetails {
+  /// Where the person is reached.
+  func address(on channel: Channel) -> String? {
+    switch channel {
+    case .sms, .voice: phone
+    case .email: email
+    }
   }
 }
 
@@ -149,7 +223,7 @@ extension Workspace {
       hasAddress: !address.isEmpty, accountStatus: state.settings.status.rawValue,
       consent: consent, consentPurpose: purpose,
       isAddressOptedOut: state.hasOptedOut(address, of: plan.channel),
-      isReply: isReply(plan), zones: zoneTimes(of: address),
+      isReply: isReply(plan), zones: plan.channel == .email ? [] : zoneTimes(of: address),
       priceMicros: priceMicros, walletAvailableMicros: walletAvailableMicros + reservedMicros)
   }
 
@@ -185,7 +259,7 @@ extension Workspace {
       case .skipped, .cancelled:
         try runWallet(.release(message: id))
       case .planned, .dispatched, .accepted, .retryScheduled, .unknown, .sent, .delivered,
-        .failed, .received:
+        .failed, .received, .callEnded, .opened, .clicked, .complained:
         break
       }
     }
@@ -232,8 +306,10 @@ extension Workspace {
     let before = try current(Message.self, id)
     let events = try run(Message.self, id, .recordOutcome(outcome, atMicros: nowMicros))
     try settle(events, of: id, before: before)
-    guard isOptOut, let address = before.plan?.content.value?.address else { return }
-    try optOut(address: address, channel: .sms, method: .provider, message: nil)
+    guard isOptOut, let plan = before.plan, let address = plan.content.value?.address else {
+      return
+    }
+    try optOut(address: address, channel: plan.channel, method: .provider, message: nil)
   }
 
   /// News about a message by callback or by looking it up. Repeated and late ones change nothing.
@@ -246,6 +322,34 @@ extension Workspace {
     try settle(events, of: id, before: before)
   }
 
+  /// A call is over. Its minutes are charged, and what was held for more is given back.
+  package mutating func record(
+    _ result: CallResult, providerID: String, for id: Identifier
+  ) throws(CommandError) {
+    let before = try current(Message.self, id)
+    guard let plan = before.plan else { throw .notFound(id) }
+    guard plan.channel == .voice else { return }
+    let events = try run(
+      Message.self, id, .recordCall(result, providerID: providerID, atMicros: nowMicros))
+    guard events.contains(where: { if case .callEnded = $0 { true } else { false } }) else {
+      return
+    }
+    guard result.billedMinutes > 0 else {
+      try runWallet(.release(message: id))
+      return
+    }
+    let heldMinutes = plan.billed.count
+    // The longest call that is allowed is what was held; the provider ends longer ones.
+    let minutes = min(result.billedMinutes, heldMinutes)
+    try runWallet(
+      .settle(
+        message: id,
+        charge: Charge(
+          amountMicros: before.priceMicros / Int64(heldMinutes) * Int64(minutes),
+          resourceType: Prices.Resource.voice.rawValue, resourceID: providerID,
+          description: "Call, minutes: \(minutes)")))
+  }
+
   /// Charges once a message is on its way, gives back what was not used.
   private mutating func settle(
     _ events: [Message.Event], of id: Identifier, before: Message.State
@@ -255,9 +359,9 @@ extension Workspace {
       let wasCharged = message.status?.isCharged == true
       message = Message.evolve(message, with: event)
       let charge = Charge(
-        amountMicros: message.priceMicros, resourceType: "sms",
-        resourceID: message.providerID ?? id.text,
-        description: "SMS, segments: \(message.plan?.segmentCount ?? 1)")
+        amountMicros: message.priceMicros,
+        resourceType: (message.plan?.billed.resource ?? .smsOutbound).rawValue,
+        resourceID: message.providerID ?? id.text, description: message.plan?.billing ?? "SMS")
       switch message.status {
       case .sent where !wasCharged, .delivered where !wasCharged:
         try runWallet(.settle(message: id, charge: charge))
@@ -269,6 +373,18 @@ extension Workspace {
         .cancelled, .unknown, .received, nil:
         break
       }
+    }
+  }
+}
+
+extension MessagePlan {
+  /// What a line of the statement says.
+  fileprivate var billing: String {
+    switch billed.resource {
+    case .mms: "MMS"
+    case .email: "Email"
+    case .voice: "Call"
+    case .smsOutbound, .smsInbound, .ai: "SMS, segments: \(segmentCount)"
     }
   }
 }

@@ -20,6 +20,14 @@ extension Workspace {
     try run(Org.self, org, .configureSMS(settings))
   }
 
+  package mutating func configureProvider(_ settings: ProviderSettings) throws(CommandError) {
+    try run(Org.self, org, .configureProvider(settings))
+  }
+
+  package mutating func setPostalAddress(_ address: String) throws(CommandError) {
+    try run(Org.self, org, .setPostalAddress(address))
+  }
+
   package mutating func advanceClock(byMicros: Int64) throws(CommandError) {
     try run(Org.self, org, .advanceClock(byMicros: byMicros))
   }

@@ -64,7 +64,7 @@ extension Workspace {
     case .message: try release(owner)
     case .run: try wake(owner, by: timer)
     case .org, .user, .apiKey, .contact, .wallet, .campaign, .segment, .workflow, .timer,
-      .webhookEndpoint, .importJob, .event, .request:
+      .webhookEndpoint, .importJob, .template, .payment, .event, .request:
       preconditionFailure("timers belong to messages and runs")
     }
   }
@@ -162,9 +162,12 @@ extension CommandError {
     case .run(.tooManySteps): "too_many_steps"
     case .contact: "contact_refused"
     case .smsNotConfigured: "sms_not_configured"
+    case .providerNotConfigured: "provider_not_configured"
+    case .postalAddressMissing: "postal_address_missing"
+    case .template: "template_refused"
     case .invalid(_, let code, _): code
     case .org, .user, .apiKey, .message, .wallet, .segment, .campaign, .workflow, .run, .timer,
-      .webhookEndpoint, .importJob, .duplicateContact, .notFound, .missingField, .tooDeep,
+      .webhookEndpoint, .importJob, .payment, .duplicateContact, .notFound, .missingField, .tooDeep,
       .versionMismatch, .idempotencyInProgress, .unreadable, .log:
       nil
     }

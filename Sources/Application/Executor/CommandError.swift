@@ -17,6 +17,8 @@ package enum CommandError: Error, Equatable {
   case timer(Timer.Rejection)
   case webhookEndpoint(WebhookEndpoint.Rejection)
   case importJob(ImportJob.Rejection)
+  case template(Template.Rejection)
+  case payment(Payment.Rejection)
 
   /// Another contact of the org has this phone or email.
   case duplicateContact(existing: Identifier, field: String)
@@ -28,6 +30,10 @@ package enum CommandError: Error, Equatable {
   case missingField(String)
   /// The org has no number and provider to text through.
   case smsNotConfigured
+  /// The org has nobody to send email or to take payments through.
+  case providerNotConfigured(ProviderSettings.Service)
+  /// Marketing email needs the org's postal address below it.
+  case postalAddressMissing
   /// A chain of reactions became longer than any sane one.
   case tooDeep(limit: Int)
   /// The object changed since the caller read it.

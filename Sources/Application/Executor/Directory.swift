@@ -125,6 +125,8 @@ package final class Directory: Sendable {
       tables.orgs[org]?.smsAccountSID = settings.accountSID
     case .statusChanged(let status):
       tables.orgs[org]?.status = status
+    case .providerConfigured, .postalAddressSet:
+      break
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros
     }

@@ -75,35 +75,38 @@ extension OrgExecutor {
     }
   }
 
-  /// The call for a dispatched message; nil where the org has no credentials or the person is gone.
-  func outboundSMS(
-    _ message: Identifier, publicURL: String
-  ) throws(CommandError) -> OutboundSMS? {
-    try withState { state -> OutboundSMS? in
-      guard let plan = state.tables.messages[message]?.plan, let content = plan.content.value,
-        let credentials = state.credentials
-      else { return nil }
-      return OutboundSMS(
-        credentials: credentials, from: plan.from, to: content.address, body: content.body,
-        statusCallbackURL: "\(publicURL)/webhooks/twilio/\(state.org)/status?message=\(message)")
+  /// The call for a dispatched message, and through whom; nil where the org has no credentials or the
+  /// person is gone.
+  struct OutboundCallPlan: Sendable {
+    let provider: String
+    let message: OutboundMessage
+  }
+
+  func outbound(
+    _ message: Identifier, links: OutboundLinks
+  ) throws(CommandError) -> OutboundCallPlan? {
+    try withState { state in
+      guard let plan = state.tables.messages[message]?.plan else { return nil }
+      return state.outbound(message, plan, links)
     }
   }
 
   /// A call whose answer nobody knows, as the provider has to be asked about it.
   struct Doubt: Sendable {
-    let query: FindQuery
-    let body: String
+    let call: OutboundCallPlan
+    let sinceMicros: Micros
   }
 
-  func doubt(about message: Identifier, log: any EventReader) throws(CommandError) -> Doubt? {
-    let found = try withState { state -> (MessagePlan, SMSCredentials)? in
+  func doubt(
+    about message: Identifier, links: OutboundLinks, log: any EventReader
+  ) throws(CommandError) -> Doubt? {
+    let found = try withState { state -> OutboundCallPlan? in
       guard let held = state.tables.messages[message],
-        held.status == .dispatched || held.status == .unknown, let plan = held.plan,
-        let credentials = state.credentials
+        held.status == .dispatched || held.status == .unknown, let plan = held.plan
       else { return nil }
-      return (plan, credentials)
+      return state.outbound(message, plan, links)
     }
-    guard let (plan, credentials) = found, let content = plan.content.value else { return nil }
+    guard let call = found else { return nil }
     let dispatched: RecordedEvent?
     do {
       dispatched = try log.readStream(
@@ -115,11 +118,7 @@ extension OrgExecutor {
     }
     guard let dispatched else { return nil }
     // Providers keep times to the second, and clocks differ a little.
-    let sinceMicros = dispatched.recordedAtMicros - 2_000_000
-    return Doubt(
-      query: FindQuery(
-        credentials: credentials, from: plan.from, to: content.address, sinceMicros: sinceMicros),
-      body: content.body)
+    return Doubt(call: call, sinceMicros: dispatched.recordedAtMicros - 2_000_000)
   }
 
   /// Those of `ids` that belong to another message already.
@@ -157,6 +156,18 @@ extension OrgExecutor {
   /// The secret with which the org's provider signs what it sends; nil where SMS is not set up.
   package func providerToken() -> String? {
     try? withState { $0.credentials?.authToken }
+  }
+
+  /// How the org reaches the provider of a service; nil where none is set up.
+  package func credentials(
+    for service: ProviderSettings.Service
+  ) -> (provider: String, credentials: ProviderCredentials)? {
+    try? withState { state in
+      guard let settings = state.settings.providers[service],
+        let credentials = ProviderCredentials(settings)
+      else { return nil }
+      return (settings.provider, credentials)
+    }
   }
 }
 

@@ -1,24 +1,64 @@
 import Domain
 
-/// A service that carries text messages to phones.
+/// A service that carries messages to people: texts, calls or emails.
 package protocol MessageProvider: Sendable {
+  /// What an org's settings name it by, such as `twilio`.
+  var name: String { get }
+
+  var channels: Set<Channel> { get }
+
   /// Hands over one message in one call. Never retries inside: the caller decides, from the outcome,
   /// whether another attempt can do harm.
-  func send(_ request: OutboundSMS) async -> SendOutcome
+  func send(_ message: OutboundMessage) async -> SendOutcome
 
-  /// What the provider knows of messages to this number since then, newest first: how a call in
+  /// What the provider took since then that may be this very message, newest first: how a call in
   /// doubt is settled.
   ///
-  /// - Throws: `ProviderError` where the list could not be read whole; nothing has changed anywhere.
-  func find(_ query: FindQuery) async throws(ProviderError) -> [ProviderMessage]
+  /// - Throws: `ProviderError` where the provider could not be asked; nothing has changed anywhere.
+  func find(
+    _ message: OutboundMessage, sinceMicros: Micros
+  ) async throws(ProviderError) -> [ProviderMessage]
 
   /// The codes by which the provider says that the recipient has opted out of this sender. Whoever
   /// meets one in `SendOutcome.refused` records an opt-out.
   var optOutCodes: Set<String> { get }
 }
 
+/// The adapters that this program has. A further one is one more entry.
+package struct MessageProviders: Sendable {
+  private let all: [any MessageProvider]
+
+  package init(_ all: [any MessageProvider]) { self.all = all }
+
+  package func provider(named name: String, for channel: Channel) -> (any MessageProvider)? {
+    all.first { $0.name == name && $0.channels.contains(channel) }
+  }
+
+  package func names(for channel: Channel) -> [String] {
+    all.filter { $0.channels.contains(channel) }.map(\.name)
+  }
+}
+
+/// One message on its way out, with what its channel needs.
+package enum OutboundMessage: Sendable, Equatable {
+  case sms(OutboundSMS)
+  case call(OutboundCall)
+  case email(OutboundEmail)
+
+  package var channel: Channel {
+    switch self {
+    case .sms: .sms
+    case .call: .voice
+    case .email: .email
+    }
+  }
+}
+
 /// How to reach one account at the provider.
 package struct SMSCredentials: Sendable, Equatable {
+  /// Texts and calls go through the one provider whose settings an org's number has.
+  package static let provider = "twilio"
+
   package var accountSID: String
   package var authToken: String
   /// Scheme, host and port, no path: `https://api.twilio.com`, or a simulator on loopback.
@@ -47,17 +87,103 @@ package struct OutboundSMS: Sendable, Equatable {
   package var body: String
   /// Where the provider reports what becomes of it, as it is reachable from outside.
   package var statusCallbackURL: String?
+  /// Addresses of pictures: with any, it is an MMS.
+  package var mediaURLs: [String]
 
   package init(
     credentials: SMSCredentials, from: String, to: String, body: String,
-    statusCallbackURL: String?
+    statusCallbackURL: String?, mediaURLs: [String] = []
   ) {
     self.credentials = credentials
     self.from = from
     self.to = to
     self.body = body
     self.statusCallbackURL = statusCallbackURL
+    self.mediaURLs = mediaURLs
   }
+}
+
+/// One call to be placed.
+package struct OutboundCall: Sendable, Equatable {
+  package var credentials: SMSCredentials
+  /// Our own number and the person's: E.164.
+  package var from: String
+  package var to: String
+  /// Where the provider asks what to do once somebody or something has answered.
+  package var instructionsURL: String
+  package var statusCallbackURL: String
+  package var maxMinutes: Int
+
+  package init(
+    credentials: SMSCredentials, from: String, to: String, instructionsURL: String,
+    statusCallbackURL: String, maxMinutes: Int
+  ) {
+    self.credentials = credentials
+    self.from = from
+    self.to = to
+    self.instructionsURL = instructionsURL
+    self.statusCallbackURL = statusCallbackURL
+    self.maxMinutes = maxMinutes
+  }
+}
+
+/// One email on its way out, with its links rewritten.
+package struct OutboundEmail: Sendable, Equatable {
+  package var credentials: ProviderCredentials
+  /// Our own id: comes back with everything that the provider tells of the message.
+  package var message: Identifier
+  package var from: String
+  package var fromName: String?
+  package var replyTo: String?
+  package var to: String
+  package var subject: String
+  package var text: String
+  package var html: String?
+  /// Further header lines: `List-Unsubscribe` and the like.
+  package var headers: [String: String]
+
+  package init(
+    credentials: ProviderCredentials, message: Identifier, from: String, fromName: String?,
+    replyTo: String?, to: String, subject: String, text: String, html: String?,
+    headers: [String: String]
+  ) {
+    self.credentials = credentials
+    self.message = message
+    self.from = from
+    self.fromName = fromName
+    self.replyTo = replyTo
+    self.to = to
+    self.subject = subject
+    self.text = text
+    self.html = html
+    self.headers = headers
+  }
+}
+
+/// How to reach an org's account at a provider.
+package struct ProviderCredentials: Sendable, Equatable {
+  /// Scheme, host and port, no path.
+  package var baseURL: String
+  package var options: [String: String]
+  package var secrets: [String: String]
+
+  package init(baseURL: String, options: [String: String], secrets: [String: String]) {
+    self.baseURL = baseURL
+    self.options = options
+    self.secrets = secrets
+  }
+
+  /// nil where the secrets are gone.
+  init?(_ settings: ProviderSettings) {
+    guard let secrets = settings.secrets.value else { return nil }
+    self.init(baseURL: settings.baseURL, options: settings.options, secrets: secrets)
+  }
+}
+
+extension ProviderCredentials: CustomStringConvertible, CustomDebugStringConvertible {
+  /// Without the secrets: descriptions end up in logs.
+  package var description: String { "account at \(baseURL)" }
+  package var debugDescription: String { description }
 }
 
 /// What one call came to. `code` is the provider's own number, as text, where it gave one.

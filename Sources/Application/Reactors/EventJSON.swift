@@ -79,6 +79,8 @@ extension Identifier.Kind {
     case .timer: "timer"
     case .webhookEndpoint: "webhook_endpoint"
     case .importJob: "import"
+    case .template: "template"
+    case .payment: "payment"
     case .event: "event"
     case .request: "request"
     }

@@ -22,13 +22,13 @@ extension OrgReactor {
   /// - Throws: Where the provider or the log do not answer now; the others would fare no better.
   private func settle(_ message: Identifier) async throws {
     guard !(await executor.isTwin(message, of: calling)),
-      let doubt = try await executor.doubt(about: message, log: log)
+      let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
+      let provider = providers.provider(
+        named: doubt.call.provider, for: doubt.call.message.channel)
     else { return }
-    let listed = try await provider.find(doubt.query)
+    let listed = try await provider.find(doubt.call.message, sinceMicros: doubt.sinceMicros)
     let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
-    let match = listed.last {
-      $0.body == doubt.body && $0.to == doubt.query.to && !known.contains($0.providerID)
-    }
+    let match = listed.last { !known.contains($0.providerID) }
     if let match {
       missingSince[message] = nil
       await adopt(match, as: message)

@@ -3,8 +3,8 @@ import EventLog
 
 /// How reactors behave; the numbers are defaults that the settings may change.
 package struct ReactorSettings: Sendable {
-  /// Where providers reach us, without a slash at the end.
-  package var publicURL: String
+  /// Where providers and people reach us.
+  package var links: OutboundLinks
   /// Provider calls of one org at the same time.
   package var concurrentCallCount = 48
   /// How long a provider may take to list a message that it took in doubt.
@@ -12,7 +12,7 @@ package struct ReactorSettings: Sendable {
   /// How long a stop waits for calls that are under way before it cuts them off.
   package var stopGraceMillis: Int64 = 2_000
 
-  package init(publicURL: String) { self.publicURL = publicURL }
+  package init(links: OutboundLinks) { self.links = links }
 }
 
 /// Everything of one org that goes on by itself: timers, campaign batches, the dispatcher, and
@@ -22,7 +22,7 @@ package struct ReactorSettings: Sendable {
 /// Nothing polls: an org in which nothing happens costs nothing.
 actor OrgReactor {
   let executor: OrgExecutor
-  let provider: any MessageProvider
+  let providers: MessageProviders
   let log: any EventReader
   let settings: ReactorSettings
   let report: @Sendable (String) -> Void
@@ -44,11 +44,11 @@ actor OrgReactor {
   }
 
   init(
-    executor: OrgExecutor, provider: any MessageProvider, log: any EventReader,
+    executor: OrgExecutor, providers: MessageProviders, log: any EventReader,
     settings: ReactorSettings, report: @escaping @Sendable (String) -> Void
   ) {
     self.executor = executor
-    self.provider = provider
+    self.providers = providers
     self.log = log
     self.settings = settings
     self.report = report
@@ -210,22 +210,28 @@ extension OrgReactor {
   }
 
   private func call(for message: Identifier) async -> CallOutcome {
-    let request: OutboundSMS?
+    let plan: OrgExecutor.OutboundCallPlan?
     do {
-      request = try await executor.outboundSMS(message, publicURL: settings.publicURL)
+      plan = try await executor.outbound(message, links: settings.links)
     } catch {
       // No call was made: what the org looks like has to be read again first.
       let retryAtMicros = await executor.nowMicros + 1_000_000
       return CallOutcome(
         message: message, outcome: .notTaken(code: "not_called", retryAtMicros: retryAtMicros))
     }
-    guard let request else {
+    guard let plan else {
       return CallOutcome(message: message, outcome: .refused(code: "no_credentials"))
     }
-    return await translated(await provider.send(request), for: message)
+    guard let provider = providers.provider(named: plan.provider, for: plan.message.channel) else {
+      return CallOutcome(message: message, outcome: .refused(code: "unknown_provider"))
+    }
+    return await translated(
+      await provider.send(plan.message), for: message, optOutCodes: provider.optOutCodes)
   }
 
-  private func translated(_ outcome: SendOutcome, for message: Identifier) async -> CallOutcome {
+  private func translated(
+    _ outcome: SendOutcome, for message: Identifier, optOutCodes: Set<String>
+  ) async -> CallOutcome {
     switch outcome {
     case .accepted(let providerID):
       circuit.close()
@@ -234,7 +240,7 @@ extension OrgReactor {
       circuit.close()
       return CallOutcome(
         message: message, outcome: .refused(code: code),
-        isOptOut: provider.optOutCodes.contains(code))
+        isOptOut: optOutCodes.contains(code))
     case .notTaken(let code, let retryAfterMillis):
       let nowMicros = await executor.nowMicros
       let waitMicros = circuit.open(at: nowMicros, askedMicros: (retryAfterMillis ?? 0) * 1_000)
@@ -266,7 +272,7 @@ extension OrgReactor {
 
   /// False where the log does not take anything now.
   private func record(_ batch: [CallOutcome]) async -> Bool {
-    let call = Call(actor: "provider:twilio", origin: "reactor", correlation: "", depth: 1)
+    let call = Call(actor: "system:dispatcher", origin: "reactor", correlation: "", depth: 1)
     let recorded = await attempt("outcomes", call) { workspace throws(CommandError) in
       for entry in batch {
         try workspace.record(entry.outcome, for: entry.message, isOptOut: entry.isOptOut)

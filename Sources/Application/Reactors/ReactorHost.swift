@@ -7,7 +7,7 @@ import Synchronization
 /// Runs the reactors of every org, those there are and those that come.
 package final class ReactorHost: Sendable {
   private let engine: Engine
-  private let provider: any MessageProvider
+  private let providers: MessageProviders
   private let webhookClient: HTTPClient
   private let settings: ReactorSettings
   private let cursorDirectory: String
@@ -21,12 +21,12 @@ package final class ReactorHost: Sendable {
 
   /// `report` takes one line about something that failed and is tried again: ids and codes only.
   package init(
-    engine: Engine, provider: any MessageProvider, webhookClient: HTTPClient,
+    engine: Engine, providers: MessageProviders, webhookClient: HTTPClient,
     settings: ReactorSettings, cursorDirectory: String,
     report: @escaping @Sendable (String) -> Void
   ) throws {
     self.engine = engine
-    self.provider = provider
+    self.providers = providers
     self.webhookClient = webhookClient
     self.settings = settings
     self.cursorDirectory = cursorDirectory
@@ -45,7 +45,7 @@ package final class ReactorHost: Sendable {
 
   private func start(_ executor: OrgExecutor) {
     let reactor = OrgReactor(
-      executor: executor, provider: provider, log: engine.log, settings: settings,
+      executor: executor, providers: providers, log: engine.log, settings: settings,
       report: report)
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,

@@ -29,7 +29,10 @@ struct DispatchQueueIndex {
     _ message: Identifier, from before: Message.State?, to after: Message.State,
     recordedAtMicros: Micros
   ) {
-    let address = after.plan?.content.value?.address ?? ""
+    let address =
+      after.plan.flatMap { plan in
+        plan.content.value.map { plan.channel.key($0.address) }
+      } ?? ""
     let wasStoppable = before?.status?.isWaiting == true
     let isStoppable = after.status?.isWaiting == true
     if isStoppable, !wasStoppable { stoppable[address, default: []].insert(message) }

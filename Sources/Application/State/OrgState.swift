@@ -66,6 +66,8 @@ final class OrgState: @unchecked Sendable {
       fold(WebhookEndpoint.self, event, stream)
       if case .created = event { webhooks[stream] = place.orgSequence }
     case .importJob(let event): fold(ImportJob.self, event, stream)
+    case .template(let event): fold(Template.self, event, stream)
+    case .payment(let event): fold(Payment.self, event, stream)
     }
   }
 
@@ -131,10 +133,10 @@ extension OrgState {
     switch event {
     case .optedOut(let optOut):
       guard let address = optOut.address.value else { return }
-      optedOutAddresses[optOut.channel, default: []].insert(address)
+      optedOutAddresses[optOut.channel, default: []].insert(optOut.channel.key(address))
     case .optedIn(let consent):
       guard let address = consent.evidence.value?.address else { return }
-      optedOutAddresses[consent.channel]?.remove(address)
+      optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
     case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed:
       break
     }
@@ -142,7 +144,7 @@ extension OrgState {
 
   /// Whether the address itself said no, whoever carries it now.
   func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
-    optedOutAddresses[channel]?.contains(address) ?? false
+    optedOutAddresses[channel]?.contains(channel.key(address)) ?? false
   }
 
   private static func move(

@@ -14,6 +14,8 @@ struct Tables {
   var timers: [Identifier: Timer.State] = [:]
   var webhookEndpoints: [Identifier: WebhookEndpoint.State] = [:]
   var importJobs: [Identifier: ImportJob.State] = [:]
+  var templates: [Identifier: Template.State] = [:]
+  var payments: [Identifier: Payment.State] = [:]
 }
 
 /// An aggregate with a place in `Tables`. The wallet has none: there is one an org.
@@ -130,5 +132,23 @@ extension ImportJob: Housed {
   static func refuse(_ rejection: Rejection) -> CommandError { .importJob(rejection) }
   static func unwrap(_ event: DomainEvent) -> Event? {
     if case .importJob(let event) = event { event } else { nil }
+  }
+}
+
+extension Template: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.templates }
+  static func wrap(_ event: Event) -> DomainEvent { .template(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .template(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .template(let event) = event { event } else { nil }
+  }
+}
+
+extension Payment: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.payments }
+  static func wrap(_ event: Event) -> DomainEvent { .payment(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .payment(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .payment(let event) = event { event } else { nil }
   }
 }

@@ -168,6 +168,10 @@ package struct OptOut: Sendable, Equatable {
     case api
     /// The provider refused because the person had opted out there.
     case provider
+    /// Mail to the address came back: it does not exist.
+    case bounce
+    /// The person called our mail spam.
+    case complaint
     case importList = "import_list"
   }
 

@@ -37,7 +37,7 @@ package enum Gate {
     if facts.consent == .suspected, facts.purpose == .marketing { return .refused(.revoked) }
     guard facts.accountStatus == "active" else { return .refused(.paused) }
     guard hasConsent(facts) else { return .refused(.noConsent) }
-    guard !facts.zones.isEmpty else { return .refused(.invalidAddress) }
+    guard facts.channel == .email || !facts.zones.isEmpty else { return .refused(.invalidAddress) }
     if !facts.isReply, let untilMicros = closedUntil(facts, rules) {
       return .held(.quietHours, untilMicros: untilMicros)
     }

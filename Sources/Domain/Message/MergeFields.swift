@@ -5,8 +5,10 @@ package enum MergeFields {
   ///
   /// - Throws: `MergeFieldError` where a field has neither a value nor a fallback, or where the text
   ///   itself is wrong.
+  ///
+  /// `escape` makes a value fit to stand in the text: of HTML, say.
   package static func render(
-    _ text: String, for details: ContactDetails
+    _ text: String, for details: ContactDetails, escape: (String) -> String = { $0 }
   ) throws(MergeFieldError) -> String {
     var rendered = ""
     for piece in try pieces(of: text) {
@@ -16,7 +18,7 @@ package enum MergeFields {
         guard let value = details.text(ofField: name) ?? fallback else {
           throw .missingValue(name)
         }
-        rendered += value
+        rendered += escape(value)
       }
     }
     return rendered
@@ -47,7 +49,10 @@ package enum MergeFields {
       guard let closing = index(of: "}}", in: inside) else {
         throw .malformed("a field opens with {{ and does not close with }}")
       }
-      pieces.append(try field(inside[..<closing]))
+      let whole = inside[..<closing]
+      // Filled in when the message goes out.
+      pieces.append(
+        isLate(whole) ? .text("{{\(String(whole).trimmed)}}") : try field(whole))
       rest = inside[closing...].dropFirst(2)
     }
     return pieces + [.text(String(rest))]
@@ -58,6 +63,13 @@ package enum MergeFields {
     let name = String(parts[0]).trimmed
     guard isKnown(name) else { throw .malformed("{{\(name)}} is not a field of contacts") }
     return .field(name, fallback: parts.count > 1 ? String(parts[1]).trimmed : nil)
+  }
+
+  /// What is known only when the message goes out: the person's own link to unsubscribe.
+  package static let unsubscribeURL = "{{unsubscribe_url}}"
+
+  private static func isLate(_ inside: Substring) -> Bool {
+    "{{\(String(inside).trimmed)}}" == unsubscribeURL
   }
 
   private static func isKnown(_ name: String) -> Bool {

@@ -12,6 +12,8 @@ package enum Message {
     case dispatch(verdict: Verdict)
     case recordOutcome(DispatchOutcome, atMicros: Micros)
     case recordProviderStatus(ProviderStatus)
+    case recordCall(CallResult, providerID: String, atMicros: Micros)
+    case recordEngagement(Engagement, atMicros: Micros)
     case revoke(verdict: Verdict)
     case cancel(by: String)
     case receive(InboundMessage)
@@ -35,6 +37,14 @@ package enum Message {
     case failed(code: String, atMicros: Micros)
     case cancelled(by: String)
     case received(InboundMessage)
+    /// A call is over. It is `delivered` where somebody or something answered, else `failed`.
+    case callEnded(CallResult, atMicros: Micros)
+    /// An email was looked at: `isMachine` for scanners and proxies that fetch before people do.
+    case opened(isMachine: Bool, atMicros: Micros)
+    /// `link` is the place of the link in the HTML text, from 0.
+    case clicked(link: Int, isMachine: Bool, atMicros: Micros)
+    /// The person called it spam.
+    case complained(atMicros: Micros)
   }
 
   package enum Status: String, Sendable, CaseIterable {
@@ -63,6 +73,12 @@ package enum Message {
     package var errorCode: String?
     package var sentAtMicros: Micros?
     package var deliveredAtMicros: Micros?
+    package var call: CallResult?
+    package var openedAtMicros: Micros?
+    package var machineOpenedAtMicros: Micros?
+    package var clickedAtMicros: Micros?
+    package var complainedAtMicros: Micros?
+    package var engagementCount = 0
 
     package init() {}
   }
@@ -81,7 +97,7 @@ package struct MessagePlan: Sendable, Equatable {
   package var contact: Identifier
   package var channel: Channel
   package var purpose: Purpose
-  /// Our own number: E.164.
+  /// Our own number (E.164) or email address.
   package var from: String
   package var content: Personal<MessageContent>
   package var segmentCount: Int
@@ -90,11 +106,15 @@ package struct MessagePlan: Sendable, Equatable {
   package var campaign: Identifier?
   package var run: Identifier?
   package var step: String?
+  /// For calls alone.
+  package var voice: VoicePlan?
+  package var template: TemplateUse?
 
   package init(
     contact: Identifier, channel: Channel, purpose: Purpose, from: String,
     content: Personal<MessageContent>, segmentCount: Int, encoding: String,
-    campaign: Identifier? = nil, run: Identifier? = nil, step: String? = nil
+    campaign: Identifier? = nil, run: Identifier? = nil, step: String? = nil,
+    voice: VoicePlan? = nil, template: TemplateUse? = nil
   ) {
     self.contact = contact
     self.channel = channel
@@ -106,17 +126,35 @@ package struct MessagePlan: Sendable, Equatable {
     self.campaign = campaign
     self.run = run
     self.step = step
+    self.voice = voice
+    self.template = template
   }
 }
 
 package struct MessageContent: Sendable, Equatable {
-  /// The person's number: E.164.
+  /// The person's number (E.164) or email address.
   package var address: String
+  /// The text; of a call, what is said.
   package var body: String
+  /// Of an email.
+  package var subject: String?
+  /// Of an email: the text once more, with marks and links.
+  package var html: String?
+  /// Addresses of pictures (MMS), or of the recording that a call plays instead of its text.
+  package var media: [String] = []
+  /// Of a call: what is left on an answering machine.
+  package var voicemail: String?
 
-  package init(address: String, body: String) {
+  package init(
+    address: String, body: String, subject: String? = nil, html: String? = nil,
+    media: [String] = [], voicemail: String? = nil
+  ) {
     self.address = address
     self.body = body
+    self.subject = subject
+    self.html = html
+    self.media = media
+    self.voicemail = voicemail
   }
 }
 
@@ -132,7 +170,7 @@ package struct InboundMessage: Sendable, Equatable {
 
   package var contact: Identifier
   package var channel: Channel
-  /// Our own number: E.164.
+  /// Our own number (E.164) or email address.
   package var to: String
   package var providerID: String
   package var keyword: Keyword?

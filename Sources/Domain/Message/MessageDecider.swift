@@ -15,7 +15,8 @@ extension Message: Decider {
     case .receive(let inbound):
       guard state.status == nil else { throw .alreadyPlanned }
       return [.received(inbound)]
-    case .release, .dispatch, .recordOutcome, .recordProviderStatus, .revoke, .cancel:
+    case .release, .dispatch, .recordOutcome, .recordProviderStatus, .revoke, .cancel, .recordCall,
+      .recordEngagement:
       guard let status = state.status else { throw .notFound }
       return try decide(command, given: state, at: status)
     }
@@ -38,6 +39,10 @@ extension Message: Decider {
       return record(outcome, atMicros: atMicros, given: state, at: status)
     case .recordProviderStatus(let news):
       return record(news, given: state, at: status)
+    case .recordCall(let result, let providerID, let atMicros):
+      return record(result, providerID: providerID, atMicros: atMicros, given: state, at: status)
+    case .recordEngagement(let engagement, let atMicros):
+      return record(engagement, atMicros: atMicros, given: state)
     case .revoke(let verdict):
       guard case .refused(let reason) = verdict.outcome, status.isWaiting else { return [] }
       return [.skipped(reason: reason, verdict: verdict)]
@@ -98,6 +103,41 @@ extension Message: Decider {
       break
     }
     return events
+  }
+}
+
+// MARK: - Calls and emails
+
+extension Message {
+  /// Events of one message beyond which further openings and clicks are no news.
+  package static let engagementLimit = 50
+
+  private static func record(
+    _ result: CallResult, providerID: String, atMicros: Micros, given state: State,
+    at status: Status
+  ) -> [Event] {
+    guard state.attempt > 0, state.call == nil, !status.isFinal else { return [] }
+    let ended = Event.callEnded(result, atMicros: atMicros)
+    return state.providerID == nil ? [.accepted(providerID: providerID), ended] : [ended]
+  }
+
+  private static func record(
+    _ engagement: Engagement, atMicros: Micros, given state: State
+  ) -> [Event] {
+    guard state.attempt > 0 else { return [] }
+    if case .complained = engagement {
+      return state.complainedAtMicros == nil ? [.complained(atMicros: atMicros)] : []
+    }
+    guard state.engagementCount < engagementLimit else { return [] }
+    switch engagement {
+    case .opened(let isMachine):
+      return isMachine && state.machineOpenedAtMicros != nil
+        ? [] : [.opened(isMachine: isMachine, atMicros: atMicros)]
+    case .clicked(let link, let isMachine):
+      return [.clicked(link: link, isMachine: isMachine, atMicros: atMicros)]
+    case .complained:
+      preconditionFailure("answered above")
+    }
   }
 }
 
@@ -176,6 +216,8 @@ extension Message {
       next.providerID = inbound.providerID
     case .accepted, .sent, .delivered, .failed:
       next.apply(providerNews: event)
+    case .callEnded, .opened, .clicked, .complained:
+      next.apply(answer: event)
     }
     return next
   }
@@ -199,8 +241,38 @@ extension Message.State {
       status = .failed
       errorCode = code
     case .planned, .queued, .held, .skipped, .dispatched, .retryScheduled, .unknown, .cancelled,
-      .received:
+      .received, .callEnded, .opened, .clicked, .complained:
       preconditionFailure("only what the provider told")
+    }
+  }
+
+  /// What became of it at the other end.
+  fileprivate mutating func apply(answer event: Message.Event) {
+    switch event {
+    case .callEnded(let result, let atMicros):
+      call = result
+      status = result.wasAnswered ? .delivered : .failed
+      if result.wasAnswered {
+        sentAtMicros = atMicros
+        deliveredAtMicros = atMicros
+      } else {
+        errorCode = result.outcome.rawValue
+      }
+    case .opened(let isMachine, let atMicros):
+      engagementCount += 1
+      if isMachine {
+        machineOpenedAtMicros = machineOpenedAtMicros ?? atMicros
+      } else {
+        openedAtMicros = openedAtMicros ?? atMicros
+      }
+    case .clicked(_, let isMachine, let atMicros):
+      engagementCount += 1
+      if !isMachine { clickedAtMicros = clickedAtMicros ?? atMicros }
+    case .complained(let atMicros):
+      complainedAtMicros = atMicros
+    case .planned, .queued, .held, .skipped, .dispatched, .retryScheduled, .unknown, .cancelled,
+      .received, .accepted, .sent, .delivered, .failed:
+      preconditionFailure("only what came back from the other end")
     }
   }
 }

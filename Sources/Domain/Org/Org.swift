@@ -6,6 +6,9 @@ package enum Org: Decider {
       name: String, kind: Kind, agency: Identifier?, timeZone: String, isTest: Bool,
       clockOffsetMicros: Int64)
     case configureSMS(SMSSettings)
+    case configureProvider(ProviderSettings)
+    /// What stands below every marketing email.
+    case setPostalAddress(String)
     case setStatus(Status)
     /// Only a test org has a clock of its own.
     case advanceClock(byMicros: Int64)
@@ -16,6 +19,8 @@ package enum Org: Decider {
       name: String, kind: Kind, agency: Identifier?, timeZone: String, isTest: Bool,
       clockOffsetMicros: Int64)
     case smsConfigured(SMSSettings)
+    case providerConfigured(ProviderSettings)
+    case postalAddressSet(String)
     case statusChanged(Status)
     case clockAdvanced(byMicros: Int64)
   }
@@ -41,6 +46,8 @@ package enum Org: Decider {
     package var status = Status.active
     package var clockOffsetMicros: Int64 = 0
     package var sms: SMSSettings?
+    package var providers: [ProviderSettings.Service: ProviderSettings] = [:]
+    package var postalAddress: String?
 
     package init() {}
   }
@@ -49,6 +56,7 @@ package enum Org: Decider {
     case alreadyExists
     case notFound
     case emptyName
+    case emptyPostalAddress
     case notATestOrg
     case clockMovesForwardOnly
     case clockTooFar(limitMicros: Int64)
@@ -98,6 +106,14 @@ extension Org {
     case .configureSMS(let settings):
       guard state.exists else { throw .notFound }
       return state.sms == settings ? [] : [.smsConfigured(settings)]
+    case .configureProvider(let settings):
+      guard state.exists else { throw .notFound }
+      return state.providers[settings.service] == settings ? [] : [.providerConfigured(settings)]
+    case .setPostalAddress(let address):
+      guard state.exists else { throw .notFound }
+      let address = address.trimmed
+      guard !address.isEmpty else { throw .emptyPostalAddress }
+      return state.postalAddress == address ? [] : [.postalAddressSet(address)]
     case .setStatus(let status):
       guard state.exists else { throw .notFound }
       return state.status == status ? [] : [.statusChanged(status)]
@@ -134,6 +150,10 @@ extension Org {
       next.clockOffsetMicros = clockOffsetMicros
     case .smsConfigured(let settings):
       next.sms = settings
+    case .providerConfigured(let settings):
+      next.providers[settings.service] = settings
+    case .postalAddressSet(let address):
+      next.postalAddress = address
     case .statusChanged(let status):
       next.status = status
     case .clockAdvanced(let byMicros):

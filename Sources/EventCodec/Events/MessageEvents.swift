@@ -16,6 +16,10 @@ extension Message.Event: PayloadCoding {
     case failed = "message.failed"
     case cancelled = "message.cancelled"
     case received = "message.received"
+    case callEnded = "message.call_ended"
+    case opened = "message.opened"
+    case clicked = "message.clicked"
+    case complained = "message.complained"
   }
 
   static var streamKind: Identifier.Kind { .message }
@@ -32,6 +36,8 @@ extension Message.Event: PayloadCoding {
       return writeJudged(to: &payload.fields)
     case .accepted, .retryScheduled, .unknown, .sent, .delivered, .failed, .cancelled:
       return writeOutcome(to: &payload.fields)
+    case .callEnded, .opened, .clicked, .complained:
+      return writeAnswer(to: &payload.fields)
     }
   }
 
@@ -56,7 +62,33 @@ extension Message.Event: PayloadCoding {
       verdict.write(to: &fields)
       return .dispatched
     case .planned, .accepted, .retryScheduled, .unknown, .sent, .delivered, .failed, .cancelled,
-      .received:
+      .received, .callEnded, .opened, .clicked, .complained:
+      preconditionFailure("written elsewhere")
+    }
+  }
+
+  /// What came back from the other end.
+  private func writeAnswer(to fields: inout JSONWriter) -> Name {
+    switch self {
+    case .callEnded(let result, let atMicros):
+      fields.field("outcome", result.outcome)
+      fields.field("duration_seconds", result.durationSeconds)
+      fields.field("at_micros", atMicros)
+      return .callEnded
+    case .opened(let isMachine, let atMicros):
+      fields.field("is_machine", isMachine)
+      fields.field("at_micros", atMicros)
+      return .opened
+    case .clicked(let link, let isMachine, let atMicros):
+      fields.field("link", link)
+      fields.field("is_machine", isMachine)
+      fields.field("at_micros", atMicros)
+      return .clicked
+    case .complained(let atMicros):
+      fields.field("at_micros", atMicros)
+      return .complained
+    case .planned, .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown,
+      .sent, .delivered, .failed, .cancelled, .received:
       preconditionFailure("written elsewhere")
     }
   }
@@ -88,7 +120,8 @@ extension Message.Event: PayloadCoding {
     case .cancelled(let by):
       fields.field("by", by)
       return .cancelled
-    case .planned, .queued, .held, .skipped, .dispatched, .received:
+    case .planned, .queued, .held, .skipped, .dispatched, .received, .callEnded, .opened, .clicked,
+      .complained:
       preconditionFailure("written elsewhere")
     }
   }
@@ -129,6 +162,31 @@ extension Message.Event: PayloadCoding {
         code: try payload.fields.string("code"), atMicros: try payload.fields.int64("at_micros"))
     case .cancelled: .cancelled(by: try payload.fields.string("by"))
     case .received: .received(try InboundMessage.read(from: &payload))
+    case .callEnded, .opened, .clicked, .complained: try readAnswer(name, from: &payload.fields)
+    }
+  }
+
+  private static func readAnswer(
+    _ name: Name, from fields: inout FieldReader
+  ) throws(CodecError) -> Self {
+    switch name {
+    case .callEnded:
+      .callEnded(
+        CallResult(
+          outcome: try fields.word("outcome"),
+          durationSeconds: try fields.int("duration_seconds")),
+        atMicros: try fields.int64("at_micros"))
+    case .opened:
+      .opened(isMachine: try fields.bool("is_machine"), atMicros: try fields.int64("at_micros"))
+    case .clicked:
+      .clicked(
+        link: try fields.int("link"), isMachine: try fields.bool("is_machine"),
+        atMicros: try fields.int64("at_micros"))
+    case .complained:
+      .complained(atMicros: try fields.int64("at_micros"))
+    case .planned, .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown,
+      .sent, .delivered, .failed, .cancelled, .received:
+      preconditionFailure("read elsewhere")
     }
   }
 }
@@ -144,10 +202,24 @@ extension MessagePlan {
     payload.fields.optional("campaign", campaign)
     payload.fields.optional("run", run)
     payload.fields.optional("step", step)
+    if let voice {
+      payload.fields.object("voice") { object in
+        object.field("max_minutes", voice.maxMinutes)
+        object.field("is_recorded", voice.isRecorded)
+        object.field("is_voicemail_drop", voice.isVoicemailDrop)
+      }
+    }
+    if let template {
+      payload.fields.object("template") { object in
+        object.field("id", template.id)
+        object.field("version", template.version)
+      }
+    }
     payload.personal(content, of: contact) { $0.write(to: &$1) }
   }
 
   fileprivate static func read(from payload: inout PayloadReader) throws(CodecError) -> Self {
+    // The sealed part is read apart: the order here is that of the fields.
     MessagePlan(
       contact: try payload.fields.identifier("contact", .contact),
       channel: try payload.fields.word("channel"), purpose: try payload.fields.word("purpose"),
@@ -156,7 +228,16 @@ extension MessagePlan {
       encoding: try payload.fields.string("encoding"),
       campaign: try payload.fields.optionalIdentifier("campaign", .campaign),
       run: try payload.fields.optionalIdentifier("run", .run),
-      step: try payload.fields.optionalString("step"))
+      step: try payload.fields.optionalString("step"),
+      voice: try payload.fields.optionalObject("voice") { object throws(CodecError) in
+        VoicePlan(
+          maxMinutes: try object.int("max_minutes"), isRecorded: try object.bool("is_recorded"),
+          isVoicemailDrop: try object.bool("is_voicemail_drop"))
+      },
+      template: try payload.fields.optionalObject("template") { object throws(CodecError) in
+        TemplateUse(
+          id: try object.identifier("id", .template), version: try object.int("version"))
+      })
   }
 }
 
@@ -184,9 +265,17 @@ extension MessageContent {
   fileprivate func write(to part: inout JSONWriter) {
     part.field("address", address)
     part.field("body", body)
+    part.optional("subject", subject)
+    part.optional("html", html)
+    if !media.isEmpty { part.field("media", media) }
+    part.optional("voicemail", voicemail)
   }
 
   fileprivate static func read(from part: inout FieldReader) throws(CodecError) -> Self {
-    MessageContent(address: try part.string("address"), body: try part.string("body"))
+    MessageContent(
+      address: try part.string("address"), body: try part.string("body"),
+      subject: try part.optionalString("subject"), html: try part.optionalString("html"),
+      media: try part.optionalStrings("media") ?? [],
+      voicemail: try part.optionalString("voicemail"))
   }
 }

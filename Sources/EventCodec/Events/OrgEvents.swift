@@ -7,6 +7,8 @@ extension Org.Event: PayloadCoding {
     case smsConfigured = "org.sms_configured"
     case statusChanged = "org.status_changed"
     case clockAdvanced = "org.clock_advanced"
+    case providerConfigured = "org.provider_configured"
+    case postalAddressSet = "org.postal_address_set"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -33,6 +35,12 @@ extension Org.Event: PayloadCoding {
     case .clockAdvanced(let byMicros):
       payload.fields.field("by_micros", byMicros)
       return .clockAdvanced
+    case .providerConfigured(let settings):
+      settings.write(to: &payload)
+      return .providerConfigured
+    case .postalAddressSet(let address):
+      payload.fields.field("postal_address", address)
+      return .postalAddressSet
     }
   }
 
@@ -58,6 +66,29 @@ extension Org.Event: PayloadCoding {
       .statusChanged(try payload.fields.word("status"))
     case .clockAdvanced:
       .clockAdvanced(byMicros: try payload.fields.int64("by_micros"))
+    case .providerConfigured:
+      .providerConfigured(try ProviderSettings.read(from: &payload))
+    case .postalAddressSet:
+      .postalAddressSet(try payload.fields.string("postal_address"))
     }
+  }
+}
+
+extension ProviderSettings {
+  fileprivate func write(to payload: inout PayloadWriter) {
+    payload.fields.field("service", service)
+    payload.fields.field("provider", provider)
+    payload.fields.field("base_url", baseURL)
+    payload.fields.pairs("options", options)
+    payload.personal(secrets, of: payload.org) { $1.pairs("secrets", $0) }
+  }
+
+  fileprivate static func read(from payload: inout PayloadReader) throws(CodecError) -> Self {
+    ProviderSettings(
+      service: try payload.fields.word("service"),
+      provider: try payload.fields.string("provider"),
+      baseURL: try payload.fields.string("base_url"),
+      options: try payload.fields.pairs("options"),
+      secrets: try payload.personal { part throws(CodecError) in try part.pairs("secrets") })
   }
 }

@@ -17,6 +17,25 @@ package struct TwilioProvider: MessageProvider {
     self.timeoutMillis = timeoutMillis
   }
 
+  package var name: String { SMSCredentials.provider }
+  package var channels: Set<Channel> { [.sms] }
+
+  package func send(_ message: OutboundMessage) async -> SendOutcome {
+    switch message {
+    case .sms(let sms): await send(sms)
+    case .call, .email: .refused(code: "unsupported_channel")
+    }
+  }
+
+  package func find(
+    _ message: OutboundMessage, sinceMicros: Micros
+  ) async throws(ProviderError) -> [ProviderMessage] {
+    guard case .sms(let sms) = message else { return [] }
+    let query = FindQuery(
+      credentials: sms.credentials, from: sms.from, to: sms.to, sinceMicros: sinceMicros)
+    return try await find(query).filter { $0.body == sms.body && $0.to == sms.to }
+  }
+
   /// 21610: the recipient has texted STOP to this sender.
   package var optOutCodes: Set<String> { ["21610"] }
 
@@ -84,6 +103,7 @@ extension TwilioProvider {
       QueryItem(name: "To", value: sms.to), QueryItem(name: "From", value: sms.from),
       QueryItem(name: "Body", value: sms.body),
     ]
+    for url in sms.mediaURLs { form.append(QueryItem(name: "MediaUrl", value: url)) }
     if let url = sms.statusCallbackURL {
       form.append(QueryItem(name: "StatusCallback", value: url))
     }

@@ -39,9 +39,12 @@ private func startServe(
   webhookSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
   let webhookClient = HTTPClient(settings: webhookSettings)
   let providerClient = HTTPClient()
+  let links = OutboundLinks(
+    publicURL: settings.baseURL,
+    tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
   let reactors = try ReactorHost(
-    engine: engine, provider: TwilioProvider(client: providerClient),
-    webhookClient: webhookClient, settings: ReactorSettings(publicURL: settings.baseURL),
+    engine: engine, providers: MessageProviders([TwilioProvider(client: providerClient)]),
+    webhookClient: webhookClient, settings: ReactorSettings(links: links),
     cursorDirectory: settings.home.reactors
   ) { line in
     context.log.warning("a reactor tries again", ["reason": .string(line)])

@@ -22,7 +22,10 @@ private final class SlowProvider: MessageProvider {
   var started: Int { state.withLock { $0.started } }
   func release() { state.withLock { $0.isReleased = true } }
 
-  func send(_ request: OutboundSMS) async -> SendOutcome {
+  let name = SMSCredentials.provider
+  let channels: Set<Channel> = [.sms]
+
+  func send(_ request: OutboundMessage) async -> SendOutcome {
     let number = state.withLock { state in
       state.running += 1
       state.started += 1
@@ -36,7 +39,9 @@ private final class SlowProvider: MessageProvider {
     return .accepted(providerID: "SM\(number)")
   }
 
-  func find(_ query: FindQuery) async throws(ProviderError) -> [ProviderMessage] { [] }
+  func find(
+    _ message: OutboundMessage, sinceMicros: Micros
+  ) async throws(ProviderError) -> [ProviderMessage] { [] }
   var optOutCodes: Set<String> { [] }
 }
 
@@ -45,10 +50,13 @@ extension HouseTests {
     private func reactor(
       _ org: TestOrg, _ provider: SlowProvider, graceMillis: Int64
     ) throws -> OrgReactor {
-      var settings = ReactorSettings(publicURL: "http://127.0.0.1:1")
+      var settings = ReactorSettings(
+        links: OutboundLinks(
+          publicURL: "http://127.0.0.1:1", tokens: LinkTokens(secret: [1])))
       settings.stopGraceMillis = graceMillis
       return OrgReactor(
-        executor: try org.executor, provider: provider, log: org.house.log, settings: settings,
+        executor: try org.executor, providers: MessageProviders([provider]), log: org.house.log,
+        settings: settings,
         report: { _ in })
     }
 

@@ -86,7 +86,9 @@ final class House: Sendable {
     callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
       await Self.answer(request, engine: inside.state.withLock { $0.engine })
     }
-    var settings = ReactorSettings(publicURL: "http://127.0.0.1:\(callbacks.port)")
+    var settings = ReactorSettings(
+      links: OutboundLinks(
+        publicURL: "http://127.0.0.1:\(callbacks.port)", tokens: LinkTokens(secret: [1])))
     settings.doubtGraceMillis = 0
     change(&settings)
     self.settings = settings
@@ -96,7 +98,8 @@ final class House: Sendable {
   func start(reactors: Bool = true) throws {
     let engine = try Engine(log: log, tools: tools)
     let host = try ReactorHost(
-      engine: engine, provider: TwilioProvider(client: client, timeoutMillis: 10_000),
+      engine: engine,
+      providers: MessageProviders([TwilioProvider(client: client, timeoutMillis: 10_000)]),
       webhookClient: webhookClient, settings: settings, cursorDirectory: cursorDirectory,
       report: { [inside] line in inside.state.withLock { $0.reports.append(line) } })
     inside.state.withLock { state in

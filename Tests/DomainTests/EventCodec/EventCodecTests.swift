@@ -55,7 +55,8 @@ import Testing
       let encoded = EventCodec.encode(event, stream: stream, org: Self.org)
       let expected: SubjectID? =
         switch event {
-        case .org(.smsConfigured), .webhookEndpoint(.created): SubjectID(Self.org.value)
+        case .org(.smsConfigured), .org(.providerConfigured), .webhookEndpoint(.created):
+          SubjectID(Self.org.value)
         case .contact(.tagged), .contact(.untagged), .contact(.optOutSuspected),
           .contact(.optOutDismissed):
           nil

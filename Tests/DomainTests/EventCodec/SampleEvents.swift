@@ -9,6 +9,7 @@ enum SampleEvents {
     + campaign.map(DomainEvent.campaign) + workflow.map(DomainEvent.workflow)
     + run.map(DomainEvent.run) + timer.map(DomainEvent.timer)
     + webhook.map(DomainEvent.webhookEndpoint) + importJob.map(DomainEvent.importJob)
+    + template.map(DomainEvent.template) + payment.map(DomainEvent.payment)
 
   static let orgID = Identifier(.org, 0x0193_A000_0000_0000_0000_0000_0000_0001)
   static let contactID = Identifier(.contact, 0x0193_A000_0000_0000_0000_0000_0000_0002)
@@ -28,6 +29,12 @@ enum SampleEvents {
         from: "+12025550100", accountSID: "AC0123", baseURL: "http://127.0.0.1:8090",
         authToken: .known("token"))),
     .statusChanged(.pastDue), .clockAdvanced(byMicros: 3_600_000_000),
+    .providerConfigured(
+      ProviderSettings(
+        service: .email, provider: "sendgrid", baseURL: "http://127.0.0.1:8090",
+        options: ["from": "hi@acme.example", "from_name": "Acme"],
+        secrets: .known(["api_key": "SG.x"]))),
+    .postalAddressSet("1 Main St\nAustin, TX 78701"),
   ]
 
   private static let user: [User.Event] = [
@@ -105,6 +112,9 @@ enum SampleEvents {
       InboundMessage(
         contact: contactID, channel: .sms, to: "+12025550100", providerID: "SM0456",
         keyword: .optOut, content: .known(content))),
+    .callEnded(CallResult(outcome: .noAnswer, durationSeconds: 31), atMicros: 17),
+    .opened(isMachine: true, atMicros: 18), .clicked(link: 2, isMachine: false, atMicros: 19),
+    .complained(atMicros: 20),
   ]
 
   private static let charge = Charge(
@@ -179,6 +189,22 @@ enum SampleEvents {
     .updated(url: "https://b.example/h", types: ["*"]), .disabled(reason: "410"), .enabled,
     .deleted,
     .deliveryFailed(position: 15, attempt: 2, reason: "503", retryAtMicros: 16),
+  ]
+
+  private static let templateContent = TemplateContent(
+    body: "Hi {{first_name|there}}", subject: "News", html: "<p>Hi</p>", voicemail: "Bye")
+
+  private static let template: [Template.Event] = [
+    .created(name: "Welcome", channel: .email, content: templateContent),
+    .revised(version: 2, name: "Hello", content: templateContent), .archived,
+  ]
+
+  private static let payment: [Payment.Event] = [
+    .requested(amountMicros: 50_000_000, reason: .autoRecharge), .pending(providerID: "pi_1"),
+    .succeeded(providerID: "pi_1"), .failed(code: "card_declined"),
+    .refundRequested(amountMicros: 10_000_000),
+    .refunded(amountMicros: 10_000_000, providerID: "re_1"),
+    .refundFailed(amountMicros: 10_000_000, code: "charge_disputed"),
   ]
 
   private static let importJob: [ImportJob.Event] = [

@@ -11,6 +11,7 @@ enum RandomEvents {
       + timer(&random).map(DomainEvent.timer)
       + webhook(&random).map(DomainEvent.webhookEndpoint)
       + importJob(&random).map(DomainEvent.importJob)
+      + template(&random).map(DomainEvent.template) + payment(&random).map(DomainEvent.payment)
   }
 
   private static func org(_ random: inout SplitMix64) -> [Org.Event] {
@@ -23,6 +24,12 @@ enum RandomEvents {
           from: random.text(), accountSID: random.text(), baseURL: random.text(),
           authToken: random.personal { $0.text() })),
       .statusChanged(random.one()), .clockAdvanced(byMicros: random.int64()),
+      .providerConfigured(
+        ProviderSettings(
+          service: random.one(), provider: random.text(), baseURL: random.text(),
+          options: [random.text(): random.text()],
+          secrets: random.personal { [$0.text(): $0.text()] })),
+      .postalAddressSet(random.text()),
     ]
   }
 
@@ -72,6 +79,31 @@ enum RandomEvents {
       .unknown(attempt: random.count(), reason: random.text()), .sent(atMicros: random.int64()),
       .delivered(atMicros: random.int64()), .failed(code: random.text(), atMicros: random.int64()),
       .cancelled(by: random.text()), .received(random.inbound()),
+      .callEnded(
+        CallResult(outcome: random.one(), durationSeconds: random.count()),
+        atMicros: random.int64()),
+      .opened(isMachine: random.bool(), atMicros: random.int64()),
+      .clicked(link: random.count(), isMachine: random.bool(), atMicros: random.int64()),
+      .complained(atMicros: random.int64()),
+    ]
+  }
+
+  private static func template(_ random: inout SplitMix64) -> [Template.Event] {
+    [
+      .created(name: random.text(), channel: random.one(), content: random.templateContent()),
+      .revised(
+        version: random.count(), name: random.text(), content: random.templateContent()),
+      .archived,
+    ]
+  }
+
+  private static func payment(_ random: inout SplitMix64) -> [Payment.Event] {
+    [
+      .requested(amountMicros: random.int64(), reason: random.one()),
+      .pending(providerID: random.text()), .succeeded(providerID: random.text()),
+      .failed(code: random.text()), .refundRequested(amountMicros: random.int64()),
+      .refunded(amountMicros: random.int64(), providerID: random.text()),
+      .refundFailed(amountMicros: random.int64(), code: random.text()),
     ]
   }
 

@@ -100,14 +100,29 @@ extension SplitMix64 {
   }
 
   mutating func content() -> Personal<MessageContent> {
-    personal { MessageContent(address: $0.text(), body: $0.text()) }
+    personal {
+      MessageContent(
+        address: $0.text(), body: $0.text(), subject: $0.maybe { $0.text() },
+        html: $0.maybe { $0.text() }, media: $0.list { $0.text() },
+        voicemail: $0.maybe { $0.text() })
+    }
+  }
+
+  mutating func templateContent() -> TemplateContent {
+    TemplateContent(
+      body: text(), subject: maybe { $0.text() }, html: maybe { $0.text() },
+      voicemail: maybe { $0.text() })
   }
 
   mutating func plan() -> MessagePlan {
     MessagePlan(
       contact: id(.contact), channel: one(), purpose: one(), from: text(), content: content(),
       segmentCount: count(), encoding: one(of: ["gsm7", "ucs2"]),
-      campaign: maybe { $0.id(.campaign) }, run: maybe { $0.id(.run) }, step: maybe { $0.text() })
+      campaign: maybe { $0.id(.campaign) }, run: maybe { $0.id(.run) }, step: maybe { $0.text() },
+      voice: maybe {
+        VoicePlan(
+          maxMinutes: $0.count(), isRecorded: $0.bool(), isVoicemailDrop: $0.bool())
+      }, template: maybe { TemplateUse(id: $0.id(.template), version: $0.count()) })
   }
 
   mutating func verdict() -> Verdict {

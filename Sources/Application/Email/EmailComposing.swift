@@ -1,0 +1,78 @@
+import Domain
+
+/// Writes an email for one person: merge fields filled, and below every marketing mail who sends it,
+/// from where, and how to end it (CAN-SPAM, 16 CFR 316).
+struct EmailComposing {
+  let orgName: String
+  let postalAddress: String?
+
+  func content(
+    _ request: MessageRequest, address: String, for details: ContactDetails
+  ) throws(CommandError) -> MessageContent {
+    guard let subject = request.subject, !subject.isBlank else {
+      throw .invalid(field: "subject", code: "required", message: "An email needs a subject.")
+    }
+    var text = try Self.rendered(request.body, "body", details)
+    var html: String?
+    if let source = request.html {
+      html = try Self.rendered(source, "html", details, escape: HTMLLinks.escaped)
+    }
+    if request.purpose == .marketing {
+      guard let postalAddress else { throw .postalAddressMissing }
+      text = withFooter(text: text, postalAddress)
+      html = html.map { withFooter(html: $0, postalAddress) }
+    }
+    return MessageContent(
+      address: address, body: text, subject: try Self.line(subject, details), html: html)
+  }
+
+  /// A line break in a subject would begin a header of somebody else's making.
+  private static func line(
+    _ subject: String, _ details: ContactDetails
+  ) throws(CommandError) -> String {
+    try rendered(subject, "subject", details).split(whereSeparator: \.isNewline)
+      .joined(separator: " ").trimmed
+  }
+
+  static func rendered(
+    _ text: String, _ field: String, _ details: ContactDetails,
+    escape: (String) -> String = { $0 }
+  ) throws(CommandError) -> String {
+    let rendered: String
+    do {
+      rendered = try MergeFields.render(text, for: details, escape: escape)
+    } catch {
+      switch error {
+      case .missingValue(let name): throw .missingField(name)
+      case .malformed(let reason):
+        throw .invalid(field: field, code: "invalid_merge_field", message: reason)
+      }
+    }
+    guard !rendered.isBlank else {
+      throw .invalid(field: field, code: "empty_body", message: "The text has nothing to say.")
+    }
+    return rendered
+  }
+
+  private func withFooter(text: String, _ postalAddress: String) -> String {
+    var missing: [String] = []
+    if !text.contains(postalAddress) { missing += [orgName, postalAddress] }
+    if !text.contains(MergeFields.unsubscribeURL) {
+      missing.append("Unsubscribe: \(MergeFields.unsubscribeURL)")
+    }
+    return missing.isEmpty ? text : text + "\n\n--\n" + missing.joined(separator: "\n")
+  }
+
+  private func withFooter(html: String, _ postalAddress: String) -> String {
+    var missing: [String] = []
+    let address = HTMLLinks.escaped(postalAddress).replacing("\n", with: "<br>")
+    if !html.contains(address) { missing += [HTMLLinks.escaped(orgName), address] }
+    if !html.contains(MergeFields.unsubscribeURL) {
+      missing.append(#"<a href="\#(MergeFields.unsubscribeURL)">Unsubscribe</a>"#)
+    }
+    guard !missing.isEmpty else { return html }
+    return HTMLLinks.inserting(
+      #"<p style="font-size:12px;color:#666">"# + missing.joined(separator: "<br>") + "</p>",
+      beforeEndOf: html)
+  }
+}

@@ -1,0 +1,29 @@
+/// How an org reaches the provider of one service. What is secret is sealed under the org's key and is
+/// never shown again.
+package struct ProviderSettings: Sendable, Equatable {
+  package enum Service: String, Sendable, CaseIterable {
+    case email
+    case payment
+  }
+
+  package var service: Service
+  /// The adapter's name, such as `sendgrid`.
+  package var provider: String
+  /// Where the provider's API is reached; the sandbox on loopback in development.
+  package var baseURL: String
+  /// What is no secret, by the names that the adapter knows.
+  package var options: [String: String]
+  /// Keys and tokens, by the names that the adapter knows.
+  package var secrets: Personal<[String: String]>
+
+  package init(
+    service: Service, provider: String, baseURL: String, options: [String: String],
+    secrets: Personal<[String: String]>
+  ) {
+    self.service = service
+    self.provider = provider
+    self.baseURL = baseURL
+    self.options = options
+    self.secrets = secrets
+  }
+}
