@@ -26,6 +26,8 @@ package struct Compressor: ~Copyable {
     // Blocks carry a checksum over everything and the size of the content: not twice.
     set(ZSTD_c_checksumFlag, to: 0)
     set(ZSTD_c_contentSizeFlag, to: 0)
+    // Whoever stores a frame stores beside it which dictionary made it.
+    set(ZSTD_c_dictIDFlag, to: 0)
   }
 
   deinit { unsafe ZSTD_freeCCtx(context) }
@@ -62,6 +64,65 @@ package struct Compressor: ~Copyable {
     }
     output.removeLast(bound - code)
     return code
+  }
+}
+
+/// A frame of one compressed block without its first nine bytes, which are always the same but for the
+/// block's size: small content would pay dearly for them.
+/// Source: RFC 8878, 3.1.1: magic number (4), frame header descriptor 0, window descriptor, block header (3).
+package enum BareBlock {
+  /// What one block may hold (RFC 8878, 3.1.1.2.4).
+  package static let maxContentBytes = 64 << 10
+  fileprivate static let headerBytes = 9
+  private static let magic: [UInt8] = [0x28, 0xB5, 0x2F, 0xFD]
+  /// 128 KiB: more than the content, so that it fits whatever the frame said.
+  private static let windowDescriptor: UInt8 = 7 << 3
+
+  /// The header of a block of `byteCount` bytes: the last one, compressed.
+  private static func blockHeader(_ byteCount: Int) -> [UInt8] {
+    let bits = UInt32(byteCount) << 3 | 2 << 1 | 1
+    return (0..<3).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt32($0))) }
+  }
+
+  /// Whether `frame` is one that `restore` gives back.
+  fileprivate static func canStrip(_ frame: ArraySlice<UInt8>) -> Bool {
+    guard frame.count > headerBytes else { return false }
+    let start = frame.startIndex
+    return Array(frame[start..<start + 4]) == magic && frame[start + 4] == 0
+      && Array(frame[start + 6..<start + 9]) == blockHeader(frame.count - headerBytes)
+  }
+
+  fileprivate static func restore(_ block: RawSpan) -> [UInt8] {
+    var frame = magic + [0, windowDescriptor] + blockHeader(block.byteCount)
+    unsafe block.withUnsafeBytes { unsafe frame.append(contentsOf: $0) }
+    return frame
+  }
+}
+
+extension Compressor {
+  /// Appends `input` as a bare block; false, and nothing appended, where it does not compress into one.
+  package mutating func compressBare(
+    _ input: RawSpan, appendingTo output: inout [UInt8]
+  ) throws(ZstdError) -> Bool {
+    guard input.byteCount <= BareBlock.maxContentBytes else { return false }
+    let start = output.count
+    _ = try compress(input, appendingTo: &output)
+    guard BareBlock.canStrip(output[start...]) else {
+      output.removeLast(output.count - start)
+      return false
+    }
+    output.removeSubrange(start..<start + BareBlock.headerBytes)
+    return true
+  }
+}
+
+extension Decompressor {
+  /// The content of a bare block, which must have `byteCount` bytes.
+  package mutating func decompressBare(
+    _ input: RawSpan, byteCount: Int
+  ) throws(ZstdError) -> [UInt8] {
+    let frame = BareBlock.restore(input)
+    return try unsafe decompress(frame.span.bytes, byteCount: byteCount)
   }
 }
 
@@ -137,12 +198,39 @@ package final class DecompressionDictionary: @unchecked Sendable {
   deinit { unsafe ZSTD_freeDDict(handle) }
 }
 
-/// Trains a dictionary of at most `byteCount` bytes on `samples`.
+/// A dictionary of at most `byteCount` bytes: the content is chosen from `samples`, the statistics are those
+/// of `statistics`.
 ///
 /// - Throws: `ZstdError` where there is too little to learn from (zdict.h asks for some hundred
 ///   samples, a hundred times the size of the dictionary in all).
 package func trainDictionary(
-  on samples: [[UInt8]], byteCount: Int
+  on samples: [[UInt8]], statistics: [[UInt8]], byteCount: Int, level: Int32
+) throws(ZstdError) -> [UInt8] {
+  let trained = try unsafe dictionary("ZDICT_trainFromBuffer", byteCount, samples) {
+    unsafe ZDICT_trainFromBuffer($0.baseAddress, $0.count, $1.baseAddress, $2.baseAddress, $3)
+  }
+  let headerBytes = unsafe trained.withUnsafeBytes {
+    unsafe ZDICT_getDictHeaderSize($0.baseAddress, $0.count)
+  }
+  let content = Array(trained.dropFirst(headerBytes))
+  var parameters = ZDICT_params_t()
+  parameters.compressionLevel = level
+  return try unsafe dictionary(
+    "ZDICT_finalizeDictionary", byteCount, statistics
+  ) { target, joined, sizes, n in
+    unsafe content.withUnsafeBytes { content in
+      unsafe ZDICT_finalizeDictionary(
+        target.baseAddress, target.count, content.baseAddress, content.count, joined.baseAddress,
+        sizes.baseAddress, n, parameters)
+    }
+  }
+}
+
+private func dictionary(
+  _ function: String, _ byteCount: Int, _ samples: [[UInt8]],
+  _ make: (
+    UnsafeMutableBufferPointer<UInt8>, UnsafeRawBufferPointer, UnsafeBufferPointer<Int>, UInt32
+  ) -> Int
 ) throws(ZstdError) -> [UInt8] {
   let sizes = samples.map(\.count)
   let joined = Array(samples.joined())
@@ -150,16 +238,13 @@ package func trainDictionary(
   let dictionary = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { target, count in
     code = unsafe joined.withUnsafeBytes { joined in
       unsafe sizes.withUnsafeBufferPointer { sizes in
-        unsafe ZDICT_trainFromBuffer(
-          target.baseAddress, target.count, joined.baseAddress, sizes.baseAddress,
-          UInt32(sizes.count))
+        unsafe make(target, joined, sizes, UInt32(sizes.count))
       }
     }
     count = ZDICT_isError(code) == 0 ? code : 0
   }
   guard ZDICT_isError(code) == 0 else {
-    throw unsafe ZstdError(
-      function: "ZDICT_trainFromBuffer", message: String(cString: ZDICT_getErrorName(code)))
+    throw unsafe ZstdError(function: function, message: String(cString: ZDICT_getErrorName(code)))
   }
   return dictionary
 }

@@ -1,5 +1,4 @@
 import Merkle
-import Zstd
 
 /// A stream, with the org that it belongs to.
 struct StreamKey: Hashable {
@@ -57,7 +56,7 @@ final class BlockBuilder {
   private(set) var added: [Event] = []
   private(set) var personalParts: [PartToSeal] = []
   var eventCount: Int { added.count }
-  private(set) var commitCount = 0
+  var commitCount: Int { tables.commits.count }
   private(set) var streams: [Stream] = []
   private var streamIndexes: [StreamKey: Int] = [:]
   private(set) var orgs: [Org] = []
@@ -66,17 +65,15 @@ final class BlockBuilder {
   private var typeIndexes: [String: Int] = [:]
   private(set) var subjects: [(orgIndex: Int, subject: SubjectID)] = []
   private var subjectIndexes: [StreamKey: Int] = [:]
-  private var strings: [String] = []
-  private var stringIndexes: [String: Int] = [:]
   private var requests: [(name: UInt128, commit: Int)] = []
-  private var commits: [UInt8] = []
-  private var events: [UInt8] = []
+  private var tables = BlockTables()
   private(set) var payload: [UInt8] = []
   private var sealingBytes = 0
   private var lastType = ("", -1)
 
   var isEmpty: Bool { commitCount == 0 }
-  var byteCount: Int { payload.count + sealingBytes + events.count + commits.count }
+  /// About what it is before compression.
+  var byteCount: Int { payload.count + sealingBytes + 24 * added.count + 48 * commitCount }
 
   func start(at position: UInt64) {
     precondition(isEmpty, "a block is finished before the next one starts")
@@ -118,13 +115,14 @@ final class BlockBuilder {
     let orgSequence = orgs[orgIndex].nextSequence
     orgs[orgIndex].nextSequence += 1
     let typeIndex = typeIndex(of: event.type)
-    events.appendVarint(streamIndex)
-    events.appendVarint(typeIndex)
-    events.appendVarint(UInt64(event.schemaVersion))
-    events.appendVarint(event.parts.count)
+    tables.events.append(
+      BlockDirectory.EventRecord(
+        streamIndex: streamIndex, typeIndex: typeIndex, schemaVersion: event.schemaVersion,
+        firstPart: tables.parts.count, partCount: event.parts.count))
     let start = payload.count
     let first = event.parts[0].payload
-    events.appendVarint(first.count)
+    tables.parts.append(
+      BlockDirectory.PartRecord(storage: .clear, subjectIndex: 0, byteCount: first.count))
     payload.append(contentsOf: first)
     let firstPersonal = personalParts.count
     for index in 1..<event.parts.count { add(event.parts[index], orgIndex: orgIndex) }
@@ -148,7 +146,8 @@ final class BlockBuilder {
       subjects.append((orgIndex, subject))
       subjectIndexes[key] = index
     }
-    events.appendVarint(index << 2 | PartStorage.sealed.rawValue)
+    tables.parts.append(
+      BlockDirectory.PartRecord(storage: .sealed, subjectIndex: index, byteCount: 0))
     sealingBytes += part.payload.count + SealedPart.overheadBytes
     personalParts.append(PartToSeal(payload: part.payload, subjectIndex: index))
   }
@@ -171,58 +170,31 @@ final class BlockBuilder {
   func endCommit(
     _ commit: Commit, orgIndex: Int, recordedAtMicros: Int64, request: UInt128?
   ) {
-    let context = commit.context
-    commits.appendVarint(orgIndex)
-    commits.appendVarint(commit.events.count)
-    // Recorded at: blocks of the writer hold one group, taken at one time.
-    commits.appendVarint(0)
-    commits.appendZigzag(context.occurredAtMicros &- recordedAtMicros)
-    commits.appendVarint(stringIndex(of: context.actor))
-    commits.appendVarint(stringIndex(of: context.origin))
-    commits.appendVarint(stringIndex(of: context.correlation))
-    commits.append((context.causation == nil ? 0 : 1) | (request == nil ? 0 : 2))
-    commits.appendVarint(UInt64(context.depth))
-    if let causation = context.causation { commits.appendVarint(causation) }
+    var stored: (name: UInt128, fingerprint: UInt128)?
     if let request, let key = commit.idempotencyKey {
-      commits.appendLittle(request)
-      commits.appendLittle(key.fingerprint)
+      stored = (request, key.fingerprint)
       requests.append((request, commitCount))
     }
-    commitCount += 1
-  }
-
-  private func stringIndex(of string: String) -> Int {
-    if let known = stringIndexes[string] { return known }
-    strings.append(string)
-    stringIndexes[string] = strings.count - 1
-    return strings.count - 1
+    tables.commits.append(
+      BlockDirectory.CommitRecord(
+        orgIndex: orgIndex, firstEvent: added.count - commit.events.count,
+        eventCount: commit.events.count, recordedAtMicros: recordedAtMicros,
+        context: commit.context, request: stored))
   }
 
   // MARK: Finishing
 
   /// The block's bytes and index entries; empties the builder.
   func finish(
-    recordedAtMicros: Int64, hash: IndexHash, compressor: inout Compressor, sealer: BlockSealer
+    recordedAtMicros: Int64, hash: IndexHash, encoder: inout BlockEncoder, sealer: BlockSealer
   ) throws -> EncodedBlock {
     let sealed = try sealer.seal(self, recordedAtMicros: recordedAtMicros)
-    var header = BlockHeader(
-      firstPosition: firstPosition, eventCount: eventCount, commitCount: commitCount,
-      recordedAtMicros: recordedAtMicros, orgFilter: orgFilter(), typeFilter: typeFilter())
-    let directory = encodeDirectory(sealedCounts: sealed.byteCounts)
-    var frames: [UInt8] = []
-    header.directoryRawBytes = directory.count
-    header.directoryStoredBytes = try Self.store(directory, into: &frames, &compressor)
-    header.payloadRawBytes = payload.count
-    header.payloadStoredBytes = try Self.store(payload, into: &frames, &compressor)
-    header.commitmentBytes = sealed.commitments.count
-    header.sealedBytes = sealed.bytes.count
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(header.byteCount)
-    header.append(to: &bytes)
-    bytes.append(contentsOf: frames)
-    bytes.append(contentsOf: sealed.commitments)
-    bytes.append(contentsOf: sealed.bytes)
-    bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: firstPosition))
+    completeTables(sealedCounts: sealed.byteCounts)
+    let (header, bytes) = try encoder.encode(
+      BlockContent(
+        firstPosition: firstPosition, recordedAtMicros: recordedAtMicros,
+        dictionary: sealer.dictionary, tables: tables, payload: payload,
+        commitments: sealed.commitments, sealed: sealed.bytes))
     let block = EncodedBlock(
       firstPosition: firstPosition, lastPosition: header.lastPosition, bytes: bytes,
       entries: entries(hash), orgs: orgs.map(\.id),
@@ -231,58 +203,28 @@ final class BlockBuilder {
     return block
   }
 
-  /// Compressed where that is smaller; a frame as large as its content is the content.
-  private static func store(
-    _ content: [UInt8], into frames: inout [UInt8], _ compressor: inout Compressor
-  ) throws -> Int {
-    let start = frames.count
-    let size = try unsafe compressor.compress(content.span.bytes, appendingTo: &frames)
-    if size < content.count { return size }
-    frames.removeLast(frames.count - start)
-    frames.append(contentsOf: content)
-    return content.count
+  /// Fills in what was not known before the last commit.
+  private func completeTables(sealedCounts: [Int]) {
+    tables.orgs = orgs.map { BlockDirectory.Org(id: $0.id, firstSequence: $0.firstSequence) }
+    tables.types = types
+    tables.streams = streams.map {
+      BlockDirectory.Stream(
+        orgIndex: $0.orgIndex, id: $0.key.stream, versionBefore: $0.versionBefore)
+    }
+    tables.subjects = subjects.map {
+      BlockDirectory.Subject(
+        orgIndex: $0.orgIndex, id: $0.subject, keyGeneration: 0,
+        streamIndex: streamIndex(of: $0.subject, orgIndex: $0.orgIndex))
+    }
+    var next = 0
+    for index in tables.parts.indices where tables.parts[index].storage == .sealed {
+      tables.parts[index].byteCount = sealedCounts[next]
+      next += 1
+    }
   }
 
-  private func encodeDirectory(sealedCounts: [Int]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(events.count + commits.count + 24 * (streams.count + orgs.count) + 256)
-    bytes.appendVarint(orgs.count)
-    for org in orgs {
-      bytes.appendLittle(org.id.value)
-      bytes.appendVarint(org.firstSequence)
-    }
-    bytes.appendVarint(types.count)
-    for type in types { bytes.appendLengthAndBytes(of: type) }
-    bytes.appendVarint(streams.count)
-    for stream in streams {
-      bytes.appendVarint(stream.orgIndex)
-      bytes.appendLittle(stream.key.stream.value)
-      bytes.appendVarint(stream.versionBefore)
-    }
-    bytes.appendVarint(subjects.count)
-    for (orgIndex, subject) in subjects {
-      bytes.appendVarint(orgIndex)
-      bytes.appendLittle(subject.value)
-      bytes.appendVarint(0)
-    }
-    bytes.appendVarint(strings.count)
-    for string in strings { bytes.appendLengthAndBytes(of: string) }
-    bytes.append(contentsOf: commits)
-    bytes.append(contentsOf: events)
-    for count in sealedCounts { bytes.appendVarint(count) }
-    return bytes
-  }
-
-  private func orgFilter() -> SkipFilter {
-    var filter = SkipFilter(memberCount: orgs.count)
-    for org in orgs { filter.insert(SkipFilter.hash(of: org.id)) }
-    return filter
-  }
-
-  private func typeFilter() -> SkipFilter {
-    var filter = SkipFilter(memberCount: types.count)
-    for type in types { filter.insert(SkipFilter.hash(of: type)) }
-    return filter
+  private func streamIndex(of subject: SubjectID, orgIndex: Int) -> Int? {
+    streamIndexes[StreamKey(org: orgs[orgIndex].id, stream: StreamID(subject.value))]
   }
 
   private func entries(_ hash: IndexHash) -> [IndexEntry] {
@@ -296,7 +238,10 @@ final class BlockBuilder {
     }
     for org in orgs { add(hash.org(org.id), org.nextSequence - 1) }
     for request in requests { add(hash.request(request.name), UInt64(request.commit)) }
-    for (orgIndex, subject) in subjects { add(hash.subject(subject, org: orgs[orgIndex].id), 0) }
+    // Who has a stream of the same id here is found by that.
+    for (orgIndex, subject) in subjects where streamIndex(of: subject, orgIndex: orgIndex) == nil {
+      add(hash.subject(subject, org: orgs[orgIndex].id), 0)
+    }
     return entries
   }
 
@@ -304,7 +249,6 @@ final class BlockBuilder {
   func reset() {
     added.removeAll(keepingCapacity: true)
     personalParts.removeAll(keepingCapacity: true)
-    commitCount = 0
     streams.removeAll(keepingCapacity: true)
     streamIndexes.removeAll(keepingCapacity: true)
     orgs.removeAll(keepingCapacity: true)
@@ -313,11 +257,8 @@ final class BlockBuilder {
     typeIndexes.removeAll(keepingCapacity: true)
     subjects.removeAll(keepingCapacity: true)
     subjectIndexes.removeAll(keepingCapacity: true)
-    strings.removeAll(keepingCapacity: true)
-    stringIndexes.removeAll(keepingCapacity: true)
     requests.removeAll(keepingCapacity: true)
-    commits.removeAll(keepingCapacity: true)
-    events.removeAll(keepingCapacity: true)
+    tables.removeAll()
     payload.removeAll(keepingCapacity: true)
     sealingBytes = 0
     lastType = ("", -1)

@@ -1,7 +1,5 @@
 // The first frame of a block, decoded: everything but the payload bytes.
 
-import Crypto
-
 /// Who and what a block's events are, in the order of the log.
 struct BlockDirectory {
   struct Org {
@@ -19,6 +17,9 @@ struct BlockDirectory {
     let orgIndex: Int
     let id: SubjectID
     let keyGeneration: UInt32
+    /// The stream of this block, of the same org, that has the subject's id; nil: none, or not looked for
+    /// (version 1). The index finds such a subject by the stream.
+    var streamIndex: Int?
   }
 
   struct CommitRecord {
@@ -36,133 +37,40 @@ struct BlockDirectory {
     let schemaVersion: UInt16
     let firstPart: Int
     let partCount: Int
+    /// Of its org part, in the payload frame.
+    var payloadOffset = 0
   }
 
   struct PartRecord {
-    let storage: PartStorage
+    var storage: PartStorage
     /// Of the org's part: none.
-    let subjectIndex: Int
+    var subjectIndex: Int
     /// As stored.
     var byteCount: Int
   }
 
   let header: BlockHeader
-  private(set) var orgs: [Org] = []
-  private(set) var types: [String] = []
-  private(set) var streams: [Stream] = []
-  private(set) var subjects: [Subject] = []
-  private(set) var commits: [CommitRecord] = []
-  private(set) var events: [EventRecord] = []
-  private(set) var parts: [PartRecord] = []
+  let tables: BlockTables
+  var orgs: [Org] { tables.orgs }
+  var types: [String] { tables.types }
+  var streams: [Stream] { tables.streams }
+  var subjects: [Subject] { tables.subjects }
+  var commits: [CommitRecord] { tables.commits }
+  var events: [EventRecord] { tables.events }
+  var parts: [PartRecord] { tables.parts }
 
-  /// - Throws: `MalformedBytes` where `bytes` is not a directory that fits `header`.
-  init(_ bytes: [UInt8], header: BlockHeader) throws(MalformedBytes) {
+  /// Reads the frame's content and the block's ids, of which version 1 has none.
+  ///
+  /// - Throws: `MalformedBytes` where they are not a directory that fits `header`.
+  init(_ bytes: [UInt8], ids: [UInt8], header: BlockHeader) throws(MalformedBytes) {
     self.header = header
-    var reader = ByteReader(bytes)
-    let limit = bytes.count
-    for _ in 0..<(try reader.count(upTo: limit)) {
-      orgs.append(Org(id: OrgID(try reader.uint128()), firstSequence: try reader.varint()))
+    if header.version == 1 {
+      var decoder = DirectoryDecoderV1(bytes, header: header)
+      tables = try decoder.decode()
+    } else {
+      var decoder = DirectoryDecoder(bytes, ids: ids, header: header)
+      tables = try decoder.decode()
     }
-    for _ in 0..<(try reader.count(upTo: limit)) { types.append(try reader.string()) }
-    try readStreams(&reader, limit)
-    for _ in 0..<(try reader.count(upTo: limit)) {
-      subjects.append(
-        Subject(
-          orgIndex: try reader.index(below: orgs.count), id: SubjectID(try reader.uint128()),
-          keyGeneration: UInt32(try reader.count(upTo: Int(UInt32.max)))))
-    }
-    var strings: [String] = []
-    for _ in 0..<(try reader.count(upTo: limit)) { strings.append(try reader.string()) }
-    try readCommits(&reader, strings)
-    try readEvents(&reader)
-    guard reader.isAtEnd else { throw MalformedBytes(reason: "bytes after the directory") }
-  }
-
-  private mutating func readStreams(
-    _ reader: inout ByteReader, _ limit: Int
-  ) throws(MalformedBytes) {
-    let count = try reader.count(upTo: limit)
-    streams.reserveCapacity(count)
-    for _ in 0..<count {
-      streams.append(
-        Stream(
-          orgIndex: try reader.index(below: orgs.count), id: StreamID(try reader.uint128()),
-          versionBefore: try reader.varint()))
-    }
-  }
-
-  private mutating func readCommits(
-    _ reader: inout ByteReader, _ strings: [String]
-  ) throws(MalformedBytes) {
-    commits.reserveCapacity(header.commitCount)
-    var firstEvent = 0
-    for _ in 0..<header.commitCount {
-      let orgIndex = try reader.index(below: orgs.count)
-      let eventCount = try reader.count(upTo: header.eventCount - firstEvent)
-      let recordedAt = header.recordedAtMicros &- Int64(bitPattern: try reader.varint())
-      let occurredAt = recordedAt &+ (try reader.zigzag())
-      let actor = strings[try reader.index(below: strings.count)]
-      let origin = strings[try reader.index(below: strings.count)]
-      let correlation = strings[try reader.index(below: strings.count)]
-      let flags = try reader.varint()
-      let depth = UInt16(try reader.count(upTo: Int(UInt16.max)))
-      let causation = flags & 1 == 0 ? nil : try reader.varint()
-      var request: (name: UInt128, fingerprint: UInt128)?
-      if flags & 2 != 0 { request = (try reader.uint128(), try reader.uint128()) }
-      commits.append(
-        CommitRecord(
-          orgIndex: orgIndex, firstEvent: firstEvent, eventCount: eventCount,
-          recordedAtMicros: recordedAt,
-          context: CommitContext(
-            actor: actor, origin: origin, correlation: correlation, causation: causation,
-            depth: depth, occurredAtMicros: occurredAt),
-          request: request))
-      firstEvent += eventCount
-    }
-    guard firstEvent == header.eventCount else {
-      throw MalformedBytes(reason: "the commits do not add up to the events")
-    }
-  }
-
-  private mutating func readEvents(_ reader: inout ByteReader) throws(MalformedBytes) {
-    events.reserveCapacity(header.eventCount)
-    parts.reserveCapacity(header.eventCount)
-    for _ in 0..<header.eventCount {
-      let streamIndex = try reader.index(below: streams.count)
-      let typeIndex = try reader.index(below: types.count)
-      let schemaVersion = UInt16(try reader.count(upTo: Int(UInt16.max)))
-      let partCount = try reader.count(upTo: CommitRules.maxPartCount)
-      guard partCount > 0 else { throw MalformedBytes(reason: "an event without parts") }
-      events.append(
-        EventRecord(
-          streamIndex: streamIndex, typeIndex: typeIndex, schemaVersion: schemaVersion,
-          firstPart: parts.count, partCount: partCount))
-      parts.append(
-        PartRecord(
-          storage: .clear, subjectIndex: 0,
-          byteCount: try reader.count(upTo: header.payloadRawBytes)))
-      for _ in 1..<partCount {
-        let code = try reader.index(below: subjects.count << 2)
-        guard let storage = PartStorage(rawValue: code & 3), storage != .clear else {
-          throw MalformedBytes(reason: "a personal part that is stored in no known way")
-        }
-        parts.append(PartRecord(storage: storage, subjectIndex: code >> 2, byteCount: 0))
-      }
-    }
-    try readSealedCounts(&reader)
-  }
-
-  private mutating func readSealedCounts(_ reader: inout ByteReader) throws(MalformedBytes) {
-    var rest = header.sealedBytes
-    for index in parts.indices where parts[index].storage == .sealed {
-      parts[index].byteCount = try reader.count(upTo: rest)
-      rest -= parts[index].byteCount
-    }
-    guard rest == 0 else { throw MalformedBytes(reason: "the sealed area has another size") }
-    let payloadCount = parts.reduce(0) { $1.storage == .clear ? $0 + $1.byteCount : $0 }
-    guard payloadCount == header.payloadRawBytes,
-      (parts.count - events.count) * SHA256.digestByteCount == header.commitmentBytes
-    else { throw MalformedBytes(reason: "the payload frame or the commitments have another size") }
   }
 }
 
@@ -209,7 +117,7 @@ extension BlockDirectory {
     for (ordinal, commit) in commits.enumerated() {
       if let request = commit.request { add(hash.request(request.name), UInt64(ordinal)) }
     }
-    for subject in subjects {
+    for subject in subjects where subject.streamIndex == nil {
       add(hash.subject(subject.id, org: orgs[subject.orgIndex].id), 0)
     }
     return entries

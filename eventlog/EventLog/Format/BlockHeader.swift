@@ -37,17 +37,22 @@ struct SkipFilter: Equatable {
 }
 
 struct BlockHeader {
-  static let formatVersion: UInt8 = 1
-  static let fixedByteCount = 56
+  /// What the writer makes. Version 1 is still read.
+  static let formatVersion: UInt8 = 2
+  /// Bit 0 of byte 1: both frames were compressed with the block's dictionary.
+  static let framesUseDictionary: UInt8 = 1
   static let checksumByteCount = 8
   /// Above what `CommitRules` lets one commit grow to; damage cannot ask for more memory.
   static let maxFrameBytes = 64 << 20
 
+  let version: UInt8
+  var flags: UInt8
   var firstPosition: UInt64
   var eventCount: Int
   var commitCount: Int
   /// Of the last commit; the others count back from it.
   var recordedAtMicros: Int64
+  /// The dictionary of the sealed parts made with the block; 0: none.
   var dictionaryID: UInt32
   var directoryRawBytes: Int
   var directoryStoredBytes: Int
@@ -56,24 +61,30 @@ struct BlockHeader {
   var sealedBytes: Int
   /// 32 for each personal part, sealed or dropped.
   var commitmentBytes: Int
+  /// Ids and other bytes that do not compress. Version 1 keeps them in the directory.
+  var idBytes: Int
   var orgFilter: SkipFilter
   var typeFilter: SkipFilter
 
   var lastPosition: UInt64 { firstPosition + UInt64(eventCount) - 1 }
 
+  static func fixedByteCount(version: UInt8) -> Int { version == 1 ? 56 : 64 }
+
   var headerBytes: Int {
-    Self.fixedByteCount + 8 * (orgFilter.words.count + typeFilter.words.count)
+    Self.fixedByteCount(version: version) + 8 * (orgFilter.words.count + typeFilter.words.count)
   }
 
   var directoryOffset: Int { headerBytes }
   var payloadOffset: Int { headerBytes + directoryStoredBytes }
-  var commitmentOffset: Int { payloadOffset + payloadStoredBytes }
+  var idOffset: Int { payloadOffset + payloadStoredBytes }
+  var commitmentOffset: Int { idOffset + idBytes }
   var sealedOffset: Int { commitmentOffset + commitmentBytes }
   var byteCount: Int { sealedOffset + sealedBytes + Self.checksumByteCount }
 
   func append(to bytes: inout [UInt8]) {
-    bytes.append(Self.formatVersion)
-    bytes.append(0)
+    precondition(version == Self.formatVersion, "blocks of an old version are read, never made")
+    bytes.append(version)
+    bytes.append(flags)
     bytes.append(UInt8(orgFilter.words.count))
     bytes.append(UInt8(typeFilter.words.count))
     bytes.appendLittle(dictionaryID)
@@ -87,6 +98,8 @@ struct BlockHeader {
     bytes.appendLittle(UInt32(payloadStoredBytes))
     bytes.appendLittle(UInt32(sealedBytes))
     bytes.appendLittle(UInt32(commitmentBytes))
+    bytes.appendLittle(UInt32(idBytes))
+    bytes.appendLittle(UInt32(0))
     for word in orgFilter.words { bytes.appendLittle(word) }
     for word in typeFilter.words { bytes.appendLittle(word) }
   }
@@ -96,12 +109,15 @@ struct BlockHeader {
   /// - Throws: `.corrupted` where the bytes cannot be a block of that place.
   init(_ block: RawSpan, key: UInt64) throws(EventLogError) {
     func refuse(_ reason: String) -> EventLogError { .corrupted(position: key, reason: reason) }
-    guard block.byteCount >= Self.fixedByteCount + Self.checksumByteCount else {
+    guard block.byteCount >= 1, (1...Self.formatVersion).contains(block.load8(at: 0)) else {
+      throw refuse("the block's format version is not known")
+    }
+    version = block.load8(at: 0)
+    let fixedByteCount = Self.fixedByteCount(version: version)
+    guard block.byteCount >= fixedByteCount + Self.checksumByteCount else {
       throw refuse("the block is too short")
     }
-    guard block.load8(at: 0) == Self.formatVersion else {
-      throw refuse("format version \(block.load8(at: 0)) is not known")
-    }
+    flags = block.load8(at: 1)
     let orgWords = Int(block.load8(at: 2))
     let typeWords = Int(block.load8(at: 3))
     dictionaryID = block.load32(at: 4)
@@ -115,15 +131,16 @@ struct BlockHeader {
     payloadStoredBytes = Int(block.load32(at: 44))
     sealedBytes = Int(block.load32(at: 48))
     commitmentBytes = Int(block.load32(at: 52))
+    idBytes = version == 1 ? 0 : Int(block.load32(at: 56))
     orgFilter = SkipFilter(words: [])
     typeFilter = SkipFilter(words: [])
-    let filterEnd = Self.fixedByteCount + 8 * (orgWords + typeWords)
+    let filterEnd = fixedByteCount + 8 * (orgWords + typeWords)
     guard Self.areFilters(orgWords, typeWords), filterEnd <= block.byteCount else {
       throw refuse("the block's filters do not fit")
     }
-    orgFilter.words = (0..<orgWords).map { block.load64(at: Self.fixedByteCount + 8 * $0) }
+    orgFilter.words = (0..<orgWords).map { block.load64(at: fixedByteCount + 8 * $0) }
     typeFilter.words = (0..<typeWords).map {
-      block.load64(at: Self.fixedByteCount + 8 * (orgWords + $0))
+      block.load64(at: fixedByteCount + 8 * (orgWords + $0))
     }
     guard firstPosition == key, eventCount > 0, commitCount > 0, commitCount <= eventCount,
       byteCount == block.byteCount, directoryRawBytes <= Self.maxFrameBytes,
@@ -135,6 +152,8 @@ struct BlockHeader {
     firstPosition: UInt64, eventCount: Int, commitCount: Int, recordedAtMicros: Int64,
     orgFilter: SkipFilter, typeFilter: SkipFilter
   ) {
+    version = Self.formatVersion
+    flags = 0
     self.firstPosition = firstPosition
     self.eventCount = eventCount
     self.commitCount = commitCount
@@ -148,6 +167,7 @@ struct BlockHeader {
     payloadStoredBytes = 0
     sealedBytes = 0
     commitmentBytes = 0
+    idBytes = 0
   }
 
   private static func areFilters(_ orgWords: Int, _ typeWords: Int) -> Bool {

@@ -29,8 +29,16 @@ final class BlockSealer {
   /// `@unchecked Sendable`: each chunk has its own.
   private final class Context: @unchecked Sendable {
     var cipher = AESGCM()
-    var compressor = Compressor(level: 1)
+    var compressors = PartCompressors()
+    /// Whose `primed` is ready for.
+    var dictionaryID: UInt32 = 0
     let hasher = LeafHasher()
+
+    func prime(_ dictionary: LogDictionary?) throws(ZstdError) {
+      guard dictionaryID != dictionary?.id ?? 0 else { return }
+      try compressors.primed.use(dictionary?.compression)
+      dictionaryID = dictionary?.id ?? 0
+    }
   }
 
   /// About 50 microseconds of work: what waking another thread is worth.
@@ -39,6 +47,8 @@ final class BlockSealer {
 
   private let vault: Vault
   private var contexts: [Context] = [Context()]
+  /// What parts are compressed with; nil until there is one.
+  var dictionary: LogDictionary?
 
   init(vault: Vault) { self.vault = vault }
 
@@ -48,7 +58,7 @@ final class BlockSealer {
       streams: block.streams, orgs: block.orgs.map(\.id), types: block.types,
       subjectKeys: try subjectKeys(of: block),
       orgKeys: try block.orgs.map { try available(KeyName.org($0.id.value)) },
-      recordedAtMicros: recordedAtMicros)
+      recordedAtMicros: recordedAtMicros, dictionary: dictionary)
     let count = input.events.count
     let chunkCount = max(1, min(Self.maxChunkCount, count / Self.minEventsPerChunk))
     while contexts.count < chunkCount { contexts.append(Context()) }
@@ -80,6 +90,7 @@ final class BlockSealer {
     _ input: SealingInput, _ range: Range<Int>, _ context: Context
   ) throws -> SealedArea {
     var area = SealedArea()
+    try context.prime(input.dictionary)
     area.leaves.reserveCapacity(range.count)
     for index in range {
       let event = input.events[index]
@@ -113,24 +124,14 @@ final class BlockSealer {
     context.hasher.addPart(keyID: key.id, commitment: commitment)
     commitment.append(to: &area.commitments)
     let nonce = Random.bytes(AESGCM.nonceByteCount)
+    let content = try SealedPart.encode(
+      payload, dictionaryID: context.dictionaryID, &context.compressors)
     let sealed = try context.cipher.seal(
-      try content(payload, &context.compressor), key: key.encryption, nonce: nonce,
+      content, key: key.encryption, nonce: nonce,
       authenticating: place.associated(keyID: key.id))
     area.bytes += nonce
     area.bytes += sealed
     area.byteCounts.append(nonce.count + sealed.count)
-  }
-
-  private static func content(
-    _ payload: [UInt8], _ compressor: inout Compressor
-  ) throws -> [UInt8] {
-    if payload.count >= SealedPart.minBytesToCompress {
-      var bytes = [SealedPart.compressed]
-      bytes.appendVarint(payload.count)
-      _ = try unsafe compressor.compress(payload.span.bytes, appendingTo: &bytes)
-      if bytes.count <= payload.count { return bytes }
-    }
-    return [SealedPart.verbatim] + payload
   }
 }
 
@@ -145,6 +146,7 @@ private struct SealingInput: Sendable {
   let subjectKeys: [SubjectKey]
   let orgKeys: [SubjectKey]
   let recordedAtMicros: Int64
+  let dictionary: LogDictionary?
 
   func header(of event: BlockBuilder.Event) -> LeafHeader {
     LeafHeader(

@@ -77,6 +77,16 @@ extension Array where Element == UInt8 {
     appendVarint(UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
   }
 
+  /// Writes `count` bytes of `source`, from `offset` on, over those at `target`.
+  mutating func copy(_ source: [UInt8], from offset: Int, count: Int, to target: Int) {
+    precondition(offset + count <= source.count && target + count <= self.count, "inside both")
+    unsafe source.withUnsafeBytes { source in
+      unsafe withUnsafeMutableBytes { bytes in
+        unsafe bytes[target..<target + count].copyBytes(from: source[offset..<offset + count])
+      }
+    }
+  }
+
   mutating func appendLengthAndBytes(of text: String) {
     appendVarint(text.utf8.count)
     append(contentsOf: text.utf8)

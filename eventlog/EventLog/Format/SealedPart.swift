@@ -34,14 +34,65 @@ struct PartPlace {
   }
 }
 
-/// Nonce (12), ciphertext, tag (16). What is sealed: one byte that says how, and the content.
+/// Nonce (12), ciphertext, tag (16). What is sealed begins with a varint that says how:
+/// 0 the content itself; 1 its size and a zstd frame; n its size and a bare block made with dictionary n - 1.
 enum SealedPart {
   static let overheadBytes = AESGCM.nonceByteCount + AESGCM.tagByteCount + 1
-  static let verbatim: UInt8 = 0
-  /// A varint with the content's size, and a zstd frame.
-  static let compressed: UInt8 = 1
+  static let verbatim: UInt64 = 0
+  static let compressed: UInt64 = 1
   /// Below this a frame's own header eats what it saves.
-  static let minBytesToCompress = 128
+  private static let minBytesToCompress = 128
+
+  static func encode(
+    _ payload: [UInt8], dictionaryID: UInt32, _ compressors: inout PartCompressors
+  ) throws(ZstdError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    if dictionaryID != 0 {
+      bytes.appendVarint(UInt64(dictionaryID) + 1)
+      bytes.appendVarint(payload.count)
+      let isBare = try unsafe compressors.primed.compressBare(
+        payload.span.bytes, appendingTo: &bytes)
+      if isBare, bytes.count <= payload.count { return bytes }
+      bytes.removeAll(keepingCapacity: true)
+    }
+    if payload.count >= minBytesToCompress {
+      bytes.appendVarint(compressed)
+      bytes.appendVarint(payload.count)
+      _ = try unsafe compressors.plain.compress(payload.span.bytes, appendingTo: &bytes)
+      if bytes.count <= payload.count { return bytes }
+      bytes.removeAll(keepingCapacity: true)
+    }
+    bytes.appendVarint(verbatim)
+    bytes.append(contentsOf: payload)
+    return bytes
+  }
+
+  static func decode(
+    _ content: [UInt8], _ decompressor: inout Decompressor,
+    dictionary: (UInt32) throws -> LogDictionary
+  ) throws -> [UInt8] {
+    var reader = ByteReader(content)
+    let form = try reader.varint()
+    if form == verbatim { return Array(content[reader.offset...]) }
+    let count = try reader.count(upTo: CommitRules.maxPartBytes)
+    let rest = unsafe content.span.bytes.extracting(reader.offset..<content.count)
+    if form == compressed {
+      try decompressor.use(nil)
+      return try decompressor.decompress(rest, byteCount: count)
+    }
+    guard form - 1 <= UInt64(UInt32.max) else {
+      throw MalformedBytes(reason: "a sealed part in an unknown encoding")
+    }
+    try decompressor.use(try dictionary(UInt32(form - 1)).decompression)
+    return try decompressor.decompressBare(rest, byteCount: count)
+  }
+}
+
+/// For one thread.
+struct PartCompressors: ~Copyable {
+  var plain = Compressor(level: 1)
+  /// With the dictionary that was given last.
+  var primed = Compressor(level: LogDictionary.level)
 }
 
 struct PartToSeal {
@@ -53,13 +104,15 @@ struct PartToSeal {
 final class PartOpener {
   private let directory: BlockDirectory
   private let vault: Vault
+  private let dictionaries: LogDictionaries
   private var states: [KeyState?]
   private var cipher: AESGCM?
-  private var decompressor: Decompressor?
+  private var decompressor = Decompressor()
 
-  init(directory: BlockDirectory, vault: Vault) {
+  init(directory: BlockDirectory, vault: Vault, dictionaries: LogDictionaries) {
     self.directory = directory
     self.vault = vault
+    self.dictionaries = dictionaries
     states = Array(repeating: nil, count: directory.subjects.count)
   }
 
@@ -117,22 +170,15 @@ final class PartOpener {
   private func expand(
     _ content: [UInt8], _ position: UInt64
   ) throws(EventLogError) -> [UInt8] {
-    switch content[0] {
-    case SealedPart.verbatim:
-      return Array(content.dropFirst())
-    case SealedPart.compressed:
-      if decompressor == nil { decompressor = Decompressor() }
-      let expanded = try mappingErrors {
-        var reader = ByteReader(content)
-        _ = try reader.varint()
-        let count = try reader.count(upTo: CommitRules.maxPartBytes)
-        return try unsafe decompressor?.decompress(
-          content.span.bytes.extracting(reader.offset..<content.count), byteCount: count)
+    let expanded = try mappingErrors {
+      do {
+        return try SealedPart.decode(content, &decompressor) { try dictionaries.dictionary($0) }
+      } catch let error as ZstdError {
+        throw EventLogError.corrupted(position: position, reason: error.description)
+      } catch let error as MalformedBytes {
+        throw EventLogError.corrupted(position: position, reason: error.reason)
       }
-      guard let expanded else { preconditionFailure("the context was just made") }
-      return expanded
-    default:
-      throw .corrupted(position: position, reason: "a sealed part in an unknown encoding")
     }
+    return expanded
   }
 }

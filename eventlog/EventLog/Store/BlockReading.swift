@@ -21,8 +21,9 @@ extension LogStore {
     let bytes = try content(
       block, offset: header.directoryOffset, stored: header.directoryStoredBytes,
       raw: header.directoryRawBytes, header: header)
+    let ids = Self.bytes(block.extracting(header.idOffset..<header.idOffset + header.idBytes))
     do throws(MalformedBytes) {
-      return try BlockDirectory(bytes, header: header)
+      return try BlockDirectory(bytes, ids: ids, header: header)
     } catch {
       throw EventLogError.corrupted(position: header.firstPosition, reason: error.reason)
     }
@@ -41,7 +42,7 @@ extension LogStore {
     let directory = try directory(block, header: header)
     return LoadedBlock(
       directory: directory, payload: payload, commitments: commitments, sealed: sealed,
-      opener: PartOpener(directory: directory, vault: vault))
+      opener: PartOpener(directory: directory, vault: vault, dictionaries: dictionaries))
   }
 
   private func content(
@@ -49,8 +50,13 @@ extension LogStore {
   ) throws -> [UInt8] {
     let frame = block.extracting(offset..<offset + stored)
     if stored == raw { return Self.bytes(frame) }
+    let isPrimed = header.flags & BlockHeader.framesUseDictionary != 0
+    let dictionary = isPrimed ? try dictionaries.dictionary(header.dictionaryID) : nil
     do {
-      return try decompressors.withDecompressor { try $0.decompress(frame, byteCount: raw) }
+      return try decompressors.withDecompressor { decompressor throws in
+        try decompressor.use(dictionary?.decompression)
+        return try decompressor.decompress(frame, byteCount: raw)
+      }
     } catch let error as ZstdError {
       throw EventLogError.corrupted(position: header.firstPosition, reason: error.description)
     }
@@ -105,7 +111,6 @@ extension LoadedBlock {
   func forEachPlace(_ body: (EventPlace) throws -> Bool) throws {
     var versions = directory.streams.map(\.versionBefore)
     var sequences = directory.orgs.map(\.firstSequence)
-    var payloadOffset = 0
     var sealedOffset = 0
     var personalIndex = 0
     for commitOrdinal in directory.commits.indices {
@@ -116,12 +121,11 @@ extension LoadedBlock {
         let place = EventPlace(
           ordinal: ordinal, commitOrdinal: commitOrdinal,
           orgSequence: sequences[commit.orgIndex], streamVersion: versions[event.streamIndex],
-          payloadOffset: payloadOffset, sealedOffset: sealedOffset,
+          payloadOffset: event.payloadOffset, sealedOffset: sealedOffset,
           personalIndex: personalIndex)
         sequences[commit.orgIndex] += 1
         guard try body(place) else { return }
         personalIndex += event.partCount - 1
-        payloadOffset += directory.parts[event.firstPart].byteCount
         for part in event.firstPart + 1..<event.firstPart + event.partCount {
           sealedOffset += directory.parts[part].byteCount
         }

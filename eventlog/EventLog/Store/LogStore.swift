@@ -10,7 +10,7 @@ final class LogStore: Sendable {
 
   static let tables: [String: KeyKind] = [
     metaTable: .bytes, "blocks": .number, "runs": .number, "orgs": .bytes, "nodes": .bytes,
-    "heads": .bytes,
+    "heads": .bytes, "dictionaries": .number,
   ]
 
   let environment: Environment
@@ -23,6 +23,7 @@ final class LogStore: Sendable {
   let nodes: Table
   /// The checkpoints signed last.
   let heads: Table
+  let dictionaries: LogDictionaries
   let format: LogFormat
   let decompressors = DecompressorPool()
   let tail = Mutex<IndexTail?>(nil)
@@ -44,6 +45,7 @@ final class LogStore: Sendable {
     orgs = environment.table("orgs")
     nodes = environment.table("nodes")
     heads = environment.table("heads")
+    dictionaries = LogDictionaries(environment, table: environment.table("dictionaries"))
     let bytes = try mappingErrors {
       try environment.read { transaction throws in
         try transaction.withValue(forKey: Self.formatKey, in: meta) { span in

@@ -2,7 +2,6 @@ import Crypto
 import LMDB
 import Merkle
 import Vault
-import Zstd
 
 /// Turns groups of commits into blocks and stores them: everything that only the one writer thread
 /// may do. What it holds in memory runs ahead of the disk during a group, and is read again from the
@@ -16,7 +15,7 @@ final class GroupWriter {
   let store: LogStore
   private let nowMicros: @Sendable () -> Int64
   private let builder = BlockBuilder()
-  private var compressor = Compressor(level: 1)
+  private var encoder = BlockEncoder(level: 1)
 
   private(set) var head: UInt64 = 0
   /// Of the last event, and of the group in progress.
@@ -57,6 +56,7 @@ final class GroupWriter {
         index = IndexWriter(view)
         builder.reset()
       }
+      sealer.dictionary = try store.dictionaries.newest()
     }
     mustReload = false
   }
@@ -149,8 +149,7 @@ extension GroupWriter {
   private func finishBlock() throws -> EncodedBlock {
     for stream in builder.streams { streams[stream.key] = stream.version }
     let block = try builder.finish(
-      recordedAtMicros: recordedAtMicros, hash: store.hash, compressor: &compressor,
-      sealer: sealer)
+      recordedAtMicros: recordedAtMicros, hash: store.hash, encoder: &encoder, sealer: sealer)
     for leaf in block.leaves {
       trees[leaf.org, default: Frontier()].append(leaf.hash) { level, index, hash in
         if level.isMultiple(of: TreeNode.levelStep) {
