@@ -100,8 +100,10 @@ extension HouseTests {
         let segment = try await org.segment(tagged: "all")
         let campaign = try await org.campaign("Sale", segment)
         try await org.waitForEnd(of: campaign)
-        try await wait("both runs end") {
-          try org.events.count { $0.type == "workflow.run_completed" } >= 1
+        // The clock moves only once the second run waits for it: a wait that begins later would never end.
+        try await wait("the first run ends, the second waits") {
+          try org.events.contains { $0.type == "workflow.run_completed" }
+            && org.events.count { $0.type == "workflow.waiting" } == 2
         }
         try house.advance(byMicros: 2 * Moment.hourMicros)
         try await wait("all runs end") {
