@@ -4,8 +4,10 @@ import JSON
 /// The JSON form of a `Filter`, in events, in the API and in workflow documents:
 ///
 ///     {"all": […]}  {"any": […]}  {"not": …}  {"field": "tags", "op": "contains", "value": "vip"}
+///     {"event": "message.received", "op": "gte", "count": 2, "within": "30d"}
 ///
-/// `value` may be left out with `exists`; it then means `true`.
+/// `value` may be left out with `exists`; it then means `true`. `op` and `count` of an event may be left
+/// out and mean "at least once"; without `within` all time counts.
 package enum FilterGrammar {
   package static func json(_ filter: Filter) -> JSON {
     switch filter {
@@ -17,7 +19,17 @@ package enum FilterGrammar {
         "field": .string(condition.field), "op": .string(condition.comparison.rawValue),
         "value": condition.value.json,
       ]
+    case .happened(let happened): json(happened)
     }
+  }
+
+  private static func json(_ happened: Filter.Happened) -> JSON {
+    var object = JSONObject([
+      ("event", .string(happened.kind.rawValue)), ("op", .string(happened.comparison.rawValue)),
+      ("count", .int(Int64(happened.count))),
+    ])
+    if let window = happened.window { object["within"] = .string(window.text) }
+    return .object(object)
   }
 
   /// The filter that `json` describes.
@@ -43,9 +55,11 @@ package enum FilterGrammar {
       throw FilterError(path: path, message: "must be an object, not \(json.kind)")
     }
     if object.keys.contains("field") { return .condition(try condition(object, path: path)) }
+    if object.keys.contains("event") { return .happened(try happened(object, path: path)) }
     guard object.fields.count == 1, let (key, value) = object.fields.first else {
       throw FilterError(
-        path: path, message: "must have exactly one of `all`, `any`, `not`, or a `field`")
+        path: path,
+        message: "must have exactly one of `all`, `any`, `not`, or a `field` or `event`")
     }
     switch key {
     case "all": return .all(try list(value, path: path + ".all"))
@@ -75,15 +89,49 @@ package enum FilterGrammar {
     guard let field = object["field"]?.string else {
       throw FilterError(path: path + ".field", message: "must be a text")
     }
-    guard let comparison = object["op"]?.string.flatMap(Filter.Condition.Operator.init) else {
-      let known = Filter.Condition.Operator.allCases.map(\.rawValue).joined(separator: ", ")
-      throw FilterError(path: path + ".op", message: "must be one of \(known)")
-    }
+    let comparison = try comparison(object["op"], path: path)
     let json = object["value"] ?? (comparison == .exists ? .bool(true) : .null)
     guard let value = FieldValue(json: json) else {
       throw FilterError(path: path + ".value", message: "must be a text, a number or a boolean")
     }
     return Filter.Condition(field: field, comparison: comparison, value: value)
+  }
+
+  private static func comparison(
+    _ json: JSON?, path: String
+  ) throws(FilterError) -> Filter.Condition.Operator {
+    guard let comparison = json?.string.flatMap(Filter.Condition.Operator.init) else {
+      let known = Filter.Condition.Operator.allCases.map(\.rawValue).joined(separator: ", ")
+      throw FilterError(path: path + ".op", message: "must be one of \(known)")
+    }
+    return comparison
+  }
+
+  private static func happened(
+    _ object: JSONObject, path: String
+  ) throws(FilterError) -> Filter.Happened {
+    for key in object.keys where !["event", "op", "count", "within"].contains(key) {
+      throw FilterError(path: path + "." + key, message: "is not known here")
+    }
+    guard let kind = object["event"]?.string.flatMap(Activity.Kind.init) else {
+      let known = Activity.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+      throw FilterError(path: path + ".event", message: "must be one of \(known)")
+    }
+    var happened = Filter.Happened(kind: kind)
+    if let json = object["op"] { happened.comparison = try comparison(json, path: path) }
+    if let json = object["count"] {
+      guard let count = json.int.flatMap({ Int(exactly: $0) }) else {
+        throw FilterError(path: path + ".count", message: "must be a whole number")
+      }
+      happened.count = count
+    }
+    if let json = object["within"] {
+      guard let window = json.string.flatMap(Filter.Duration.init) else {
+        throw FilterError(path: path + ".within", message: Filter.durationAdvice)
+      }
+      happened.window = window
+    }
+    return happened
   }
 }
 

@@ -69,27 +69,30 @@ import Testing
   ])
   func `a filter means what it says`(json: String, isMatch: Bool) throws {
     let filter = try FilterGrammar.parse(JSON(parsing: json))
-    #expect(filter.matches(Self.contact) == isMatch)
+    #expect(filter.matches(ContactFacts(Self.contact), atMicros: 0) == isMatch)
   }
 
   @Test func `nobody who is erased or was never there matches`() {
     var erased = Self.contact
     erased.isErased = true
-    #expect(!Filter.all([]).matches(erased))
-    #expect(!Filter.not(.any([])).matches(Contact.initialState))
+    #expect(!Filter.all([]).matches(ContactFacts(erased), atMicros: 0))
+    #expect(!Filter.not(.any([])).matches(ContactFacts(Contact.initialState), atMicros: 0))
   }
 
   @Test(arguments: [
     (#"[]"#, "", "must be an object, not an array"),
-    (#"{}"#, "", "must have exactly one of `all`, `any`, `not`, or a `field`"),
-    (#"{"all":[],"any":[]}"#, "", "must have exactly one of `all`, `any`, `not`, or a `field`"),
+    (#"{}"#, "", "must have exactly one of `all`, `any`, `not`, or a `field` or `event`"),
+    (
+      #"{"all":[],"any":[]}"#, "",
+      "must have exactly one of `all`, `any`, `not`, or a `field` or `event`"
+    ),
     (#"{"none":[]}"#, "none", "is not known here"),
     (#"{"all":{}}"#, "all", "must be a list, not an object"),
     (#"{"all":[{"any":[]},{"not":null}]}"#, "all[1].not", "must be an object, not null"),
     (#"{"not":{"field":1,"op":"eq","value":1}}"#, "not.field", "must be a text"),
     (
       #"{"field":"email","op":"is","value":1}"#, "op",
-      "must be one of eq, ne, contains, starts_with, gt, gte, lt, lte, exists"
+      "must be one of eq, ne, contains, starts_with, gt, gte, lt, lte, exists, in_last, in_next, older_than"
     ),
     (#"{"field":"email","op":"eq"}"#, "value", "must be a text, a number or a boolean"),
     (
@@ -118,12 +121,12 @@ import Testing
     #expect(error?.message == message)
   }
 
-  @Test func `a filter names its fields once each`() throws {
+  @Test func `a filter names what it depends on, once each`() throws {
     let filter = Filter.all([
       SegmentTests.vip, .not(SegmentTests.vip),
       .condition(Filter.Condition(field: "email", comparison: .exists, value: .flag(true))),
     ])
-    #expect(filter.fields == ["email", "tags"])
+    #expect(filter.dependencies == ["email", "tags"])
   }
 
   /// Goal: `not` is the opposite, and `ne` the opposite of `eq`, for any filter. Method: 300 seeds.
@@ -131,12 +134,14 @@ import Testing
   func `a filter and its negation never agree`(seed: UInt64) throws {
     var random = SplitMix64(seed: seed)
     let filter = random.filter()
-    try #require(filter.matches(Self.contact) != Filter.not(filter).matches(Self.contact))
+    let facts = ContactFacts(Self.contact)
+    try #require(
+      filter.matches(facts, atMicros: 0) != Filter.not(filter).matches(facts, atMicros: 0))
     let field = random.one(of: ["tags", "custom.age", "email", "last_name", "consent.sms"])
     let value = random.fieldValue()
     let answers = [Filter.Condition.Operator.equals, .notEquals].map {
       Filter.condition(Filter.Condition(field: field, comparison: $0, value: value))
-        .matches(Self.contact)
+        .matches(facts, atMicros: 0)
     }
     try #require(answers[0] != answers[1], "seed \(seed)")
   }

@@ -47,7 +47,7 @@ import WalletProjection
   private func request(
     _ change: (inout ContactsQueries.Request) -> Void
   ) -> ContactsQueries.Request {
-    var request = ContactsQueries.Request()
+    var request = ContactsQueries.Request(nowMicros: History.laterMicros)
     change(&request)
     return request
   }
@@ -62,7 +62,8 @@ import WalletProjection
           Identifier(.contact, UInt128(number)), [created("N\(number % 3)")])
       }
       try await desk.project()
-      var request = ContactsQueries.Request(page: PageRequest(limit: 3))
+      var request = ContactsQueries.Request(
+        nowMicros: History.laterMicros, page: PageRequest(limit: 3))
       request.sort = sort
       var seen: [UInt128] = []
       repeat {
@@ -112,13 +113,15 @@ import WalletProjection
       try await desk.history.append(
         segment, [.segment(.created(name: "All", filter: .all([])))])
       try await desk.project()
-      let listed = try await SegmentsQueries.list(desk.readers, org: acme, PageRequest())
+      let listed = try await SegmentsQueries.list(
+        desk.readers, org: acme, atMicros: History.laterMicros, PageRequest())
       #expect(listed.rows.map(\.memberCount) == [2])
-      let item = try await SegmentsQueries.item(desk.readers, org: acme, segment: segment)
+      let item = try await SegmentsQueries.item(
+        desk.readers, org: acme, atMicros: History.laterMicros, segment: segment)
       #expect(item == listed.rows.first)
       let members = try await SegmentsQueries.members(
-        desk.readers, org: acme, .init(segment: segment))
-      #expect(members.rows.map(\.key.second) == [ann.value, bob.value])
+        desk.readers, org: acme, .init(segment: segment, nowMicros: History.laterMicros))
+      #expect(members.rows.map(\.key.contact) == [ann.value, bob.value])
     }
   }
 

@@ -15,7 +15,7 @@ import Testing
         try desk.table(
           """
           SELECT e.position, kind, type, title, m.body, m.status, m.version, m.provider_id
-          FROM timeline_v2.entries e LEFT JOIN timeline_v2.messages m USING (org, message)
+          FROM timeline_v3.entries e LEFT JOIN timeline_v3.messages m USING (org, message)
           ORDER BY e.position DESC
           """) == [
             "2 | message | message.planned | Message | Hello | delivered | 6 | SM1",
@@ -40,7 +40,7 @@ import Testing
       try await desk.project(batchLimit: 1)
       #expect(
         try desk.table(
-          "SELECT kind, title FROM timeline_v2.entries ORDER BY position OFFSET 1") == [
+          "SELECT kind, title FROM timeline_v3.entries ORDER BY position OFFSET 1") == [
             "consent | Opted in to marketing sms (web_form)",
             "message | Message received",
             "consent | Opted out of sms (keyword)",
@@ -68,7 +68,7 @@ import Testing
         try desk.table(
           """
           SELECT status, reason, held_until, verdict->>'outcome', verdict->'facts'->>'consent'
-          FROM timeline_v2.messages
+          FROM timeline_v3.messages
           """) == ["held | quiet_hours | 2025-06-01 13:00:00+00 | held | opted_in"])
     }
   }
@@ -87,7 +87,7 @@ import Testing
           SELECT name, state, position, failed_position, failed_code FROM daybook.projections
           WHERE name IN ('contacts', 'timeline') ORDER BY name
           """) == ["contacts | live | 3 | - | -", "timeline | stopped | 1 | 2 | poison"])
-      #expect(try desk.table("SELECT count(*) FROM timeline_v2.entries") == ["1"])
+      #expect(try desk.table("SELECT count(*) FROM timeline_v3.entries") == ["1"])
     }
   }
 }

@@ -18,7 +18,8 @@ extension Verdict {
   package var json: JSON {
     [
       "outcome": .string(outcome.name), "reason": JSON(outcome.reason?.rawValue),
-      "until": JSON(outcome.untilMicros), "rule_set": .string(ruleSet), "facts": facts.json,
+      "until": JSON(outcome.untilMicros.map(Timestamp.text)), "rule_set": .string(ruleSet),
+      "facts": facts.json,
     ]
   }
 }
@@ -50,7 +51,7 @@ extension Verdict.Outcome {
 extension GateFacts {
   package var json: JSON {
     [
-      "now": .int(nowMicros), "channel": .string(channel.rawValue),
+      "now": .string(Timestamp.text(nowMicros)), "channel": .string(channel.rawValue),
       "purpose": .string(purpose.rawValue), "has_address": .bool(hasAddress),
       "account_status": .string(accountStatus), "consent": .string(consent.rawValue),
       "consent_purpose": JSON(consentPurpose?.rawValue),
@@ -64,7 +65,8 @@ extension GateFacts {
 extension ZoneTime {
   package var json: JSON {
     [
-      "zone": .string(zone), "minute_of_day": JSON(minuteOfDay), "next_open": .int(nextOpenMicros),
+      "zone": .string(zone), "minute_of_day": JSON(minuteOfDay),
+      "next_open": .string(Timestamp.text(nextOpenMicros)),
     ]
   }
 }

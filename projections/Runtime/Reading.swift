@@ -148,6 +148,12 @@ package struct Conditions {
     clauses.append(text)
   }
 
+  /// Adds a parameter and gives what stands for it: `$3`.
+  package mutating func parameter(_ value: PostgresValue) -> String {
+    parameters.append(value)
+    return "$\(parameters.count)"
+  }
+
   package mutating func addIfPresent(_ clause: String, _ value: PostgresValue?) {
     if let value { add(clause, value) }
   }

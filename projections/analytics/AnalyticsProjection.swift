@@ -6,9 +6,9 @@ package import ProjectionRuntime
 /// grouped by. Schema and readers: `schema.sql`.
 package enum AnalyticsProjection: Projection {
   package static let name = "analytics"
-  package static let version = 1
+  package static let version = 2
   package static let streams: Set<Identifier.Kind>? = [
-    .message, .wallet, .campaign, .workflow, .run,
+    .message, .wallet, .campaign, .workflow, .run, .contact,
   ]
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
@@ -16,6 +16,7 @@ package enum AnalyticsProjection: Projection {
 
   package final class Tables: TableSet {
     let messages = Rows<MessageFact>()
+    let lastMessages = Rows<LastMessageRow>()
     let otherCharges = Appended<OtherChargeRow>()
     let received = Rows<ReceivedRow>()
     let campaigns = Rows<CampaignRow>()
@@ -26,7 +27,7 @@ package enum AnalyticsProjection: Projection {
     package init() {}
 
     package var all: [any ProjectionTable] {
-      [messages, otherCharges, received, campaigns, workflows, runs, runSteps]
+      [messages, lastMessages, otherCharges, received, campaigns, workflows, runs, runSteps]
     }
   }
 
@@ -39,7 +40,8 @@ package enum AnalyticsProjection: Projection {
     case .campaign(let change): try apply(change, event, to: tables)
     case .workflow(let change): try apply(change, event, to: tables)
     case .run(let change): try apply(change, event, to: tables)
-    case .org, .user, .apiKey, .contact, .segment, .timer, .webhookEndpoint, .importJob, .template,
+    case .contact: try credit(event, in: tables)
+    case .org, .user, .apiKey, .segment, .timer, .webhookEndpoint, .importJob, .template,
       .payment:
       break
     }
@@ -59,7 +61,8 @@ extension AnalyticsProjection {
     case .workflow: tables.workflows.want(key)
     case .run(.started): tables.runs.willInsert(key)
     case .run: tables.runs.want(key)
-    case .org, .user, .apiKey, .contact, .segment, .timer, .webhookEndpoint, .importJob, .template,
+    case .contact: declareCredit(of: event, in: tables)
+    case .org, .user, .apiKey, .segment, .timer, .webhookEndpoint, .importJob, .template,
       .payment:
       break
     }
@@ -71,13 +74,18 @@ extension AnalyticsProjection {
     switch change {
     case .planned(let plan):
       tables.messages.willInsert(key)
+      declareSending(MessageFact(planned: plan, workflow: nil, in: event), in: tables)
       if let run = plan.run { tables.runs.want(ItemKey(event.org, run)) }
     case .received(let inbound):
       tables.messages.willInsert(key)
       tables.received.want(
         ReceivedRow.Key(org: event.org.value, providerID: inbound.providerID))
-    case .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown, .sent,
-      .delivered, .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
+      declareCredit(of: event, in: tables)
+    case .dispatched:
+      tables.messages.want(key)
+      declareSending(tables.messages.loaded(key), in: tables)
+    case .queued, .held, .skipped, .accepted, .retryScheduled, .unknown, .sent, .delivered,
+      .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
       tables.messages.want(key)
     }
   }
@@ -116,9 +124,13 @@ extension AnalyticsProjection {
       try tables.messages.insertNew(MessageFact(received: inbound, in: event))
       let received = ReceivedRow.Key(org: key.org, providerID: inbound.providerID)
       tables.received[received] = ReceivedRow(key: received, message: key.id)
+      try credit(event, in: tables)
     case .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown, .sent,
       .delivered, .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
       try tables.messages.update(key) { $0.apply(change) }
+      if case .dispatched = change {
+        noteSending(key, atMicros: event.occurredAtMicros, in: tables)
+      }
     }
   }
 

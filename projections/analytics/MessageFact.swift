@@ -6,14 +6,18 @@ package import ProjectionRuntime
 package struct MessageFact: KeyedRow {
   package static let table = "message_facts"
   package static let columns = [
-    Column("org", .uuid), Column("message", .uuid), Column("campaign", .uuid),
-    Column("workflow", .uuid), Column("run", .uuid), Column("step", .text),
+    Column("org", .uuid), Column("message", .uuid), Column("contact", .uuid),
+    Column("campaign", .uuid), Column("workflow", .uuid), Column("run", .uuid),
+    Column("step", .text),
     Column("channel", .text), Column("direction", .text), Column("status", .text),
     Column("reason", .text), Column("day", .date), Column("segment_count", .bigint),
-    Column("cost_micros", .bigint),
+    Column("cost_micros", .bigint), Column("opened", .boolean), Column("clicked", .boolean),
+    Column("complained", .boolean), Column("replied", .boolean), Column("opted_out", .boolean),
+    Column("converted", .boolean), Column("connected", .boolean),
   ]
 
   package let key: ItemKey
+  let contact: UInt128
   var campaign: UInt128?
   var workflow: UInt128?
   var run: UInt128?
@@ -26,9 +30,17 @@ package struct MessageFact: KeyedRow {
   let day: Int64
   var segmentCount: Int64 = 1
   var costMicros: Int64 = 0
+  var isOpened = false
+  var isClicked = false
+  var isComplained = false
+  var isReplied = false
+  var isOptedOut = false
+  var isConverted = false
+  var isConnected = false
 
   init(planned plan: MessagePlan, workflow: UInt128?, in event: RecordedDomainEvent) {
     key = ItemKey(event.org, event.stream)
+    contact = plan.contact.value
     campaign = plan.campaign?.value
     self.workflow = workflow
     run = plan.run?.value
@@ -42,6 +54,7 @@ package struct MessageFact: KeyedRow {
 
   init(received inbound: InboundMessage, in event: RecordedDomainEvent) {
     key = ItemKey(event.org, event.stream)
+    contact = inbound.contact.value
     channel = inbound.channel.rawValue
     direction = "inbound"
     status = Message.Status.received.rawValue
@@ -50,8 +63,13 @@ package struct MessageFact: KeyedRow {
 
   mutating func apply(_ change: Message.Event) {
     switch change {
-    case .planned, .received, .opened, .clicked, .complained: break
-    case .callEnded(let result, _): become(result.wasAnswered ? .delivered : .failed)
+    case .planned, .received: break
+    case .opened(let isMachine, _): isOpened = isOpened || !isMachine
+    case .clicked(_, let isMachine, _): isClicked = isClicked || !isMachine
+    case .complained: isComplained = true
+    case .callEnded(let result, _):
+      isConnected = result.wasAnswered
+      become(result.wasAnswered ? .delivered : .failed)
     case .queued, .retryScheduled: become(.queued)
     case .held(let reason, _, _): become(.held, reason)
     case .skipped(let reason, _): become(.skipped, reason)
@@ -74,6 +92,7 @@ package struct MessageFact: KeyedRow {
 extension MessageFact {
   package func write(to writer: inout RowWriter) {
     key.write(to: &writer)
+    writer.uuid(contact)
     writer.uuid(campaign)
     writer.uuid(workflow)
     writer.uuid(run)
@@ -85,10 +104,16 @@ extension MessageFact {
     writer.date(dayNumber: day)
     writer.bigint(segmentCount)
     writer.bigint(costMicros)
+    for flag in [
+      isOpened, isClicked, isComplained, isReplied, isOptedOut, isConverted, isConnected,
+    ] {
+      writer.boolean(flag)
+    }
   }
 
   package init(from reader: inout RowReader) throws(RowError) {
     key = ItemKey(org: try reader.uuid(), id: try reader.uuid())
+    contact = try reader.uuid()
     campaign = try reader.optionalUUID()
     workflow = try reader.optionalUUID()
     run = try reader.optionalUUID()
@@ -100,6 +125,13 @@ extension MessageFact {
     day = try reader.dayNumber()
     segmentCount = try reader.bigint()
     costMicros = try reader.bigint()
+    isOpened = try reader.boolean()
+    isClicked = try reader.boolean()
+    isComplained = try reader.boolean()
+    isReplied = try reader.boolean()
+    isOptedOut = try reader.boolean()
+    isConverted = try reader.boolean()
+    isConnected = try reader.boolean()
   }
 }
 

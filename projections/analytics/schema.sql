@@ -1,10 +1,11 @@
 -- Facts that every figure is a query over: nothing here is a counter.
 
--- One narrow row a message. Read by GET /api/analytics/messages and by the counts of campaigns and
--- workflows; the messages behind a figure are found in `timeline` by the same conditions.
+-- One narrow row a message. Read by GET /api/analytics/messages, by GET /api/analytics/messages/rows
+-- (what a figure counts), and by the counts of campaigns and workflows.
 CREATE TABLE message_facts (
   org           uuid   NOT NULL,
   message       uuid   NOT NULL,
+  contact       uuid   NOT NULL,
   campaign      uuid,
   workflow      uuid,
   run           uuid,
@@ -15,18 +16,37 @@ CREATE TABLE message_facts (
   reason        text,            -- why it was skipped or waits
   day           date   NOT NULL, -- UTC, by the org's clock, when it was planned or received
   segment_count bigint NOT NULL,
-  cost_micros   bigint NOT NULL  -- charged and not given back
+  cost_micros   bigint NOT NULL, -- charged and not given back
+  opened        boolean NOT NULL, -- by a person, as far as that can be told
+  clicked       boolean NOT NULL,
+  complained    boolean NOT NULL,
+  replied       boolean NOT NULL, -- the person wrote within 7 days, and nothing came between
+  opted_out     boolean NOT NULL, -- the person revoked within 7 days, and nothing came between
+  converted     boolean NOT NULL, -- the contact got a tag `converted` within 30 days
+  connected     boolean NOT NULL  -- a call that somebody or something answered
 ) WITH (fillfactor = 80);
 
--- A message's events find it.
+-- A message's events find it; what a figure counts, newest first (ids sort by creation).
 ALTER TABLE message_facts ADD PRIMARY KEY (org, message);
 
 -- Figures of a period; of a campaign; of a workflow.
-CREATE INDEX message_facts_by_day ON message_facts (org, day);
-CREATE INDEX message_facts_by_campaign ON message_facts (org, campaign)
+CREATE INDEX message_facts_by_day ON message_facts (org, day, message);
+CREATE INDEX message_facts_by_campaign ON message_facts (org, campaign, message)
   WHERE campaign IS NOT NULL;
-CREATE INDEX message_facts_by_workflow ON message_facts (org, workflow)
+CREATE INDEX message_facts_by_workflow ON message_facts (org, workflow, step, message)
   WHERE workflow IS NOT NULL;
+
+-- The last message of a channel that went out to a contact: what a reply, a revocation or a conversion
+-- is credited to. Read by the fold alone.
+CREATE TABLE last_messages (
+  org     uuid        NOT NULL,
+  contact uuid        NOT NULL,
+  channel text        NOT NULL,
+  message uuid        NOT NULL,
+  sent_at timestamptz NOT NULL
+) WITH (fillfactor = 80);
+
+ALTER TABLE last_messages ADD PRIMARY KEY (org, contact, channel);
 
 -- Charges that belong to no message that we know. Part of the cost of their day.
 CREATE TABLE other_charges (

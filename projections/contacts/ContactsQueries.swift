@@ -22,9 +22,14 @@ package enum ContactsQueries {
     /// A condition of the segments' grammar; judged by the same predicate as they are.
     package var filter: Filter?
     package var sort = Sort.newestFirst
+    /// The moment of the question on the org's clock: for segments and filters that depend on it.
+    package var nowMicros: Micros
     package var page: PageRequest
 
-    package init(page: PageRequest = PageRequest()) { self.page = page }
+    package init(nowMicros: Micros, page: PageRequest = PageRequest()) {
+      self.nowMicros = nowMicros
+      self.page = page
+    }
   }
 
   /// - Throws: `InvalidCursor`; `PostgresError`.
@@ -89,7 +94,7 @@ extension ContactsQueries {
     while found.count < wanted {
       let limit = request.filter == nil ? wanted : max(wanted, filterChunk)
       let rows = try rows(of: request, org, after: place, limit: limit, connection)
-      found += rows.filter { request.filter?.matches($0.state) ?? true }
+      found += try matching(rows, request, org, connection)
       guard rows.count == limit, let last = rows.last else { break }
       place = request.sort.place(of: last)
     }
@@ -99,6 +104,21 @@ extension ContactsQueries {
   }
 
   private static let filterChunk = 1_000
+
+  private static func matching(
+    _ rows: [ContactRow], _ request: Request, _ org: Identifier, _ connection: PostgresConnection
+  ) throws -> [ContactRow] {
+    guard let filter = request.filter else { return rows }
+    let activities =
+      filter.dependsOnEvents
+      ? try FactsQueries.activities(of: rows.map(\.contact), org: org, connection) : [:]
+    return rows.filter { row in
+      let facts = ContactFacts(
+        row.state, createdAtMicros: row.createdAtMicros,
+        activity: activities[row.contact] ?? Activity())
+      return filter.matches(facts, atMicros: request.nowMicros)
+    }
+  }
 
   private static func rows(
     of request: Request, _ org: Identifier, after place: [String]?, limit: Int,
@@ -121,7 +141,7 @@ extension ContactsQueries {
     var place: [String]?
     repeat {
       let rows = try rows(of: request, org, after: place, limit: filterChunk, connection)
-      count += rows.count { request.filter?.matches($0.state) ?? true }
+      count += try matching(rows, request, org, connection).count
       place = rows.count == filterChunk ? rows.last.map(request.sort.place) : nil
     } while place != nil
     return count
@@ -142,11 +162,15 @@ extension ContactsQueries {
       EXISTS (SELECT 1 FROM \(ContactsProjection.schema).contact_tags t
         WHERE t.org = c.org AND t.contact = c.contact AND t.tag = ?)
       """, request.tag.map(PostgresValue.text))
-    conditions.addIfPresent(
-      """
-      EXISTS (SELECT 1 FROM \(SegmentsProjection.schema).members m
-        WHERE m.org = c.org AND m.contact = c.contact AND m.segment = ?)
-      """, request.segment.map(PostgresValue.id))
+    if let segment = request.segment {
+      let now = conditions.parameter(.timestampMicros(request.nowMicros))
+      conditions.add(
+        """
+        EXISTS (SELECT 1 FROM \(SegmentsProjection.schema).members m
+          WHERE m.org = c.org AND m.contact = c.contact AND m.segment = ?
+            AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now)))
+        """, .id(segment))
+    }
     return conditions
   }
 

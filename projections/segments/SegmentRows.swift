@@ -8,7 +8,7 @@ package struct SegmentRow: KeyedRow {
   package static let table = "segments"
   package static let columns = [
     Column("org", .uuid), Column("segment", .uuid), Column("version", .bigint),
-    Column("name", .text), Column("filter", .jsonb), Column("member_count", .bigint),
+    Column("name", .text), Column("filter", .jsonb), Column("settled_count", .bigint),
     Column("created_at", .timestamp), Column("updated_at", .timestamp),
     Column("position", .bigint),
   ]
@@ -16,21 +16,24 @@ package struct SegmentRow: KeyedRow {
   package let key: ItemKey
   package var version: Int64
   package var name: String
-  package var filter: Filter
-  package var memberCount: Int64
+  package var filter: Filter { didSet { dependencies = Set(filter.dependencies) } }
+  package var settledCount: Int64
   package let createdAtMicros: Micros
   package var updatedAtMicros: Micros
   package var position: Int64
+  /// Of the filter: a contact's event that changes none of them changes no membership.
+  private(set) var dependencies: Set<String>
 
   init(createdBy event: RecordedDomainEvent, name: String, filter: Filter) {
     key = ItemKey(event.org, event.stream)
     version = Int64(event.version)
     self.name = name
     self.filter = filter
-    memberCount = 0
+    settledCount = 0
     createdAtMicros = event.occurredAtMicros
     updatedAtMicros = event.occurredAtMicros
     position = event.positionColumn
+    dependencies = Set(filter.dependencies)
   }
 
   package func write(to writer: inout RowWriter) {
@@ -38,7 +41,7 @@ package struct SegmentRow: KeyedRow {
     writer.bigint(version)
     writer.text(name)
     writer.jsonb(FilterGrammar.json(filter))
-    writer.bigint(memberCount)
+    writer.bigint(settledCount)
     writer.timestamp(createdAtMicros)
     writer.timestamp(updatedAtMicros)
     writer.bigint(position)
@@ -49,10 +52,11 @@ package struct SegmentRow: KeyedRow {
     version = try reader.bigint()
     name = try reader.text()
     filter = try Self.filter(reader.jsonb())
-    memberCount = try reader.bigint()
+    settledCount = try reader.bigint()
     createdAtMicros = try reader.timestamp()
     updatedAtMicros = try reader.timestamp()
     position = try reader.bigint()
+    dependencies = Set(filter.dependencies)
   }
 
   private static func filter(_ json: JSON) throws(RowError) -> Filter {
@@ -64,104 +68,123 @@ package struct SegmentRow: KeyedRow {
   }
 }
 
-/// A contact is in a segment.
+/// A contact is in a segment, or will be.
 package struct MemberRow: KeyedRow {
   package static let table = "members"
   package static let columns = [
     Column("org", .uuid), Column("segment", .uuid), Column("contact", .uuid),
-    Column("entered_at", .timestamp), Column("position", .bigint),
+    Column("span", .bigint), Column("entered_at", .timestamp),
+    Column("entered_position", .bigint), Column("leaves_at", .timestamp),
+    Column("leaves_position", .bigint), Column("noted", .boolean),
   ]
 
-  package let key: PairKey
-  package let enteredAtMicros: Micros
-  package let position: Int64
+  package struct Key: RowKey {
+    package static let columnCount = 4
 
-  init(key: PairKey, enteredBy event: RecordedDomainEvent) {
+    package let org: UInt128
+    package let segment: UInt128
+    package let contact: UInt128
+    package let span: Int64
+
+    package func write(to writer: inout RowWriter) {
+      writer.uuid(org)
+      writer.uuid(segment)
+      writer.uuid(contact)
+      writer.bigint(span)
+    }
+
+    package var texts: [String] {
+      [org, segment, contact].map(UUIDText.encode) + [String(span)]
+    }
+  }
+
+  package let key: Key
+  package let enteredAtMicros: Micros
+  package let enteredPosition: Int64
+  package let leavesAtMicros: Micros?
+  package let leavesPosition: Int64?
+  let isNoted: Bool
+
+  init(key: Key, _ membership: Membership) {
     self.key = key
-    enteredAtMicros = event.occurredAtMicros
-    position = event.positionColumn
+    enteredAtMicros = membership.enteredAtMicros
+    enteredPosition = membership.enteredPosition
+    leavesAtMicros = membership.leavesAtMicros
+    leavesPosition = membership.leavesPosition
+    isNoted = membership.isNoted
   }
 
   package func write(to writer: inout RowWriter) {
     key.write(to: &writer)
     writer.timestamp(enteredAtMicros)
-    writer.bigint(position)
+    writer.bigint(enteredPosition)
+    writer.timestamp(leavesAtMicros)
+    writer.bigint(leavesPosition)
+    writer.boolean(isNoted)
   }
 
   package init(from reader: inout RowReader) throws(RowError) {
-    key = PairKey(org: try reader.uuid(), first: try reader.uuid(), second: try reader.uuid())
+    key = Key(
+      org: try reader.uuid(), segment: try reader.uuid(), contact: try reader.uuid(),
+      span: try reader.bigint())
     enteredAtMicros = try reader.timestamp()
-    position = try reader.bigint()
+    enteredPosition = try reader.bigint()
+    leavesAtMicros = try reader.optionalTimestamp()
+    leavesPosition = try reader.optionalBigint()
+    isNoted = try reader.boolean()
   }
 }
 
-/// What filters look at.
-package struct ContactStateRow: KeyedRow {
-  package static let table = "contacts"
+/// A contact entered or left a segment; written once.
+package struct ChangeRow: TableRow {
+  package static let table = "changes"
   package static let columns = [
-    Column("org", .uuid), Column("contact", .uuid), Column("state", .jsonb),
+    Column("org", .uuid), Column("segment", .uuid), Column("at", .timestamp),
+    Column("position", .bigint), Column("contact", .uuid), Column("change", .text),
+    Column("by_time", .boolean),
+  ]
+
+  package enum Change: String, Sendable { case entered, left }
+
+  let segment: ItemKey
+  let contact: UInt128
+  let change: Change
+  let atMicros: Micros
+  let position: Int64
+  let isByTime: Bool
+
+  package func write(to writer: inout RowWriter) {
+    segment.write(to: &writer)
+    writer.timestamp(atMicros)
+    writer.bigint(position)
+    writer.uuid(contact)
+    writer.text(change.rawValue)
+    writer.boolean(isByTime)
+  }
+}
+
+/// Whose message or run it is.
+package struct LinkRow: KeyedRow {
+  package static let table = "links"
+  package static let columns = [
+    Column("org", .uuid), Column("subject", .uuid), Column("contact", .uuid),
   ]
 
   package let key: ItemKey
-  package var state: Contact.State
+  let contact: UInt128
 
-  init(key: ItemKey) {
+  init(key: ItemKey, contact: UInt128) {
     self.key = key
-    state = Contact.State()
+    self.contact = contact
   }
 
   package func write(to writer: inout RowWriter) {
     key.write(to: &writer)
-    writer.jsonb(ContactStateJSON.json(state))
+    writer.uuid(contact)
   }
 
   package init(from reader: inout RowReader) throws(RowError) {
     key = ItemKey(org: try reader.uuid(), id: try reader.uuid())
-    state = ContactStateJSON.state(try reader.jsonb())
-  }
-}
-
-/// A contact's state as JSON: the fields that are set, tags, consent.
-enum ContactStateJSON {
-  static func json(_ state: Contact.State) -> JSON {
-    [
-      "source": .string(state.source), "erased": .bool(state.isErased),
-      "fields": .object(JSONObject(state.details.fields.map { ($0.field, $0.value.json) })),
-      "tags": .array(state.tags.sorted().map(JSON.string)),
-      "consents": .object(JSONObject(consents(state))),
-    ]
-  }
-
-  static func state(_ json: JSON) -> Contact.State {
-    var state = Contact.State()
-    state.exists = true
-    state.source = json["source"]?.string ?? ""
-    state.isErased = json["erased"]?.bool ?? false
-    for (field, value) in json["fields"]?.object?.fields ?? [] {
-      state.details[field] = FieldValue(json: value)
-    }
-    state.tags = Set((json["tags"]?.array ?? []).compactMap(\.string))
-    for (name, value) in json["consents"]?.object?.fields ?? [] {
-      guard let channel = Channel(rawValue: name) else { continue }
-      state.consents[channel] = status(value)
-    }
-    return state
-  }
-
-  private static func consents(_ state: Contact.State) -> [(key: String, value: JSON)] {
-    Channel.allCases.compactMap { channel in
-      switch state.consents[channel] {
-      case nil: nil
-      case .optedOut: (channel.rawValue, .null)
-      case .optedIn(let purpose, let atMicros):
-        (channel.rawValue, ["purpose": .string(purpose.rawValue), "at": .int(atMicros)])
-      }
-    }
-  }
-
-  private static func status(_ json: JSON) -> ConsentStatus {
-    guard let purpose = json["purpose"]?.string.flatMap(Purpose.init), let at = json["at"]?.int
-    else { return .optedOut }
-    return .optedIn(purpose: purpose, atMicros: at)
+    contact = try reader.uuid()
   }
 }

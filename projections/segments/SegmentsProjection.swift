@@ -2,15 +2,16 @@ package import Domain
 package import EventCodec
 package import ProjectionRuntime
 
-/// `segments`: who is in which segment, kept up by every event of a contact and of a definition.
-/// Schema and readers: `schema.sql`.
+/// `segments`: who is in which segment, kept up by every event of a contact and of a definition, and
+/// by time. Schema and readers: `schema.sql`.
 ///
-/// Invariant: a row in `members` exists exactly where the segment's filter matches the contact's
-/// state, so a contact's event decides entering and leaving by the filter before and after it.
+/// Invariant: at any moment m from a contact's last event on, a row in `members` contains m exactly
+/// where the segment's filter holds for the contact's facts at m. The fold has no clock: an event says
+/// for how long its consequences last (`Filter.spans`), and whoever reads brings the moment.
 package enum SegmentsProjection: Projection {
   package static let name = "segments"
-  package static let version = 1
-  package static let streams: Set<Identifier.Kind>? = [.contact, .segment]
+  package static let version = 2
+  package static let streams: Set<Identifier.Kind>? = [.contact, .segment, .message, .run]
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
   }
@@ -18,21 +19,45 @@ package enum SegmentsProjection: Projection {
   package final class Tables: TableSet {
     let segments = Rows<SegmentRow>(indexedByOrg: true)
     let members = Rows<MemberRow>()
-    let contacts = Rows<ContactStateRow>(indexedByOrg: true)
+    let changes = Appended<ChangeRow>()
+    let contacts = Rows<FactsRow>(indexedByOrg: true)
+    let links = Rows<LinkRow>()
 
     package init() {}
 
-    package var all: [any ProjectionTable] { [segments, members, contacts] }
+    package var all: [any ProjectionTable] { [segments, members, changes, contacts, links] }
   }
 
   package static func declareKeys(of event: RecordedDomainEvent, in tables: Tables) {
-    tables.segments.wantAll(of: event.org)
-    guard case .contact(let change) = event.event else { return }
     let key = ItemKey(event.org, event.stream)
-    if case .created = change {
-      tables.contacts.willInsert(key)
-    } else {
-      tables.contacts.want(key)
+    switch event.event {
+    case .contact(.created): tables.contacts.willInsert(key)
+    case .contact: tables.contacts.want(key)
+    case .message(.planned), .run(.started), .message(.received): tables.links.willInsert(key)
+    case .message, .run:
+      guard event.event.activity != nil else { return }
+      tables.links.want(key)
+    case .segment: break
+    case .org, .user, .apiKey, .wallet, .campaign, .workflow, .timer, .webhookEndpoint, .importJob,
+      .template, .payment:
+      return
+    }
+    tables.segments.wantAll(of: event.org)
+    if let contact = contact(of: event, in: tables) {
+      tables.contacts.want(ItemKey(org: key.org, id: contact))
+    }
+  }
+
+  /// Whom a message's or a run's event is about; nil for other events, and where that is not known.
+  private static func contact(of event: RecordedDomainEvent, in tables: Tables) -> UInt128? {
+    switch event.event {
+    case .message(.received(let inbound)): inbound.contact.value
+    case .message(.planned(let plan)): plan.contact.value
+    case .run(.started(_, _, let contact, _)): contact.value
+    case .message, .run: tables.links.loaded(ItemKey(event.org, event.stream))?.contact
+    case .org, .user, .apiKey, .contact, .wallet, .segment, .campaign, .workflow, .timer,
+      .webhookEndpoint, .importJob, .template, .payment:
+      nil
     }
   }
 
@@ -42,68 +67,166 @@ package enum SegmentsProjection: Projection {
     switch event.event {
     case .contact(let change):
       try apply(change, event, to: tables)
-    case .segment(.created(let name, let filter)):
+    case .message(.planned), .message(.received), .run(.started):
+      try link(event, in: tables)
+      try happen(event, in: tables)
+    case .message, .run:
+      try happen(event, in: tables)
+    case .segment(let change):
+      try apply(change, event, to: tables)
+    case .org, .user, .apiKey, .wallet, .campaign, .workflow, .timer, .webhookEndpoint, .importJob,
+      .template, .payment:
+      break
+    }
+  }
+
+  private static func apply(
+    _ change: Segment.Event, _ event: RecordedDomainEvent, to tables: Tables
+  ) throws(FoldError) {
+    let key = ItemKey(event.org, event.stream)
+    switch change {
+    case .created(let name, let filter):
       try tables.segments.insertNew(
         SegmentRow(createdBy: event, name: name, filter: filter))
-    case .segment(.updated(let name, let filter)):
-      try tables.segments.update(ItemKey(event.org, event.stream)) { row in
+    case .updated(let name, let filter):
+      try tables.segments.update(key) { row in
         row.name = name
         row.filter = filter
         row.version = Int64(event.version)
         row.updatedAtMicros = event.occurredAtMicros
         row.position = event.positionColumn
       }
-    case .segment(.deleted):
+    case .deleted:
       // The members leave by the sweep, which is asked for before the row is gone.
-      tables.segments[ItemKey(event.org, event.stream)] = nil
-    case .org, .user, .apiKey, .message, .wallet, .campaign, .workflow, .run, .timer,
-      .webhookEndpoint, .importJob, .template, .payment:
-      break
+      tables.segments[key] = nil
     }
   }
 }
 
-// MARK: - A contact changed
+// MARK: - Something happened to a contact
 
 extension SegmentsProjection {
   private static func apply(
     _ change: Contact.Event, _ event: RecordedDomainEvent, to tables: Tables
   ) throws(FoldError) {
     let key = ItemKey(event.org, event.stream)
-    if case .created = change { try tables.contacts.insertNew(ContactStateRow(key: key)) }
-    guard let before = tables.contacts[key]?.state else {
-      throw .missingRow(table: ContactStateRow.table)
+    if case .created = change {
+      try tables.contacts.insertNew(
+        FactsRow(key: key, createdAtMicros: event.occurredAtMicros))
     }
-    let after = Contact.evolve(before, with: change)
-    guard after != before else { return }
-    tables.contacts[key]?.state = after
-    for segment in tables.segments.rows(of: event.org) {
-      let change = Transition(
-        was: segment.filter.matches(before), is: segment.filter.matches(after))
-      try move(change, contact: key.id, segment: segment.key, event, in: tables)
+    try tables.contacts.update(key) { row in
+      row.facts.state = Contact.evolve(row.facts.state, with: change)
+      row.facts.record(event)
     }
+    try judge(key, after: event, touching: change.dependencies, in: tables)
   }
 
-  private static func move(
-    _ transition: Transition, contact: UInt128, segment: ItemKey, _ event: RecordedDomainEvent,
+  private static func link(
+    _ event: RecordedDomainEvent, in tables: Tables
+  ) throws(FoldError) {
+    guard let contact = contact(of: event, in: tables) else { return }
+    try tables.links.insertNew(LinkRow(key: ItemKey(event.org, event.stream), contact: contact))
+  }
+
+  /// Counts what happened. Nobody is in a segment because of a message to somebody who is not known.
+  private static func happen(
+    _ event: RecordedDomainEvent, in tables: Tables
+  ) throws(FoldError) {
+    guard let kind = event.event.activity, let contact = contact(of: event, in: tables) else {
+      return
+    }
+    let key = ItemKey(org: event.org.value, id: contact)
+    guard tables.contacts[key] != nil else { return }
+    try tables.contacts.update(key) { $0.facts.record(event) }
+    try judge(key, after: event, touching: [kind.dependency], in: tables)
+  }
+
+  /// Looks at every segment that depends on what has changed. `touching` nil: all of them.
+  private static func judge(
+    _ contact: ItemKey, after event: RecordedDomainEvent, touching: Set<String>?,
     in tables: Tables
   ) throws(FoldError) {
-    let key = PairKey(org: segment.org, first: segment.id, second: contact)
-    switch transition {
-    case .none: return
-    case .enters: try tables.members.insertNew(MemberRow(key: key, enteredBy: event))
-    case .leaves: try tables.members.deleteExisting(key)
+    for segment in tables.segments.rows(of: event.org) {
+      if let touching, segment.dependencies.isDisjoint(with: touching) { continue }
+      try judge(contact, in: segment.key, segment.filter, event, tables)
     }
-    // A deleted segment has no row any more.
-    tables.segments[segment]?.memberCount += transition == .enters ? 1 : -1
   }
 
-  private enum Transition {
-    case none, enters, leaves
-
-    init(was: Bool, is isNow: Bool) {
-      self = was == isNow ? .none : (isNow ? .enters : .leaves)
+  /// Puts a contact's memberships of a segment right. `filter` nil: there is no such segment any more.
+  private static func judge(
+    _ contact: ItemKey, in segment: ItemKey, _ filter: Filter?, _ event: RecordedDomainEvent,
+    _ tables: Tables
+  ) throws(FoldError) {
+    guard let row = tables.contacts[contact] else {
+      throw .missingRow(table: FactsRow.table)
     }
+    let old = row.memberships.filter { $0.segment == segment.id }
+    // A clock that was set back moves nothing that has begun.
+    let begun = old.filter(\.isNoted).map(\.enteredAtMicros)
+    let micros = max(event.occurredAtMicros, begun.max() ?? .min)
+    let spans = filter?.spans(of: row.facts, fromMicros: micros) ?? []
+    guard !old.isEmpty || !spans.isEmpty else { return }
+    let change = MembershipChange(
+      segment: segment.id, old: old, spans: spans, atMicros: micros,
+      position: event.positionColumn)
+    for entry in change.changes {
+      tables.changes.append(
+        ChangeRow(
+          segment: segment, contact: contact.id, change: entry.change, atMicros: entry.atMicros,
+          position: entry.position, isByTime: entry.isByTime))
+    }
+    guard change.memberships != old else { return }
+    tables.contacts[contact]?.memberships.replace(old, with: change.memberships)
+    try replace(old, with: change.memberships, contact: contact, segment: segment, in: tables)
+  }
+
+  private static func replace(
+    _ old: [Membership], with new: [Membership], contact: ItemKey, segment: ItemKey,
+    in tables: Tables
+  ) throws(FoldError) {
+    for span in 0..<max(old.count, new.count) {
+      let key = MemberRow.Key(
+        org: segment.org, segment: segment.id, contact: contact.id, span: Int64(span))
+      if span < old.count, span < new.count, old[span] == new[span] { continue }
+      if span < old.count { try tables.members.deleteExisting(key) }
+      if span < new.count { try tables.members.insertNew(MemberRow(key: key, new[span])) }
+    }
+    let settled = new.count(where: \.isSettled) - old.count(where: \.isSettled)
+    // A deleted segment has no row any more.
+    if settled != 0 { tables.segments[segment]?.settledCount += Int64(settled) }
+  }
+}
+
+extension [Membership] {
+  /// In the order of the segments, so that a rebuild writes the same.
+  fileprivate mutating func replace(_ old: [Membership], with new: [Membership]) {
+    if let segment = (old.first ?? new.first)?.segment { removeAll { $0.segment == segment } }
+    let index = firstIndex { other in new.first.map { $0.segment < other.segment } ?? false }
+    insert(contentsOf: new, at: index ?? endIndex)
+  }
+}
+
+extension ContactFacts {
+  fileprivate mutating func record(_ event: RecordedDomainEvent) {
+    guard let kind = event.event.activity else { return }
+    activity.record(kind, atMicros: event.occurredAtMicros)
+  }
+}
+
+extension Contact.Event {
+  /// What filters look at and this event may have changed; nil: anything.
+  fileprivate var dependencies: Set<String>? {
+    let own: Set<String>
+    switch self {
+    case .created, .updated(_, .erased): return nil
+    case .updated(let fields, .known): own = Set(fields)
+    case .tagged, .untagged: own = ["tags"]
+    case .optedOut(let optOut): own = ["consent." + optOut.channel.rawValue]
+    case .optedIn(let consent): own = ["consent." + consent.channel.rawValue]
+    case .optOutSuspected, .optOutDismissed: own = []
+    }
+    guard let kind = DomainEvent.contact(self).activity else { return own }
+    return own.union([kind.dependency])
   }
 }
 
@@ -118,15 +241,11 @@ extension SegmentsProjection {
   package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? {
     guard case .segment(let change) = event.event else { return nil }
     let segment = ItemKey(event.org, event.stream)
-    let before = tables.segments[segment]?.filter
     let after = change.filter
-    guard before != after else { return nil }
+    guard tables.segments[segment]?.filter != after else { return nil }
     return Sweep(table: tables.contacts, org: event.org) { () throws(FoldError) in
       for contact in tables.contacts.rows(of: event.org) {
-        let transition = Transition(
-          was: before?.matches(contact.state) ?? false,
-          is: after?.matches(contact.state) ?? false)
-        try move(transition, contact: contact.key.id, segment: segment, event, in: tables)
+        try judge(contact.key, in: segment, after, event, tables)
       }
     }
   }

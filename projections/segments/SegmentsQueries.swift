@@ -2,47 +2,80 @@ package import Domain
 package import Postgres
 package import ProjectionRuntime
 
-/// Segments and who is in them.
+/// A segment and how many contacts are in it at the moment of the question.
+package struct SegmentOverview: Sendable, Equatable {
+  package let segment: SegmentRow
+  package let memberCount: Int64
+}
+
+/// A contact entered or left a segment.
+package struct SegmentChange: Sendable, Equatable {
+  package let contact: Identifier
+  package let hasEntered: Bool
+  package let atMicros: Micros
+  /// Position of the event that decided it.
+  package let position: Int64
+  /// The moment had come; the event had decided it before.
+  package let isByTime: Bool
+}
+
+/// Segments and who is in them, at a moment of the org's clock.
 package enum SegmentsQueries {
+  static var schema: String { SegmentsProjection.schema }
+
   /// In the order of their creation.
   ///
   /// - Throws: `InvalidCursor`; `PostgresError`.
   package static func list(
-    _ pool: PostgresPool, org: Identifier, _ page: PageRequest
-  ) async throws -> QueryPage<SegmentRow> {
+    _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, _ page: PageRequest
+  ) async throws -> QueryPage<SegmentOverview> {
     let after = try id(page.after, "segments")
     return try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("s.org = ?", .id(org))
       conditions.addIfPresent("s.segment > ?", after.map(PostgresValue.text))
-      let rows = try SegmentRow.rows(
-        connection.query(
-          """
-          SELECT \(SegmentRow.columnList("s")) FROM \(SegmentsProjection.schema).segments s
-          \(conditions.sql) ORDER BY s.segment LIMIT \(page.limit + 1)
-          """, conditions.parameters))
+      let rows = try overviews(
+        conditions, atMicros: nowMicros, "ORDER BY s.segment LIMIT \(page.limit + 1)", connection)
       return QueryPage(rows, limit: page.limit) {
-        Cursor("segments", [UUIDText.encode($0.key.id)])
+        Cursor("segments", [UUIDText.encode($0.segment.key.id)])
       }
     }
   }
 
   /// nil where the org has no such segment, or has it no more.
   package static func item(
-    _ pool: PostgresPool, org: Identifier, segment: Identifier
-  ) async throws -> SegmentRow? {
+    _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, segment: Identifier
+  ) async throws -> SegmentOverview? {
     try await Reading.read(pool, org: org) { connection in
-      try SegmentRow.rows(
-        connection.query(
-          """
-          SELECT \(SegmentRow.columnList("s")) FROM \(SegmentsProjection.schema).segments s
-          WHERE s.org = $1 AND s.segment = $2
-          """, [.id(org), .id(segment)])
-      ).first
+      var conditions = Conditions()
+      conditions.add("s.org = ?", .id(org))
+      conditions.add("s.segment = ?", .id(segment))
+      return try overviews(conditions, atMicros: nowMicros, "", connection).first
     }
   }
 
-  /// Who is in, in the order of the contacts' ids: `key.second` is the contact.
+  private static func overviews(
+    _ conditions: Conditions, atMicros nowMicros: Micros, _ order: String,
+    _ connection: PostgresConnection
+  ) throws -> [SegmentOverview] {
+    var conditions = conditions
+    let now = conditions.parameter(.timestampMicros(nowMicros))
+    return try connection.query(
+      """
+      SELECT \(SegmentRow.columnList("s")), s.settled_count + (
+        SELECT count(*) FROM \(schema).members m
+        WHERE m.org = s.org AND m.segment = s.segment AND (NOT m.noted OR m.leaves_at IS NOT NULL)
+          AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now)))
+      FROM \(schema).segments s \(conditions.sql) \(order)
+      """, conditions.parameters
+    ).map { row in
+      var reader = RowReader(row, table: SegmentRow.table)
+      return SegmentOverview(
+        segment: try SegmentRow(from: &reader), memberCount: try reader.bigint())
+    }
+  }
+
+  /// Who is in, in the order of the contacts' ids.
   ///
   /// - Throws: `InvalidCursor`; `PostgresError`.
   package static func members(
@@ -54,24 +87,30 @@ package enum SegmentsQueries {
       conditions.add("m.org = ?", .id(org))
       conditions.add("m.segment = ?", .id(request.segment))
       conditions.addIfPresent("m.contact > ?", after.map(PostgresValue.text))
+      conditions.addMoment(request.nowMicros, of: "m")
       let rows = try MemberRow.rows(
         connection.query(
           """
-          SELECT \(MemberRow.columnList("m")) FROM \(SegmentsProjection.schema).members m
+          SELECT \(MemberRow.columnList("m")) FROM \(schema).members m
           \(conditions.sql) ORDER BY m.contact LIMIT \(request.page.limit + 1)
           """, conditions.parameters))
       return QueryPage(rows, limit: request.page.limit) {
-        Cursor("members", [UUIDText.encode($0.key.second)])
+        Cursor("members", [UUIDText.encode($0.key.contact)])
       }
     }
   }
 
   package struct MembersRequest: Sendable {
     package var segment: Identifier
+    /// On the org's clock.
+    package var nowMicros: Micros
     package var page: PageRequest
 
-    package init(segment: Identifier, page: PageRequest = PageRequest()) {
+    package init(
+      segment: Identifier, nowMicros: Micros, page: PageRequest = PageRequest()
+    ) {
       self.segment = segment
+      self.nowMicros = nowMicros
       self.page = page
     }
   }
@@ -82,5 +121,35 @@ package enum SegmentsQueries {
     guard let parts = try Cursor.parts(of: cursor, list, count: 1) else { return nil }
     guard UUIDText.decode(parts[0]) != nil else { throw InvalidCursor() }
     return parts[0]
+  }
+}
+
+extension Conditions {
+  /// The members at a moment.
+  package mutating func addMoment(_ micros: Micros, of alias: String) {
+    let now = parameter(.timestampMicros(micros))
+    add(
+      """
+      \(alias).entered_at <= \(now)
+        AND (\(alias).leaves_at IS NULL OR \(alias).leaves_at > \(now))
+      """)
+  }
+}
+
+// MARK: - Facts
+
+/// What filters look at beside the contact itself: for lists with a filter on what happened.
+package enum FactsQueries {
+  /// By contact. A contact that is missing here has only just come.
+  package static func activities(
+    of contacts: [UInt128], org: Identifier, _ connection: PostgresConnection
+  ) throws -> [UInt128: Activity] {
+    let rows = try FactsRow.rows(
+      connection.query(
+        """
+        SELECT \(FactsRow.columnList("c")) FROM \(SegmentsProjection.schema).contacts c
+        WHERE c.org = $1 AND c.contact = ANY($2::uuid[])
+        """, [.id(org), .textArray(contacts.map(UUIDText.encode))]))
+    return Dictionary(uniqueKeysWithValues: rows.map { ($0.key.id, $0.facts.activity) })
   }
 }

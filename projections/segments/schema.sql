@@ -1,44 +1,81 @@
--- Which contacts are in which segment, at this moment and since when.
+-- Which contacts are in which segment, since when and until when, and how they came and went.
 
 -- One row for each segment that was not deleted. Read by GET /api/segments and /api/segments/{id}.
 CREATE TABLE segments (
-  org          uuid        NOT NULL,
-  segment      uuid        NOT NULL,
-  version      bigint      NOT NULL,
-  name         text        NOT NULL,
-  filter       jsonb       NOT NULL,
-  member_count bigint      NOT NULL CHECK (member_count >= 0),  -- equals the rows in `members`
-  created_at   timestamptz NOT NULL,
-  updated_at   timestamptz NOT NULL,
-  position     bigint      NOT NULL   -- the last event that changed the definition
+  org           uuid        NOT NULL,
+  segment       uuid        NOT NULL,
+  version       bigint      NOT NULL,
+  name          text        NOT NULL,
+  filter        jsonb       NOT NULL,
+  settled_count bigint      NOT NULL CHECK (settled_count >= 0),  -- settled rows in `members`
+  created_at    timestamptz NOT NULL,
+  updated_at    timestamptz NOT NULL,
+  position      bigint      NOT NULL   -- the last event that changed the definition
 );
 
 -- One segment; the list walks an org's prefix in the order of creation.
 ALTER TABLE segments ADD PRIMARY KEY (org, segment);
 
--- Who is in: one row for each segment and contact. Read by GET /api/segments/{id}/contacts, by
--- GET /api/contacts?segment=, and by the launch of a campaign.
+-- Who is in, and who will be in should nothing happen any more: at a moment m the rows with
+-- entered_at <= m and (leaves_at IS NULL or leaves_at > m). Time needs no event to end a membership: the
+-- event before it knew when. Read by GET /api/segments/{id}/members and /contacts and by
+-- GET /api/contacts?segment=.
+-- Where the membership has begun and no time ends it, it is settled; the segment counts those.
 CREATE TABLE members (
-  org        uuid        NOT NULL,
-  segment    uuid        NOT NULL,
-  contact    uuid        NOT NULL,
-  entered_at timestamptz NOT NULL,
-  position   bigint      NOT NULL  -- the event that decided it
+  org               uuid        NOT NULL,
+  segment           uuid        NOT NULL,
+  contact           uuid        NOT NULL,
+  span              bigint      NOT NULL,  -- 0, 1, ...: a membership may end and begin again by time
+  entered_at        timestamptz NOT NULL,
+  entered_position  bigint      NOT NULL,  -- the event that decided it
+  leaves_at         timestamptz,
+  leaves_position   bigint,                -- the event that decided that
+  noted             boolean     NOT NULL   -- the entering is in `changes`
 );
 
 -- The members of a segment in the order of their ids.
-ALTER TABLE members ADD PRIMARY KEY (org, segment, contact);
+ALTER TABLE members ADD PRIMARY KEY (org, segment, contact, span);
 
--- The segments of a contact.
-CREATE INDEX members_by_contact ON members (org, contact);
+-- The part of a segment's count that depends on the moment, and the latest changes by time.
+CREATE INDEX members_unsettled ON members (org, segment, leaves_at, entered_at)
+  WHERE NOT noted OR leaves_at IS NOT NULL;
 
--- What the filters look at: the state of each contact. Read by the fold alone, so that this read
--- model depends on no other.
-CREATE TABLE contacts (
-  org     uuid  NOT NULL,
-  contact uuid  NOT NULL,
-  state   jsonb NOT NULL
+-- Every entering and leaving that lies behind a contact's last event; never changed. What time has
+-- done since is in `members`. Read by GET /api/segments/{id}/changes.
+CREATE TABLE changes (
+  org      uuid        NOT NULL,
+  segment  uuid        NOT NULL,
+  at       timestamptz NOT NULL,
+  position bigint      NOT NULL,  -- the event that decided it
+  contact  uuid        NOT NULL,
+  change   text        NOT NULL,  -- entered, left
+  by_time  boolean     NOT NULL   -- the moment had come; the event had decided it before
 );
 
--- One contact's state; all of an org's, in chunks, when a definition changes.
+-- The history of a segment, newest first.
+ALTER TABLE changes ADD PRIMARY KEY (org, segment, at, position, contact, change);
+
+-- The history of a contact in a segment.
+CREATE INDEX changes_by_contact ON changes (org, segment, contact, at, position, change);
+
+-- What filters look at. Read by the fold, and by lists with a filter on times or events.
+CREATE TABLE contacts (
+  org         uuid        NOT NULL,
+  contact     uuid        NOT NULL,
+  created_at  timestamptz NOT NULL,
+  state       jsonb       NOT NULL,
+  activity    jsonb       NOT NULL,  -- [["message.received", micros], ...]
+  memberships jsonb       NOT NULL   -- the contact's rows in `members`
+) WITH (fillfactor = 80);
+
+-- A contact's events find it; a changed definition walks an org's prefix.
 ALTER TABLE contacts ADD PRIMARY KEY (org, contact);
+
+-- Whom a message or a run concerns: later events of its stream do not say. Read by the fold alone.
+CREATE TABLE links (
+  org     uuid NOT NULL,
+  subject uuid NOT NULL,
+  contact uuid NOT NULL
+);
+
+ALTER TABLE links ADD PRIMARY KEY (org, subject);

@@ -12,7 +12,7 @@ package struct EntryRow: TableRow {
     Column("occurred_at", .timestamp), Column("recorded_at", .timestamp), Column("title", .text),
     Column("message", .uuid), Column("campaign", .uuid), Column("workflow", .uuid),
     Column("run", .uuid), Column("actor", .text), Column("origin", .text),
-    Column("correlation", .text), Column("cause", .bigint),
+    Column("correlation", .text), Column("cause", .bigint), Column("conversation", .text),
   ]
 
   package enum Kind: String, Sendable, CaseIterable {
@@ -27,6 +27,8 @@ package struct EntryRow: TableRow {
   var campaign: UInt128?
   var workflow: UInt128?
   var run: UInt128?
+  /// The channel and our own address; empty for what is no message.
+  var conversation = ""
 
   package func write(to writer: inout RowWriter) {
     writer.uuid(event.org.value)
@@ -46,6 +48,7 @@ package struct EntryRow: TableRow {
     writer.text(event.context.origin)
     writer.text(event.context.correlation)
     writer.bigint(event.causeColumn)
+    writer.text(conversation)
   }
 }
 

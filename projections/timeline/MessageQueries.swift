@@ -52,6 +52,22 @@ package enum MessageQueries {
     }
   }
 
+  /// Those of the messages that exist, in the order that was asked for.
+  package static func items(
+    _ pool: PostgresPool, org: Identifier, messages ids: [Identifier]
+  ) async throws -> [MessageRow] {
+    try await Reading.read(pool, org: org) { connection in
+      let rows = try MessageRow.rows(
+        connection.query(
+          """
+          SELECT \(MessageRow.columnList("m")) FROM \(TimelineProjection.schema).messages m
+          WHERE m.org = $1 AND m.message = ANY($2::uuid[])
+          """, [.id(org), .textArray(ids.map { UUIDText.encode($0.value) })]))
+      let byID = Dictionary(uniqueKeysWithValues: rows.map { ($0.message, $0) })
+      return ids.compactMap { byID[$0.value] }
+    }
+  }
+
   private static func position(_ cursor: String?) throws(InvalidCursor) -> Int64? {
     guard let parts = try Cursor.parts(of: cursor, "messages", count: 1) else { return nil }
     guard let position = Int64(parts[0]) else { throw InvalidCursor() }

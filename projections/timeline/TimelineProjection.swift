@@ -6,7 +6,7 @@ package import ProjectionRuntime
 /// and readers: `schema.sql`.
 package enum TimelineProjection: Projection {
   package static let name = "timeline"
-  package static let version = 2
+  package static let version = 3
   package static let streams: Set<Identifier.Kind>? = [.contact, .message, .run]
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
@@ -100,7 +100,7 @@ extension EntryRow {
     self.init(
       contact: message.contact, event: event, kind: .message, title: title,
       message: message.message, campaign: message.campaign, workflow: message.workflow,
-      run: message.run)
+      run: message.run, conversation: "\(message.channel) \(message.ourAddress)")
   }
 }
 

@@ -5,6 +5,7 @@ package import ProjectionRuntime
 /// An entry of a timeline with the message that it is about.
 package struct TimelineEntry: Sendable, Equatable {
   package let event: Identifier
+  package let contact: Identifier
   package let position: Int64
   package let kind: EntryRow.Kind
   /// The event's type; of a message, with its present state: `message.delivered`.
@@ -20,6 +21,8 @@ package struct TimelineEntry: Sendable, Equatable {
   package let correlation: String
   /// Position of the event that this one reacts to.
   package let cause: Int64?
+  /// The channel and our own address: `sms +12025550199`; nil for what is no message.
+  package let conversation: String?
   package let message: MessageRow?
 }
 
@@ -29,6 +32,7 @@ package enum TimelineQueries {
     package var contact: Identifier
     /// Empty: all kinds.
     package var kinds: [EntryRow.Kind] = []
+    package var conversation: String?
     package var page: PageRequest
 
     package init(contact: Identifier, page: PageRequest = PageRequest()) {
@@ -41,7 +45,7 @@ package enum TimelineQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<TimelineEntry> {
-    let before = try position(request.page.after)
+    let before = try position(request.page.after, "timeline")
     return try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("e.org = ?", .id(org))
@@ -50,28 +54,86 @@ package enum TimelineQueries {
       if !request.kinds.isEmpty {
         conditions.add("e.kind = ANY(?)", .textArray(request.kinds.map(\.rawValue)))
       }
-      let found = try connection.query(
+      if let conversation = request.conversation {
+        conditions.add(
+          "e.conversation = ? AND e.conversation <> ''", .text(conversation))
+      }
+      return try page(conditions, "timeline", "DESC", request.page.limit, connection)
+    }
+  }
+
+  /// What one event led to, in the order of the log: whatever reacts to it and is an entry of some
+  /// timeline.
+  ///
+  /// - Throws: `InvalidCursor`; `PostgresError`.
+  package static func effects(
+    _ pool: PostgresPool, org: Identifier, of position: UInt64, _ page: PageRequest
+  ) async throws -> QueryPage<TimelineEntry> {
+    let after = try self.position(page.after, "effects")
+    return try await Reading.read(pool, org: org) { connection in
+      var conditions = Conditions()
+      conditions.add("e.org = ?", .id(org))
+      conditions.add("e.cause = ?", .int(Int64(position)))
+      conditions.addIfPresent("e.position > ?", after.map(PostgresValue.int))
+      return try self.page(conditions, "effects", "ASC", page.limit, connection)
+    }
+  }
+
+  /// The conversations of a contact with the number of their messages, the one with the latest first.
+  package static func conversations(
+    _ pool: PostgresPool, org: Identifier, contact: Identifier
+  ) async throws -> [Conversation] {
+    try await Reading.read(pool, org: org) { connection in
+      try connection.query(
         """
-        SELECT \(columns), \(MessageRow.columnList("m")) FROM \(TimelineProjection.schema).entries e
-        LEFT JOIN \(TimelineProjection.schema).messages m
-          ON m.org = e.org AND m.message = e.message AND e.kind = 'message'
-        \(conditions.sql) ORDER BY e.position DESC LIMIT \(request.page.limit + 1)
-        """, conditions.parameters)
-      let rows = try found.map { try entry($0) }
-      return QueryPage(rows, limit: request.page.limit) {
-        Cursor("timeline", [String($0.position)])
+        SELECT conversation, count(*), max(position), max(occurred_at)
+        FROM \(TimelineProjection.schema).entries
+        WHERE org = $1 AND contact = $2 AND conversation <> ''
+        GROUP BY conversation ORDER BY max(position) DESC
+        """, [.id(org), .id(contact)]
+      ).map { row in
+        Conversation(
+          name: try row.text(0), messageCount: try row.int64(1),
+          lastAtMicros: try row.timestampMicros(3))
       }
     }
   }
 
-  private static let columns = """
-    e.event, e.position, e.kind, e.type, e.occurred_at, e.recorded_at, e.title, e.campaign,
-    e.workflow, e.run, e.actor, e.origin, e.correlation, e.cause
-    """
-  private static let columnCount = 14
+  package struct Conversation: Sendable, Equatable {
+    /// `sms +12025550199`.
+    package let name: String
+    package let messageCount: Int64
+    package let lastAtMicros: Micros
+  }
+}
 
-  private static func position(_ cursor: String?) throws(InvalidCursor) -> Int64? {
-    guard let parts = try Cursor.parts(of: cursor, "timeline", count: 1) else { return nil }
+extension TimelineQueries {
+  private static let columns = """
+    e.event, e.contact, e.position, e.kind, e.type, e.occurred_at, e.recorded_at, e.title,
+    e.campaign, e.workflow, e.run, e.actor, e.origin, e.correlation, e.cause, e.conversation
+    """
+  private static let columnCount = 16
+
+  private static func page(
+    _ conditions: Conditions, _ list: String, _ direction: String, _ limit: Int,
+    _ connection: PostgresConnection
+  ) throws -> QueryPage<TimelineEntry> {
+    let found = try connection.query(
+      """
+      SELECT \(columns), \(MessageRow.columnList("m")) FROM \(TimelineProjection.schema).entries e
+      LEFT JOIN \(TimelineProjection.schema).messages m
+        ON m.org = e.org AND m.message = e.message AND e.kind = 'message'
+      \(conditions.sql) ORDER BY e.position \(direction) LIMIT \(limit + 1)
+      """, conditions.parameters)
+    return QueryPage(try found.map { try entry($0) }, limit: limit) {
+      Cursor(list, [String($0.position)])
+    }
+  }
+
+  private static func position(
+    _ cursor: String?, _ list: String
+  ) throws(InvalidCursor) -> Int64? {
+    guard let parts = try Cursor.parts(of: cursor, list, count: 1) else { return nil }
     guard let position = Int64(parts[0]) else { throw InvalidCursor() }
     return position
   }
@@ -80,13 +142,14 @@ package enum TimelineQueries {
     let message = try message(row)
     var reader = RowReader(row, table: EntryRow.table)
     let event = Identifier(.event, try reader.uuid())
+    let contact = Identifier(.contact, try reader.uuid())
     let position = try reader.bigint()
     guard let kind = EntryRow.Kind(rawValue: try reader.text()) else {
       throw RowError(table: EntryRow.table, reason: "kind")
     }
     let type = try reader.text()
     return TimelineEntry(
-      event: event, position: position, kind: kind,
+      event: event, contact: contact, position: position, kind: kind,
       type: message.map { "message.\($0.status)" } ?? type,
       occurredAtMicros: try reader.timestamp(), recordedAtMicros: try reader.timestamp(),
       title: try reader.text(),
@@ -94,7 +157,8 @@ package enum TimelineQueries {
       workflow: try reader.optionalUUID().map { Identifier(.workflow, $0) },
       run: try reader.optionalUUID().map { Identifier(.run, $0) }, actor: try reader.text(),
       origin: try reader.text(), correlation: try reader.text(),
-      cause: try reader.optionalBigint(), message: message)
+      cause: try reader.optionalBigint(), conversation: try reader.text().nonEmpty,
+      message: message)
   }
 
   private static func message(_ row: PostgresRow) throws -> MessageRow? {
@@ -102,4 +166,8 @@ package enum TimelineQueries {
     var reader = RowReader(row, table: MessageRow.table, from: columnCount)
     return try MessageRow(from: &reader)
   }
+}
+
+extension String {
+  fileprivate var nonEmpty: String? { isEmpty ? nil : self }
 }

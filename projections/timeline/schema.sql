@@ -19,11 +19,19 @@ CREATE TABLE entries (
   actor        text        NOT NULL,
   origin       text        NOT NULL,
   correlation  text        NOT NULL,
-  cause        bigint                 -- position of the event that this one reacts to
+  cause        bigint,                -- position of the event that this one reacts to
+  conversation text        NOT NULL   -- sms +12025550199: the channel and our own address; else empty
 );
 
 -- A contact's timeline, newest first, a page at a time.
 ALTER TABLE entries ADD PRIMARY KEY (org, contact, position);
+
+-- A conversation of it.
+CREATE INDEX entries_by_conversation ON entries (org, contact, conversation, position)
+  WHERE conversation <> '';
+
+-- What an event led to.
+CREATE INDEX entries_by_cause ON entries (org, cause, position) WHERE cause IS NOT NULL;
 
 -- One row a message, as it stands now. Read by GET /api/messages, /api/messages/{id} and joined to
 -- the timeline.

@@ -3,71 +3,84 @@ import Application
 import Domain
 import HTTP
 import JSON
+import ProjectionRuntime
+import TimelineProjection
 
-/// Figures over messages; every one of them is a query over facts.
+/// Figures over messages; every one of them is a query over facts, and opens its rows.
 enum AnalyticsRoutes {
   static let all = [
     Operation(
-      "GET", "/api/analytics/messages", .scope("analytics:read"), "Count messages",
+      "GET", "/api/analytics/messages", .scope("analytics:read"),
+      "Figures and rates of messages",
       parameters: [
         .query(
           "group_by", .array(.choice(AnalyticsQueries.Grouping.self)), "Between commas.",
-          style: .commas), .from, .to, .query("campaign", .id(.campaign)),
-        .query("channel", .choice(Channel.self)),
-      ],
-      answers: [
-        .ok(
-          .object(
-            "MessageFigures",
-            [
-              .required("object", .constant("analytics")),
-              .required("groups", .array(.map(.anything))),
-              .required("totals", .map(.anything)),
-            ]))
-      ], handler: messages)
+          style: .commas)
+      ] + scope, answers: [.ok(AnalyticsSchemas.figures)], handler: messages),
+    Operation(
+      "GET", "/api/analytics/messages/rows", .scope("analytics:read"),
+      "The messages that a figure counts, newest first",
+      parameters: [
+        .query(
+          "figure", .choice(Figure.self), "Which figure of `/api/analytics/messages`.",
+          required: true)
+      ] + scope + [.limit, .after], answers: [.list(MessageSchemas.message)], handler: rows),
+  ]
+
+  private static let scope: [Parameter] = [
+    .from, .to, .query("campaign", .id(.campaign)), .query("workflow", .id(.workflow)),
+    .query("step", .string(1...200)), .query("channel", .choice(Channel.self)),
   ]
 
   private static func messages(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let request = try request(exchange)
-    let org = exchange.org
-    let found = try await exchange.read([.analytics]) { pool in
-      try await AnalyticsQueries.messages(pool, org: org, request)
-    }
-    let totals = found.value.totals
-    return exchange.respond(
-      .object(
-        JSONObject([
-          ("object", "analytics"), ("groups", .array(found.value.groups.map(view))),
-          (
-            "totals",
-            .object(
-              JSONObject([
-                ("planned", .int(totals.planned)), ("sent", .int(totals.sent)),
-                ("delivered", .int(totals.delivered)), ("failed", .int(totals.failed)),
-                ("skipped", .int(totals.skipped)), ("cancelled", .int(totals.cancelled)),
-                ("pending", .int(totals.pending)), ("received", .int(totals.received)),
-                ("cost", Money.json(totals.costMicros)),
-              ]))
-          ),
-        ])), found)
-  }
-
-  private static func request(
-    _ exchange: Exchange
-  ) throws(APIError) -> AnalyticsQueries.Request {
     var request = AnalyticsQueries.Request()
     for word in (exchange.query("group_by") ?? "").split(separator: ",") {
       guard let grouping = AnalyticsQueries.Grouping(rawValue: String(word)) else {
-        throw .invalid(
-          "group_by", "invalid_value", "group_by is any of: campaign, channel, status, day.")
+        let all = AnalyticsQueries.Grouping.allCases.map(\.rawValue).joined(separator: ", ")
+        throw .invalid("group_by", "invalid_value", "group_by is any of: \(all).")
       }
       if !request.groupBy.contains(grouping) { request.groupBy.append(grouping) }
     }
-    request.fromDay = try exchange.queryTime("from").map(day)
-    request.toDay = try exchange.queryTime("to").map(day)
-    request.campaign = try exchange.queryID("campaign", .campaign)
-    request.channel = try exchange.queryChoice("channel", Channel.self)
-    return request
+    request.scope = try scope(exchange)
+    let org = exchange.org
+    let found = try await exchange.read([.analytics]) { [request] pool in
+      try await AnalyticsQueries.messages(pool, org: org, request)
+    }
+    return exchange.respond(
+      [
+        "object": "analytics", "groups": .array(found.value.groups.map(view)),
+        "totals": view(found.value.totals), "rates": rates(found.value.totals),
+        "other_cost": Money.json(found.value.otherCostMicros),
+      ], found)
+  }
+
+  private static func rows(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    guard let figure = try exchange.queryChoice("figure", Figure.self) else {
+      throw .invalid("figure", "required", "figure is required.")
+    }
+    var request = AnalyticsQueries.RowsRequest(figure, page: try exchange.page())
+    request.scope = try scope(exchange)
+    let org = exchange.org
+    let found = try await exchange.read([.analytics, .timeline]) { [request] pool in
+      let page = try await AnalyticsQueries.rows(pool, org: org, request)
+      return QueryPage(
+        rows: try await MessageQueries.items(pool, org: org, messages: page.rows),
+        next: page.next)
+    }
+    return exchange.list(found) { MessageView($0, org).json }
+  }
+
+  private static func scope(
+    _ exchange: Exchange
+  ) throws(APIError) -> AnalyticsQueries.Scope {
+    var scope = AnalyticsQueries.Scope()
+    scope.fromDay = try exchange.queryTime("from").map(day)
+    scope.toDay = try exchange.queryTime("to").map(day)
+    scope.campaign = try exchange.queryID("campaign", .campaign)
+    scope.workflow = try exchange.queryID("workflow", .workflow)
+    scope.step = exchange.query("step")
+    scope.channel = try exchange.queryChoice("channel", Channel.self)
+    return scope
   }
 
   private static func day(_ micros: Micros) -> Int64 {
@@ -77,9 +90,41 @@ enum AnalyticsRoutes {
 
   private static func view(_ group: AnalyticsQueries.Group) -> JSON {
     [
-      "campaign": JSON(group.campaign?.text), "channel": JSON(group.channel),
-      "status": JSON(group.status), "day": JSON(group.day), "count": .int(group.count),
-      "cost": Money.json(group.costMicros),
+      "campaign": JSON(group.campaign?.text), "workflow": JSON(group.workflow?.text),
+      "step": JSON(group.step), "channel": JSON(group.channel), "status": JSON(group.status),
+      "day": JSON(group.day), "count": .int(group.count),
+      "cost": Money.json(group.figures.costMicros), "figures": view(group.figures),
+      "rates": rates(group.figures),
     ]
   }
+
+  private static func view(_ figures: Figures) -> JSON {
+    let counts = Figure.allCases.map { ($0.rawValue, JSON.int(figures[$0])) }
+    return .object(JSONObject(counts + [("cost", Money.json(figures.costMicros))]))
+  }
+
+  /// Between 0 and 1; null where there is nothing to take a share of.
+  private static func rates(_ figures: Figures) -> JSON {
+    .object(
+      JSONObject(
+        Rate.allCases.map { rate in
+          (rate.rawValue, figures.rate(rate).map(JSON.double) ?? .null)
+        }))
+  }
+}
+
+enum AnalyticsSchemas {
+  static let figures = Schema.object(
+    "MessageFigures",
+    [
+      .required("object", .constant("analytics")),
+      .required("groups", .array(.map(.anything)), "One for each combination, with its figures."),
+      .required(
+        "totals", .map(.anything), "planned = sent + failed + skipped + cancelled + pending."),
+      .required(
+        "rates", .map(.number.nullable),
+        "Between 0 and 1: delivery, reply, conversion and opt_out of sent, open and click of "
+          + "delivered, connection of dialled."),
+      .required("other_cost", .money, "Charges that belong to no message; of a period alone."),
+    ])
 }

@@ -27,15 +27,28 @@ enum ContactRoutes {
       Operation(
         "GET", "/api/contacts/{id}/timeline", .scope("contacts:read"),
         "What happened with a contact, newest first",
-        parameters: [.query("kind", .choice(EntryRow.Kind.self)), .limit, .after],
-        answers: [.list(ContactSchemas.timelineEntry)], handler: timeline),
+        parameters: [
+          .query(
+            "kind", .array(.choice(EntryRow.Kind.self)), "Between commas.", style: .commas),
+          .query("conversation", .string(1...200), "Such as `sms +12025550199`."), .limit, .after,
+        ],
+        answers: [.list(ContactSchemas.timelineEntry)], handler: TimelineRoutes.list),
+      Operation(
+        "GET", "/api/contacts/{id}/conversations", .scope("contacts:read"),
+        "The conversations with a contact, the latest first",
+        answers: [.list(ContactSchemas.conversation)], handler: TimelineRoutes.conversations),
+      Operation(
+        "GET", "/api/events/{id}/effects", .scope("contacts:read"),
+        "What an event led to, in order", parameters: [.limit, .after],
+        answers: [.list(ContactSchemas.timelineEntry)], handler: TimelineRoutes.effects),
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let request = try request(exchange)
     let wantsTotal = try wantsTotal(exchange)
     let org = exchange.org
-    let models: [ReadModel] = request.segment == nil ? [.contacts] : [.contacts, .segments]
+    let usesSegments = request.segment != nil || request.filter?.dependsOnEvents == true
+    let models: [ReadModel] = usesSegments ? [.contacts, .segments] : [.contacts]
     let found = try await exchange.read(models) { pool in
       let page = try await ContactsQueries.list(pool, org: org, request)
       let total = wantsTotal ? try await ContactsQueries.count(pool, org: org, request) : nil
@@ -49,7 +62,8 @@ enum ContactRoutes {
   private static func request(
     _ exchange: Exchange
   ) throws(APIError) -> ContactsQueries.Request {
-    var request = ContactsQueries.Request(page: try exchange.page())
+    var request = ContactsQueries.Request(
+      nowMicros: exchange.nowMicros, page: try exchange.page())
     request.q = exchange.query("q").flatMap { $0.isEmpty ? nil : $0 }
     request.tag = exchange.query("tag")
     request.segment = try exchange.queryID("segment", .segment)
@@ -103,37 +117,5 @@ enum ContactRoutes {
     var response = exchange.respond(view(row, org).json, found)
     response.headers.set("etag", "\"v\(row.version)\"")
     return response
-  }
-
-  private static func timeline(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let id = try exchange.id("id", .contact)
-    let org = exchange.org
-    var request = TimelineQueries.Request(contact: id, page: try exchange.page())
-    if let kind = try exchange.queryChoice("kind", EntryRow.Kind.self) { request.kinds = [kind] }
-    let contact = try await exchange.read([.contacts]) { pool in
-      try await ContactsQueries.item(pool, org: org, contact: id)
-    }
-    guard contact.value != nil else { throw .notFound("contact") }
-    let found = try await exchange.read([.timeline]) { [request] pool in
-      try await TimelineQueries.list(pool, org: org, request)
-    }
-    return exchange.list(found) { entry($0, org) }
-  }
-
-  private static func entry(_ entry: TimelineEntry, _ org: Identifier) -> JSON {
-    let message = entry.message.map { MessageView($0, org).json }
-    return .object(
-      JSONObject([
-        ("id", .string(entry.event.text)), ("object", "timeline_entry"),
-        ("kind", .string(entry.kind.rawValue)), ("type", .string(entry.type)),
-        ("occurred_at", .string(Timestamp.text(entry.occurredAtMicros))),
-        ("recorded_at", .string(Timestamp.text(entry.recordedAtMicros))),
-        ("position", .int(entry.position)), ("title", .string(entry.title)),
-        ("body", message?["body"] ?? .null), ("message", message ?? .null),
-        ("campaign", JSON(entry.campaign?.text)), ("workflow", JSON(entry.workflow?.text)),
-        ("run", JSON(entry.run?.text)), ("actor", .string(entry.actor)),
-        ("origin", .string(entry.origin)), ("correlation", .string(entry.correlation)),
-        ("cause", JSON(entry.cause)),
-      ]))
   }
 }

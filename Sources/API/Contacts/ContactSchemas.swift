@@ -75,6 +75,16 @@ enum ContactSchemas {
       .required("position", .count), .required("title", .string()),
       .required("body", .string(0...10_000).nullable),
       .required("message", MessageSchemas.message.nullable), .required("actor", .string()),
+      .required("contact", .id(.contact)), .required("conversation", .string().nullable),
+      .required("cause", .count.nullable, "Position of the event that it reacts to."),
+    ])
+
+  static let conversation = Schema.object(
+    "Conversation",
+    [
+      .required("object", .constant("conversation")),
+      .required("conversation", .string(), "The channel and our own address."),
+      .required("messages", .count), .required("last_at", .time),
     ])
 
   static let importReport = Schema.object(

@@ -19,40 +19,63 @@ enum SegmentRoutes {
       Operation(
         "GET", "/api/segments/{id}/contacts", .scope("segments:read"),
         "List the contacts of a segment", parameters: [.limit, .after],
-        answers: [.list(ContactSchemas.contact)], handler: members),
+        answers: [.list(ContactSchemas.contact)], handler: contacts),
+      Operation(
+        "GET", "/api/segments/{id}/members", .scope("segments:read"),
+        "Who is in a segment, since when and because of what", parameters: [.limit, .after],
+        answers: [.list(SegmentSchemas.member)], handler: members),
+      Operation(
+        "GET", "/api/segments/{id}/changes", .scope("segments:read"),
+        "Who entered and left a segment, newest first",
+        parameters: [.query("contact", .id(.contact)), .limit, .after],
+        answers: [.list(SegmentSchemas.change)], handler: changes),
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let page = try exchange.page()
     let org = exchange.org
+    let now = exchange.nowMicros
     let found = try await exchange.read([.segments]) { pool in
-      try await SegmentsQueries.list(pool, org: org, page)
+      try await SegmentsQueries.list(pool, org: org, atMicros: now, page)
     }
     return exchange.list(found) { view($0, org).json }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let id = try exchange.id("id", .segment)
-    let org = exchange.org
-    let found = try await exchange.read([.segments]) { pool in
-      try await SegmentsQueries.item(pool, org: org, segment: id)
-    }
-    guard let row = found.value else { throw .notFound("segment") }
-    return exchange.respond(view(row, org).json, found)
+    let found = try await segment(exchange)
+    return exchange.respond(view(found.value, exchange.org).json, found)
   }
 
-  private static func members(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  private static func segment(
+    _ exchange: Exchange
+  ) async throws(APIError) -> Answered<SegmentOverview> {
     let id = try exchange.id("id", .segment)
     let org = exchange.org
-    let request = SegmentsQueries.MembersRequest(segment: id, page: try exchange.page())
-    let segment = try await exchange.read([.segments]) { pool in
-      try await SegmentsQueries.item(pool, org: org, segment: id)
+    let now = exchange.nowMicros
+    let found = try await exchange.read([.segments]) { pool in
+      try await SegmentsQueries.item(pool, org: org, atMicros: now, segment: id)
     }
-    guard segment.value != nil else { throw .notFound("segment") }
-    let members = try await exchange.read([.segments]) { pool in
+    guard let overview = found.value else { throw .notFound("segment") }
+    return Answered(value: overview, position: found.position)
+  }
+
+  private static func memberPage(
+    _ exchange: Exchange
+  ) async throws(APIError) -> Answered<QueryPage<MemberRow>> {
+    let request = SegmentsQueries.MembersRequest(
+      segment: try exchange.id("id", .segment), nowMicros: exchange.nowMicros,
+      page: try exchange.page())
+    let org = exchange.org
+    _ = try await segment(exchange)
+    return try await exchange.read([.segments]) { pool in
       try await SegmentsQueries.members(pool, org: org, request)
     }
-    let ids = members.value.rows.map { Identifier(.contact, $0.key.second) }
+  }
+
+  private static func contacts(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let members = try await memberPage(exchange)
+    let org = exchange.org
+    let ids = members.value.rows.map { Identifier(.contact, $0.key.contact) }
     let contacts = try await exchange.read([.contacts]) { pool in
       try await ContactsQueries.items(pool, org: org, contacts: ids)
     }
@@ -62,10 +85,43 @@ enum SegmentRoutes {
     }
   }
 
-  private static func view(_ row: SegmentRow, _ org: Identifier) -> SegmentView {
-    SegmentView(
+  private static func members(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    exchange.list(try await memberPage(exchange)) { row in
+      [
+        "object": "segment_member",
+        "contact": .string(Identifier(.contact, row.key.contact).text),
+        "entered_at": .string(Timestamp.text(row.enteredAtMicros)),
+        "cause": .int(row.enteredPosition),
+        "leaves_at": JSON(row.leavesAtMicros.map(Timestamp.text)),
+      ]
+    }
+  }
+
+  private static func changes(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var request = SegmentChangeQueries.Request(
+      segment: try exchange.id("id", .segment), nowMicros: exchange.nowMicros,
+      page: try exchange.page())
+    request.contact = try exchange.queryID("contact", .contact)
+    _ = try await segment(exchange)
+    let org = exchange.org
+    let found = try await exchange.read([.segments]) { [request] pool in
+      try await SegmentChangeQueries.list(pool, org: org, request)
+    }
+    return exchange.list(found) { change in
+      [
+        "object": "segment_change", "contact": .string(change.contact.text),
+        "change": change.hasEntered ? "entered" : "left",
+        "at": .string(Timestamp.text(change.atMicros)), "cause": .int(change.position),
+        "by_time": .bool(change.isByTime),
+      ]
+    }
+  }
+
+  private static func view(_ overview: SegmentOverview, _ org: Identifier) -> SegmentView {
+    let row = overview.segment
+    return SegmentView(
       id: Identifier(.segment, row.key.id), org: org, name: row.name, filter: row.filter,
-      isDeleted: false, size: row.memberCount, version: UInt64(row.version),
+      isDeleted: false, size: overview.memberCount, version: UInt64(row.version),
       createdAtMicros: row.createdAtMicros, updatedAtMicros: row.updatedAtMicros)
   }
 }

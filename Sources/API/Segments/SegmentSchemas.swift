@@ -18,4 +18,22 @@ enum SegmentSchemas {
       .required("size", .count.nullable, "How many are in it; null in the answer to a write."),
       .required("deleted", .bool),
     ])
+
+  static let member = Schema.object(
+    "SegmentMember",
+    [
+      .required("object", .constant("segment_member")), .required("contact", .id(.contact)),
+      .required("entered_at", .time),
+      .required("cause", .count, "Position of the event that decided it."),
+      .required("leaves_at", .time.nullable, "When time alone will end it."),
+    ])
+
+  static let change = Schema.object(
+    "SegmentChangeEntry",
+    [
+      .required("object", .constant("segment_change")), .required("contact", .id(.contact)),
+      .required("change", .choice(["entered", "left"])), .required("at", .time),
+      .required("cause", .count, "Position of the event that decided it."),
+      .required("by_time", .bool, "The moment had come, without an event."),
+    ])
 }

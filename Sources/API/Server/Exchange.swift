@@ -43,6 +43,11 @@ package struct Exchange: Sendable {
 
   var engine: Engine { services.engine }
 
+  /// The org's own clock.
+  var nowMicros: Micros {
+    engine.tools.clock.nowMicros() + (engine.directory.org(org)?.clockOffsetMicros ?? 0)
+  }
+
   func executor() throws(APIError) -> OrgExecutor {
     do {
       return try engine.executor(for: org)

@@ -32,7 +32,7 @@ extension Workspace {
     guard state.settings.sms != nil else { throw .smsNotConfigured }
     let filter = try current(Segment.self, definition.segment).filter
     let audience = state.tables.contacts
-      .filter { $0.value.exists && !$0.value.isErased && filter.matches($0.value) }
+      .filter { filter.matches(state.facts(of: $0.key, $0.value), atMicros: nowMicros) }
       .map(\.key).sorted()
     try run(
       Campaign.self, id,

@@ -140,7 +140,8 @@ extension Workspace {
     case .not(let inner):
       return try !holds(inner, run: run, contact)
     case .contact(let filter):
-      return filter.matches(try self.contact(contact))
+      return filter.matches(
+        state.facts(of: contact, try self.contact(contact)), atMicros: nowMicros)
     case .replied:
       guard let last = state.lastInboundMicros[contact] else { return false }
       return last >= state.runs.startedAtMicros[run] ?? nowMicros

@@ -27,6 +27,9 @@ final class OrgState: @unchecked Sendable {
   private(set) var optedOutAddresses: [Channel: Set<String>] = [:]
   /// When each contact last wrote to us, on the org's clock.
   private(set) var lastInboundMicros: [Identifier: Micros] = [:]
+  /// What filters look at beside a contact's state.
+  private(set) var activities: [Identifier: Activity] = [:]
+  private(set) var createdMicros: [Identifier: Micros] = [:]
   var queue = DispatchQueueIndex()
   private(set) var campaigns = CampaignIndex()
   private(set) var runs = RunIndex()
@@ -43,6 +46,7 @@ final class OrgState: @unchecked Sendable {
 
   /// Folds one event in. Events of a commit come in order; positions never repeat.
   func apply(_ event: DomainEvent, of stream: Identifier, at place: EventPlace) {
+    noteActivity(event, of: stream, at: place)
     switch event {
     case .org(let event): fold(Org.self, event, stream)
     case .user(let event): fold(User.self, event, stream)
@@ -113,6 +117,34 @@ private struct EndedMessages {
 // MARK: - Contacts
 
 extension OrgState {
+  /// What a filter is judged on, for a contact whose state is `contact`.
+  func facts(of id: Identifier, _ contact: Contact.State) -> ContactFacts {
+    ContactFacts(
+      contact, createdAtMicros: createdMicros[id] ?? 0, activity: activities[id] ?? Activity())
+  }
+
+  /// Before the event is folded: a run that ends is forgotten with it.
+  private func noteActivity(
+    _ event: DomainEvent, of stream: Identifier, at place: EventPlace
+  ) {
+    if case .contact(.created) = event { createdMicros[stream] = place.occurredAtMicros }
+    guard let kind = event.activity, let contact = contact(of: event, stream) else { return }
+    activities[contact, default: Activity()].record(kind, atMicros: place.occurredAtMicros)
+  }
+
+  private func contact(of event: DomainEvent, _ stream: Identifier) -> Identifier? {
+    switch event {
+    case .contact: stream
+    case .message(.received(let inbound)): inbound.contact
+    case .message: tables.messages[stream]?.plan?.contact
+    case .run(.started(_, _, let contact, _)): contact
+    case .run: tables.runs[stream]?.contact
+    case .org, .user, .apiKey, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
+      .importJob, .template, .payment:
+      nil
+    }
+  }
+
   private func apply(_ event: Contact.Event, of stream: Identifier) {
     let before = tables.contacts[stream]?.details ?? ContactDetails()
     fold(Contact.self, event, stream)

@@ -2,37 +2,57 @@
 // `starts_with`, `gt`, `gte`, `lt` and `lte` are false, `ne` is true, `exists` is false. `ne` is always
 // the opposite of `eq`. Texts are compared without regard to case; a number also equals a text that
 // spells it, because imported columns are texts. `{"all": []}` matches everybody, `{"any": []}` nobody.
-// An erased contact matches no filter.
+// An erased contact matches no filter. Conditions on times and on what happened: `FilterTime.swift`.
 
 extension Filter {
   package static let standardFields = [
     "first_name", "last_name", "company", "email", "phone", "source",
   ]
 
+  /// When the contact was created.
+  package static let createdAtField = "created_at"
+
   package static let consentFields = Channel.allCases.map { "consent." + $0.rawValue }
 
-  /// Every field that the filter looks at, each once, sorted: what its evaluation depends on.
-  package var fields: [String] { Set(conditions.map(\.field)).sorted() }
+  /// What the filter's evaluation depends on, each once, sorted: names of fields, and types of events
+  /// behind `event:`.
+  package var dependencies: [String] { Set(leaves.map(\.dependency)).sorted() }
 
-  private var conditions: [Condition] {
+  /// The parts that are not made of other filters.
+  var leaves: [Leaf] {
     switch self {
-    case .all(let filters), .any(let filters): filters.flatMap(\.conditions)
-    case .not(let filter): filter.conditions
-    case .condition(let condition): [condition]
+    case .all(let filters), .any(let filters): filters.flatMap(\.leaves)
+    case .not(let filter): filter.leaves
+    case .condition(let condition): [.condition(condition)]
+    case .happened(let happened): [.happened(happened)]
     }
   }
 
-  package func matches(_ contact: Contact.State) -> Bool {
-    guard contact.exists, !contact.isErased else { return false }
-    return holds(for: contact)
+  enum Leaf {
+    case condition(Condition)
+    case happened(Happened)
+
+    var dependency: String {
+      switch self {
+      case .condition(let condition): condition.field
+      case .happened(let happened): happened.kind.dependency
+      }
+    }
   }
 
-  private func holds(for contact: Contact.State) -> Bool {
+  /// Whether it holds for a contact at a moment on the org's clock.
+  package func matches(_ facts: ContactFacts, atMicros nowMicros: Micros) -> Bool {
+    guard facts.state.exists, !facts.state.isErased else { return false }
+    return holds(for: facts, atMicros: nowMicros)
+  }
+
+  private func holds(for facts: ContactFacts, atMicros nowMicros: Micros) -> Bool {
     switch self {
-    case .all(let filters): filters.allSatisfy { $0.holds(for: contact) }
-    case .any(let filters): filters.contains { $0.holds(for: contact) }
-    case .not(let filter): !filter.holds(for: contact)
-    case .condition(let condition): condition.holds(for: contact)
+    case .all(let filters): filters.allSatisfy { $0.holds(for: facts, atMicros: nowMicros) }
+    case .any(let filters): filters.contains { $0.holds(for: facts, atMicros: nowMicros) }
+    case .not(let filter): !filter.holds(for: facts, atMicros: nowMicros)
+    case .condition(let condition): condition.holds(for: facts, atMicros: nowMicros)
+    case .happened(let happened): happened.holds(for: facts.activity, atMicros: nowMicros)
     }
   }
 }
@@ -40,8 +60,12 @@ extension Filter {
 // MARK: - Conditions
 
 extension Filter.Condition {
-  fileprivate func holds(for contact: Contact.State) -> Bool {
-    field == "tags" ? holds(forTags: contact.tags) : holds(for: contact.value(of: field))
+  fileprivate func holds(for facts: ContactFacts, atMicros nowMicros: Micros) -> Bool {
+    if comparison.isRelative || (field == Filter.createdAtField && comparison != .exists) {
+      return timeHolds(for: facts, atMicros: nowMicros)
+    }
+    if field == "tags" { return holds(forTags: facts.state.tags) }
+    return holds(for: facts.value(of: field))
   }
 
   private func holds(forTags tags: Set<String>) -> Bool {
@@ -50,7 +74,7 @@ extension Filter.Condition {
     case .notEquals: return !contains(tags)
     case .contains, .equals: return contains(tags)
     case .startsWith: return tags.contains { Self.starts($0, with: value.folded) }
-    case .greater, .greaterOrEqual, .less, .lessOrEqual: return false
+    case .greater, .greaterOrEqual, .less, .lessOrEqual, .inLast, .inNext, .olderThan: return false
     }
   }
 
@@ -72,6 +96,7 @@ extension Filter.Condition {
     case .less: return Self.compare(actual, value).map { $0 < 0 } ?? false
     case .lessOrEqual: return Self.compare(actual, value).map { $0 <= 0 } ?? false
     case .exists: return true
+    case .inLast, .inNext, .olderThan: return false
     }
   }
 
@@ -116,8 +141,15 @@ extension FieldValue {
   }
 }
 
-extension Contact.State {
+extension ContactFacts {
   /// The value of a filter's field; nil where the contact has none. `tags` is not a single value.
+  fileprivate func value(of field: String) -> FieldValue? {
+    field == Filter.createdAtField
+      ? .text(Timestamp.text(createdAtMicros)) : state.value(of: field)
+  }
+}
+
+extension Contact.State {
   fileprivate func value(of field: String) -> FieldValue? {
     switch field {
     case "first_name": details.firstName.map(FieldValue.text)
@@ -144,74 +176,5 @@ extension Contact.State {
     case .optedOut: .text("opted_out")
     case nil: .text("none")
     }
-  }
-}
-
-// MARK: - Checks
-
-extension Filter {
-  /// Where a filter makes no sense, and why. The path leads to the node: `.all[1].not.op`.
-  package struct Problem: Equatable, Sendable {
-    package let path: String
-    package let message: String
-
-    package init(path: String, message: String) {
-      self.path = path
-      self.message = message
-    }
-  }
-
-  /// The first condition with an unknown field, or with an operator or value that the field cannot have.
-  package func firstProblem() -> Problem? { firstProblem(at: "") }
-
-  private func firstProblem(at path: String) -> Problem? {
-    switch self {
-    case .all(let filters): Self.firstProblem(among: filters, at: path + ".all")
-    case .any(let filters): Self.firstProblem(among: filters, at: path + ".any")
-    case .not(let filter): filter.firstProblem(at: path + ".not")
-    case .condition(let condition): condition.problem(at: path)
-    }
-  }
-
-  private static func firstProblem(among filters: [Filter], at path: String) -> Problem? {
-    for (index, filter) in filters.enumerated() {
-      if let problem = filter.firstProblem(at: "\(path)[\(index)]") { return problem }
-    }
-    return nil
-  }
-}
-
-extension Filter.Condition {
-  fileprivate func problem(at path: String) -> Filter.Problem? {
-    guard let operators else {
-      return Filter.Problem(path: path + ".field", message: "is not a field of contacts")
-    }
-    guard operators.contains(comparison) else {
-      let names = operators.map(\.rawValue).joined(separator: ", ")
-      return Filter.Problem(path: path + ".op", message: "must be one of \(names) for this field")
-    }
-    return valueProblem.map { Filter.Problem(path: path + ".value", message: $0) }
-  }
-
-  /// What can be asked of the field; nil where there is no such field.
-  private var operators: [Operator]? {
-    if field == "tags" { return [.contains, .exists] }
-    if Filter.consentFields.contains(field) { return [.equals, .notEquals] }
-    if Filter.standardFields.contains(field) { return Operator.allCases }
-    return field.hasPrefix("custom.") && field != "custom." ? Operator.allCases : nil
-  }
-
-  private var valueProblem: String? {
-    if comparison == .exists {
-      if case .flag = value { return nil }
-      return "must be true or false with exists"
-    }
-    if Filter.consentFields.contains(field),
-      !["opted_in", "opted_out", "none"].map(FieldValue.text).contains(value)
-    {
-      return "must be opted_in, opted_out or none"
-    }
-    if case .number(let number) = value, !number.isFinite { return "must be a finite number" }
-    return nil
   }
 }

@@ -34,12 +34,14 @@ package enum Segment: Decider {
 
 /// A condition on contacts: the one grammar of segments, list filters and workflow conditions.
 ///
-/// JSON: `{"all": […]}`, `{"any": […]}`, `{"not": …}` or `{"field": "city", "op": "eq", "value": …}`.
+/// JSON: `{"all": […]}`, `{"any": […]}`, `{"not": …}`, `{"field": "city", "op": "eq", "value": …}` or
+/// `{"event": "message.received", "op": "gte", "count": 2, "within": "30d"}`.
 package indirect enum Filter: Sendable, Equatable {
   case all([Filter])
   case any([Filter])
   case not(Filter)
   case condition(Condition)
+  case happened(Happened)
 
   package struct Condition: Sendable, Equatable {
     package enum Operator: String, Sendable, CaseIterable {
@@ -52,10 +54,16 @@ package indirect enum Filter: Sendable, Equatable {
       case less = "lt"
       case lessOrEqual = "lte"
       case exists
+      /// The field is a time: after now - value and not in the future.
+      case inLast = "in_last"
+      /// The field is a time: in the future, at the latest at now + value.
+      case inNext = "in_next"
+      /// The field is a time: not after now - value.
+      case olderThan = "older_than"
     }
 
-    /// `first_name`, `last_name`, `company`, `email`, `phone`, `source`, `tags`, `custom.<name>`,
-    /// `consent.sms`, `consent.voice`, `consent.email` (values `opted_in`, `opted_out`, `none`).
+    /// `first_name`, `last_name`, `company`, `email`, `phone`, `source`, `tags`, `created_at`,
+    /// `custom.<name>`, `consent.sms`, `consent.voice`, `consent.email` (values `opted_in`, `opted_out`, `none`).
     package var field: String
     package var comparison: Operator
     package var value: FieldValue
@@ -64,6 +72,50 @@ package indirect enum Filter: Sendable, Equatable {
       self.field = field
       self.comparison = comparison
       self.value = value
+    }
+  }
+
+  /// How often something happened to a contact, or was done by it, in the time up to now.
+  package struct Happened: Sendable, Equatable {
+    package var kind: Activity.Kind
+    package var comparison: Condition.Operator
+    package var count: Int
+    /// nil: ever.
+    package var window: Duration?
+
+    package init(
+      kind: Activity.Kind, comparison: Condition.Operator = .greaterOrEqual, count: Int = 1,
+      window: Duration? = nil
+    ) {
+      self.kind = kind
+      self.comparison = comparison
+      self.count = count
+      self.window = window
+    }
+  }
+
+  /// A length of time as people write it: `30d`, `12h`, `45m`.
+  package struct Duration: Sendable, Equatable {
+    package let text: String
+    package let micros: Int64
+
+    /// Ten years: windows that are longer are `ever`.
+    package static let limitDays: Int64 = 3_660
+
+    /// nil where `text` is none.
+    package init?(_ text: String) {
+      let unitMicros: Int64? =
+        switch text.last {
+        case "d": 86_400_000_000
+        case "h": 3_600_000_000
+        case "m": 60_000_000
+        default: nil
+        }
+      guard let unitMicros, text.utf8.count <= 8, let number = Int64(text.dropLast()), number > 0,
+        number <= Self.limitDays * 86_400_000_000 / unitMicros
+      else { return nil }
+      self.text = text
+      micros = number * unitMicros
     }
   }
 }

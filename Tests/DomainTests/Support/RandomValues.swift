@@ -68,13 +68,20 @@ extension SplitMix64 {
 
 extension SplitMix64 {
   mutating func filter(depth: Int = 3) -> Filter {
-    switch Int.random(in: depth > 0 ? 0...3 : 3...3, using: &self) {
+    switch Int.random(in: depth > 0 ? 0...4 : 3...4, using: &self) {
     case 0: .all(list { $0.filter(depth: depth - 1) })
     case 1: .any(list { $0.filter(depth: depth - 1) })
     case 2: .not(filter(depth: depth - 1))
+    case 3: .happened(happened())
     default:
       .condition(Filter.Condition(field: text(), comparison: one(), value: fieldValue()))
     }
+  }
+
+  private mutating func happened() -> Filter.Happened {
+    Filter.Happened(
+      kind: one(), comparison: one(), count: count(),
+      window: maybe { Filter.Duration("\(Int.random(in: 1...90, using: &$0))d") } ?? nil)
   }
 
   mutating func details() -> ContactDetails {

@@ -10,12 +10,20 @@ final class History: Sendable {
 
   /// 2025-06-01T12:00:00Z; each commit comes a second later.
   static let startMicros: Micros = 1_748_779_200_000_000
+  /// A moment after all commits of a test.
+  static let laterMicros = startMicros + 86_400_000_000
 
   init() {
     let clock = Clock()
     self.clock = clock
     log = MemoryEventLog(nowMicros: { clock.nowMicros })
   }
+
+  /// Nothing happens for a while.
+  func pass(seconds: Int64) { clock.pass(seconds: seconds) }
+
+  /// On the org's clock.
+  var nowMicros: Micros { clock.nowMicros }
 
   /// Appends events of one stream in one commit and gives the position of the last.
   @discardableResult
@@ -54,6 +62,8 @@ private final class Clock: Sendable {
   private let seconds = Atomic<Int64>(0)
 
   var nowMicros: Micros { History.startMicros + seconds.load(ordering: .relaxed) * 1_000_000 }
+
+  func pass(seconds: Int64) { self.seconds.add(seconds, ordering: .relaxed) }
 
   func tick() -> Micros {
     seconds.add(1, ordering: .relaxed)

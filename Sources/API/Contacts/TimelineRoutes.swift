@@ -1,0 +1,90 @@
+import Application
+import ContactsProjection
+import Domain
+import EventCodec
+import HTTP
+import JSON
+import Postgres
+import ProjectionRuntime
+import TimelineProjection
+
+/// What happened between an org and a person, what led to it and what it led to.
+enum TimelineRoutes {
+  @Sendable
+  static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try await contact(exchange)
+    let org = exchange.org
+    var request = TimelineQueries.Request(contact: id, page: try exchange.page())
+    request.conversation = exchange.query("conversation")
+    for word in (exchange.query("kind") ?? "").split(separator: ",") {
+      guard let kind = EntryRow.Kind(rawValue: String(word)) else {
+        let all = EntryRow.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        throw .invalid("kind", "invalid_value", "kind is any of: \(all).")
+      }
+      request.kinds.append(kind)
+    }
+    let found = try await exchange.read([.timeline]) { [request] pool in
+      try await TimelineQueries.list(pool, org: org, request)
+    }
+    return exchange.list(found) { entry($0, org) }
+  }
+
+  @Sendable
+  static func conversations(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try await contact(exchange)
+    let org = exchange.org
+    let found = try await exchange.read([.timeline]) { pool in
+      QueryPage(
+        rows: try await TimelineQueries.conversations(pool, org: org, contact: id), next: nil)
+    }
+    return exchange.list(found) { conversation in
+      [
+        "object": "conversation", "conversation": .string(conversation.name),
+        "messages": .int(conversation.messageCount),
+        "last_at": .string(Timestamp.text(conversation.lastAtMicros)),
+      ]
+    }
+  }
+
+  @Sendable
+  static func effects(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .event)
+    guard let position = RecordedDomainEvent.position(ofEventID: id) else {
+      throw .notFound("event")
+    }
+    let org = exchange.org
+    let page = try exchange.page()
+    let found = try await exchange.read([.timeline]) { pool in
+      try await TimelineQueries.effects(pool, org: org, of: position, page)
+    }
+    return exchange.list(found) { entry($0, org) }
+  }
+
+  private static func contact(_ exchange: Exchange) async throws(APIError) -> Identifier {
+    let id = try exchange.id("id", .contact)
+    let org = exchange.org
+    let contact = try await exchange.read([.contacts]) { pool in
+      try await ContactsQueries.item(pool, org: org, contact: id)
+    }
+    guard contact.value != nil else { throw .notFound("contact") }
+    return id
+  }
+
+  private static func entry(_ entry: TimelineEntry, _ org: Identifier) -> JSON {
+    let message = entry.message.map { MessageView($0, org).json }
+    return .object(
+      JSONObject([
+        ("id", .string(entry.event.text)), ("object", "timeline_entry"),
+        ("contact", .string(entry.contact.text)), ("kind", .string(entry.kind.rawValue)),
+        ("type", .string(entry.type)),
+        ("occurred_at", .string(Timestamp.text(entry.occurredAtMicros))),
+        ("recorded_at", .string(Timestamp.text(entry.recordedAtMicros))),
+        ("position", .int(entry.position)), ("title", .string(entry.title)),
+        ("body", message?["body"] ?? .null), ("message", message ?? .null),
+        ("conversation", JSON(entry.conversation)), ("campaign", JSON(entry.campaign?.text)),
+        ("workflow", JSON(entry.workflow?.text)), ("run", JSON(entry.run?.text)),
+        ("actor", .string(entry.actor)), ("origin", .string(entry.origin)),
+        ("correlation", .string(entry.correlation)), ("cause", JSON(entry.cause)),
+      ]))
+  }
+}

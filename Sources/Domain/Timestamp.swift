@@ -1,0 +1,86 @@
+/// RFC 3339 in UTC with milliseconds: `2026-11-21T08:30:00.000Z`.
+package enum Timestamp {
+  package static func text(_ micros: Micros) -> String {
+    let millis = micros >= 0 ? micros / 1_000 : (micros - 999) / 1_000
+    let days = Int((Double(millis) / 86_400_000).rounded(.down))
+    let (year, month, day) = civil(days: days)
+    let rest = Int(millis) - days * 86_400_000
+    return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T"
+      + "\(pad(rest / 3_600_000, 2)):\(pad(rest / 60_000 % 60, 2)):\(pad(rest / 1_000 % 60, 2))"
+      + ".\(pad(rest % 1_000, 3))Z"
+  }
+
+  /// nil where `text` is not RFC 3339. Any offset is read; a date alone is its midnight in UTC.
+  package static func micros(_ text: String) -> Micros? {
+    let bytes = Array(text.utf8)
+    guard bytes.count >= 10, bytes[4] == 45, bytes[7] == 45, let year = number(bytes[0..<4]),
+      let month = number(bytes[5..<7]), let day = number(bytes[8..<10]), (1...12).contains(month),
+      (1...31).contains(day)
+    else { return nil }
+    let midnight = Int64(days(year: year, month: month, day: day)) * 86_400_000_000
+    guard bytes.count > 10 else { return midnight }
+    guard bytes.count >= 20, bytes[10] | 0x20 == UInt8(ascii: "t"), bytes[13] == 58,
+      bytes[16] == 58, let hour = number(bytes[11..<13]), let minute = number(bytes[14..<16]),
+      let second = number(bytes[17..<19]), hour < 24, minute < 60, second <= 60
+    else { return nil }
+    var index = 19
+    var fraction: Int64 = 0
+    if bytes[index] == UInt8(ascii: ".") {
+      index += 1
+      var scale: Int64 = 100_000
+      while index < bytes.count, let digit = number(bytes[index...index]) {
+        fraction += Int64(digit) * scale
+        scale /= 10
+        index += 1
+      }
+    }
+    guard let offsetMinutes = offset(bytes[index...]) else { return nil }
+    let seconds = Int64(hour * 3_600 + minute * 60 + second) - Int64(offsetMinutes) * 60
+    return midnight + seconds * 1_000_000 + fraction
+  }
+
+  private static func offset(_ bytes: ArraySlice<UInt8>) -> Int? {
+    guard let sign = bytes.first else { return nil }
+    if sign | 0x20 == UInt8(ascii: "z") { return bytes.count == 1 ? 0 : nil }
+    let start = bytes.startIndex
+    guard sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-"), bytes.count == 6,
+      bytes[start + 3] == 58, let hours = number(bytes[start + 1..<start + 3]),
+      let minutes = number(bytes[start + 4..<start + 6])
+    else { return nil }
+    return (sign == UInt8(ascii: "-") ? -1 : 1) * (hours * 60 + minutes)
+  }
+
+  private static func number(_ bytes: ArraySlice<UInt8>) -> Int? {
+    guard bytes.allSatisfy({ $0 >= 48 && $0 <= 57 }) else { return nil }
+    return bytes.reduce(0) { $0 * 10 + Int($1 - 48) }
+  }
+
+  private static func pad(_ value: Int, _ width: Int) -> String {
+    let text = String(value)
+    return String(repeating: "0", count: max(0, width - text.count)) + text
+  }
+
+  /// The proleptic Gregorian date of a day since 1970 (Howard Hinnant, "chrono-compatible
+  /// low-level date algorithms").
+  private static func civil(days: Int) -> (year: Int, month: Int, day: Int) {
+    let shifted = days + 719_468
+    let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
+    let dayOfEra = shifted - era * 146_097
+    let yearOfEra =
+      (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
+    let shiftedMonth = (5 * dayOfYear + 2) / 153
+    let month = shiftedMonth < 10 ? shiftedMonth + 3 : shiftedMonth - 9
+    let year = yearOfEra + era * 400 + (month <= 2 ? 1 : 0)
+    return (year, month, dayOfYear - (153 * shiftedMonth + 2) / 5 + 1)
+  }
+
+  private static func days(year: Int, month: Int, day: Int) -> Int {
+    let year = month <= 2 ? year - 1 : year
+    let era = (year >= 0 ? year : year - 399) / 400
+    let yearOfEra = year - era * 400
+    let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
+    let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
+    return era * 146_097 + dayOfEra - 719_468
+  }
+}
