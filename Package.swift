@@ -100,6 +100,9 @@ let package = Package(
       "TwilioProvider", path: "Sources/Providers/Twilio",
       ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
     module(
+      "SendGridProvider", path: "Sources/Providers/SendGrid",
+      ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
+    module(
       "API", path: "Sources/API",
       [
         "Application", "Domain", "EventCodec", "EventLog", "TwilioProvider", "ReadModels",
@@ -111,6 +114,7 @@ let package = Package(
       name: "daybook",
       dependencies: [
         "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
+        "SendGridProvider",
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
         "DemoData", "Bench", "CSV", "CLI", "Logging", "Supervisor",
       ],
@@ -140,7 +144,8 @@ let package = Package(
       "Sandbox", path: "tools/sandbox", ["HTTP", "JSON", "Crypto"], exclude: ["README.md"],
       resources: [
         .embedInCode("page/index.html"), .embedInCode("page/phones.css"),
-        .embedInCode("page/phones.js"),
+        .embedInCode("page/phones.js"), .embedInCode("page/mail.html"),
+        .embedInCode("page/mail.js"),
       ]),
     module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
     module(
@@ -168,13 +173,17 @@ let package = Package(
     tests(
       "ApplicationTests",
       [
-        "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider", "Sandbox",
+        "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider",
+        "SendGridProvider", "Sandbox",
         "HTTP",
       ]),
     // The adapters and the simulators that they talk to.
     tests(
       "ProviderTests",
-      ["TwilioProvider", "Sandbox", "Application", "Domain", "HTTP", "JSON", "Crypto"]),
+      [
+        "TwilioProvider", "SendGridProvider", "Sandbox", "Application", "Domain", "HTTP", "JSON",
+        "Crypto",
+      ]),
     tests(
       "ProjectionTests",
       [

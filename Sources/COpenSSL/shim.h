@@ -11,3 +11,6 @@
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509.h>
+
+// A macro over a variadic function, which Swift does not import.
+static inline EVP_PKEY *daybook_p256_generate(void) { return EVP_EC_gen("P-256"); }

@@ -314,6 +314,64 @@ final class KeyHandle: @unchecked Sendable {
     return handle
   }
 
+  /// A new P-256 key.
+  static func generateP256() throws(CryptoError) -> KeyHandle {
+    guard let key = unsafe daybook_p256_generate() else { throw failure(of: "EVP_EC_gen") }
+    return unsafe KeyHandle(owning: key)
+  }
+
+  /// A P-256 private key as `privateKeyDER` gave it.
+  static func p256(privateKeyDER: [UInt8]) throws(CryptoError) -> KeyHandle {
+    let parsed = unsafe privateKeyDER.withUnsafeBufferPointer { bytes -> OpaquePointer? in
+      var next = bytes.baseAddress
+      return unsafe d2i_AutoPrivateKey(nil, &next, bytes.count)
+    }
+    guard let parsed = unsafe parsed else {
+      ERR_clear_error()
+      throw .malformedKey
+    }
+    let handle = unsafe KeyHandle(owning: parsed)
+    guard handle.isOnP256 else { throw .malformedKey }
+    return handle
+  }
+
+  func privateKeyDER() throws(CryptoError) -> [UInt8] {
+    try unsafe der("i2d_PrivateKey") { unsafe i2d_PrivateKey(key, $0) }
+  }
+
+  /// SubjectPublicKeyInfo.
+  func publicKeyDER() throws(CryptoError) -> [UInt8] {
+    try unsafe der("i2d_PUBKEY") { unsafe i2d_PUBKEY(key, $0) }
+  }
+
+  /// Asks for the length, then for the bytes, as the i2d functions want it.
+  private func der(
+    _ function: String, _ encode: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32
+  ) throws(CryptoError) -> [UInt8] {
+    let count = Int(encode(nil))
+    guard count > 0 else { throw failure(of: function) }
+    var bytes = [UInt8](repeating: 0, count: count)
+    let written = unsafe bytes.withUnsafeMutableBufferPointer { buffer in
+      var next = buffer.baseAddress
+      return unsafe Int(encode(&next))
+    }
+    guard written == count else { throw failure(of: function) }
+    return bytes
+  }
+
+  /// An ECDSA signature over the SHA-256 of `message`: DER, another one each time.
+  func signECDSA(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
+    let context = try DigestContext()
+    // The longest for P-256 is 72 bytes.
+    var signature = [UInt8](repeating: 0, count: 80)
+    var count = signature.count
+    guard
+      unsafe EVP_DigestSignInit_ex(context.pointer, nil, "SHA2-256", nil, nil, key, nil) == 1,
+      unsafe EVP_DigestSign(context.pointer, &signature, &count, message, message.count) == 1
+    else { throw failure(of: "EVP_DigestSign") }
+    return Array(signature.prefix(count))
+  }
+
   private var isOnP256: Bool {
     var name = [CChar](repeating: 0, count: 32)
     var count = 0

@@ -35,9 +35,32 @@ package enum Ed25519 {
   }
 }
 
-/// ECDSA over P-256 with SHA-256 (FIPS 186-4), verification alone: SendGrid signs its event webhooks
-/// with it.
+/// ECDSA over P-256 with SHA-256 (FIPS 186-4): SendGrid signs its event webhooks with it.
 package enum P256 {
+  /// For the simulator of a provider that signs. Safe to use from several threads at once.
+  package struct PrivateKey: Sendable {
+    private let handle: KeyHandle
+
+    package init() throws(CryptoError) { handle = try KeyHandle.generateP256() }
+
+    /// - Throws: `.malformedKey` for anything but a P-256 key as `der` gives it.
+    package init(der: [UInt8]) throws(CryptoError) {
+      handle = try KeyHandle.p256(privateKeyDER: der)
+    }
+
+    package var der: [UInt8] { get throws(CryptoError) { try handle.privateKeyDER() } }
+
+    /// DER SubjectPublicKeyInfo.
+    package var publicKeySPKI: [UInt8] {
+      get throws(CryptoError) { try handle.publicKeyDER() }
+    }
+
+    /// DER: a sequence of r and s; another one each time.
+    package func sign(_ message: [UInt8]) throws(CryptoError) -> [UInt8] {
+      try handle.signECDSA(message)
+    }
+  }
+
   /// Safe to use from several threads at once.
   package struct PublicKey: Sendable {
     private let handle: KeyHandle

@@ -1,7 +1,7 @@
 import HTTP
 import Synchronization
 
-/// The world outside, on loopback: Twilio's Messages API, phones and the people who hold them.
+/// The world outside, on loopback: Twilio's and SendGrid's APIs, phones, mailboxes and the people who hold them.
 ///
 ///     let sandbox = try SandboxServer(port: 8090, dataDirectory: "var/sandbox")
 ///     await sandbox.run()
@@ -17,6 +17,8 @@ package final class SandboxServer: Sendable {
 
   private let server: HTTPServer
   private let delivery: Delivery
+  private let outbox: Outbox
+  private let visitor = HTTPClient()
   private let store: Store
   private let stopped = Stopped()
 
@@ -24,17 +26,25 @@ package final class SandboxServer: Sendable {
   package init(port: Int, dataDirectory: String) throws(SandboxError) {
     let store = try Store(directory: dataDirectory)
     let delivery = Delivery(store: store)
+    let outbox = Outbox(store: store)
     let routes = Routes(
       twilio: TwilioAPI(store: store, delivery: delivery),
-      control: ControlAPI(store: store, delivery: delivery))
+      sendGrid: SendGridAPI(store: store, outbox: outbox),
+      control: ControlAPI(
+        store: store, delivery: delivery, outbox: outbox,
+        mail: MailControl(store: store, outbox: outbox, client: visitor)))
     do throws(HTTPError) {
       server = try HTTPServer(host: Self.host, port: port) { await routes.answer($0) }
     } catch {
       throw .server(error)
     }
     self.delivery = delivery
+    self.outbox = outbox
     self.store = store
-    Task { await delivery.resume() }
+    Task {
+      await delivery.resume()
+      await outbox.wake()
+    }
   }
 
   /// Returns when `stop` has been called, by anybody, and everything has ended.
@@ -44,6 +54,8 @@ package final class SandboxServer: Sendable {
   package func stop() async {
     await server.stop(graceMillis: Self.stopGraceMillis)
     await delivery.stop()
+    await outbox.stop()
+    visitor.close()
     store.close()
     stopped.set()
   }
@@ -51,10 +63,12 @@ package final class SandboxServer: Sendable {
 
 private struct Routes: Sendable {
   let twilio: TwilioAPI
+  let sendGrid: SendGridAPI
   let control: ControlAPI
 
   func answer(_ request: HTTPRequest) async -> HTTPResponse {
     if request.rawPath.hasPrefix("/2010-04-01/") { return await twilio.answer(request) }
+    if request.rawPath.hasPrefix("/v3/") { return await sendGrid.answer(request) }
     if request.rawPath.hasPrefix("/sandbox/") { return await control.answer(request) }
     if request.method == "GET", let page = Page.answer(request.path) { return page }
     return ControlAPI.failure(404, "There is nothing at \(request.path).")

@@ -65,6 +65,10 @@ extension MessageView {
       campaign: row.campaign.map { Identifier(.campaign, $0) },
       run: row.run.map { Identifier(.run, $0) }, heldUntilMicros: row.heldUntilMicros,
       sentAtMicros: row.sentAtMicros, deliveredAtMicros: row.deliveredAtMicros,
+      subject: row.subject, html: row.html, media: row.media, callOutcome: row.callOutcome,
+      callSeconds: row.callSeconds, openedAtMicros: row.openedAtMicros,
+      machineOpenedAtMicros: row.machineOpenedAtMicros, clickedAtMicros: row.clickedAtMicros,
+      complainedAtMicros: row.complainedAtMicros,
       version: UInt64(row.version), createdAtMicros: row.createdAtMicros,
       updatedAtMicros: row.updatedAtMicros)
   }

@@ -5,9 +5,20 @@ enum MessageSchemas {
   static let send = Schema.input(
     "MessageInput",
     [
-      .required("contact", .id(.contact)), .optional("channel", .constant("sms")),
-      .required("body", .string(1...1_600), "With merge fields such as `{{first_name|there}}`."),
+      .required("contact", .id(.contact)),
+      .optional("channel", .choice(Channel.self), "`sms` where not given."),
+      .optional(
+        "body", .string(0...500_000),
+        "With merge fields: `{{first_name|there}}`. Texts: at most 1600 characters, calls 4000."),
       .optional("purpose", .choice(Purpose.self), "`marketing` where not given."),
+      .optional("subject", .string(1...998), "Of an email: required there."),
+      .optional("html", .string(1...500_000), "Of an email."),
+      .optional(
+        "media", .array(.string(), 0...10),
+        "Addresses: pictures of a text (MMS), or the recording that a call plays."),
+      .optional("voicemail", .string(1...4_000), "Of a call: what an answering machine is told."),
+      .optional("max_minutes", .int(1...60), "Of a call: 5 where not given."),
+      .optional("record", .bool, "Of a call: recorded, after it was said to be."),
     ])
 
   static let verdict = Schema.object(
@@ -24,7 +35,7 @@ enum MessageSchemas {
       .required("contact", .id(.contact)), .required("channel", .choice(Channel.self)),
       .required("purpose", .choice(Purpose.self).nullable),
       .required("from", .string().nullable), .required("to", .string().nullable),
-      .required("body", .string(0...10_000).nullable), .required("segments", .count),
+      .required("body", .string(0...600_000).nullable), .required("segments", .count),
       .required("encoding", .string().nullable),
       .required("status", .choice(Message.Status.self)),
       .required("reason", .string().nullable, "Why it is held, skipped or failed."),
@@ -33,13 +44,21 @@ enum MessageSchemas {
       .required("error_code", .string().nullable), .required("keyword", .string().nullable),
       .required("campaign", .id(.campaign).nullable), .required("run", .id(.run).nullable),
       .required("held_until", .time.nullable), .required("sent_at", .time.nullable),
-      .required("delivered_at", .time.nullable),
+      .required("delivered_at", .time.nullable), .required("subject", .string(0...1_000).nullable),
+      .required("html", .string(0...600_000).nullable),
+      .required("media", .array(.string(), 0...10).nullable),
+      .required("call_outcome", .choice(CallResult.Outcome.self).nullable),
+      .required("call_seconds", .count.nullable), .required("opened_at", .time.nullable),
+      .required("machine_opened_at", .time.nullable), .required("clicked_at", .time.nullable),
+      .required("complained_at", .time.nullable),
     ])
 
   /// What a rule of the gate answers, as far as a send can be refused at once.
   static let refusals: [Int: [String]] = [
     402: ["insufficient_funds"], 404: ["not_found"],
-    422: ["sms_not_configured", "missing_field"]
+    422: [
+      "sms_not_configured", "email_not_configured", "postal_address_missing", "missing_field",
+    ]
       + GateReason.allCases.map(\.rawValue)
       .filter { $0 != "missing_field" && $0 != "insufficient_funds" },
   ]

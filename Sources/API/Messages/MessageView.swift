@@ -29,6 +29,15 @@ struct MessageView {
   var heldUntilMicros: Micros?
   var sentAtMicros: Micros?
   var deliveredAtMicros: Micros?
+  var subject: String?
+  var html: String?
+  var media: JSON?
+  var callOutcome: String?
+  var callSeconds: Int64?
+  var openedAtMicros: Micros?
+  var machineOpenedAtMicros: Micros?
+  var clickedAtMicros: Micros?
+  var complainedAtMicros: Micros?
   var version: UInt64
   var createdAtMicros: Micros
   var updatedAtMicros: Micros
@@ -47,6 +56,12 @@ struct MessageView {
         ("held_until", JSON(heldUntilMicros.map(Timestamp.text))),
         ("sent_at", JSON(sentAtMicros.map(Timestamp.text))),
         ("delivered_at", JSON(deliveredAtMicros.map(Timestamp.text))),
+        ("subject", JSON(subject)), ("html", JSON(html)), ("media", media ?? []),
+        ("call_outcome", JSON(callOutcome)), ("call_seconds", JSON(callSeconds)),
+        ("opened_at", JSON(openedAtMicros.map(Timestamp.text))),
+        ("machine_opened_at", JSON(machineOpenedAtMicros.map(Timestamp.text))),
+        ("clicked_at", JSON(clickedAtMicros.map(Timestamp.text))),
+        ("complained_at", JSON(complainedAtMicros.map(Timestamp.text))),
         ("version", .int(Int64(version))), ("account", .string(org.text)),
         ("created_at", .string(Timestamp.text(createdAtMicros))),
         ("updated_at", .string(Timestamp.text(updatedAtMicros))),
@@ -78,6 +93,12 @@ extension MessageView {
       keyword: state.inbound?.keyword?.rawValue, campaign: plan?.campaign, run: plan?.run,
       heldUntilMicros: status == .held ? state.notBeforeMicros : nil,
       sentAtMicros: state.sentAtMicros, deliveredAtMicros: state.deliveredAtMicros,
+      subject: content?.subject, html: content?.html,
+      media: content.map { .array($0.media.map(JSON.string)) },
+      callOutcome: state.call?.outcome.rawValue,
+      callSeconds: state.call.map { Int64($0.durationSeconds) },
+      openedAtMicros: state.openedAtMicros, machineOpenedAtMicros: state.machineOpenedAtMicros,
+      clickedAtMicros: state.clickedAtMicros, complainedAtMicros: state.complainedAtMicros,
       version: snapshot.version, createdAtMicros: snapshot.createdAtMicros,
       updatedAtMicros: snapshot.updatedAtMicros)
   }

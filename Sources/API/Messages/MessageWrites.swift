@@ -8,7 +8,7 @@ import ProjectionRuntime
 enum MessageWrites {
   static let all = [
     Operation(
-      "POST", "/api/messages", .scope("messages:write"), "Send a text",
+      "POST", "/api/messages", .scope("messages:write"), "Send a text, an email or a call",
       details: "A refusal is on record too: `details` has the skipped message's id.",
       body: .json(
         MessageSchemas.send,
@@ -24,19 +24,7 @@ enum MessageWrites {
   ]
 
   private static func send(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    var fields = try exchange.body()
-    let contact = fields.id("contact", .contact, required: true)
-    if let channel = fields.string("channel"), channel != Channel.sms.rawValue {
-      fields.fail("channel", "unsupported_channel", "Only sms can be sent.")
-    }
-    let body = fields.string("body", required: true, limit: 6_400)
-    if let body, body.count > 1_600 {
-      fields.fail("body", "too_long", "A text has at most 1600 characters.")
-    }
-    let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
-    try fields.finish()
-    guard let contact, let body else { preconditionFailure("finish refuses missing fields") }
-    let request = MessageRequest(contact: contact, body: body, purpose: purpose)
+    let request = try MessageInput.request(exchange)
     if exchange.isDryRun { return try await preview(request, exchange) }
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.planMessage(request).id
@@ -98,7 +86,10 @@ enum MessageWrites {
       200,
       [
         "object": "message_preview", "dry_run": true,
+        "channel": .string(planned.plan.channel.rawValue),
+        "subject": JSON(planned.plan.content.value?.subject),
         "body": JSON(planned.plan.content.value?.body),
+        "html": JSON(planned.plan.content.value?.html),
         "to": JSON(planned.plan.content.value?.address),
         "segments": JSON(planned.plan.segmentCount),
         "encoding": .string(planned.plan.encoding), "price": Money.json(planned.priceMicros),
@@ -122,13 +113,13 @@ enum ReasonText {
   static func text(_ reason: String) -> String {
     switch GateReason(rawValue: reason) {
     case .noConsent:
-      "There is no recorded consent to marketing texts. Record one, or send what the person asked "
+      "There is no recorded consent to marketing on this channel. Record one, or send what the person asked "
         + "for as transactional."
     case .revoked: "The person opted out. Only their own new opt-in lifts that."
     case .suppressed: "The number is on a suppression list."
     case .quietHours: "It is quiet hours where the person may be; it goes out when they end."
     case .insufficientFunds: "The wallet has not enough credit. Add funds and send again."
-    case .noAddress: "The contact has no phone number."
+    case .noAddress: "The contact has no phone number or email address for this channel."
     case .invalidAddress: "The number cannot be placed in any time zone."
     case .paused: "The account is paused."
     case .missingField: "A merge field has no value for this contact and no fallback."

@@ -22,7 +22,8 @@ package struct APIServer: Sendable {
     SessionRoutes.all + AccountRoutes.all + ContactRoutes.all + ImportRoutes.all
     + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
     + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + EventRoutes.all
-    + WebhookRoutes.all + TwilioRoutes.all + OperationRoutes.all + ReferenceRoutes.all
+    + WebhookRoutes.all + TwilioRoutes.all + ProviderRoutes.all + MailLinkRoutes.all
+    + OperationRoutes.all + ReferenceRoutes.all
 
   /// The answer to one request; never throws. Every answer carries the request's id.
   package func handle(_ request: HTTPRequest) async -> HTTPResponse {

@@ -10,17 +10,22 @@ package struct Services: Sendable {
   package let pool: PostgresPool
   package let sessions: SessionCodec
   package let settings: APISettings
+  package let adapters: Adapters
+  package let links: OutboundLinks
   /// One line about something that went wrong: ids and codes, no personal data.
   package let report: @Sendable (_ message: String, _ requestID: String) -> Void
 
   package init(
     engine: Engine, pool: PostgresPool, sessions: SessionCodec, settings: APISettings,
+    adapters: Adapters, links: OutboundLinks,
     report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
   ) {
     self.engine = engine
     self.pool = pool
     self.sessions = sessions
     self.settings = settings
+    self.adapters = adapters
+    self.links = links
     self.report = report
   }
 }

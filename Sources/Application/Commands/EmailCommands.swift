@@ -18,6 +18,13 @@ package struct InboundEmail: Sendable, Equatable {
 }
 
 extension Workspace {
+  /// When a message was handed out, on the org's clock; nil where that is not known.
+  package func sentAt(_ id: Identifier) throws(CommandError) -> Micros? {
+    let message = try current(Message.self, id)
+    guard message.plan != nil else { throw .notFound(id) }
+    return message.sentAtMicros
+  }
+
   /// What somebody did with an email of ours; repeated news beyond a limit changes nothing.
   package mutating func record(
     _ engagement: Engagement, for id: Identifier

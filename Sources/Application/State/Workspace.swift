@@ -52,6 +52,9 @@ package struct Workspace {
 
   package var org: Identifier { state.org }
 
+  /// The org itself, as of before this command.
+  package var settings: Org.State { state.settings }
+
   package func newID(_ kind: Identifier.Kind) -> Identifier {
     Identifier(kind, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
   }

@@ -8,6 +8,7 @@ import HTTP
 import JSON
 import Logging
 import Postgres
+import SendGridProvider
 import TwilioProvider
 
 let serveCommand = Command(
@@ -24,6 +25,16 @@ let serveCommand = Command(
 let privateWebhooksOption = Option(
   "--allow-private-webhooks", "let webhooks go to private and loopback addresses")
 
+/// The providers that this program knows. A further one is a line here.
+private func adapters(client: HTTPClient) -> Adapters {
+  Adapters([
+    Adapter(messages: TwilioProvider(client: client)),
+    Adapter(
+      description: SendGridProvider.description, messages: SendGridProvider(client: client),
+      webhooks: SendGridWebhooks()),
+  ])
+}
+
 /// The write side and the API in one process: the log has one writer.
 private func startServe(
   _ context: ServiceContext, allowsPrivateWebhooks: Bool
@@ -39,11 +50,12 @@ private func startServe(
   webhookSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
   let webhookClient = HTTPClient(settings: webhookSettings)
   let providerClient = HTTPClient()
+  let adapters = adapters(client: providerClient)
   let links = OutboundLinks(
     publicURL: settings.baseURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
   let reactors = try ReactorHost(
-    engine: engine, providers: MessageProviders([TwilioProvider(client: providerClient)]),
+    engine: engine, providers: adapters.messages,
     webhookClient: webhookClient, settings: ReactorSettings(links: links),
     cursorDirectory: settings.home.reactors
   ) { line in
@@ -52,7 +64,8 @@ private func startServe(
 
   let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
   let server = try startAPI(
-    context, engine: engine, pool: pool, allowsPrivateWebhooks: allowsPrivateWebhooks)
+    context, engine: engine, pool: pool, adapters: adapters, links: links,
+    allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
   return Service(details: ["url": .string(settings.localURL), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
@@ -65,7 +78,8 @@ private func startServe(
 }
 
 private func startAPI(
-  _ context: ServiceContext, engine: Engine, pool: PostgresPool, allowsPrivateWebhooks: Bool
+  _ context: ServiceContext, engine: Engine, pool: PostgresPool, adapters: Adapters,
+  links: OutboundLinks, allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
@@ -76,7 +90,7 @@ private func startAPI(
   let services = Services(
     engine: engine, pool: pool,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
-    settings: apiSettings
+    settings: apiSettings, adapters: adapters, links: links
   ) { message, requestID in
     context.log.error(
       "request failed", ["reason": .string(message), "request_id": .string(requestID)])

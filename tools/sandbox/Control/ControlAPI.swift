@@ -8,6 +8,8 @@ struct ControlAPI: Sendable {
 
   let store: Store
   let delivery: Delivery
+  let outbox: Outbox
+  let mail: MailControl
 
   func answer(_ request: HTTPRequest) async -> HTTPResponse {
     guard isFromHere(request) else {
@@ -33,7 +35,8 @@ struct ControlAPI: Sendable {
     case ("POST", "/sandbox/faults"): try setDial(request)
     case ("POST", "/sandbox/pause-callbacks"): try await pause(request)
     case ("POST", "/sandbox/reset"): try reset()
-    default: Self.failure(404, "There is nothing at \(request.method) \(request.path).")
+    case ("POST", "/sandbox/clock"): try await advanceClock(request)
+    default: try await other(request)
     }
   }
 
@@ -79,7 +82,7 @@ extension ControlAPI {
         }
       return Array(fitting.prefix(limit))
     }
-    let now = Clock.nowMillis()
+    let now = store.nowMillis()
     return Self.ok(["data": .array(found.map { $0.control(atMillis: now) })])
   }
 
@@ -93,7 +96,7 @@ extension ControlAPI {
 
   /// Every phone with its last message, the latest first, and our own numbers.
   private func phones() -> HTTPResponse {
-    let now = Clock.nowMillis()
+    let now = store.nowMillis()
     return Self.ok(
       store.read { world in
         let last = world.people.compactMap { world.indexes(ofPerson: $0).last }.sorted(by: >)
@@ -153,7 +156,7 @@ extension ControlAPI {
       throw ControlError("No account has the number in to: register it first.")
     }
     for message in messages { await delivery.add(message) }
-    return Self.ok(message.control(atMillis: Clock.nowMillis()), status: 201)
+    return Self.ok(message.control(atMillis: store.nowMillis()), status: 201)
   }
 
   private func setDial(_ request: HTTPRequest) throws -> HTTPResponse {
@@ -165,12 +168,33 @@ extension ControlAPI {
     return Self.ok(dial.json)
   }
 
+  private func other(_ request: HTTPRequest) async throws -> HTTPResponse {
+    let body = request.body.isEmpty ? JSON.object(JSONObject()) : try Self.body(request)
+    if let answer = try await mail.answer(request, body) { return answer }
+    return Self.failure(404, "There is nothing at \(request.method) \(request.path).")
+  }
+
+  /// `{"advance_ms": 60000}`: what is due until then happens at once.
+  private func advanceClock(_ request: HTTPRequest) async throws -> HTTPResponse {
+    guard let millis = try Self.body(request)["advance_ms"]?.int,
+      (1...Self.maxAdvance).contains(millis)
+    else { throw ControlError("advance_ms is a number from 1 to \(Self.maxAdvance)") }
+    try store.record { _ in ([.clockAdvanced(millis: millis)], ()) }
+    await delivery.wake()
+    await outbox.wake()
+    return Self.ok(["now": .string(UTCDate(millis: store.nowMillis()).iso8601)])
+  }
+
+  /// A year.
+  private static let maxAdvance: Int64 = 31_536_000_000
+
   /// `{"paused": false}` lets callbacks go on; without a body they pause.
   private func pause(_ request: HTTPRequest) async throws -> HTTPResponse {
     let isPaused = request.body.isEmpty ? true : try Self.body(request)["paused"]?.bool
     guard let isPaused else { throw ControlError("paused is true or false.") }
     try store.record { _ in ([.callbacksPaused(isPaused)], ()) }
     await delivery.wake()
+    await outbox.wake()
     return Self.ok(["paused": .bool(isPaused)])
   }
 
@@ -191,7 +215,9 @@ extension World {
       "duplicates": JSON(duplicateCount), "inbound": JSON(inboundCount),
       "turned_away": JSON(turnedAwayCount),
       "opt_outs": JSON(optOuts.values.reduce(0) { $0 + $1.count }), "phones": JSON(people.count),
-      "callbacks_paused": .bool(arePaused), "callbacks_pending": JSON(pendingStepCount),
+      "callbacks_paused": .bool(arePaused),
+      "callbacks_pending": JSON(pendingStepCount + callbacks.count),
+      "mails": JSON(documentOrder[.mail]?.count ?? 0),
       "callbacks_delivered": JSON(outcomes[.delivered] ?? 0),
       "callbacks_rejected": JSON(outcomes[.rejected] ?? 0),
       "callbacks_abandoned": JSON(outcomes[.abandoned] ?? 0),

@@ -133,7 +133,7 @@ extension Delivery {
   /// Starts what is due, and sets the timer for the next.
   private func pump() {
     guard !isStopped, !store.read({ $0.arePaused }) else { return }
-    let nowMillis = Clock.nowMillis()
+    let nowMillis = store.nowMillis()
     var nextMillis = Int64.max
     for (destination, lane) in lanes {
       start(lane, destination, nowMillis)
@@ -250,7 +250,7 @@ extension Delivery {
       lane.failureCount = 0
       retry(entry, destination, waitMillis: Self.backOffMillis(entry.attempt))
     case .unreachable:
-      lane.blockedUntilMillis = Clock.nowMillis() + Self.backOffMillis(lane.failureCount)
+      lane.blockedUntilMillis = store.nowMillis() + Self.backOffMillis(lane.failureCount)
       lane.failureCount += 1
       retry(entry, destination, waitMillis: 0)
     }
@@ -273,7 +273,7 @@ extension Delivery {
   }
 
   private func retry(_ entry: Entry, _ destination: Destination, waitMillis: Int64) {
-    let nowMillis = Clock.nowMillis()
+    let nowMillis = store.nowMillis()
     if nowMillis - entry.dueMillis > Self.giveUpAfterMillis {
       recordDone(entry, destination, .abandoned)
       return

@@ -14,10 +14,11 @@ struct Inbound: Sendable {
       // Nobody has the number any more: the step is done all the same.
       return (answers.map { [.stepDone(sid: $0, outcome: .abandoned)] } ?? [], [])
     }
-    let message = message(.inbound, from: from, to: to, body, number)
+    let message = message(.inbound, from: from, to: to, body, number, world.nowMillis)
     var messages = [message]
     if let keyword = Keyword(body) {
-      messages.append(self.message(.reply, from: to, to: from, keyword.reply, number))
+      messages.append(
+        self.message(.reply, from: to, to: from, keyword.reply, number, world.nowMillis))
     }
     let records = messages.map {
       Record.messageTaken($0, answers: $0.direction == .inbound ? answers : nil)
@@ -26,11 +27,13 @@ struct Inbound: Sendable {
   }
 
   private func message(
-    _ direction: Message.Direction, from: String, to: String, _ body: String, _ number: World.Number
+    _ direction: Message.Direction, from: String, to: String, _ body: String,
+    _ number: World.Number,
+    _ nowMillis: Int64
   ) -> Message {
     Message(
       sid: makeSID("SM"), account: number.account, direction: direction, from: from, to: to,
-      body: body, createdAtMillis: Clock.nowMillis(),
+      body: body, createdAtMillis: nowMillis,
       url: direction == .inbound ? number.inboundURL : nil,
       plan: CallbackPlan(behaviour: .delivers, delayMillis: 0))
   }

@@ -11,6 +11,11 @@ enum Record: Sendable {
   case stepDone(sid: String, outcome: StepOutcome)
   case dialSet(Dial)
   case callbacksPaused(Bool)
+  /// A thing of another provider than Twilio's messages, as it stands now.
+  case documentSet(DocumentKind, id: String, JSON)
+  case callbackPlanned(Callback)
+  case callbackDone(id: String, outcome: StepOutcome)
+  case clockAdvanced(millis: Int64)
 }
 
 /// How a callback ended.
@@ -49,6 +54,12 @@ extension Record {
       ["t": "step", "sid": .string(sid), "outcome": .string(outcome.rawValue)]
     case .dialSet(let dial): ["t": "dial", "dial": dial.json]
     case .callbacksPaused(let arePaused): ["t": "paused", "paused": .bool(arePaused)]
+    case .documentSet(let kind, let id, let document):
+      ["t": "document", "kind": .string(kind.rawValue), "id": .string(id), "document": document]
+    case .callbackPlanned(let callback): ["t": "callback", "callback": callback.json]
+    case .callbackDone(let id, let outcome):
+      ["t": "callback_done", "id": .string(id), "outcome": .string(outcome.rawValue)]
+    case .clockAdvanced(let millis): ["t": "clock", "millis": .int(millis)]
     }
   }
 
@@ -84,6 +95,30 @@ extension Record {
     case "paused":
       guard let arePaused = json["paused"]?.bool else { return nil }
       self = .callbacksPaused(arePaused)
+    default:
+      guard let record = Record(otherType: type, json) else { return nil }
+      self = record
+    }
+  }
+
+  private init?(otherType type: String, _ json: JSON) {
+    switch type {
+    case "document":
+      guard let kind = json["kind"]?.string.flatMap(DocumentKind.init(rawValue:)),
+        let id = json["id"]?.string, let document = json["document"]
+      else { return nil }
+      self = .documentSet(kind, id: id, document)
+    case "callback":
+      guard let callback = json["callback"].flatMap(Callback.init) else { return nil }
+      self = .callbackPlanned(callback)
+    case "callback_done":
+      guard let id = json["id"]?.string,
+        let outcome = json["outcome"]?.string.flatMap(StepOutcome.init(rawValue:))
+      else { return nil }
+      self = .callbackDone(id: id, outcome: outcome)
+    case "clock":
+      guard let millis = json["millis"]?.int else { return nil }
+      self = .clockAdvanced(millis: millis)
     default: return nil
     }
   }

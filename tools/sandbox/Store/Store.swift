@@ -48,13 +48,23 @@ final class Store: Sendable {
     }
   }
 
+  /// The sandbox's own time.
+  func nowMillis() -> Int64 { read { $0.nowMillis } }
+
   /// Lets another sandbox have the directory. Whatever is recorded after it throws `.stopped`.
   func close() { locked.withLock { $0.journal = nil } }
 
   /// Forgets every message, opt-out and fault; keeps the accounts.
   func reset() throws(SandboxError) {
     try locked.withLock { locked throws(SandboxError) in
-      let accounts = locked.world.accounts.values.map { Record.accountRegistered($0) }
+      let accounts =
+        locked.world.accounts.values.map { Record.accountRegistered($0) }
+        + (locked.world.documents[.mailAccount] ?? [:]).map {
+          Record.documentSet(.mailAccount, id: $0.key, $0.value)
+        }
+        + (locked.world.documents[.paymentAccount] ?? [:]).map {
+          Record.documentSet(.paymentAccount, id: $0.key, $0.value)
+        }
       try locked.journal?.removeAll()
       locked.world = World()
       try locked.append(accounts)

@@ -1,4 +1,5 @@
 import Crypto
+import JSON
 
 /// Everything that the sandbox knows: the fold of its records.
 struct World: Sendable {
@@ -26,8 +27,23 @@ struct World: Sendable {
   /// Our number, and who wants nothing more from it.
   private(set) var optOuts: [String: Set<String>] = [:]
   private var random = SeededRandom(seed: Dial().seed)
+  /// What the other providers keep, and in which order it came.
+  private(set) var documents: [DocumentKind: [String: JSON]] = [:]
+  private(set) var documentOrder: [DocumentKind: [String]] = [:]
+  private(set) var callbacks: [String: Callback] = [:]
+  private(set) var clockOffsetMillis: Int64 = 0
 
   init() {}
+
+  /// The sandbox's own time: the real one, and what it was advanced by.
+  var nowMillis: Int64 { Clock.nowMillis() + clockOffsetMillis }
+
+  func document(_ kind: DocumentKind, _ id: String) -> JSON? { documents[kind]?[id] }
+
+  /// Newest first.
+  func all(_ kind: DocumentKind) -> [JSON] {
+    (documentOrder[kind] ?? []).reversed().compactMap { documents[kind]?[$0] }
+  }
 
   var uniqueCount: Int { copies.count }
   var duplicateCount: Int { receivedCount - copies.count }
@@ -67,6 +83,15 @@ extension World {
       self.dial = dial
       random = SeededRandom(seed: dial.seed)
     case .callbacksPaused(let arePaused): self.arePaused = arePaused
+    case .documentSet(let kind, let id, let document):
+      if documents[kind, default: [:]].updateValue(document, forKey: id) == nil {
+        documentOrder[kind, default: []].append(id)
+      }
+    case .callbackPlanned(let callback):
+      callbacks[callback.id] = callback
+    case .callbackDone(let id, let outcome):
+      if callbacks.removeValue(forKey: id) != nil { outcomes[outcome, default: 0] += 1 }
+    case .clockAdvanced(let millis): clockOffsetMillis += millis
     }
   }
 

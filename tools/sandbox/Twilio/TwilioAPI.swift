@@ -53,7 +53,7 @@ extension TwilioAPI {
   private func create(_ request: HTTPRequest, account: String) async -> HTTPResponse {
     let isForm = request.mediaType == FormCoding.contentType
     let form = isForm ? FormCoding.decode(bytes: request.body) : []
-    let creation = Creation(form, account: account, nowMillis: Clock.nowMillis())
+    let creation = Creation(form, account: account, nowMillis: store.nowMillis())
     let dial = store.read { $0.dial }
     let response: HTTPResponse
     do throws(SandboxError) {
@@ -213,11 +213,11 @@ extension TwilioAPI {
       return world.messages[index]
     }
     guard let message else { return TwilioError.notFound(request.path).response }
-    return .json(200, MessageResource(message, atMillis: Clock.nowMillis()).json.bytes())
+    return .json(200, MessageResource(message, atMillis: store.nowMillis()).json.bytes())
   }
 
   private func list(_ request: HTTPRequest, account: String) -> HTTPResponse {
-    let now = Clock.nowMillis()
+    let now = store.nowMillis()
     let page = MessagePage(request)
     let matching = store.read { page.matching($0, account: account, atMillis: now) }
     return .json(200, page.json(matching, path: request.rawPath, atMillis: now).bytes())

@@ -1,0 +1,211 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// How an org reaches its providers, and what providers tell us. Secrets go in and never come out.
+enum ProviderRoutes {
+  static let all = [
+    Operation(
+      "GET", "/api/providers", .scope("account:read"), "List the providers that are set up",
+      answers: [.ok(ProviderSchemas.providers)], handler: list),
+    Operation(
+      "PUT", "/api/providers/{service}", .scope("account:write"), "Set up a provider",
+      details: "`service` is sms, email or payment.",
+      body: .json(
+        ProviderSchemas.input,
+        example: [
+          "provider": "sendgrid", "options": ["from": "hello@example.com"],
+          "secrets": ["api_key": "SG.…"],
+        ]), answers: [.ok(ProviderSchemas.provider)],
+      refuses: [400: ["unknown_provider", "required"]], handler: configure),
+    Operation(
+      "PUT", "/api/account/postal-address", .scope("account:write"),
+      "Set the address below marketing emails",
+      body: .json(
+        ProviderSchemas.addressInput, example: ["postal_address": "1 Main St, Austin, TX 78701"]),
+      answers: [.ok(ProviderSchemas.address)], handler: setAddress),
+    Operation(
+      "POST", "/webhooks/{provider}/{account}/{hook}", .signed, "Take in what a provider tells",
+      body: .of([("application/json", .anything)]),
+      answers: [AnswerDefinition(200, "Taken in."), .nothing],
+      refuses: [400: ["invalid_value"], 404: ["not_found"]], idempotency: .ignored, handler: take),
+  ]
+
+  // MARK: Settings
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let settings = try await read(exchange)
+    var data: [JSON] = []
+    if let sms = settings.sms {
+      data.append([
+        "object": "provider", "service": "sms", "provider": .string(SMSCredentials.provider),
+        "base_url": .string(sms.baseURL),
+        "options": ["from": .string(sms.from), "account_sid": .string(sms.accountSID)],
+        "secrets": ["auth_token"],
+      ])
+    }
+    for service in ProviderSettings.Service.allCases {
+      if let settings = settings.providers[service] { data.append(view(settings)) }
+    }
+    return exchange.respond(
+      200,
+      [
+        "object": "list", "data": .array(data), "has_more": false, "next": nil,
+        "postal_address": JSON(settings.postalAddress),
+      ])
+  }
+
+  private static func read(_ exchange: Exchange) async throws(APIError) -> Org.State {
+    do {
+      return try await exchange.executor().read { workspace throws(CommandError) in
+        workspace.settings
+      }
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+  }
+
+  /// Names of secrets alone.
+  private static func view(_ settings: ProviderSettings) -> JSON {
+    let options = settings.options.sorted { $0.key < $1.key }
+    let secrets = settings.secrets.value?.keys.sorted() ?? []
+    return [
+      "object": "provider", "service": .string(settings.service.rawValue),
+      "provider": .string(settings.provider), "base_url": .string(settings.baseURL),
+      "options": .object(JSONObject(options.map { ($0.key, .string($0.value)) })),
+      "secrets": .array(secrets.map(JSON.string)),
+    ]
+  }
+
+  private static func configure(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    guard let service = exchange.path["service"] else { throw .notFound("service") }
+    if service == Channel.sms.rawValue { return try await configureSMS(exchange) }
+    guard let service = ProviderSettings.Service(rawValue: service) else {
+      throw .notFound("service")
+    }
+    let settings = try settings(service, exchange)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.configureProvider(settings)
+    }
+    return exchange.respond(200, view(settings), receipt: written.receipt)
+  }
+
+  private static func settings(
+    _ service: ProviderSettings.Service, _ exchange: Exchange
+  ) throws(APIError) -> ProviderSettings {
+    var fields = try exchange.body()
+    let known = exchange.services.adapters.descriptions(for: service)
+    let name = fields.string("provider", required: true)
+    let baseURL = fields.string("base_url")
+    let options = fields.texts("options")
+    let secrets = fields.texts("secrets")
+    let description = known.first { $0.name == name }
+    if name != nil, description == nil {
+      fields.fail(
+        "provider", "unknown_provider",
+        "provider is one of: \(known.map(\.name).sorted().joined(separator: ", ")).")
+    }
+    if let description {
+      fields.check(
+        "options", options, description.requiredOptions, description.optionalOptions)
+      fields.check(
+        "secrets", secrets, description.requiredSecrets, description.optionalSecrets)
+    }
+    try fields.finish()
+    guard let description else { preconditionFailure("finish refuses unknown providers") }
+    return ProviderSettings(
+      service: service, provider: description.name, baseURL: baseURL ?? description.baseURL,
+      options: options, secrets: .known(secrets))
+  }
+
+  private static func configureSMS(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let provider = fields.string("provider") ?? SMSCredentials.provider
+    if provider != SMSCredentials.provider {
+      fields.fail("provider", "unknown_provider", "provider is one of: \(SMSCredentials.provider).")
+    }
+    let baseURL = fields.string("base_url") ?? "https://api.twilio.com"
+    let options = fields.texts("options")
+    let secrets = fields.texts("secrets")
+    fields.check("options", options, ["from", "account_sid"], [])
+    fields.check("secrets", secrets, ["auth_token"], [])
+    try fields.finish()
+    let settings = SMSSettings(
+      from: options["from"] ?? "", accountSID: options["account_sid"] ?? "", baseURL: baseURL,
+      authToken: .known(secrets["auth_token"] ?? ""))
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.configureSMS(settings)
+    }
+    return exchange.respond(
+      200, ["object": "provider", "service": "sms", "provider": .string(provider)],
+      receipt: written.receipt)
+  }
+
+  private static func setAddress(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let address = fields.string("postal_address", required: true, limit: 500)
+    try fields.finish()
+    guard let address else { preconditionFailure("finish refuses missing fields") }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.setPostalAddress(address)
+    }
+    return exchange.respond(
+      200, ["object": "postal_address", "postal_address": .string(address.trimmed)],
+      receipt: written.receipt)
+  }
+
+  // MARK: Webhooks
+
+  private static func take(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let unauthorized = APIError(
+      403, "permission", "invalid_signature", "The signature does not fit this request.")
+    guard let webhooks = exchange.services.adapters.webhooks(of: exchange.path["provider"] ?? ""),
+      let org = exchange.path["account"].flatMap({ Identifier($0, kind: .org) }),
+      let executor = try? exchange.engine.executor(for: org)
+    else { throw unauthorized }
+    let call = WebhookCall(
+      request: exchange.request, hook: exchange.path["hook"] ?? "",
+      url: exchange.services.settings.publicURL + exchange.request.rawTarget, executor: executor,
+      requestID: exchange.requestID, nowMicros: exchange.engine.tools.clock.nowMicros())
+    do {
+      return try await webhooks.take(call)
+    } catch {
+      switch error {
+      case .unauthorized: throw unauthorized
+      case .malformed(let code, let detail): throw .invalid("body", code, detail)
+      case .refused(let error): throw APIError(error)
+      }
+    }
+  }
+}
+
+extension Fields {
+  /// An object of texts.
+  fileprivate mutating func texts(_ name: String) -> [String: String] {
+    guard let value = value(name) else { return [:] }
+    var texts: [String: String] = [:]
+    for (key, value) in value.object?.fields ?? [] {
+      if let text = value.string, text.utf8.count <= 4_000 { texts[key] = text }
+    }
+    if texts.count != value.object?.fields.count {
+      fail(name, "invalid_type", "\(name) is an object of texts.")
+    }
+    return texts
+  }
+
+  fileprivate mutating func check(
+    _ name: String, _ given: [String: String], _ required: Set<String>, _ optional: Set<String>
+  ) {
+    for key in required.sorted() where given[key]?.isEmpty != false {
+      fail("\(name).\(key)", "required", "\(name).\(key) is required.")
+    }
+    for key in given.keys.sorted() where !required.contains(key) && !optional.contains(key) {
+      fail("\(name).\(key)", "unknown_parameter", "There is no field \(name).\(key) here.")
+    }
+  }
+}

@@ -1,0 +1,150 @@
+import Application
+import Crypto
+import Domain
+import HTTP
+import JSON
+
+/// What SendGrid posts: `events` (signed) and `inbound` (parsed mail; signed where the org has a key,
+/// else with the token that its address carries).
+package struct SendGridWebhooks: ProviderWebhooks {
+  package init() {}
+
+  package var name: String { SendGridProvider.name }
+
+  package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
+    guard let account = await call.executor.credentials(for: .email), account.provider == name
+    else {
+      throw .unauthorized
+    }
+    switch call.hook {
+    case "events":
+      guard let key = account.credentials.options["webhook_public_key"],
+        SendGridSignature.isValid(call.request, publicKey: key, nowMicros: call.nowMicros)
+      else { throw .unauthorized }
+      return try await takeEvents(call)
+    case "inbound":
+      guard isAuthentic(call, account.credentials) else { throw .unauthorized }
+      return try await takeMail(call)
+    default:
+      throw .unauthorized
+    }
+  }
+
+  private func isAuthentic(_ call: WebhookCall, _ credentials: ProviderCredentials) -> Bool {
+    if call.request.headers[SendGridSignature.header] != nil {
+      guard let key = credentials.options["webhook_public_key"] else { return false }
+      return SendGridSignature.isValid(call.request, publicKey: key, nowMicros: call.nowMicros)
+    }
+    guard let expected = credentials.secrets["inbound_token"], !expected.isEmpty,
+      let given = call.request.queryValue("token")
+    else { return false }
+    return constantTimeEqual(Array(given.utf8), Array(expected.utf8))
+  }
+
+  // MARK: Events
+
+  private func takeEvents(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
+    let events: [SendGridEvent]
+    do {
+      events = try SendGridEvent.all(in: call.request.body)
+    } catch {
+      throw .malformed(code: error.code, detail: "\(error)")
+    }
+    for event in events { try await take(event, call) }
+    return HTTPResponse(status: 204)
+  }
+
+  private func take(_ event: SendGridEvent, _ call: WebhookCall) async throws(WebhookRefusal) {
+    do {
+      try await call.perform(by: name, key: "sendgrid:\(event.id)") {
+        workspace throws(CommandError) in
+        try workspace.apply(event)
+      }
+    } catch .refused(.notFound(_)) {
+      // Of a message that is not ours, or of a test: the others of the batch count all the same.
+      return
+    }
+  }
+
+  // MARK: Mail
+
+  private func takeMail(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
+    let email: InboundEmail
+    do throws(SendGridFormatError) {
+      email = try SendGridInbound.email(call.request)
+    } catch {
+      throw .malformed(code: error.code, detail: "\(error)")
+    }
+    try await call.perform(by: name, key: "sendgrid-inbound:\(email.providerID)") {
+      workspace throws(CommandError) in
+      try workspace.receive(email)
+    }
+    return HTTPResponse(status: 200)
+  }
+}
+
+extension Workspace {
+  fileprivate mutating func apply(_ event: SendGridEvent) throws(CommandError) {
+    switch event.news {
+    case .status(let kind, let errorCode):
+      try record(
+        ProviderStatus(
+          kind: kind, providerID: event.providerID, errorCode: errorCode, atMicros: nowMicros),
+        for: event.message)
+    case .bounced(let isHard):
+      try recordBounce(
+        ProviderStatus(
+          kind: .failed, providerID: event.providerID, errorCode: isHard ? "bounced" : "blocked",
+          atMicros: nowMicros), isHard: isHard, for: event.message)
+    case .engagement(let engagement):
+      try record(engagement, for: event.message)
+    case .unsubscribed:
+      try unsubscribe(by: event.message)
+    }
+  }
+}
+
+/// A mail as Inbound Parse posts it: `multipart/form-data`.
+enum SendGridInbound {
+  static func email(_ request: HTTPRequest) throws(SendGridFormatError) -> InboundEmail {
+    var fields: [String: [UInt8]] = [:]
+    do throws(Multipart.Failure) {
+      for part in try Multipart.parts(of: request) where fields[part.name] == nil {
+        fields[part.name] = part.body
+      }
+    } catch {
+      throw .missing(field: "form")
+    }
+    func text(_ name: String) -> String? {
+      fields[name].map { String(decoding: $0, as: UTF8.self) }
+    }
+    let envelope = fields["envelope"].flatMap { try? JSON(parsing: $0) }
+    guard let from = (envelope?["from"]?.string ?? text("from")).flatMap(address) else {
+      throw .missing(field: "from")
+    }
+    guard let to = (envelope?["to"]?[0]?.string ?? text("to")).flatMap(address) else {
+      throw .missing(field: "to")
+    }
+    let body = text("text") ?? text("html") ?? ""
+    let headers = text("headers") ?? ""
+    return InboundEmail(
+      from: from, to: to, subject: text("subject") ?? "", text: body,
+      providerID: messageID(headers) ?? Hex.encode(SHA256.hash(request.body)))
+  }
+
+  /// The address in `Ann Lee <ann@example.com>`.
+  private static func address(_ text: String) -> String? {
+    var address = text[...]
+    if let open = text.lastIndex(of: "<"), let close = text[open...].firstIndex(of: ">") {
+      address = text[text.index(after: open)..<close]
+    }
+    let trimmed = String(address).trimmed
+    return trimmed.contains("@") ? trimmed : nil
+  }
+
+  private static func messageID(_ headers: String) -> String? {
+    headers.split(whereSeparator: \.isNewline)
+      .first { $0.lowercased().hasPrefix("message-id:") }
+      .map { String($0.dropFirst("message-id:".count)).trimmed }
+  }
+}

@@ -1,0 +1,127 @@
+import Application
+import Crypto
+import Domain
+import HTTP
+import JSON
+import Testing
+
+@testable import SendGridProvider
+
+@Suite struct SendGridTests {
+  private let email = OutboundEmail(
+    credentials: ProviderCredentials(
+      baseURL: "https://api.sendgrid.com", options: ["from": "a@b.example"],
+      secrets: ["api_key": "SG.secret"]),
+    message: Identifier(.message, 7), from: "a@b.example", fromName: "Ann", replyTo: "r@b.example",
+    to: "z@p.example", subject: "Hi", text: "Text", html: "<p>Text</p>",
+    headers: ["List-Unsubscribe": "<https://b.example/u>"])
+
+  @Test(.enabled(if: SharedFile.exists("specs/sendgrid/mail_v3.json"), "no API descriptions here"))
+  func `a mail is what SendGrid describes`() throws {
+    let request = SendGridProvider.creation(of: email, timeoutMillis: 1_000)
+    #expect(request.url == "https://api.sendgrid.com/v3/mail/send")
+    #expect(request.headers["Authorization"] == "Bearer SG.secret")
+    let spec = try SharedFile.json("specs/sendgrid/mail_v3.json")
+    let operation = try #require(spec["paths"]?["/v3/mail/send"]?["post"])
+    let reference = operation["requestBody"]?["$ref"]?.string
+    let name = reference?.split(separator: "/").last.map(String.init)
+    let body =
+      name.flatMap { spec["components"]?["requestBodies"]?[$0] } ?? operation["requestBody"]
+    let schema = try #require(body?["content"]?["application/json"]?["schema"])
+    try check(try JSON(parsing: request.body), schema, spec, "body")
+  }
+
+  /// Every property is described, every required one is there, types and enumerations fit.
+  private func check(_ value: JSON, _ schema: JSON, _ spec: JSON, _ path: String) throws {
+    var schema = schema
+    if let name = schema["$ref"]?.string?.split(separator: "/").last {
+      schema = try #require(spec["components"]?["schemas"]?[String(name)])
+    }
+    for part in schema["allOf"]?.array ?? [] where part["properties"] == nil {
+      try check(value, part, spec, path)
+    }
+    if let object = value.object, let properties = schema["properties"]?.object {
+      for (key, value) in object.fields {
+        let property = try #require(properties[key], "\(path).\(key) is not described")
+        try check(value, property, spec, "\(path).\(key)")
+      }
+      for name in schema["required"]?.array?.compactMap(\.string) ?? [] {
+        #expect(object[name] != nil, "\(path).\(name) is required")
+      }
+    }
+    if let items = value.array, let item = schema["items"] {
+      for (index, value) in items.enumerated() {
+        try check(value, item, spec, "\(path)[\(index)]")
+      }
+    }
+    if let type = schema["type"]?.string, path != "body.from" {
+      let kinds = [
+        "string": value.string != nil, "object": value.object != nil, "array": value.array != nil,
+        "boolean": value.bool != nil, "integer": value.int != nil, "number": value.double != nil,
+      ]
+      #expect(kinds[type] == true, "\(path) should be \(type)")
+    }
+  }
+
+  @Test(
+    .enabled(
+      if: SharedFile.exists("specs/sendgrid/email_activity_v3.json"), "no API descriptions here"))
+  func `a question about a mail has the described path and parameters`() throws {
+    let request = SendGridProvider.question(about: email, timeoutMillis: 1_000)
+    let parts = request.url.split(separator: "?", maxSplits: 1)
+    #expect(parts[0] == "https://api.sendgrid.com/v3/messages")
+    let spec = try SharedFile.json("specs/sendgrid/email_activity_v3.json")
+    let described = try #require(spec["paths"]?["/v3/messages"]?["get"]?["parameters"]?.array)
+    let given = FormCoding.decode(String(parts[1]))
+    #expect(Set(given.map(\.name)).isSubset(of: described.compactMap { $0["name"]?.string }))
+    #expect(given.first?.value == "unique_args['message']=\"\(email.message)\"")
+  }
+
+  @Test(
+    .enabled(
+      if: SharedFile.exists("specs/signature-vectors/vectors.json"), "no signature vectors here"))
+  func `the published signature is good, and no other`() throws {
+    let vector = try #require(
+      try SharedFile.json("specs/signature-vectors/vectors.json")["sendgrid"])
+    func text(_ name: String) throws -> String { try #require(vector[name]?.string) }
+    let key = try text("public_key_base64_spki_der")
+    let timestamp = try text(SendGridSignature.timestampHeader)
+    let signature = try text(SendGridSignature.header)
+    let nowMicros = try #require(Int64(timestamp)) * 1_000_000
+    func isValid(
+      _ payload: String, _ timestamp: String, _ signature: String, at nowMicros: Int64
+    ) -> Bool {
+      let request = HTTPRequest(
+        method: "POST", target: "/",
+        headers: [
+          SendGridSignature.header: signature, SendGridSignature.timestampHeader: timestamp,
+        ], body: Array(payload.utf8))
+      return SendGridSignature.isValid(request, publicKey: key, nowMicros: nowMicros)
+    }
+    let payload = try text("payload")
+    #expect(isValid(payload, timestamp, signature, at: nowMicros))
+    #expect(!isValid(String(payload.dropLast()), timestamp, signature, at: nowMicros))
+    #expect(!isValid(payload, "1600112503", signature, at: nowMicros))
+    #expect(!isValid(payload, timestamp, signature, at: nowMicros + 601_000_000))
+    #expect(!isValid(payload, timestamp, signature, at: nowMicros - 601_000_000))
+    #expect(!isValid(payload, timestamp, "MEQ", at: nowMicros))
+    #expect(!isValid(payload, "-9223372036854775808", signature, at: nowMicros))
+  }
+
+  @Test(arguments: [
+    (202, "x", SendOutcome.accepted(providerID: "x")),
+    (202, "", .inDoubt(reason: "HTTP 202 without a message id")),
+    (400, "", .refused(code: "http_400")), (500, "", .inDoubt(reason: "http_500")),
+    (429, "", .notTaken(code: "http_429", retryAfterMillis: 1_000)),
+    (401, "", .notTaken(code: "http_401", retryAfterMillis: 60_000)),
+  ])
+  func `each answer has one meaning`(status: Int, id: String, outcome: SendOutcome) {
+    let answer = ClientResponse(
+      status: status, headers: id.isEmpty ? [:] : ["X-Message-Id": id], body: [])
+    #expect(SendGridAnswer.outcome(of: answer) == outcome)
+  }
+
+  @Test func `credentials show no secret`() {
+    #expect(!"\(email.credentials)".contains("SG.secret"))
+  }
+}
