@@ -40,9 +40,11 @@ private enum Freshness {
   ) throws -> UInt64 {
     let rows = try connection.query(
       """
-      SELECT coalesce(min(coalesce(p.position, 0)), 0)
+      SELECT coalesce(min(coalesce(s.position, 0)), 0)
       FROM unnest($1::text[], $2::bigint[]) AS wanted(name, version)
       LEFT JOIN daybook.projections p USING (name, version)
+      LEFT JOIN daybook.projections s
+        ON s.name = p.name AND s.version = coalesce(p.serves_version, p.version)
       """, [.textArray(names), .intArray(versions.map(Int64.init))])
     return try rows.first.map { UInt64(try $0.int64(0)) } ?? 0
   }

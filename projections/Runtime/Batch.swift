@@ -7,6 +7,8 @@ package struct Batch: Sendable {
   /// An event that cannot be decoded.
   package struct Undecodable: Sendable {
     package let position: UInt64
+    package let org: UInt128
+    package let stream: UInt128
     package let type: String
     package let error: CodecError
 
@@ -17,6 +19,8 @@ package struct Batch: Sendable {
     }
   }
 
+  /// Everything up to here was in an earlier batch.
+  package private(set) var start: UInt64
   package private(set) var events: [RecordedDomainEvent]
   package private(set) var undecodable: [Undecodable]
   /// Everything up to here is in the batch or in an earlier one.
@@ -48,7 +52,7 @@ package struct Batch: Sendable {
       throw .log(error)
     }
     if types == nil { try requireDense(page, after: position) }
-    return decode(page)
+    return decode(page, after: position)
   }
 
   private static func requireDense(
@@ -66,15 +70,17 @@ package struct Batch: Sendable {
     }
   }
 
-  private static func decode(_ page: Page) -> Batch {
-    var batch = Batch(events: [], undecodable: [], end: page.scannedTo)
+  private static func decode(_ page: Page, after position: UInt64) -> Batch {
+    var batch = Batch(start: position, events: [], undecodable: [], end: page.scannedTo)
     batch.events.reserveCapacity(page.events.count)
     for recorded in page.events {
       do throws(CodecError) {
         batch.events.append(try EventCodec.decode(recorded))
       } catch {
         batch.undecodable.append(
-          Undecodable(position: recorded.position, type: recorded.type, error: error))
+          Undecodable(
+            position: recorded.position, org: recorded.org.value, stream: recorded.stream.value,
+            type: recorded.type, error: error))
       }
     }
     return batch

@@ -33,7 +33,7 @@ package struct CheckReport: Sendable, Equatable {
   ) {
     self.projection = projection
     position = checkpoint.position
-    isSameHistory = checkpoint.chain == rebuilt.chain
+    isSameHistory = checkpoint.root == rebuilt.root
     self.tables = tables
   }
 }

@@ -7,14 +7,65 @@ internal import Postgres
 enum CheckpointStore {
   /// A projection's row as a batch finds it.
   struct Stored {
+    let name: String
     let checkpoint: Checkpoint
-    let isStopped: Bool
+    let state: ProjectionState
     let identity: [UInt8]?
     let identityPosition: UInt64?
+    let parkedCount: Int64
+    /// Another process projects it.
+    let isElsewhere: Bool
   }
 
-  /// Reads and locks the checkpoint, so that no other process applies the same events: the second one
-  /// waits and then finds the checkpoint moved.
+  /// Where a projection goes to.
+  struct Move {
+    let projection: any Projection.Type
+    let checkpoint: Checkpoint
+    /// The last event of the batch.
+    let last: RecordedDomainEvent?
+  }
+
+  private static let columns = """
+    p.name, p.position, p.root, p.recorded_at, p.state, p.identity, p.identity_position,
+    p.parked_count
+    """
+
+  static func insert(
+    _ projection: any Projection.Type, state: ProjectionState, serving: Int64?,
+    _ connection: PostgresConnection
+  ) throws {
+    try connection.execute(
+      """
+      INSERT INTO daybook.projections (name, version, position, root, state, serves_version)
+      VALUES ($1, $2, 0, $3, $4, $5)
+      """,
+      key(projection) + [
+        .bytes(Checkpoint.start.root.bytes), .text(state.rawValue),
+        serving.map(PostgresValue.int) ?? .null,
+      ])
+  }
+
+  // MARK: Reading
+
+  /// Reads and locks the checkpoints that `lease` may move, in one order for all processes. What
+  /// another one holds at this moment, such as the swap of a rebuild, is left out.
+  static func lock(
+    _ projections: [any Projection.Type], for lease: Lease, _ connection: PostgresConnection
+  ) throws -> [Stored] {
+    try connection.query(
+      """
+      SELECT \(columns), p.lease_holder <> $3 AND p.lease_until > clock_timestamp()
+      FROM daybook.projections p JOIN unnest($1::text[], $2::bigint[]) AS w(name, version)
+      USING (name, version) ORDER BY p.name FOR UPDATE OF p SKIP LOCKED
+      """,
+      [
+        .textArray(projections.map { $0.name }),
+        .intArray(projections.map { Int64($0.version) }), .text(lease.holder),
+      ]
+    ).map { try stored($0, isElsewhere: try $0.optionalBool(8) ?? false) }
+  }
+
+  /// Reads and locks one checkpoint, whoever projects it; waits for it.
   static func lock(
     _ projection: any Projection.Type, _ connection: PostgresConnection
   ) throws -> Stored? {
@@ -30,42 +81,71 @@ enum CheckpointStore {
   private static func find(
     _ projection: any Projection.Type, _ connection: PostgresConnection, suffix: String
   ) throws -> Stored? {
-    let rows = try connection.query(
-      """
-      SELECT position, chain, recorded_at, state, identity, identity_position
-      FROM daybook.projections WHERE name = $1 AND version = $2\(suffix)
-      """, [.text(projection.name), .int(Int64(projection.version))])
-    guard let row = rows.first else { return nil }
-    return Stored(
-      checkpoint: Checkpoint(
-        position: UInt64(try row.int64("position")),
-        chain: EventChain(digest: try row.bytes("chain")),
-        recordedAtMicros: try row.optionalTimestampMicros("recorded_at")),
-      isStopped: try row.text("state") == "stopped",
-      identity: try row.optionalBytes("identity"),
-      identityPosition: try row.optionalInt64("identity_position").map { UInt64($0) })
+    try connection.query(
+      "SELECT \(columns) FROM daybook.projections p WHERE name = $1 AND version = $2\(suffix)",
+      key(projection)
+    ).first.map { try stored($0, isElsewhere: false) }
   }
 
-  /// Moves the checkpoint within the transaction of the rows and tells whoever waits for it.
-  /// `last`: the last event of the batch.
-  static func move(
-    _ projection: any Projection.Type, to checkpoint: Checkpoint, last: RecordedDomainEvent?,
-    _ connection: PostgresConnection
-  ) throws {
+  private static func stored(_ row: PostgresRow, isElsewhere: Bool) throws -> Stored {
+    Stored(
+      name: try row.text("name"),
+      checkpoint: Checkpoint(
+        position: UInt64(try row.int64("position")),
+        root: HistoryRoot(bytes: try row.bytes("root")),
+        recordedAtMicros: try row.optionalTimestampMicros("recorded_at")),
+      state: try state(row.text("state")),
+      identity: try row.optionalBytes("identity"),
+      identityPosition: try row.optionalInt64("identity_position").map { UInt64($0) },
+      parkedCount: try row.int64("parked_count"), isElsewhere: isElsewhere)
+  }
+
+  static func state(_ text: String) throws(RowError) -> ProjectionState {
+    guard let state = ProjectionState(rawValue: text) else {
+      throw RowError(table: "projections", reason: "state")
+    }
+    return state
+  }
+
+  // MARK: Moving
+
+  /// Moves checkpoints within the transaction of their rows, renews the lease on them and tells
+  /// whoever waits.
+  static func move(_ moves: [Move], _ lease: Lease?, _ connection: PostgresConnection) throws {
+    guard !moves.isEmpty else { return }
+    let checkpoints = moves.map(\.checkpoint)
     try connection.execute(
       """
-      UPDATE daybook.projections SET position = $3, chain = $4, moved_at = now(),
-        recorded_at = coalesce($5, recorded_at), identity = coalesce($6, identity),
-        identity_position = coalesce($7, identity_position)
-      WHERE name = $1 AND version = $2
+      UPDATE daybook.projections p SET position = w.position, root = decode(w.root, 'hex'),
+        moved_at = now(),
+        recorded_at = coalesce(
+          timestamptz 'epoch' + nullif(w.micros, 0) * interval '1 microsecond', p.recorded_at),
+        identity = coalesce(decode(nullif(w.identity, ''), 'hex'), p.identity),
+        identity_position = coalesce(nullif(w.identity_position, 0), p.identity_position),
+        lease_holder = coalesce($8, p.lease_holder),
+        lease_until = CASE WHEN $8::text IS NULL THEN p.lease_until
+          ELSE clock_timestamp() + interval '\(Lease.seconds) seconds' END
+      FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
+        $7::bigint[]) AS w(name, version, position, root, micros, identity, identity_position)
+      WHERE p.name = w.name AND p.version = w.version
       """,
       [
-        .text(projection.name), .int(Int64(projection.version)),
-        .int(Int64(checkpoint.position)), .bytes(checkpoint.chain.digest),
-        checkpoint.recordedAtMicros.map(PostgresValue.timestampMicros) ?? .null,
-        last.map { .bytes(EventChain.identity(of: $0)) } ?? .null,
-        last.map { .int(Int64($0.position)) } ?? .null,
+        .textArray(moves.map { $0.projection.name }),
+        .intArray(moves.map { Int64($0.projection.version) }),
+        .intArray(checkpoints.map { Int64($0.position) }),
+        .textArray(checkpoints.map { hex($0.root.bytes) }),
+        .intArray(checkpoints.map { $0.recordedAtMicros ?? 0 }),
+        .textArray(moves.map { $0.last.map { hex(HistoryRoot.identity(of: $0)) } ?? "" }),
+        .intArray(moves.map { Int64($0.last?.position ?? 0) }),
+        lease.map { .text($0.holder) } ?? .null,
       ])
+    try announce(moves.map { ($0.projection, $0.checkpoint.position) }, connection)
+  }
+
+  private static func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 
   static func announce(
@@ -73,11 +153,15 @@ enum CheckpointStore {
     _ connection: PostgresConnection
   ) throws {
     guard !moved.isEmpty else { return }
-    let news = moved.map { "\($0.projection.name) \($0.projection.version) \($0.position)" }
     _ = try connection.query(
-      "SELECT pg_notify($1, $2)",
-      [.text(Catalog.channel), .text(news.joined(separator: "\n"))])
+      "SELECT pg_notify('\(Catalog.channel)', line) FROM unnest($1::text[]) AS line",
+      [
+        .textArray(
+          moved.map { "\($0.projection.name) \($0.projection.version) \($0.position)" })
+      ])
   }
+
+  // MARK: Stopping
 
   /// Makes a failure durable: the projection stands still and says why, the others go on.
   static func stop(
@@ -89,22 +173,10 @@ enum CheckpointStore {
       UPDATE daybook.projections SET state = 'stopped', failed_position = $3, failed_code = $4,
         failed_reason = $5, failed_at = now()
       WHERE name = $1 AND version = $2
-      """,
-      [
-        .text(projection.name), .int(Int64(projection.version)), .int(Int64(position)),
-        .text(code), .text(reason),
-      ])
+      """, key(projection) + [.int(Int64(position)), .text(code), .text(reason)])
   }
 
-  /// Lets a stopped projection try again.
-  static func resume(
-    _ projection: any Projection.Type, _ connection: PostgresConnection
-  ) throws {
-    try connection.execute(
-      """
-      UPDATE daybook.projections SET state = 'live', failed_position = NULL, failed_code = NULL,
-        failed_reason = NULL, failed_at = NULL
-      WHERE name = $1 AND version = $2
-      """, [.text(projection.name), .int(Int64(projection.version))])
+  static func key(_ projection: any Projection.Type) -> [PostgresValue] {
+    [.text(projection.name), .int(Int64(projection.version))]
   }
 }

@@ -11,7 +11,10 @@ final class Folder<P: Projection> {
 
   init(store: TableStore, isComplete: Bool = false) {
     self.store = store
-    for table in tables.all { table.isComplete = isComplete }
+    for table in tables.all {
+      table.isComplete = isComplete
+      table.keepsHistory = P.history.contains(table.tableName)
+    }
   }
 
   private var isComplete: Bool { tables.all.allSatisfy(\.isComplete) }
@@ -33,7 +36,15 @@ final class Folder<P: Projection> {
     let consumed = events.filter(P.consumes)
     guard !consumed.isEmpty else { return }
     try load(consumed)
-    for event in consumed { try apply(event) }
+    for event in consumed {
+      try apply(event)
+      close(event)
+    }
+  }
+
+  private func close(_ event: RecordedDomainEvent) {
+    guard !P.history.isEmpty else { return }
+    for table in tables.all { table.closeEvent(at: event.position) }
   }
 
   private func apply(_ event: RecordedDomainEvent) throws(ProjectionError) {
@@ -76,7 +87,9 @@ final class Folder<P: Projection> {
     try load([event])
     let sweep = P.sweep(for: event, in: tables)
     try apply(event)
+    defer { close(event) }
     guard let sweep else { return }
+    precondition(!sweep.table.keepsHistory, "a swept table keeps no history")
     guard !isComplete else { return try visit(sweep, event) }
     try write(keepingRows: true)
     sweep.table.reset()

@@ -7,6 +7,8 @@ import Synchronization
 package enum ProjectorNews: Sendable, Equatable {
   case started(positions: [String: UInt64])
   case stopped(projection: String, position: UInt64)
+  /// So many events wait because one of them cannot be applied.
+  case parked(projection: String, count: Int)
   /// Postgres or the log is away: tried again after `retryMillis`.
   case waiting(reason: String, retryMillis: Int)
   case recovered
@@ -36,7 +38,11 @@ package final class LiveProjector: Sendable {
   private let connectionString: String
   private let pool: PostgresPool
   private let options: Options
+  private let lease: Lease
   private let positions = Mutex<[String: LiveRound.Outcome]>([:])
+  private let refreshedAt = Mutex(ContinuousClock.now)
+  private let tidiedAt = Mutex<ContinuousClock.Instant?>(nil)
+  private let rebuilds = BackgroundRebuilds()
 
   package init(
     reader: any EventReader, connectionString: String, projections: [any Projection.Type],
@@ -46,6 +52,7 @@ package final class LiveProjector: Sendable {
     self.projections = projections
     self.connectionString = connectionString
     self.options = options
+    lease = Lease()
     pool = PostgresPool(
       connectionString: connectionString, size: 1,
       options: PostgresConnection.Options(applicationName: "daybook project"),
@@ -59,7 +66,7 @@ package final class LiveProjector: Sendable {
     try connection.execute(
       """
       SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off;
-      SET enable_mergejoin = off; SET jit = off
+      SET enable_mergejoin = off; SET jit = off; \(Lease.sessionSQL)
       """)
   }
 
@@ -91,63 +98,83 @@ package final class LiveProjector: Sendable {
         try? await Task.sleep(for: .milliseconds(millis))
       }
     }
+    await leave()
   }
 
   /// Projects everything that the log holds now, and returns. Stopped projections stay behind.
   package func runToHead() async throws {
     try await start()
     let head = try reader.head()
-    while try await advance(beyond: head) {}
+    repeat {
+      while try await advance(beyond: head) {}
+    } while await rebuilds.wait()
+    await leave()
   }
-}
 
-// MARK: - Steps
-
-extension LiveProjector {
-  /// Makes what is missing and asks where each projection stands and whether it belongs to this log.
+  /// Makes what is missing and finds out where everything stands.
   private func start() async throws {
-    let outcomes = try await pool.with { [reader, projections] connection in
-      try Catalog.migrate(connection, projections)
-      return try Self.standing(projections, reader, connection)
-    }
-    positions.withLock { $0 = outcomes }
-    options.news(.started(positions: outcomes.mapValues(\.position)))
-  }
-
-  private static func standing(
-    _ projections: [any Projection.Type], _ reader: any EventReader,
-    _ connection: PostgresConnection
-  ) throws -> [String: LiveRound.Outcome] {
-    var outcomes: [String: LiveRound.Outcome] = [:]
-    for projection in projections {
-      let isStopped = try HistoryCheck.stopIfForeign(projection, reader, connection)
-      guard let stored = try CheckpointStore.read(projection, connection) else { continue }
-      outcomes[projection.name] = LiveRound.Outcome(
-        position: stored.checkpoint.position, isStopped: isStopped || stored.isStopped)
-    }
-    return outcomes
+    try await pool.with { [projections] in try Catalog.migrate($0, projections) }
+    try await refresh()
+    options.news(.started(positions: appliedPositions))
   }
 
   private func step() async throws {
+    if refreshedAt.withLock({ ContinuousClock.now - $0 > Self.refreshPause }) {
+      try await refresh()
+    }
     let head = try reader.head()
     if try await advance(beyond: head) { return }
-    let seen = try await reader.waitForHead(beyond: head, timeoutMillis: Self.idleMillis)
-    // Nothing came: somebody may have rebuilt or resumed a projection meanwhile.
-    if seen == head { try await refresh() }
+    _ = try await reader.waitForHead(beyond: head, timeoutMillis: Self.idleMillis)
   }
 
-  /// How long nothing happens before the checkpoints are read again.
+  /// How long nothing happens at most before the checkpoints are read again.
   private static let idleMillis = 1_000
+
+  /// Somebody may have rebuilt, resumed or left a projection; our lease wants to be renewed.
+  private static let refreshPause = Duration.seconds(1)
+
+  private func refresh() async throws {
+    let (reader, projections, lease) = (reader, projections, lease)
+    take(
+      try await pool.with { connection in
+        try lease.renew(connection)
+        return try connection.transaction {
+          for projection in projections {
+            try HistoryCheck.stopIfForeign(projection, reader, connection)
+          }
+          return Dictionary(
+            try CheckpointStore.lock(projections, for: lease, connection).map {
+              ($0.name, LiveRound.Outcome($0))
+            }
+          ) { $1 }
+        }
+      })
+    refreshedAt.withLock { $0 = ContinuousClock.now }
+    try await dropOutdated()
+  }
+
+  /// Looks a few times an hour for what was replaced and is not needed any more.
+  private func dropOutdated() async throws {
+    let isDue = tidiedAt.withLock { tidiedAt in
+      guard tidiedAt.map({ ContinuousClock.now - $0 > .seconds(600) }) ?? true else { return false }
+      tidiedAt = .now
+      return true
+    }
+    guard isDue else { return }
+    try await pool.with { [projections] connection in
+      try connection.transaction { try Generations.dropOutdated(projections, connection) }
+    }
+  }
 
   /// Applies the next batch; false where all that can move are at `head`.
   private func advance(beyond head: UInt64) async throws -> Bool {
-    let running = try await withoutStragglers()
+    let running = running(at: head)
     guard let from = running.map(\.position).min(), from < head else { return false }
     let batch = try Batch.read(reader, after: from, limit: options.batchLimit)
     guard batch.end > from else { return false }
     let names = Set(running.map(\.name))
     let round = LiveRound(
-      projections: projections.filter { names.contains($0.name) }, batch: batch,
+      projections: projections.filter { names.contains($0.name) }, batch: batch, lease: lease,
       faults: options.faults)
     let outcomes = try await pool.with { try round.run($0) }
     options.faults.reached(.afterCommit)
@@ -156,41 +183,41 @@ extension LiveProjector {
   }
 
   private func take(_ outcomes: [String: LiveRound.Outcome]) {
-    let stopped = positions.withLock { positions in
-      let news = outcomes.filter { $0.value.isStopped && positions[$0.key]?.isStopped != true }
-      positions.merge(outcomes) { $1 }
-      return news
+    let before = positions.withLock { positions in
+      defer { positions.merge(outcomes) { $1 } }
+      return positions
     }
-    for (name, outcome) in stopped.sorted(by: { $0.key < $1.key }) {
-      options.news(.stopped(projection: name, position: outcome.position + 1))
-    }
-  }
-
-  private func refresh() async throws {
-    let projections = projections
-    let stored = try await pool.with { connection in
-      try projections.compactMap { projection in
-        try CheckpointStore.read(projection, connection).map {
-          let outcome = LiveRound.Outcome(
-            position: $0.checkpoint.position, isStopped: $0.isStopped)
-          return (projection.name, outcome)
-        }
+    for (name, outcome) in outcomes.sorted(by: { $0.key < $1.key }) {
+      if outcome.isStopped, before[name]?.isStopped != true {
+        options.news(.stopped(projection: name, position: outcome.position + 1))
+      }
+      if outcome.parkedCount > before[name]?.parkedCount ?? 0 {
+        options.news(.parked(projection: name, count: Int(outcome.parkedCount)))
       }
     }
-    take(Dictionary(stored) { $1 })
   }
 
-  /// The projections that move together. One that is far behind is rebuilt first: alone it catches
-  /// up many times faster, and the others need not wait for it.
-  private func withoutStragglers() async throws -> [(name: String, position: UInt64)] {
-    let running = positions.withLock { positions in
-      positions.filter { !$0.value.isStopped }.map { (name: $0.key, position: $0.value.position) }
+  /// Gives the lease back, so that another process need not wait for its end.
+  private func leave() async {
+    await rebuilds.cancel()
+    let (pool, lease) = (pool, lease)
+    // A task of its own: this one may be cancelled. The lease ends by itself where this fails.
+    await Task { _ = try? await pool.with { try lease.release($0) } }.value
+  }
+
+  /// The projections that move together. A new version, and one that is far behind, is rebuilt beside
+  /// them: alone it catches up many times faster, and the others do not wait for it.
+  private func running(at head: UInt64) -> [(name: String, position: UInt64)] {
+    let known = positions.withLock { $0 }
+    let behind = known.filter { _, outcome in
+      !outcome.isElsewhere
+        && (outcome.state == .building
+          || outcome.state == .live && outcome.position + options.rebuildLagEvents < head)
     }
-    let head = try reader.head()
-    let stragglers = running.filter { $0.position + options.rebuildLagEvents < head }
-    guard !stragglers.isEmpty else { return running }
-    try await rebuild(stragglers.map(\.name))
-    return try await withoutStragglers()
+    rebuilds.begin(behind.keys.sorted()) { try await self.rebuild($0) }
+    let rebuilding = rebuilds.names
+    return known.filter { $0.value.isRunning && !rebuilding.contains($0.key) }
+      .map { (name: $0.key, position: $0.value.position) }
   }
 
   private func rebuild(_ names: [String]) async throws {
@@ -198,10 +225,74 @@ extension LiveProjector {
     let rebuilder = Rebuilder(
       reader: reader, connectionString: connectionString,
       projections: projections.filter { names.contains($0.name) }, faults: options.faults)
-    for report in try await rebuilder.rebuild() {
-      options.news(.rebuilt(projection: report.projection))
+    do {
+      for report in try await rebuilder.rebuild() {
+        options.news(.rebuilt(projection: report.projection))
+      }
+    } catch {
+      let error = ProjectionError(error)
+      if error != .cancelled {
+        for name in names {
+          options.news(.rebuildFailed(projection: name, reason: error.description))
+        }
+      }
+      throw error
     }
     try await refresh()
+  }
+}
+
+/// The rebuilds that run beside the live projections, one after the other.
+private final class BackgroundRebuilds: Sendable {
+  private struct State {
+    var names: Set<String> = []
+    var task: Task<Void, Never>?
+    /// After a failure, so that it is not tried again all the time.
+    var notBefore = ContinuousClock.now
+  }
+
+  private static let pauseAfterFailure = Duration.seconds(30)
+  private let state = Mutex(State())
+
+  /// What is being rebuilt now.
+  var names: Set<String> { state.withLock { $0.names } }
+
+  /// Begins, unless one runs or has just failed.
+  func begin(_ names: [String], _ work: @escaping @Sendable ([String]) async throws -> Void) {
+    state.withLock { state in
+      guard !names.isEmpty, state.task == nil, state.notBefore <= .now else { return }
+      state.names = Set(names)
+      state.task = Task {
+        do {
+          try await work(names)
+          self.end(after: .zero)
+        } catch {
+          // `work` has told why.
+          self.end(after: Self.pauseAfterFailure)
+        }
+      }
+    }
+  }
+
+  private func end(after pause: Duration) {
+    state.withLock { state in
+      state.names = []
+      state.task = nil
+      state.notBefore = .now + pause
+    }
+  }
+
+  /// Waits for the one that runs; true where there was one.
+  func wait() async -> Bool {
+    guard let task = state.withLock({ $0.task }) else { return false }
+    await task.value
+    return true
+  }
+
+  /// Ends the one that runs, without a trace.
+  func cancel() async {
+    state.withLock { $0.task }?.cancel()
+    _ = await wait()
   }
 }
 

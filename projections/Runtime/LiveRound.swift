@@ -6,17 +6,23 @@ internal import Postgres
 struct LiveRound {
   let projections: [any Projection.Type]
   let batch: Batch
+  let lease: Lease
   /// Calls at named points, so that tests can die there.
   let faults: FaultPoints
 
   /// What a projection stands at afterwards.
   struct Outcome: Sendable {
     var position: UInt64
-    var isStopped: Bool
+    var state: ProjectionState
+    /// Another process projects it, or rebuilds it at this moment.
+    var isElsewhere = false
+    var parkedCount: Int64 = 0
+
+    var isStopped: Bool { state == .stopped }
+    var isRunning: Bool { state == .live && !isElsewhere }
   }
 
-  /// - Returns: Where each projection stands now, by name; one that is missing in the database is
-  ///   left out.
+  /// - Returns: Where each projection stands now, by name.
   func run(_ connection: PostgresConnection) throws -> [String: Outcome] {
     do {
       return try connection.transaction { try apply(connection, isCareful: false) }
@@ -27,163 +33,164 @@ struct LiveRound {
     }
   }
 
-  /// `isCareful`: each projection in a savepoint of its own, so that a poisoned one stops alone.
+  /// `isCareful`: each projection in a savepoint of its own, so that poison is found and parked.
   private func apply(
     _ connection: PostgresConnection, isCareful: Bool
   ) throws -> [String: Outcome] {
+    let stored = Dictionary(
+      try CheckpointStore.lock(projections, for: lease, connection).map { ($0.name, $0) }
+    ) { $1 }
     var outcomes: [String: Outcome] = [:]
-    var moved: [(projection: any Projection.Type, position: UInt64)] = []
+    var moves: [CheckpointStore.Move] = []
     for projection in projections.sorted(by: { $0.name < $1.name }) {
-      guard let stored = try CheckpointStore.lock(projection, connection) else { continue }
-      let before = stored.checkpoint.position
-      var outcome = Outcome(position: before, isStopped: stored.isStopped)
-      if !stored.isStopped, before < batch.end {
-        outcome = try advance(projection, from: stored.checkpoint, connection, isCareful)
+      guard let found = stored[projection.name] else {
+        outcomes[projection.name] = Outcome(position: 0, state: .live, isElsewhere: true)
+        continue
+      }
+      var outcome = Outcome(found)
+      if outcome.isRunning, let move = try advance(projection, found, connection, isCareful) {
+        moves.append(move.checkpoint)
+        outcome = move.outcome
       }
       outcomes[projection.name] = outcome
-      if outcome.position > before { moved.append((projection, outcome.position)) }
     }
-    try CheckpointStore.announce(moved, connection)
+    try CheckpointStore.move(moves, lease, connection)
     faults.reached(.beforeCommit)
     return outcomes
   }
 
+  /// nil where the batch is nothing for this projection at its place.
   private func advance(
-    _ projection: any Projection.Type, from checkpoint: Checkpoint,
+    _ projection: any Projection.Type, _ stored: CheckpointStore.Stored,
     _ connection: PostgresConnection, _ isCareful: Bool
-  ) throws -> Outcome {
-    let first = batch.events.first?.position ?? batch.undecodable.first?.position ?? batch.end
-    guard checkpoint.position + 1 >= first else {
-      // It is further behind than the batch begins: the next round begins at its place.
-      return Outcome(position: checkpoint.position, isStopped: false)
-    }
-    let barrier = batch.undecodable.first {
-      $0.position > checkpoint.position && $0.concerns(projection)
-    }
-    let piece = barrier.map { batch.prefix(through: $0.position - 1) } ?? batch
+  ) throws -> (checkpoint: CheckpointStore.Move, outcome: Outcome)? {
+    // One that is further behind than the batch begins: the next round begins at its place.
+    guard stored.checkpoint.position >= batch.start, stored.checkpoint.position < batch.end
+    else { return nil }
+    let held =
+      stored.parkedCount > 0 ? try ParkedStore.keys(of: projection, connection) : []
     let advance = Advance(
-      projection: projection, checkpoint: checkpoint, piece: piece, connection: connection,
-      faults: faults)
-    let outcome = try isCareful ? advance.carefully() : advance.atOnce()
-    guard let barrier, !outcome.isStopped else { return outcome }
-    try CheckpointStore.stop(
-      projection, at: barrier.position, code: barrier.error.code,
-      reason: barrier.error.description, connection)
-    return Outcome(position: outcome.position, isStopped: true)
+      projection: projection, checkpoint: stored.checkpoint, batch: batch, held: held,
+      connection: connection, faults: faults)
+    let result = try isCareful ? advance.carefully() : advance.atOnce(poisons: [:])
+    switch result {
+    case .moved(let checkpoint, let parked):
+      return (
+        CheckpointStore.Move(
+          projection: projection, checkpoint: checkpoint, last: batch.events.last),
+        Outcome(
+          position: checkpoint.position, state: .live,
+          parkedCount: stored.parkedCount + Int64(parked))
+      )
+    case .flooded(let position, let poison):
+      try CheckpointStore.stop(
+        projection, at: position, code: "projection_flooded", reason: poison.reason, connection)
+      return (
+        CheckpointStore.Move(projection: projection, checkpoint: stored.checkpoint, last: nil),
+        Outcome(position: stored.checkpoint.position, state: .stopped)
+      )
+    }
+  }
+}
+
+extension LiveRound.Outcome {
+  init(_ stored: CheckpointStore.Stored) {
+    self.init(
+      position: stored.checkpoint.position, state: stored.state,
+      isElsewhere: stored.isElsewhere, parkedCount: stored.parkedCount)
   }
 }
 
 /// One projection's part of a round.
 private struct Advance {
+  enum Result {
+    case moved(Checkpoint, parkedCount: Int)
+    /// So much is poison that something else must be wrong: `position` is the first of it.
+    case flooded(position: UInt64, Poison)
+  }
+
   let projection: any Projection.Type
   let checkpoint: Checkpoint
-  let piece: Batch
+  let batch: Batch
+  let held: Set<ParkingKey>
   let connection: PostgresConnection
   let faults: FaultPoints
 
-  private var events: [RecordedDomainEvent] {
-    piece.events.filter { $0.position > checkpoint.position }
-  }
+  /// Poison of one batch; a defect that hits every event should not be folded four thousand times.
+  private static let poisonLimit = 50
 
-  func atOnce() throws -> LiveRound.Outcome {
-    try apply(projection, events[...], through: piece.end, from: checkpoint)
-    return LiveRound.Outcome(position: piece.end, isStopped: false)
-  }
-
-  /// All of it, or what comes before the first event that does not fit; then the projection stops.
-  func carefully() throws -> LiveRound.Outcome {
-    do {
-      return try connection.savepoint { try atOnce() }
-    } catch ProjectionError.poison(_, let position, let reason) {
-      return try stop(at: position, code: "poison", reason: reason)
-    } catch PostgresError.rejected(let rejection) where rejection.isPoison {
-      return try stopAtFirstRejected()
+  func atOnce(poisons: [UInt64: Poison]) throws -> Result {
+    let triage = Triage(
+      batch, for: projection, after: checkpoint.position, held: held, poisons: poisons)
+    try apply(projection, triage.good[...])
+    try ParkedStore.add(triage.parked, to: projection, connection)
+    var next = checkpoint
+    next.position = batch.end
+    for event in batch.events
+    where event.position > checkpoint.position && projection.consumes(event) {
+      next.root.add(event)
     }
+    next.recordedAtMicros = batch.events.last?.recordedAtMicros ?? checkpoint.recordedAtMicros
+    return .moved(next, parkedCount: triage.parked.count)
   }
 
-  private func stop(
-    at position: UInt64, code: String, reason: String
-  ) throws -> LiveRound.Outcome {
-    let good = events.prefix { $0.position < position }
-    try apply(projection, good, through: position - 1, from: checkpoint)
-    try CheckpointStore.stop(projection, at: position, code: code, reason: reason, connection)
-    return LiveRound.Outcome(position: position - 1, isStopped: true)
-  }
-
-  /// Postgres does not say which event made the row that it refused: one after the other finds it.
-  private func stopAtFirstRejected() throws -> LiveRound.Outcome {
-    for count in 1...max(1, events.count) {
+  /// All of it but what is poison, which is found one after the other.
+  func carefully() throws -> Result {
+    var poisons: [UInt64: Poison] = [:]
+    while true {
       do {
-        try connection.savepoint {
-          try apply(projection, events.prefix(count), through: piece.end, from: checkpoint)
-          throw TrialPassed()
-        }
-      } catch is TrialPassed {
-        continue
+        return try connection.savepoint { try atOnce(poisons: poisons) }
+      } catch ProjectionError.poison(_, let position, let reason) {
+        poisons[position] = Poison(code: "projection_poison", reason: reason)
       } catch PostgresError.rejected(let rejection) where rejection.isPoison {
-        return try stop(
-          at: events[count - 1].position, code: PostgresError.rejected(rejection).code,
-          reason: rejection.description)
+        let poison = Poison(
+          code: PostgresError.rejected(rejection).code, reason: rejection.description)
+        poisons[try firstRejected(poisons)] = poison
+      }
+      if poisons.count > Self.poisonLimit, let first = poisons.min(by: { $0.key < $1.key }) {
+        return .flooded(position: first.key, first.value)
       }
     }
-    return try atOnce()
   }
 
-  /// Undoes a trial.
-  private struct TrialPassed: Error {}
+  /// Postgres does not say which event made the row that it refused: the shortest beginning of the
+  /// batch that it refuses ends with it, found by halving.
+  private func firstRejected(_ poisons: [UInt64: Poison]) throws -> UInt64 {
+    let events = Triage(
+      batch, for: projection, after: checkpoint.position, held: held, poisons: poisons
+    ).good
+    var passing = 0
+    var refused = events.count
+    while refused - passing > 1 {
+      let middle = (passing + refused) / 2
+      if try isRefused(events.prefix(middle)) { refused = middle } else { passing = middle }
+    }
+    precondition(refused > 0, "a batch without events is not refused")
+    return events[refused - 1].position
+  }
+
+  private func isRefused(_ events: ArraySlice<RecordedDomainEvent>) throws -> Bool {
+    do {
+      try connection.savepoint {
+        try apply(projection, events)
+        throw TrialPassed()
+      }
+      preconditionFailure("a trial is always undone")
+    } catch is TrialPassed {
+      return false
+    } catch PostgresError.rejected(let rejection) where rejection.isPoison {
+      return true
+    }
+  }
 
   private func apply<P: Projection>(
-    _ projection: P.Type, _ events: ArraySlice<RecordedDomainEvent>, through end: UInt64,
-    from checkpoint: Checkpoint
+    _: P.Type, _ events: ArraySlice<RecordedDomainEvent>
   ) throws {
+    guard !events.isEmpty else { return }
     let folder = Folder<P>(store: TableStore(connection: connection, schema: P.schema))
     try folder.fold(events)
     faults.reached(.afterFold)
     try folder.write()
     faults.reached(.afterWrite)
-    var next = checkpoint
-    next.position = end
-    for event in events where P.consumes(event) { next.chain.append(event) }
-    next.recordedAtMicros = events.last?.recordedAtMicros ?? checkpoint.recordedAtMicros
-    try CheckpointStore.move(projection, to: next, last: events.last, connection)
   }
-}
-
-extension ProjectionError {
-  fileprivate var isPoison: Bool {
-    if case .poison = self { return true }
-    return false
-  }
-}
-
-extension PostgresError.Rejection {
-  /// The rows are at fault, not the world.
-  var isPoison: Bool {
-    switch kind {
-    case .uniqueViolation, .constraintViolation, .dataException: true
-    // 54000: a row or an index entry that is too large.
-    case .other: sqlState.hasPrefix("54")
-    case .serializationFailure, .deadlock, .statementTimeout, .lockNotAvailable,
-      .insufficientResources, .shuttingDown, .readOnly, .notPermitted, .undefinedObject,
-      .staleStatement:
-      false
-    }
-  }
-}
-
-/// Named points of the way from events to rows. Tests end the process there; otherwise nothing
-/// happens.
-package struct FaultPoints: Sendable {
-  package enum Point: String, Sendable, CaseIterable {
-    case afterFold, afterWrite, beforeCommit, afterCommit
-    case rebuildFolded, rebuildIndexed, rebuildBeforeSwap, rebuildAfterSwap
-  }
-
-  private let handler: (@Sendable (Point) -> Void)?
-
-  package static let none = FaultPoints(handler: nil)
-
-  package init(handler: (@Sendable (Point) -> Void)?) { self.handler = handler }
-
-  func reached(_ point: Point) { handler?(point) }
 }

@@ -2,15 +2,30 @@ internal import Domain
 internal import EventCodec
 internal import EventLog
 import Foundation
+import Synchronization
 
 /// One pass over the log for several consumers: read and decoded once, on a thread of its own, a few
 /// pages ahead of the slowest.
 ///
 /// `@unchecked Sendable`: everything that changes is guarded by `condition`.
 final class PageFeed: @unchecked Sendable {
+  /// A consumer's seat.
+  struct Place: Sendable {
+    let feed: PageFeed
+    let consumer: Int
+
+    func next() throws -> Batch? {
+      try feed.cancellation.check()
+      return try feed.next(for: consumer)
+    }
+
+    func leave() { feed.leave(consumer) }
+  }
+
   private let reader: any EventReader
   private let end: UInt64
   private let types: Set<String>?
+  let cancellation: Cancellation
   private let condition = NSCondition()
   private var pages: [Int: Batch] = [:]
   private var producedCount = 0
@@ -24,7 +39,11 @@ final class PageFeed: @unchecked Sendable {
   private static let windowCount = 3
 
   /// Feeds the events up to `end`.
-  init(reader: any EventReader, end: UInt64, types: Set<String>?, consumerCount: Int) {
+  init(
+    reader: any EventReader, end: UInt64, types: Set<String>?, consumerCount: Int,
+    cancellation: Cancellation = Cancellation()
+  ) {
+    self.cancellation = cancellation
     self.reader = reader
     self.end = end
     self.types = types
@@ -102,5 +121,17 @@ final class PageFeed: @unchecked Sendable {
     failure = error
     condition.broadcast()
     condition.unlock()
+  }
+}
+
+/// Somebody does not want it any more.
+final class Cancellation: Sendable {
+  private let isRequested = Atomic(false)
+
+  func request() { isRequested.store(true, ordering: .relaxed) }
+
+  /// - Throws: `ProjectionError.cancelled`.
+  func check() throws(ProjectionError) {
+    if isRequested.load(ordering: .relaxed) { throw .cancelled }
   }
 }

@@ -19,6 +19,14 @@ package protocol Projection: SendableMetatype {
   /// The kinds of stream whose events the fold looks at; nil: all.
   static var streams: Set<Identifier.Kind>? { get }
 
+  /// The tables whose rows are kept in every version they had, for `as_of`; see `HistoryTable`.
+  /// Ledgers need none: their rows never change and carry their position.
+  static var history: Set<String> { get }
+
+  /// The events that wait behind an event that cannot be applied: those of the same key. The
+  /// stream's, if nothing else is said.
+  static func parkingKey(of event: RecordedDomainEvent) -> Identifier
+
   /// `CREATE TABLE`, keys and indexes; see `SchemaScript`.
   static var schemaSQL: String { get }
 
@@ -28,7 +36,7 @@ package protocol Projection: SendableMetatype {
 
   /// Folds one event. No clock, no other read model: the same events give the same rows.
   ///
-  /// - Throws: `FoldError` where the rows contradict the event; the projection stops before it.
+  /// - Throws: `FoldError` where the rows contradict the event; it is parked.
   static func apply(_ event: RecordedDomainEvent, to tables: Tables) throws(FoldError)
 
   /// Whether this event concerns all rows of its org in some table; see `Sweep`.
@@ -39,6 +47,8 @@ package protocol Projection: SendableMetatype {
 }
 
 extension Projection {
+  package static var history: Set<String> { [] }
+  package static func parkingKey(of event: RecordedDomainEvent) -> Identifier { event.stream }
   package static func sweeps(_ event: RecordedDomainEvent) -> Bool { false }
   package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? { nil }
 

@@ -23,6 +23,8 @@ package enum ProjectionError: Error, Equatable {
   case unknownProjection(String)
   /// Another process rebuilds it at this moment.
   case rebuildRunning(projection: String)
+  /// There is nothing that the live rows took the place of, or it was dropped.
+  case nothingToRollBack(projection: String)
   case cancelled
   case log(EventLogError)
   case postgres(PostgresError)
@@ -41,6 +43,7 @@ extension ProjectionError {
     case .rowsDiverged: "projection_rows_diverged"
     case .unknownProjection: "projection_unknown"
     case .rebuildRunning: "projection_rebuild_running"
+    case .nothingToRollBack: "projection_nothing_to_roll_back"
     case .cancelled: "projection_cancelled"
     case .log(let error): error.code
     case .postgres(let error): error.code
@@ -54,7 +57,7 @@ extension ProjectionError {
     case .postgres(let error): error.isRetryable
     case .rebuildRunning: true
     case .gap, .differentHistory, .beyondHead, .undecodable, .poison, .schemaMismatch, .row,
-      .rowsDiverged, .unknownProjection, .cancelled:
+      .rowsDiverged, .unknownProjection, .nothingToRollBack, .cancelled:
       false
     }
   }
@@ -90,6 +93,7 @@ extension ProjectionError: CustomStringConvertible {
       "\(code): \(table): \(found) of \(expected) rows were there"
     case .unknownProjection(let name): "\(code): \(name)"
     case .rebuildRunning(let name): "\(code): \(name) is being rebuilt"
+    case .nothingToRollBack(let name): "\(code): nothing older of \(name) is kept"
     case .cancelled: code
     case .log(let error): "\(error)"
     case .postgres(let error): "\(error)"

@@ -1,12 +1,25 @@
 package import Domain
 package import Postgres
 
+/// What a generation of rows is; see `Generations`.
+package enum ProjectionState: String, Sendable, Equatable {
+  /// Kept up with the log.
+  case live
+  /// It cannot go on: another history, or too much poison.
+  case stopped
+  /// A new version without rows of its own yet.
+  case building
+  /// The version before serves until a rebuild.
+  case rolledBack = "rolled_back"
+  /// What a rebuild took the place of.
+  case replaced
+}
+
 /// A row of `daybook projection list`.
 package struct ProjectionStatus: Sendable, Equatable {
   package let name: String
   package let version: Int
-  /// `live`, or `stopped` at an event that it cannot apply.
-  package let state: String
+  package let state: ProjectionState
   package let position: UInt64
   package let failedPosition: UInt64?
   package let failedCode: String?

@@ -11,6 +11,12 @@ package protocol ProjectionTable: AnyObject {
   /// Everything that exists is in memory and nothing has to be loaded: the beginning of a rebuild.
   var isComplete: Bool { get set }
 
+  /// Every version that a row gets is kept, not only the last one.
+  var keepsHistory: Bool { get set }
+
+  /// The rows that the event at `position` touched have their version now.
+  func closeEvent(at position: UInt64)
+
   /// The declared keys that are not in memory yet, a list for each key column; empty where there are
   /// none. Counts them as loaded.
   func takeMissingKeys() -> [[String]]
@@ -37,8 +43,11 @@ package struct TableChanges: Sendable {
   package var updated = RowWriter()
   /// Keys only.
   package var deleted = RowWriter()
+  /// Versions, deleted ones too.
+  package var history = RowWriter()
 
   package var isEmpty: Bool {
     inserted.rowCount == 0 && updated.rowCount == 0 && deleted.rowCount == 0
+      && history.rowCount == 0
   }
 }

@@ -15,6 +15,9 @@ final class RebuildJob<P: Projection> {
   private(set) var last: RecordedDomainEvent?
   private let connection: PostgresConnection
   private let folder: Folder<P>
+  private let poisons: [UInt64: Poison]
+  private var heldKeys: Set<ParkingKey> = []
+  private(set) var parked: [ParkedEvent] = []
   private var hasKeys = false
 
   /// Rows in memory before they are written early: about half a gigabyte of messages.
@@ -22,7 +25,11 @@ final class RebuildJob<P: Projection> {
   /// Appended rows in memory before they are copied.
   private static var appendedLimit: Int { 20_000 }
 
-  init(schema: String, connection: PostgresConnection) throws {
+  /// `poisons`: events that turned out not to fit, by position.
+  init(
+    schema: String, poisons: [UInt64: Poison] = [:], connection: PostgresConnection
+  ) throws {
+    self.poisons = poisons
     self.schema = schema
     self.connection = connection
     try Catalog.create(P.self, schema: schema, isIndexed: false, connection)
@@ -32,13 +39,16 @@ final class RebuildJob<P: Projection> {
   }
 
   /// Folds a page and writes what memory should not keep.
+  ///
+  /// - Throws: `ProjectionError.poison`: begin again with it among `poisons`.
   func fold(_ page: Batch) throws {
-    if let bad = page.undecodable.first(where: { $0.concerns(P.self) }) {
-      throw ProjectionError.undecodable(position: bad.position, bad.error)
-    }
-    try folder.fold(page.events[...])
+    let triage = Triage(
+      page, for: P.self, after: checkpoint.position, held: heldKeys, poisons: poisons)
+    heldKeys = triage.heldKeys
+    parked += triage.parked
+    try folder.fold(triage.good[...])
     for event in page.events where P.consumes(event) {
-      checkpoint.chain.append(event)
+      checkpoint.root.add(event)
       consumedCount += 1
     }
     last = page.events.last ?? last
@@ -63,7 +73,7 @@ final class RebuildJob<P: Projection> {
   private func makeKeys() throws {
     guard !hasKeys else { return }
     hasKeys = true
-    try Catalog.run(SchemaScript(P.schemaSQL).keys, in: schema, connection)
+    try Catalog.run(P.schemaScript.keys, in: schema, connection)
   }
 
   /// Writes the rest. With `isIndexed` the tables are ready to be read and to go on as live.
@@ -71,7 +81,7 @@ final class RebuildJob<P: Projection> {
     try folder.write()
     guard isIndexed else { return }
     try makeKeys()
-    try Catalog.run(SchemaScript(P.schemaSQL).indexes, in: schema, connection)
+    try Catalog.run(P.schemaScript.indexes, in: schema, connection)
     for table in folder.tables.all {
       table.isComplete = false
       try connection.execute(
@@ -80,8 +90,11 @@ final class RebuildJob<P: Projection> {
   }
 
   /// Applies what the log got since, after `finish`.
-  func catchUp(with reader: any EventReader, to end: UInt64) throws {
+  func catchUp(
+    with reader: any EventReader, to end: UInt64, _ cancellation: Cancellation
+  ) throws {
     while checkpoint.position < end {
+      try cancellation.check()
       let batch = try Batch.read(
         reader, after: checkpoint.position, limit: 10_000, types: P.eventTypes)
       guard batch.end > checkpoint.position else { return }

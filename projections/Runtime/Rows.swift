@@ -29,6 +29,10 @@ package final class Rows<Row: KeyedRow> {
   private var keysByOrg: [UInt128: Set<Row.Key>] = [:]
   /// Everything that exists is in memory and nothing has to be loaded: the beginning of a rebuild.
   package var isComplete = false
+  package var keepsHistory = false
+  /// Keys that the event in hand changes; kept up for the history alone.
+  private var touched: [Row.Key] = []
+  private var versions = RowWriter()
 
   /// `indexedByOrg`: `rows(of:)` will be asked.
   package init(indexedByOrg: Bool = false) { isIndexedByOrg = indexedByOrg }
@@ -70,6 +74,7 @@ package final class Rows<Row: KeyedRow> {
       return entry.row
     }
     _modify {
+      touch(key)
       if let index = entries.index(forKey: key) {
         yield &entries.values[index].changing
       } else {
@@ -91,6 +96,7 @@ package final class Rows<Row: KeyedRow> {
   package func insertNew(_ row: Row) throws(FoldError) {
     let key = row.key
     guard entries[key]?.row == nil else { throw .unexpectedRow(table: Row.table) }
+    touch(key)
     noteOrg(of: key)
     entries[key, default: Entry()].changing = row
   }
@@ -98,6 +104,7 @@ package final class Rows<Row: KeyedRow> {
   /// Deletes a row that earlier events certainly made, loaded or not.
   package func deleteExisting(_ key: Row.Key) throws(FoldError) {
     if isComplete, entries[key]?.row == nil { throw .missingRow(table: Row.table) }
+    touch(key)
     noteOrg(of: key)
     entries[key, default: Entry(isStored: !isComplete)].changing = nil
   }
@@ -106,6 +113,10 @@ package final class Rows<Row: KeyedRow> {
   package func rows(of org: Identifier) -> [Row] {
     precondition(isIndexedByOrg, "\(Row.table) keeps no index by org")
     return (keysByOrg[org.value] ?? []).compactMap { entries[$0]?.row }
+  }
+
+  private func touch(_ key: Row.Key) {
+    if keepsHistory { touched.append(key) }
   }
 
   private func set(_ entry: Entry, at key: Row.Key) {
@@ -156,8 +167,18 @@ extension Rows: ProjectionTable {
     set(Entry(row: row, isStored: true), at: key)
   }
 
+  package func closeEvent(at position: UInt64) {
+    guard !touched.isEmpty else { return }
+    // Mostly one; a row that is touched twice gets one version.
+    for key in touched.count == 1 ? touched : Array(Set(touched)) {
+      HistoryTable.append(entries[key]?.row, key: key, at: position, to: &versions)
+    }
+    touched.removeAll(keepingCapacity: true)
+  }
+
   package func changes() -> TableChanges {
     var changes = TableChanges()
+    changes.history = versions
     for (key, entry) in entries where entry.isChanged {
       switch (entry.row, entry.isStored) {
       case (let row?, false): changes.inserted.append(row)
@@ -170,7 +191,9 @@ extension Rows: ProjectionTable {
   }
 
   package func markWritten(keepingRows: Bool) {
+    versions.removeAll()
     guard keepingRows else {
+      precondition(touched.isEmpty, "an event is closed before its rows are forgotten")
       reset()
       return
     }
@@ -186,6 +209,8 @@ extension Rows: ProjectionTable {
     missing.removeAll()
     missingOrgs.removeAll()
     loadedOrgs.removeAll()
+    touched.removeAll()
+    versions.removeAll()
   }
 }
 
@@ -193,6 +218,8 @@ extension Rows: ProjectionTable {
 package final class Appended<Row: TableRow> {
   private var rows = RowWriter()
   package var isComplete = false
+  /// Its rows have one version.
+  package var keepsHistory = false
 
   package init() {}
 
@@ -205,6 +232,7 @@ extension Appended: ProjectionTable {
   package var keyColumnCount: Int { 0 }
   package var residentCount: Int { rows.rowCount }
 
+  package func closeEvent(at position: UInt64) {}
   package func takeMissingKeys() -> [[String]] { [] }
   package func takeMissingOrgs() -> [UInt128] { [] }
   package func absorb(_ reader: inout RowReader) throws(RowError) {
@@ -216,12 +244,12 @@ extension Appended: ProjectionTable {
 }
 
 extension RowWriter {
-  fileprivate mutating func append(_ row: some TableRow) {
+  mutating func append(_ row: some TableRow) {
     self.row(columnCount: type(of: row).columns.count)
     row.write(to: &self)
   }
 
-  fileprivate mutating func append<Key: RowKey>(_ key: Key) {
+  mutating func append<Key: RowKey>(_ key: Key) {
     row(columnCount: Key.columnCount)
     key.write(to: &self)
   }

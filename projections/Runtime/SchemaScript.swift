@@ -4,8 +4,8 @@
 /// The file holds `CREATE TABLE`, `ALTER TABLE … ADD PRIMARY KEY` and `CREATE INDEX`, with names that
 /// carry no schema. Row-level security, policies and grants are the runtime's: no file can forget them.
 package struct SchemaScript: Sendable, Equatable {
-  package let tables: [String]
-  package let keys: [String]
+  package private(set) var tables: [String]
+  package private(set) var keys: [String]
   package let indexes: [String]
 
   package init(_ sql: String) {
@@ -21,6 +21,17 @@ package struct SchemaScript: Sendable, Equatable {
       tables.count + keys.count + indexes.count == statements.count,
       "a schema holds tables, primary keys and indexes")
     precondition(tables.count == keys.count, "every table has a primary key")
+  }
+
+  /// A table of the runtime's own, and its primary key.
+  mutating func add(_ statements: (table: String, key: String)) {
+    tables.append(statements.table)
+    keys.append(statements.key)
+  }
+
+  /// Whether the file itself says how full the table's pages get.
+  func setsFillFactor(of table: String) -> Bool {
+    tables.contains { $0.hasPrefix("CREATE TABLE \(table) ") && $0.contains("fillfactor") }
   }
 
   /// The statements without their comments. Literals hold neither `;` nor `--`.

@@ -74,11 +74,19 @@ struct TableStore {
     if changes.deleted.rowCount > 0 { try delete(changes.deleted, from: table) }
     if changes.inserted.rowCount > 0 { try insert(changes.inserted, into: table) }
     if changes.updated.rowCount > 0 { try update(changes.updated, in: table) }
+    if changes.history.rowCount > 0 { try insertHistory(changes.history, of: table) }
   }
 
   private func insert(_ rows: RowWriter, into table: any ProjectionTable) throws {
     try connection.copyIn(
       table: table.tableName, columns: table.columns.map(\.name), schema: schema,
+      isFrozen: isFrozen, binary: rows.copyChunks)
+  }
+
+  private func insertHistory(_ rows: RowWriter, of table: any ProjectionTable) throws {
+    try connection.copyIn(
+      table: HistoryTable.name(of: table.tableName),
+      columns: table.columns.map(\.name) + HistoryTable.ownColumns.map(\.name), schema: schema,
       isFrozen: isFrozen, binary: rows.copyChunks)
   }
 

@@ -66,6 +66,9 @@ private func tell(_ news: ProjectorNews, _ log: Logger) {
     log.error(
       "a projection stopped",
       ["projection": .string(projection), "position": JSON(Int64(position))])
+  case .parked(let projection, let count):
+    log.error(
+      "events are parked", ["projection": .string(projection), "parked": JSON(count)])
   case .waiting(let reason, let retryMillis):
     log.warning(
       "waiting", ["reason": .string(reason), "retry_millis": JSON(retryMillis)])

@@ -1,0 +1,69 @@
+internal import EventLog
+internal import Postgres
+
+extension Rebuilder {
+  func check<P: Projection>(
+    _ projection: P.Type, _ place: PageFeed.Place, _ connection: PostgresConnection
+  ) throws -> CheckReport {
+    let meter = Meter(P.name, head: try reader.head(), report: progress)
+    let report = try aroundPoison(of: P.self, place) { place, poisons in
+      try compare(P.self, place, poisons, meter, connection)
+    }
+    try note(report, P.self, connection)
+    return report
+  }
+
+  private func compare<P: Projection>(
+    _ projection: P.Type, _ place: PageFeed.Place, _ poisons: [UInt64: Poison], _ meter: Meter,
+    _ connection: PostgresConnection
+  ) throws -> CheckReport {
+    var report: CheckReport?
+    do {
+      // One snapshot sees the live rows at their checkpoint, whatever is projected meanwhile, and
+      // its own rows beside them. Undone at the end, so nothing is left behind.
+      try connection.transaction(isolation: .repeatableRead) {
+        try takeTurn(projection, connection)
+        guard let live = try CheckpointStore.read(projection, connection) else {
+          throw ProjectionError.unknownProjection(P.name)
+        }
+        let job = try RebuildJob<P>(
+          schema: P.schema + "_build", poisons: poisons, connection: connection)
+        try fold(job, through: live.checkpoint.position, place, meter)
+        try job.finish(isIndexed: false)
+        report = try CheckReport(
+          projection: P.name, checkpoint: live.checkpoint, rebuilt: job.checkpoint,
+          tables: P.tables.map {
+            try TableComparison.compare($0.tableName, P.schema, job.schema, connection)
+          })
+        throw Undo()
+      }
+    } catch is Undo {}
+    guard let report else { preconditionFailure("a check ends with its report") }
+    return report
+  }
+
+  private struct Undo: Error {}
+
+  private func fold<P: Projection>(
+    _ job: RebuildJob<P>, through end: UInt64, _ place: PageFeed.Place, _ meter: Meter
+  ) throws {
+    while job.checkpoint.position < end, let page = try place.next() {
+      try job.fold(page.prefix(through: end))
+      meter.reached(page.end)
+    }
+    // The checkpoint may have moved since the feed was made.
+    try job.finish(isIndexed: false)
+    try job.catchUp(with: reader, to: end, place.feed.cancellation)
+  }
+
+  private func note<P: Projection>(
+    _ report: CheckReport, _ projection: P.Type, _ connection: PostgresConnection
+  ) throws {
+    try connection.execute(
+      """
+      UPDATE daybook.projections SET checked_at = now(), checked_position = $3, checked_equal = $4
+      WHERE name = $1 AND version = $2
+      """,
+      CheckpointStore.key(P.self) + [.int(Int64(report.position)), .bool(report.isEqual)])
+  }
+}

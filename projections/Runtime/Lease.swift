@@ -1,0 +1,43 @@
+internal import Postgres
+
+/// Who projects: one process a projection, on whichever machine.
+///
+/// The lease is looked at and renewed under the lock of the checkpoint's row, in the transaction that
+/// writes rows, so that a process that was paused and wakes up after another one took over finds the
+/// lease gone and writes nothing. What it left open is ended by the server (`sessionSQL`).
+struct Lease: Sendable {
+  /// Of this process and no other.
+  let holder: String
+
+  /// Without a sign of life for so long, another process takes over.
+  static let seconds = 10
+
+  init() {
+    holder = UUIDText.encode(UInt128.random(in: 0 ... .max))
+  }
+
+  /// A session that holds locks and does nothing ends before the lease does; a statement that hangs,
+  /// such as a COPY whose sender was paused, soon after.
+  static let sessionSQL = """
+    SET idle_in_transaction_session_timeout = '8s'; SET statement_timeout = '60s'
+    """
+
+  /// Keeps what is ours while nothing moves.
+  func renew(_ connection: PostgresConnection) throws {
+    try connection.execute(
+      """
+      UPDATE daybook.projections
+      SET lease_until = clock_timestamp() + interval '\(Self.seconds) seconds'
+      WHERE lease_holder = $1
+      """, [.text(holder)])
+  }
+
+  /// Lets others go on at once.
+  func release(_ connection: PostgresConnection) throws {
+    try connection.execute(
+      """
+      UPDATE daybook.projections SET lease_holder = NULL, lease_until = '-infinity'
+      WHERE lease_holder = $1
+      """, [.text(holder)])
+  }
+}

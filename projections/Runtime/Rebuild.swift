@@ -1,0 +1,65 @@
+internal import EventLog
+internal import Postgres
+
+extension Rebuilder {
+  func rebuild<P: Projection>(
+    _ projection: P.Type, _ place: PageFeed.Place, _ connection: PostgresConnection
+  ) throws -> RebuildReport {
+    let meter = Meter(P.name, head: try reader.head(), report: progress)
+    let report = try aroundPoison(of: P.self, place) { place, poisons in
+      try connection.transaction {
+        try takeTurn(projection, connection)
+        let job = try build(P.self, place, poisons, meter, connection)
+        meter.enter(.swapping)
+        try swap(job, place.feed.cancellation, connection)
+        return RebuildReport(
+          projection: P.name, position: job.checkpoint.position,
+          consumedCount: job.consumedCount, parkedCount: job.parked.count)
+      }
+    }
+    faults.reached(.rebuildAfterSwap)
+    return report
+  }
+
+  /// Everything but the swap: readers and projector go on meanwhile.
+  private func build<P: Projection>(
+    _: P.Type, _ place: PageFeed.Place, _ poisons: [UInt64: Poison], _ meter: Meter,
+    _ connection: PostgresConnection
+  ) throws -> RebuildJob<P> {
+    let job = try RebuildJob<P>(
+      schema: P.schema + "_build", poisons: poisons, connection: connection)
+    try fold(job, place, meter)
+    faults.reached(.rebuildFolded)
+    meter.enter(.indexing)
+    try job.finish(isIndexed: true)
+    faults.reached(.rebuildIndexed)
+    meter.enter(.catchingUp)
+    try job.catchUp(with: reader, to: try reader.head(), place.feed.cancellation)
+    return job
+  }
+
+  private func fold<P: Projection>(
+    _ job: RebuildJob<P>, _ place: PageFeed.Place, _ meter: Meter
+  ) throws {
+    while let page = try place.next() {
+      try job.fold(page)
+      meter.reached(page.end)
+    }
+  }
+
+  /// Stops the live projector at its checkpoint for as long as the last events take, and puts the
+  /// built schema in the place of the live one.
+  private func swap<P: Projection>(
+    _ job: RebuildJob<P>, _ cancellation: Cancellation, _ connection: PostgresConnection
+  ) throws {
+    guard let stored = try CheckpointStore.lock(P.self, connection) else {
+      throw ProjectionError.unknownProjection(P.name)
+    }
+    try job.catchUp(with: reader, to: try reader.head(), cancellation)
+    faults.reached(.rebuildBeforeSwap)
+    try Generations.replace(P.self, by: job.schema, stored.state, connection)
+    try ParkedStore.replace(with: job.parked, of: P.self, connection)
+    try CheckpointStore.move(
+      [.init(projection: P.self, checkpoint: job.checkpoint, last: job.last)], nil, connection)
+  }
+}
