@@ -3,7 +3,8 @@ import CLI
 /// Every command, in the order in which the help lists them.
 let allCommands = CommandSet([
   upCommand, downCommand, statusCommand,
-  rebuildCommand, projectionListCommand,
+  rebuildCommand, projectionListCommand, projectionCheckCommand, projectionParkedCommand,
+  projectionDrainCommand, projectionRollbackCommand,
   importContactsCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand,

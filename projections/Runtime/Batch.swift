@@ -70,7 +70,7 @@ package struct Batch: Sendable {
     }
   }
 
-  private static func decode(_ page: Page, after position: UInt64) -> Batch {
+  static func decode(_ page: Page, after position: UInt64) -> Batch {
     var batch = Batch(start: position, events: [], undecodable: [], end: page.scannedTo)
     batch.events.reserveCapacity(page.events.count)
     for recorded in page.events {

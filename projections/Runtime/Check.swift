@@ -9,7 +9,7 @@ extension Rebuilder {
     let report = try aroundPoison(of: P.self, place) { place, poisons in
       try compare(P.self, place, poisons, meter, connection)
     }
-    try note(report, P.self, connection)
+    try CheckReport.note(report, P.self, isSample: false, connection)
     return report
   }
 
@@ -31,18 +31,19 @@ extension Rebuilder {
         try fold(job, through: live.checkpoint.position, place, meter)
         try job.finish(isIndexed: false)
         report = try CheckReport(
-          projection: P.name, checkpoint: live.checkpoint, rebuilt: job.checkpoint,
+          projection: P.name, position: live.checkpoint.position,
+          isSameHistory: live.checkpoint.root == job.checkpoint.root,
           tables: P.tables.map {
-            try TableComparison.compare($0.tableName, P.schema, job.schema, connection)
+            try TableComparison.compare(
+              P.self, $0.tableName, job.schema, org: nil, reader,
+              through: live.checkpoint.position, connection)
           })
-        throw Undo()
+        throw TrialPassed()
       }
-    } catch is Undo {}
+    } catch is TrialPassed {}
     guard let report else { preconditionFailure("a check ends with its report") }
     return report
   }
-
-  private struct Undo: Error {}
 
   private func fold<P: Projection>(
     _ job: RebuildJob<P>, through end: UInt64, _ place: PageFeed.Place, _ meter: Meter
@@ -54,16 +55,5 @@ extension Rebuilder {
     // The checkpoint may have moved since the feed was made.
     try job.finish(isIndexed: false)
     try job.catchUp(with: reader, to: end, place.feed.cancellation)
-  }
-
-  private func note<P: Projection>(
-    _ report: CheckReport, _ projection: P.Type, _ connection: PostgresConnection
-  ) throws {
-    try connection.execute(
-      """
-      UPDATE daybook.projections SET checked_at = now(), checked_position = $3, checked_equal = $4
-      WHERE name = $1 AND version = $2
-      """,
-      CheckpointStore.key(P.self) + [.int(Int64(report.position)), .bool(report.isEqual)])
   }
 }

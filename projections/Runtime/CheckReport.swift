@@ -1,3 +1,5 @@
+package import Domain
+internal import EventLog
 internal import Postgres
 
 /// Whether the live rows of a projection are what the log says.
@@ -8,6 +10,10 @@ package struct CheckReport: Sendable, Equatable {
     package let rebuilt: Digest
     /// The key of the first row, in the order of the key, that differs; nil where none does.
     package let firstDifference: String?
+    /// The event from which on that row is another one; nil where no event makes such a row.
+    package let firstEvent: UInt64?
+    /// Orgs whose rows differ, some of them.
+    package let differingOrgs: [Identifier]
 
     package var isEqual: Bool { live == rebuilt }
   }
@@ -15,9 +21,24 @@ package struct CheckReport: Sendable, Equatable {
   /// A table's rows as a set: their count, and sums of their hashes, which no order changes.
   package struct Digest: Sendable, Equatable, CustomStringConvertible {
     package let rowCount: Int64
-    package let sums: [String]
+    package let sums: [UInt128]
 
-    package var description: String { "\(rowCount) rows, \(sums.joined(separator: "."))" }
+    package var description: String {
+      "\(rowCount) rows, \(sums.map { String($0, radix: 36) }.joined(separator: "."))"
+    }
+
+    init(rowCount: Int64, sums: [UInt128]) {
+      self.rowCount = rowCount
+      self.sums = sums
+    }
+
+    /// Of all rows together.
+    init(_ parts: some Sequence<Digest>) {
+      self = parts.reduce(Digest(rowCount: 0, sums: [0, 0])) { total, part in
+        Digest(
+          rowCount: total.rowCount + part.rowCount, sums: zip(total.sums, part.sums).map(+))
+      }
+    }
   }
 
   package let projection: String
@@ -28,57 +49,105 @@ package struct CheckReport: Sendable, Equatable {
 
   package var isEqual: Bool { isSameHistory && tables.allSatisfy(\.isEqual) }
 
-  init(
-    projection: String, checkpoint: Checkpoint, rebuilt: Checkpoint, tables: [Table]
-  ) {
+  init(projection: String, position: UInt64, isSameHistory: Bool, tables: [Table]) {
     self.projection = projection
-    position = checkpoint.position
-    isSameHistory = checkpoint.root == rebuilt.root
+    self.position = position
+    self.isSameHistory = isSameHistory
     self.tables = tables
+  }
+
+  /// Writes down when a projection was checked and what came of it. That one org's rows are right
+  /// does not make others' right that were found wrong.
+  static func note(
+    _ report: CheckReport, _ projection: any Projection.Type, isSample: Bool,
+    _ connection: PostgresConnection
+  ) throws {
+    try connection.execute(
+      """
+      UPDATE daybook.projections SET checked_at = now(), checked_position = $3,
+        checked_equal = $4 AND NOT ($5 AND checked_equal IS FALSE)
+      WHERE name = $1 AND version = $2
+      """,
+      CheckpointStore.key(projection) + [
+        .int(Int64(report.position)), .bool(report.isEqual), .bool(isSample),
+      ])
   }
 }
 
 enum TableComparison {
-  static func compare(
-    _ table: String, _ live: String, _ rebuilt: String, _ connection: PostgresConnection
+  /// `org` nil: all rows. Where they differ, the first row that does and its event are looked for.
+  static func compare<P: Projection>(
+    _ projection: P.Type, _ table: String, _ rebuilt: String, org: Identifier?,
+    _ reader: any EventReader, through end: UInt64, _ connection: PostgresConnection
   ) throws -> CheckReport.Table {
-    let liveDigest = try digest(of: table, in: live, connection)
-    let rebuiltDigest = try digest(of: table, in: rebuilt, connection)
+    let live = try digests(of: table, in: P.schema, org: org, connection)
+    let other = try digests(of: table, in: rebuilt, org: org, connection)
+    let orgs = Set(live.keys).union(other.keys).filter { live[$0] != other[$0] }.sorted()
+    let place = try orgs.first.flatMap {
+      try firstDifference(table, P.schema, rebuilt, org: $0, connection)
+    }
+    let event = try place.flatMap { place in
+      try Divergence<P>(table: table, keyColumns: place.columns, key: place.key).event(
+        reader, through: end,
+        poisons: ParkedStore.poisons(of: P.self, org: orgs[0], connection), connection)
+    }
     return CheckReport.Table(
-      name: table, live: liveDigest, rebuilt: rebuiltDigest,
-      firstDifference: liveDigest == rebuiltDigest
-        ? nil : try firstDifference(table, live, rebuilt, connection))
+      name: table, live: CheckReport.Digest(live.values), rebuilt: CheckReport.Digest(other.values),
+      firstDifference: place?.key.joined(separator: " "), firstEvent: event,
+      differingOrgs: orgs.prefix(10).map { Identifier(.org, $0) })
   }
 
   /// MD5 of each row's text, in two halves of 60 bits, each summed: equal for equal sets of rows. Not
   /// against an adversary, who could as well change the log's copy in the database.
-  static func digest(
-    of table: String, in schema: String, _ connection: PostgresConnection
-  ) throws -> CheckReport.Digest {
+  static func digests(
+    of table: String, in schema: String, org: Identifier?, _ connection: PostgresConnection
+  ) throws -> [UInt128: CheckReport.Digest] {
     let rows = try connection.query(
       """
-      SELECT count(*), coalesce(sum(('x' || substr(h, 1, 15))::bit(60)::bigint), 0)::text,
-        coalesce(sum(('x' || substr(h, 16, 15))::bit(60)::bigint), 0)::text
-      FROM (SELECT md5(t::text) AS h
-        FROM \(quotedIdentifier(schema)).\(quotedIdentifier(table)) t) hashes
-      """)
-    guard let row = rows.first else { preconditionFailure("an aggregate has one row") }
-    return CheckReport.Digest(
-      rowCount: try row.int64(0), sums: [try row.text(1), try row.text(2)])
+      SELECT org, count(*), sum(('x' || substr(h, 1, 15))::bit(60)::bigint)::text,
+        sum(('x' || substr(h, 16, 15))::bit(60)::bigint)::text
+      FROM (SELECT org, md5(t::text) AS h
+        FROM \(quotedIdentifier(schema)).\(quotedIdentifier(table)) t
+        WHERE $1::uuid IS NULL OR org = $1::uuid) hashes
+      GROUP BY org
+      """, [org.map(PostgresValue.id) ?? .null])
+    return Dictionary(
+      try rows.map { row in
+        var reader = RowReader(row, table: table)
+        return (
+          try reader.uuid(),
+          CheckReport.Digest(
+            rowCount: try row.int64(1), sums: try [row.text(2), row.text(3)].map(Self.number))
+        )
+      }
+    ) { $1 }
+  }
+
+  private static func number(_ text: String) throws -> UInt128 {
+    guard let number = UInt128(text) else { throw RowError(table: "digest", reason: "no number") }
+    return number
   }
 
   private static func firstDifference(
-    _ table: String, _ live: String, _ rebuilt: String, _ connection: PostgresConnection
-  ) throws -> String? {
-    let key = try keyColumns(of: table, in: live, connection)
+    _ table: String, _ live: String, _ rebuilt: String, org: UInt128,
+    _ connection: PostgresConnection
+  ) throws -> (columns: [String], key: [String])? {
+    let columns = try keyColumns(of: table, in: live, connection)
+    let key = columns.map { quotedIdentifier($0) }
     let using = key.joined(separator: ", ")
-    let rows = try connection.query(
+    func rows(_ schema: String) -> String {
       """
-      SELECT concat_ws(' ', \(using)) FROM \(quotedIdentifier(live)).\(quotedIdentifier(table)) a
-      FULL JOIN \(quotedIdentifier(rebuilt)).\(quotedIdentifier(table)) b USING (\(using))
-      WHERE a::text IS DISTINCT FROM b::text ORDER BY \(using) LIMIT 1
-      """)
-    return try rows.first?.text(0)
+      (SELECT \(using), t::text AS line FROM \(quotedIdentifier(schema)).\(quotedIdentifier(table)) t
+        WHERE org = $1::uuid)
+      """
+    }
+    let found = try connection.query(
+      """
+      SELECT \(key.map { $0 + "::text" }.joined(separator: ", "))
+      FROM \(rows(live)) a FULL JOIN \(rows(rebuilt)) b USING (\(using))
+      WHERE a.line IS DISTINCT FROM b.line ORDER BY \(using) LIMIT 1
+      """, [.uuid(org)])
+    return try found.first.map { row in (columns, try columns.indices.map { try row.text($0) }) }
   }
 
   private static func keyColumns(
@@ -91,6 +160,6 @@ enum TableComparison {
       WHERE i.indrelid = to_regclass($1) AND i.indisprimary AND a.attrelid = i.indrelid
       ORDER BY k.place
       """, [.text("\(quotedIdentifier(schema)).\(quotedIdentifier(table))")]
-    ).map { quotedIdentifier(try $0.text(0)) }
+    ).map { try $0.text(0) }
   }
 }

@@ -111,6 +111,7 @@ enum Generations {
     try connection.execute(
       """
       UPDATE daybook.projections SET state = 'live', serves_version = NULL, built_at = now(),
+        checked_at = NULL, checked_position = NULL, checked_equal = NULL,
         failed_position = NULL, failed_code = NULL, failed_reason = NULL, failed_at = NULL
       WHERE name = $1 AND version = $2
       """, CheckpointStore.key(projection))

@@ -22,14 +22,22 @@ struct Lease: Sendable {
     SET idle_in_transaction_session_timeout = '8s'; SET statement_timeout = '60s'
     """
 
-  /// Keeps what is ours while nothing moves.
-  func renew(_ connection: PostgresConnection) throws {
+  /// Keeps what is ours while nothing moves, and writes down how fast it was lately: events a second
+  /// by name.
+  func renew(_ rates: [String: Double], _ connection: PostgresConnection) throws {
+    let rates = rates.sorted { $0.key < $1.key }
     try connection.execute(
       """
-      UPDATE daybook.projections
-      SET lease_until = clock_timestamp() + interval '\(Self.seconds) seconds'
+      UPDATE daybook.projections p
+      SET lease_until = clock_timestamp() + interval '\(Self.seconds) seconds',
+        rate = coalesce(
+          (SELECT w.rate FROM unnest($2::text[], $3::bigint[]) AS w(name, rate)
+            WHERE w.name = p.name), p.rate)
       WHERE lease_holder = $1
-      """, [.text(holder)])
+      """,
+      [
+        .text(holder), .textArray(rates.map(\.key)), .intArray(rates.map { Int64($0.value) }),
+      ])
   }
 
   /// Lets others go on at once.

@@ -10,6 +10,8 @@ package enum ProjectorNews: Sendable, Equatable {
   /// So many events wait because one of them cannot be applied.
   case parked(projection: String, count: Int)
   /// Postgres or the log is away: tried again after `retryMillis`.
+  /// The background check found rows that are not what the log says.
+  case diverged(projection: String, table: String, position: UInt64?)
   case waiting(reason: String, retryMillis: Int)
   case recovered
   case rebuilding(projection: String)
@@ -27,20 +29,24 @@ package final class LiveProjector: Sendable {
     package var batchLimit = 4_000
     /// A projection that is further behind the others than this is rebuilt.
     package var rebuildLagEvents: UInt64 = 200_000
+    /// Between two checks of a picked org's rows; nil: none.
+    package var checkPause: Duration? = .seconds(30)
     package var news: @Sendable (ProjectorNews) -> Void = { _ in }
     package var faults = FaultPoints.none
 
     package init() {}
   }
 
-  private let reader: any EventReader
-  private let projections: [any Projection.Type]
-  private let connectionString: String
+  let reader: any EventReader
+  let projections: [any Projection.Type]
+  let connectionString: String
   private let pool: PostgresPool
-  private let options: Options
+  let options: Options
   private let lease: Lease
-  private let positions = Mutex<[String: LiveRound.Outcome]>([:])
+  let positions = Mutex<[String: LiveRound.Outcome]>([:])
   private let refreshedAt = Mutex(ContinuousClock.now)
+  private let meters = Mutex<(since: ContinuousClock.Instant, positions: [String: UInt64])>(
+    (.now, [:]))
   private let tidiedAt = Mutex<ContinuousClock.Instant?>(nil)
   private let rebuilds = BackgroundRebuilds()
 
@@ -80,6 +86,8 @@ package final class LiveProjector: Sendable {
   /// - Throws: `ProjectionError` where no waiting helps: a gap in the log, a schema that the code does
   ///   not know.
   package func run() async throws(ProjectionError) {
+    let checks = Task { await checkAllTheTime() }
+    defer { checks.cancel() }
     var backoff = Backoff()
     while !Task.isCancelled {
       do {
@@ -135,9 +143,10 @@ package final class LiveProjector: Sendable {
 
   private func refresh() async throws {
     let (reader, projections, lease) = (reader, projections, lease)
+    let rates = rates()
     take(
       try await pool.with { connection in
-        try lease.renew(connection)
+        try lease.renew(rates, connection)
         return try connection.transaction {
           for projection in projections {
             try HistoryCheck.stopIfForeign(projection, reader, connection)
@@ -151,6 +160,22 @@ package final class LiveProjector: Sendable {
       })
     refreshedAt.withLock { $0 = ContinuousClock.now }
     try await dropOutdated()
+  }
+
+  /// Events a second since the last time.
+  private func rates() -> [String: Double] {
+    let positions = appliedPositions
+    return meters.withLock { meters in
+      let now = ContinuousClock.now
+      let seconds = (now - meters.since) / .seconds(1)
+      let before = meters.positions
+      meters = (now, positions)
+      guard seconds > 0 else { return [:] }
+      return positions.reduce(into: [:]) {
+        guard let last = before[$1.key], $1.value >= last else { return }
+        $0[$1.key] = Double($1.value - last) / seconds
+      }
+    }
   }
 
   /// Looks a few times an hour for what was replaced and is not needed any more.
@@ -239,60 +264,6 @@ package final class LiveProjector: Sendable {
       throw error
     }
     try await refresh()
-  }
-}
-
-/// The rebuilds that run beside the live projections, one after the other.
-private final class BackgroundRebuilds: Sendable {
-  private struct State {
-    var names: Set<String> = []
-    var task: Task<Void, Never>?
-    /// After a failure, so that it is not tried again all the time.
-    var notBefore = ContinuousClock.now
-  }
-
-  private static let pauseAfterFailure = Duration.seconds(30)
-  private let state = Mutex(State())
-
-  /// What is being rebuilt now.
-  var names: Set<String> { state.withLock { $0.names } }
-
-  /// Begins, unless one runs or has just failed.
-  func begin(_ names: [String], _ work: @escaping @Sendable ([String]) async throws -> Void) {
-    state.withLock { state in
-      guard !names.isEmpty, state.task == nil, state.notBefore <= .now else { return }
-      state.names = Set(names)
-      state.task = Task {
-        do {
-          try await work(names)
-          self.end(after: .zero)
-        } catch {
-          // `work` has told why.
-          self.end(after: Self.pauseAfterFailure)
-        }
-      }
-    }
-  }
-
-  private func end(after pause: Duration) {
-    state.withLock { state in
-      state.names = []
-      state.task = nil
-      state.notBefore = .now + pause
-    }
-  }
-
-  /// Waits for the one that runs; true where there was one.
-  func wait() async -> Bool {
-    guard let task = state.withLock({ $0.task }) else { return false }
-    await task.value
-    return true
-  }
-
-  /// Ends the one that runs, without a trace.
-  func cancel() async {
-    state.withLock { $0.task }?.cancel()
-    _ = await wait()
   }
 }
 

@@ -72,6 +72,25 @@ enum ParkedStore {
     ).map { (UInt64(try $0.int64(0)), try $0.bool(1)) }
   }
 
+  /// What of an org is known not to fit, by position.
+  static func poisons(
+    of projection: any Projection.Type, org: UInt128, _ connection: PostgresConnection
+  ) throws -> [UInt64: Poison] {
+    let rows = try connection.query(
+      """
+      SELECT position, code, reason FROM daybook.parked
+      WHERE name = $1 AND version = $2 AND org = $3::uuid AND code IS NOT NULL
+      """, CheckpointStore.key(projection) + [.uuid(org)])
+    return Dictionary(
+      try rows.map { row in
+        (
+          UInt64(try row.int64(0)),
+          Poison(code: try row.text(1), reason: try row.optionalText(2) ?? "")
+        )
+      }
+    ) { $1 }
+  }
+
   static func remove(
     _ positions: [UInt64], _ key: ParkingKey, from projection: any Projection.Type,
     _ connection: PostgresConnection

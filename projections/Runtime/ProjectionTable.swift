@@ -17,6 +17,12 @@ package protocol ProjectionTable: AnyObject {
   /// The rows that the event at `position` touched have their version now.
   func closeEvent(at position: UInt64)
 
+  /// The versions since the last call, or the appended rows: for whoever looks at each event.
+  func takeVersions() -> RowWriter
+
+  /// The rows in memory.
+  func residentRows() -> RowWriter
+
   /// The declared keys that are not in memory yet, a list for each key column; empty where there are
   /// none. Counts them as loaded.
   func takeMissingKeys() -> [[String]]

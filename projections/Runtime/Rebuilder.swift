@@ -58,6 +58,7 @@ package struct Rebuilder: Sendable {
   ///
   /// - Throws: `ProjectionError`: of the first projection that failed; the others are done or undone
   ///   as a whole.
+  @discardableResult
   package func rebuild() async throws -> [RebuildReport] {
     try await perform { place, projection, connection in
       try rebuild(projection, place, connection)

@@ -176,6 +176,19 @@ extension Rows: ProjectionTable {
     touched.removeAll(keepingCapacity: true)
   }
 
+  package func takeVersions() -> RowWriter {
+    defer { versions.removeAll() }
+    return versions
+  }
+
+  package func residentRows() -> RowWriter {
+    var writer = RowWriter()
+    for entry in entries.values {
+      if let row = entry.row { writer.append(row) }
+    }
+    return writer
+  }
+
   package func changes() -> TableChanges {
     var changes = TableChanges()
     changes.history = versions
@@ -233,6 +246,11 @@ extension Appended: ProjectionTable {
   package var residentCount: Int { rows.rowCount }
 
   package func closeEvent(at position: UInt64) {}
+  package func takeVersions() -> RowWriter {
+    defer { rows.removeAll() }
+    return rows
+  }
+  package func residentRows() -> RowWriter { rows }
   package func takeMissingKeys() -> [[String]] { [] }
   package func takeMissingOrgs() -> [UInt128] { [] }
   package func absorb(_ reader: inout RowReader) throws(RowError) {

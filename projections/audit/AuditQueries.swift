@@ -40,6 +40,8 @@ package enum AuditQueries {
     /// By the org's clock; the first counts, the last does not.
     package var fromMicros: Micros?
     package var toMicros: Micros?
+    /// The audit as it was after this position.
+    package var asOf: UInt64?
     package var page: PageRequest
 
     package init(page: PageRequest = PageRequest()) { self.page = page }
@@ -74,6 +76,8 @@ package enum AuditQueries {
     var conditions = Conditions()
     conditions.add("e.org = ?", .id(org))
     conditions.addIfPresent("e.actor = ?", request.actor.map(PostgresValue.text))
+    conditions.addIfPresent(
+      "e.position <= ?", request.asOf.map { .int(Int64(clamping: $0)) })
     conditions.addIfPresent("e.contact = ?", request.contact.map(PostgresValue.id))
     conditions.addIfPresent("e.campaign = ?", request.campaign.map(PostgresValue.id))
     conditions.addIfPresent("e.correlation = ?", request.correlation.map(PostgresValue.text))

@@ -7,6 +7,7 @@ package enum ContactsProjection: Projection {
   package static let name = "contacts"
   package static let version = 1
   package static let streams: Set<Identifier.Kind>? = [.contact]
+  package static let history: Set<String> = ["contacts", "contact_tags"]
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
   }

@@ -24,6 +24,8 @@ package enum ContactsQueries {
     package var sort = Sort.newestFirst
     /// The moment of the question on the org's clock: for segments and filters that depend on it.
     package var nowMicros: Micros
+    /// The contacts as they were after this position; nil: as they are.
+    package var asOf: UInt64?
     package var page: PageRequest
 
     package init(nowMicros: Micros, page: PageRequest = PageRequest()) {
@@ -50,27 +52,27 @@ package enum ContactsQueries {
       guard request.filter == nil else { return try countFiltered(request, org, connection) }
       let conditions = conditions(of: request, org)
       let rows = try connection.query(
-        "SELECT count(*) FROM \(contacts) c \(conditions.sql)", conditions.parameters)
+        "SELECT count(*) FROM \(source(request.asOf)) c \(conditions.sql)", conditions.parameters)
       return try rows.first.map { Int(try $0.int64(0)) } ?? 0
     }
   }
 
   /// nil where the org has no such contact.
   package static func item(
-    _ pool: PostgresPool, org: Identifier, contact: Identifier
+    _ pool: PostgresPool, org: Identifier, contact: Identifier, asOf: UInt64? = nil
   ) async throws -> ContactRow? {
-    try await items(pool, org: org, contacts: [contact]).first
+    try await items(pool, org: org, contacts: [contact], asOf: asOf).first
   }
 
   /// Those of the contacts that exist, in no particular order.
   package static func items(
-    _ pool: PostgresPool, org: Identifier, contacts ids: [Identifier]
+    _ pool: PostgresPool, org: Identifier, contacts ids: [Identifier], asOf: UInt64? = nil
   ) async throws -> [ContactRow] {
     try await Reading.read(pool, org: org) { connection in
       try ContactRow.rows(
         connection.query(
           """
-          SELECT \(ContactRow.columnList("c")) FROM \(contacts) c
+          SELECT \(ContactRow.columnList("c")) FROM \(source(asOf)) c
           WHERE c.org = $1 AND c.contact = ANY($2::uuid[])
           """, [.id(org), .textArray(ids.map { UUIDText.encode($0.value) })]))
     }
@@ -80,7 +82,9 @@ package enum ContactsQueries {
 // MARK: - Pages
 
 extension ContactsQueries {
-  private static var contacts: String { "\(ContactsProjection.schema).contacts" }
+  private static func source(_ asOf: UInt64?) -> String {
+    ContactRow.source(ContactsProjection.schema, asOf: asOf)
+  }
 
   /// A filter is judged here and not in SQL, so that it means what it means everywhere: rows are read
   /// in order until enough of them match. A million contacts need it in SQL, or a segment.
@@ -129,7 +133,7 @@ extension ContactsQueries {
     return try ContactRow.rows(
       connection.query(
         """
-        SELECT \(ContactRow.columnList("c")) FROM \(contacts) c \(conditions.sql)
+        SELECT \(ContactRow.columnList("c")) FROM \(source(request.asOf)) c \(conditions.sql)
         ORDER BY \(request.sort.order) LIMIT \(limit)
         """, conditions.parameters))
   }
@@ -159,14 +163,16 @@ extension ContactsQueries {
       "c.search LIKE ?", request.q.map { .text("%\(escaped($0.lowercased()))%") })
     conditions.addIfPresent(
       """
-      EXISTS (SELECT 1 FROM \(ContactsProjection.schema).contact_tags t
+      EXISTS (SELECT 1
+        FROM \(ContactTagRow.source(ContactsProjection.schema, asOf: request.asOf)) t
         WHERE t.org = c.org AND t.contact = c.contact AND t.tag = ?)
       """, request.tag.map(PostgresValue.text))
     if let segment = request.segment {
       let now = conditions.parameter(.timestampMicros(request.nowMicros))
       conditions.add(
         """
-        EXISTS (SELECT 1 FROM \(SegmentsProjection.schema).members m
+        EXISTS (SELECT 1
+          FROM \(MemberRow.source(SegmentsProjection.schema, asOf: request.asOf)) m
           WHERE m.org = c.org AND m.contact = c.contact AND m.segment = ?
             AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now)))
         """, .id(segment))

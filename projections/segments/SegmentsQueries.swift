@@ -27,7 +27,8 @@ package enum SegmentsQueries {
   ///
   /// - Throws: `InvalidCursor`; `PostgresError`.
   package static func list(
-    _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, _ page: PageRequest
+    _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, _ page: PageRequest,
+    asOf: UInt64? = nil
   ) async throws -> QueryPage<SegmentOverview> {
     let after = try id(page.after, "segments")
     return try await Reading.read(pool, org: org) { connection in
@@ -35,7 +36,8 @@ package enum SegmentsQueries {
       conditions.add("s.org = ?", .id(org))
       conditions.addIfPresent("s.segment > ?", after.map(PostgresValue.text))
       let rows = try overviews(
-        conditions, atMicros: nowMicros, "ORDER BY s.segment LIMIT \(page.limit + 1)", connection)
+        conditions, atMicros: nowMicros, "ORDER BY s.segment LIMIT \(page.limit + 1)", asOf,
+        connection)
       return QueryPage(rows, limit: page.limit) {
         Cursor("segments", [UUIDText.encode($0.segment.key.id)])
       }
@@ -44,29 +46,30 @@ package enum SegmentsQueries {
 
   /// nil where the org has no such segment, or has it no more.
   package static func item(
-    _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, segment: Identifier
+    _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, segment: Identifier,
+    asOf: UInt64? = nil
   ) async throws -> SegmentOverview? {
     try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("s.org = ?", .id(org))
       conditions.add("s.segment = ?", .id(segment))
-      return try overviews(conditions, atMicros: nowMicros, "", connection).first
+      return try overviews(conditions, atMicros: nowMicros, "", asOf, connection).first
     }
   }
 
   private static func overviews(
     _ conditions: Conditions, atMicros nowMicros: Micros, _ order: String,
-    _ connection: PostgresConnection
+    _ asOf: UInt64?, _ connection: PostgresConnection
   ) throws -> [SegmentOverview] {
     var conditions = conditions
     let now = conditions.parameter(.timestampMicros(nowMicros))
     return try connection.query(
       """
       SELECT \(SegmentRow.columnList("s")), s.settled_count + (
-        SELECT count(*) FROM \(schema).members m
+        SELECT count(*) FROM \(MemberRow.source(schema, asOf: asOf)) m
         WHERE m.org = s.org AND m.segment = s.segment AND (NOT m.noted OR m.leaves_at IS NOT NULL)
           AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now)))
-      FROM \(schema).segments s \(conditions.sql) \(order)
+      FROM \(SegmentRow.source(schema, asOf: asOf)) s \(conditions.sql) \(order)
       """, conditions.parameters
     ).map { row in
       var reader = RowReader(row, table: SegmentRow.table)
@@ -91,7 +94,7 @@ package enum SegmentsQueries {
       let rows = try MemberRow.rows(
         connection.query(
           """
-          SELECT \(MemberRow.columnList("m")) FROM \(schema).members m
+          SELECT \(MemberRow.columnList("m")) FROM \(MemberRow.source(schema, asOf: request.asOf)) m
           \(conditions.sql) ORDER BY m.contact LIMIT \(request.page.limit + 1)
           """, conditions.parameters))
       return QueryPage(rows, limit: request.page.limit) {
@@ -104,6 +107,8 @@ package enum SegmentsQueries {
     package var segment: Identifier
     /// On the org's clock.
     package var nowMicros: Micros
+    /// The members as they were after this position.
+    package var asOf: UInt64?
     package var page: PageRequest
 
     package init(

@@ -7,6 +7,7 @@ package enum WalletProjection: Projection {
   package static let name = "wallet"
   package static let version = 1
   package static let streams: Set<Identifier.Kind>? = [.wallet]
+  package static let history: Set<String> = ["wallets"]
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
   }

@@ -22,13 +22,13 @@ package struct WalletTransaction: Sendable, Equatable {
 package enum WalletQueries {
   /// The org's wallet; nil where it has none yet.
   package static func balance(
-    _ pool: PostgresPool, org: Identifier
+    _ pool: PostgresPool, org: Identifier, asOf: UInt64? = nil
   ) async throws -> WalletRow? {
     try await Reading.read(pool, org: org) { connection in
       try WalletRow.rows(
         connection.query(
           """
-          SELECT \(WalletRow.columnList("w")) FROM \(WalletProjection.schema).wallets w
+          SELECT \(WalletRow.columnList("w")) FROM \(WalletRow.source(WalletProjection.schema, asOf: asOf)) w
           WHERE w.org = $1 ORDER BY w.wallet LIMIT 1
           """, [.id(org)])
       ).first
@@ -39,6 +39,8 @@ package enum WalletQueries {
     /// Empty: all.
     package var kinds: [TransactionRow.Kind] = []
     package var message: Identifier?
+    /// The statement as it was after this position.
+    package var asOf: UInt64?
     package var page: PageRequest
 
     package init(page: PageRequest = PageRequest()) { self.page = page }
@@ -55,6 +57,8 @@ package enum WalletQueries {
       var conditions = Conditions()
       conditions.add("org = ?", .id(org))
       conditions.addIfPresent("message = ?", request.message.map(PostgresValue.id))
+      conditions.addIfPresent(
+        "position <= ?", request.asOf.map { .int(Int64(clamping: $0)) })
       conditions.addIfPresent("position < ?", before.map(PostgresValue.int))
       if !request.kinds.isEmpty {
         conditions.add("type = ANY(?)", .textArray(request.kinds.map(\.rawValue)))

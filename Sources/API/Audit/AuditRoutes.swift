@@ -13,7 +13,8 @@ enum AuditRoutes {
         .query("actor", .string(1...200), "`key:key_…` or `user:usr_…`."),
         .query("type", .string(1...100), "An event type or a family such as `message.*`."),
         .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
-        .query("correlation", .string(1...200), "A Request-Id."), .from, .to, .limit, .after,
+        .query("correlation", .string(1...200), "A Request-Id."), .from, .to, .asOf,
+        .limit, .after,
       ], answers: [.list(EventSchemas.auditEvent)], handler: list)
   ]
 
@@ -31,8 +32,10 @@ enum AuditRoutes {
     request.correlation = exchange.query("correlation")
     request.fromMicros = try exchange.queryTime("from")
     request.toMicros = try exchange.queryTime("to")
+    let asOf = try exchange.asOf()
+    request.asOf = asOf?.position
     let org = exchange.org
-    let found = try await exchange.read([.audit]) { [request] pool in
+    let found = try await exchange.read([.audit], asOf: asOf) { [request] pool in
       try await AuditQueries.list(pool, org: org, request)
     }
     return exchange.list(found) { view($0, org) }

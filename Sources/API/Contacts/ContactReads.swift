@@ -19,11 +19,11 @@ enum ContactRoutes {
           .query("email", .string(1...254)), .query("phone", .string(1...40)), .filter,
           .query(
             "sort", .choice(["created_at", "-created_at", "name"]), "Newest first where not given."),
-          .count, .limit, .after,
+          .count, .asOf, .limit, .after,
         ], answers: [.list(ContactSchemas.contact)], handler: list),
       Operation(
         "GET", "/api/contacts/{id}", .scope("contacts:read"), "Read a contact",
-        answers: [.ok(ContactSchemas.contact)], handler: show),
+        parameters: [.asOf], answers: [.ok(ContactSchemas.contact)], handler: show),
       Operation(
         "GET", "/api/contacts/{id}/timeline", .scope("contacts:read"),
         "What happened with a contact, newest first",
@@ -44,12 +44,13 @@ enum ContactRoutes {
     ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let request = try request(exchange)
+    let asOf = try exchange.asOf()
+    let request = try request(exchange, asOf: asOf)
     let wantsTotal = try wantsTotal(exchange)
     let org = exchange.org
     let usesSegments = request.segment != nil || request.filter?.dependsOnEvents == true
     let models: [ReadModel] = usesSegments ? [.contacts, .segments] : [.contacts]
-    let found = try await exchange.read(models) { pool in
+    let found = try await exchange.read(models, asOf: asOf) { pool in
       let page = try await ContactsQueries.list(pool, org: org, request)
       let total = wantsTotal ? try await ContactsQueries.count(pool, org: org, request) : nil
       return (page, total)
@@ -60,11 +61,12 @@ enum ContactRoutes {
   }
 
   private static func request(
-    _ exchange: Exchange
+    _ exchange: Exchange, asOf: AsOf?
   ) throws(APIError) -> ContactsQueries.Request {
     var request = ContactsQueries.Request(
-      nowMicros: exchange.nowMicros, page: try exchange.page())
+      nowMicros: asOf?.momentMicros ?? exchange.nowMicros, page: try exchange.page())
     request.q = exchange.query("q").flatMap { $0.isEmpty ? nil : $0 }
+    request.asOf = asOf?.position
     request.tag = exchange.query("tag")
     request.segment = try exchange.queryID("segment", .segment)
     request.email = exchange.query("email")
@@ -110,8 +112,9 @@ enum ContactRoutes {
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .contact)
     let org = exchange.org
-    let found = try await exchange.read([.contacts]) { pool in
-      try await ContactsQueries.item(pool, org: org, contact: id)
+    let asOf = try exchange.asOf()
+    let found = try await exchange.read([.contacts], asOf: asOf) { pool in
+      try await ContactsQueries.item(pool, org: org, contact: id, asOf: asOf?.position)
     }
     guard let row = found.value else { throw .notFound("contact") }
     var response = exchange.respond(view(row, org).json, found)

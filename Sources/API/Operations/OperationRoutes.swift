@@ -63,6 +63,7 @@ enum OperationRoutes {
       "daybook_orgs \(exchange.engine.allExecutors.count)",
     ]
     lines += await queueLines(exchange)
+    lines += await ProjectionMetrics.lines(exchange)
     var response = HTTPResponse.text(200, lines.joined(separator: "\n") + "\n")
     response.headers.set("content-type", "text/plain; version=0.0.4; charset=utf-8")
     return response

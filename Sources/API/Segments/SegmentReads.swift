@@ -12,17 +12,19 @@ enum SegmentRoutes {
     SegmentWrites.all + [
       Operation(
         "GET", "/api/segments", .scope("segments:read"), "List segments",
-        parameters: [.limit, .after], answers: [.list(SegmentSchemas.segment)], handler: list),
+        parameters: [.asOf, .limit, .after], answers: [.list(SegmentSchemas.segment)],
+        handler: list),
       Operation(
         "GET", "/api/segments/{id}", .scope("segments:read"), "Read a segment",
-        answers: [.ok(SegmentSchemas.segment)], handler: show),
+        parameters: [.asOf], answers: [.ok(SegmentSchemas.segment)], handler: show),
       Operation(
         "GET", "/api/segments/{id}/contacts", .scope("segments:read"),
-        "List the contacts of a segment", parameters: [.limit, .after],
+        "List the contacts of a segment", parameters: [.asOf, .limit, .after],
         answers: [.list(ContactSchemas.contact)], handler: contacts),
       Operation(
         "GET", "/api/segments/{id}/members", .scope("segments:read"),
-        "Who is in a segment, since when and because of what", parameters: [.limit, .after],
+        "Who is in a segment, since when and because of what",
+        parameters: [.asOf, .limit, .after],
         answers: [.list(SegmentSchemas.member)], handler: members),
       Operation(
         "GET", "/api/segments/{id}/changes", .scope("segments:read"),
@@ -34,50 +36,55 @@ enum SegmentRoutes {
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let page = try exchange.page()
     let org = exchange.org
-    let now = exchange.nowMicros
-    let found = try await exchange.read([.segments]) { pool in
-      try await SegmentsQueries.list(pool, org: org, atMicros: now, page)
+    let asOf = try exchange.asOf()
+    let now = asOf?.momentMicros ?? exchange.nowMicros
+    let found = try await exchange.read([.segments], asOf: asOf) { pool in
+      try await SegmentsQueries.list(
+        pool, org: org, atMicros: now, page, asOf: asOf?.position)
     }
     return exchange.list(found) { view($0, org).json }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let found = try await segment(exchange)
+    let found = try await segment(exchange, try exchange.asOf())
     return exchange.respond(view(found.value, exchange.org).json, found)
   }
 
   private static func segment(
-    _ exchange: Exchange
+    _ exchange: Exchange, _ asOf: AsOf?
   ) async throws(APIError) -> Answered<SegmentOverview> {
     let id = try exchange.id("id", .segment)
     let org = exchange.org
-    let now = exchange.nowMicros
-    let found = try await exchange.read([.segments]) { pool in
-      try await SegmentsQueries.item(pool, org: org, atMicros: now, segment: id)
+    let now = asOf?.momentMicros ?? exchange.nowMicros
+    let found = try await exchange.read([.segments], asOf: asOf) { pool in
+      try await SegmentsQueries.item(
+        pool, org: org, atMicros: now, segment: id, asOf: asOf?.position)
     }
     guard let overview = found.value else { throw .notFound("segment") }
     return Answered(value: overview, position: found.position)
   }
 
   private static func memberPage(
-    _ exchange: Exchange
+    _ exchange: Exchange, _ asOf: AsOf?
   ) async throws(APIError) -> Answered<QueryPage<MemberRow>> {
-    let request = SegmentsQueries.MembersRequest(
-      segment: try exchange.id("id", .segment), nowMicros: exchange.nowMicros,
-      page: try exchange.page())
+    var request = SegmentsQueries.MembersRequest(
+      segment: try exchange.id("id", .segment),
+      nowMicros: asOf?.momentMicros ?? exchange.nowMicros, page: try exchange.page())
+    request.asOf = asOf?.position
     let org = exchange.org
-    _ = try await segment(exchange)
-    return try await exchange.read([.segments]) { pool in
+    _ = try await segment(exchange, asOf)
+    return try await exchange.read([.segments], asOf: asOf) { [request] pool in
       try await SegmentsQueries.members(pool, org: org, request)
     }
   }
 
   private static func contacts(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let members = try await memberPage(exchange)
+    let asOf = try exchange.asOf()
+    let members = try await memberPage(exchange, asOf)
     let org = exchange.org
     let ids = members.value.rows.map { Identifier(.contact, $0.key.contact) }
-    let contacts = try await exchange.read([.contacts]) { pool in
-      try await ContactsQueries.items(pool, org: org, contacts: ids)
+    let contacts = try await exchange.read([.contacts], asOf: asOf) { pool in
+      try await ContactsQueries.items(pool, org: org, contacts: ids, asOf: asOf?.position)
     }
     let page = QueryPage(rows: contacts.value, next: members.value.next)
     return exchange.list(Answered(value: page, position: members.position)) {
@@ -86,7 +93,7 @@ enum SegmentRoutes {
   }
 
   private static func members(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    exchange.list(try await memberPage(exchange)) { row in
+    exchange.list(try await memberPage(exchange, try exchange.asOf())) { row in
       [
         "object": "segment_member",
         "contact": .string(Identifier(.contact, row.key.contact).text),
@@ -102,7 +109,7 @@ enum SegmentRoutes {
       segment: try exchange.id("id", .segment), nowMicros: exchange.nowMicros,
       page: try exchange.page())
     request.contact = try exchange.queryID("contact", .contact)
-    _ = try await segment(exchange)
+    _ = try await segment(exchange, nil)
     let org = exchange.org
     let found = try await exchange.read([.segments]) { [request] pool in
       try await SegmentChangeQueries.list(pool, org: org, request)

@@ -176,7 +176,7 @@ package struct Operation: Sendable {
     if isKeyed { usual += [.idempotencyKey(required: idempotency == .required), .dryRun] }
     if case .scope = access {
       usual.append(.account)
-      if method == "GET" { usual.append(.minPosition) }
+      if method == "GET" { usual += [.minPosition, .wait] }
     }
     return own + usual.filter { extra in !own.contains { $0.name == extra.name } }
   }

@@ -20,16 +20,19 @@ struct Answered<Value> {
 
 extension Exchange {
   /// Answers a read from its read models, after they have applied `Min-Position`.
+  ///
+  /// `asOf`: what the body reads as of: the read models have to have come that far.
   func read<Value: Sendable>(
-    _ models: [ReadModel],
+    _ models: [ReadModel], asOf: AsOf? = nil,
     _ body: @Sendable (PostgresPool) async throws -> Value
   ) async throws(APIError) -> Answered<Value> {
     let pool = services.pool
-    let wanted = try minPosition()
+    let wanted = max(try minPosition(), asOf?.position ?? 0)
+    let timeoutMillis = try waitMillis()
     do {
       let position = try await ReadModels.wait(
         for: models.map(\.rawValue), position: wanted, pool: pool,
-        timeoutMillis: services.settings.readWaitMillis)
+        timeoutMillis: timeoutMillis)
       guard position >= wanted else { throw APIError.behind(position: position, wanted: wanted) }
       return Answered(value: try await body(pool), position: position)
     } catch let error as APIError {
@@ -64,6 +67,33 @@ extension Exchange {
         "Min-Position", "position_in_future", "The log ends at \(head): this is no Log-Position.")
     }
     return position
+  }
+
+  private func waitMillis() throws(APIError) -> Int {
+    guard let text = query("wait") else { return services.settings.readWaitMillis }
+    guard let millis = Int(text), (0...10_000).contains(millis) else {
+      throw .invalid("wait", "out_of_range", "wait is a number of milliseconds from 0 to 10000.")
+    }
+    return millis
+  }
+
+  /// What `as_of` means; nil where it is not given.
+  func asOf() throws(APIError) -> AsOf? {
+    guard let text = query("as_of") else { return nil }
+    do {
+      guard let asOf = try AsOf(text, of: org, engine.log) else {
+        throw APIError.invalid(
+          "as_of", "invalid_as_of",
+          "as_of is a position of the log, an event's id or a time, none of them in the future.")
+      }
+      return asOf
+    } catch let error as APIError {
+      throw error
+    } catch let error as EventLogError {
+      throw APIError(.log(error))
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
   }
 
   /// `limit` and `after`.

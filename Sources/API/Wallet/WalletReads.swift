@@ -11,20 +11,21 @@ enum WalletRoutes {
     WalletWrites.all + [
       Operation(
         "GET", "/api/wallet/balance", .scope("wallet:read"), "Read the wallet",
-        answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]], handler: balance),
+        parameters: [.asOf], answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]], handler: balance),
       Operation(
         "GET", "/api/wallet/transactions", .scope("wallet:read"),
         "List the wallet's transactions, newest first",
         parameters: [
           .query("type", .choice(TransactionRow.Kind.self)), .query("message", .id(.message)),
-          .limit, .after,
+          .asOf, .limit, .after,
         ], answers: [.list(WalletSchemas.transaction)], handler: transactions),
     ]
 
   private static func balance(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let org = exchange.org
-    let found = try await exchange.read([.wallet]) { pool in
-      try await WalletQueries.balance(pool, org: org)
+    let asOf = try exchange.asOf()
+    let found = try await exchange.read([.wallet], asOf: asOf) { pool in
+      try await WalletQueries.balance(pool, org: org, asOf: asOf?.position)
     }
     guard let row = found.value else { throw .notFound("wallet") }
     return exchange.respond(
@@ -48,7 +49,9 @@ enum WalletRoutes {
       request.kinds = [kind]
     }
     request.message = try exchange.queryID("message", .message)
-    let found = try await exchange.read([.wallet]) { [request] pool in
+    let asOf = try exchange.asOf()
+    request.asOf = asOf?.position
+    let found = try await exchange.read([.wallet], asOf: asOf) { [request] pool in
       try await WalletQueries.transactions(pool, org: org, request)
     }
     return exchange.list(found) { view($0, org) }

@@ -69,6 +69,13 @@ private func tell(_ news: ProjectorNews, _ log: Logger) {
   case .parked(let projection, let count):
     log.error(
       "events are parked", ["projection": .string(projection), "parked": JSON(count)])
+  case .diverged(let projection, let table, let position):
+    log.error(
+      "rows are not what the log says",
+      [
+        "projection": .string(projection), "table": .string(table),
+        "position": JSON(position.map(Int64.init)),
+      ])
   case .waiting(let reason, let retryMillis):
     log.warning(
       "waiting", ["reason": .string(reason), "retry_millis": JSON(retryMillis)])

@@ -1,6 +1,7 @@
 import CLI
 import EventLog
 import JSON
+import ProjectionRuntime
 
 let projectionListCommand = Command(
   "projection list", "show each read model: where it is, how far behind, when it was checked",
@@ -8,11 +9,10 @@ let projectionListCommand = Command(
 ) { invocation in
   let reader = try openLog(invocation.settings.home)
   defer { reader.close() }
-  let head = try reader.head()
-  let states = try await withDatabase(invocation.settings) { try readProjectionStates($0) }
-  for state in states {
-    Output.line(
-      invocation.has(Option.json.flag) ? state.json(head: head).text : state.text(head: head))
+  let statuses = try await withDatabase(invocation.settings) { try readProjections($0) }
+  for status in statuses {
+    let line = try ProjectionLine(status, reader)
+    Output.line(invocation.has(Option.json.flag) ? line.json.text : line.text)
   }
   return .success
 }

@@ -4,6 +4,7 @@ import Foundation
 import JSON
 import ProjectionRuntime
 import ReadModels
+import Supervisor
 import Synchronization
 
 private let names = Argument("NAME", .many, "a read model, as 'daybook projection list' names it")
@@ -17,9 +18,10 @@ let rebuildCommand = Command(
     The new rows are made beside the live ones and take their place at the end:
     readers notice nothing. With --check the exit code is 0 where live and rebuilt
     rows have the same digest, and 2 where they differ. Works with and without a
-    running system.
+    running system. Ctrl-C leaves everything as it was; what was replaced is kept for
+    a day: 'daybook projection rollback'.
     """,
-  arguments: [names], options: [allOption, checkOption, .json]
+  arguments: [names], options: [allOption, checkOption, .json], isLongRunning: true
 ) { invocation in
   let projections = try chosen(invocation)
   let reader = try openLog(invocation.settings.home)
@@ -31,11 +33,11 @@ let rebuildCommand = Command(
       reader: reader, connectionString: connectionString, projections: projections
     ) { meter.show($0) }
     if invocation.has(checkOption.flag) {
-      let reports = try await rebuilder.check()
-      for report in reports { Output.line(asJSON ? json(report).text : text(report)) }
+      let reports = try await cancelledBySignal { try await rebuilder.check() }
+      for report in reports { Output.line(asJSON ? CheckLines.json(report).text : CheckLines.text(report)) }
       return reports.allSatisfy(\.isEqual) ? .success : .foundWrong
     }
-    for report in try await rebuilder.rebuild() {
+    for report in try await cancelledBySignal({ try await rebuilder.rebuild() }) {
       Output.line(asJSON ? json(report).text : text(report))
     }
     return .success
@@ -47,54 +49,34 @@ private func chosen(_ invocation: Invocation) throws(UsageError) -> [any Project
   guard asked.isEmpty == invocation.has(allOption.flag) else {
     throw UsageError("Name read models, or give --all.", command: "rebuild")
   }
-  let known = ReadModels.all.map { $0.name }
-  for name in asked where !known.contains(name) {
-    throw UsageError(
-      "There is no read model '\(name)'. There is \(known.joined(separator: ", ")).",
-      suggestion: nearest(to: name, among: known), command: "rebuild")
-  }
+  for name in asked { _ = try readModel(named: name, in: "rebuild") }
   return ReadModels.all.filter { asked.isEmpty || asked.contains($0.name) }
+}
+
+/// Ctrl-C undoes what was built so far: the live rows were never touched.
+private func cancelledBySignal<Result: Sendable>(
+  _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+  let work = Task { try await body() }
+  let request = SupervisedProcess.stopRequest(followsInput: false)
+  Task {
+    _ = await request.value()
+    Output.error("  cancelling ...")
+    work.cancel()
+  }
+  return try await work.value
 }
 
 private func text(_ report: RebuildReport) -> String {
   "\(report.projection): rebuilt up to position \(report.position),"
     + " \(report.consumedCount) events folded"
+    + (report.parkedCount > 0 ? ", \(report.parkedCount) PARKED" : "")
 }
 
 private func json(_ report: RebuildReport) -> JSON {
   [
     "projection": .string(report.projection), "position": JSON(Int64(report.position)),
-    "events": JSON(report.consumedCount),
-  ]
-}
-
-private func text(_ report: CheckReport) -> String {
-  let verdict = report.isEqual ? "equal" : "DIFFERENT"
-  var lines = ["\(report.projection): \(verdict) at position \(report.position)"]
-  if !report.isSameHistory {
-    lines.append("  the live rows were folded from other events than the log holds")
-  }
-  for table in report.tables {
-    lines.append("  \(table.name)  live \(table.live)")
-    guard !table.isEqual else { continue }
-    lines.append("  \(table.name)  log  \(table.rebuilt)")
-    if let key = table.firstDifference { lines.append("  the first row that differs: \(key)") }
-  }
-  return lines.joined(separator: "\n")
-}
-
-private func json(_ report: CheckReport) -> JSON {
-  [
-    "projection": .string(report.projection), "position": JSON(Int64(report.position)),
-    "equal": .bool(report.isEqual), "same_history": .bool(report.isSameHistory),
-    "tables": .array(
-      report.tables.map { table in
-        [
-          "name": .string(table.name), "equal": .bool(table.isEqual),
-          "live": .string("\(table.live)"), "rebuilt": .string("\(table.rebuilt)"),
-          "first_difference": JSON(table.firstDifference),
-        ]
-      }),
+    "events": JSON(report.consumedCount), "parked": JSON(report.parkedCount),
   ]
 }
 
@@ -121,7 +103,15 @@ private final class ProgressLines: Sendable {
   private func line(_ progress: RebuildProgress) -> String {
     let rate = Int(progress.eventsPerSecond)
     let left = progress.remainingSeconds.map { ", \(Int($0)) s left" } ?? ""
-    return "\(progress.projection): \(progress.phase.rawValue),"
+    return "\(bar(progress)) \(progress.projection): \(progress.phase.rawValue),"
       + " \(progress.position) of \(progress.head), \(rate) events/s\(left)"
+  }
+
+  private func bar(_ progress: RebuildProgress) -> String {
+    let width = 20
+    let share = Double(progress.position) / Double(max(1, progress.head))
+    let full = min(width, Int(share * Double(width)))
+    return "[" + String(repeating: "#", count: full)
+      + String(repeating: ".", count: width - full) + "]"
   }
 }

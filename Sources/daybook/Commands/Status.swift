@@ -2,6 +2,7 @@ import CLI
 import Foundation
 import HTTP
 import JSON
+import ProjectionRuntime
 import Supervisor
 
 let statusCommand = Command(
@@ -43,14 +44,14 @@ private func askHealth(_ baseURL: String) async -> JSON? {
 }
 
 /// Nil where the database can not be asked.
-private func askProjections(_ status: SystemStatus, _ settings: Settings) -> [ProjectionState]? {
+private func askProjections(_ status: SystemStatus, _ settings: Settings) -> [ProjectionStatus]? {
   let own = status.processes.first { $0.name == "postgres" }?.details["url"]?.string
   guard status.state != .stopped, let url = settings.databaseURL ?? own else { return nil }
-  return try? readProjectionStates(url)
+  return try? readProjections(url)
 }
 
 private func json(
-  _ status: SystemStatus, health: JSON?, projections: [ProjectionState]?, home: Home
+  _ status: SystemStatus, health: JSON?, projections: [ProjectionStatus]?, home: Home
 ) -> JSON {
   guard status.state != .stopped else {
     return ["state": "stopped", "home": .string(home.path), "processes": []]
@@ -59,12 +60,12 @@ private func json(
   object["home"] = .string(home.path)
   object["health"] = health ?? .null
   let head = health?["checks"]?["head"]?.int.flatMap(UInt64.init(exactly:))
-  object["projections"] = projections.map { .array($0.map { $0.json(head: head) }) } ?? .null
+  object["projections"] = projections.map { .array($0.map { ProjectionLine($0, head: head).json }) } ?? .null
   return .object(object)
 }
 
 private func text(
-  _ status: SystemStatus, health: JSON?, projections: [ProjectionState]?, home: Home
+  _ status: SystemStatus, health: JSON?, projections: [ProjectionStatus]?, home: Home
 ) -> String {
   guard status.state != .stopped else { return "Daybook does not run in \(home.path).\n" }
   var lines = [
@@ -80,7 +81,7 @@ private func text(
   }
   let head = health?["checks"]?["head"]?.int.flatMap(UInt64.init(exactly:))
   lines.append("")
-  lines += (projections ?? []).map { "  " + $0.text(head: head) }
+  lines += (projections ?? []).map { "  " + ProjectionLine($0, head: head).text }
   lines.append("")
   lines += (health?.object?.fields ?? []).map { "  \($0.key)  \($0.value.text)" }
   if health == nil { lines.append("  The API does not answer.") }

@@ -68,3 +68,18 @@ func withDesk<Result>(
 ) async throws -> Result {
   try await withTestDatabase { try await body(Desk(connectionString: $0)) }
 }
+
+extension Desk {
+  func drain(_ projection: any Projection.Type) throws -> DrainReport {
+    try Drain.run(projection, history.log, PostgresConnection(connectionString))
+  }
+
+  func rollBack(_ projection: any Projection.Type) throws {
+    try ProjectionAdmin.rollBack(projection, PostgresConnection(connectionString))
+  }
+
+  func sample(_ projection: any Projection.Type, _ org: Identifier) throws -> CheckReport {
+    try SampleCheck.run(
+      projection, org: org, history.log, PostgresConnection(connectionString))
+  }
+}

@@ -55,6 +55,12 @@ package struct Parameter: Sendable {
   package static let minPosition = header(
     "Min-Position", .count,
     "`Log-Position` of a write that the answer has to include.")
+  package static let wait = query(
+    "wait", .int(0...10_000),
+    "How many milliseconds to wait at most for `Min-Position`; 5000 where not given.")
+  package static let asOf = query(
+    "as_of", .string(1...64),
+    "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")
   package static let ifMatch = header(
     "If-Match", .string(1...40), "The `ETag` that was read; refused with 412 where it changed.")
   package static let account = header(

@@ -1,0 +1,116 @@
+import Domain
+
+/// A seeded history of people, segments and money: the same commits for the same seed.
+struct RandomHistory: Sendable {
+  private struct Entry: Sendable {
+    let who: Who
+    let events: [(stream: Identifier, event: DomainEvent)]
+  }
+
+  private let commits: [Entry]
+
+  init(seed: UInt64, commitCount: Int) {
+    var maker = Maker(random: Numbers(state: seed))
+    commits = (0..<commitCount).map { _ in
+      let who = Who(org: maker.random.below(3) == 0 ? other : acme)
+      return Entry(who: who, events: maker.commit(of: who.org))
+    }
+  }
+
+  /// Appends the first of them and gives the last position.
+  @discardableResult
+  func append(to history: History, commits count: Int) async throws -> UInt64 {
+    var position: UInt64 = 0
+    for commit in commits.prefix(count) {
+      position = try await history.commit(commit.events, by: commit.who)
+    }
+    return position
+  }
+
+  private struct Maker {
+    var random: Numbers
+    private var made: [Identifier: [Identifier]] = [:]
+    private var tags: [Identifier: Set<String>] = [:]
+    private var nextID: UInt128 = 0x1000
+
+    init(random: Numbers) { self.random = random }
+
+    mutating func commit(of org: Identifier) -> [(stream: Identifier, event: DomainEvent)] {
+      let contacts = made[org] ?? []
+      switch random.below(10) {
+      case 0...2: return [newContact(of: org)]
+      case 3: return [newSegment()]
+      case 4: return money(of: org)
+      default:
+        guard !contacts.isEmpty else { return [newContact(of: org)] }
+        return (0...random.below(3)).map { _ in
+          let contact = contacts[random.below(contacts.count)]
+          return (contact, change(of: contact))
+        }
+      }
+    }
+
+    private mutating func id(_ kind: Identifier.Kind) -> Identifier {
+      nextID += 1
+      return Identifier(kind, nextID)
+    }
+
+    private mutating func newContact(
+      of org: Identifier
+    ) -> (stream: Identifier, event: DomainEvent) {
+      let contact = id(.contact)
+      made[org, default: []].append(contact)
+      return (contact, created("N\(random.below(9))", phone: "+1202555\(1000 + random.below(9000))"))
+    }
+
+    private mutating func newSegment() -> (stream: Identifier, event: DomainEvent) {
+      let filter = Filter.condition(
+        .init(field: "tags", comparison: .contains, value: .text("t\(random.below(4))")))
+      return (id(.segment), .segment(.created(name: "S\(nextID)", filter: filter)))
+    }
+
+    private mutating func money(
+      of org: Identifier
+    ) -> [(stream: Identifier, event: DomainEvent)] {
+      let wallet = id(.wallet)
+      return [
+        (wallet, .wallet(.opened)),
+        (
+          wallet,
+          .wallet(
+            .funded(
+              amountMicros: Int64(1 + random.below(9)) * 1_000_000, paymentID: "p\(nextID)",
+              method: "card"))
+        ),
+        (wallet, .wallet(.debited(charge(10_000, "SM\(nextID)")))),
+      ]
+    }
+
+    private mutating func change(of contact: Identifier) -> DomainEvent {
+      let tag = "t\(random.below(4))"
+      switch random.below(4) {
+      case 0: return updated(FieldChange(field: "first_name", value: .text("N\(random.below(9))")))
+      case 1: return optedIn()
+      case 2 where tags[contact]?.contains(tag) == true:
+        tags[contact]?.remove(tag)
+        return untagged(tag)
+      default:
+        tags[contact, default: []].insert(tag)
+        return tagged(tag)
+      }
+    }
+  }
+
+  /// SplitMix64.
+  private struct Numbers: Sendable {
+    var state: UInt64
+
+    mutating func below(_ bound: Int) -> Int {
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var mixed = state
+      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+      return Int((mixed ^ (mixed >> 31)).multipliedFullWidth(by: UInt64(bound)).high)
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import Synchronization
+
+/// The rebuilds that run beside the live projections, one after the other.
+final class BackgroundRebuilds: Sendable {
+  private struct State {
+    var names: Set<String> = []
+    var task: Task<Void, Never>?
+    /// After a failure, so that it is not tried again all the time.
+    var notBefore = ContinuousClock.now
+  }
+
+  private static let pauseAfterFailure = Duration.seconds(30)
+  private let state = Mutex(State())
+
+  /// What is being rebuilt now.
+  var names: Set<String> { state.withLock { $0.names } }
+
+  /// Begins, unless one runs or has just failed.
+  func begin(_ names: [String], _ work: @escaping @Sendable ([String]) async throws -> Void) {
+    state.withLock { state in
+      guard !names.isEmpty, state.task == nil, state.notBefore <= .now else { return }
+      state.names = Set(names)
+      state.task = Task {
+        do {
+          try await work(names)
+          self.end(after: .zero)
+        } catch {
+          // `work` has told why.
+          self.end(after: Self.pauseAfterFailure)
+        }
+      }
+    }
+  }
+
+  private func end(after pause: Duration) {
+    state.withLock { state in
+      state.names = []
+      state.task = nil
+      state.notBefore = .now + pause
+    }
+  }
+
+  /// Waits for the one that runs; true where there was one.
+  func wait() async -> Bool {
+    guard let task = state.withLock({ $0.task }) else { return false }
+    await task.value
+    return true
+  }
+
+  /// Ends the one that runs, without a trace.
+  func cancel() async {
+    state.withLock { $0.task }?.cancel()
+    _ = await wait()
+  }
+}
