@@ -1,4 +1,6 @@
+import Application
 import EventLog
+import Postgres
 import ProjectionRuntime
 
 /// The read models in Prometheus text format. While the database is away there are none, and
@@ -37,9 +39,11 @@ enum ProjectionMetrics {
       Double(status.position)
     },
     Gauge(name: "lag_events", help: "Events of the log that are not applied yet.") {
-      Double($0.lagEvents(head: $1))
+      status, head, _ in Double(status.lagEvents(head: head))
     },
-    Gauge(name: "lag_seconds", help: "For how long the first of them has waited.") { $2 },
+    Gauge(name: "lag_seconds", help: "For how long the first of them has waited.") {
+      _, _, lagSeconds in lagSeconds
+    },
     Gauge(name: "rate", help: "Events a second, lately.") { status, _, _ in status.rate },
     Gauge(name: "bytes", help: "Size of tables and indexes.") { status, _, _ in
       Double(status.byteCount)

@@ -11,7 +11,8 @@ enum WalletRoutes {
     WalletWrites.all + [
       Operation(
         "GET", "/api/wallet/balance", .scope("wallet:read"), "Read the wallet",
-        parameters: [.asOf], answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]], handler: balance),
+        parameters: [.asOf], answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]],
+        handler: balance),
       Operation(
         "GET", "/api/wallet/transactions", .scope("wallet:read"),
         "List the wallet's transactions, newest first",

@@ -1,4 +1,5 @@
 import CLI
+import Domain
 import EventLog
 import JSON
 import Postgres

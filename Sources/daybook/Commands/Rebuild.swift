@@ -34,7 +34,9 @@ let rebuildCommand = Command(
     ) { meter.show($0) }
     if invocation.has(checkOption.flag) {
       let reports = try await cancelledBySignal { try await rebuilder.check() }
-      for report in reports { Output.line(asJSON ? CheckLines.json(report).text : CheckLines.text(report)) }
+      for report in reports {
+        Output.line(asJSON ? CheckLines.json(report).text : CheckLines.text(report))
+      }
       return reports.allSatisfy(\.isEqual) ? .success : .foundWrong
     }
     for report in try await cancelledBySignal({ try await rebuilder.rebuild() }) {

@@ -60,7 +60,8 @@ private func json(
   object["home"] = .string(home.path)
   object["health"] = health ?? .null
   let head = health?["checks"]?["head"]?.int.flatMap(UInt64.init(exactly:))
-  object["projections"] = projections.map { .array($0.map { ProjectionLine($0, head: head).json }) } ?? .null
+  object["projections"] =
+    projections.map { .array($0.map { ProjectionLine($0, head: head).json }) } ?? .null
   return .object(object)
 }
 

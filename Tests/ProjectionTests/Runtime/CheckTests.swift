@@ -17,7 +17,9 @@ import Testing
       let reports = try await desk.rebuilder.check()
       let table = try #require(reports.first?.tables.first)
       #expect(!table.isEqual)
-      #expect(table.firstDifference == [acme, ann].map { UUIDText.encode($0.value) }.joined(separator: " "))
+      #expect(
+        table.firstDifference
+          == [acme, ann].map { UUIDText.encode($0.value) }.joined(separator: " "))
       #expect(table.firstEvent == 3)
       #expect(table.differingOrgs == [acme])
       #expect(reports.first?.tables.last?.isEqual == true)

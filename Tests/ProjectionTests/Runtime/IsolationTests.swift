@@ -40,7 +40,9 @@ import Testing
     }
   }
 
-  @Test func `every table has row-level security, org first in its key, and an owner who is not the reader`()
+  @Test
+  func
+    `every table has row-level security, org first in its key, and an owner who is not the reader`()
     async throws
   {
     try await withDesk { desk in

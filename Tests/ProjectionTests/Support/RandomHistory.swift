@@ -60,7 +60,9 @@ struct RandomHistory: Sendable {
     ) -> (stream: Identifier, event: DomainEvent) {
       let contact = id(.contact)
       made[org, default: []].append(contact)
-      return (contact, created("N\(random.below(9))", phone: "+1202555\(1000 + random.below(9000))"))
+      return (
+        contact, created("N\(random.below(9))", phone: "+1202555\(1000 + random.below(9000))")
+      )
     }
 
     private mutating func newSegment() -> (stream: Identifier, event: DomainEvent) {

@@ -47,7 +47,7 @@ enum TalliesFold {
     CREATE TABLE tallies (
       org     uuid   NOT NULL,
       contact uuid   NOT NULL,
-      count   bigint NOT NULL CHECK (count <> 13)
+      count   bigint NOT NULL CHECK (count >= 0)
     );
     ALTER TABLE tallies ADD PRIMARY KEY (org, contact);
     CREATE TABLE lines (
@@ -86,7 +86,7 @@ enum TalliesFold {
     tables.lines.append(
       TallyLine(org: key.org, position: event.positionColumn, tag: tag))
     var row = tables.tallies[key] ?? TallyRow(key: key)
-    row.count += tag == "refused" ? 13 - row.count : step
+    row.count += tag == "refused" ? -1_000 : step
     tables.tallies[key] = row
     if tag == "poison", !mended.withLock({ $0.contains(key.id) }) {
       throw .contradiction(reason: "poison")
