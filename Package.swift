@@ -107,7 +107,8 @@ let package = Package(
       [
         "Application", "Domain", "EventCodec", "EventLog", "TwilioProvider", "ReadModels",
         "ProjectionRuntime", "Postgres", "HTTP", "JSON", "YAML", "Crypto", "CSV", "PhoneNumbers",
-        "ContactsProjection", "TimelineProjection", "SegmentsProjection", "AnalyticsProjection",
+        "Merkle", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
+        "AnalyticsProjection",
         "AuditProjection", "WalletProjection", "Logging",
       ]),
     .executableTarget(
@@ -116,7 +117,7 @@ let package = Package(
         "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
         "SendGridProvider",
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
-        "DemoData", "Bench", "CSV", "CLI", "Logging", "Supervisor",
+        "DemoData", "Bench", "CSV", "CLI", "Logging", "Supervisor", "Merkle",
       ],
       path: "Sources/daybook", swiftSettings: settings),
 
@@ -175,7 +176,7 @@ let package = Package(
       [
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider",
         "SendGridProvider", "Sandbox",
-        "HTTP",
+        "HTTP", "Merkle", "Crypto", "Supervisor",
       ]),
     // The adapters and the simulators that they talk to.
     tests(

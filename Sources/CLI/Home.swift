@@ -21,6 +21,8 @@ package struct Home: Sendable, Equatable {
   package var sandbox: String { path + "/sandbox" }
   /// How far each reactor has come with its effects outside.
   package var reactors: String { path + "/reactors" }
+  /// Exports of the last day.
+  package var exports: String { path + "/exports" }
   /// Opens the operator's routes of the API; for its owner alone.
   package var operatorToken: String { path + "/operator.token" }
   /// Signs the console's session cookies; for its owner alone.

@@ -17,6 +17,7 @@ package struct Identifier: Hashable, Sendable {
     case importJob = "job"
     case template = "tpl"
     case payment = "pay"
+    case auditExport = "exp"
     case event = "evt"
     case request = "req"
   }

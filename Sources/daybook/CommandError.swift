@@ -13,6 +13,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case databaseEnded(logPath: String)
   case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
+  case exportRefused(reason: String)
 
   var code: String {
     switch self {
@@ -29,6 +30,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .databaseEnded: "database_ended"
     case .secretUnusable: "secret_unusable"
     case .logUnusable: "log_unusable"
+    case .exportRefused: "export_refused"
     }
   }
 
@@ -36,7 +38,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
-      .portForbidden, .processFailed, .secretUnusable, .logUnusable:
+      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .exportRefused:
       false
     }
   }
@@ -72,6 +74,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
         + " file to make a new one."
     case .databaseEnded(let logPath):
       "the database server has ended by itself. Why is in \(logPath)."
+    case .exportRefused(let reason): "the export was not recorded: \(reason)"
     case .logUnusable(let path, let reason):
       "\(path) can not be read: \(reason). --home or DAYBOOK_HOME chooses another folder."
     }

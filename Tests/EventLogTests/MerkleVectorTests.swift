@@ -80,33 +80,14 @@ private func digest(_ text: String) throws -> Digest {
   try #require(Digest(try Base64.decode(text)))
 }
 
-/// All complete subtrees of a tree, in memory.
-private struct Subtrees {
-  private(set) var levels: [[Digest]] = []
-  private(set) var frontier = Frontier()
-
-  mutating func append(_ leafHash: Digest) {
-    if levels.isEmpty { levels.append([]) }
-    levels[0].append(leafHash)
-    var found: [(Int, Digest)] = []
-    frontier.append(leafHash) { level, _, hash in found.append((level, hash)) }
-    for (level, hash) in found {
-      if levels.count <= level { levels.append([]) }
-      levels[level].append(hash)
-    }
-  }
-
-  func source(_ level: Int, _ index: UInt64) -> Digest { levels[level][Int(index)] }
-}
-
 @Suite(.enabled(if: Vectors.file != nil, "the shared test vectors are not on this machine"))
 struct MerkleVectorTests {
   private let vectors: Vectors
 
   init() throws { vectors = try Vectors.load() }
 
-  private func tree() throws -> Subtrees {
-    var tree = Subtrees()
+  private func tree() throws -> SubtreeTable {
+    var tree = SubtreeTable()
     for entry in vectors.entries {
       tree.append(MerkleTree.leafHash(try Base64.decode(entry)))
     }
@@ -133,7 +114,7 @@ struct MerkleVectorTests {
     for vector in vectors.inclusion {
       let proof = try vector.proof.map { try digest($0) }
       let made = try MerkleTree.inclusionProof(
-        index: vector.index, size: vector.size, tree.source)
+        index: vector.index, size: vector.size, tree.subtree)
       try #require(made == proof)
       let leaf = try digest(vectors.leaf_hashes[Int(vector.index)])
       let root = try digest(vectors.roots[Int(vector.size)])
@@ -154,7 +135,7 @@ struct MerkleVectorTests {
     try #require(vectors.consistency.count == 2080)
     for vector in vectors.consistency {
       let proof = try vector.proof.map { try digest($0) }
-      let made = try MerkleTree.consistencyProof(old: vector.old, new: vector.new, tree.source)
+      let made = try MerkleTree.consistencyProof(old: vector.old, new: vector.new, tree.subtree)
       try #require(made == proof)
       let oldRoot = try digest(vectors.roots[Int(vector.old)])
       let newRoot = try digest(vectors.roots[Int(vector.new)])
@@ -169,26 +150,21 @@ struct MerkleVectorTests {
   }
 
   @Test func `roots and tiles of a tree of 70,000 leaves are those of the vectors`() throws {
-    var tree = Subtrees()
+    var frontier = Frontier()
+    var builder = TileBuilder()
+    var tiles: [String: [UInt8]] = [:]
+    func keep(_ path: String, _ bytes: [UInt8]) { tiles[path] = bytes }
     var roots: [UInt64: Digest] = [:]
     let sizes = Set(vectors.big.roots.map(\.size))
     for index in 0..<UInt64(70_000) {
       let entry = (0..<8).map { UInt8(truncatingIfNeeded: index >> (56 - 8 * $0)) }
-      tree.append(MerkleTree.leafHash(entry))
-      if sizes.contains(index + 1) { roots[index + 1] = tree.frontier.root }
+      frontier.append(MerkleTree.leafHash(entry))
+      try builder.append(MerkleTree.leafHash(entry), emit: keep)
+      if sizes.contains(index + 1) { roots[index + 1] = frontier.root }
     }
+    try builder.finish(emit: keep)
     for vector in vectors.big.roots {
       try #require(try roots[vector.size] == digest(vector.root))
-    }
-    var tiles: [String: [UInt8]] = [:]
-    for level in stride(from: 0, to: tree.levels.count, by: 8) {
-      let hashes = tree.levels[level]
-      for start in stride(from: 0, to: hashes.count, by: TilePath.leafCount) {
-        let tile = hashes[start..<min(start + TilePath.leafCount, hashes.count)]
-        let path = TilePath.tile(
-          level: level / 8, index: UInt64(start / TilePath.leafCount), width: tile.count)
-        tiles[path] = tile.flatMap(\.bytes)
-      }
     }
     try #require(tiles.count == vectors.big.tiles_at_70000.count)
     for vector in vectors.big.tiles_at_70000 {

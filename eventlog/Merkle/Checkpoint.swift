@@ -26,8 +26,10 @@ package struct Checkpoint: Equatable, Sendable {
     self.root = root
   }
 
+  package var rootText: String { Base64.encode(root.bytes) }
+
   /// The three lines that are signed.
-  package var text: String { "\(origin)\n\(size)\n\(Base64.encode(root.bytes))\n" }
+  package var text: String { "\(origin)\n\(size)\n\(rootText)\n" }
 
   /// - Throws: `NoteError` for anything but the one way to write it, extension lines included.
   package init(text: String) throws(NoteError) {

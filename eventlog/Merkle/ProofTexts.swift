@@ -108,6 +108,22 @@ package enum TilePath {
     path("tile/entries", index, width)
   }
 
+  /// Which entry bundle a path names; nil unless it is written in the one way.
+  package static func entryBundle(_ path: String) -> (index: UInt64, width: Int)? {
+    var pieces = path.split(separator: "/", omittingEmptySubsequences: false).dropFirst(2)
+    var width = leafCount
+    if let last = pieces.last, pieces.dropLast().last?.hasSuffix(".p") == true {
+      width = Int(last) ?? 0
+      pieces = pieces.dropLast()
+    }
+    guard (1...leafCount).contains(width) else { return nil }
+    let digits = pieces.joined().filter(\.isNumber)
+    guard let index = UInt64(digits), entries(index: index, width: width) == path else {
+      return nil
+    }
+    return (index, width)
+  }
+
   /// Decimal in groups of three digits, all but the last marked with an x.
   private static func path(_ folder: String, _ index: UInt64, _ width: Int) -> String {
     func digits(_ number: UInt64) -> String {

@@ -48,6 +48,8 @@ extension Org.Event {
       "Provider of \(settings.service.rawValue) configured: \(settings.provider)"
     case .postalAddressSet: "Postal address set"
     case .clockAdvanced(let micros): "Test clock advanced by \(micros / 1_000_000) s"
+    case .checkpointPublished(let size, _): "Checkpoint of \(size) events published"
+    case .auditExported(let record): "Book exported: \(record.scope.kind.rawValue)"
     }
   }
 }

@@ -21,8 +21,9 @@ package struct APIServer: Sendable {
   package static let operations: [Operation] =
     SessionRoutes.all + AccountRoutes.all + ContactRoutes.all + ImportRoutes.all
     + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
-    + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + EventRoutes.all
-    + WebhookRoutes.all + TwilioRoutes.all + ProviderRoutes.all + MailLinkRoutes.all
+    + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + AuditExportRoutes.all
+    + CheckpointRoutes.all + EventRoutes.all + WebhookRoutes.all + TwilioRoutes.all
+    + ProviderRoutes.all + MailLinkRoutes.all
     + OperationRoutes.all + ReferenceRoutes.all
 
   /// The answer to one request; never throws. Every answer carries the request's id.

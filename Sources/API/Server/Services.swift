@@ -14,6 +14,8 @@ package struct Services: Sendable {
   package let links: OutboundLinks
   /// One line about something that went wrong: ids and codes, no personal data.
   package let report: @Sendable (_ message: String, _ requestID: String) -> Void
+  /// Signs the accounts' heads and writes exports; nil where nothing can be signed.
+  package var exports: ExportDesk?
 
   package init(
     engine: Engine, pool: PostgresPool, sessions: SessionCodec, settings: APISettings,

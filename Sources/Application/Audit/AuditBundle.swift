@@ -3,39 +3,108 @@ import Foundation
 import JSON
 import Merkle
 
-/// Checks an exported book offline: every file's hash, every event's place, the tree's root, and that
-/// each opening is what its leaf committed to.
+/// Checks an exported book offline: the signature, that no leaf is missing or moved, what was opened, what
+/// was erased, older heads, single proofs, and every other file against the signed manifest.
 package struct AuditBundle {
   package struct Report: Sendable, Equatable {
-    package var eventCount = 0
+    package var origin = ""
+    package var size: UInt64 = 0
+    package var scope = ""
     package var openingCount = 0
+    package var erasedPartCount = 0
+    /// Neither opened nor erased: not asked for, or a credential.
+    package var withheldPartCount = 0
+    package var proofCount = 0
+    package var olderHeadCount = 0
+    /// Whether the key came by another road than the bundle. Without, the bundle is sound in itself, and
+    /// anybody can have made it.
+    package var isAuthenticated = false
     /// At most 100.
     package var problems: [String] = []
 
     package var isSound: Bool { problems.isEmpty }
   }
 
-  private let directory: String
-  private var report = Report()
+  let directory: String
+  private let verifierKey: String?
+  private let olderNotes: [String]
+  var report = Report()
 
-  package init(directory: String) { self.directory = directory }
+  /// - Parameters:
+  ///   - verifierKey: of the account's log; nil: the one that the bundle names, which proves nothing about
+  ///     who made it.
+  ///   - olderNotes: signed checkpoints that were kept elsewhere.
+  package init(directory: String, verifierKey: String? = nil, olderNotes: [String] = []) {
+    self.directory = directory
+    self.verifierKey = verifierKey
+    self.olderNotes = olderNotes
+  }
 
-  /// - Throws: `AuditError.unreadable` where a file is missing or no manifest is there.
-  package mutating func verify() throws -> Report {
-    let manifest = try JSON(parsing: try bytes("manifest.json"))
-    let files = manifest["files"]?.array ?? []
-    for file in files { try checkFile(file) }
-    try checkEvents(manifest)
-    try checkTree(manifest, files.compactMap { $0["name"]?.string })
+  /// Never throws over what the bundle says: whatever is wrong is in the report.
+  package mutating func verify() -> Report {
+    do {
+      try check()
+    } catch let error as AuditError {
+      note(error.description)
+    } catch let error as NoteError {
+      note(error.reason)
+    } catch {
+      note("\(error)")
+    }
     return report
   }
 
-  private mutating func note(_ problem: String) {
+  mutating func note(_ problem: String) {
     if report.problems.count < 100 { report.problems.append(problem) }
   }
 
-  private func bytes(_ name: String) throws -> [UInt8] {
-    guard !name.contains("..") else {
+  private mutating func check() throws {
+    let policy = try BundlePolicy(text("policy"))
+    let verifier = try NoteVerifier(verifierKey: verifierKey ?? policy.logKey)
+    report.isAuthenticated = verifierKey != nil
+    if policy.logKey != verifier.verifierKey { note("policy: names another key") }
+    let head = try named("checkpoint") {
+      try Checkpoint(text: try verifier.open(try text("checkpoint")))
+    }
+    if head.origin != verifier.name { note("checkpoint: is of another log") }
+    report.origin = head.origin
+    report.size = head.size
+    let manifest = try named("manifest") {
+      try BundleManifest(text: try verifier.open(try text("manifest")))
+    }
+    checkManifest(manifest, head)
+    let kept = try olderNotes.map { note in
+      try named("kept checkpoint") { try Checkpoint(text: try verifier.open(note)) }
+    }
+    try checkBook(manifest, head, kept: kept)
+    try checkProofs(verifier)
+    try checkOlderHeads(verifier, head)
+    try checkInstance(policy, verifier, head)
+  }
+
+  private mutating func checkManifest(_ manifest: BundleManifest, _ head: Checkpoint) {
+    report.scope = manifest.scope
+    if manifest.origin != head.origin { note("manifest: is of another log") }
+    if manifest.size != head.size { note("manifest: is of another head") }
+    let present = Set(fileNames())
+    for name in present.subtracting(manifest.files.keys).subtracting(BundleManifest.unlisted) {
+      note("\(name): is not in the manifest")
+    }
+    for (name, digest) in manifest.files.sorted(by: { $0.key < $1.key }) {
+      guard let bytes = try? bytes(name) else {
+        note("\(name): is missing")
+        continue
+      }
+      if Hex.encode(SHA256.hash(bytes)) != digest { note("\(name): is not what the manifest says") }
+    }
+  }
+}
+
+// MARK: - Files
+
+extension AuditBundle {
+  func bytes(_ name: String) throws -> [UInt8] {
+    guard !name.split(separator: "/").contains("..") else {
       throw AuditError.unreadable(file: name, reason: "leaves the folder")
     }
     guard let data = FileManager.default.contents(atPath: directory + "/" + name) else {
@@ -44,106 +113,88 @@ package struct AuditBundle {
     return [UInt8](data)
   }
 
-  private mutating func checkFile(_ file: JSON) throws {
-    guard let name = file["name"]?.string else { return note("the manifest names no file") }
-    let content = try bytes(name)
-    if Hex.encode(SHA256.hash(content)) != file["sha256"]?.string {
-      note("\(name): is not what the manifest says")
+  func text(_ name: String) throws -> String {
+    guard let text = String(validating: try bytes(name), as: UTF8.self) else {
+      throw AuditError.unreadable(file: name, reason: "is not UTF-8")
+    }
+    return text
+  }
+
+  /// Every file of the folder, by its path in it.
+  func fileNames() -> [String] {
+    guard let names = FileManager.default.enumerator(atPath: directory) else { return [] }
+    return names.compactMap { $0 as? String }.filter { name in
+      let attributes = try? FileManager.default.attributesOfItem(atPath: directory + "/" + name)
+      return attributes?[.type] as? FileAttributeType != .typeDirectory
     }
   }
 
-  /// Complete, in order, each stream's versions without a gap.
-  private mutating func checkEvents(_ manifest: JSON) throws {
-    var versions: [String: Int64] = [:]
-    var sequence: Int64 = 0
-    for line in try bytes("events.jsonl").split(separator: UInt8(ascii: "\n")) {
-      let event = try JSON(parsing: Array(line))
-      if event["sequence"]?.int != sequence { note("event \(sequence): is missing or moved") }
-      if event["account"] != manifest["account"] { note("event \(sequence): of another account") }
-      let subject = event["subject"]?["id"]?.string ?? ""
-      let version = event["subject"]?["version"]?.int ?? 0
-      if version != (versions[subject] ?? 0) + 1 { note("event \(sequence): a version is missing") }
-      versions[subject] = version
-      sequence += 1
+  func named<Value>(_ name: String, _ body: () throws -> Value) throws -> Value {
+    do {
+      return try body()
+    } catch let error as NoteError {
+      throw AuditError.unreadable(file: name, reason: error.reason)
     }
-    report.eventCount = Int(sequence)
-    if manifest["events"]?.int != sequence { note("the manifest counts other events") }
   }
+}
 
-  private mutating func checkTree(_ manifest: JSON, _ names: [String]) throws {
-    var leaves: [[UInt8]] = []
-    for name in names where name.hasPrefix("tile/entries/") {
-      leaves += try Self.entries(try bytes(name))
+/// `log <key of the org's log>`, `log <key of the instance log>`, `quorum none`.
+struct BundlePolicy {
+  let logKey: String
+  let instanceKey: String?
+
+  init(_ text: String) throws(AuditError) {
+    var keys: [String] = []
+    for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+      let words = line.split(separator: " ")
+      if words.count >= 2, words[0] == "log" { keys.append(String(words[1])) }
     }
-    if manifest["tree"]?["size"]?.int != Int64(leaves.count) { note("the tree has another size") }
-    let root = Self.root(of: leaves.map { MerkleTree.leafHash($0) })
-    if manifest["tree"]?["root"]?.string != Base64.encode(root.bytes) {
-      note("the leaves have another root")
+    guard let first = keys.first else {
+      throw .unreadable(file: "policy", reason: "names no log")
     }
-    for name in names where name.hasPrefix("openings/") {
-      for line in try bytes(name).split(separator: UInt8(ascii: "\n")) {
-        try checkOpening(try JSON(parsing: Array(line)), leaves)
+    logKey = first
+    instanceKey = keys.count > 1 ? keys[1] : nil
+  }
+}
+
+/// What the signed manifest says.
+struct BundleManifest {
+  /// They vouch for themselves.
+  static let unlisted: Set<String> = ["manifest", "checkpoint", "checkpoint.tsr"]
+
+  let origin: String
+  let size: UInt64
+  let scope: String
+  let opensCredentials: Bool
+  let files: [String: String]
+
+  /// Whether every part has to be opened or erased.
+  var isComplete: Bool { scope == "account" && opensCredentials }
+
+  init(text: String) throws {
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    guard lines.count >= 6,
+      let origin = Self.value(lines[0], "daybook.bundle/v1"),
+      let size = Self.value(lines[1], "size").flatMap({ UInt64($0) }),
+      let scope = Self.value(lines[2], "scope"),
+      let credentials = Self.value(lines[3], "credentials")
+    else { throw AuditError.unreadable(file: "manifest", reason: "is not a bundle's manifest") }
+    self.origin = origin
+    self.size = size
+    self.scope = scope
+    opensCredentials = credentials == "opened"
+    var files: [String: String] = [:]
+    for line in lines.dropFirst(6) {
+      let words = line.split(separator: " ", maxSplits: 1)
+      guard words.count == 2, words[0].utf8.count == 64 else {
+        throw AuditError.unreadable(file: "manifest", reason: "has a line that names no file")
       }
+      files[String(words[1])] = String(words[0])
     }
+    self.files = files
   }
 
-  /// A C2SP entry bundle: each entry behind its length in two bytes.
-  private static func entries(_ bundle: [UInt8]) throws -> [[UInt8]] {
-    var entries: [[UInt8]] = []
-    var index = 0
-    while index < bundle.count {
-      guard index + 2 <= bundle.count else { throw truncated }
-      let length = Int(bundle[index]) << 8 | Int(bundle[index + 1])
-      guard index + 2 + length <= bundle.count else { throw truncated }
-      entries.append(Array(bundle[index + 2..<index + 2 + length]))
-      index += 2 + length
-    }
-    return entries
-  }
-
-  private static let truncated = AuditError.unreadable(
-    file: "tile/entries", reason: "an entry is cut off")
-
-  /// RFC 6962 section 2.1, level by level.
-  private static func root(of leaves: [Digest]) -> Digest {
-    guard var level = leaves.isEmpty ? nil : leaves else { return MerkleTree.emptyRoot }
-    while level.count > 1 {
-      var next: [Digest] = []
-      for index in stride(from: 0, to: level.count, by: 2) {
-        next.append(
-          index + 1 < level.count
-            ? MerkleTree.nodeHash(level[index], level[index + 1]) : level[index])
-      }
-      level = next
-    }
-    return level[0]
-  }
-
-  /// The commitment of a part: HMAC-SHA-256 under its salt of where it stands and what it says.
-  private mutating func checkOpening(_ opening: JSON, _ leaves: [[UInt8]]) throws {
-    report.openingCount += 1
-    guard let sequence = opening["seq"]?.int, let part = opening["part"]?.int,
-      leaves.indices.contains(Int(sequence)),
-      let commitment = Self.commitment(Int(part), in: leaves[Int(sequence)]),
-      let salt = opening["salt"]?.string, let payload = opening["payload"]?.string
-    else { return note("an opening has no leaf or part") }
-    let leaf = leaves[Int(sequence)]
-    // Org id and sequence stand at fixed places of every leaf.
-    let place = Array(leaf[5..<29]) + [UInt8(part)]
-    let message = Array("daybook/part/v1\0".utf8) + place + (try Base64.decode(payload))
-    let expected = HMACSHA256.authenticate(message, key: try Base64.decode(salt))
-    if expected != commitment { note("event \(sequence), part \(part): not what was committed to") }
-  }
-
-  /// The 32 bytes of a part's commitment: parts stand at the end of a leaf, 49 bytes each.
-  private static func commitment(_ part: Int, in leaf: [UInt8]) -> [UInt8]? {
-    // "DAYB" 1, org 16, seq 8, time 8, stream 16, version 8, then the type behind its length.
-    let typeAt = 5 + 16 + 8 + 8 + 16 + 8
-    guard leaf.count > typeAt else { return nil }
-    let countAt = typeAt + 1 + Int(leaf[typeAt]) + 2 + 2
-    guard leaf.count > countAt, part < Int(leaf[countAt]) else { return nil }
-    let start = countAt + 1 + part * 49 + 17
-    guard start + 32 <= leaf.count else { return nil }
-    return Array(leaf[start..<start + 32])
+  private static func value(_ line: Substring, _ name: String) -> String? {
+    line.hasPrefix(name + " ") ? String(line.dropFirst(name.count + 1)) : nil
   }
 }

@@ -1,155 +1,158 @@
-import Crypto
 import Domain
 import EventCodec
 import EventLog
 import Foundation
-import JSON
 import Merkle
 
-/// Writes an org's complete book into a folder that anybody can check without us.
+/// Writes an org's book into a folder that anybody can check without us, with tools that are not ours.
 ///
-///     manifest.json        counts, the tree's size and root, and the SHA-256 of every file
-///     events.jsonl         every event in order, readable, one JSON object a line
-///     tile/entries/000.p/7 the leaves of the org's Merkle tree (C2SP tlog-tiles entry bundles)
-///     openings/000.jsonl   for each leaf what its commitments stand for: {"seq","part","salt","payload"}
+///     policy                          who signs: c2sp.org/tlog-policy
+///     checkpoint                      the signed head of the org's tree: c2sp.org/tlog-checkpoint
+///     tile/entries/000 …              all leaves: c2sp.org/tlog-tiles entry bundles, the last one .p/<W>
+///     tile/0/000 tile/1/… …           hash tiles
+///     openings/000.jsonl              what the leaves' commitments stand for: {"seq","part","salt","payload"}
+///     since/<n>.checkpoint, .extend   older signed heads, and that this one goes on from them
+///     proofs/<seq>.tlog-proof, .leaf  single events: c2sp.org/tlog-proof@v1
+///     instance.tlog-proof             that the checkpoint's text is in the log of all orgs' heads
+///     readable/events.jsonl, .csv     the opened events for people and spreadsheets
+///     manifest                        a signed note: what was asked for, and the SHA-256 of every file
 package struct AuditExport {
   package struct Summary: Sendable, Equatable {
     package let eventCount: UInt64
+    package let openedCount: UInt64
     package let erasedPartCount: UInt64
+    package let withheldPartCount: UInt64
     package let rootBase64: String
     package let directory: String
   }
 
-  /// Leaves in a C2SP tile.
-  static let tileWidth: UInt64 = 256
+  /// More single proofs than this are left to the tiles, from which each can be made.
+  private static let maxProofCount = 10_000
 
   private let reader: any EventReader & LogProver
   private let org: Identifier
-  private let directory: String
-  private var files: [(name: String, byteCount: Int, digest: String)] = []
+  private let record: AuditExportRecord
+  private let published: PublishedHead
+  private let signer: NoteSigner
+  private var folder: BundleFolder
 
-  package init(reader: any EventReader & LogProver, org: Identifier, directory: String) {
+  package init(
+    reader: any EventReader & LogProver, org: Identifier, record: AuditExportRecord,
+    published: PublishedHead, signer: NoteSigner, directory: String
+  ) {
     self.reader = reader
     self.org = org
-    self.directory = directory
+    self.record = record
+    self.published = published
+    self.signer = signer
+    folder = BundleFolder(directory: directory)
   }
 
-  /// Everything up to now. The folder must be empty or missing.
+  private var size: UInt64 { published.head.size }
+
+  /// Everything up to the published head. The folder must be empty or missing.
   package mutating func run(nowMicros: Micros) throws -> Summary {
-    try prepare()
-    let head = try reader.treeHead(of: OrgID(org.value))
-    let erasedPartCount = try writeEvents(upTo: head.size)
-    try writeLeaves(upTo: head.size)
-    let root = Base64.encode(head.root.bytes)
-    try writeManifest(head.size, root, nowMicros)
+    try folder.prepare()
+    try folder.write("policy", policy)
+    try folder.write("checkpoint", published.checkpoint)
+    try folder.write("instance.tlog-proof", published.instanceProof)
+    var book = try BookWriter(
+      folder: folder, scope: record, messageContact: try messageContact())
+    try forEachTile { leaves, index in try book.write(leaves, index: index) }
+    folder = try book.finish()
+    try writeProofs(book.proven)
+    try writeOlderHeads()
+    try folder.write("manifest", try manifest(nowMicros))
     return Summary(
-      eventCount: head.size, erasedPartCount: erasedPartCount, rootBase64: root,
-      directory: directory)
+      eventCount: size, openedCount: book.openedCount, erasedPartCount: book.erasedPartCount,
+      withheldPartCount: book.withheldPartCount,
+      rootBase64: published.head.rootText, directory: folder.directory)
   }
 
-  private func prepare() throws {
-    let existing = try? FileManager.default.contentsOfDirectory(atPath: directory)
-    guard existing?.isEmpty != false else { throw AuditError.notEmpty(directory) }
-    for folder in ["", "/tile/entries", "/openings"] {
-      try FileManager.default.createDirectory(
-        atPath: directory + folder, withIntermediateDirectories: true)
-    }
+  private var policy: String {
+    "log \(published.verifierKey)\nlog \(published.instanceVerifierKey)\nquorum none\n"
   }
 
-  private mutating func writeEvents(upTo size: UInt64) throws -> UInt64 {
-    var erasedPartCount: UInt64 = 0
-    var sink = try HashedFile(directory: directory, name: "events.jsonl")
-    var sequence: UInt64 = 0
-    while sequence < size {
-      let page = try reader.readOrg(OrgID(org.value), from: sequence, limit: 1_000)
-      guard !page.isEmpty else { throw AuditError.incomplete(sequence: sequence) }
-      for event in page where event.orgSequence < size {
-        guard event.orgSequence == sequence else {
-          throw AuditError.incomplete(sequence: sequence)
-        }
-        for case .erased in event.parts { erasedPartCount += 1 }
-        try sink.write(try EventJSON.object(event).bytes() + [UInt8(ascii: "\n")])
-        sequence += 1
+  private func messageContact() throws -> Identifier? {
+    guard case .message(let message) = record.scope else { return nil }
+    var contact: Identifier?
+    try StreamFold.forEach(Message.self, message, org: org, log: reader) { event, _ in
+      switch event {
+      case .planned(let plan): contact = plan.contact
+      case .received(let inbound): contact = inbound.contact
+      default: break
       }
     }
-    files.append(try sink.close())
-    return erasedPartCount
+    return contact
   }
 
-  private mutating func writeLeaves(upTo size: UInt64) throws {
+  private func forEachTile(_ body: ([OpenedLeaf], UInt64) throws -> Void) throws {
     var first: UInt64 = 0
     while first < size {
-      let count = min(Self.tileWidth, size - first)
-      let leaves = try reader.leaves(of: OrgID(org.value), from: first, limit: Int(count))
-      guard leaves.count == Int(count) else { throw AuditError.incomplete(sequence: first) }
-      let index = first / Self.tileWidth
-      try writeTile(leaves, index: index)
-      try writeOpenings(leaves, index: index)
-      first += count
-    }
-  }
-
-  private mutating func writeTile(_ leaves: [OpenedLeaf], index: UInt64) throws {
-    var name = "tile/entries/" + Self.tilePath(index)
-    if leaves.count < Int(Self.tileWidth) { name += ".p/\(leaves.count)" }
-    let folder = directory + "/" + name.split(separator: "/").dropLast().joined(separator: "/")
-    try FileManager.default.createDirectory(
-      atPath: folder, withIntermediateDirectories: true)
-    var sink = try HashedFile(directory: directory, name: name)
-    for leaf in leaves {
-      precondition(leaf.leaf.count <= Int(UInt16.max), "a leaf fits an entry")
-      try sink.write([UInt8(leaf.leaf.count >> 8), UInt8(leaf.leaf.count & 255)] + leaf.leaf)
-    }
-    files.append(try sink.close())
-  }
-
-  private mutating func writeOpenings(_ leaves: [OpenedLeaf], index: UInt64) throws {
-    var sink = try HashedFile(directory: directory, name: "openings/\(Self.padded(index)).jsonl")
-    for leaf in leaves {
-      for opening in leaf.openings {
-        var writer = JSONWriter()
-        writer.beginObject()
-        writer.field("seq", Int64(leaf.orgSequence))
-        writer.field("part", Int64(opening.part))
-        writer.field("salt", Base64.encode(opening.salt))
-        writer.field("payload", Base64.encode(opening.payload))
-        writer.endObject()
-        try sink.write(writer.bytes + [UInt8(ascii: "\n")])
+      let count = Int(min(UInt64(TilePath.leafCount), size - first))
+      let leaves = try reader.leaves(of: OrgID(org.value), from: first, limit: count)
+      guard leaves.count == count, leaves.first?.orgSequence == first else {
+        throw AuditError.incomplete(sequence: first)
       }
+      try body(leaves, first / UInt64(TilePath.leafCount))
+      first += UInt64(count)
     }
-    files.append(try sink.close())
+  }
+}
+
+// MARK: - Proofs and heads
+
+extension AuditExport {
+  /// The events asked for; in a whole book the last one, which is the record of this very export or what
+  /// came after it.
+  private mutating func writeProofs(_ matching: [BookWriter.Proven]) throws {
+    for leaf in matching.prefix(Self.maxProofCount) {
+      let path = try reader.inclusionProof(
+        of: OrgID(org.value), orgSequence: leaf.sequence, size: size)
+      let proof = InclusionProof(
+        index: leaf.sequence, path: path, checkpoint: published.checkpoint)
+      try folder.write("proofs/\(leaf.sequence).tlog-proof", proof.text)
+      try folder.write("proofs/\(leaf.sequence).leaf", bytes: leaf.bytes)
+    }
   }
 
-  private func writeManifest(_ size: UInt64, _ root: String, _ nowMicros: Micros) throws {
-    let manifest: JSON = [
-      "format": "daybook-audit-1", "account": .string(org.text),
-      "exported_at": .string(Timestamp.text(nowMicros)), "events": .int(Int64(size)),
-      "tree": ["size": .int(Int64(size)), "root": .string(root)],
-      "files": .array(
-        files.map {
-          [
-            "name": .string($0.name), "bytes": JSON($0.byteCount), "sha256": .string($0.digest),
-          ]
-        }),
+  private mutating func writeOlderHeads() throws {
+    for note in published.older {
+      let head = try Checkpoint(text: try signer.verifier.open(note))
+      let path = try reader.consistencyProof(
+        of: OrgID(org.value), from: head.size, to: size)
+      let proof = ConsistencyProof(
+        oldSize: head.size, path: path, checkpoint: published.checkpoint)
+      try folder.write("since/\(head.size).checkpoint", note)
+      try folder.write("since/\(head.size).extend", proof.text)
+    }
+  }
+
+  private func manifest(_ nowMicros: Micros) throws -> String {
+    var lines = [
+      "daybook.bundle/v1 \(signer.name)", "size \(size)", "scope \(record.scope.line)",
+      "credentials \(record.opensCredentials ? "opened" : "withheld")", "export \(record.id)",
+      "written \(Timestamp.text(nowMicros))",
     ]
-    try Data(manifest.bytes() + [UInt8(ascii: "\n")]).write(
-      to: URL(filePath: directory + "/manifest.json"), options: .atomic)
-  }
-
-  /// C2SP tlog-tiles: groups of three digits, all but the last with an `x` in front.
-  static func tilePath(_ index: UInt64) -> String {
-    var groups = [padded(index % 1_000)]
-    var rest = index / 1_000
-    while rest > 0 {
-      groups.append("x" + padded(rest % 1_000))
-      rest /= 1_000
+    // The checkpoint vouches for itself, and witnesses may add lines to it later.
+    for file in folder.files.sorted(by: { $0.name < $1.name }) where file.name != "checkpoint" {
+      lines.append("\(file.digest) \(file.name)")
     }
-    return groups.reversed().joined(separator: "/")
+    return try signer.sign(lines.joined(separator: "\n") + "\n")
   }
+}
 
-  private static func padded(_ number: UInt64) -> String {
-    let text = String(number)
-    return String(repeating: "0", count: max(0, 3 - text.count)) + text
+extension AuditScope {
+  /// As the manifest says it.
+  var line: String {
+    switch self {
+    case .account: "account"
+    case .contact(let id), .message(let id), .campaign(let id): "\(kind.rawValue) \(id)"
+    case .number(let contacts):
+      (["number"] + contacts.map(\.text)).joined(separator: " ")
+    case .period(let fromMicros, let untilMicros):
+      "period \(Timestamp.text(fromMicros)) \(Timestamp.text(untilMicros))"
+    }
   }
 }
 
@@ -158,6 +161,16 @@ package enum AuditError: Error, Equatable, CustomStringConvertible {
   case incomplete(sequence: UInt64)
   case unreadable(file: String, reason: String)
 
+  package var code: String {
+    switch self {
+    case .notEmpty: "export_folder_not_empty"
+    case .incomplete: "book_incomplete"
+    case .unreadable: "bundle_unreadable"
+    }
+  }
+
+  package var isRetryable: Bool { false }
+
   package var description: String {
     switch self {
     case .notEmpty(let directory):
@@ -165,42 +178,5 @@ package enum AuditError: Error, Equatable, CustomStringConvertible {
     case .incomplete(let sequence): "the org's event \(sequence) is missing in the log"
     case .unreadable(let file, let reason): "\(file): \(reason)"
     }
-  }
-}
-
-/// A file and the hash of what was written to it.
-private struct HashedFile {
-  private let name: String
-  private let handle: FileHandle
-  private var hash = SHA256()
-  private var byteCount = 0
-  private var buffer: [UInt8] = []
-
-  init(directory: String, name: String) throws {
-    self.name = name
-    let path = directory + "/" + name
-    guard FileManager.default.createFile(atPath: path, contents: nil) else {
-      throw AuditError.unreadable(file: path, reason: "cannot be created")
-    }
-    handle = try FileHandle(forWritingTo: URL(filePath: path))
-  }
-
-  mutating func write(_ bytes: [UInt8]) throws {
-    buffer += bytes
-    if buffer.count > 1 << 18 { try flush() }
-  }
-
-  private mutating func flush() throws {
-    hash.update(buffer)
-    byteCount += buffer.count
-    try handle.write(contentsOf: Data(buffer))
-    buffer.removeAll(keepingCapacity: true)
-  }
-
-  mutating func close() throws -> (name: String, byteCount: Int, digest: String) {
-    try flush()
-    try handle.synchronize()
-    try handle.close()
-    return (name, byteCount, Hex.encode(hash.finalize()))
   }
 }

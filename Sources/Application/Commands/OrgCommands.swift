@@ -32,6 +32,28 @@ extension Workspace {
     try run(Org.self, org, .advanceClock(byMicros: byMicros))
   }
 
+  package mutating func recordCheckpoint(size: Int64, note: String) throws(CommandError) {
+    try run(Org.self, org, .recordCheckpoint(size: size, note: note))
+  }
+
+  /// The record of an export that is about to be written.
+  package mutating func recordExport(
+    of scope: AuditScope, opensCredentials: Bool
+  ) throws(CommandError) -> AuditExportRecord {
+    switch scope {
+    case .contact(let id): guard try current(Contact.self, id).exists else { throw .notFound(id) }
+    case .message(let id):
+      guard try current(Message.self, id).status != nil else { throw .notFound(id) }
+    case .campaign(let id):
+      guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
+    case .account, .number, .period: break
+    }
+    let record = AuditExportRecord(
+      id: newID(.auditExport), scope: scope, opensCredentials: opensCredentials)
+    try run(Org.self, org, .recordExport(record))
+    return record
+  }
+
   package mutating func createUser(
     _ details: UserDetails, role: String
   ) throws(CommandError) -> Identifier {

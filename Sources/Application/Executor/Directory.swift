@@ -129,6 +129,8 @@ package final class Directory: Sendable {
       break
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros
+    case .checkpointPublished, .auditExported:
+      break
     }
   }
 

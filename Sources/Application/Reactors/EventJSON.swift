@@ -57,7 +57,7 @@ package enum EventJSON {
   }
 
   /// Types whose sealed part is a secret and not a person's data.
-  private static func hidesSubjectParts(_ type: String) -> Bool {
+  static func hidesSubjectParts(_ type: String) -> Bool {
     type.hasPrefix("org.") || type.hasPrefix("user.") || type.hasPrefix("webhook_endpoint.")
   }
 }
@@ -81,6 +81,7 @@ extension Identifier.Kind {
     case .importJob: "import"
     case .template: "template"
     case .payment: "payment"
+    case .auditExport: "audit_export"
     case .event: "event"
     case .request: "request"
     }

@@ -12,6 +12,9 @@ package enum Org: Decider {
     case setStatus(Status)
     /// Only a test org has a clock of its own.
     case advanceClock(byMicros: Int64)
+    /// The head of the account's own tree, signed: whoever keeps it can prove a later change.
+    case recordCheckpoint(size: Int64, note: String)
+    case recordExport(AuditExportRecord)
   }
 
   package enum Event: Sendable, Equatable {
@@ -23,6 +26,8 @@ package enum Org: Decider {
     case postalAddressSet(String)
     case statusChanged(Status)
     case clockAdvanced(byMicros: Int64)
+    case checkpointPublished(size: Int64, note: String)
+    case auditExported(AuditExportRecord)
   }
 
   package enum Kind: String, Sendable, CaseIterable {
@@ -124,6 +129,12 @@ extension Org {
       let (offsetMicros, isBeyond) = state.clockOffsetMicros.addingReportingOverflow(byMicros)
       try requireReachable(isBeyond ? .max : offsetMicros)
       return [.clockAdvanced(byMicros: byMicros)]
+    case .recordCheckpoint(let size, let note):
+      guard state.exists else { throw .notFound }
+      return [.checkpointPublished(size: size, note: note)]
+    case .recordExport(let record):
+      guard state.exists else { throw .notFound }
+      return [.auditExported(record)]
     }
   }
 
@@ -158,6 +169,8 @@ extension Org {
       next.status = status
     case .clockAdvanced(let byMicros):
       next.clockOffsetMicros += byMicros
+    case .checkpointPublished, .auditExported:
+      break
     }
     return next
   }

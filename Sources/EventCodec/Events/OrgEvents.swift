@@ -9,6 +9,8 @@ extension Org.Event: PayloadCoding {
     case clockAdvanced = "org.clock_advanced"
     case providerConfigured = "org.provider_configured"
     case postalAddressSet = "org.postal_address_set"
+    case checkpointPublished = "org.checkpoint_published"
+    case auditExported = "org.audit_exported"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -41,6 +43,16 @@ extension Org.Event: PayloadCoding {
     case .postalAddressSet(let address):
       payload.fields.field("postal_address", address)
       return .postalAddressSet
+    case .checkpointPublished(let size, let note):
+      payload.fields.field("size", size)
+      payload.fields.field("checkpoint", note)
+      return .checkpointPublished
+    case .auditExported(let record):
+      payload.fields.field("export", record.id)
+      payload.fields.field("scope", record.scope.kind)
+      record.scope.write(to: &payload.fields)
+      payload.fields.field("opens_credentials", record.opensCredentials)
+      return .auditExported
     }
   }
 
@@ -70,6 +82,42 @@ extension Org.Event: PayloadCoding {
       .providerConfigured(try ProviderSettings.read(from: &payload))
     case .postalAddressSet:
       .postalAddressSet(try payload.fields.string("postal_address"))
+    case .checkpointPublished:
+      .checkpointPublished(
+        size: try payload.fields.int64("size"), note: try payload.fields.string("checkpoint"))
+    case .auditExported:
+      .auditExported(
+        AuditExportRecord(
+          id: try payload.fields.identifier("export", .auditExport),
+          scope: try AuditScope(from: &payload.fields),
+          opensCredentials: try payload.fields.bool("opens_credentials")))
+    }
+  }
+}
+
+extension AuditScope {
+  fileprivate func write(to fields: inout JSONWriter) {
+    switch self {
+    case .account: break
+    case .contact(let id), .message(let id), .campaign(let id): fields.field("subject", id)
+    case .number(let contacts): fields.field("contacts", contacts)
+    case .period(let fromMicros, let untilMicros):
+      fields.field("from_micros", fromMicros)
+      fields.field("until_micros", untilMicros)
+    }
+  }
+
+  fileprivate init(from fields: inout FieldReader) throws(CodecError) {
+    let kind: Kind = try fields.word("scope")
+    switch kind {
+    case .account: self = .account
+    case .contact: self = .contact(try fields.identifier("subject", .contact))
+    case .message: self = .message(try fields.identifier("subject", .message))
+    case .campaign: self = .campaign(try fields.identifier("subject", .campaign))
+    case .number: self = .number(contacts: try fields.identifiers("contacts", .contact))
+    case .period:
+      self = .period(
+        fromMicros: try fields.int64("from_micros"), untilMicros: try fields.int64("until_micros"))
     }
   }
 }

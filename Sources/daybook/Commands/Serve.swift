@@ -45,6 +45,7 @@ private func startServe(
   let tools = Tools(
     clock: SystemClock(), random: SystemRandom(), numbers: PhoneBook(), zones: SystemZoneClock())
   let engine = try Engine(log: log, tools: tools)
+  let exports = try exportDesk(context, log: log, engine: engine)
 
   var webhookSettings = HTTPClientSettings()
   webhookSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
@@ -64,7 +65,7 @@ private func startServe(
 
   let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
   let server = try startAPI(
-    context, engine: engine, pool: pool, adapters: adapters, links: links,
+    context, engine: engine, pool: pool, adapters: adapters, links: links, exports: exports,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
   return Service(details: ["url": .string(settings.localURL), "port": JSON(server.port)]) {
@@ -77,9 +78,19 @@ private func startServe(
   }
 }
 
+private func exportDesk(
+  _ context: ServiceContext, log: LMDBEventLog, engine: Engine
+) throws -> ExportDesk {
+  let home = context.settings.home
+  return try ExportDesk(
+    engine: engine, reader: log, notary: Notary(log: log, directory: home.path),
+    directory: home.exports
+  ) { line in context.log.error("an export failed", ["reason": .string(line)]) }
+}
+
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, adapters: Adapters,
-  links: OutboundLinks, allowsPrivateWebhooks: Bool
+  links: OutboundLinks, exports: ExportDesk, allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
@@ -87,7 +98,7 @@ private func startAPI(
     operatorToken: Hex.encode(try Secret.read(or: settings.home.operatorToken)))
   apiSettings.consoleDirectory = consoleDirectory()
   apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
-  let services = Services(
+  var services = Services(
     engine: engine, pool: pool,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
     settings: apiSettings, adapters: adapters, links: links
@@ -95,6 +106,7 @@ private func startAPI(
     context.log.error(
       "request failed", ["reason": .string(message), "request_id": .string(requestID)])
   }
+  services.exports = exports
   let api = APIServer(services: services)
   let log = context.log
   var limits = HTTPLimits()

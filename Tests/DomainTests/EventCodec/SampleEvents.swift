@@ -35,6 +35,11 @@ enum SampleEvents {
         options: ["from": "hi@acme.example", "from_name": "Acme"],
         secrets: .known(["api_key": "SG.x"]))),
     .postalAddressSet("1 Main St\nAustin, TX 78701"),
+    .checkpointPublished(size: 12, note: "daybook/0a/i1/org/0b\n12\n"),
+    .auditExported(
+      AuditExportRecord(
+        id: Identifier(.auditExport, 0x0193_A000_0000_0000_0000_0000_0000_0011),
+        scope: .contact(contactID), opensCredentials: false)),
   ]
 
   private static let user: [User.Event] = [

@@ -30,7 +30,18 @@ enum RandomEvents {
           options: [random.text(): random.text()],
           secrets: random.personal { [$0.text(): $0.text()] })),
       .postalAddressSet(random.text()),
+      .checkpointPublished(size: random.int64(), note: random.text()),
     ]
+      + ([
+        .account, .contact(random.id(.contact)), .message(random.id(.message)),
+        .campaign(random.id(.campaign)),
+        .number(contacts: [random.id(.contact), random.id(.contact)]),
+        .period(fromMicros: random.int64(), untilMicros: random.int64()),
+      ] as [AuditScope]).map { scope in
+        Org.Event.auditExported(
+          AuditExportRecord(
+            id: random.id(.auditExport), scope: scope, opensCredentials: random.bool()))
+      }
   }
 
   private static func user(_ random: inout SplitMix64) -> [User.Event] {

@@ -31,8 +31,13 @@ package struct CheckpointKey: Sendable {
     return "\(name)/i\(incarnation)/org/\(Hex.encode(bytes))"
   }
 
-  func signer(of org: OrgID, incarnation: UInt32) -> NoteSigner {
+  package func signer(of org: OrgID, incarnation: UInt32) -> NoteSigner {
     NoteSigner(name: origin(of: org, incarnation: incarnation), key: key)
+  }
+
+  /// Of the log whose entries are the texts of the orgs' checkpoints: `<name>/i<incarnation>/instance`.
+  package func instanceSigner(incarnation: UInt32) -> NoteSigner {
+    NoteSigner(name: "\(name)/i\(incarnation)/instance", key: key)
   }
 }
 
@@ -79,6 +84,11 @@ extension GroupWriter {
         try SignedHead(value)
       }
     }
+    if let last, last.incarnation > next.incarnation {
+      // A restore began a new history, and this is the old one brought back.
+      throw EventLogError.corrupted(
+        position: 0, reason: "a later incarnation of this log has signed checkpoints")
+    }
     if let last, last.incarnation == next.incarnation, last != next {
       guard last.head.size < head.size else {
         throw EventLogError.corrupted(
@@ -100,7 +110,42 @@ extension GroupWriter {
   }
 }
 
-extension LMDBEventLog {
+/// Which log, and which of its histories.
+package struct LogIdentity: Equatable, Sendable {
+  /// 16 hex digits, drawn when the log was created.
+  package let id: String
+  /// 1, and one more after each restore to an earlier state.
+  package let incarnation: UInt32
+}
+
+/// Signs heads of trees: the one writer, since a head is stored before it is signed.
+package protocol HeadSigner: LogProver {
+  var identity: LogIdentity { get }
+
+  /// A signed checkpoint of the org's durable head: origin, size, root and one Ed25519 signature.
+  ///
+  /// - Throws: `.corrupted` where the signature would contradict an earlier one, or an incarnation
+  ///   after this one has signed already.
+  func checkpoint(
+    of org: OrgID, signedBy key: CheckpointKey
+  ) async throws(EventLogError) -> String
+}
+
+extension LogStore {
+  var identity: LogIdentity {
+    var bytes: [UInt8] = []
+    bytes.appendBig(UInt64(truncatingIfNeeded: format.logID))
+    return LogIdentity(id: Hex.encode(bytes), incarnation: format.incarnation)
+  }
+}
+
+extension LMDBLogReader {
+  package var identity: LogIdentity { store.identity }
+}
+
+extension LMDBEventLog: HeadSigner {
+  package var identity: LogIdentity { store.identity }
+
   /// A signed checkpoint of the org's durable head: origin, size, root and one Ed25519 signature.
   package func checkpoint(
     of org: OrgID, signedBy key: CheckpointKey

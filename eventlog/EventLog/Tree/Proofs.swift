@@ -39,10 +39,12 @@ package struct OpenedLeaf: Equatable, Sendable {
     package let payload: [UInt8]
   }
 
-  package let orgSequence: UInt64
+  package let event: RecordedEvent
   package let leaf: [UInt8]
   /// One for each part whose subject was not erased.
   package let openings: [Opening]
+
+  package var orgSequence: UInt64 { event.orgSequence }
 }
 
 extension LogStore {
@@ -94,8 +96,7 @@ extension LogStore {
           let event = events[leaves.count]
           let leaf = hasher.leafBytes
           leaves.append(
-            OpenedLeaf(
-              orgSequence: event.orgSequence, leaf: leaf, openings: try openings(of: event)))
+            OpenedLeaf(event: event, leaf: leaf, openings: try openings(of: event)))
           return leaves.count < events.count
         }
         return leaves

@@ -1,0 +1,197 @@
+import Application
+import Domain
+import EventLog
+import HTTP
+import JSON
+import PhoneNumbers
+
+/// Copies of the book that anybody can check offline.
+enum AuditExportRoutes {
+  static let all = [
+    Operation(
+      "POST", "/api/audit/exports", .scope("audit:read"), "Export the book for an audit",
+      details: """
+        Writes a bundle that anybody can check offline: the signed head of the account's tree, all its leaves,
+        and what opens those that were asked for. The export is itself recorded in the book. It is there once
+        its status is `completed`, and is kept for a day. Tokens, secrets and password hashes are opened for
+        callers with every right only.
+        """,
+      body: .json(AuditSchemas.order, example: ["scope": "account"]),
+      answers: [AnswerDefinition(202, "Accepted.", AuditSchemas.export)],
+      refuses: [
+        400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
+        503: ["signing_unavailable"],
+      ], handler: create),
+    Operation(
+      "GET", "/api/audit/exports/{id}", .scope("audit:read"), "Whether an export is done",
+      answers: [.ok(AuditSchemas.export)], refuses: [503: ["signing_unavailable"]], handler: read),
+    Operation(
+      "GET", "/api/audit/exports/{id}/download", .scope("audit:read"), "The bundle as a tar file",
+      answers: [.text("application/x-tar", "The bundle.")],
+      refuses: [503: ["signing_unavailable"]], handler: download),
+    Operation(
+      "POST", "/operator/audit-exports", .operation, "Record an export that the command line writes",
+      body: .json(AuditSchemas.operatorOrder, example: ["account": "acc_0", "scope": "account"]),
+      answers: [.created(.map(.anything))],
+      refuses: [
+        400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
+        503: ["signing_unavailable"],
+      ], idempotency: .ignored, handler: order),
+  ]
+
+  /// Takes the order; the bundle is there once the export's status is `completed`.
+  private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let desk = try exchange.exports()
+    var fields = try exchange.body()
+    let scope = try scope(&fields, org: exchange.org, desk)
+    try fields.finish()
+    // Tokens and password hashes only for those who may do everything anyway.
+    let opensCredentials = exchange.caller.scopes.contains("*")
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
+    }
+    do {
+      let status: JSON
+      if let record = written.output {
+        status = try await desk.start(record, org: exchange.org)
+      } else {
+        status = try desk.status(recordedAt: written.receipt.position, of: exchange.org)
+      }
+      return exchange.respond(202, status, receipt: written.receipt)
+    } catch {
+      throw exchange.failure(error)
+    }
+  }
+
+  private static func read(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .auditExport)
+    guard let status = try exchange.exports().status(id, of: exchange.org) else {
+      throw .notFound("audit export")
+    }
+    return exchange.respond(200, status)
+  }
+
+  private static func download(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .auditExport)
+    guard let path = try exchange.exports().archive(id, of: exchange.org) else {
+      throw .notFound("completed audit export")
+    }
+    var response = HTTPResponse(
+      status: 200, body: .file(path: path, contentType: "application/x-tar"))
+    response.headers.set("content-disposition", "attachment; filename=\"\(id).tar\"")
+    return response
+  }
+
+  /// For `daybook export audit` beside a running system: records the export and publishes the head; the
+  /// command writes the bundle itself.
+  private static func order(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let desk = try exchange.exports()
+    var fields = try exchange.body()
+    guard let org = fields.id("account", .org, required: true) else { throw failed(&fields) }
+    let scope = try scope(&fields, org: org, desk)
+    let opensCredentials = fields.bool("open_credentials") ?? true
+    try fields.finish()
+    let call = Call(actor: "system:operator", origin: "cli", correlation: exchange.requestID)
+    do {
+      let (record, published) = try await desk.begin(
+        call, org: org, scope: scope, opensCredentials: opensCredentials)
+      return exchange.respond(
+        201,
+        [
+          "export": .string(record.id.text), "checkpoint": .string(published.checkpoint),
+          "verifier_key": .string(published.verifierKey),
+          "older": .array(published.older.map(JSON.string)),
+          "instance_proof": .string(published.instanceProof),
+          "instance_verifier_key": .string(published.instanceVerifierKey),
+          "contacts": .array(contacts(of: scope).map { .string($0.text) }),
+        ])
+    } catch {
+      throw exchange.failure(error)
+    }
+  }
+
+  private static func contacts(of scope: AuditScope) -> [Identifier] {
+    if case .number(let contacts) = scope { contacts } else { [] }
+  }
+
+  private static func failed(_ fields: inout Fields) -> APIError {
+    do throws(APIError) {
+      try fields.finish()
+      return .invalid("scope", "invalid_value", "This scope is not complete.")
+    } catch {
+      return error
+    }
+  }
+
+  private static func scope(
+    _ fields: inout Fields, org: Identifier, _ desk: ExportDesk
+  ) throws(APIError) -> AuditScope {
+    let kind = fields.choice("scope", AuditScope.Kind.self, required: true)
+    var scope: AuditScope?
+    switch kind {
+    case .account: scope = .account
+    case .contact: scope = fields.id("contact", .contact, required: true).map(AuditScope.contact)
+    case .message: scope = fields.id("message", .message, required: true).map(AuditScope.message)
+    case .campaign:
+      scope = fields.id("campaign", .campaign, required: true).map(AuditScope.campaign)
+    case .number: scope = try number(&fields, org: org, desk)
+    case .period: scope = period(&fields)
+    case nil: break
+    }
+    guard let scope else { throw failed(&fields) }
+    return scope
+  }
+
+  private static func number(
+    _ fields: inout Fields, org: Identifier, _ desk: ExportDesk
+  ) throws(APIError) -> AuditScope? {
+    guard let text = fields.string("number", required: true) else { return nil }
+    guard let number = PhoneNumber.e164(text) else {
+      fields.fail("number", "invalid_phone", "number is a phone number such as +12025550123.")
+      return nil
+    }
+    do {
+      return .number(contacts: try desk.contacts(with: number, of: org))
+    } catch {
+      throw APIError(error)
+    }
+  }
+
+  private static func period(_ fields: inout Fields) -> AuditScope? {
+    guard let from = time("from", &fields), let until = time("until", &fields) else { return nil }
+    guard from < until else {
+      fields.fail("until", "out_of_range", "until is after from.")
+      return nil
+    }
+    return .period(fromMicros: from, untilMicros: until)
+  }
+
+  private static func time(_ name: String, _ fields: inout Fields) -> Micros? {
+    guard let text = fields.string(name, required: true) else { return nil }
+    guard let micros = Timestamp.micros(text) else {
+      fields.fail(name, "invalid_time", "\(name) is a time such as 2026-11-21T08:00:00Z.")
+      return nil
+    }
+    return micros
+  }
+}
+
+extension Exchange {
+  func exports() throws(APIError) -> ExportDesk {
+    guard let desk = services.exports else {
+      throw APIError(503, "unavailable", "signing_unavailable", "Nothing can be signed here.")
+    }
+    return desk
+  }
+
+  /// What a failed export answers; operators are told why.
+  func failure(_ error: any Error) -> APIError {
+    switch error {
+    case let error as CommandError: return APIError(error)
+    case let error as EventLogError: return APIError(.log(error))
+    default:
+      services.report("audit: \(error)", requestID)
+      return APIError(500, "internal", "internal", "The export failed. Operators were told.")
+    }
+  }
+}

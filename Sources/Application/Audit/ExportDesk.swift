@@ -1,0 +1,213 @@
+import Domain
+import EventCodec
+import EventLog
+import Foundation
+import JSON
+import Merkle
+
+/// Takes orders for exports: records each in the book first, signs the head that holds the record, writes the
+/// bundle, and keeps it for a day.
+package final class ExportDesk: Sendable {
+  /// Copies of personal data do not lie about: an erasure later than this finds none.
+  private static let keptSeconds: TimeInterval = 24 * 3600
+
+  package let notary: Notary
+  private let engine: Engine
+  private let reader: any EventReader & LogProver
+  private let directory: String
+  private let report: @Sendable (String) -> Void
+
+  /// - Parameter directory: where the bundles lie, one folder each.
+  package init(
+    engine: Engine, reader: any EventReader & LogProver, notary: Notary, directory: String,
+    report: @escaping @Sendable (String) -> Void
+  ) throws {
+    self.engine = engine
+    self.reader = reader
+    self.notary = notary
+    self.directory = directory
+    self.report = report
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true,
+      attributes: [.posixPermissions: 0o700])
+    try endInterrupted()
+  }
+
+  /// Everybody of `org` who has or had `number` (E.164).
+  package func contacts(
+    with number: String, of org: Identifier
+  ) throws(CommandError) -> [Identifier] {
+    var found: Set<Identifier> = []
+    var position: UInt64 = 0
+    let filter = EventFilter(
+      org: OrgID(org.value), types: ["contact.created", "contact.updated"])
+    while true {
+      let page: Page
+      do {
+        page = try reader.read(after: position, limit: 5_000, filter: filter)
+      } catch {
+        throw .log(error)
+      }
+      for recorded in page.events {
+        let event = try StreamFold.decode(recorded)
+        if case .contact(let change) = event.event, change.names(number) {
+          found.insert(event.stream)
+        }
+      }
+      guard page.scannedTo > position else { return found.sorted() }
+      position = page.scannedTo
+    }
+  }
+
+  /// Records the export in the book, and signs and publishes the head that holds the record. Nothing leaves
+  /// the house without either.
+  package func begin(
+    _ call: Call, org: Identifier, scope: AuditScope, opensCredentials: Bool
+  ) async throws -> (record: AuditExportRecord, published: PublishedHead) {
+    let executor = try engine.executor(for: org)
+    let done = try await executor.perform(call) { workspace throws(CommandError) in
+      try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
+    }
+    guard let record = done.output else { throw CommandError.idempotencyInProgress }
+    return (record, try await notary.publish(org))
+  }
+
+  /// Writes a recorded export in the background; `status` tells when it is there.
+  package func start(_ record: AuditExportRecord, org: Identifier) async throws -> JSON {
+    try removeOld()
+    let published = try await notary.publish(org)
+    let status = ExportStatus(org: org, record: record, published: published)
+    try save(status.running(), of: record.id)
+    Task.detached(priority: .utility) { self.write(status, published) }
+    return status.running()
+  }
+
+  private func write(_ status: ExportStatus, _ published: PublishedHead) {
+    let folder = folder(of: status.record.id)
+    do {
+      var export = AuditExport(
+        reader: reader, org: status.org, record: status.record, published: published,
+        signer: notary.signer(of: status.org), directory: folder + "/bundle")
+      let summary = try export.run(nowMicros: engine.tools.clock.nowMicros())
+      try TarFile.write(folder: folder + "/bundle", to: folder + "/bundle.tar")
+      try save(status.completed(summary), of: status.record.id)
+    } catch {
+      report("audit export \(status.record.id): \(error)")
+      do {
+        try save(status.failed(), of: status.record.id)
+      } catch {
+        report("audit export \(status.record.id): its failure could not be noted: \(error)")
+      }
+    }
+  }
+}
+
+// MARK: - What is there
+
+extension ExportDesk {
+  private func folder(of id: Identifier) -> String { directory + "/" + id.text }
+
+  private func save(_ status: JSON, of id: Identifier) throws {
+    try FileManager.default.createDirectory(
+      atPath: folder(of: id), withIntermediateDirectories: true)
+    try Data(status.bytes()).write(
+      to: URL(filePath: folder(of: id) + "/export.json"), options: .atomic)
+  }
+
+  /// nil where `org` has no such export, or not any more.
+  package func status(_ id: Identifier, of org: Identifier) -> JSON? {
+    guard let data = FileManager.default.contents(atPath: folder(of: id) + "/export.json"),
+      let status = try? JSON(parsing: [UInt8](data)), status["account"]?.string == org.text
+    else { return nil }
+    return status
+  }
+
+  /// Of the export whose record is at a position: the answer to a repeated request.
+  package func status(recordedAt position: UInt64, of org: Identifier) throws -> JSON {
+    let page: Page
+    do throws(EventLogError) {
+      page = try reader.read(after: position - 1, limit: 1, filter: .all)
+    } catch {
+      throw CommandError.log(error)
+    }
+    guard let recorded = page.events.first,
+      case .org(.auditExported(let record)) = try StreamFold.decode(recorded).event
+    else { throw AuditError.unreadable(file: "\(position)", reason: "is no export's record") }
+    guard let status = status(record.id, of: org) else { throw CommandError.notFound(record.id) }
+    return status
+  }
+
+  /// The bundle as one file; nil where it is not complete.
+  package func archive(_ id: Identifier, of org: Identifier) -> String? {
+    guard status(id, of: org)?["status"]?.string == "completed" else { return nil }
+    return folder(of: id) + "/bundle.tar"
+  }
+
+  private func names() throws -> [String] {
+    try FileManager.default.contentsOfDirectory(atPath: directory)
+  }
+
+  private func removeOld() throws {
+    for name in try names() {
+      let attributes = try FileManager.default.attributesOfItem(atPath: directory + "/" + name)
+      guard let made = attributes[.creationDate] as? Date ?? attributes[.modificationDate] as? Date,
+        made.timeIntervalSinceNow < -Self.keptSeconds
+      else { continue }
+      try FileManager.default.removeItem(atPath: directory + "/" + name)
+    }
+  }
+
+  /// What was being written when the process ended will not be finished: whoever waits is told.
+  private func endInterrupted() throws {
+    try removeOld()
+    for name in try names() {
+      guard let id = Identifier(name, kind: .auditExport),
+        let data = FileManager.default.contents(atPath: folder(of: id) + "/export.json"),
+        var object = try JSON(parsing: [UInt8](data)).object, object["status"] == "running"
+      else { continue }
+      object["status"] = "failed"
+      try save(.object(object), of: id)
+    }
+  }
+}
+
+extension Contact.Event {
+  fileprivate func names(_ number: String) -> Bool {
+    switch self {
+    case .created(let details, _): details.value?.phone == number
+    case .updated(_, let changes):
+      changes.value?.contains { $0.field == "phone" && $0.value == .text(number) } ?? false
+    case .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed: false
+    }
+  }
+}
+
+/// An export as the API shows it.
+struct ExportStatus: Sendable {
+  let org: Identifier
+  let record: AuditExportRecord
+  let published: PublishedHead
+
+  func running() -> JSON { .object(object("running")) }
+
+  func failed() -> JSON { .object(object("failed")) }
+
+  func completed(_ summary: AuditExport.Summary) -> JSON {
+    var object = object("completed")
+    object["events_opened"] = .int(Int64(summary.openedCount))
+    object["parts_erased"] = .int(Int64(summary.erasedPartCount))
+    object["parts_withheld"] = .int(Int64(summary.withheldPartCount))
+    object["download"] = .string("/api/audit/exports/\(record.id)/download")
+    return .object(object)
+  }
+
+  private func object(_ status: String) -> JSONObject {
+    JSONObject([
+      ("id", .string(record.id.text)), ("object", "audit_export"), ("status", .string(status)),
+      ("scope", .string(record.scope.line)), ("events", .int(Int64(published.head.size))),
+      ("root", .string(published.head.rootText)),
+      ("checkpoint", .string(published.checkpoint)),
+      ("verifier_key", .string(published.verifierKey)), ("account", .string(org.text)),
+    ])
+  }
+}

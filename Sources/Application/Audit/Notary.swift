@@ -1,0 +1,146 @@
+import Crypto
+import Domain
+import EventLog
+import Foundation
+import Merkle
+
+/// Signs the heads of the orgs' trees and remembers, outside the event log, what it signed.
+///
+/// Two signed heads of one origin that contradict each other are a fork that anybody can prove. So nothing
+/// is signed that does not go on from the last head that was given out: an event log that was put back to
+/// an earlier state signs again only as its next incarnation.
+package actor Notary {
+  private let log: any HeadSigner
+  private let key: CheckpointKey
+  private var instance: InstanceLog
+  package nonisolated let identity: LogIdentity
+
+  /// - Parameter directory: holds the key and what was signed: `checkpoint.key`, `checkpoints/i1/…`.
+  package init(log: any HeadSigner, directory: String) throws {
+    self.log = log
+    identity = log.identity
+    let key = try Self.key(identity, directory: directory)
+    self.key = key
+    instance = try InstanceLog(
+      directory: "\(directory)/checkpoints/i\(log.identity.incarnation)",
+      signer: key.instanceSigner(incarnation: log.identity.incarnation))
+  }
+
+  /// The key that signs the checkpoints of the log `identity`, made where it is missing.
+  package static func key(_ identity: LogIdentity, directory: String) throws -> CheckpointKey {
+    try CheckpointKey(name: "daybook/\(identity.id)", path: directory + "/checkpoint.key")
+  }
+
+  package nonisolated func signer(of org: Identifier) -> NoteSigner {
+    key.signer(of: OrgID(org.value), incarnation: identity.incarnation)
+  }
+
+  package nonisolated var instanceVerifierKey: String {
+    key.instanceSigner(incarnation: identity.incarnation).verifier.verifierKey
+  }
+}
+
+/// A head that was given out, with everything that an export shows of it.
+package struct PublishedHead: Sendable, Equatable {
+  package let head: Checkpoint
+  /// The signed note.
+  package let checkpoint: String
+  package let verifierKey: String
+  /// Notes of older heads of the same origin, oldest first.
+  package let older: [String]
+  /// That the head's text is in the instance log.
+  package let instanceProof: String
+  package let instanceVerifierKey: String
+
+  package init(
+    head: Checkpoint, checkpoint: String, verifierKey: String, older: [String],
+    instanceProof: String, instanceVerifierKey: String
+  ) {
+    self.head = head
+    self.checkpoint = checkpoint
+    self.verifierKey = verifierKey
+    self.older = older
+    self.instanceProof = instanceProof
+    self.instanceVerifierKey = instanceVerifierKey
+  }
+}
+
+extension Notary {
+  /// As many older heads as an export shows.
+  private static let maxOlderCount = 64
+
+  /// Signs the durable head of `org` and enters it into the instance log, before anybody sees it.
+  ///
+  /// - Throws: `NotaryError.forked` where the tree does not go on from the head given out last.
+  package func publish(_ org: Identifier) async throws -> PublishedHead {
+    let signer = signer(of: org)
+    try requireContinuation(of: signer.name, org)
+    let note = try await log.checkpoint(of: OrgID(org.value), signedBy: key)
+    let text = try signer.verifier.open(note)
+    let head = try Checkpoint(text: text)
+    // Somebody else published a newer one while this one was being signed.
+    if let last = try instance.heads(of: signer.name).last, last.size > head.size {
+      return try await publish(org)
+    }
+    try instance.append(text)
+    return try published(signer, note: note, head: head)
+  }
+
+  /// The head of `org` that was given out last; nil before the first.
+  package func latest(of org: Identifier) throws -> String? {
+    let signer = signer(of: org)
+    // Ed25519 signs one text in one way: this is the note as it was.
+    return try instance.heads(of: signer.name).last.map { try signer.sign($0.text) }
+  }
+
+  package var instanceCheckpoint: String { instance.checkpoint }
+
+  package func instanceEntries(_ index: UInt64, width: Int) -> [UInt8]? {
+    instance.entryBundle(index, width: width)
+  }
+
+  private func requireContinuation(of origin: String, _ org: Identifier) throws {
+    guard let last = try instance.heads(of: origin).last else { return }
+    let current = try log.treeHead(of: OrgID(org.value))
+    guard last.size <= current.size,
+      try log.root(of: OrgID(org.value), size: last.size) == last.root
+    else { throw NotaryError.forked(origin: origin, size: last.size) }
+  }
+
+  private func published(
+    _ signer: NoteSigner, note: String, head: Checkpoint
+  ) throws -> PublishedHead {
+    guard let proof = try instance.proof(of: signer.name) else {
+      preconditionFailure("the head was just entered")
+    }
+    let older = try instance.heads(of: signer.name).filter { $0.size > 0 && $0.size < head.size }
+    return PublishedHead(
+      head: head, checkpoint: note, verifierKey: signer.verifier.verifierKey,
+      older: try older.suffix(Self.maxOlderCount).map { try signer.sign($0.text) },
+      instanceProof: proof.text, instanceVerifierKey: instanceVerifierKey)
+  }
+}
+
+package enum NotaryError: Error, Equatable, CustomStringConvertible {
+  /// The org's tree is not the one that was signed for before.
+  case forked(origin: String, size: UInt64)
+  case instanceLogDamaged
+
+  package var code: String {
+    switch self {
+    case .forked: "signed_history_forked"
+    case .instanceLogDamaged: "instance_log_damaged"
+    }
+  }
+
+  package var isRetryable: Bool { false }
+
+  package var description: String {
+    switch self {
+    case .forked(let origin, let size):
+      "\(code): the log does not go on from the signed head \(origin) of \(size) events; a log that"
+        + " was put back to an earlier state signs as its next incarnation only"
+    case .instanceLogDamaged: "\(code): its entries are not those of its signed head"
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import Application
+import Crypto
+import Domain
+import EventLog
+import Foundation
+import Merkle
+import Testing
+
+/// A house on a log on disk, with what exports need.
+struct ExportHouse {
+  let house: House
+  let log: LMDBEventLog
+  let desk: ExportDesk
+  let directory: String
+
+  static func with(_ body: (ExportHouse) async throws -> Void) async throws {
+    let directory = NSTemporaryDirectory() + "bundle-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    let log = try LMDBEventLog(directory: directory + "/log")
+    try await House.with(log: log, isRunning: false) { house in
+      let desk = try ExportDesk(
+        engine: house.engine, reader: log, notary: Notary(log: log, directory: directory),
+        directory: directory + "/exports", report: { Issue.record("\($0)") })
+      try await body(
+        ExportHouse(house: house, log: log, desk: desk, directory: directory))
+    }
+  }
+
+  /// Begins and writes an export into a new folder.
+  func export(
+    _ scope: AuditScope = .account, of org: Identifier, opensCredentials: Bool = true,
+    to name: String = "bundle"
+  ) async throws -> Bundle {
+    let (record, published) = try await desk.begin(
+      TestOrg.call, org: org, scope: scope, opensCredentials: opensCredentials)
+    let path = directory + "/" + name
+    var export = AuditExport(
+      reader: log, org: org, record: record, published: published,
+      signer: desk.notary.signer(of: org), directory: path)
+    let summary = try export.run(nowMicros: Moment.openMicros)
+    return Bundle(
+      path: path, key: published.verifierKey, signer: desk.notary.signer(of: org),
+      summary: summary)
+  }
+}
+
+/// A written export, and ways to spoil a copy of it.
+struct Bundle {
+  let path: String
+  let key: String
+  let signer: NoteSigner
+  let summary: AuditExport.Summary
+
+  var names: [String] {
+    get throws {
+      try FileManager.default.subpathsOfDirectory(atPath: path).filter { name in
+        try FileManager.default.attributesOfItem(atPath: path + "/" + name)[.type]
+          as? FileAttributeType == .typeRegular
+      }.sorted()
+    }
+  }
+
+  func bytes(_ name: String) throws -> [UInt8] {
+    [UInt8](try Data(contentsOf: URL(filePath: path + "/" + name)))
+  }
+
+  func verify(kept: [String] = []) -> AuditBundle.Report {
+    var bundle = AuditBundle(directory: path, verifierKey: key, olderNotes: kept)
+    return bundle.verify()
+  }
+
+  /// A copy in which `change` was made to one file.
+  func changing(
+    _ name: String, to copy: String, _ change: (inout [UInt8]) throws -> Void
+  ) throws -> Bundle {
+    try FileManager.default.copyItem(atPath: path, toPath: copy)
+    var bytes = try bytes(name)
+    try change(&bytes)
+    try Data(bytes).write(to: URL(filePath: copy + "/" + name))
+    return Bundle(path: copy, key: key, signer: signer, summary: summary)
+  }
+
+  /// Signs a manifest that fits the files as they are now: what only the operator could do.
+  func signManifest() throws {
+    let text = try signer.verifier.open(
+      String(decoding: try bytes("manifest"), as: UTF8.self))
+    var lines = text.split(separator: "\n").prefix(6).map(String.init)
+    for name in try names where !["manifest", "checkpoint"].contains(name) {
+      lines.append("\(Hex.encode(SHA256.hash(try bytes(name)))) \(name)")
+    }
+    try Data(try signer.sign(lines.joined(separator: "\n") + "\n").utf8)
+      .write(to: URL(filePath: path + "/manifest"))
+  }
+}
+
+/// The stand-alone verifier, over several folders in one process.
+enum StandAlone {
+  private static let folder = URL(filePath: #filePath).appending(path: "../../../../tools/verify")
+    .standardized.path
+
+  private static let program = """
+    import sys
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, sys.argv[1])
+    import verify_bundle
+    for folder in sys.argv[3:]:
+        code = verify_bundle.main([folder, sys.argv[2]])
+        print("exit", code)
+    """
+
+  /// The exit code for each folder.
+  static func check(_ folders: [String], key: String) throws -> [Int] {
+    let process = Process()
+    process.executableURL = URL(filePath: "/usr/bin/env")
+    process.arguments = ["python3", "-c", program, folder, key] + folders
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let text = String(
+      decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    process.waitUntilExit()
+    return text.split(separator: "\n").filter { $0.hasPrefix("exit ") }
+      .compactMap { Int($0.dropFirst(5)) }
+  }
+}

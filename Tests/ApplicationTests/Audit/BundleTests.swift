@@ -1,0 +1,169 @@
+import Application
+import Crypto
+import Domain
+import EventLog
+import Foundation
+import JSON
+import Merkle
+import Testing
+
+@Suite struct BundleTests {
+  /// Somebody who agreed, got texts and said no; and an older published head.
+  private func story(_ fixture: ExportHouse) async throws -> (TestOrg, Identifier) {
+    let org = try await fixture.house.org()
+    let contact = try await org.contact("+12125550111", name: "Zoë")
+    _ = try await fixture.desk.notary.publish(org.id)
+    for number in 0..<4 { _ = try await org.contact("+1212555012\(number)", name: "N\(number)") }
+    _ = try await fixture.desk.notary.publish(org.id)
+    return (org, contact)
+  }
+
+  @Test func `a whole book is accepted by both verifiers, and holds its own export's record`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let (org, _) = try await story(fixture)
+      let bundle = try await fixture.export(of: org.id)
+      let report = bundle.verify()
+      #expect(report.problems == [])
+      #expect(report.isAuthenticated && report.withheldPartCount == 0)
+      #expect(report.olderHeadCount == 2 && report.proofCount == 1)
+      #expect(report.size == bundle.summary.eventCount)
+      #expect(try StandAlone.check([bundle.path], key: bundle.key) == [0])
+      let lines = String(decoding: try bundle.bytes("readable/events.jsonl"), as: UTF8.self)
+        .split(separator: "\n")
+      #expect(lines.last?.contains("org.audit_exported") == true)
+      #expect(UInt64(lines.count) == report.size)
+      let kept = String(
+        decoding: try bundle.bytes(try #require(try bundle.names.first { $0.hasPrefix("since/") })),
+        as: UTF8.self)
+      #expect(bundle.verify(kept: [kept]).problems == [])
+    }
+  }
+
+  /// Each file: the first and the last byte, and of each kind of byte in it (digit, letter, …) the middle one.
+  @Test func `a bundle in which one byte of any file differs is refused by both verifiers`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let (org, _) = try await story(fixture)
+      let bundle = try await fixture.export(of: org.id)
+      var spoiled: [String] = []
+      for name in try bundle.names {
+        let bytes = try bundle.bytes(name)
+        for (index, offset) in Self.places(in: bytes).enumerated() {
+          let copy = "\(bundle.path)-\(spoiled.count)"
+          let changed = try bundle.changing(name, to: copy) { $0[offset] ^= 1 }
+          #expect(!changed.verify().isSound, "\(name), byte \(offset), change \(index)")
+          spoiled.append(copy)
+        }
+      }
+      let codes = try StandAlone.check(spoiled, key: bundle.key)
+      #expect(codes == spoiled.map { _ in 2 })
+    }
+  }
+
+  private static func places(in bytes: [UInt8]) -> [Int] {
+    var byClass: [Int: [Int]] = [:]
+    for (offset, byte) in bytes.enumerated() { byClass[kind(of: byte), default: []].append(offset) }
+    let middles = byClass.values.map { $0[$0.count / 2] }
+    return Set([0, bytes.count - 1] + middles).filter { bytes.indices.contains($0) }.sorted()
+  }
+
+  private static func kind(of byte: UInt8) -> Int {
+    switch byte {
+    case 0x30...0x39: 0
+    case 0x41...0x5a: 1
+    case 0x61...0x7a: 2
+    case 0x20...0x7e: 3
+    case 0..<0x20: 4
+    default: 5
+    }
+  }
+
+  /// The operator can sign any manifest: then the tree, the commitments and the proofs have to tell.
+  @Test func `a change is refused also where the manifest was signed again to fit it`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let (org, _) = try await story(fixture)
+      let bundle = try await fixture.export(of: org.id)
+      let own = ["manifest", "checkpoint", "readable/events.csv", "readable/events.jsonl"]
+      var spoiled: [String] = []
+      for name in try bundle.names where !own.contains(name) {
+        let copy = "\(bundle.path)-\(spoiled.count)"
+        let changed = try bundle.changing(name, to: copy) { bytes in
+          let middle = bytes.count / 2
+          bytes[middle] = bytes[middle] == 0x41 ? 0x42 : 0x41
+        }
+        try changed.signManifest()
+        #expect(!changed.verify().isSound, "\(name)")
+        spoiled.append(copy)
+      }
+      let copy = bundle.path + "-withheld"
+      let withheld = try bundle.changing("openings/000.jsonl", to: copy) { bytes in
+        bytes.removeSubrange(...(bytes.firstIndex(of: 10) ?? 0))
+      }
+      try withheld.signManifest()
+      #expect(withheld.verify().problems.contains { $0.contains("withheld") })
+      spoiled.append(copy)
+      let codes = try StandAlone.check(spoiled, key: bundle.key)
+      #expect(codes == spoiled.map { _ in 2 }, "\(spoiled)")
+    }
+  }
+
+  @Test func `another's key, a missing file and a file too many are refused`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, _) = try await story(fixture)
+      let bundle = try await fixture.export(of: org.id)
+      let other = NoteSigner(
+        name: bundle.signer.name, key: try Ed25519.PrivateKey(seed: Array(0..<32)))
+      var foreign = AuditBundle(
+        directory: bundle.path, verifierKey: other.verifier.verifierKey)
+      #expect(!foreign.verify().isSound)
+      #expect(
+        try StandAlone.check([bundle.path], key: other.verifier.verifierKey) == [2])
+      let more = try bundle.changing("policy", to: bundle.path + "-more") { _ in }
+      try Data("x".utf8).write(to: URL(filePath: more.path + "/extra"))
+      let less = try bundle.changing("policy", to: bundle.path + "-less") { _ in }
+      try FileManager.default.removeItem(atPath: less.path + "/openings/000.jsonl")
+      #expect(!more.verify().isSound && !less.verify().isSound)
+      #expect(try StandAlone.check([more.path, less.path], key: bundle.key) == [2, 2])
+    }
+  }
+
+  @Test func `a scope opens what it asks for, proves each event, and hides nothing's existence`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let bundle = try await fixture.export(
+        .contact(contact), of: org.id, opensCredentials: false)
+      let report = bundle.verify()
+      #expect(report.problems == [])
+      #expect(report.scope == "contact \(contact)")
+      #expect(report.proofCount > 0 && UInt64(report.proofCount) == bundle.summary.openedCount)
+      #expect(report.withheldPartCount > 0)
+      let text = String(decoding: try bundle.bytes("readable/events.jsonl"), as: UTF8.self)
+      #expect(text.contains("Zoë") && !text.contains("N2"))
+      let found = try fixture.desk.contacts(with: "+12125550111", of: org.id)
+      #expect(found == [contact])
+      let byNumber = try await fixture.export(
+        .number(contacts: found), of: org.id, to: "by-number")
+      #expect(byNumber.verify().problems == [])
+      #expect(
+        try StandAlone.check([bundle.path, byNumber.path], key: bundle.key) == [0, 0])
+    }
+  }
+
+  @Test func `credentials stay closed for those who may not see them`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, _) = try await story(fixture)
+      let bundle = try await fixture.export(of: org.id, opensCredentials: false)
+      let report = bundle.verify()
+      #expect(report.problems == [] && report.withheldPartCount == 1)
+      let openings = String(decoding: try bundle.bytes("openings/000.jsonl"), as: UTF8.self)
+      #expect(!openings.contains(Base64.encode(Array("{\"auth_token\":\"token\"}".utf8))))
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import Application
+import Domain
+import EventLog
+import Foundation
+import Merkle
+import Testing
+
+@Suite struct NotaryTests {
+  private func log(_ directory: String, name: String = "log") throws -> LMDBEventLog {
+    try LMDBEventLog(directory: directory + "/" + name)
+  }
+
+  private let org = Identifier(.org, 0xA)
+
+  private func append(_ log: LMDBEventLog, _ payload: String) async throws {
+    _ = try await log.append(
+      Commit(
+        org: OrgID(org.value),
+        events: [
+          NewEvent(
+            stream: StreamID(1), type: "thing.happened", schemaVersion: 1,
+            parts: [Part(subject: nil, payload: Array(payload.utf8))])
+        ],
+        context: CommitContext(
+          actor: "user:test", origin: "api", correlation: "test", occurredAtMicros: 1)))
+  }
+
+  private func withDirectory(_ body: (String) async throws -> Void) async throws {
+    let directory = NSTemporaryDirectory() + "notary-\(UUID().uuidString)"
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    try await body(directory)
+  }
+
+  @Test func `heads are entered once into the instance log, and each entry is proven`()
+    async throws
+  {
+    try await withDirectory { directory in
+      let log = try log(directory)
+      let notary = try Notary(log: log, directory: directory)
+      try await append(log, "one")
+      let first = try await notary.publish(org)
+      #expect(try await notary.publish(org) == first)
+      try await append(log, "two")
+      let second = try await notary.publish(org)
+      #expect(second.older == [first.checkpoint])
+      let instance = try NoteVerifier(verifierKey: notary.instanceVerifierKey)
+      let proof = try InclusionProof(text: second.instanceProof)
+      #expect(proof.index == 1)
+      #expect(try proof.isValid(for: Array(second.head.text.utf8), verifier: instance))
+      let again = try Notary(log: log, directory: directory)
+      #expect(try await again.latest(of: org) == second.checkpoint)
+      #expect(await again.instanceCheckpoint == notary.instanceCheckpoint)
+      let tile = try #require(await again.instanceEntries(0, width: 2))
+      #expect(tile.count == 4 + first.head.text.utf8.count + second.head.text.utf8.count)
+      #expect(await again.instanceEntries(0, width: 3) == nil)
+      await log.close()
+    }
+  }
+
+  /// What was signed is remembered outside the log: an older copy of the log cannot sign another history.
+  @Test func `a log put back to an earlier state does not sign under its old incarnation`()
+    async throws
+  {
+    try await withDirectory { directory in
+      let original = try log(directory)
+      try await append(original, "one")
+      await original.close()
+      try FileManager.default.copyItem(
+        atPath: directory + "/log", toPath: directory + "/copy")
+      let grown = try log(directory)
+      try await append(grown, "two")
+      let notary = try Notary(log: grown, directory: directory)
+      let published = try await notary.publish(org)
+      await grown.close()
+
+      let restored = try log(directory, name: "copy")
+      let again = try Notary(log: restored, directory: directory)
+      let refusal = NotaryError.forked(origin: published.head.origin, size: 2)
+      await #expect(throws: refusal) { try await again.publish(org) }
+      try await append(restored, "another")
+      await #expect(throws: refusal) { try await again.publish(org) }
+      await restored.close()
+    }
+  }
+
+  @Test func `an instance log that lost or changed an entry is not gone on with`() async throws {
+    try await withDirectory { directory in
+      let log = try log(directory)
+      try await append(log, "one")
+      let notary = try Notary(log: log, directory: directory)
+      _ = try await notary.publish(org)
+      try await append(log, "two")
+      _ = try await notary.publish(org)
+      let path = directory + "/checkpoints/i1/entries"
+      let entries = try Data(contentsOf: URL(filePath: path))
+      for spoiled in [entries.prefix(entries.count / 2), entries.dropLast(3) + [0, 0, 0]] {
+        try spoiled.write(to: URL(filePath: path))
+        #expect(throws: NotaryError.instanceLogDamaged) {
+          try Notary(log: log, directory: directory)
+        }
+      }
+      // What a crash cut off behind the signed head was never promised.
+      try (entries + [0, 90, 1, 2]).write(to: URL(filePath: path))
+      let again = try Notary(log: log, directory: directory)
+      #expect(await again.instanceCheckpoint == notary.instanceCheckpoint)
+      await log.close()
+    }
+  }
+}
