@@ -52,7 +52,7 @@ let package = Package(
     module("Vault", path: "eventlog/Vault", ["Crypto", "LMDB"]),
     module(
       "EventLog", path: "eventlog/EventLog",
-      ["LMDB", "Zstd", "Merkle", "Vault", "Crypto", "CWake"]),
+      ["LMDB", "Zstd", "Merkle", "Vault", "Crypto", "CWake"], exclude: ["decisions"]),
 
     // MARK: wrappers
     .systemLibrary(
@@ -95,7 +95,7 @@ let package = Package(
         "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV",
         "PhoneNumbers",
         "HTTP", "Logging",
-      ]),
+      ], exclude: ["Audit/decisions"]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
       ["Application", "Domain", "HTTP", "Crypto", "JSON"]),

@@ -12,7 +12,18 @@ extension SHA256 {
       unsafe withUnsafeMutableBytes(of: &words) { unsafe $0.copyBytes(from: bytes) }
     }
 
+    /// The 32 bytes of `bytes` from `offset` on; traps outside it.
+    package init(_ bytes: RawSpan, at offset: Int) {
+      let part = bytes.extracting(offset..<offset + SHA256.digestByteCount)
+      unsafe withUnsafeMutableBytes(of: &words) { target in
+        unsafe part.withUnsafeBytes { unsafe target.copyMemory(from: $0) }
+      }
+    }
+
     package var bytes: [UInt8] { unsafe withUnsafeBytes(of: words) { unsafe Array($0) } }
+
+    /// The first 16 bytes, in the order of memory.
+    package var firstHalf: (UInt64, UInt64) { (words.0, words.1) }
 
     package func append(to bytes: inout [UInt8]) {
       unsafe withUnsafeBytes(of: words) { unsafe bytes.append(contentsOf: $0) }
@@ -45,6 +56,11 @@ extension SHA256 {
 
   package mutating func update(_ digest: Digest) {
     digest.withBytes { update($0) }
+  }
+
+  /// Hashes the bytes of `number`, the most significant first.
+  package mutating func update(bigEndian number: some FixedWidthInteger) {
+    unsafe withUnsafeBytes(of: number.bigEndian) { update(unsafe $0.bytes) }
   }
 
   mutating func update(_ block: PaddedKey) {

@@ -105,7 +105,6 @@ extension EventCodec {
   private static let schemasByName = Dictionary(
     uniqueKeysWithValues: schemas.map { ($0.type.name, $0) })
 
-  /// Checked when the first event is decoded: a gap is a defect of this program.
   private static let upcasters: UpcasterChain = {
     do {
       return try UpcasterChain(Upcaster.all, types: types)
@@ -113,6 +112,17 @@ extension EventCodec {
       preconditionFailure("\(error)")
     }
   }()
+
+  /// Why this program cannot read what it should: a schema version from which no chain of upcasters leads to the
+  /// newest one. Asked at every start, before an event is read; nil where there is no gap.
+  package static var gap: String? {
+    do {
+      _ = try UpcasterChain(Upcaster.all, types: types)
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
 
   private static func schemas<Event: PayloadCoding>(
     of _: Event.Type, _ wrap: @escaping @Sendable (Event) -> DomainEvent

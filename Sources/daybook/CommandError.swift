@@ -14,6 +14,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
   case exportRefused(reason: String)
+  case upcasterMissing(reason: String)
 
   var code: String {
     switch self {
@@ -31,6 +32,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .secretUnusable: "secret_unusable"
     case .logUnusable: "log_unusable"
     case .exportRefused: "export_refused"
+    case .upcasterMissing: "upcaster_missing"
     }
   }
 
@@ -38,7 +40,8 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
-      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .exportRefused:
+      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .exportRefused,
+      .upcasterMissing:
       false
     }
   }
@@ -74,6 +77,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
         + " file to make a new one."
     case .databaseEnded(let logPath):
       "the database server has ended by itself. Why is in \(logPath)."
+    case .upcasterMissing(let reason): "this program cannot read old events: \(reason)"
     case .exportRefused(let reason): "the export was not recorded: \(reason)"
     case .logUnusable(let path, let reason):
       "\(path) can not be read: \(reason). --home or DAYBOOK_HOME chooses another folder."

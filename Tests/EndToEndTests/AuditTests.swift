@@ -1,4 +1,5 @@
 import Foundation
+import HTTP
 import JSON
 import Supervisor
 import Testing
@@ -33,6 +34,62 @@ extension EndToEnd {
         #expect(everything.contains { $0.text.contains(id) })
         #expect(!everything.contains { $0.text.contains(stranger.id) })
         try await system.expectVerified()
+      }
+    }
+
+    @Test
+    func
+      `an export by the API is recorded, signed with the published key, and opens no credentials`()
+      async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let person = try await account.newPerson(1)
+        let order: JSON = ["scope": "contact", "contact": .string(person.id)]
+        let headers: HTTPHeaders = ["idempotency-key": "export-1"]
+        let first = try await account.api.send(
+          "POST", "/api/audit/exports", order, headers: headers)
+        #expect(first.status == 202, "\(first.json.text)")
+        let id = try #require(try first.json(202)["id"]?.string)
+        let again = try await account.api.send(
+          "POST", "/api/audit/exports", order, headers: headers)
+        #expect(try again.json(202)["id"]?.string == id)
+        let done = try await eventually("the export is written") {
+          try await account.api.get("/api/audit/exports/\(id)")
+        } until: {
+          $0["status"] == "completed"
+        }
+        let key = try await account.api.send(
+          "GET", "/.well-known/daybook/accounts/\(account.id)/vkey")
+        #expect(key.status == 200)
+        let published = String(decoding: key.body, as: UTF8.self)
+          .trimmingCharacters(in: .whitespacesAndNewlines)
+        #expect(published == done["verifier_key"]?.string)
+        let path = try #require(done["download"]?.string)
+        let tar = try await account.api.stream(path, headers: [:])
+        var bytes: [UInt8] = []
+        for try await chunk in tar.body { bytes += chunk }
+        let file = system.home + "/bundle.tar"
+        try Data(bytes).write(to: URL(filePath: file))
+        let folder = system.home + "/unpacked"
+        try FileManager.default.createDirectory(
+          atPath: folder, withIntermediateDirectories: true)
+        let unpack = Process()
+        unpack.executableURL = URL(filePath: "/usr/bin/env")
+        unpack.arguments = ["tar", "-xf", file, "-C", folder]
+        try unpack.run()
+        unpack.waitUntilExit()
+        #expect(unpack.terminationStatus == 0)
+        let sound = try await system.daybook(
+          "verify", "bundle", folder, "--key", published, "--json")
+        #expect(sound.succeeded, "\(sound.output)\(sound.errors)")
+        #expect(try sound.json()["authenticated"] == true)
+        let recorded = try await account.events(types: "org.audit_exported")
+        #expect(recorded.map { $0["data"]?["export"]?.string } == [id])
+        let stranger = try await system.newAccount("Summit")
+        #expect(try await stranger.api.send("GET", "/api/audit/exports/\(id)").status == 404)
+        let rehearsal = try await system.daybook("log", "rehearse", "--json")
+        #expect(rehearsal.succeeded, "\(rehearsal.output)")
       }
     }
 

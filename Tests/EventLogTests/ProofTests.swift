@@ -1,5 +1,6 @@
 import Crypto
 import EventLog
+import LMDB
 import Merkle
 import Testing
 
@@ -112,7 +113,7 @@ import Testing
       try await log.erase([ann], org: orgA)
       _ = try await log.append(commit([event(1, personal: [(bob, "x")])]))
       var positions: [UInt64] = []
-      let report = try log.verify(isDeep: true) { position, _ in positions.append(position) }
+      let report = try log.verify(isDeep: true) { positions.append($0.position) }
       #expect(report.problems == [])
       #expect(report.eventCount == 401)
       #expect(report.erasedPartCount == 200)
@@ -123,6 +124,92 @@ import Testing
       #expect(part.problems == [])
       #expect(part.eventCount >= 102 && part.eventCount < 401)
       await log.close()
+    }
+  }
+}
+
+@Suite struct VerificationPassTests {
+  /// Changes a row of the table `nodes` behind the log's back.
+  private func tamper(
+    _ directory: String, row: [UInt8], _ body: ([UInt8]) -> [UInt8]
+  ) throws {
+    let environment = try Environment.open(
+      path: directory + "/log",
+      options: Environment.Options(mapBytes: 1 << 30, tables: ["nodes": .bytes]))
+    defer { environment.close() }
+    let table = environment.table("nodes")
+    try environment.write { transaction throws in
+      let bytes = try transaction.reading.withValue(forKey: row, in: table) { span in
+        unsafe span.withUnsafeBytes { unsafe Array($0) }
+      }
+      try transaction.put(body(try #require(bytes)), forKey: row, in: table)
+    }
+  }
+
+  private func fill(_ directory: String, commitCount: Int = 900) async throws {
+    let log = try LMDBEventLog(directory: directory)
+    var pending: [PendingAppend] = []
+    for number in 0..<commitCount {
+      let key = IdempotencyKey(name: "k\(number)", fingerprint: 1)
+      let some = (0..<3).map {
+        event(UInt128((number * 7 + $0 * 131) % 1500), personal: [(ann, "x")])
+      }
+      pending.append(
+        log.enqueue(commit(some, org: number.isMultiple(of: 4) ? orgB : orgA, key: key)))
+      if number.isMultiple(of: 9) { _ = try await pending[number].receipt() }
+    }
+    for each in pending { _ = try await each.receipt() }
+    await log.close()
+  }
+
+  /// The same findings whatever the number of threads, and however little memory there is for streams.
+  @Test func `threads and slices change nothing about what is found`() async throws {
+    try await withLogDirectory { directory in
+      try await fill(directory)
+      let reader = try LMDBLogReader(directory: directory)
+      let alone = try reader.verify(isDeep: true)
+      #expect(alone.problems == [])
+      #expect(alone.eventCount == 2700 && alone.openedPartCount == 2700)
+      #expect(try reader.verify(isDeep: true, jobCount: 4) == alone)
+      #expect(try reader.verify(isDeep: true, jobCount: 2, maxStreamCount: 600) == alone)
+      #expect(
+        alone.treeHeads == [
+          orgA: try reader.treeHead(of: orgA), orgB: try reader.treeHead(of: orgB),
+        ])
+      reader.close()
+    }
+  }
+
+  /// Goal: every proof is right whichever rows of subtrees a log has: all, none of an old log, or a spoiled one,
+  /// which verification has to name.
+  @Test func `proofs do not need the stored subtrees, and spoiled ones are found`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      for number in 0..<600 { _ = log.enqueue(commit([event(UInt128(number % 9))])) }
+      _ = try await log.append(commit([event(1)]))
+      let head = try log.treeHead(of: orgA)
+      let proofs = try [0, 17, 255, 256, 511, 590, 600].map {
+        try log.inclusionProof(of: orgA, orgSequence: $0, size: head.size)
+      }
+      await log.close()
+      let row =
+        Array(repeating: UInt8(0), count: 15) + [0xA, 0] + Array(repeating: UInt8(0), count: 8)
+      try tamper(directory, row: row) { bytes in
+        #expect(bytes.count == 16 * 32)
+        return Array(bytes.dropLast(32 * 16))
+      }
+      let without = try LMDBLogReader(directory: directory)
+      #expect(
+        try [0, 17, 255, 256, 511, 590, 600].map {
+          try without.inclusionProof(of: orgA, orgSequence: $0, size: head.size)
+        } == proofs)
+      without.close()
+      try tamper(directory, row: row) { _ in Array(repeating: 7, count: 16 * 32) }
+      let spoiled = try LMDBLogReader(directory: directory)
+      #expect(
+        try spoiled.verify().problems.map(\.reason).contains(
+          "the stored subtrees of an org's tree are others"))
+      spoiled.close()
     }
   }
 }

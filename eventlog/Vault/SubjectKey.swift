@@ -18,9 +18,22 @@ package struct KeyName: Hashable, Sendable {
   package static func org(_ org: UInt128) -> KeyName { KeyName(org: org, subject: 0) }
 
   /// The key id of leaves and of the associated data: 16 bytes that do not tell the subject.
-  package var id: [UInt8] {
-    Array(SHA256.hash(Array("daybook/key-id/v1\0".utf8) + bytes).prefix(16))
+  package var id: [UInt8] { keyID.bytes }
+
+  /// The same without an array.
+  package var keyID: KeyID {
+    var hash = Self.labelled
+    hash.update(bigEndian: org)
+    hash.update(bigEndian: subject)
+    hash.update(bigEndian: generation)
+    return KeyID(hash.digest())
   }
+
+  private static let labelled: SHA256 = {
+    var hash = SHA256()
+    hash.update(Array("daybook/key-id/v1\0".utf8))
+    return hash
+  }()
 
   /// Org, subject, generation: big-endian, 36 bytes.
   var bytes: [UInt8] {
@@ -37,6 +50,7 @@ package struct KeyName: Hashable, Sendable {
 /// part, and copying its hash states costs more than sealing.
 package final class SubjectKey: Sendable {
   package let id: [UInt8]
+  package let keyID: KeyID
   /// For AES-256-GCM.
   package let encryption: [UInt8]
   /// For the salts of the commitments.
@@ -44,9 +58,39 @@ package final class SubjectKey: Sendable {
 
   init(secret: [UInt8], id: [UInt8]) {
     self.id = id
+    keyID = KeyID(id)
     encryption = HKDF.expand(secret, info: Array("daybook/enc/v1".utf8), byteCount: 32)
     salt = HMACSHA256(
       key: HKDF.expand(secret, info: Array("daybook/salt/v1".utf8), byteCount: 32))
+  }
+}
+
+/// 16 bytes that name a key and do not tell whose it is.
+package struct KeyID: Hashable, Sendable {
+  private let words: (UInt64, UInt64)
+
+  /// The first half of `digest`.
+  init(_ digest: SHA256.Digest) { words = digest.firstHalf }
+
+  init(_ bytes: [UInt8]) {
+    precondition(bytes.count == 16, "a key id has 16 bytes")
+    func word(_ range: Range<Int>) -> UInt64 {
+      bytes[range].reduce(0) { $0 << 8 | UInt64($1) }.bigEndian
+    }
+    words = (word(0..<8), word(8..<16))
+  }
+
+  package func append(to bytes: inout [UInt8]) {
+    unsafe withUnsafeBytes(of: words) { unsafe bytes.append(contentsOf: $0) }
+  }
+
+  package var bytes: [UInt8] { unsafe withUnsafeBytes(of: words) { unsafe Array($0) } }
+
+  package static func == (left: KeyID, right: KeyID) -> Bool { left.words == right.words }
+
+  package func hash(into hasher: inout Hasher) {
+    hasher.combine(words.0)
+    hasher.combine(words.1)
   }
 }
 

@@ -26,6 +26,8 @@ enum AppendBench {
     Case(
       name: "batch512_new_subjects", clientCount: 8, outstanding: 2, eventsPerCommit: 512,
       isSealed: true, contactCount: 1_000_000),
+    // batch512 again, with what of it is the tree.
+    Case(name: "tree_share", clientCount: 8, outstanding: 2, eventsPerCommit: 512, isSealed: false),
   ]
 
   @Sendable
@@ -57,6 +59,11 @@ enum AppendBench {
       }
       let elapsed = Double(SystemClock.monotonicNanos() - start) / 1e9
       let cpu = processorSeconds() - cpuBefore
+      if each.name == "tree_share" {
+        try TreeShareBench.run(log, cpuMicros: cpu / Double(max(eventCount, 1)) * 1e6, report)
+        await log.close()
+        return
+      }
       await log.close()
       func figure(_ metric: String, _ value: Double, _ floor: Double?) {
         report(

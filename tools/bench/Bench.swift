@@ -36,7 +36,7 @@ package enum Bench {
 
   private static let benchmarks: [(name: String, run: Benchmark)] = [
     ("append", AppendBench.run), ("replay", ReplayBench.run), ("open", OpenBench.run),
-    ("size", SizeBench.run), ("proof", ProofBench.run),
+    ("size", SizeBench.run), ("proof", ProofBench.run), ("verify", VerifyBench.run),
   ]
 
   package static var names: [String] { benchmarks.map(\.name) }

@@ -30,7 +30,7 @@ enum AuditExportRoutes {
       answers: [.text("application/x-tar", "The bundle.")],
       refuses: [503: ["signing_unavailable"]], handler: download),
     Operation(
-      "POST", "/operator/audit-exports", .operation, "Record an export that the command line writes",
+      "POST", "/api/operator/audit-exports", .operation, "Record an export of the command line",
       body: .json(AuditSchemas.operatorOrder, example: ["account": "acc_0", "scope": "account"]),
       answers: [.created(.map(.anything))],
       refuses: [

@@ -1,5 +1,6 @@
 import Application
 import Domain
+import EventLog
 import HTTP
 import JSON
 import Merkle
@@ -16,8 +17,8 @@ enum CheckpointRoutes {
     text("\(base)/instance/vkey", "The key of the log of all heads", instanceKey),
     text("\(base)/instance/checkpoint", "The signed head of that log", instanceCheckpoint),
     entries("{a}"), entries("{a}/{b}"), entries("{a}/{b}/{c}"),
-    text("\(base)/accounts/{id}/vkey", "The key that an account's heads are checked with", accountKey),
-    text("\(base)/accounts/{id}/checkpoint", "An account's newest published head", accountCheckpoint),
+    text("\(base)/accounts/{id}/vkey", "The key of an account's heads", accountKey),
+    text("\(base)/accounts/{id}/checkpoint", "An account's newest head", accountCheckpoint),
   ]
 
   private static let unavailable = [503: ["signing_unavailable"]]

@@ -30,10 +30,8 @@ package struct AuditBundle {
   private let olderNotes: [String]
   var report = Report()
 
-  /// - Parameters:
-  ///   - verifierKey: of the account's log; nil: the one that the bundle names, which proves nothing about
-  ///     who made it.
-  ///   - olderNotes: signed checkpoints that were kept elsewhere.
+  /// `verifierKey`: of the account's log; nil: the one that the bundle names, which proves nothing about who
+  /// made it. `olderNotes`: signed checkpoints that were kept elsewhere.
   package init(directory: String, verifierKey: String? = nil, olderNotes: [String] = []) {
     self.directory = directory
     self.verifierKey = verifierKey

@@ -15,6 +15,7 @@ import Merkle
 ///     proofs/<seq>.tlog-proof, .leaf  single events: c2sp.org/tlog-proof@v1
 ///     instance.tlog-proof             that the checkpoint's text is in the log of all orgs' heads
 ///     readable/events.jsonl, .csv     the opened events for people and spreadsheets
+///     evidence.pdf                    of a contact, message or number: what a person wants to read
 ///     manifest                        a signed note: what was asked for, and the SHA-256 of every file
 package struct AuditExport {
   package struct Summary: Sendable, Equatable {
@@ -57,9 +58,11 @@ package struct AuditExport {
     try folder.write("checkpoint", published.checkpoint)
     try folder.write("instance.tlog-proof", published.instanceProof)
     var book = try BookWriter(
-      folder: folder, scope: record, messageContact: try messageContact())
+      folder: folder, org: org, scope: record, published: published,
+      messageContact: try messageContact())
     try forEachTile { leaves, index in try book.write(leaves, index: index) }
     folder = try book.finish()
+    if let evidence = book.evidence { try folder.write("evidence.pdf", bytes: evidence.pdf()) }
     try writeProofs(book.proven)
     try writeOlderHeads()
     try folder.write("manifest", try manifest(nowMicros))

@@ -27,12 +27,15 @@ struct BookWriter {
   private var csv = CSVWriter()
   private var last: Proven?
   private var matching: [Proven] = []
+  /// Of a contact, a message or a number.
+  private(set) var evidence: Evidence?
   private(set) var openedCount: UInt64 = 0
   private(set) var erasedPartCount: UInt64 = 0
   private(set) var withheldPartCount: UInt64 = 0
 
   init(
-    folder: BundleFolder, scope record: AuditExportRecord, messageContact: Identifier?
+    folder: BundleFolder, org: Identifier, scope record: AuditExportRecord,
+    published: PublishedHead, messageContact: Identifier?
   ) throws {
     self.folder = folder
     self.record = record
@@ -40,6 +43,11 @@ struct BookWriter {
     lines = try HashedFile(directory: folder.directory, name: "readable/events.jsonl")
     table = try HashedFile(directory: folder.directory, name: "readable/events.csv")
     csv.append(Self.columns)
+    switch record.scope {
+    case .contact, .message, .number:
+      evidence = Evidence(org: org, record: record, published: published)
+    case .account, .campaign, .period: break
+    }
   }
 
   /// What gets a proof of its own: the events asked for, and of a whole book the last one.
@@ -107,6 +115,7 @@ struct BookWriter {
 
   private mutating func show(_ event: RecordedEvent) throws {
     let object = try EventJSON.object(event)
+    try evidence?.add(event, object)
     try lines.write(object.bytes() + [UInt8(ascii: "\n")])
     csv.append([
       "\(event.orgSequence)", "\(event.position)", object["id"]?.string ?? "", event.type,

@@ -17,7 +17,8 @@ package final class ExportDesk: Sendable {
   private let directory: String
   private let report: @Sendable (String) -> Void
 
-  /// - Parameter directory: where the bundles lie, one folder each.
+  /// The bundles lie in `directory`, one folder each. What was being written when the last process ended is
+  /// marked as failed.
   package init(
     engine: Engine, reader: any EventReader & LogProver, notary: Notary, directory: String,
     report: @escaping @Sendable (String) -> Void

@@ -15,7 +15,9 @@ package actor Notary {
   private var instance: InstanceLog
   package nonisolated let identity: LogIdentity
 
-  /// - Parameter directory: holds the key and what was signed: `checkpoint.key`, `checkpoints/i1/…`.
+  /// `directory` holds the key and what was signed: `checkpoint.key`, `checkpoints/i1/…`.
+  ///
+  /// - Throws: `NotaryError.instanceLogDamaged`, or what reading the files throws.
   package init(log: any HeadSigner, directory: String) throws {
     self.log = log
     identity = log.identity

@@ -10,7 +10,7 @@ struct ScopeFilter {
   private var messages: Set<Identifier> = []
   private var runs: Set<Identifier> = []
 
-  /// - Parameter messageContact: whom the message is to or from, where the scope is one message.
+  /// `messageContact`: whom the message is to or from, where the scope is one message.
   init(_ scope: AuditScope, messageContact: Identifier? = nil) {
     self.scope = scope
     switch scope {
@@ -48,7 +48,8 @@ struct ScopeFilter {
     case .campaign:
       guard case .campaign(let campaign) = scope else { return false }
       return stream == campaign
-    case .org, .user, .apiKey, .wallet, .segment, .workflow, .timer, .webhookEndpoint, .importJob:
+    default:
+      // What belongs to the account as a whole is in exports of the account.
       return false
     }
   }
@@ -70,8 +71,8 @@ struct ScopeFilter {
       }
     case .received(let inbound):
       if isAboutContacts, contacts.contains(inbound.contact) { messages.insert(message) }
-    case .queued, .held, .skipped, .dispatched, .accepted, .retryScheduled, .unknown, .sent,
-      .delivered, .failed, .cancelled:
+    default:
+      // Only these two name a contact or a campaign.
       break
     }
   }

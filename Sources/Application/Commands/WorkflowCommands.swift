@@ -64,7 +64,7 @@ extension Workspace {
     case .message: try release(owner)
     case .run: try wake(owner, by: timer)
     case .org, .user, .apiKey, .contact, .wallet, .campaign, .segment, .workflow, .timer,
-      .webhookEndpoint, .importJob, .template, .payment, .event, .request:
+      .webhookEndpoint, .importJob, .template, .payment, .auditExport, .event, .request:
       preconditionFailure("timers belong to messages and runs")
     }
   }

@@ -64,7 +64,7 @@ let exportAuditCommand = Command(
   return .success
 }
 
-/// The fields of `POST /operator/audit-exports` that the options ask for.
+/// The fields of `POST /api/operator/audit-exports` that the options ask for.
 private func request(_ invocation: Invocation) throws(UsageError) -> JSONObject {
   var request = JSONObject()
   for (option, name) in [

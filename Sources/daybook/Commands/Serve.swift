@@ -68,8 +68,13 @@ private func startServe(
     context, engine: engine, pool: pool, adapters: adapters, links: links, exports: exports,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
+  let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
+    context.log.warning("a checkpoint was not published", ["reason": .string(line)])
+  }
+  publisher.start()
   return Service(details: ["url": .string(settings.localURL), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
+    await publisher.stop()
     await reactors.stop()
     await log.close()
     pool.close()

@@ -3,10 +3,13 @@ import CLI
 import Domain
 import EventCodec
 import EventLog
+import Foundation
 import JSON
 
 private let fromOption = Option("--from", value: "POSITION", "begin at this position; 1")
 private let deepOption = Option("--deep", "open every sealed part too")
+private let jobsOption = Option("--jobs", value: "N", "threads that check; all cores")
+private let logOption = Option("--log", "check the log alone, not the product's rules")
 private let rulesOption = Option(
   "--rules", "check the product's rules alone: no text after a STOP, wallets and campaigns add up")
 
@@ -16,28 +19,87 @@ let verifyCommand = Command(
     Checks checksums, density, order, stream versions and the Merkle trees, then reads
     every event and checks the rules: nothing was handed out after its address said no,
     no wallet fell below zero, every finished campaign adds up. Works beside a running
-    system. The exit code is 0 where all is well and 2 where something is wrong.
+    system, in bounded memory. The exit code is 0 where all is well and 2 where something
+    is wrong.
     """,
-  options: [fromOption, deepOption, rulesOption, .json]
+  options: [fromOption, deepOption, jobsOption, logOption, rulesOption, .json]
 ) { invocation in
   let reader = try openLog(invocation.settings.home)
   defer { reader.close() }
   let first = try wholeNumber(
     invocation.value(fromOption.flag) ?? "1", fromOption.flag, in: "verify")
-  let log =
+  let meter = ProgressMeter(isShown: !invocation.has(Option.json.flag))
+  let log: CheckedLog? =
     invocation.has(rulesOption.flag)
-    ? nil : try reader.verify(from: max(first, 1), isDeep: invocation.has(deepOption.flag))
-  let rules = try checkRules(reader)
+    ? nil
+    : try checkLog(
+      reader, from: max(first, 1), isDeep: invocation.has(deepOption.flag),
+      jobCount: try jobCount(invocation), meter)
+  let rules = invocation.has(logOption.flag) ? nil : try checkRules(reader, meter)
+  meter.clear()
   if invocation.has(Option.json.flag) {
     Output.json(json(log, rules))
   } else {
     show(log, rules)
   }
-  return log?.isSound != false && rules.violations.isEmpty ? .success : .foundWrong
+  let isSound = log?.report.isSound != false && rules?.violations.isEmpty != false
+  return isSound ? .success : .foundWrong
+}
+
+private struct CheckedLog {
+  let report: VerificationReport
+  let seconds: Double
+
+  func rate(_ count: UInt64) -> Double { Double(count) / max(seconds, 1e-6) }
+}
+
+private func jobCount(_ invocation: Invocation) throws -> Int {
+  guard let text = invocation.value(jobsOption.flag) else {
+    return ProcessInfo.processInfo.activeProcessorCount
+  }
+  let count = try wholeNumber(text, jobsOption.flag, in: "verify")
+  guard (1...64).contains(count) else {
+    throw UsageError("--jobs is a number from 1 to 64.", command: "verify")
+  }
+  return Int(count)
+}
+
+private func checkLog(
+  _ reader: LMDBLogReader, from first: UInt64, isDeep: Bool, jobCount: Int, _ meter: ProgressMeter
+) throws -> CheckedLog {
+  let start = ContinuousClock.now
+  func seconds() -> Double { (ContinuousClock.now - start) / .seconds(1) }
+  let report = try reader.verify(from: first, isDeep: isDeep, jobCount: jobCount) { progress in
+    meter.show("log", progress.position, of: progress.headPosition) {
+      let rate = Double(progress.eventCount) / max(seconds(), 1e-6)
+      let megabytes = Double(progress.contentByteCount) / max(seconds(), 1e-6) / 1e6
+      return "\(Int(rate)) events/s, \(Int(megabytes)) MB/s"
+    }
+  }
+  return CheckedLog(report: report, seconds: seconds())
+}
+
+/// One line on a terminal's standard error that changes as the work goes on, ten times a second at most.
+private final class ProgressMeter {
+  private let isShown: Bool
+  private var last = ContinuousClock.now
+  private var isDirty = false
+
+  init(isShown: Bool) { self.isShown = isShown && isatty(2) == 1 }
+
+  func show(_ name: String, _ position: UInt64, of head: UInt64, _ rate: () -> String) {
+    guard isShown, ContinuousClock.now - last > .milliseconds(100) else { return }
+    last = .now
+    isDirty = true
+    Output.progress("\(name): \(position) of \(head), \(rate())")
+  }
+
+  func clear() { if isDirty { Output.progress("") } }
 }
 
 /// From the first event on: a rule is about all that came before.
-private func checkRules(_ reader: LMDBLogReader) throws -> RuleVerifier {
+private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) throws -> RuleVerifier {
+  let head = try reader.head()
   var rules = RuleVerifier()
   var position: UInt64 = 0
   while true {
@@ -45,16 +107,22 @@ private func checkRules(_ reader: LMDBLogReader) throws -> RuleVerifier {
     for event in page.events { rules.check(try EventCodec.decode(event)) }
     guard page.scannedTo > position else { return rules }
     position = page.scannedTo
+    meter.show("rules", position, of: head) { "\(rules.intentCount) intents" }
   }
 }
 
-private func show(_ log: VerificationReport?, _ rules: RuleVerifier) {
-  if let log {
+private func show(_ checked: CheckedLog?, _ rules: RuleVerifier?) {
+  if let checked {
+    let log = checked.report
     Output.line(
       "log    \(log.isSound ? "sound" : "DAMAGED"): \(log.eventCount) events in"
         + " \(log.blockCount) blocks, \(log.byteCount) bytes, \(log.treeHeads.count) trees")
+    Output.line(
+      "       \(Int(checked.rate(log.eventCount))) events/s,"
+        + " \(Int(checked.rate(log.contentByteCount) / 1e6)) MB/s of content")
     for problem in log.problems { Output.line("  position \(problem.position): \(problem.reason)") }
   }
+  guard let rules else { return }
   Output.line(
     "rules  \(rules.violations.isEmpty ? "kept" : "BROKEN"): \(rules.intentCount) intents and"
       + " \(rules.optOutCount) opt-outs in \(rules.eventCount) events")
@@ -63,26 +131,28 @@ private func show(_ log: VerificationReport?, _ rules: RuleVerifier) {
   }
 }
 
-private func json(_ log: VerificationReport?, _ rules: RuleVerifier) -> JSON {
+private func json(_ checked: CheckedLog?, _ rules: RuleVerifier?) -> JSON {
+  let log = checked?.report
   var object = JSONObject([
-    ("ok", .bool(log?.isSound != false && rules.violations.isEmpty)),
-    (
-      "rules",
-      [
-        "events": .int(Int64(rules.eventCount)), "intents": .int(Int64(rules.intentCount)),
-        "opt_outs": .int(Int64(rules.optOutCount)),
-        "violations": .array(
-          rules.violations.map {
-            [
-              "position": .int(Int64($0.position)), "rule": .string($0.rule),
-              "subject": .string($0.subject.text),
-            ]
-          }),
-      ]
-    ),
+    ("ok", .bool(log?.isSound != false && rules?.violations.isEmpty != false))
   ])
-  if let log {
+  if let rules {
+    object["rules"] = [
+      "events": .int(Int64(rules.eventCount)), "intents": .int(Int64(rules.intentCount)),
+      "opt_outs": .int(Int64(rules.optOutCount)),
+      "violations": .array(
+        rules.violations.map {
+          [
+            "position": .int(Int64($0.position)), "rule": .string($0.rule),
+            "subject": .string($0.subject.text),
+          ]
+        }),
+    ]
+  }
+  if let checked, let log {
     object["log"] = [
+      "events_per_second": .int(Int64(checked.rate(log.eventCount))),
+      "content_bytes_per_second": .int(Int64(checked.rate(log.contentByteCount))),
       "events": .int(Int64(log.eventCount)), "blocks": .int(Int64(log.blockCount)),
       "bytes": .int(Int64(log.byteCount)), "head": .int(Int64(log.headPosition)),
       "problems": .array(

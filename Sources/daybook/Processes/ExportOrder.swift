@@ -11,7 +11,7 @@ import Merkle
 /// opening the log for writing.
 struct ExportOrder {
   let org: Identifier
-  /// The fields of `POST /operator/audit-exports`, without the account.
+  /// The fields of `POST /api/operator/audit-exports`, without the account.
   let request: JSONObject
   let settings: Settings
 
@@ -33,7 +33,7 @@ struct ExportOrder {
     do {
       response = try await client.send(
         ClientRequest(
-          method: "POST", url: settings.localURL + "/operator/audit-exports",
+          method: "POST", url: settings.localURL + "/api/operator/audit-exports",
           headers: [
             "authorization": "Bearer "
               + String(decoding: token, as: UTF8.self).trimmingCharacters(

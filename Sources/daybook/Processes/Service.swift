@@ -1,4 +1,5 @@
 import CLI
+import EventCodec
 import Glibc
 import JSON
 import Logging
@@ -40,6 +41,7 @@ func runService(
 ) async throws -> ExitStatus {
   let settings = invocation.settings
   let isSupervised = invocation.has(supervisedOption.flag)
+  if let gap = EventCodec.gap { throw CommandError.upcasterMissing(reason: gap) }
   try prepare(settings.home)
   guard let lock = try FileLock.take(settings.home.lock(of: name)) else {
     throw CommandError.processAlreadyRunning(name: name, home: settings.home.path)

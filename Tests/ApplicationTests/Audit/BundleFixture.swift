@@ -101,10 +101,10 @@ enum StandAlone {
     .standardized.path
 
   private static let program = """
-    import sys
+    sys = __import__("sys")
     sys.dont_write_bytecode = True
     sys.path.insert(0, sys.argv[1])
-    import verify_bundle
+    verify_bundle = __import__("verify_bundle")
     for folder in sys.argv[3:]:
         code = verify_bundle.main([folder, sys.argv[2]])
         print("exit", code)

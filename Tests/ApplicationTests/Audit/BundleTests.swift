@@ -166,4 +166,60 @@ import Testing
       #expect(!openings.contains(Base64.encode(Array("{\"auth_token\":\"token\"}".utf8))))
     }
   }
+
+  @Test func `what a person's export shows reads in words, and is a sound PDF`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let bundle = try await fixture.export(.contact(contact), of: org.id)
+      let pdf = try bundle.bytes("evidence.pdf")
+      let text = String(decoding: pdf.map { $0 < 0x80 ? $0 : 0x3f }, as: UTF8.self)
+      for words in [
+        "What was agreed to", "wording: I agree", "No revocation is on record", bundle.signer.name,
+      ] {
+        #expect(text.contains(words), "\(words)")
+      }
+      // Each entry of the cross-reference table leads to its object.
+      let table = try #require(text.range(of: "xref\n0 "))
+      let entries = text[table.upperBound...].split(separator: "\n").dropFirst(2)
+        .prefix { $0.hasSuffix("n ") }
+      for (index, entry) in entries.enumerated() {
+        let offset = try #require(Int(entry.prefix(10)))
+        let expected = Array("\(index + 1) 0 obj".utf8)
+        #expect(Array(pdf[offset..<offset + expected.count]) == expected)
+      }
+      #expect(!entries.isEmpty)
+      await #expect(throws: CommandError.notFound(Identifier(.message, 1))) {
+        _ = try await fixture.export(.message(Identifier(.message, 1)), of: org.id, to: "none")
+      }
+    }
+  }
+
+  /// The commitments outlive the key: leaves, head and older proofs stay as they were, and the erasure explains
+  /// what is not opened any more.
+  @Test func `an erasure leaves every proof valid and withholds what was erased`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let before = try await fixture.export(.contact(contact), of: org.id)
+      #expect(before.verify().problems == [])
+      try await fixture.log.erase([SubjectID(contact.value)], org: OrgID(org.id.value))
+      #expect(before.verify().problems == [])
+      #expect(try StandAlone.check([before.path], key: before.key) == [0])
+      let after = try await fixture.export(.contact(contact), of: org.id, to: "after")
+      let report = after.verify(kept: [
+        String(decoding: try before.bytes("checkpoint"), as: UTF8.self)
+      ])
+      #expect(report.problems == [])
+      #expect(after.summary.erasedPartCount > 0)
+      for name in try before.names where name.hasPrefix("proofs/") && name.hasSuffix(".leaf") {
+        #expect(try after.bytes(name) == before.bytes(name), "\(name)")
+      }
+      let text = String(decoding: try after.bytes("readable/events.jsonl"), as: UTF8.self)
+      #expect(!text.contains("Zoë"))
+      #expect(try StandAlone.check([after.path], key: after.key) == [0])
+      // Of a whole book, what is neither opened nor named by an erasure event is missing.
+      let whole = try await fixture.export(of: org.id, to: "whole")
+      #expect(whole.verify().problems.contains { $0.contains("no erasure names its key") })
+      #expect(try StandAlone.check([whole.path], key: whole.key) == [2])
+    }
+  }
 }

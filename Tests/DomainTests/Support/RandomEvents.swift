@@ -31,17 +31,21 @@ enum RandomEvents {
           secrets: random.personal { [$0.text(): $0.text()] })),
       .postalAddressSet(random.text()),
       .checkpointPublished(size: random.int64(), note: random.text()),
+      .auditExported(
+        AuditExportRecord(
+          id: random.id(.auditExport), scope: auditScope(&random), opensCredentials: random.bool())),
     ]
-      + ([
-        .account, .contact(random.id(.contact)), .message(random.id(.message)),
-        .campaign(random.id(.campaign)),
-        .number(contacts: [random.id(.contact), random.id(.contact)]),
-        .period(fromMicros: random.int64(), untilMicros: random.int64()),
-      ] as [AuditScope]).map { scope in
-        Org.Event.auditExported(
-          AuditExportRecord(
-            id: random.id(.auditExport), scope: scope, opensCredentials: random.bool()))
-      }
+  }
+
+  private static func auditScope(_ random: inout SplitMix64) -> AuditScope {
+    switch random.one() as AuditScope.Kind {
+    case .account: .account
+    case .contact: .contact(random.id(.contact))
+    case .message: .message(random.id(.message))
+    case .campaign: .campaign(random.id(.campaign))
+    case .number: .number(contacts: [random.id(.contact), random.id(.contact)])
+    case .period: .period(fromMicros: random.int64(), untilMicros: random.int64())
+    }
   }
 
   private static func user(_ random: inout SplitMix64) -> [User.Event] {

@@ -98,7 +98,7 @@ final class BlockSealer {
       let orgKey = input.orgKeys[event.orgIndex]
       context.hasher.start(input.header(of: event), partCount: 1 + event.personal.count)
       context.hasher.addPart(
-        keyID: orgKey.id,
+        keyID: orgKey.keyID,
         commitment: unsafe context.hasher.commitment(
           orgKey, org: org, orgSequence: event.orgSequence, part: 0,
           payload: input.payload.span.bytes.extracting(event.payload)))
@@ -121,7 +121,7 @@ final class BlockSealer {
     let commitment = unsafe context.hasher.commitment(
       key, org: place.org, orgSequence: place.orgSequence, part: place.index,
       payload: payload.span.bytes)
-    context.hasher.addPart(keyID: key.id, commitment: commitment)
+    context.hasher.addPart(keyID: key.keyID, commitment: commitment)
     commitment.append(to: &area.commitments)
     let nonce = Random.bytes(AESGCM.nonceByteCount)
     let content = try SealedPart.encode(

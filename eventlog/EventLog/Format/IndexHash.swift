@@ -12,6 +12,8 @@ struct IndexHash {
   let seed: UInt64
 
   func stream(_ stream: StreamID, org: OrgID) -> UInt64 { hash(.stream, org.value, stream.value) }
+  /// All 64 bits, for what is kept in memory only.
+  func wide(_ key: StreamKey) -> UInt64 { mixed(.stream, key.org.value, key.stream.value) }
   func org(_ org: OrgID) -> UInt64 { hash(.org, org.value, 0) }
   func subject(_ subject: SubjectID, org: OrgID) -> UInt64 {
     hash(.subject, org.value, subject.value)
@@ -21,6 +23,10 @@ struct IndexHash {
 
   /// Folded 128-bit products, as in wyhash.
   private func hash(_ kind: Kind, _ first: UInt128, _ second: UInt128) -> UInt64 {
+    mixed(kind, first, second) >> 16
+  }
+
+  private func mixed(_ kind: Kind, _ first: UInt128, _ second: UInt128) -> UInt64 {
     var state = seed ^ (kind.rawValue &* 0x9E37_79B9_7F4A_7C15)
     state = Self.fold(
       state ^ UInt64(truncatingIfNeeded: first),
@@ -28,7 +34,7 @@ struct IndexHash {
     state = Self.fold(
       state ^ UInt64(truncatingIfNeeded: second),
       UInt64(truncatingIfNeeded: second >> 64) ^ 0xE703_7ED1_A0B4_28DB)
-    return Self.fold(state, 0x8EBC_6AF0_9C88_C6E3) >> 16
+    return Self.fold(state, 0x8EBC_6AF0_9C88_C6E3)
   }
 
   private static func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {

@@ -29,7 +29,10 @@ extension LogStore {
     }
   }
 
-  func load(_ block: RawSpan, key: UInt64) throws -> LoadedBlock {
+  /// `includingSealed`: whether personal parts can be opened from it; leaves do without.
+  func load(
+    _ block: RawSpan, key: UInt64, includingSealed: Bool = true
+  ) throws -> LoadedBlock {
     let header = try checkedHeader(block, key: key)
     let payload = try content(
       block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
@@ -37,8 +40,10 @@ extension LogStore {
     let commitments = Self.bytes(
       block.extracting(
         header.commitmentOffset..<header.commitmentOffset + header.commitmentBytes))
-    let sealed = Self.bytes(
-      block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes))
+    let sealed =
+      includingSealed
+      ? Self.bytes(
+        block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes)) : []
     let directory = try directory(block, header: header)
     return LoadedBlock(
       directory: directory, payload: payload, commitments: commitments, sealed: sealed,
@@ -80,10 +85,10 @@ extension LogStore {
   }
 
   func block(
-    at position: UInt64, _ transaction: borrowing ReadTransaction
+    at position: UInt64, includingSealed: Bool = true, _ transaction: borrowing ReadTransaction
   ) throws -> LoadedBlock {
     let found = try transaction.withValue(forKey: position, in: blocks) { block in
-      try load(block, key: position)
+      try load(block, key: position, includingSealed: includingSealed)
     }
     guard let found else {
       throw EventLogError.corrupted(position: position, reason: "the index names a missing block")

@@ -68,9 +68,9 @@ final class LeafHasher {
     leaf.append(UInt8(partCount))
   }
 
-  func addPart(keyID: [UInt8], commitment: Digest) {
+  func addPart(keyID: KeyID, commitment: Digest) {
     leaf.append(Self.commitmentKind)
-    leaf.append(contentsOf: keyID)
+    keyID.append(to: &leaf)
     commitment.append(to: &leaf)
   }
 

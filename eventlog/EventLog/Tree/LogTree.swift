@@ -24,6 +24,71 @@ struct TreeNode {
   }
 }
 
+/// The sixteen subtrees of level 4 of one tile, as far as they are complete: a row of the table `nodes`.
+/// Two bytes an event; without them a proof makes 256 leaves again from as many blocks as hold them.
+/// Why: decisions/0001-subtrees-of-sixteen-leaves.md.
+/// Key: org (16), 0 (1), index of the tile (8), big-endian. Value: the hashes in order.
+struct TileRow {
+  static let level = 4
+  static let slotCount = 16
+  static let leavesPerSlot: UInt64 = 16
+
+  static func key(org: OrgID, tile: UInt64) -> [UInt8] {
+    var key = OrgRecord.key(org)
+    key.append(0)
+    key.appendBig(tile)
+    return key
+  }
+
+  /// Adds subtrees that follow each other and lie in one tile. A tile that was begun before there were such
+  /// rows stays without: readers then make its leaves.
+  static func append(
+    _ hashes: [Digest], org: OrgID, from index: UInt64, to nodes: Table,
+    _ transaction: inout WriteTransaction
+  ) throws {
+    let key = key(org: org, tile: index / UInt64(slotCount))
+    var bytes =
+      try transaction.reading.withValue(forKey: key, in: nodes) { LogStore.bytes($0) } ?? []
+    guard bytes.count == Int(index % UInt64(slotCount)) * Digest.byteCount else { return }
+    for hash in hashes { hash.append(to: &bytes) }
+    try transaction.put(bytes, forKey: key, in: nodes)
+  }
+}
+
+/// Complete subtrees of level 4 that the group in progress made, tile by tile.
+struct NewTileSlots {
+  private struct Run {
+    let org: OrgID
+    let first: UInt64
+    var hashes: [Digest]
+  }
+
+  private var runs: [Run] = []
+  /// The run that an org adds to.
+  private var open: [OrgID: Int] = [:]
+
+  mutating func add(_ hash: Digest, org: OrgID, index: UInt64) {
+    let isFirstOfTile = index.isMultiple(of: UInt64(TileRow.slotCount))
+    if !isFirstOfTile, let run = open[org] {
+      runs[run].hashes.append(hash)
+    } else {
+      open[org] = runs.count
+      runs.append(Run(org: org, first: index, hashes: [hash]))
+    }
+  }
+
+  func write(to nodes: Table, _ transaction: inout WriteTransaction) throws {
+    for run in runs {
+      try TileRow.append(run.hashes, org: run.org, from: run.first, to: nodes, &transaction)
+    }
+  }
+
+  mutating func removeAll() {
+    runs.removeAll(keepingCapacity: true)
+    open.removeAll(keepingCapacity: true)
+  }
+}
+
 // MARK: - Frontiers
 
 extension LogStore {
@@ -44,13 +109,14 @@ extension LogStore {
     var trees: [OrgID: Frontier] = [:]
     for org in view.tail.nextSequences.keys { trees[org] = try flushedTree(of: org, transaction) }
     guard view.tail.blockCount > 0 else { return trees }
+    let hasher = LeafHasher()
+    let keys = LeafKeys(vault: vault)
     try transaction.scan(blocks, fromAtOrBelow: view.tail.indexedThrough + 1) { key, bytes in
       guard key > view.tail.indexedThrough else { return true }
-      let block = try load(bytes, key: key)
-      let hasher = LeafHasher()
+      let block = try load(bytes, key: key, includingSealed: false)
       try block.forEachPlace { place in
         let org = block.directory.identity(of: place).org
-        try block.makeLeaf(at: place, hasher, vault: vault)
+        try keys.makeLeaf(of: block, at: place, hasher)
         trees[org]?.append(hasher.leafHash)
         return true
       }
@@ -62,36 +128,80 @@ extension LogStore {
 
 // MARK: - Leaves
 
-extension LoadedBlock {
+/// Makes leaves of one block after the other, and asks the vault once for each org of a block. For one
+/// thread.
+final class LeafKeys {
+  private let vault: Vault
+  private var position: UInt64?
+  /// By the orgs' and the subjects' indexes in the block.
+  private var orgKeys: [SubjectKey?] = []
+  private var keyIDs: [KeyID?] = []
+
+  init(vault: Vault) { self.vault = vault }
+
   /// Makes the leaf of an event in `hasher`. Needs the org's key, but none of a subject: the commitments
   /// of personal parts are stored, and outlive their keys.
-  func makeLeaf(at place: EventPlace, _ hasher: LeafHasher, vault: Vault) throws {
+  func makeLeaf(of block: LoadedBlock, at place: EventPlace, _ hasher: LeafHasher) throws {
+    begin(block)
+    let directory = block.directory
     let record = directory.events[place.ordinal]
-    let org = directory.identity(of: place).org
-    let position = directory.header.firstPosition + UInt64(place.ordinal)
-    guard case .available(let orgKey) = try vault.key(KeyName.org(org.value)) else {
-      throw EventLogError.keyMissing(position: position)
-    }
-    hasher.start(header(at: place), partCount: record.partCount)
+    let orgIndex = directory.commits[place.commitOrdinal].orgIndex
+    let org = directory.orgs[orgIndex].id
+    let orgKey = try orgKey(orgIndex, org, directory, place)
+    hasher.start(block.leafHeader(at: place), partCount: record.partCount)
     let end = place.payloadOffset + directory.parts[record.firstPart].byteCount
     hasher.addPart(
-      keyID: orgKey.id,
+      keyID: orgKey.keyID,
       commitment: unsafe hasher.commitment(
         orgKey, org: org, orgSequence: place.orgSequence, part: 0,
-        payload: payload.span.bytes.extracting(place.payloadOffset..<end)))
+        payload: block.payload.span.bytes.extracting(place.payloadOffset..<end)))
     for index in 1..<record.partCount {
-      let subject = directory.subjects[directory.parts[record.firstPart + index].subjectIndex]
-      let name = KeyName(
-        org: org.value, subject: subject.id.value, generation: subject.keyGeneration)
+      let subjectIndex = directory.parts[record.firstPart + index].subjectIndex
       let offset = (place.personalIndex + index - 1) * Digest.byteCount
-      guard let commitment = Digest(commitments[offset..<offset + Digest.byteCount]) else {
-        preconditionFailure("the directory has compared the commitments' size")
-      }
-      hasher.addPart(keyID: name.id, commitment: commitment)
+      hasher.addPart(
+        keyID: keyID(subjectIndex, org, directory),
+        commitment: unsafe Digest(block.commitments.span.bytes, at: offset))
     }
   }
 
-  private func header(at place: EventPlace) -> LeafHeader {
+  private func begin(_ block: LoadedBlock) {
+    if position == block.directory.header.firstPosition,
+      orgKeys.count == block.directory.orgs.count, keyIDs.count == block.directory.subjects.count
+    {
+      return
+    }
+    position = block.directory.header.firstPosition
+    orgKeys.removeAll(keepingCapacity: true)
+    orgKeys.append(contentsOf: repeatElement(nil, count: block.directory.orgs.count))
+    keyIDs.removeAll(keepingCapacity: true)
+    keyIDs.append(contentsOf: repeatElement(nil, count: block.directory.subjects.count))
+  }
+
+  private func orgKey(
+    _ index: Int, _ org: OrgID, _ directory: BlockDirectory, _ place: EventPlace
+  ) throws -> SubjectKey {
+    if let known = orgKeys[index] { return known }
+    guard case .available(let key) = try vault.key(KeyName.org(org.value)) else {
+      throw EventLogError.keyMissing(
+        position: directory.header.firstPosition + UInt64(place.ordinal))
+    }
+    orgKeys[index] = key
+    return key
+  }
+
+  private func keyID(_ index: Int, _ org: OrgID, _ directory: BlockDirectory) -> KeyID {
+    if let known = keyIDs[index] { return known }
+    let subject = directory.subjects[index]
+    let id = KeyName(
+      org: org.value, subject: subject.id.value, generation: subject.keyGeneration
+    ).keyID
+    keyIDs[index] = id
+    return id
+  }
+}
+
+extension LoadedBlock {
+  func leafHeader(at place: EventPlace) -> LeafHeader {
     let record = directory.events[place.ordinal]
     let commit = directory.commits[place.commitOrdinal]
     return LeafHeader(
@@ -113,8 +223,10 @@ final class OrgTree {
   private let store: LogStore
   private let org: OrgID
   private let view: IndexView
-  /// The leaf hashes of the tile looked at last, and its index.
-  private var tile: (index: UInt64, leaves: [Digest])?
+  /// The row of the tile looked at last, and its index.
+  private var row: (tile: UInt64, hashes: [Digest])?
+  /// The leaf hashes of the sixteen looked at last, and their index.
+  private var slot: (index: UInt64, leaves: [Digest])?
 
   init(store: LogStore, org: OrgID, view: IndexView) {
     self.store = store
@@ -146,9 +258,15 @@ final class OrgTree {
   private func subtreeOfTile(
     level: Int, index: UInt64, _ transaction: borrowing ReadTransaction
   ) throws -> Digest {
+    if level > TileRow.level {
+      return MerkleTree.nodeHash(
+        try subtree(level: level - 1, index: 2 * index, transaction),
+        try subtree(level: level - 1, index: 2 * index + 1, transaction))
+    }
+    if level == TileRow.level, let stored = try storedSlot(index, transaction) { return stored }
     let first = index << UInt64(level)
-    let leaves = try leaves(ofTile: first / UInt64(TilePath.leafCount), transaction)
-    let start = Int(first % UInt64(TilePath.leafCount))
+    let leaves = try leaves(ofSlot: first / TileRow.leavesPerSlot, transaction)
+    let start = Int(first % TileRow.leavesPerSlot)
     guard start + (1 << level) <= leaves.count else {
       throw EventLogError.corrupted(position: 0, reason: "an org's book is shorter than its tree")
     }
@@ -157,18 +275,37 @@ final class OrgTree {
     return frontier.root
   }
 
-  /// The hashes of the tile's leaves: 256, or as many as the book has.
-  func leaves(
-    ofTile index: UInt64, _ transaction: borrowing ReadTransaction
-  ) throws -> [Digest] {
-    if let tile, tile.index == index { return tile.leaves }
-    var leaves: [Digest] = []
-    let first = index * UInt64(TilePath.leafCount)
-    try forEachLeaf(from: first, transaction) { hasher in
-      leaves.append(hasher.leafHash)
-      return leaves.count < TilePath.leafCount
+  /// nil where the tile's row does not have it.
+  private func storedSlot(
+    _ index: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> Digest? {
+    let tile = index / UInt64(TileRow.slotCount)
+    if row?.tile != tile {
+      let key = TileRow.key(org: org, tile: tile)
+      let bytes = try transaction.withValue(forKey: key, in: store.nodes) { LogStore.bytes($0) }
+      row = (tile, Self.digests(bytes ?? []))
     }
-    tile = (index, leaves)
+    guard let hashes = row?.hashes else { return nil }
+    let slot = Int(index % UInt64(TileRow.slotCount))
+    return slot < hashes.count ? hashes[slot] : nil
+  }
+
+  private static func digests(_ bytes: [UInt8]) -> [Digest] {
+    stride(from: 0, to: bytes.count - bytes.count % Digest.byteCount, by: Digest.byteCount)
+      .compactMap { Digest(bytes[$0..<$0 + Digest.byteCount]) }
+  }
+
+  /// The hashes of sixteen leaves, or of as many as the book has there.
+  private func leaves(
+    ofSlot index: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> [Digest] {
+    if let slot, slot.index == index { return slot.leaves }
+    var leaves: [Digest] = []
+    try forEachLeaf(from: index * TileRow.leavesPerSlot, transaction) { hasher in
+      leaves.append(hasher.leafHash)
+      return leaves.count < Int(TileRow.leavesPerSlot)
+    }
+    slot = (index, leaves)
     return leaves
   }
 
@@ -178,11 +315,12 @@ final class OrgTree {
     _ body: (LeafHasher) throws -> Bool
   ) throws {
     let hasher = LeafHasher()
+    let keys = LeafKeys(vault: store.vault)
     var next = first
     try store.forEachEntry(
       store.hash.org(org), detail: first, isExhaustive: false, view, transaction
     ) { entry in
-      let block = try store.block(at: entry.position, transaction)
+      let block = try store.block(at: entry.position, includingSealed: false, transaction)
       var goesOn = true
       try block.forEachPlace { place in
         guard block.directory.identity(of: place).org == org, place.orgSequence >= first else {
@@ -192,7 +330,7 @@ final class OrgTree {
           throw EventLogError.corrupted(position: entry.position, reason: "an org's book has a gap")
         }
         next += 1
-        try block.makeLeaf(at: place, hasher, vault: store.vault)
+        try keys.makeLeaf(of: block, at: place, hasher)
         goesOn = try body(hasher)
         return goesOn
       }

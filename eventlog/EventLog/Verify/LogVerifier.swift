@@ -1,6 +1,8 @@
 import Crypto
+import Dispatch
 import LMDB
 import Merkle
+import Synchronization
 import Vault
 
 /// What is wrong at a place of the log.
@@ -14,7 +16,10 @@ package struct VerificationProblem: Equatable, Sendable {
 package struct VerificationReport: Equatable, Sendable {
   package var eventCount: UInt64 = 0
   package var blockCount: UInt64 = 0
+  /// As stored.
   package var byteCount: UInt64 = 0
+  /// Decompressed.
+  package var contentByteCount: UInt64 = 0
   package var headPosition: UInt64 = 0
   /// How many sealed parts were opened, and how many belong to erased subjects. Zero unless deep.
   package var openedPartCount: UInt64 = 0
@@ -27,54 +32,92 @@ package struct VerificationReport: Equatable, Sendable {
   package var isSound: Bool { problems.isEmpty }
 }
 
+/// How a log is verified.
+struct VerificationOptions: Sendable {
+  /// Trees and stream versions are compared from their beginning where this is 1.
+  var firstPosition: UInt64
+  /// Whether every sealed part is opened too.
+  var isDeep: Bool
+  /// Threads that examine blocks.
+  var jobCount: Int
+  /// How many streams are held in memory at once.
+  var maxStreamCount = 1 << 21
+}
+
+/// How far a verification has come.
+package struct VerificationProgress: Sendable {
+  package let position: UInt64
+  package let headPosition: UInt64
+  package let eventCount: UInt64
+  package let contentByteCount: UInt64
+}
+
 /// Reads the log and checks everything that can be checked without knowing what events mean: checksums,
-/// density, order, versions, sequences, the index, idempotency entries, and the trees. A class: what it has
-/// seen so far is large, and a copy a block made it quadratic.
+/// density, order, versions, sequences, the index, idempotency entries, and the trees.
+///
+/// Blocks are taken apart by several threads and put together in their order, in steps: while one step is put
+/// together, the next is examined and the one after that is read. Memory is bounded by the steps, one run of
+/// the index, and `maxStreamCount`.
 final class LogVerifier {
   static let maxProblemCount = 1000
-  /// Between two reports of progress.
-  private static let blocksPerStep = 256
+  /// Stored bytes of a step.
+  private static let stepBytes = 4 << 20
+  private static let maxStepBlocks = 512
+  private static let blocksPerPiece = 8
 
-  private let store: LogStore
-  private let isDeep: Bool
-  private let isWhole: Bool
-  private let first: UInt64
-  private(set) var report = VerificationReport()
-  private var next: UInt64 = 0
-  private var recordedAtMicros = Int64.min
-  private var versions: [StreamKey: UInt64] = [:]
-  private var sequences: [OrgID: UInt64] = [:]
-  private var trees: [OrgID: Frontier] = [:]
-  private let hasher = LeafHasher()
-  private var entries: [IndexEntry] = []
-  private var pendingRuns: [RunInfo] = []
-  /// Of the idempotency keys since the last run: streams have equal hashes in every block.
-  private var requestHashes: Set<UInt64> = []
+  typealias RawBlock = (key: UInt64, bytes: [UInt8])
 
-  init(store: LogStore, from first: UInt64, isDeep: Bool) {
+  let store: LogStore
+  let options: VerificationOptions
+  let isWhole: Bool
+  var report = VerificationReport()
+  var next: UInt64 = 0
+  var recordedAtMicros = Int64.min
+  var versions: VersionTable
+  var sequences: [OrgID: UInt64] = [:]
+  var trees: [OrgID: VerifiedTree] = [:]
+  var index: IndexCheck
+
+  init(store: LogStore, _ options: VerificationOptions) {
     self.store = store
-    self.isDeep = isDeep
-    self.first = max(first, 1)
-    isWhole = first <= 1
+    self.options = options
+    isWhole = options.firstPosition <= 1
+    versions = VersionTable(slice: VersionTable.Slice(), maxCount: options.maxStreamCount)
+    index = IndexCheck()
   }
 
   func run(
-    progress: (_ position: UInt64, _ head: UInt64) -> Void
+    progress: (VerificationProgress) -> Void
   ) throws(EventLogError) -> VerificationReport {
     let view = try indexView()
     report.headPosition = view.head
     // Runs that begin before the first block looked at cannot be compared whole.
-    pendingRuns = view.runs
-    var goesOn = true
-    while goesOn {
-      goesOn = try step(view)
-      progress(min(max(next, 1) - 1, view.head), view.head)
+    index.pending = view.runs
+    let examination = Examination(makesLeaves: isWhole, isDeep: options.isDeep)
+    try pass(to: view.head, examination) { findings in
+      merge(findings)
+    } progress: {
+      progress(
+        VerificationProgress(
+          position: min(max(next, 1) - 1, view.head), headPosition: view.head,
+          eventCount: report.eventCount, contentByteCount: report.contentByteCount))
     }
+    try checkOtherStreams(to: view.head)
     if isWhole {
-      try compareTrees(view)
+      try compareTrees()
       if next != view.head + 1 { note(next, "the log ends before its head") }
     }
     return report
+  }
+
+  func note(_ position: UInt64, _ reason: String) {
+    guard report.problems.count < Self.maxProblemCount else { return }
+    report.problems.append(VerificationProblem(position: position, reason: reason))
+  }
+
+  static func reason(_ error: any Error) -> String {
+    if case EventLogError.corrupted(_, let reason) = error { return reason }
+    return "\(error)"
   }
 
   /// The runs and the head alone: the blocks after the last run, which readers look through in memory,
@@ -99,229 +142,184 @@ final class LogVerifier {
       return IndexView(head: head, runs: [], tail: IndexTail(indexedThrough: 0))
     }
   }
+}
 
-  private func note(_ position: UInt64, _ reason: String) {
-    guard report.problems.count < Self.maxProblemCount else { return }
-    report.problems.append(VerificationProblem(position: position, reason: reason))
+// MARK: - Steps
+
+extension LogVerifier {
+  /// Takes every block up to `head` to `merge`, in order.
+  private func pass(
+    to head: UInt64, _ examination: Examination, merge: ([BlockFindings]) -> Void,
+    progress: () -> Void
+  ) throws(EventLogError) {
+    let examiners = ExaminerPool(store: store, examination, count: max(options.jobCount, 1))
+    var after: UInt64 = 0
+    var blocks = try read(after: &after, to: head)
+    var examined: [BlockFindings] = []
+    while !blocks.isEmpty || !examined.isEmpty {
+      let step = VerificationStep(blocks: blocks, piece: Self.blocksPerPiece)
+      let done = examined
+      var upcoming: Result<[RawBlock], EventLogError> = .success([])
+      if options.jobCount <= 1 {
+        examiners.examineAlone(step)
+        merge(done)
+        if !blocks.isEmpty {
+          upcoming = Result { () throws(EventLogError) in
+            try read(after: &after, to: head)
+          }
+        }
+      } else {
+        // This thread reads ahead and puts together what is examined; then it helps.
+        examiners.start(step)
+        if !blocks.isEmpty {
+          upcoming = Result { () throws(EventLogError) in
+            try read(after: &after, to: head)
+          }
+        }
+        merge(done)
+        examiners.finish(step)
+      }
+      progress()
+      examined = step.results
+      blocks = try upcoming.get()
+    }
   }
 
-  /// Looks at some blocks in a transaction of their own: a long one would keep the writer from reusing
-  /// pages.
-  private func step(_ view: IndexView) throws(EventLogError) -> Bool {
-    var count = 0
-    var isAtEnd = true
+  /// Copies some blocks, in a transaction of their own: a long one would keep the writer from reusing pages.
+  private func read(
+    after: inout UInt64, to head: UInt64
+  ) throws(EventLogError) -> [RawBlock] {
+    var blocks: [RawBlock] = []
+    var byteCount = 0
+    let start = after == 0 ? max(options.firstPosition, 1) : after + 1
+    let seen = after
     try mappingErrors {
       try store.reading { transaction throws in
-        try transaction.scan(store.blocks, fromAtOrBelow: next == 0 ? first : next) { key, bytes in
-          if next != 0, key < next { return true }
-          guard key <= view.head, count < Self.blocksPerStep else {
-            isAtEnd = key > view.head
+        try transaction.scan(store.blocks, fromAtOrBelow: start) { key, bytes in
+          if seen != 0, key <= seen { return true }
+          guard key <= head, byteCount < Self.stepBytes, blocks.count < Self.maxStepBlocks else {
             return false
           }
-          count += 1
-          look(at: bytes, key: key, transaction)
-          try finishRuns(view, transaction)
+          blocks.append((key, LogStore.bytes(bytes)))
+          byteCount += bytes.byteCount
           return true
         }
       }
     }
-    return !isAtEnd
+    if let last = blocks.last { after = last.key }
+    return blocks
   }
 
-  private func look(
-    at bytes: RawSpan, key: UInt64, _ transaction: borrowing ReadTransaction
-  ) {
-    if next == 0 { pendingRuns.removeAll { $0.firstPosition < key } }
-    if next != 0, key != next { note(next, "events are missing up to \(key)") }
-    report.blockCount += 1
-    report.byteCount += UInt64(bytes.byteCount)
-    do {
-      let header = try store.checkedHeader(bytes, key: key)
-      next = header.lastPosition + 1
-      report.eventCount += UInt64(header.eventCount)
-      if header.recordedAtMicros < recordedAtMicros { note(key, "time runs backwards") }
-      recordedAtMicros = max(recordedAtMicros, header.recordedAtMicros)
-      try check(try store.load(bytes, key: key), transaction)
-    } catch {
-      if next <= key { next = key + 1 }
-      note(key, Self.reason(error))
-    }
-  }
-
-  private static func reason(_ error: any Error) -> String {
-    if case EventLogError.corrupted(_, let reason) = error { return reason }
-    return "\(error)"
-  }
-
-  private func check(
-    _ block: LoadedBlock, _ transaction: borrowing ReadTransaction
-  ) throws {
-    let directory = block.directory
-    let key = directory.header.firstPosition
-    entries += directory.entries(store.hash)
-    for case let request? in directory.commits.lazy.map(\.request) {
-      requestHashes.insert(store.hash.request(request.name))
-    }
-    for stream in directory.streams {
-      let name = StreamKey(org: directory.orgs[stream.orgIndex].id, stream: stream.id)
-      if let known = versions[name] ?? (isWhole ? 0 : nil), known != stream.versionBefore {
-        note(key, "a stream's version does not follow")
+  private func checkOtherStreams(to head: UInt64) throws(EventLogError) {
+    guard isWhole else { return }
+    var left = versions.left
+    var examination = Examination()
+    examination.isAboutStreamsAlone = true
+    while let slice = left.popLast() {
+      versions = VersionTable(slice: slice, maxCount: options.maxStreamCount)
+      try pass(to: head, examination) { findings in
+        for block in findings where block.problems.isEmpty { follow(block) }
+      } progress: {
       }
-      versions[name] = stream.versionBefore
-    }
-    for org in directory.orgs {
-      if let known = sequences[org.id] ?? (isWhole ? 0 : nil), known != org.firstSequence {
-        note(key, "an org's sequence does not follow")
-      }
-    }
-    for (org, next) in directory.nextSequences() { sequences[org] = next }
-    try checkEvents(block, transaction)
-  }
-
-  private func checkEvents(
-    _ block: LoadedBlock, _ transaction: borrowing ReadTransaction
-  ) throws {
-    try block.forEachPlace { place in
-      let identity = block.directory.identity(of: place)
-      let record = block.directory.events[place.ordinal]
-      let stream = block.directory.streams[record.streamIndex]
-      let position = block.directory.header.firstPosition + UInt64(place.ordinal)
-      if block.directory.orgs[stream.orgIndex].id != identity.org {
-        note(position, "an event's stream belongs to another org")
-      }
-      versions[StreamKey(org: identity.org, stream: identity.stream)] = place.streamVersion
-      if isWhole {
-        try block.makeLeaf(at: place, hasher, vault: store.vault)
-        trees[identity.org, default: Frontier()].append(hasher.leafHash)
-      }
-      if isDeep { try open(block, place) }
-      return true
-    }
-  }
-
-  private func open(_ block: LoadedBlock, _ place: EventPlace) throws {
-    for part in try block.event(at: place).parts {
-      switch part {
-      case .opened(nil, _): continue
-      case .opened: report.openedPartCount += 1
-      case .erased: report.erasedPartCount += 1
-      }
+      left += versions.left
     }
   }
 }
 
-// MARK: - Index and trees
+// MARK: - Putting together
 
 extension LogVerifier {
-  /// Compares the runs whose stretch is behind with the entries that its blocks ask for.
-  private func finishRuns(
-    _ view: IndexView, _ transaction: borrowing ReadTransaction
-  ) throws {
-    while let info = pendingRuns.first, info.lastPosition < next {
-      pendingRuns.removeFirst()
-      let expected = entries.filter {
-        $0.position >= info.firstPosition && $0.position <= info.lastPosition
+  private func merge(_ findings: [BlockFindings]) {
+    for block in findings { merge(block) }
+  }
+
+  private func merge(_ block: BlockFindings) {
+    if next == 0 { index.pending.removeAll { $0.firstPosition < block.key } }
+    if next != 0, block.key != next { note(block.key, "events are missing up to \(block.key)") }
+    report.blockCount += 1
+    report.byteCount += UInt64(block.byteCount)
+    report.eventCount += UInt64(block.eventCount)
+    report.contentByteCount += UInt64(block.contentByteCount)
+    report.openedPartCount += block.openedPartCount
+    report.erasedPartCount += block.erasedPartCount
+    next = max(next, block.lastPosition + 1)
+    for problem in block.problems { note(problem.position, problem.reason) }
+    if block.eventCount > 0, block.recordedAtMicros < recordedAtMicros {
+      note(block.key, "time runs backwards")
+    }
+    recordedAtMicros = max(recordedAtMicros, block.recordedAtMicros)
+    follow(block)
+    followOrgs(block)
+    index.add(block)
+    index.finish(before: next, self)
+  }
+
+  /// Each stream goes on from the version at which it was left.
+  private func follow(_ block: BlockFindings) {
+    for stream in block.streams where versions.slice.contains(stream.hash) {
+      let known = versions.version(of: stream.hash) ?? (isWhole ? 0 : nil)
+      if let known, known != stream.versionBefore, !isHashShared(stream, before: block.key) {
+        note(block.key, "a stream's version does not follow")
       }
-      .sorted()
-      entries.removeAll { $0.position <= info.lastPosition }
-      do {
-        let stored = try store.withRun(info, transaction) { run, bytes in run.entries(in: bytes) }
-        if stored != expected { note(info.firstPosition, "the index does not fit the events") }
-        try checkRequests(stored, transaction)
-        requestHashes.removeAll(keepingCapacity: true)
-      } catch let error as EventLogError {
-        note(info.firstPosition, Self.reason(error))
-      }
+      versions.set(stream.versionAfter, of: stream.hash)
     }
   }
 
-  /// An idempotency key that was used twice inside a run. Across runs the writer's own look-up, which
-  /// uses the runs just compared, rules it out.
-  private func checkRequests(
-    _ stored: [IndexEntry], _ transaction: borrowing ReadTransaction
-  ) throws {
-    for (one, other) in zip(stored, stored.dropFirst())
-    where one.hash == other.hash && requestHashes.contains(one.hash) {
-      guard let first = try request(one, transaction), let second = try request(other, transaction)
-      else { continue }
-      if first == second { note(other.position, "an idempotency key was used twice") }
-    }
-  }
-
-  private func request(
-    _ entry: IndexEntry, _ transaction: borrowing ReadTransaction
-  ) throws -> UInt128? {
-    let directory = try store.directory(at: entry.position, transaction)
-    guard entry.detail < UInt64(directory.commits.count),
-      let request = directory.commits[Int(entry.detail)].request,
-      store.hash.request(request.name) == entry.hash
-    else { return nil }
-    return request.name
-  }
-
-  private func compareTrees(_ view: IndexView) throws(EventLogError) {
-    for (org, tree) in trees.sorted(by: { $0.key < $1.key }) {
-      report.treeHeads[org] = TreeHead(size: tree.size, root: tree.root)
-      do throws(EventLogError) {
-        let stored = try store.root(of: org, size: tree.size)
-        if stored != tree.root { note(0, "the stored nodes of an org's tree are others") }
-      } catch {
-        note(0, Self.reason(error))
+  /// Two streams of one hash look like one that jumps: the index, which is checked itself, tells them apart.
+  private func isHashShared(_ stream: BlockFindings.Stretch, before position: UInt64) -> Bool {
+    let version = try? store.reading { transaction throws in
+      let view = try store.view(transaction)
+      var found: UInt64 = 0
+      try store.forEachEntryBackwards(
+        store.hash.stream(stream.stream.stream, org: stream.stream.org),
+        atOrBelow: position - 1, view, transaction
+      ) { entry in
+        let isThere = try store.directory(at: entry.position, transaction)
+          .contains(stream.stream)
+        if isThere { found = entry.detail }
+        return !isThere
       }
+      return found
     }
-    try mappingErrors {
-      try store.reading { transaction throws in
-        for (org, tree) in trees {
-          do {
-            try compareRecords(org, tree, transaction)
-          } catch {
-            note(0, Self.reason(error))
-          }
-        }
-      }
-    }
+    return version == stream.versionBefore
   }
 
-  private func compareRecords(
-    _ org: OrgID, _ tree: Frontier, _ transaction: borrowing ReadTransaction
-  ) throws {
-    let flushed = try store.flushedTree(of: org, transaction)
-    if flushed.size > 0, flushed.size <= tree.size,
-      flushed.root != (try store.root(of: org, size: flushed.size))
-    {
-      note(0, "the stored frontier of an org's tree is another one")
-    }
-    let signed = try transaction.withValue(forKey: OrgRecord.key(org), in: store.heads) { value in
-      try SignedHead(value)
-    }
-    guard let signed, signed.incarnation == store.format.incarnation else { return }
-    if signed.head.size > tree.size {
-      note(0, "a checkpoint was signed for more events than the log has")
-    } else if signed.head.root != (try store.root(of: org, size: signed.head.size)) {
-      note(0, "the checkpoint signed last is of another history")
+  private func followOrgs(_ block: BlockFindings) {
+    for org in block.orgs {
+      if let known = sequences[org.org] ?? (isWhole ? 0 : nil), known != org.firstSequence {
+        note(block.key, "an org's sequence does not follow")
+      }
+      sequences[org.org] = org.nextSequence
+      guard isWhole else { continue }
+      if trees[org.org] == nil { trees[org.org] = VerifiedTree(org: org.org) }
+      if trees[org.org]?.append(org.leaves, store: store) == false {
+        note(block.key, "the stored subtrees of an org's tree are others")
+      }
     }
   }
 }
 
 extension LMDBEventLog {
-  /// Checks the log from position `first` on, and the trees where that is the whole log. Deep: opens
-  /// every sealed part too. Reading and writing go on meanwhile; blocks the calling thread.
+  /// Checks the log from position `first` on, and the trees where that is the whole log. Deep: opens every
+  /// sealed part too. Reading and writing go on meanwhile; blocks the calling thread.
   package func verify(
-    from first: UInt64 = 1, isDeep: Bool = false,
-    progress: (_ position: UInt64, _ head: UInt64) -> Void = { _, _ in }
+    from first: UInt64 = 1, isDeep: Bool = false, jobCount: Int = 1,
+    progress: (VerificationProgress) -> Void = { _ in }
   ) throws(EventLogError) -> VerificationReport {
-    let verifier = LogVerifier(store: store, from: first, isDeep: isDeep)
-    return try verifier.run(progress: progress)
+    let options = VerificationOptions(firstPosition: first, isDeep: isDeep, jobCount: jobCount)
+    return try LogVerifier(store: store, options).run(progress: progress)
   }
 }
 
 extension LMDBLogReader {
-  /// See `LMDBEventLog.verify`.
+  /// See `LMDBEventLog.verify`. `maxStreamCount`: how many streams are held in memory at once; more take
+  /// further passes over the directories.
   package func verify(
-    from first: UInt64 = 1, isDeep: Bool = false,
-    progress: (_ position: UInt64, _ head: UInt64) -> Void = { _, _ in }
+    from first: UInt64 = 1, isDeep: Bool = false, jobCount: Int = 1, maxStreamCount: Int = 1 << 21,
+    progress: (VerificationProgress) -> Void = { _ in }
   ) throws(EventLogError) -> VerificationReport {
-    let verifier = LogVerifier(store: store, from: first, isDeep: isDeep)
-    return try verifier.run(progress: progress)
+    let options = VerificationOptions(
+      firstPosition: first, isDeep: isDeep, jobCount: jobCount, maxStreamCount: maxStreamCount)
+    return try LogVerifier(store: store, options).run(progress: progress)
   }
 }

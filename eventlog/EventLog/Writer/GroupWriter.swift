@@ -26,6 +26,7 @@ final class GroupWriter {
   private var trees: [OrgID: Frontier] = [:]
   /// Completed since the last commit, for the same transaction.
   private var newNodes: [TreeNode] = []
+  private var newSlots = NewTileSlots()
   private let sealer: BlockSealer
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
@@ -53,6 +54,7 @@ final class GroupWriter {
         answers = RecentMap()
         trees = try store.trees(view, transaction)
         newNodes = []
+        newSlots = NewTileSlots()
         index = IndexWriter(view)
         builder.reset()
       }
@@ -152,7 +154,9 @@ extension GroupWriter {
       recordedAtMicros: recordedAtMicros, hash: store.hash, encoder: &encoder, sealer: sealer)
     for leaf in block.leaves {
       trees[leaf.org, default: Frontier()].append(leaf.hash) { level, index, hash in
-        if level.isMultiple(of: TreeNode.levelStep) {
+        if level == TileRow.level {
+          newSlots.add(hash, org: leaf.org, index: index)
+        } else if level.isMultiple(of: TreeNode.levelStep) {
           newNodes.append(TreeNode(org: leaf.org, level: level, index: index, hash: hash))
         }
       }
@@ -324,9 +328,11 @@ extension GroupWriter {
           for node in newNodes {
             try transaction.put(node.hash.bytes, forKey: node.key, in: store.nodes)
           }
+          try newSlots.write(to: store.nodes, &transaction)
           return try index.adding(blocks, store: store, trees: trees, &transaction)
         }
         newNodes.removeAll(keepingCapacity: true)
+        newSlots.removeAll()
         if index.isFlushed {
           streams.forget()
           answers.forget()

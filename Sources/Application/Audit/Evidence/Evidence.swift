@@ -1,0 +1,177 @@
+import Domain
+import EventCodec
+import EventLog
+import JSON
+import Merkle
+
+/// What an export shows about one person or message, for people to read: what was agreed to and in which words, every
+/// attempt with the verdict of the rules, what was revoked and how fast that took effect, and how to check all of it.
+struct Evidence {
+  /// More than this belongs in the bundle's other files.
+  private static let maxEventCount = 5_000
+
+  private let published: PublishedHead
+  private let record: AuditExportRecord
+  private let org: Identifier
+  private var events: [(recorded: RecordedEvent, event: RecordedDomainEvent, json: JSON)] = []
+  private var leftOutCount = 0
+
+  init(org: Identifier, record: AuditExportRecord, published: PublishedHead) {
+    self.org = org
+    self.record = record
+    self.published = published
+  }
+
+  /// In the order of the book.
+  mutating func add(_ recorded: RecordedEvent, _ json: JSON) throws(CommandError) {
+    guard events.count < Self.maxEventCount else {
+      leftOutCount += 1
+      return
+    }
+    events.append((recorded, try StreamFold.decode(recorded), json))
+  }
+
+  func pdf() -> [UInt8] {
+    var page = PDFDocument()
+    writeHead(&page)
+    writeConsents(&page)
+    writeRevocations(&page)
+    writeMessages(&page)
+    writeProof(&page)
+    return page.bytes()
+  }
+
+  private func writeHead(_ page: inout PDFDocument) {
+    page.add("Evidence: \(record.scope.line)", .title)
+    page.add("Account \(org)")
+    page.add("Export \(record.id), of a book of \(published.head.size) events")
+    page.add(
+      "Numbers after # are places in the account's book. Times are UTC, taken by the log when it stored the event."
+    )
+    if leftOutCount > 0 { page.add("\(leftOutCount) further events are in the bundle only.") }
+  }
+
+  private static func line(_ recorded: RecordedEvent) -> String {
+    "\(Timestamp.text(recorded.recordedAtMicros))  #\(recorded.orgSequence)  \(recorded.type)"
+  }
+}
+
+// MARK: - Consent
+
+extension Evidence {
+  private func writeConsents(_ page: inout PDFDocument) {
+    page.add("What was agreed to", .heading)
+    var isEmpty = true
+    for each in events where each.recorded.type == "contact.opted_in" {
+      isEmpty = false
+      write(each.recorded, each.json, to: &page)
+    }
+    if isEmpty { page.add("No consent is on record.") }
+  }
+
+  private func writeRevocations(_ page: inout PDFDocument) {
+    page.add("What was revoked, and how fast it took effect", .heading)
+    var isEmpty = true
+    for (index, each) in events.enumerated() where each.recorded.type == "contact.opted_out" {
+      isEmpty = false
+      write(each.recorded, each.json, to: &page)
+      for line in effect(of: index) { page.add(line, indent: 2) }
+    }
+    if isEmpty { page.add("No revocation is on record.") }
+  }
+
+  /// How long after the person's message the revocation was stored, and what went out after it.
+  private func effect(of index: Int) -> [String] {
+    let revocation = events[index]
+    guard case .contact(.optedOut(let optOut)) = revocation.event.event else { return [] }
+    var lines: [String] = []
+    let cause = events.first { each in
+      guard case .message(.received) = each.event.event else { return false }
+      return each.event.stream == optOut.message
+    }
+    if let cause {
+      let micros = revocation.recorded.recordedAtMicros - cause.recorded.recordedAtMicros
+      lines.append(
+        "In force \(micros / 1_000) ms after the person's message #\(cause.recorded.orgSequence) was stored,"
+          + " from this event on.")
+    } else {
+      lines.append("In force from this event on.")
+    }
+    let skipped = events[index...].filter { $0.recorded.type == "message.skipped" }
+    lines.append("\(skipped.count) messages were not sent after it, by the verdicts below.")
+    lines.append(handedOut(after: index, optOut.channel))
+    return lines
+  }
+
+  private func handedOut(after index: Int, _ channel: Channel) -> String {
+    var messages: [Identifier: Channel] = [:]
+    for each in events {
+      if case .message(.planned(let plan)) = each.event.event {
+        messages[each.event.stream] = plan.channel
+      }
+    }
+    for each in events[index...] {
+      if case .contact(.optedIn(let consent)) = each.event.event, consent.channel == channel {
+        return "Nothing was handed out until the new consent #\(each.recorded.orgSequence)."
+      }
+      if case .message(.dispatched) = each.event.event, messages[each.event.stream] == channel {
+        return "Handed out after it: #\(each.recorded.orgSequence). See its verdict."
+      }
+    }
+    return "Nothing was handed out after it on this channel."
+  }
+}
+
+// MARK: - Messages and proof
+
+extension Evidence {
+  private func writeMessages(_ page: inout PDFDocument) {
+    page.add("Every attempt, with the verdict of the rules", .heading)
+    let consents = ["contact.opted_in", "contact.opted_out"]
+    for each in events where !consents.contains(each.recorded.type) {
+      write(each.recorded, each.json, to: &page)
+    }
+  }
+
+  private func write(_ recorded: RecordedEvent, _ json: JSON, to page: inout PDFDocument) {
+    page.addSpace()
+    page.add(Self.line(recorded))
+    page.add("by \(recorded.context.actor) (\(recorded.context.origin))", indent: 2)
+    for line in Self.lines(of: json["data"] ?? .null, path: "") { page.add(line, indent: 2) }
+  }
+
+  /// One line a value: `verdict.rule_set: 2026-11-21`.
+  private static func lines(of value: JSON, path: String) -> [String] {
+    switch value {
+    case .object(let object):
+      object.fields.flatMap { key, value in
+        lines(of: value, path: path.isEmpty ? key : "\(path).\(key)")
+      }
+    case .array(let items) where items.contains { $0.object != nil || $0.array != nil }:
+      items.enumerated().flatMap { lines(of: $1, path: "\(path)[\($0)]") }
+    case .string(let text): ["\(path): \(text)"]
+    default: ["\(path): \(value.text)"]
+    }
+  }
+
+  private func writeProof(_ page: inout PDFDocument) {
+    page.add("Proof, and how to check it", .heading)
+    page.add(
+      "This file is part of a bundle. Each event above is a leaf of the account's Merkle tree (RFC 6962), whose"
+        + " head is signed. proofs/<#>.tlog-proof proves that leaf, openings/ shows what it commits to, and the"
+        + " manifest, signed with the same key, holds the SHA-256 of this file.")
+    page.addSpace()
+    page.add("Signed head (file checkpoint):")
+    page.add(published.checkpoint, indent: 2)
+    page.add("Verifier key. Compare it with one that came to you by another road:")
+    page.add(published.verifierKey, indent: 2)
+    page.addSpace()
+    page.add("To check, offline, with either of two programs that share no code:")
+    page.add("daybook verify bundle DIR --key '\(published.verifierKey)'", indent: 2)
+    page.add("python3 verify_bundle.py DIR '\(published.verifierKey)'", indent: 2)
+    page.add(
+      "What they show: no event of the book is missing, moved or changed since the head was signed, and what is"
+        + " opened is what was stored. What they do not show: that what was stored was true, and when, beyond"
+        + " the log's own clock.")
+  }
+}

@@ -1,0 +1,69 @@
+import EventLog
+import Merkle
+
+/// `verify`: how fast a whole log is checked, by one thread and by two.
+enum VerifyBench {
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await withBenchDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      try await fill(log, options)
+      await log.close()
+      let reader = try LMDBLogReader(directory: directory)
+      // The first one also warms the page cache.
+      _ = try reader.verify()
+      for jobCount in [1, 2] where options.caseName ?? "jobs\(jobCount)" == "jobs\(jobCount)" {
+        try measure(reader, jobCount: jobCount, report)
+      }
+      reader.close()
+    }
+  }
+
+  private static func measure(
+    _ reader: LMDBLogReader, jobCount: Int, _ report: (Bench.Figure) -> Void
+  ) throws {
+    let cpuBefore = processorSeconds()
+    let start = SystemClock.monotonicNanos()
+    let verification = try reader.verify(jobCount: jobCount)
+    let seconds = Double(SystemClock.monotonicNanos() - start) / 1e9
+    let cpu = processorSeconds() - cpuBefore
+    precondition(verification.isSound, "a log that was just written is sound")
+    func figure(_ metric: String, _ value: Double) {
+      report(
+        Bench.Figure(
+          bench: "verify", caseName: "jobs\(jobCount)", metric: metric, value: value))
+    }
+    figure("per_second", Double(verification.eventCount) / seconds)
+    figure("content_mb_per_second", Double(verification.contentByteCount) / seconds / 1e6)
+    figure("cpu_us_per_event", cpu / Double(verification.eventCount) * 1e6)
+  }
+}
+
+/// `append · tree_share`: which part of an append's processor time the Merkle tree takes. The leaves that were just
+/// appended are hashed and put into their trees again, alone.
+enum TreeShareBench {
+  /// `cpuMicros`: of one appended event.
+  static func run(
+    _ log: LMDBEventLog, cpuMicros: Double, _ report: (Bench.Figure) -> Void
+  ) throws {
+    var leaves: [[UInt8]] = []
+    for org in try log.orgs().keys.sorted() where leaves.count < 40_000 {
+      leaves += try log.leaves(of: org, from: 0, limit: 4_000).map(\.leaf)
+    }
+    let cpuBefore = processorSeconds()
+    let roundCount = 20
+    var slots = 0
+    for _ in 0..<roundCount {
+      var frontier = Frontier()
+      for leaf in leaves {
+        frontier.append(MerkleTree.leafHash(leaf)) { level, _, _ in if level == 4 { slots += 1 } }
+      }
+    }
+    precondition(slots > 0, "every sixteenth leaf completes a stored subtree")
+    let cpu = (processorSeconds() - cpuBefore) / Double(roundCount * leaves.count) * 1e6
+    for (metric, value) in [("cpu_us_per_event", cpu), ("percent", cpu / cpuMicros * 100)] {
+      report(
+        Bench.Figure(bench: "append", caseName: "tree_share", metric: metric, value: value))
+    }
+  }
+}
