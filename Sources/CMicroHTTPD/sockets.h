@@ -77,6 +77,13 @@ static inline void daybook_ipv6_text(const uint8_t *_Nonnull bytes, char *_Nonnu
   if (inet_ntop(AF_INET6, bytes, text, INET6_ADDRSTRLEN) == NULL) text[0] = 0;
 }
 
+// Reads an IPv4 or IPv6 address into 4 or 16 bytes; returns how many, 0 where it is neither.
+static inline int daybook_address_parse(const char *_Nonnull text, uint8_t *_Nonnull bytes) {
+  if (inet_pton(AF_INET, text, bytes) == 1) return 4;
+  if (inet_pton(AF_INET6, text, bytes) == 1) return 16;
+  return 0;
+}
+
 // epoll_event holds a union: plain numbers for Swift.
 
 static inline int daybook_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }

@@ -3,6 +3,7 @@ package enum DomainEvent: Sendable, Equatable {
   case org(Org.Event)
   case user(User.Event)
   case apiKey(APIKey.Event)
+  case role(Role.Event)
   case contact(Contact.Event)
   case message(Message.Event)
   case wallet(Wallet.Event)

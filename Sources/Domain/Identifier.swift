@@ -5,6 +5,7 @@ package struct Identifier: Hashable, Sendable {
     case org = "acc"
     case user = "usr"
     case apiKey = "key"
+    case role = "rol"
     case contact = "con"
     case message = "msg"
     case wallet = "wal"

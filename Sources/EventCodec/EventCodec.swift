@@ -18,6 +18,7 @@ package enum EventCodec {
     case .org(let event): encode(event, stream, org)
     case .user(let event): encode(event, stream, org)
     case .apiKey(let event): encode(event, stream, org)
+    case .role(let event): encode(event, stream, org)
     case .contact(let event): encode(event, stream, org)
     case .message(let event): encode(event, stream, org)
     case .wallet(let event): encode(event, stream, org)
@@ -88,6 +89,7 @@ extension EventCodec {
     schemas(of: Org.Event.self, DomainEvent.org),
     schemas(of: User.Event.self, DomainEvent.user),
     schemas(of: APIKey.Event.self, DomainEvent.apiKey),
+    schemas(of: Role.Event.self, DomainEvent.role),
     schemas(of: Contact.Event.self, DomainEvent.contact),
     schemas(of: Message.Event.self, DomainEvent.message),
     schemas(of: Wallet.Event.self, DomainEvent.wallet),

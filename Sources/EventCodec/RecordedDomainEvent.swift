@@ -47,3 +47,12 @@ package struct RecordedDomainEvent: Sendable, Equatable {
     return UInt64(truncatingIfNeeded: eventID.value)
   }
 }
+
+extension Receipt {
+  /// The ids of the commit's events, in order.
+  package var eventIDs: [Identifier] {
+    (firstPosition...lastPosition).map {
+      Identifier(.event, millis: recordedAtMicros / 1_000, random: UInt128($0))
+    }
+  }
+}

@@ -12,21 +12,10 @@ import sys
 import urllib.request
 from pathlib import Path
 
-import pytest
 from openapi_spec_validator import validate
 
-DEMO_JSON = os.environ.get("DAYBOOK_DEMO_JSON")
 EXAMPLES = os.environ.get("DAYBOOK_FUZZ_EXAMPLES", "6")
 HERE = Path(__file__).parent
-
-pytestmark = pytest.mark.skipif(
-    DEMO_JSON is None, reason="DAYBOOK_DEMO_JSON is not set: no system to test against"
-)
-
-
-@pytest.fixture(scope="module")
-def system() -> dict:
-    return json.loads(Path(DEMO_JSON).read_text())
 
 
 def read(url: str) -> str:

@@ -13,15 +13,33 @@ import Testing
 
   @Test func `sign-ins are recorded for users only`() {
     Given(User.self, Self.created).when(.recordSignIn).then(.signedIn)
-    Given(User.self, Self.created).when(.recordFailedSignIn).then(.signInFailed)
+    Given(User.self, Self.created).when(.recordFailedSignIn(nowMicros: 1)).then(.signInFailed)
     Given(User.self).when(.recordSignIn).thenRejected(.notFound)
-    Given(User.self).when(.recordFailedSignIn).thenRejected(.notFound)
+    Given(User.self).when(.recordFailedSignIn(nowMicros: 1)).thenRejected(.notFound)
   }
 
   @Test func `a sign-in ends the count of failures`() {
     let failed = User.state(after: [Self.created, .signInFailed, .signInFailed])
     #expect(failed.failedCount == 2)
     #expect(User.evolve(failed, with: .signedIn).failedCount == 0)
+  }
+
+  @Test func `the fifth wrong password in a row locks the user out for a while`() {
+    let history = [Self.created] + Array(repeating: User.Event.signInFailed, count: 4)
+    let state = User.state(after: history)
+    let decided = Result { () throws(User.Rejection) in
+      try User.decide(.recordFailedSignIn(nowMicros: 7), given: state)
+    }
+    #expect(decided == .success([.signInFailed, .locked(untilMicros: 7 + User.lockMicros)]))
+    let locked = User.evolve(state, with: .locked(untilMicros: 9))
+    #expect(locked.lockedUntilMicros == 9 && locked.failedCount == 0)
+    #expect(User.evolve(locked, with: .signedIn).lockedUntilMicros == nil)
+  }
+
+  @Test func `a change of role names the one before`() {
+    Given(User.self, Self.created).when(.changeRole("developer"))
+      .then(.roleChanged(from: "owner", to: "developer"))
+    Given(User.self, Self.created).when(.changeRole("owner")).thenNothing()
   }
 
   @Test func `an erased user has no details`() {

@@ -41,7 +41,7 @@ package enum AnalyticsProjection: Projection {
     case .workflow(let change): try apply(change, event, to: tables)
     case .run(let change): try apply(change, event, to: tables)
     case .contact: try credit(event, in: tables)
-    case .org, .user, .apiKey, .segment, .timer, .webhookEndpoint, .importJob, .template,
+    case .org, .user, .apiKey, .role, .segment, .timer, .webhookEndpoint, .importJob, .template,
       .payment:
       break
     }
@@ -62,7 +62,7 @@ extension AnalyticsProjection {
     case .run(.started): tables.runs.willInsert(key)
     case .run: tables.runs.want(key)
     case .contact: declareCredit(of: event, in: tables)
-    case .org, .user, .apiKey, .segment, .timer, .webhookEndpoint, .importJob, .template,
+    case .org, .user, .apiKey, .role, .segment, .timer, .webhookEndpoint, .importJob, .template,
       .payment:
       break
     }

@@ -73,7 +73,8 @@ struct Answer {
     case .contact(.tagged(let tag)):
       guard tag == "converted" || tag.hasPrefix("converted:") else { return nil }
       self.init(event, event.stream.value, Channel.allCases, withinDays: 30, \.isConverted)
-    case .contact, .message, .run, .org, .user, .apiKey, .wallet, .segment, .campaign, .workflow,
+    case .contact, .message, .run, .org, .user, .apiKey, .role, .wallet, .segment, .campaign,
+      .workflow,
       .timer, .webhookEndpoint, .importJob, .template, .payment:
       return nil
     }

@@ -28,7 +28,7 @@ package enum AuditProjection: Projection {
       tables.links.willInsert(key)
     case .message, .run:
       tables.links.want(key)
-    case .org, .user, .apiKey, .contact, .wallet, .segment, .campaign, .workflow, .timer,
+    case .org, .user, .apiKey, .role, .contact, .wallet, .segment, .campaign, .workflow, .timer,
       .webhookEndpoint, .importJob, .template, .payment:
       break
     }
@@ -62,7 +62,8 @@ package enum AuditProjection: Projection {
         throw .missingRow(table: LinkRow.table)
       }
       return (link.contact, link.campaign)
-    case .org, .user, .apiKey, .wallet, .segment, .workflow, .timer, .webhookEndpoint, .importJob,
+    case .org, .user, .apiKey, .role, .wallet, .segment, .workflow, .timer, .webhookEndpoint,
+      .importJob,
       .template, .payment:
       return (nil, nil)
     }

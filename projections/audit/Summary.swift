@@ -8,6 +8,7 @@ extension DomainEvent {
     case .org(let event): event.summary
     case .user(let event): event.summary
     case .apiKey(let event): event.summary
+    case .role(let event): event.summary
     case .contact(let event): event.summary
     case .message(let event): event.summary
     case .wallet(let event): event.summary
@@ -50,6 +51,9 @@ extension Org.Event {
     case .clockAdvanced(let micros): "Test clock advanced by \(micros / 1_000_000) s"
     case .checkpointPublished(let size, _): "Checkpoint of \(size) events published"
     case .auditExported(let record): "Book exported: \(record.scope.kind.rawValue)"
+    case .rateLimitSet(let limit):
+      limit.map { "Limited to \($0.perMinute) requests a minute" } ?? "Limit set to the standard"
+    case .accessRefused(let refusal): "Refused \(refusal.operation): \(refusal.reason)"
     }
   }
 }
@@ -60,6 +64,13 @@ extension User.Event {
     case .created(_, let role): "User created: \(role)"
     case .signedIn: "Signed in"
     case .signInFailed: "Sign-in failed"
+    case .renamed: "User renamed"
+    case .roleChanged(let from, let to): "Role changed from \(from) to \(to)"
+    case .passwordChanged: "Password changed"
+    case .locked: "Locked out after wrong passwords"
+    case .unlocked: "Unlocked"
+    case .deactivated: "User deactivated"
+    case .reactivated: "User reactivated"
     }
   }
 }
@@ -69,6 +80,25 @@ extension APIKey.Event {
     switch self {
     case .created(_, _, let scopes): "API key created: \(scopes.joined(separator: ", "))"
     case .revoked: "API key revoked"
+    case .restricted(let restrictions):
+      "API key restricted: \(restrictions.networks.count) networks"
+        + (restrictions.expiresAtMicros == nil ? "" : ", expires")
+        + (restrictions.signingSecret == nil ? "" : ", signed requests only")
+    case .renamed: "API key renamed"
+    case .scopesChanged(let scopes): "API key may: \(scopes.joined(separator: ", "))"
+    case .limitSet(let limit):
+      limit.map { "API key limited to \($0.perMinute) a minute" } ?? "API key's limit removed"
+    case .rolled: "API key rolled"
+    }
+  }
+}
+
+extension Role.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(_, let scopes): "Role created: \(scopes.joined(separator: ", "))"
+    case .updated(_, let scopes): "Role may: \(scopes.joined(separator: ", "))"
+    case .deleted: "Role deleted"
     }
   }
 }

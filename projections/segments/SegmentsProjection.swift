@@ -39,7 +39,8 @@ package enum SegmentsProjection: Projection {
       guard event.event.activity != nil else { return }
       tables.links.want(key)
     case .segment: break
-    case .org, .user, .apiKey, .wallet, .campaign, .workflow, .timer, .webhookEndpoint, .importJob,
+    case .org, .user, .apiKey, .role, .wallet, .campaign, .workflow, .timer, .webhookEndpoint,
+      .importJob,
       .template, .payment:
       return
     }
@@ -56,7 +57,7 @@ package enum SegmentsProjection: Projection {
     case .message(.planned(let plan)): plan.contact.value
     case .run(.started(_, _, let contact, _)): contact.value
     case .message, .run: tables.links.loaded(ItemKey(event.org, event.stream))?.contact
-    case .org, .user, .apiKey, .contact, .wallet, .segment, .campaign, .workflow, .timer,
+    case .org, .user, .apiKey, .role, .contact, .wallet, .segment, .campaign, .workflow, .timer,
       .webhookEndpoint, .importJob, .template, .payment:
       nil
     }
@@ -75,7 +76,8 @@ package enum SegmentsProjection: Projection {
       try happen(event, in: tables)
     case .segment(let change):
       try apply(change, event, to: tables)
-    case .org, .user, .apiKey, .wallet, .campaign, .workflow, .timer, .webhookEndpoint, .importJob,
+    case .org, .user, .apiKey, .role, .wallet, .campaign, .workflow, .timer, .webhookEndpoint,
+      .importJob,
       .template, .payment:
       break
     }

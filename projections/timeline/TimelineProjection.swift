@@ -36,7 +36,7 @@ package enum TimelineProjection: Projection {
       tables.runs.willInsert(key)
     case .run:
       tables.runs.want(key)
-    case .org, .user, .apiKey, .contact, .wallet, .segment, .campaign, .workflow, .timer,
+    case .org, .user, .apiKey, .role, .contact, .wallet, .segment, .campaign, .workflow, .timer,
       .webhookEndpoint, .importJob, .template, .payment:
       break
     }
@@ -54,7 +54,8 @@ package enum TimelineProjection: Projection {
       try apply(change, event, to: tables)
     case .run(let change):
       try apply(change, event, to: tables)
-    case .org, .user, .apiKey, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
+    case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
+      .webhookEndpoint,
       .importJob, .template, .payment:
       break
     }

@@ -72,16 +72,22 @@ enum CampaignWrites {
   private static func answer<Output: Sendable>(
     _ status: Int, _ id: Identifier, _ written: Written<Output>, _ exchange: Exchange
   ) throws(APIError) -> HTTPResponse {
+    let view = try view(id, version: written.receipt.version(of: id), exchange)
+    return exchange.respond(status, view.json, receipt: written.receipt, version: view.version)
+  }
+
+  /// The campaign as it was at `version`.
+  static func view(
+    _ id: Identifier, version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> CampaignView {
     let snapshot: Snapshot<Campaign.State>
     do {
-      snapshot = try exchange.engine.campaign(
-        id, of: exchange.org, version: written.receipt.version(of: id))
+      snapshot = try exchange.engine.campaign(id, of: exchange.org, version: version)
     } catch {
       throw APIError(error)
     }
     guard let view = CampaignView(id, exchange.org, snapshot) else { throw .notFound("campaign") }
-    return exchange.respond(
-      status, view.json, receipt: written.receipt, version: snapshot.version)
+    return view
   }
 }
 

@@ -22,11 +22,23 @@ enum ContactWrites {
         ]), answers: [.created(ContactSchemas.contact)], refuses: [409: ["duplicate_contact"]],
       handler: create),
     Operation(
+      "PUT", "/api/contacts", .scope("contacts:write"), "Create or change the contact with a key",
+      details: "200 where the contact was there: fields that are named change, tags are added; "
+        + "201 where it is new. Its consents are recorded either way.",
+      parameters: [
+        .query(
+          "key", .string(7...300), "`email:ann@example.com` or `phone:+14155552671`.",
+          required: true)
+      ],
+      body: .json(ContactSchemas.create, example: ["first_name": "Ann", "tags": ["vip"]]),
+      answers: [.ok(ContactSchemas.contact), .created(ContactSchemas.contact)],
+      refuses: [400: ["invalid_key"], 409: ["duplicate_contact"]], handler: upsert),
+    Operation(
       "PATCH", "/api/contacts/{id}", .scope("contacts:write"), "Change a contact",
-      details: "What is not named stays; `null` clears.", parameters: [.ifMatch],
+      details: "What is not named stays; `null` clears.",
       body: .json(ContactSchemas.update, example: ["company": "Northwind"]),
       answers: [.ok(ContactSchemas.contact)],
-      refuses: [409: ["duplicate_contact"], 412: ["version_mismatch"]], handler: update),
+      refuses: [409: ["duplicate_contact"]], handler: update),
     Operation(
       "POST", "/api/contacts/{id}/tags", .scope("contacts:write"), "Add tags to a contact",
       body: .json(ContactSchemas.tags, example: ["tags": ["vip"]]),
@@ -59,6 +71,35 @@ enum ContactWrites {
     return try exchange.contactResponse(201, try created(.contact, written), written)
   }
 
+  private static func upsert(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let key = try key(exchange)
+    var fields = try exchange.body()
+    var request = ContactInput.request(&fields)
+    let changes = ContactInput.changes(&fields)
+    try fields.finish()
+    switch key {
+    case .email(let email): request.details.email = request.details.email ?? email
+    case .phone(let phone): request.details.phone = request.details.phone ?? phone
+    }
+    let written = try await exchange.write { [request] workspace throws(CommandError) in
+      try workspace.putContact(key, request, changes: changes)
+    }
+    let id = try created(.contact, written)
+    return try exchange.contactResponse(
+      try exchange.created(id, by: written.receipt) ? 201 : 200, id, written)
+  }
+
+  private static func key(_ exchange: Exchange) throws(APIError) -> ContactKey {
+    let text = exchange.query("key") ?? ""
+    let parts = text.split(separator: ":", maxSplits: 1)
+    switch (parts.first, parts.last) {
+    case ("email", let email?) where email.contains("@"): return .email(String(email))
+    case ("phone", let phone?): return .phone(String(phone))
+    default:
+      throw .invalid("key", "invalid_key", "key is email:ann@example.com or phone:+14155552671.")
+    }
+  }
+
   /// The object that a write created: its output, or, the second time, its first stream.
   static func created(
     _ kind: Identifier.Kind, _ written: Written<Identifier>
@@ -75,7 +116,6 @@ enum ContactWrites {
     var fields = try exchange.body()
     let changes = ContactInput.changes(&fields)
     try fields.finish()
-    try exchange.requireMatch(try exchange.contactView(id).version)
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.updateContact(id, changes)
     }

@@ -68,18 +68,24 @@ enum SegmentWrites {
   private static func answer(
     _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, _ exchange: Exchange
   ) throws(APIError) -> HTTPResponse {
+    let view = try view(id, version: receipt.version(of: id), exchange)
+    return exchange.respond(status, view.json, receipt: receipt, version: view.version)
+  }
+
+  /// The segment as it was at `version`.
+  static func view(
+    _ id: Identifier, version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> SegmentView {
     let snapshot: Snapshot<Segment.State>
     do {
-      snapshot = try exchange.engine.segment(
-        id, of: exchange.org, version: receipt.version(of: id))
+      snapshot = try exchange.engine.segment(id, of: exchange.org, version: version)
     } catch {
       throw APIError(error)
     }
-    let view = SegmentView(
+    return SegmentView(
       id: id, org: exchange.org, name: snapshot.state.name, filter: snapshot.state.filter,
       isDeleted: snapshot.state.isDeleted, size: nil, version: snapshot.version,
       createdAtMicros: snapshot.createdAtMicros, updatedAtMicros: snapshot.updatedAtMicros)
-    return exchange.respond(status, view.json, receipt: receipt, version: snapshot.version)
   }
 }
 

@@ -56,6 +56,15 @@ package struct APIError: Error, Sendable, Equatable {
     APIError(404, "not_found", "not_found", "There is no such \(what).")
   }
 
+  static func rateLimited(_ budget: RateLimiter.Budget) -> APIError {
+    var error = APIError(
+      429, "rate_limit", "rate_limited",
+      "\(budget.limit.perMinute) requests a minute with bursts of \(budget.limit.burst) are allowed.",
+      isRetryable: true)
+    error.headers.set("retry-after", String((budget.waitMicros + 999_999) / 1_000_000))
+    return error
+  }
+
   package static let unauthorized = APIError(
     401, "auth", "unauthorized",
     "Send an API key as `Authorization: Bearer sk_…`, or sign in.")
@@ -115,7 +124,21 @@ extension APIError {
     switch error {
     case .org(let rejection): self.init(rejection)
     case .user(.notFound), .apiKey(.notFound): self = .notFound("object")
-    case .user(.alreadyExists), .apiKey(.alreadyExists): self = .conflict("already_exists")
+    case .role(.notFound): self = .notFound("role")
+    case .user(.alreadyExists), .apiKey(.alreadyExists), .role(.alreadyExists):
+      self = .conflict("already_exists")
+    case .user(.emptyName), .apiKey(.emptyName), .role(.emptyName):
+      self = .invalid("name", "required", "Give it a name.")
+    case .cannotGrant(let scope):
+      self.init(
+        403, "permission", "cannot_grant", "You cannot give the right \(scope): you lack it.")
+    case .lastAdministrator:
+      self.init(
+        409, "conflict", "last_administrator", "An account keeps at least one administrator.")
+    case .emailTaken:
+      self.init(409, "conflict", "email_taken", "Somebody signs in with this email already.")
+    case .roleInUse:
+      self.init(409, "conflict", "role_in_use", "Give the role's users another one first.")
     case .contact(let rejection): self.init(rejection)
     case .message(let rejection): self.init(rejection)
     case .wallet(let rejection): self.init(rejection)

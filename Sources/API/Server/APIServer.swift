@@ -9,21 +9,26 @@ package struct APIServer: Sendable {
   private let router: Router
   private let authenticator: Authenticator
   private let console: ConsoleFiles?
+  private let limiter = RateLimiter()
+  private let refusals: RefusalRecord
 
   package init(services: Services) {
     self.services = services
     router = Router(Self.operations)
     authenticator = Authenticator(services: services)
+    refusals = RefusalRecord(services: services)
     console = services.settings.consoleDirectory.map(ConsoleFiles.init)
   }
 
   /// Every operation there is: the router, `/openapi.json` and `/docs` know no other.
   package static let operations: [Operation] =
-    SessionRoutes.all + AccountRoutes.all + ContactRoutes.all + ImportRoutes.all
+    SessionRoutes.all + AccountRoutes.all + UserRoutes.all + RoleRoutes.all + APIKeyRoutes.all
+    + ContactRoutes.all + ImportRoutes.all
     + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
     + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + AuditExportRoutes.all
     + CheckpointRoutes.all + EventRoutes.all + WebhookRoutes.all + TwilioRoutes.all
     + ProviderRoutes.all + MailLinkRoutes.all
+    + HistoryRoutes.all
     + OperationRoutes.all + ReferenceRoutes.all
 
   /// The answer to one request; never throws. Every answer carries the request's id.
@@ -36,6 +41,7 @@ package struct APIServer: Sendable {
       response = self.response(to: error, requestID)
     }
     response.headers.set("request-id", requestID)
+    response.headers.set("api-version", APIVersion.current.text)
     response.headers.set("x-content-type-options", "nosniff")
     if response.headers["cache-control"] == nil {
       response.headers.set("cache-control", "no-store")
@@ -98,18 +104,96 @@ package struct APIServer: Sendable {
   private func run(
     _ operation: Operation, _ path: [String: String], _ request: HTTPRequest, _ requestID: String
   ) async throws(APIError) -> HTTPResponse {
+    var budget: RateLimiter.Budget?
     do throws(APIError) {
-      let caller = try authenticator.caller(of: request, for: operation)
+      let known = try authenticator.identify(request, for: operation)
+      budget = known.flatMap(spend)
+      if let budget, !budget.isAllowed { throw .rateLimited(budget) }
+      let caller = try admit(known, request, operation, requestID)
       try operation.checkParameters(of: request)
+      try APIVersion.check(request)
       let exchange = Exchange(
         request: request, requestID: requestID, services: services, operation: operation,
         path: path, knownCaller: caller)
       try exchange.checkBody()
-      let response = try await operation.handler(exchange)
+      var response = try await shaped(try await operation.handler(exchange), exchange)
       checkDocumented(response.status, operation, requestID)
+      budget?.show(in: &response.headers)
       return response
     } catch {
+      var error = error
       checkDocumented(error.status, operation, requestID)
+      budget?.show(in: &error.headers)
+      throw error
+    }
+  }
+
+  /// The handler's answer as the caller wants to see it.
+  private func shaped(
+    _ response: HTTPResponse, _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    let operation = exchange.operation
+    guard operation.method == "GET", case .scope = operation.access else { return response }
+    let shape = try Shape(exchange)
+    let wantsLines = operation.isList && ListStream.isWanted(exchange.request)
+    guard shape != nil || wantsLines, let json = response.jsonBody else { return response }
+    let reader = self.reader(for: exchange)
+    @Sendable func apply(_ json: JSON) async throws(APIError) -> JSON {
+      guard let shape else { return json }
+      return try await shape.apply(to: json, read: reader)
+    }
+    let first = try await apply(json)
+    guard wantsLines else { return response.replacing(first) }
+    var answer = ListStream.response(
+      first: first,
+      page: { after throws(APIError) in
+        let next = exchange.with(exchange.request.page(after: after))
+        return try await apply(try await operation.handler(next).jsonBody ?? .null)
+      }, requestID: exchange.requestID)
+    for name in ["read-position", "ratelimit-limit"] {
+      if let value = response.headers[name] { answer.headers.set(name, value) }
+    }
+    return answer
+  }
+
+  /// Reads other objects for the same caller, with the same rights.
+  private func reader(for exchange: Exchange) -> Shape.Reader {
+    { id in
+      guard let plural = id.kind.plural else { return nil }
+      let request = HTTPRequest(method: "GET", target: "/api/\(plural)/\(id)")
+      guard
+        case .found(let operation, let path) = router.match("GET", request.pathSegments),
+        case .scope(let scope) = operation.access, exchange.caller.allows(scope, "read")
+      else { return nil }
+      let inner = Exchange(
+        request: request, requestID: exchange.requestID, services: services,
+        operation: operation, path: path, knownCaller: exchange.knownCaller)
+      // An object that is gone or cannot be read stays an id.
+      return try? await operation.handler(inner).jsonBody
+    }
+  }
+
+  /// One token of the key's budget; people who are signed in have none.
+  private func spend(_ caller: Caller) -> RateLimiter.Budget? {
+    guard let key = caller.key else { return nil }
+    let account = services.engine.directory.org(key.org)?.rateLimit
+    return limiter.take(
+      key.id, key.state.limit ?? account ?? services.settings.rateLimit,
+      nowMicros: services.engine.tools.clock.nowMicros())
+  }
+
+  /// The caller on the account of the request; a refusal of somebody known is put on record.
+  private func admit(
+    _ known: Caller?, _ request: HTTPRequest, _ operation: Operation, _ requestID: String
+  ) throws(APIError) -> Caller? {
+    guard let known else { return nil }
+    do throws(APIError) {
+      return try authenticator.admit(known, request, for: operation)
+    } catch {
+      refusals.record(
+        AccessRefusal(
+          actor: known.actor, operation: "\(operation.method) \(operation.path)",
+          reason: error.code), of: known.home, requestID)
       throw error
     }
   }

@@ -4,42 +4,46 @@ import Domain
 import HTTP
 import JSON
 
-/// Finds out who calls.
+/// Finds out who calls, and whether they may.
 struct Authenticator: Sendable {
   let services: Services
+  private let signatures: RequestSignature
 
-  /// nil on open and signed operations.
-  func caller(of request: HTTPRequest, for operation: Operation) throws(APIError) -> Caller? {
+  init(services: Services) {
+    self.services = services
+    signatures = RequestSignature(now: services.engine.tools.clock.nowMicros() / 1_000_000)
+  }
+
+  /// nil on open and signed operations, and on the operator's.
+  ///
+  /// - Throws: 401 where nobody is known by what the request carries.
+  func identify(
+    _ request: HTTPRequest, for operation: Operation
+  ) throws(APIError) -> Caller? {
     switch operation.access {
-    case .open, .signed:
-      return nil
+    case .open, .signed: return nil
     case .operation:
       try requireOperator(request)
       return nil
-    case .scope(let scope):
-      let caller = try caller(of: request)
-      guard caller.allows(scope) else {
-        throw APIError(
-          403, "permission", "missing_scope", "This needs the right \(scope).")
-      }
-      return caller
+    case .scope:
+      guard let secret = bearer(request) else { return try signedIn(request) }
+      return try keyHolder(secret)
     }
   }
 
-  private func requireOperator(_ request: HTTPRequest) throws(APIError) {
-    guard let token = bearer(request),
-      constantTimeEqual(Array(token.utf8), Array(services.settings.operatorToken.utf8))
-    else { throw .unauthorized }
-  }
-
-  private func caller(of request: HTTPRequest) throws(APIError) -> Caller {
-    var caller: Caller
-    if let secret = bearer(request) {
-      caller = try keyHolder(secret)
-    } else {
-      caller = try signedIn(request)
+  /// The caller, acting on the account that the request names.
+  ///
+  /// - Throws: 403, or 401 for a key that is no longer good, where a known caller may not do this.
+  func admit(
+    _ caller: Caller, _ request: HTTPRequest, for operation: Operation
+  ) throws(APIError) -> Caller {
+    if let key = caller.key { try check(key, request) }
+    if let session = caller.session { try checkForgery(request, session) }
+    guard case .scope(let scope) = operation.access, caller.allows(scope, operation.action) else {
+      throw APIError(403, "permission", "missing_scope", "This needs the right \(operation.right).")
     }
     guard let text = request.headers["account"] else { return caller }
+    var caller = caller
     guard let target = Identifier(text, kind: .org),
       services.engine.directory.reaches(target, from: caller.home)
     else {
@@ -52,6 +56,12 @@ struct Authenticator: Sendable {
     return caller
   }
 
+  private func requireOperator(_ request: HTTPRequest) throws(APIError) {
+    guard let token = bearer(request),
+      constantTimeEqual(Array(token.utf8), Array(services.settings.operatorToken.utf8))
+    else { throw .unauthorized }
+  }
+
   private func bearer(_ request: HTTPRequest) -> String? {
     guard let header = request.headers["authorization"] else { return nil }
     let parts = header.split(separator: " ", omittingEmptySubsequences: true)
@@ -61,51 +71,61 @@ struct Authenticator: Sendable {
 
   private func keyHolder(_ secret: String) throws(APIError) -> Caller {
     let hash = Hex.encode(SHA256.hash(Array(secret.utf8)))
-    guard let key = services.engine.directory.key(secretHash: hash) else {
+    guard let key = services.engine.directory.key(secretHash: hash, nowMicros: nowMicros) else {
       throw APIError(401, "auth", "invalid_api_key", "There is no such API key.")
     }
     return Caller(
-      actor: "key:\(key.id)", origin: "api", home: key.org, org: key.org, scopes: key.scopes,
-      user: nil)
+      actor: "key:\(key.id)", origin: "api", home: key.org, org: key.org,
+      scopes: key.state.scopes, key: key)
+  }
+
+  private func check(_ key: Directory.KeyEntry, _ request: HTTPRequest) throws(APIError) {
+    let restrictions = key.state.restrictions
+    if let expiresAt = restrictions.expiresAtMicros, nowMicros >= expiresAt {
+      throw APIError(401, "auth", "api_key_expired", "This API key has expired.")
+    }
+    let networks = restrictions.networks.compactMap(IPNetwork.init)
+    guard networks.isEmpty || networks.contains(where: { $0.contains(request.remoteAddress) })
+    else {
+      throw APIError(
+        403, "permission", "address_not_allowed", "This API key is not used from this address.")
+    }
+    guard let secret = restrictions.signingSecret else { return }
+    let code = signatures.refusal(
+      of: request, key: key.id, secret: secret.value ?? "", now: nowMicros / 1_000_000)
+    if let code {
+      throw APIError(
+        401, "auth", code, "This API key takes only requests that are signed anew each time.")
+    }
   }
 
   private func signedIn(_ request: HTTPRequest) throws(APIError) -> Caller {
-    guard let session = services.sessions.session(of: request, now: nowSeconds),
-      let user = services.engine.directory.user(session.user)
+    let directory = services.engine.directory
+    guard
+      let session = services.sessions.session(
+        of: request, now: nowMicros / 1_000_000, user: { directory.user($0) }),
+      let user = directory.user(session.user), user.state.isActive
     else { throw .unauthorized }
-    if request.method != "GET", request.method != "HEAD" {
-      guard let token = request.headers["x-csrf-token"],
-        constantTimeEqual(Array(token.utf8), Array(session.csrfToken.utf8))
-      else {
-        throw APIError(
-          403, "permission", "csrf_token_required",
-          "Send the session's csrf_token as the header X-CSRF-Token.")
-      }
-    }
     return Caller(
       actor: "user:\(user.id)", origin: "console", home: user.org, org: user.org,
-      scopes: Roles.scopes(of: user.role), user: user.id)
+      scopes: directory.scopes(ofRole: user.role, of: user.org), user: user.id,
+      session: session)
   }
 
-  private var nowSeconds: Int64 { services.engine.tools.clock.nowMicros() / 1_000_000 }
-}
-
-/// What each role may do.
-package enum Roles {
-  package static let administrator = "administrator"
-  package static let complianceOfficer = "compliance_officer"
-
-  static func scopes(of role: String) -> [String] {
-    switch role {
-    case administrator: ["*"]
-    case complianceOfficer:
-      [
-        "contacts:read", "messages:read", "segments:read", "campaigns:read", "workflows:read",
-        "audit:read", "analytics:read", "events:read", "account:read",
-      ]
-    default: ["account:read"]
+  private func checkForgery(
+    _ request: HTTPRequest, _ session: SessionCodec.Session
+  ) throws(APIError) {
+    guard request.method != "GET", request.method != "HEAD" else { return }
+    guard let token = request.headers["x-csrf-token"],
+      constantTimeEqual(Array(token.utf8), Array(session.csrfToken.utf8))
+    else {
+      throw APIError(
+        403, "permission", "csrf_token_required",
+        "Send the session's csrf_token as the header X-CSRF-Token.")
     }
   }
+
+  private var nowMicros: Micros { services.engine.tools.clock.nowMicros() }
 }
 
 /// Console sessions: a signed, expiring cookie. Nothing about a session is stored, so a restart
@@ -128,26 +148,29 @@ package struct SessionCodec: Sendable {
     self.secret = secret
   }
 
-  func issue(to user: Identifier, now: Int64) -> (cookie: String, session: Session) {
+  func issue(to user: Directory.UserEntry, now: Int64) -> (cookie: String, session: Session) {
     let expiresAt = now + Self.lifetimeSeconds
-    let payload = "\(user).\(expiresAt).\(Hex.encode(Random.bytes(8)))"
+    let payload = "\(user.id).\(expiresAt).\(Hex.encode(Random.bytes(8)))"
     let session = Session(
-      user: user, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload))
-    return (payload + "." + code(for: payload), session)
+      user: user.id, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload, of: user))
+    return (payload + "." + code(for: payload, of: user), session)
   }
 
-  func session(of request: HTTPRequest, now: Int64) -> Session? {
+  /// nil where there is none, it is over, or the user has another password since.
+  func session(
+    of request: HTTPRequest, now: Int64, user find: (Identifier) -> Directory.UserEntry?
+  ) -> Session? {
     guard let cookie = Self.cookie(of: request) else { return nil }
     let parts = cookie.split(separator: ".", omittingEmptySubsequences: false)
-    guard parts.count == 4, let user = Identifier(String(parts[0]), kind: .user),
-      let expiresAt = Int64(parts[1]), expiresAt > now
+    guard parts.count == 4, let id = Identifier(String(parts[0]), kind: .user),
+      let user = find(id), let expiresAt = Int64(parts[1]), expiresAt > now
     else { return nil }
     let payload = parts[0..<3].joined(separator: ".")
-    guard constantTimeEqual(Array(parts[3].utf8), Array(code(for: payload).utf8)) else {
+    guard constantTimeEqual(Array(parts[3].utf8), Array(code(for: payload, of: user).utf8)) else {
       return nil
     }
     return Session(
-      user: user, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload))
+      user: id, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload, of: user))
   }
 
   private static func cookie(of request: HTTPRequest) -> String? {
@@ -160,7 +183,9 @@ package struct SessionCodec: Sendable {
     return nil
   }
 
-  private func code(for text: String) -> String {
-    Hex.encode(HMACSHA256.authenticate(Array(text.utf8), key: secret))
+  /// The stored hash of the password goes in: a new password ends every session.
+  private func code(for text: String, of user: Directory.UserEntry) -> String {
+    let text = text + "." + user.details.passwordHash
+    return Hex.encode(HMACSHA256.authenticate(Array(text.utf8), key: secret))
   }
 }

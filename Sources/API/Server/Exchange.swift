@@ -1,6 +1,7 @@
 import Application
 import Crypto
 import Domain
+import EventCodec
 import EventLog
 import HTTP
 import JSON
@@ -16,10 +17,13 @@ package struct Caller: Sendable {
   package var org: Identifier
   package var scopes: [String]
   package var user: Identifier?
+  var key: Directory.KeyEntry?
+  var session: SessionCodec.Session?
 
-  func allows(_ scope: String) -> Bool {
-    let family = scope.prefix { $0 != ":" }
-    return scopes.contains { $0 == "*" || $0 == scope || $0 == "\(family):*" }
+  /// Whether the rights hold `scope`, or `action` on the same resource alone.
+  func allows(_ scope: String, _ action: String) -> Bool {
+    let resource = scope.prefix { $0 != ":" }
+    return Scope.allows(scopes, scope) || Scope.allows(scopes, "\(resource):\(action)")
   }
 }
 
@@ -135,6 +139,51 @@ extension Exchange {
   }
 }
 
+extension Exchange {
+  /// The same exchange about another page.
+  func with(_ request: HTTPRequest) -> Exchange {
+    Exchange(
+      request: request, requestID: requestID, services: services, operation: operation,
+      path: path, knownCaller: knownCaller)
+  }
+
+  /// The same request about the caller's own account, whatever client it acts on.
+  func atHome() -> Exchange {
+    var caller = caller
+    caller.org = caller.home
+    return Exchange(
+      request: request, requestID: requestID, services: services, operation: operation,
+      path: path, knownCaller: caller)
+  }
+
+  /// A page of objects that are all at hand, in the order of their ids.
+  func list<Item>(
+    _ items: [Item], id: (Item) -> Identifier, kind: Identifier.Kind,
+    _ view: (Item) throws(APIError) -> JSON
+  ) throws(APIError) -> HTTPResponse {
+    let limit = try limit()
+    let after: Identifier?
+    if let text = query("after") {
+      guard let cursor = Identifier(text, kind: kind) else {
+        throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
+      }
+      after = cursor
+    } else {
+      after = nil
+    }
+    let wanted = items.filter { item in after.map { id(item) > $0 } ?? true }
+    var data: [JSON] = []
+    for item in wanted.prefix(limit) { data.append(try view(item)) }
+    let hasMore = wanted.count > limit
+    return respond(
+      200,
+      [
+        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
+        "next": JSON(hasMore ? id(wanted[limit - 1]).text : nil),
+      ])
+  }
+}
+
 // MARK: - Writing
 
 /// What a write came to: what it answered, or the receipt of its first time.
@@ -147,6 +196,8 @@ struct WriteReceipt: Sendable {
   /// Log position to wait for on reads.
   let position: UInt64
   let isReplay: Bool
+  /// The events it wrote, in order.
+  let events: [Identifier]
   /// The streams it touched, the object itself first.
   let versions: [(stream: UInt128, version: UInt64)]
 
@@ -163,8 +214,9 @@ extension Exchange {
     let executor = try executor()
     let done: Done<Output>
     do {
-      if isDryRun { throw APIError.tried(try await executor.preview(try call(), body)) }
-      done = try await executor.perform(try call(), body)
+      let call = try call()
+      if isDryRun { throw APIError.tried(try await executor.preview(call, body)) }
+      done = try await executor.perform(call, body)
     } catch let error as APIError {
       throw error
     } catch let error as CommandError {
@@ -175,6 +227,7 @@ extension Exchange {
     let lastPosition = await executor.lastPosition
     let receipt = WriteReceipt(
       position: done.receipt?.lastPosition ?? lastPosition, isReplay: done.isReplay,
+      events: done.receipt?.eventIDs ?? [],
       versions: done.receipt?.versions.map { ($0.stream.value, $0.version) } ?? [])
     return Written(output: done.output, receipt: receipt)
   }
@@ -182,10 +235,44 @@ extension Exchange {
   /// Whether the caller only wants to know what would follow.
   var isDryRun: Bool { query("dry_run") == "true" }
 
+  /// Whether the object's first event is one of those that the write left.
+  func created(_ id: Identifier, by receipt: WriteReceipt) throws(APIError) -> Bool {
+    do {
+      let first = try engine.log.readStream(
+        org: OrgID(org.value), stream: StreamID(id.value), from: 1, limit: 1,
+        direction: .forwards
+      ).first
+      return first.map { event in
+        receipt.events.contains { RecordedDomainEvent.position(ofEventID: $0) == event.position }
+      } ?? false
+    } catch {
+      throw APIError(.log(error))
+    }
+  }
+
   func call() throws(APIError) -> Call {
-    Call(
+    var call = Call(
       actor: caller.actor, origin: caller.origin, correlation: requestID,
       idempotencyKey: try idempotencyName())
+    call.expected = try expectation()
+    return call
+  }
+
+  /// What `If-Match` says about the object of the path. A stale one is refused here; whoever changes
+  /// the object in the same moment loses against the log's own check.
+  private func expectation() throws(APIError) -> ExpectedObject? {
+    guard let version = try expectedVersion(), let text = path["id"], let id = Identifier(text)
+    else { return nil }
+    let actual: UInt64
+    do {
+      actual = try engine.version(of: id, in: org)
+    } catch {
+      throw APIError(error)
+    }
+    guard actual == version else {
+      throw APIError(.versionMismatch(expected: version, actual: actual))
+    }
+    return ExpectedObject(id: id, version: version)
   }
 
   private func idempotencyName() throws(APIError) -> IdempotencyName? {
@@ -215,6 +302,11 @@ extension Exchange {
   func respond(
     _ status: Int = 200, _ value: JSON, receipt: WriteReceipt? = nil, version: UInt64? = nil
   ) -> HTTPResponse {
+    var value = value
+    if let receipt, var object = value.object {
+      object["events"] = .array(receipt.events.map { .string($0.text) })
+      value = .object(object)
+    }
     var response = HTTPResponse.json(status, value.bytes())
     if let receipt {
       response.headers.set("log-position", String(receipt.position))
@@ -222,12 +314,6 @@ extension Exchange {
     }
     if let version { response.headers.set("etag", "\"v\(version)\"") }
     return response
-  }
-
-  /// 412 where `If-Match` names another version than `actual`.
-  func requireMatch(_ actual: UInt64) throws(APIError) {
-    guard let expected = try expectedVersion(), expected != actual else { return }
-    throw APIError(.versionMismatch(expected: expected, actual: actual))
   }
 
   func expectedVersion() throws(APIError) -> UInt64? {

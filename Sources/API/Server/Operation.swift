@@ -93,6 +93,20 @@ package struct AnswerDefinition: Sendable {
     self.contents = contents
   }
 
+  /// The fields of the object that it shows, or of the objects of a list.
+  var fieldNames: [String] {
+    guard let json = contents.first(where: { $0.mediaType == "application/json" }),
+      case .object(let properties, _) = json.schema.shape
+    else { return [] }
+    if case .array(let item, _)? = properties.first(where: { $0.name == "data" })?.schema.shape,
+      properties.contains(where: { $0.name == "has_more" }),
+      case .object(let inner, _) = item.shape
+    {
+      return inner.map(\.name)
+    }
+    return properties.map(\.name)
+  }
+
   /// The same, or a JSON answer of another shape.
   func or(_ other: Schema) -> AnswerDefinition {
     var contents = contents
@@ -113,7 +127,12 @@ package struct AnswerDefinition: Sendable {
   }
   /// A page of a list.
   package static func list(_ item: Schema) -> AnswerDefinition {
-    AnswerDefinition(200, "A page of the list.", .list(of: item))
+    AnswerDefinition(
+      200, "A page of the list; with `Accept: application/x-ndjson` all of it, an object a line.",
+      contents: [
+        RequestBody.Content(mediaType: "application/json", schema: .list(of: item)),
+        RequestBody.Content(mediaType: "application/x-ndjson", schema: .string(0...Int.max)),
+      ])
   }
   package static let nothing = AnswerDefinition(204, "Done; there is nothing to say.")
 
@@ -159,7 +178,8 @@ package struct Operation: Sendable {
     self.handler = handler
     precondition(!answers.isEmpty && !summary.isEmpty, "\(method) \(path) is not described")
     let isKeyed = method != "GET" && self.idempotency != .ignored
-    self.parameters = Self.all(parameters, access, isKeyed: isKeyed, self.idempotency, method)
+    self.parameters = Self.all(
+      parameters, access, isKeyed: isKeyed, self.idempotency, method, path, answers)
     self.answers = isKeyed ? Self.orTried(answers) : answers
     var statuses = Self.usualStatuses(access, hasBody: body != nil, path: path, isKeyed: isKeyed)
     for answer in self.answers { statuses[answer.status, default: []] += [] }
@@ -170,13 +190,16 @@ package struct Operation: Sendable {
   /// Its own parameters and those that follow from what it is.
   private static func all(
     _ own: [Parameter], _ access: Access, isKeyed: Bool, _ idempotency: IdempotencyRule,
-    _ method: String
+    _ method: String, _ path: String, _ answers: [AnswerDefinition]
   ) -> [Parameter] {
     var usual: [Parameter] = []
     if isKeyed { usual += [.idempotencyKey(required: idempotency == .required), .dryRun] }
+    if isKeyed, path.contains("{id}") { usual.append(.ifMatch) }
     if case .scope = access {
-      usual.append(.account)
+      usual += [.account, .apiVersion]
       if method == "GET" { usual += [.minPosition, .wait] }
+      let names = method == "GET" ? answers.first?.fieldNames ?? [] : []
+      if !names.isEmpty { usual += [.fields(names), .expand] }
     }
     return own + usual.filter { extra in !own.contains { $0.name == extra.name } }
   }
@@ -201,8 +224,13 @@ package struct Operation: Sendable {
     case .signed: all[403] = ["invalid_signature"]
     case .operation: all[401] = ["unauthorized"]
     case .scope:
-      all[401] = ["unauthorized", "invalid_api_key"]
-      all[403] = ["missing_scope", "account_not_reachable"]
+      all[401] = [
+        "unauthorized", "invalid_api_key", "api_key_expired", "signature_required",
+        "invalid_signature", "signature_expired", "signature_replayed",
+      ]
+      all[403] = [
+        "missing_scope", "account_not_reachable", "csrf_token_required", "address_not_allowed",
+      ]
       all[429] = ["rate_limited"]
     }
     guard access != .signed else { return all }
@@ -214,6 +242,7 @@ package struct Operation: Sendable {
     if path.contains("{") { all[404] = ["not_found"] }
     if isKeyed {
       all[409] = ["idempotency_mismatch", "idempotency_in_progress", "version_conflict"]
+      if path.contains("{id}") { all[412] = ["version_mismatch"] }
     }
     return all
   }
@@ -224,6 +253,25 @@ package struct Operation: Sendable {
       $0.filter { $0 != "{" && $0 != "}" }.map { $0.isLetter || $0.isNumber ? $0 : "_" }
     }
     return ([method.lowercased()] + pieces.map { String($0) }).joined(separator: "_")
+  }
+
+  /// What it does with the resource of its scope, in the words of custom roles.
+  var action: String {
+    switch method {
+    case "GET": "read"
+    case "DELETE": "delete"
+    case "POST": path.contains("{") ? "update" : "create"
+    default: "update"
+    }
+  }
+
+  /// Whether it answers pages of a list.
+  var isList: Bool { parameters.contains { $0.name == "after" } && method == "GET" }
+
+  /// The narrowest right that suffices.
+  var right: String {
+    guard case .scope(let scope) = access else { return "" }
+    return scope.hasSuffix(":write") ? "\(scope.dropLast(5))\(action)" : scope
   }
 
   /// The resource it belongs to: `contacts`.

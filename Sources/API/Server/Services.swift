@@ -39,6 +39,8 @@ package struct APISettings: Sendable {
   package var operatorToken: String
   /// The built console; nil: not served.
   package var consoleDirectory: String?
+  /// What an API key may ask for where neither it nor its account says otherwise.
+  package var rateLimit = RateLimit.standard
   /// How long a read waits for its read model at most.
   package var readWaitMillis = 5_000
   /// Whether webhooks may go to private and loopback addresses: for development only.

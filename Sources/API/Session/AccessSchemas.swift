@@ -38,12 +38,113 @@ enum AccessSchemas {
     "TestClock",
     [.required("object", .constant("test_clock")), .required("now", .time)])
 
+  private static let newPassword = Schema.string(12...1_000)
+
+  static let passwordChange = Schema.input(
+    "PasswordChange",
+    [
+      .required("current_password", .string(1...1_000)),
+      .required("new_password", newPassword, "At least 12 characters."),
+    ])
+
+  // MARK: Users and roles
+
+  private static let role = Schema.string(1...100)
+
+  static let newUser = Schema.input(
+    "UserInput",
+    [
+      .required("email", .format("email", 3...254)), .required("name", .string(1...200)),
+      .required("role", role, "A built-in role or the id of one of your own."),
+      .required("password", newPassword, "At least 12 characters."),
+    ])
+
+  static let userChange = Schema.input(
+    "UserChange",
+    [
+      .optional("name", .string(1...200)), .optional("role", role),
+      .optional("password", newPassword), .optional("active", .bool),
+    ])
+
+  static let user = Schema.stored(
+    "User", "user", .user,
+    [
+      .required("email", .string()), .required("name", .string()), .required("role", .string()),
+      .required("active", .bool), .required("locked_until", .time.nullable),
+    ])
+
+  private static let scopes = Schema.array(.string(1...100), 1...100)
+
+  static let newRole = Schema.input(
+    "RoleInput",
+    [
+      .required("name", .string(1...200)),
+      .required(
+        "scopes", scopes,
+        "`resource:action`; actions are read, create, update, delete, write (the last three) and *."
+      ),
+    ])
+
+  static let roleChange = Schema.input(
+    "RoleChange", [.optional("name", .string(1...200)), .optional("scopes", scopes)])
+
+  static let roleObject = Schema.object(
+    "Role",
+    [
+      .required("id", .string()), .required("object", .constant("role")),
+      .required("name", .string()), .required("scopes", .array(.string())),
+      .required("built_in", .bool),
+    ])
+
+  // MARK: API keys
+
+  static let limit = Schema.input(
+    "RateLimit",
+    [.required("per_minute", .int(1...1_000_000)), .required("burst", .int(1...2_000_000))])
+
+  private static let keyFields: [Schema.Property] = [
+    .optional("expires_at", .time.nullable),
+    .optional(
+      "networks", .array(.string(1...60), 0...100),
+      "Addresses or CIDR networks that it may be used from; none: anywhere."),
+    .optional("rate_limit", limit.nullable, "At most the account's own."),
+  ]
+
+  static let newKey = Schema.input(
+    "APIKeyInput",
+    [
+      .required("name", .string(1...200)), .required("scopes", scopes),
+      .optional("signed", .bool, "Whether every request has to be signed."),
+    ] + keyFields)
+
+  static let keyChange = Schema.input(
+    "APIKeyChange",
+    [.optional("name", .string(1...200)), .optional("scopes", scopes)] + keyFields)
+
+  static let keyRoll = Schema.input(
+    "APIKeyRoll",
+    [
+      .optional(
+        "overlap_seconds", .int(0...2_592_000), "How long the old secret still works; 3600.")
+    ])
+
+  static let key = Schema.stored(
+    "APIKey", "api_key", .apiKey,
+    [
+      .required("name", .string()), .required("scopes", .array(.string())),
+      .required("expires_at", .time.nullable), .required("networks", .array(.string())),
+      .required("signed", .bool), .required("rate_limit", limit),
+      .optional("secret", .string(), "Shown once."),
+      .optional("signing_secret", .string(), "Shown once."),
+    ])
+
   static let newAccount = Schema.input(
     "AccountInput",
     [
       .required("name", .string(1...200)), .optional("kind", .choice(Org.Kind.self)),
       .optional("agency", .id(.org)), .optional("time_zone", .string(1...100)),
-      .optional("test", .bool), .optional("clock_offset_seconds", .int(-34_560_000...0)),
+      .optional("test", .bool), .optional("rate_limit", limit),
+      .optional("clock_offset_seconds", .int(-34_560_000...0)),
       .optional(
         "owner",
         .input([

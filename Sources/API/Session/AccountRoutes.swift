@@ -88,6 +88,7 @@ enum AccountRoutes {
     if let agency, exchange.engine.directory.org(agency) == nil {
       fields.fail("agency", "unknown_account", "There is no such agency.")
     }
+    let rateLimit = APIKeyInput.limit(&fields)
     let owner = OwnerRequest(&fields)
     let sms = SMSRequest(&fields, exchange)
     try fields.finish()
@@ -108,6 +109,7 @@ enum AccountRoutes {
         _ = try workspace.createAPIKey(
           name: "First key", secretHash: Hex.encode(SHA256.hash(Array(secret.utf8))),
           scopes: ["*"])
+        if let rateLimit { try workspace.setRateLimit(rateLimit) }
         if let sms { try workspace.configureSMS(sms.settings) }
       }
       guard let org = exchange.engine.directory.org(executor.org) else {

@@ -12,11 +12,20 @@ enum SessionRoutes {
       details: "Sets an HttpOnly cookie; the answer has the CSRF token.",
       body: .json(
         AccessSchemas.signIn, example: ["email": "demo@northwind.example", "password": "…"]),
-      answers: [.ok(AccessSchemas.session)], refuses: [401: ["invalid_credentials"]],
+      answers: [.ok(AccessSchemas.session)],
+      refuses: [401: ["invalid_credentials"], 429: ["locked_out"]],
       idempotency: .ignored, handler: signIn),
     Operation(
       "GET", "/api/session", .scope("account:read"), "Who is signed in",
       answers: [.ok(AccessSchemas.session)], handler: show),
+    Operation(
+      "POST", "/api/session/password", .scope("account:read"), "Change your own password",
+      details: "Ends every session, this one too.",
+      body: .json(
+        AccessSchemas.passwordChange,
+        example: ["current_password": "…", "new_password": "correct horse battery"]),
+      answers: [.nothing], refuses: [401: ["invalid_credentials"]], idempotency: .ignored,
+      handler: changePassword),
     Operation(
       "DELETE", "/api/session", .open, "Sign out", answers: [.nothing], idempotency: .ignored,
       handler: signOut),
@@ -28,21 +37,34 @@ enum SessionRoutes {
     let password = fields.string("password", required: true, limit: 1_000)
     try fields.finish()
     guard let email, let password else { preconditionFailure("finish refuses missing fields") }
+    let nowMicros = exchange.engine.tools.clock.nowMicros()
     let known = exchange.engine.directory.user(email: email)
-    guard let user = known, await isRight(password, for: user, exchange) else {
+    try requireUnlocked(known?.state.lockedUntilMicros, nowMicros)
+    guard let user = known, user.state.isActive, await isRight(password, for: user, exchange) else {
       if let known { await record(known, succeeded: false, exchange) }
       throw APIError(
         401, "auth", "invalid_credentials", "The email or the password is wrong.")
     }
     await record(user, succeeded: true, exchange)
     let (cookie, session) = exchange.services.sessions.issue(
-      to: user.id, now: exchange.engine.tools.clock.nowMicros() / 1_000_000)
+      to: user, now: nowMicros / 1_000_000)
     var response = exchange.respond(200, view(user, session, exchange))
     response.headers.set(
       "set-cookie",
       "\(SessionCodec.cookieName)=\(cookie); Path=/; HttpOnly; SameSite=Strict; "
         + "Max-Age=\(SessionCodec.lifetimeSeconds)")
     return response
+  }
+
+  private static func requireUnlocked(
+    _ untilMicros: Micros?, _ nowMicros: Micros
+  ) throws(APIError) {
+    guard let untilMicros, nowMicros < untilMicros else { return }
+    var error = APIError(
+      429, "rate_limit", "locked_out",
+      "Too many wrong passwords. Try again later, or ask an administrator.", isRetryable: true)
+    error.headers.set("retry-after", String((untilMicros - nowMicros + 999_999) / 1_000_000))
+    throw error
   }
 
   /// scrypt takes its time on purpose: away from the threads that serve other requests.
@@ -76,10 +98,28 @@ enum SessionRoutes {
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id),
-      let session = exchange.services.sessions.session(
-        of: exchange.request, now: exchange.engine.tools.clock.nowMicros() / 1_000_000)
+      let session = exchange.caller.session
     else { throw .unauthorized }
     return exchange.respond(200, view(user, session, exchange))
+  }
+
+  private static func changePassword(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let current = fields.string("current_password", required: true)
+    let new = fields.string("new_password", required: true)
+    try fields.finish()
+    guard let current, let new else { preconditionFailure("finish refuses missing fields") }
+    guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id) else {
+      throw .unauthorized
+    }
+    guard await isRight(current, for: user, exchange) else {
+      throw APIError(401, "auth", "invalid_credentials", "The current password is wrong.")
+    }
+    let hash = try await UserRoutes.hash(new)
+    _ = try await exchange.atHome().write { workspace throws(CommandError) in
+      try workspace.changeUser(id, by: [.changePassword(hash: hash)], grants: Grants([]))
+    }
+    return HTTPResponse(status: 204)
   }
 
   private static func signOut(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

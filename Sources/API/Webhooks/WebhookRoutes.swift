@@ -115,7 +115,7 @@ enum WebhookRoutes {
     return exchange.respond(status, value, receipt: receipt)
   }
 
-  private static func view(
+  static func view(
     _ id: Identifier, version: UInt64, showsSecret: Bool, _ exchange: Exchange
   ) throws(APIError) -> JSON {
     let snapshot: Snapshot<WebhookEndpoint.State>

@@ -119,16 +119,21 @@ enum WorkflowWrites {
   private static func answer(
     _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, _ exchange: Exchange
   ) throws(APIError) -> HTTPResponse {
-    let snapshot: Snapshot<Workflow.State>
+    let view = try view(id, version: receipt.version(of: id), exchange)
+    return exchange.respond(
+      status, view, receipt: receipt, version: view["version"]?.int.map(UInt64.init))
+  }
+
+  /// The workflow as it was at `version`.
+  static func view(
+    _ id: Identifier, version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
     do {
-      snapshot = try exchange.engine.workflow(
-        id, of: exchange.org, version: receipt.version(of: id))
+      return WorkflowView.json(
+        id, exchange.org, try exchange.engine.workflow(id, of: exchange.org, version: version))
     } catch {
       throw APIError(error)
     }
-    return exchange.respond(
-      status, WorkflowView.json(id, exchange.org, snapshot), receipt: receipt,
-      version: snapshot.version)
   }
 }
 

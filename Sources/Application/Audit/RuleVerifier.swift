@@ -33,7 +33,8 @@ package struct RuleVerifier {
     case .message(let change): check(change, event, &book)
     case .wallet(let change): check(change, event, &book)
     case .campaign(let change): check(change, event, &book)
-    case .org, .user, .apiKey, .segment, .workflow, .run, .timer, .webhookEndpoint, .importJob,
+    case .org, .user, .apiKey, .role, .segment, .workflow, .run, .timer, .webhookEndpoint,
+      .importJob,
       .template, .payment:
       break
     }

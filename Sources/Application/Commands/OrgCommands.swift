@@ -54,27 +54,6 @@ extension Workspace {
     return record
   }
 
-  package mutating func createUser(
-    _ details: UserDetails, role: String
-  ) throws(CommandError) -> Identifier {
-    let id = newID(.user)
-    try run(User.self, id, .create(details, role: role), isNew: true)
-    return id
-  }
-
-  package mutating func createAPIKey(
-    name: String, secretHash: String, scopes: [String]
-  ) throws(CommandError) -> Identifier {
-    let id = newID(.apiKey)
-    try run(
-      APIKey.self, id, .create(name: name, secretHash: secretHash, scopes: scopes), isNew: true)
-    return id
-  }
-
-  package mutating func recordSignIn(_ user: Identifier, succeeded: Bool) throws(CommandError) {
-    try run(User.self, user, succeeded ? .recordSignIn : .recordFailedSignIn)
-  }
-
   package mutating func addFunds(
     amountMicros: Int64, paymentID: String, method: String
   ) throws(CommandError) {

@@ -63,7 +63,7 @@ extension Workspace {
     switch owner.kind {
     case .message: try release(owner)
     case .run: try wake(owner, by: timer)
-    case .org, .user, .apiKey, .contact, .wallet, .campaign, .segment, .workflow, .timer,
+    case .org, .user, .apiKey, .role, .contact, .wallet, .campaign, .segment, .workflow, .timer,
       .webhookEndpoint, .importJob, .template, .payment, .auditExport, .event, .request:
       preconditionFailure("timers belong to messages and runs")
     }
@@ -167,9 +167,10 @@ extension CommandError {
     case .postalAddressMissing: "postal_address_missing"
     case .template: "template_refused"
     case .invalid(_, let code, _): code
-    case .org, .user, .apiKey, .message, .wallet, .segment, .campaign, .workflow, .run, .timer,
-      .webhookEndpoint, .importJob, .payment, .duplicateContact, .notFound, .missingField, .tooDeep,
-      .versionMismatch, .idempotencyInProgress, .unreadable, .log:
+    case .org, .user, .apiKey, .role, .message, .wallet, .segment, .campaign, .workflow, .run,
+      .timer, .webhookEndpoint, .importJob, .payment, .duplicateContact, .notFound, .missingField,
+      .tooDeep, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken, .roleInUse,
+      .idempotencyInProgress, .unreadable, .log:
       nil
     }
   }

@@ -7,6 +7,7 @@ package enum CommandError: Error, Equatable {
   case org(Org.Rejection)
   case user(User.Rejection)
   case apiKey(APIKey.Rejection)
+  case role(Role.Rejection)
   case contact(Contact.Rejection)
   case message(Message.Rejection)
   case wallet(Wallet.Rejection)
@@ -38,6 +39,12 @@ package enum CommandError: Error, Equatable {
   case tooDeep(limit: Int)
   /// The object changed since the caller read it.
   case versionMismatch(expected: UInt64, actual: UInt64)
+  /// A right is given to others only by who has it.
+  case cannotGrant(scope: String)
+  /// Somebody has to be able to manage the account.
+  case lastAdministrator
+  case emailTaken
+  case roleInUse
   case idempotencyInProgress
   case unreadable(reason: String)
   case log(EventLogError)

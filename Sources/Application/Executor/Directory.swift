@@ -15,26 +15,34 @@ package final class Directory: Sendable {
     package var clockOffsetMicros: Int64
     package var smsAccountSID: String?
     package var createdAtMicros: Micros
+    package var rateLimit: RateLimit?
   }
 
   package struct UserEntry: Sendable, Equatable {
     package var id: Identifier
     package var org: Identifier
-    package var role: String
-    package var details: UserDetails
+    package var state: User.State
+
+    package var role: String { state.role }
+    /// A user without details was erased and is in no index.
+    package var details: UserDetails {
+      state.details ?? UserDetails(email: "", name: "", passwordHash: "")
+    }
   }
 
   package struct KeyEntry: Sendable, Equatable {
     package var id: Identifier
     package var org: Identifier
-    package var scopes: [String]
+    package var state: APIKey.State
   }
 
   private struct Tables {
     var orgs: [Identifier: OrgEntry] = [:]
-    var usersByEmail: [String: UserEntry] = [:]
-    var keysByHash: [String: KeyEntry] = [:]
-    var hashesByKey: [Identifier: String] = [:]
+    var users: [Identifier: UserEntry] = [:]
+    var usersByEmail: [String: Identifier] = [:]
+    var keys: [Identifier: KeyEntry] = [:]
+    var keysByHash: [String: Identifier] = [:]
+    var roles: [Identifier: (org: Identifier, state: Role.State)] = [:]
   }
 
   private let tables = Mutex(Tables())
@@ -42,15 +50,52 @@ package final class Directory: Sendable {
   package func org(_ id: Identifier) -> OrgEntry? { tables.withLock { $0.orgs[id] } }
 
   package func user(email: String) -> UserEntry? {
-    tables.withLock { $0.usersByEmail[email.lowercased()] }
+    tables.withLock { tables in
+      tables.usersByEmail[email.lowercased()].flatMap { tables.users[$0] }
+    }
   }
 
-  package func user(_ id: Identifier) -> UserEntry? {
-    tables.withLock { tables in tables.usersByEmail.values.first { $0.id == id } }
+  package func user(_ id: Identifier) -> UserEntry? { tables.withLock { $0.users[id] } }
+
+  /// The users of an org, oldest first.
+  package func users(of org: Identifier) -> [UserEntry] {
+    tables.withLock { $0.users.values.filter { $0.org == org } }.sorted { $0.id < $1.id }
   }
 
-  package func key(secretHash: String) -> KeyEntry? {
-    tables.withLock { $0.keysByHash[secretHash] }
+  /// The key with this secret, or, for a while after it was rolled, with the one before.
+  package func key(secretHash: String, nowMicros: Micros) -> KeyEntry? {
+    tables.withLock { tables in
+      guard let entry = tables.keysByHash[secretHash].flatMap({ tables.keys[$0] }) else {
+        return nil
+      }
+      if entry.state.secretHash == secretHash { return entry }
+      guard let previous = entry.state.previous, previous.hash == secretHash,
+        nowMicros < previous.untilMicros
+      else { return nil }
+      return entry
+    }
+  }
+
+  package func key(_ id: Identifier) -> KeyEntry? { tables.withLock { $0.keys[id] } }
+
+  /// The org's keys that were not revoked, oldest first.
+  package func keys(of org: Identifier) -> [KeyEntry] {
+    tables.withLock { $0.keys.values.filter { $0.org == org } }.sorted { $0.id < $1.id }
+  }
+
+  /// What a role of an org may do; nothing where there is no such role.
+  package func scopes(ofRole role: String, of org: Identifier) -> [String] {
+    if let scopes = Roles.builtIn[role] { return scopes }
+    guard let id = Identifier(role, kind: .role),
+      let held = tables.withLock({ $0.roles[id] }), held.org == org
+    else { return [] }
+    return held.state.scopes
+  }
+
+  /// The org's own roles, oldest first.
+  package func roles(of org: Identifier) -> [(id: Identifier, state: Role.State)] {
+    tables.withLock { $0.roles.filter { $0.value.org == org } }
+      .map { (id: $0.key, state: $0.value.state) }.sorted { $0.id < $1.id }
   }
 
   /// The org itself and, for an agency, its clients, by name.
@@ -67,7 +112,6 @@ package final class Directory: Sendable {
   }
 
   func adopt(_ state: OrgState) {
-    var changes: [RecordedChange] = []
     let settings = state.settings
     if settings.exists {
       tables.withLock { tables in
@@ -75,43 +119,77 @@ package final class Directory: Sendable {
           id: state.org, name: settings.name, kind: settings.kind, agency: settings.agency,
           timeZone: settings.timeZone, isTest: settings.isTest, status: settings.status,
           clockOffsetMicros: settings.clockOffsetMicros,
-          smsAccountSID: settings.sms?.accountSID, createdAtMicros: createdAt(state.org))
+          smsAccountSID: settings.sms?.accountSID, createdAtMicros: createdAt(state.org),
+          rateLimit: settings.rateLimit)
       }
     }
-    for (id, user) in state.tables.users {
-      guard let details = user.details else { continue }
-      changes.append(
-        RecordedChange(
-          stream: id, event: .user(.created(details: .known(details), role: user.role))))
+    tables.withLock { tables in
+      for (id, user) in state.tables.users { Self.keep(user, id, state.org, in: &tables) }
+      for (id, key) in state.tables.apiKeys { Self.keep(key, id, state.org, in: &tables) }
+      for (id, role) in state.tables.roles { Self.keep(role, id, state.org, in: &tables) }
     }
-    for (id, key) in state.tables.apiKeys where !key.isRevoked {
-      changes.append(
-        RecordedChange(
-          stream: id,
-          event: .apiKey(
-            .created(name: key.name, secretHash: key.secretHash, scopes: key.scopes))))
-    }
-    apply(changes, org: state.org)
   }
 
   func apply(_ changes: [RecordedChange], org: Identifier) {
     let relevant = changes.filter {
       switch $0.event {
-      case .org, .user, .apiKey: true
+      case .org, .user, .apiKey, .role: true
       default: false
       }
     }
     guard !relevant.isEmpty else { return }
     tables.withLock { tables in
-      for change in relevant {
-        switch change.event {
-        case .org(let event): Self.apply(event, org: org, to: &tables)
-        case .user(let event): Self.apply(event, of: change.stream, org: org, to: &tables)
-        case .apiKey(let event): Self.apply(event, of: change.stream, org: org, to: &tables)
-        default: break
-        }
-      }
+      for change in relevant { Self.apply(change, org: org, to: &tables) }
     }
+  }
+
+  private static func apply(
+    _ change: RecordedChange, org: Identifier, to tables: inout Tables
+  ) {
+    let id = change.stream
+    switch change.event {
+    case .org(let event): apply(event, org: org, to: &tables)
+    case .user(let event):
+      let before = tables.users[id]?.state ?? User.initialState
+      keep(User.evolve(before, with: event), id, org, in: &tables)
+    case .apiKey(let event):
+      let before = tables.keys[id]?.state ?? APIKey.initialState
+      keep(APIKey.evolve(before, with: event), id, org, in: &tables)
+    case .role(let event):
+      let before = tables.roles[id]?.state ?? Role.initialState
+      keep(Role.evolve(before, with: event), id, org, in: &tables)
+    default: break
+    }
+  }
+
+  private static func keep(
+    _ user: User.State, _ id: Identifier, _ org: Identifier, in tables: inout Tables
+  ) {
+    guard let details = user.details else { return }
+    tables.users[id] = UserEntry(id: id, org: org, state: user)
+    tables.usersByEmail[details.email.lowercased()] = id
+  }
+
+  private static func keep(
+    _ key: APIKey.State, _ id: Identifier, _ org: Identifier, in tables: inout Tables
+  ) {
+    let before = tables.keys[id]?.state
+    for hash in [before?.secretHash, before?.previous?.hash] {
+      hash.map { tables.keysByHash[$0] = nil }
+    }
+    guard !key.isRevoked else {
+      tables.keys[id] = nil
+      return
+    }
+    tables.keys[id] = KeyEntry(id: id, org: org, state: key)
+    tables.keysByHash[key.secretHash] = id
+    key.previous.map { tables.keysByHash[$0.hash] = id }
+  }
+
+  private static func keep(
+    _ role: Role.State, _ id: Identifier, _ org: Identifier, in tables: inout Tables
+  ) {
+    tables.roles[id] = role.isDeleted ? nil : (org, role)
   }
 
   private static func apply(_ event: Org.Event, org: Identifier, to tables: inout Tables) {
@@ -131,27 +209,10 @@ package final class Directory: Sendable {
       tables.orgs[org]?.clockOffsetMicros += byMicros
     case .checkpointPublished, .auditExported:
       break
-    }
-  }
-
-  private static func apply(
-    _ event: User.Event, of user: Identifier, org: Identifier, to tables: inout Tables
-  ) {
-    guard case .created(.known(let details), let role) = event else { return }
-    tables.usersByEmail[details.email.lowercased()] = UserEntry(
-      id: user, org: org, role: role, details: details)
-  }
-
-  private static func apply(
-    _ event: APIKey.Event, of key: Identifier, org: Identifier, to tables: inout Tables
-  ) {
-    switch event {
-    case .created(_, let secretHash, let scopes):
-      tables.keysByHash[secretHash] = KeyEntry(id: key, org: org, scopes: scopes)
-      tables.hashesByKey[key] = secretHash
-    case .revoked:
-      guard let hash = tables.hashesByKey.removeValue(forKey: key) else { return }
-      tables.keysByHash[hash] = nil
+    case .rateLimitSet(let limit):
+      tables.orgs[org]?.rateLimit = limit
+    case .accessRefused:
+      break
     }
   }
 }

@@ -164,10 +164,40 @@ extension Engine {
     try snapshot(WebhookEndpoint.self, id, of: org, version: version)
   }
 
+  package func user(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<User.State> {
+    try snapshot(User.self, id, of: org, version: version)
+  }
+
+  package func role(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Role.State> {
+    try snapshot(Role.self, id, of: org, version: version)
+  }
+
+  package func apiKey(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<APIKey.State> {
+    try snapshot(APIKey.self, id, of: org, version: version)
+  }
+
   package func importJob(
     _ id: Identifier, of org: Identifier, version: UInt64 = .max
   ) throws(CommandError) -> Snapshot<ImportJob.State> {
     try snapshot(ImportJob.self, id, of: org, version: version)
+  }
+
+  /// The version of an object's stream on disk; 0 where there is none.
+  package func version(of id: Identifier, in org: Identifier) throws(CommandError) -> UInt64 {
+    do {
+      let last = try log.readStream(
+        org: OrgID(org.value), stream: StreamID(id.value), from: .max, limit: 1,
+        direction: .backwards)
+      return last.first?.streamVersion ?? 0
+    } catch {
+      throw .log(error)
+    }
   }
 
   private func snapshot<Aggregate: Housed>(

@@ -170,6 +170,9 @@ extension OrgExecutor {
         actor: call.actor, origin: call.origin, correlation: call.correlation,
         causation: call.causation, depth: call.depth, occurredAtMicros: workspace.nowMicros))
     commit.expectedOrgSequence = state.nextOrgSequence
+    if let expected = call.expected {
+      commit.expected[StreamID(expected.id.value)] = .exactly(expected.version)
+    }
     return commit
   }
 

@@ -26,6 +26,8 @@ package struct Call: Sendable {
   package var causation: UInt64?
   package var depth: UInt16
   package var idempotencyKey: IdempotencyName?
+  /// The object as the caller saw it: the log refuses where it changed since.
+  package var expected: ExpectedObject?
 
   package init(
     actor: String, origin: String, correlation: String, causation: UInt64? = nil,
@@ -37,6 +39,16 @@ package struct Call: Sendable {
     self.causation = causation
     self.depth = depth
     self.idempotencyKey = idempotencyKey
+  }
+}
+
+package struct ExpectedObject: Sendable, Equatable {
+  package let id: Identifier
+  package let version: UInt64
+
+  package init(id: Identifier, version: UInt64) {
+    self.id = id
+    self.version = version
   }
 }
 

@@ -59,6 +59,7 @@ package enum EventJSON {
   /// Types whose sealed part is a secret and not a person's data.
   static func hidesSubjectParts(_ type: String) -> Bool {
     type.hasPrefix("org.") || type.hasPrefix("user.") || type.hasPrefix("webhook_endpoint.")
+      || type.hasPrefix("api_key.")
   }
 }
 
@@ -69,6 +70,7 @@ extension Identifier.Kind {
     case .org: "account"
     case .user: "user"
     case .apiKey: "api_key"
+    case .role: "role"
     case .contact: "contact"
     case .message: "message"
     case .wallet: "wallet"
@@ -84,6 +86,26 @@ extension Identifier.Kind {
     case .auditExport: "audit_export"
     case .event: "event"
     case .request: "request"
+    }
+  }
+}
+
+extension Identifier.Kind {
+  /// Where the API shows its objects; nil where it shows none by id.
+  package var plural: String? {
+    switch self {
+    case .org: "accounts"
+    case .user: "users"
+    case .apiKey: "api-keys"
+    case .role: "roles"
+    case .contact: "contacts"
+    case .message: "messages"
+    case .campaign: "campaigns"
+    case .segment: "segments"
+    case .workflow: "workflows"
+    case .run: "runs"
+    case .webhookEndpoint: "webhook-endpoints"
+    default: nil
     }
   }
 }

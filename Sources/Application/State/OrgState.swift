@@ -51,6 +51,7 @@ final class OrgState: @unchecked Sendable {
     case .org(let event): fold(Org.self, event, stream)
     case .user(let event): fold(User.self, event, stream)
     case .apiKey(let event): fold(APIKey.self, event, stream)
+    case .role(let event): fold(Role.self, event, stream)
     case .contact(let event): apply(event, of: stream)
     case .message(let event): apply(event, of: stream, at: place)
     case .wallet(let event):
@@ -139,7 +140,7 @@ extension OrgState {
     case .message: tables.messages[stream]?.plan?.contact
     case .run(.started(_, _, let contact, _)): contact
     case .run: tables.runs[stream]?.contact
-    case .org, .user, .apiKey, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
+    case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
       .importJob, .template, .payment:
       nil
     }

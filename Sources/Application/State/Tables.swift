@@ -5,6 +5,7 @@ struct Tables {
   var orgs: [Identifier: Org.State] = [:]
   var users: [Identifier: User.State] = [:]
   var apiKeys: [Identifier: APIKey.State] = [:]
+  var roles: [Identifier: Role.State] = [:]
   var contacts: [Identifier: Contact.State] = [:]
   var messages: [Identifier: Message.State] = [:]
   var segments: [Identifier: Segment.State] = [:]
@@ -51,6 +52,15 @@ extension APIKey: Housed {
   static func refuse(_ rejection: Rejection) -> CommandError { .apiKey(rejection) }
   static func unwrap(_ event: DomainEvent) -> Event? {
     if case .apiKey(let event) = event { event } else { nil }
+  }
+}
+
+extension Role: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.roles }
+  static func wrap(_ event: Event) -> DomainEvent { .role(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .role(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .role(let event) = event { event } else { nil }
   }
 }
 

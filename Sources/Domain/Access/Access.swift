@@ -1,15 +1,32 @@
 /// A person who works with the console. Stream: the user's id.
+///
+/// Invariant: a locked or deactivated user cannot sign in; a new password ends every older session.
 package enum User: Decider {
   package enum Command: Sendable, Equatable {
     case create(UserDetails, role: String)
     case recordSignIn
-    case recordFailedSignIn
+    /// `nowMicros` is the real time: guessing goes on while a test clock stands still.
+    case recordFailedSignIn(nowMicros: Micros)
+    case rename(String)
+    case changeRole(String)
+    /// scrypt, with its parameters and salt.
+    case changePassword(hash: String)
+    case deactivate
+    case reactivate
+    case unlock
   }
 
   package enum Event: Sendable, Equatable {
     case created(details: Personal<UserDetails>, role: String)
     case signedIn
     case signInFailed
+    case renamed(name: Personal<String>)
+    case roleChanged(from: String, to: String)
+    case passwordChanged(hash: Personal<String>)
+    case locked(untilMicros: Micros)
+    case unlocked
+    case deactivated
+    case reactivated
   }
 
   package struct State: Sendable, Equatable {
@@ -18,6 +35,8 @@ package enum User: Decider {
     package var role = ""
     /// Failed sign-ins since the last one that succeeded.
     package var failedCount = 0
+    package var isActive = true
+    package var lockedUntilMicros: Micros?
 
     package init() {}
   }
@@ -25,7 +44,12 @@ package enum User: Decider {
   package enum Rejection: Error, Equatable {
     case alreadyExists
     case notFound
+    case emptyName
   }
+
+  /// As many wrong passwords in a row lock the user out.
+  package static let failureLimit = 5
+  package static let lockMicros: Micros = 15 * 60 * 1_000_000
 
   package static let initialState = State()
 }
@@ -44,68 +68,32 @@ package struct UserDetails: Sendable, Equatable {
   }
 }
 
-/// A secret with which a program acts for an org. Stream: the key's id.
-package enum APIKey: Decider {
-  package enum Command: Sendable, Equatable {
-    /// `secretHash` is the SHA-256 of the secret in hex; the secret itself is shown once.
-    case create(name: String, secretHash: String, scopes: [String])
-    case revoke
-  }
-
-  package enum Event: Sendable, Equatable {
-    case created(name: String, secretHash: String, scopes: [String])
-    case revoked
-  }
-
-  package struct State: Sendable, Equatable {
-    package var exists = false
-    package var isRevoked = false
-    package var name = ""
-    package var secretHash = ""
-    package var scopes: [String] = []
-
-    package init() {}
-  }
-
-  package enum Rejection: Error, Equatable {
-    case alreadyExists
-    case notFound
-  }
-
-  package static let initialState = State()
-}
-
 // MARK: - Decide
 
 extension User {
   package static func decide(
     _ command: Command, given state: State
   ) throws(Rejection) -> [Event] {
-    switch command {
-    case .create(let details, let role):
+    if case .create(let details, let role) = command {
       guard !state.exists else { throw .alreadyExists }
       return [.created(details: .known(details), role: role)]
-    case .recordSignIn:
-      guard state.exists else { throw .notFound }
-      return [.signedIn]
-    case .recordFailedSignIn:
-      guard state.exists else { throw .notFound }
-      return [.signInFailed]
     }
-  }
-}
-
-extension APIKey {
-  package static func decide(
-    _ command: Command, given state: State
-  ) throws(Rejection) -> [Event] {
+    guard state.exists else { throw .notFound }
     switch command {
-    case .create(let name, let secretHash, let scopes):
-      guard !state.exists else { throw .alreadyExists }
-      return [.created(name: name, secretHash: secretHash, scopes: scopes)]
-    case .revoke:
-      guard state.exists else { throw .notFound }
-      return state.isRevoked ? [] : [.revoked]
+    case .create: throw .alreadyExists
+    case .recordSignIn: return [.signedIn]
+    case .recordFailedSignIn(let nowMicros):
+      guard state.failedCount + 1 >= failureLimit else { return [.signInFailed] }
+      return [.signInFailed, .locked(untilMicros: nowMicros + lockMicros)]
+    case .rename(let name):
+      guard !name.isBlank else { throw .emptyName }
+      return state.details?.name == name ? [] : [.renamed(name: .known(name))]
+    case .changeRole(let role):
+      return state.role == role ? [] : [.roleChanged(from: state.role, to: role)]
+    case .changePassword(let hash): return [.passwordChanged(hash: .known(hash))]
+    case .deactivate: return state.isActive ? [.deactivated] : []
+    case .reactivate: return state.isActive ? [] : [.reactivated]
+    case .unlock: return state.lockedUntilMicros == nil ? [] : [.unlocked]
     }
   }
 }
@@ -122,24 +110,17 @@ extension User {
       next.role = role
     case .signedIn:
       next.failedCount = 0
-    case .signInFailed:
-      next.failedCount += 1
-    }
-    return next
-  }
-}
-
-extension APIKey {
-  package static func evolve(_ state: State, with event: Event) -> State {
-    var next = state
-    switch event {
-    case .created(let name, let secretHash, let scopes):
-      next.exists = true
-      next.name = name
-      next.secretHash = secretHash
-      next.scopes = scopes
-    case .revoked:
-      next.isRevoked = true
+      next.lockedUntilMicros = nil
+    case .signInFailed: next.failedCount += 1
+    case .renamed(let name): next.details?.name = name.value ?? ""
+    case .roleChanged(_, let role): next.role = role
+    case .passwordChanged(let hash): next.details?.passwordHash = hash.value ?? ""
+    case .locked(let untilMicros):
+      next.lockedUntilMicros = untilMicros
+      next.failedCount = 0
+    case .unlocked: next.lockedUntilMicros = nil
+    case .deactivated: next.isActive = false
+    case .reactivated: next.isActive = true
     }
     return next
   }

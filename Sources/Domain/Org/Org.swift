@@ -15,6 +15,10 @@ package enum Org: Decider {
     /// The head of the account's own tree, signed: whoever keeps it can prove a later change.
     case recordCheckpoint(size: Int64, note: String)
     case recordExport(AuditExportRecord)
+    /// The most that one of its API keys may ask for; nil: the standard.
+    case setRateLimit(RateLimit?)
+    /// Somebody tried what is not theirs to do.
+    case recordRefusal(AccessRefusal)
   }
 
   package enum Event: Sendable, Equatable {
@@ -28,6 +32,8 @@ package enum Org: Decider {
     case clockAdvanced(byMicros: Int64)
     case checkpointPublished(size: Int64, note: String)
     case auditExported(AuditExportRecord)
+    case rateLimitSet(RateLimit?)
+    case accessRefused(AccessRefusal)
   }
 
   package enum Kind: String, Sendable, CaseIterable {
@@ -53,6 +59,7 @@ package enum Org: Decider {
     package var sms: SMSSettings?
     package var providers: [ProviderSettings.Service: ProviderSettings] = [:]
     package var postalAddress: String?
+    package var rateLimit: RateLimit?
 
     package init() {}
   }
@@ -88,6 +95,22 @@ package struct SMSSettings: Sendable, Equatable {
     self.accountSID = accountSID
     self.baseURL = baseURL
     self.authToken = authToken
+  }
+}
+
+/// Who tried what, and why it was refused. Names ids and operations, no person's data.
+package struct AccessRefusal: Sendable, Equatable {
+  /// `key:key_…` or `user:usr_…`.
+  package var actor: String
+  /// Such as `POST /api/contacts`.
+  package var operation: String
+  /// An error code: `missing_scope`, `address_not_allowed`, ….
+  package var reason: String
+
+  package init(actor: String, operation: String, reason: String) {
+    self.actor = actor
+    self.operation = operation
+    self.reason = reason
   }
 }
 
@@ -135,6 +158,12 @@ extension Org {
     case .recordExport(let record):
       guard state.exists else { throw .notFound }
       return [.auditExported(record)]
+    case .setRateLimit(let limit):
+      guard state.exists else { throw .notFound }
+      return state.rateLimit == limit ? [] : [.rateLimitSet(limit)]
+    case .recordRefusal(let refusal):
+      guard state.exists else { throw .notFound }
+      return [.accessRefused(refusal)]
     }
   }
 
@@ -170,6 +199,10 @@ extension Org {
     case .clockAdvanced(let byMicros):
       next.clockOffsetMicros += byMicros
     case .checkpointPublished, .auditExported:
+      break
+    case .rateLimitSet(let limit):
+      next.rateLimit = limit
+    case .accessRefused:
       break
     }
     return next

@@ -11,6 +11,8 @@ extension Org.Event: PayloadCoding {
     case postalAddressSet = "org.postal_address_set"
     case checkpointPublished = "org.checkpoint_published"
     case auditExported = "org.audit_exported"
+    case rateLimitSet = "org.rate_limit_set"
+    case accessRefused = "org.access_refused"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -53,6 +55,14 @@ extension Org.Event: PayloadCoding {
       record.scope.write(to: &payload.fields)
       payload.fields.field("opens_credentials", record.opensCredentials)
       return .auditExported
+    case .rateLimitSet(let limit):
+      limit?.write(to: &payload.fields)
+      return .rateLimitSet
+    case .accessRefused(let refusal):
+      payload.fields.field("actor", refusal.actor)
+      payload.fields.field("operation", refusal.operation)
+      payload.fields.field("reason", refusal.reason)
+      return .accessRefused
     }
   }
 
@@ -118,6 +128,13 @@ extension AuditScope {
     case .period:
       self = .period(
         fromMicros: try fields.int64("from_micros"), untilMicros: try fields.int64("until_micros"))
+    case .rateLimitSet: .rateLimitSet(try RateLimit.optional(from: &payload.fields))
+    case .accessRefused:
+      .accessRefused(
+        AccessRefusal(
+          actor: try payload.fields.string("actor"),
+          operation: try payload.fields.string("operation"),
+          reason: try payload.fields.string("reason")))
     }
   }
 }

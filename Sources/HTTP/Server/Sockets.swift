@@ -45,6 +45,14 @@ enum SocketAddress {
     return count > 0 ? Array(bytes.prefix(Int(count))) : nil
   }
 
+  /// The bytes of an address in text form; nil where it is none.
+  static func bytes(text: String) -> [UInt8]? {
+    guard !text.utf8.contains(0) else { return nil }
+    var bytes = [UInt8](repeating: 0, count: 16)
+    let count = unsafe daybook_address_parse(text, &bytes)
+    return count > 0 ? Array(bytes.prefix(Int(count))) : nil
+  }
+
   /// An address without port; an IPv4 address mapped into IPv6 as IPv4.
   static func text(_ bytes: [UInt8]) -> String {
     let mapped: [UInt8] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff]

@@ -4,6 +4,7 @@ import Domain
 enum SampleEvents {
   static let all: [DomainEvent] =
     org.map(DomainEvent.org) + user.map(DomainEvent.user) + apiKey.map(DomainEvent.apiKey)
+    + role.map(DomainEvent.role)
     + contact.map(DomainEvent.contact) + message.map(DomainEvent.message)
     + wallet.map(DomainEvent.wallet) + segment.map(DomainEvent.segment)
     + campaign.map(DomainEvent.campaign) + workflow.map(DomainEvent.workflow)
@@ -40,6 +41,9 @@ enum SampleEvents {
       AuditExportRecord(
         id: Identifier(.auditExport, 0x0193_A000_0000_0000_0000_0000_0000_0011),
         scope: .contact(contactID), opensCredentials: false)),
+    .rateLimitSet(RateLimit(perMinute: 600, burst: 1_200)),
+    .accessRefused(
+      AccessRefusal(actor: "key:key_1", operation: "POST /api/contacts", reason: "missing_scope")),
   ]
 
   private static let user: [User.Event] = [
@@ -47,11 +51,24 @@ enum SampleEvents {
       details: .known(
         UserDetails(email: "ann@example.com", name: "Ann Lee", passwordHash: "scrypt$1$2")),
       role: "owner"),
-    .signedIn, .signInFailed,
+    .signedIn, .signInFailed, .renamed(name: .known("Ann Li")),
+    .roleChanged(from: "owner", to: "developer"), .passwordChanged(hash: .known("scrypt$3$4")),
+    .locked(untilMicros: 17), .unlocked, .deactivated, .reactivated,
   ]
 
   private static let apiKey: [APIKey.Event] = [
     .created(name: "Zapier", secretHash: "9f86d081", scopes: ["read", "write"]), .revoked,
+    .restricted(
+      APIKey.Restrictions(
+        expiresAtMicros: 18, networks: ["203.0.113.0/24"], signingSecret: .known("sig_1"))),
+    .renamed(name: "Make"), .scopesChanged(scopes: ["contacts:read"]),
+    .limitSet(RateLimit(perMinute: 30, burst: 60)),
+    .rolled(secretHash: "60303ae2", previousUntilMicros: 19),
+  ]
+
+  private static let role: [Role.Event] = [
+    .created(name: "Reader", scopes: ["contacts:read"]),
+    .updated(name: "Writer", scopes: ["contacts:*"]), .deleted,
   ]
 
   private static let contact: [Contact.Event] = [

@@ -51,6 +51,7 @@ extension RunningSystem {
       "/api/operator/accounts",
       [
         "name": .string(name), "time_zone": "America/Chicago", "test": true,
+        "rate_limit": ["per_minute": 1_000_000, "burst": 2_000_000],
         "clock_offset_seconds": .int(Chicago.secondsBack(toHour: hour)),
         "owner": [
           "email": .string("owner\(index)@example.com"), "name": "Olive Owner",

@@ -1,4 +1,5 @@
 import Domain
+import HTTP
 import JSON
 
 /// `/openapi.json`: the operations as an OpenAPI 3.1 document.
@@ -177,4 +178,11 @@ enum ErrorSchema {
 package struct APIVersion: Sendable, Equatable {
   package let text: String
   package static let current = APIVersion(text: "2026-11-01")
+
+  /// Refuses a request for a version that there is not.
+  static func check(_ request: HTTPRequest) throws(APIError) {
+    guard let text = request.headers["api-version"], text != current.text else { return }
+    throw .invalid(
+      "Api-Version", "invalid_api_version", "This server speaks version \(current.text).")
+  }
 }

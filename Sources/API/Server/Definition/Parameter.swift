@@ -63,6 +63,18 @@ package struct Parameter: Sendable {
     "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")
   package static let ifMatch = header(
     "If-Match", .string(1...40), "The `ETag` that was read; refused with 412 where it changed.")
+  static let apiVersion = header(
+    "Api-Version", .constant(APIVersion.current.text), "The date version that is spoken.")
+  /// `names`: the fields of what is read.
+  static func fields(_ names: [String]) -> Parameter {
+    query(
+      "fields", .array(.choice(names), 1...100),
+      "Only these fields, between commas: the answer then lacks the others.", style: .commas)
+  }
+  static let expand = query(
+    "expand", .array(.string(1...200), 1...20),
+    "Ids to be replaced by their objects, between commas, up to four deep: `contact`, `run.contact`.",
+    style: .commas)
   package static let account = header(
     "Account", .id(.org), "The client account that an agency acts on.")
   package static func idempotencyKey(required: Bool) -> Parameter {

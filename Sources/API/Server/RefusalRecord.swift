@@ -1,0 +1,59 @@
+import Application
+import Domain
+import Synchronization
+
+/// Puts refused attempts on the account's record, where webhooks and the audit find them, and on the
+/// operator's. The same attempt again and again is recorded once a minute.
+final class RefusalRecord: Sendable {
+  private struct Attempt: Hashable {
+    let actor: String
+    let operation: String
+    let reason: String
+  }
+
+  private struct Recent {
+    var minute: Int64 = 0
+    var attempts: [Identifier: Set<Attempt>] = [:]
+    var count = 0
+  }
+
+  private static let minuteMicros: Int64 = 60_000_000
+  /// Above this number of different attempts a minute on an account only the count grows.
+  private static let recordLimit = 100
+
+  private let services: Services
+  private let recent = Mutex(Recent())
+
+  init(services: Services) { self.services = services }
+
+  /// How many attempts were refused since the start.
+  var count: Int { recent.withLock { $0.count } }
+
+  func record(_ refusal: AccessRefusal, of org: Identifier, _ requestID: String) {
+    let minute = services.engine.tools.clock.nowMicros() / Self.minuteMicros
+    let attempt = Attempt(
+      actor: refusal.actor, operation: refusal.operation, reason: refusal.reason)
+    let isNew = recent.withLock { recent in
+      recent.count += 1
+      if recent.minute != minute {
+        recent.minute = minute
+        recent.attempts = [:]
+      }
+      guard recent.attempts[org, default: []].count < Self.recordLimit else { return false }
+      return recent.attempts[org, default: []].insert(attempt).inserted
+    }
+    guard isNew else { return }
+    services.report("refused \(refusal.operation): \(refusal.reason)", requestID)
+    let call = Call(actor: refusal.actor, origin: "api", correlation: requestID)
+    Task { [services] in
+      do {
+        _ = try await services.engine.executor(for: org).perform(call) {
+          workspace throws(CommandError) in
+          try workspace.recordRefusal(refusal)
+        }
+      } catch {
+        services.report("refusal not recorded: \(error)", requestID)
+      }
+    }
+  }
+}

@@ -1,0 +1,183 @@
+import Domain
+
+// Users, roles and API keys: who may do what. Every change is an event; nobody gives away a right that
+// they do not have, and an account always keeps an administrator.
+
+/// What the caller may do: what they may give to others.
+package struct Grants: Sendable {
+  private let scopes: [String]
+
+  package init(_ scopes: [String]) { self.scopes = scopes }
+
+  func require(_ wanted: [String]) throws(CommandError) {
+    for scope in wanted where !Scope.allows(scopes, scope) { throw .cannotGrant(scope: scope) }
+  }
+}
+
+extension Workspace {
+  package mutating func createUser(
+    _ details: UserDetails, role: String
+  ) throws(CommandError) -> Identifier {
+    let id = newID(.user)
+    try run(User.self, id, .create(details, role: role), isNew: true)
+    return id
+  }
+
+  /// Like `createUser`, for somebody who may not give what they do not have.
+  package mutating func inviteUser(
+    _ details: UserDetails, role: String, by grants: Grants
+  ) throws(CommandError) -> Identifier {
+    try grants.require(try scopes(ofRole: role))
+    return try createUser(details, role: role)
+  }
+
+  package mutating func recordSignIn(_ user: Identifier, succeeded: Bool) throws(CommandError) {
+    try run(
+      User.self, user,
+      succeeded ? .recordSignIn : .recordFailedSignIn(nowMicros: tools.clock.nowMicros()))
+  }
+
+  package mutating func changeUser(
+    _ id: Identifier, by commands: [User.Command], grants: Grants
+  ) throws(CommandError) {
+    guard try current(User.self, id).exists else { throw .notFound(id) }
+    for command in commands {
+      if case .changeRole(let role) = command { try grants.require(try scopes(ofRole: role)) }
+      try run(User.self, id, command)
+    }
+    guard hasAdministrator() else { throw .lastAdministrator }
+  }
+
+  private func hasAdministrator() -> Bool {
+    state.tables.users.keys.contains { id in
+      guard let user = try? current(User.self, id) else { return false }
+      return user.isActive && user.role == Roles.administrator
+    }
+  }
+
+  /// The rights of a built-in role or of one of the account's own.
+  package func scopes(ofRole role: String) throws(CommandError) -> [String] {
+    if let scopes = Roles.builtIn[role] { return scopes }
+    guard let id = Identifier(role, kind: .role) else {
+      throw .invalid(field: "role", code: "unknown_role", message: "There is no such role.")
+    }
+    let held = try current(Role.self, id)
+    guard held.exists, !held.isDeleted else {
+      throw .invalid(field: "role", code: "unknown_role", message: "There is no such role.")
+    }
+    return held.scopes
+  }
+
+  // MARK: Roles
+
+  package mutating func createRole(
+    name: String, scopes: [String], by grants: Grants
+  ) throws(CommandError) -> Identifier {
+    try grants.require(scopes)
+    let id = newID(.role)
+    try run(Role.self, id, .create(name: name, scopes: scopes), isNew: true)
+    return id
+  }
+
+  package mutating func updateRole(
+    _ id: Identifier, name: String?, scopes: [String]?, by grants: Grants
+  ) throws(CommandError) {
+    if let scopes { try grants.require(scopes) }
+    let role = try current(Role.self, id)
+    guard role.exists, !role.isDeleted else { throw .notFound(id) }
+    try run(Role.self, id, .update(name: name, scopes: scopes))
+  }
+
+  package mutating func deleteRole(_ id: Identifier) throws(CommandError) {
+    let role = try current(Role.self, id)
+    guard role.exists, !role.isDeleted else { throw .notFound(id) }
+    guard !state.tables.users.values.contains(where: { $0.role == id.text }) else {
+      throw .roleInUse
+    }
+    try run(Role.self, id, .delete)
+  }
+
+  // MARK: API keys
+
+  package mutating func createAPIKey(
+    name: String, secretHash: String, scopes: [String]
+  ) throws(CommandError) -> Identifier {
+    let id = newID(.apiKey)
+    try run(
+      APIKey.self, id, .create(name: name, secretHash: secretHash, scopes: scopes), isNew: true)
+    return id
+  }
+
+  package mutating func changeAPIKey(
+    _ id: Identifier, by commands: [APIKey.Command], grants: Grants
+  ) throws(CommandError) {
+    let key = try current(APIKey.self, id)
+    guard key.exists, !key.isRevoked else { throw .notFound(id) }
+    for command in commands {
+      if case .changeScopes(let scopes) = command { try grants.require(scopes) }
+      try run(APIKey.self, id, command)
+    }
+  }
+
+  // MARK: The account
+
+  package mutating func setRateLimit(_ limit: RateLimit?) throws(CommandError) {
+    try run(Org.self, org, .setRateLimit(limit))
+  }
+
+  package mutating func recordRefusal(_ refusal: AccessRefusal) throws(CommandError) {
+    try run(Org.self, org, .recordRefusal(refusal))
+  }
+}
+
+/// The roles that every account has.
+package enum Roles {
+  package static let administrator = "administrator"
+  package static let complianceOfficer = "compliance_officer"
+
+  /// What each of them may do.
+  package static let builtIn: [String: [String]] = [
+    administrator: ["*"],
+    "marketing_manager": [
+      "contacts:*", "messages:*", "segments:*", "campaigns:*", "templates:*", "workflows:read",
+      "analytics:read", "events:read", "wallet:read", "account:read",
+    ],
+    "developer": [
+      "contacts:read", "messages:read", "segments:read", "campaigns:read", "workflows:*",
+      "webhooks:*", "templates:*", "events:read", "requests:read", "analytics:read",
+      "account:read", "account:write",
+    ],
+    "sales_representative": ["contacts:*", "messages:*", "account:read"],
+    complianceOfficer: [
+      "contacts:read", "messages:read", "segments:read", "campaigns:read", "workflows:read",
+      "audit:read", "analytics:read", "events:read", "account:read", "consents:read",
+      "users:read", "roles:read", "api_keys:read", "suppressions:read",
+    ],
+  ]
+}
+
+/// `contacts:read`: a resource and what may be done with it.
+package enum Scope {
+  package static let actions = ["read", "create", "update", "delete", "write", "*"]
+
+  /// Whether `held` includes `wanted`. `write` is all that changes something; `*` is everything.
+  package static func allows(_ held: [String], _ wanted: String) -> Bool {
+    let parts = wanted.split(separator: ":", maxSplits: 1)
+    guard parts.count == 2 else { return held.contains("*") && wanted == "*" }
+    let (resource, action) = (parts[0], parts[1])
+    return held.contains { scope in
+      if scope == "*" || scope == wanted || scope == "\(resource):*" { return true }
+      return scope == "\(resource):write" && ["create", "update", "delete"].contains(action)
+    }
+  }
+
+  /// `*`, or a resource and one of the actions.
+  package static func isWellFormed(_ scope: String) -> Bool {
+    if scope == "*" { return true }
+    let parts = scope.split(separator: ":", omittingEmptySubsequences: false)
+    return parts.count == 2 && !parts[0].isEmpty && actions.contains(String(parts[1]))
+      && parts[0].utf8.allSatisfy {
+        ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) || $0 == UInt8(ascii: "_")
+      }
+  }
+}

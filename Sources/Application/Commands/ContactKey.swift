@@ -1,0 +1,30 @@
+import Domain
+
+/// What identifies a contact besides its id.
+package enum ContactKey: Sendable, Equatable {
+  case email(String)
+  /// In any form that people write it.
+  case phone(String)
+}
+
+extension Workspace {
+  /// Creates the contact with this key, or changes the one that has it: named fields change, tags are
+  /// added, consents are recorded.
+  package mutating func putContact(
+    _ key: ContactKey, _ request: ContactRequest, changes: [FieldChange]
+  ) throws(CommandError) -> Identifier {
+    guard let id = try holder(of: key) else { return try createContact(request) }
+    try updateContact(id, changes)
+    if !request.tags.isEmpty { try addTags(request.tags, to: id) }
+    for consent in request.consents { try recordConsent(consent, of: id) }
+    return id
+  }
+
+  private func holder(of key: ContactKey) throws(CommandError) -> Identifier? {
+    switch key {
+    case .email(let email):
+      state.contactsByEmail[try ContactAddresses.email(email).lowercased()]?.first
+    case .phone(let phone): state.contactsByPhone[try e164(phone)]?.first
+    }
+  }
+}

@@ -1,0 +1,152 @@
+"""A client of the API, and accounts of the running system to try it with."""
+
+import hashlib
+import hmac
+import json
+import os
+import time
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+DEMO_JSON = os.environ.get("DAYBOOK_DEMO_JSON")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if DEMO_JSON is None:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason="DAYBOOK_DEMO_JSON is not set: no system"))
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> dict:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        return self.json["error"]["code"]
+
+
+@dataclass
+class Client:
+    """Sends as one caller: a key, a session, or nobody."""
+
+    base_url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def send(self, method: str, path: str, body=None, **headers: str) -> Answer:
+        sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
+        data = None
+        if body is not None:
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            sent.setdefault("Content-Type", "application/json")
+        request = Request(self.base_url + path, data=data, method=method, headers=sent)
+        try:
+            with urlopen(request, timeout=30) as answer:
+                return Answer(answer.status, lowered(answer.headers), read(answer))
+        except HTTPError as refusal:
+            with refusal:
+                return Answer(refusal.code, lowered(refusal.headers), read(refusal))
+
+    def get(self, path: str, **headers: str) -> Answer:
+        return self.send("GET", path, **headers)
+
+    def post(self, path: str, body=None, **headers: str) -> Answer:
+        headers.setdefault("Idempotency_Key", str(uuid.uuid4()))
+        return self.send("POST", path, body, **headers)
+
+    def made(self, path: str, body, status: int = 201) -> dict:
+        answer = self.post(path, body)
+        assert answer.status == status, answer.text
+        return answer.json
+
+    def with_key(self, secret: str) -> "Client":
+        return Client(self.base_url, {"Authorization": f"Bearer {secret}"})
+
+    def sign_in(self, email: str, password: str) -> "Client":
+        answer = Client(self.base_url).send(
+            "POST", "/api/session", {"email": email, "password": password}
+        )
+        assert answer.status == 200, answer.text
+        cookie = answer.headers["set-cookie"].split(";")[0]
+        return Client(self.base_url, {"Cookie": cookie, "X-CSRF-Token": answer.json["csrf_token"]})
+
+    def signed(self, method: str, path: str, secret: str, nonce: str, at: int | None = None) -> Answer:
+        """A request without a body under a key that takes signed ones only."""
+        stamp = str(int(time.time()) if at is None else at)
+        digest = hashlib.sha256(b"").hexdigest()
+        content = f"{stamp}.{nonce}.{method}.{path}.{digest}".encode()
+        code = hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+        return self.send(
+            method, path, Daybook_Timestamp=stamp, Daybook_Nonce=nonce,
+            Daybook_Signature=f"v1={code}",
+        )
+
+
+def lowered(headers) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def read(answer) -> str:
+    return answer.read().decode("utf-8", "replace")
+
+
+@pytest.fixture(scope="session")
+def system() -> dict:
+    return json.loads(Path(DEMO_JSON).read_text())
+
+
+@pytest.fixture(scope="session")
+def nobody(system: dict) -> Client:
+    return Client(system["base_url"])
+
+
+@pytest.fixture(scope="session")
+def operator(system: dict) -> Client:
+    token = Path(DEMO_JSON).parent / "operator.token"
+    return Client(system["base_url"], {"Authorization": f"Bearer {token.read_text().strip()}"})
+
+
+@pytest.fixture(scope="session")
+def new_account(operator: Client):
+    """Makes an account: its id, its administrator's client, and how the administrator signs in."""
+
+    def make(name: str, **more) -> tuple[str, Client, tuple[str, str]]:
+        email, password = f"{uuid.uuid4().hex}@example.com", "correct horse battery"
+        made = operator.made(
+            "/api/operator/accounts",
+            {
+                "name": name, "test": True,
+                "rate_limit": {"per_minute": 1_000_000, "burst": 2_000_000},
+                "owner": {"email": email, "name": "Olive Owner", "password": password},
+                "sms": {"from": "+13125558000", "account_sid": "AC1", "auth_token": "t"},
+            } | more,
+        )
+        return made["id"], operator.with_key(made["api_key"]), (email, password)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def document(nobody: Client) -> dict:
+    return nobody.get("/openapi.json").json
+
+
+@pytest.fixture(scope="session")
+def operations(document: dict) -> list[tuple[str, str, dict]]:
+    """Every operation as method, path, definition."""
+    return [
+        (method.upper(), path, operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+    ]

@@ -1,0 +1,342 @@
+"""Who may do what: every operation with every wrong credential, and every id of another account."""
+
+import time
+import uuid
+
+import pytest
+
+from conftest import Client
+
+
+def guarded(operations):
+    """The operations that need a key or a session."""
+    return [
+        (method, path, operation)
+        for method, path, operation in operations
+        if {"api_key": []} in operation["security"]
+    ]
+
+
+def example(operation: dict):
+    content = operation.get("requestBody", {}).get("content", {})
+    return content.get("application/json", {}).get("example")
+
+
+def filled(path: str, ids: dict[str, str] | None = None) -> str:
+    """The path with an id at every placeholder: of the resource, or one that nobody has."""
+    resource = path.split("/")[2]
+    identifier = (ids or {}).get(resource, "con_01jd3x0000000000000000000a")
+    return path.replace("{id}", identifier).replace("{tag}", "vip").replace("{from}", "1")
+
+
+def ask(client: Client, method: str, path: str, operation: dict, **headers: str):
+    body = example(operation)
+    needed = [p for p in operation.get("parameters", []) if p["in"] == "query" and p["required"]]
+    if needed:
+        path += "?" + "&".join(f"{parameter['name']}=1" for parameter in needed)
+    return client.send(method, path, body, Idempotency_Key=str(uuid.uuid4()), **headers)
+
+
+@pytest.fixture(scope="module")
+def account(new_account):
+    return new_account("Access")
+
+
+def key(client: Client, **fields) -> dict:
+    return client.made("/api/api-keys", {"name": "A test", "scopes": ["contacts:*"]} | fields)
+
+
+@pytest.mark.parametrize(
+    "credential", ["none", "unknown key", "revoked key", "expired key", "forged session", "basic"]
+)
+def test_no_operation_is_open_to_whom_nobody_knows(credential, account, nobody, operations):
+    _, owner, _ = account
+    if credential == "none":
+        client = nobody
+    elif credential == "unknown key":
+        client = nobody.with_key("sk_test_invented")
+    elif credential == "revoked key":
+        made = key(owner, scopes=["*"])
+        assert owner.send("DELETE", f"/api/api-keys/{made['id']}").status == 200
+        client = nobody.with_key(made["secret"])
+    elif credential == "expired key":
+        client = nobody.with_key(key(owner, scopes=["*"], expires_at="2020-01-01T00:00:00Z")["secret"])
+    elif credential == "forged session":
+        client = Client(nobody.base_url, {"Cookie": "daybook_session=usr_0.9999999999.ab.cd"})
+    else:
+        client = Client(nobody.base_url, {"Authorization": "Basic YTpi"})
+    for method, path, operation in guarded(operations):
+        answer = ask(client, method, filled(path), operation)
+        assert answer.status == 401, f"{method} {path}: {answer.status} {answer.text[:200]}"
+
+
+def test_a_key_without_the_right_is_refused_everywhere(account, nobody, operations):
+    _, owner, _ = account
+    client = nobody.with_key(key(owner, scopes=["unicorns:read"])["secret"])
+    for method, path, operation in guarded(operations):
+        answer = ask(client, method, filled(path), operation)
+        assert (answer.status, answer.code) == (403, "missing_scope"), f"{method} {path}"
+
+
+def test_a_key_that_reads_writes_nothing(account, nobody, operations):
+    _, owner, _ = account
+    resources = {
+        operation["description"].rsplit("`", 2)[1].split(":")[0]
+        for _, _, operation in guarded(operations)
+    }
+    client = nobody.with_key(key(owner, scopes=[f"{name}:read" for name in resources])["secret"])
+    for method, path, operation in guarded(operations):
+        if method != "GET" and ":write`" in operation["description"]:
+            answer = ask(client, method, filled(path), operation)
+            assert (answer.status, answer.code) == (403, "missing_scope"), f"{method} {path}"
+
+
+def test_a_key_from_another_address_is_refused_everywhere(account, nobody, operations):
+    _, owner, _ = account
+    client = nobody.with_key(key(owner, scopes=["*"], networks=["203.0.113.0/24"])["secret"])
+    for method, path, operation in guarded(operations):
+        answer = ask(client, method, filled(path), operation)
+        assert (answer.status, answer.code) == (403, "address_not_allowed"), f"{method} {path}"
+
+
+def test_a_session_writes_nothing_without_its_token(account, nobody, operations):
+    session = nobody.sign_in(*account[2])
+    cookie = Client(nobody.base_url, {"Cookie": session.headers["Cookie"]})
+    for method, path, operation in guarded(operations):
+        if method != "GET":
+            answer = ask(cookie, method, filled(path), operation)
+            assert (answer.status, answer.code) == (403, "csrf_token_required"), f"{method} {path}"
+            forged = ask(cookie, method, filled(path), operation, X_CSRF_Token="0" * 64)
+            assert forged.code == "csrf_token_required", f"{method} {path}"
+
+
+def test_no_account_acts_on_another(account, new_account, operations):
+    _, owner, _ = account
+    stranger, _, _ = new_account("Stranger")
+    for method, path, operation in guarded(operations):
+        answer = ask(owner, method, filled(path), operation, Account=stranger)
+        assert (answer.status, answer.code) == (403, "account_not_reachable"), f"{method} {path}"
+
+
+def test_no_id_of_another_account_means_anything(account, new_account, operations):
+    _, owner, _ = account
+    ids = one_of_each(owner)
+    _, stranger, _ = new_account("Curious")
+    before = owner.get("/api/events?limit=200").json["data"][-1]["position"]
+    for method, path, operation in guarded(operations):
+        if "{" not in path:
+            continue
+        resource = path.split("/")[2]
+        if resource not in ids:
+            continue
+        answer = ask(stranger, method, filled(path, ids), operation)
+        assert answer.status == 404, f"{method} {path}: {answer.status} {answer.text[:200]}"
+    after = owner.get(f"/api/events?after={before}").json["data"]
+    assert [event["type"] for event in after] == []
+
+
+def one_of_each(owner: Client) -> dict[str, str]:
+    contact = owner.made("/api/contacts", {"first_name": "Ann", "tags": ["vip"]})["id"]
+    segment = owner.made(
+        "/api/segments",
+        {"name": "All", "filter": {"field": "first_name", "op": "exists", "value": True}},
+    )["id"]
+    workflow = owner.made(
+        "/api/workflows", {"source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"}
+    )["id"]
+    return {
+        "contacts": contact,
+        "segments": segment,
+        "campaigns": owner.made(
+            "/api/campaigns", {"name": "Spring", "segment": segment, "body": "Hi"}
+        )["id"],
+        "workflows": workflow,
+        "runs": owner.made(f"/api/workflows/{workflow}/runs", {"contact": contact})["id"],
+        "webhook-endpoints": owner.made(
+            "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["campaign.created"]}
+        )["id"],
+        "users": owner.made(
+            "/api/users",
+            {
+                "email": f"{uuid.uuid4().hex}@example.com", "name": "Ben",
+                "role": "developer", "password": "correct horse battery",
+            },
+        )["id"],
+        "roles": owner.made("/api/roles", {"name": "Reader", "scopes": ["contacts:read"]})["id"],
+        "api-keys": key(owner)["id"],
+    }
+
+
+def colleague(owner: Client, role: str) -> tuple[str, str, str]:
+    email, password = f"{uuid.uuid4().hex}@example.com", "correct horse battery"
+    made = owner.made(
+        "/api/users", {"email": email, "name": "Cam", "role": role, "password": password}
+    )
+    return made["id"], email, password
+
+
+def test_each_built_in_role_may_do_its_own_and_no_more(account, nobody):
+    _, owner, _ = account
+    contact = {"first_name": "Role"}
+    may = {
+        "marketing_manager": (201, 200, 403), "developer": (403, 200, 403),
+        "sales_representative": (201, 403, 403), "compliance_officer": (403, 200, 200),
+        "administrator": (201, 200, 200),
+    }
+    for role, (writes_contacts, reads_campaigns, reads_users) in may.items():
+        _, email, password = colleague(owner, role)
+        session = nobody.sign_in(email, password)
+        assert session.post("/api/contacts", contact).status == writes_contacts, role
+        assert session.get("/api/campaigns").status == reads_campaigns, role
+        assert session.get("/api/users").status == reads_users, role
+
+
+def test_a_compliance_officer_changes_nothing(account, nobody, operations):
+    _, owner, _ = account
+    _, email, password = colleague(owner, "compliance_officer")
+    session = nobody.sign_in(email, password)
+    for method, path, operation in guarded(operations):
+        if method != "GET" and ":write`" in operation["description"]:
+            assert ask(session, method, filled(path), operation).status == 403, f"{method} {path}"
+
+
+def test_a_changed_role_counts_from_the_next_request(account, nobody):
+    _, owner, _ = account
+    user, email, password = colleague(owner, "administrator")
+    session = nobody.sign_in(email, password)
+    assert session.get("/api/users").status == 200
+    role = owner.made("/api/roles", {"name": "Creator", "scopes": ["contacts:create"]})["id"]
+    assert owner.send("PATCH", f"/api/users/{user}", {"role": role}).status == 200
+    assert session.get("/api/users").status == 403
+    created = session.post("/api/contacts", {"first_name": "One"})
+    assert created.status == 201
+    path = f"/api/contacts/{created.json['id']}"
+    assert session.send("PATCH", path, {"first_name": "Two"}).status == 403
+    change = {"scopes": ["contacts:update"]}
+    assert owner.send("PATCH", f"/api/roles/{role}", change).status == 200
+    assert session.send("PATCH", path, {"first_name": "Two"}).status == 200
+    assert session.post("/api/contacts", {"first_name": "Three"}).status == 403
+    assert owner.send("DELETE", f"/api/users/{user}").status == 200
+    assert session.send("PATCH", path, {"first_name": "Four"}).status == 401
+
+
+def test_nobody_gives_what_they_lack(account, nobody):
+    _, owner, _ = account
+    made = key(owner, scopes=["api_keys:*", "users:*", "roles:*"])
+    client = nobody.with_key(made["secret"])
+    asked = {"name": "More", "scopes": ["contacts:read"]}
+    for path in ["/api/api-keys", "/api/roles"]:
+        answer = client.post(path, asked)
+        assert (answer.status, answer.code) == (403, "cannot_grant")
+    own = client.send("PATCH", f"/api/api-keys/{made['id']}", {"scopes": ["*"]})
+    assert (own.status, own.code) == (403, "cannot_grant")
+    user = {"email": "x@example.com", "name": "X", "role": "administrator", "password": "a" * 12}
+    assert client.post("/api/users", user).code == "cannot_grant"
+
+
+def test_an_account_keeps_an_administrator(new_account, nobody):
+    _, owner, _ = new_account("Lonely")
+    user = owner.get("/api/users").json["data"][0]["id"]
+    for method, body in [("DELETE", None), ("PATCH", {"role": "developer"})]:
+        answer = owner.send(method, f"/api/users/{user}", body)
+        assert (answer.status, answer.code) == (409, "last_administrator")
+
+
+def test_wrong_passwords_lock_the_user_out_and_an_administrator_lets_in(account, nobody):
+    _, owner, _ = account
+    user, email, password = colleague(owner, "developer")
+    wrong = {"email": email, "password": "wrong"}
+    for _ in range(5):
+        assert nobody.send("POST", "/api/session", wrong).status == 401
+    locked = nobody.send("POST", "/api/session", {"email": email, "password": password})
+    assert (locked.status, locked.code) == (429, "locked_out")
+    assert int(locked.headers["retry-after"]) > 600
+    assert owner.post(f"/api/users/{user}/unlock").status == 200
+    nobody.sign_in(email, password)
+
+
+def test_a_new_password_ends_every_session(account, nobody):
+    _, owner, _ = account
+    _, email, password = colleague(owner, "developer")
+    first, second = nobody.sign_in(email, password), nobody.sign_in(email, password)
+    change = {"current_password": password, "new_password": "another long one"}
+    assert first.send("POST", "/api/session/password", change).status == 204
+    assert first.get("/api/session").status == second.get("/api/session").status == 401
+    nobody.sign_in(email, "another long one")
+
+
+def test_signed_requests_are_good_once_and_now(account, nobody):
+    _, owner, _ = account
+    made = key(owner, scopes=["*"], signed=True)
+    client, secret = nobody.with_key(made["secret"]), made["signing_secret"]
+    path, nonce = "/api/contacts?limit=1", uuid.uuid4().hex
+    assert client.get(path).code == "signature_required"
+    assert client.signed("GET", path, "another", uuid.uuid4().hex).code == "invalid_signature"
+    assert client.signed("GET", path, secret, nonce).status == 200
+    assert client.signed("GET", path, secret, nonce).code == "signature_replayed"
+    late = int(time.time()) - 301
+    assert client.signed("GET", path, secret, uuid.uuid4().hex, at=late).code == "signature_expired"
+
+
+def test_a_rolled_key_works_along_the_new_one_for_a_while(account, nobody):
+    _, owner, _ = account
+    made = key(owner, scopes=["contacts:read"])
+    old = nobody.with_key(made["secret"])
+    rolled = owner.made(f"/api/api-keys/{made['id']}/roll", {"overlap_seconds": 3600}, 200)
+    assert old.get("/api/contacts").status == 200
+    assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 200
+    again = owner.made(f"/api/api-keys/{made['id']}/roll", {"overlap_seconds": 0}, 200)
+    assert old.get("/api/contacts").status == 401
+    assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 401
+    assert nobody.with_key(again["secret"]).get("/api/contacts").status == 200
+
+
+def test_a_key_has_its_budget_and_is_told(new_account, nobody, operator):
+    _, owner, _ = new_account("Thrifty", rate_limit={"per_minute": 600, "burst": 1200})
+    made = key(owner, scopes=["contacts:read"], rate_limit={"per_minute": 6, "burst": 3})
+    client = nobody.with_key(made["secret"])
+    answers = [client.get("/api/contacts") for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    assert answers[0].headers["ratelimit-limit"] == "3"
+    assert answers[0].headers["ratelimit-remaining"] == "2"
+    assert answers[3].code == "rate_limited"
+    assert 1 <= int(answers[3].headers["retry-after"]) <= 10
+    more = {"rate_limit": {"per_minute": 601, "burst": 3}}
+    assert owner.send("PATCH", f"/api/api-keys/{made['id']}", more).code == "limit_exceeds_account"
+
+
+def test_what_was_refused_is_on_record(new_account, nobody):
+    _, owner, _ = new_account("Watchful")
+    made = key(owner, scopes=["contacts:read"])
+    assert nobody.with_key(made["secret"]).post("/api/contacts", {"first_name": "A"}).status == 403
+    deadline = time.time() + 20
+    found = []
+    while not found and time.time() < deadline:
+        found = owner.get("/api/events?types=org.access_refused").json["data"]
+    assert found[0]["data"] == {
+        "actor": f"key:{made['id']}", "operation": "POST /api/contacts", "reason": "missing_scope",
+    }
+
+
+def test_every_change_of_rights_is_an_event_without_secrets(new_account):
+    _, owner, _ = new_account("Booked")
+    user, _, _ = colleague(owner, "developer")
+    made = key(owner, scopes=["contacts:read"], signed=True)
+    owner.send("PATCH", f"/api/users/{user}", {"role": "sales_representative"})
+    owner.send("PATCH", f"/api/api-keys/{made['id']}", {"scopes": ["contacts:*"]})
+    owner.send("DELETE", f"/api/api-keys/{made['id']}")
+    text = owner.get("/api/events?types=user.*,api_key.*,role.*&limit=200").text
+    for kind in ["user.created", "user.role_changed", "api_key.restricted", "api_key.scopes_changed",
+                 "api_key.revoked"]:
+        assert f'"{kind}"' in text
+    assert "scrypt" not in text and made["secret"] not in text
+    assert made["signing_secret"] not in text and "secret_hash" not in text
+
+
+def test_an_agency_acts_under_both_names(new_account, operator):
+    agency, keeper, _ = new_account("Agency", kind="agency")
+    client, _, _ = new_account("Client", kind="client", agency=agency)
+    made = keeper.send("POST", "/api/contacts", {"first_name": "Ann"}, Account=client)
+    assert made.status == 201 and made.json["account"] == client
+    events = keeper.get("/api/events?types=contact.created", Account=client).json["data"]
+    assert events[-1]["actor"].startswith("key:") and events[-1]["actor"].endswith(f" for:{agency}")
