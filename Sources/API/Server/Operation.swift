@@ -233,7 +233,11 @@ package struct Operation: Sendable {
       ]
       all[429] = ["rate_limited"]
     }
-    guard access != .signed else { return all }
+    guard access != .signed else {
+      // Before anything is signed, it has to be well-formed HTTP.
+      all[400] = ["malformed_request"]
+      return all
+    }
     all[400] = ["invalid_type", "unknown_parameter"]
     if hasBody {
       all[413] = ["too_large"]
