@@ -101,6 +101,13 @@ extension Org.Event: PayloadCoding {
           id: try payload.fields.identifier("export", .auditExport),
           scope: try AuditScope(from: &payload.fields),
           opensCredentials: try payload.fields.bool("opens_credentials")))
+    case .rateLimitSet: .rateLimitSet(try RateLimit.optional(from: &payload.fields))
+    case .accessRefused:
+      .accessRefused(
+        AccessRefusal(
+          actor: try payload.fields.string("actor"),
+          operation: try payload.fields.string("operation"),
+          reason: try payload.fields.string("reason")))
     }
   }
 }
@@ -128,13 +135,6 @@ extension AuditScope {
     case .period:
       self = .period(
         fromMicros: try fields.int64("from_micros"), untilMicros: try fields.int64("until_micros"))
-    case .rateLimitSet: .rateLimitSet(try RateLimit.optional(from: &payload.fields))
-    case .accessRefused:
-      .accessRefused(
-        AccessRefusal(
-          actor: try payload.fields.string("actor"),
-          operation: try payload.fields.string("operation"),
-          reason: try payload.fields.string("reason")))
     }
   }
 }

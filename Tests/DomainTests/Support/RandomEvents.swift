@@ -4,7 +4,8 @@ import Domain
 enum RandomEvents {
   static func every(using random: inout SplitMix64) -> [DomainEvent] {
     org(&random).map(DomainEvent.org) + user(&random).map(DomainEvent.user)
-      + apiKey(&random).map(DomainEvent.apiKey) + contact(&random).map(DomainEvent.contact)
+      + apiKey(&random).map(DomainEvent.apiKey) + role(&random).map(DomainEvent.role)
+      + contact(&random).map(DomainEvent.contact)
       + message(&random).map(DomainEvent.message) + wallet(&random).map(DomainEvent.wallet)
       + segment(&random).map(DomainEvent.segment) + campaign(&random).map(DomainEvent.campaign)
       + workflow(&random).map(DomainEvent.workflow) + run(&random).map(DomainEvent.run)
@@ -34,6 +35,9 @@ enum RandomEvents {
       .auditExported(
         AuditExportRecord(
           id: random.id(.auditExport), scope: auditScope(&random), opensCredentials: random.bool())),
+      .rateLimitSet(random.maybe { RateLimit(perMinute: $0.count(), burst: $0.count()) }),
+      .accessRefused(
+        AccessRefusal(actor: random.text(), operation: random.text(), reason: random.text())),
     ]
   }
 
@@ -54,7 +58,10 @@ enum RandomEvents {
         details: random.personal {
           UserDetails(email: $0.text(), name: $0.text(), passwordHash: $0.text())
         }, role: random.text()),
-      .signedIn, .signInFailed,
+      .signedIn, .signInFailed, .renamed(name: random.personal { $0.text() }),
+      .roleChanged(from: random.text(), to: random.text()),
+      .passwordChanged(hash: random.personal { $0.text() }),
+      .locked(untilMicros: random.int64()), .unlocked, .deactivated, .reactivated,
     ]
   }
 
@@ -63,6 +70,20 @@ enum RandomEvents {
       .created(
         name: random.text(), secretHash: random.text(), scopes: random.list { $0.text() }),
       .revoked,
+      .restricted(
+        APIKey.Restrictions(
+          expiresAtMicros: random.maybe { $0.int64() }, networks: random.list { $0.text() },
+          signingSecret: random.maybe { random in random.personal { $0.text() } })),
+      .renamed(name: random.text()), .scopesChanged(scopes: random.list { $0.text() }),
+      .limitSet(random.maybe { RateLimit(perMinute: $0.count(), burst: $0.count()) }),
+      .rolled(secretHash: random.text(), previousUntilMicros: random.int64()),
+    ]
+  }
+
+  private static func role(_ random: inout SplitMix64) -> [Role.Event] {
+    [
+      .created(name: random.text(), scopes: random.list { $0.text() }),
+      .updated(name: random.text(), scopes: random.list { $0.text() }), .deleted,
     ]
   }
 
