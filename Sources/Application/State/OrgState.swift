@@ -140,7 +140,8 @@ extension OrgState {
     case .message: tables.messages[stream]?.plan?.contact
     case .run(.started(_, _, let contact, _)): contact
     case .run: tables.runs[stream]?.contact
-    case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
+    case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
+      .webhookEndpoint,
       .importJob, .template, .payment:
       nil
     }

@@ -78,7 +78,8 @@ extension DomainEvent {
     case .contact(let event): event.activity
     case .message(let event): event.activity
     case .run(let event): event.activity
-    case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer, .webhookEndpoint,
+    case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
+      .webhookEndpoint,
       .importJob, .template, .payment:
       nil
     }
