@@ -51,6 +51,13 @@ package struct AuditExport {
 
   private var size: UInt64 { published.head.size }
 
+  /// For before an export is recorded: it will not fail over its folder.
+  ///
+  /// - Throws: `AuditError.notEmpty`.
+  package static func requireEmpty(_ directory: String) throws {
+    try BundleFolder.requireEmpty(directory)
+  }
+
   /// Everything up to the published head. The folder must be empty or missing.
   package mutating func run(nowMicros: Micros) throws -> Summary {
     try folder.prepare()

@@ -10,14 +10,18 @@ struct BundleFolder {
 
   /// - Throws: `AuditError.notEmpty` where something lies there already.
   func prepare() throws {
+    try Self.requireEmpty(directory)
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: true)
+  }
+
+  static func requireEmpty(_ directory: String) throws {
     var isDirectory: ObjCBool = false
     if unsafe FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory) {
       guard isDirectory.boolValue,
         try FileManager.default.contentsOfDirectory(atPath: directory).isEmpty
       else { throw AuditError.notEmpty(directory) }
     }
-    try FileManager.default.createDirectory(
-      atPath: directory, withIntermediateDirectories: true)
   }
 
   mutating func write(_ name: String, _ text: String) throws {

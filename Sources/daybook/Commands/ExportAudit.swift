@@ -34,6 +34,7 @@ let exportAuditCommand = Command(
 ) { invocation in
   let id = Identifier(.org, try org(invocation.required(orgOption.flag), in: "export audit").value)
   let out = invocation.required(outOption.flag)
+  try AuditExport.requireEmpty(out)
   let order = try await ExportOrder(
     org: id, request: try request(invocation), settings: invocation.settings
   ).place()

@@ -187,7 +187,8 @@ import Testing
         let expected = Array("\(index + 1) 0 obj".utf8)
         #expect(Array(pdf[offset..<offset + expected.count]) == expected)
       }
-      #expect(!entries.isEmpty)
+      #expect(text.contains("/Size \(entries.count + 1) /Root \(entries.count) 0 R"))
+      #expect(text.contains("\n\(entries.count) 0 obj\n<< /Type /Catalog"))
       await #expect(throws: CommandError.notFound(Identifier(.message, 1))) {
         _ = try await fixture.export(.message(Identifier(.message, 1)), of: org.id, to: "none")
       }

@@ -143,23 +143,22 @@ final class LeafKeys {
   /// of personal parts are stored, and outlive their keys.
   func makeLeaf(of block: LoadedBlock, at place: EventPlace, _ hasher: LeafHasher) throws {
     begin(block)
-    let directory = block.directory
-    let record = directory.events[place.ordinal]
-    let orgIndex = directory.commits[place.commitOrdinal].orgIndex
-    let org = directory.orgs[orgIndex].id
-    let orgKey = try orgKey(orgIndex, org, directory, place)
+    let record = block.directory.events[place.ordinal]
+    let orgIndex = block.directory.commits[place.commitOrdinal].orgIndex
+    let org = block.directory.orgs[orgIndex].id
+    let orgKey = try orgKey(orgIndex, org, block, place)
     hasher.start(block.leafHeader(at: place), partCount: record.partCount)
-    let end = place.payloadOffset + directory.parts[record.firstPart].byteCount
+    let end = place.payloadOffset + block.directory.parts[record.firstPart].byteCount
     hasher.addPart(
       keyID: orgKey.keyID,
       commitment: unsafe hasher.commitment(
         orgKey, org: org, orgSequence: place.orgSequence, part: 0,
         payload: block.payload.span.bytes.extracting(place.payloadOffset..<end)))
     for index in 1..<record.partCount {
-      let subjectIndex = directory.parts[record.firstPart + index].subjectIndex
+      let subjectIndex = block.directory.parts[record.firstPart + index].subjectIndex
       let offset = (place.personalIndex + index - 1) * Digest.byteCount
       hasher.addPart(
-        keyID: keyID(subjectIndex, org, directory),
+        keyID: keyID(subjectIndex, org, block),
         commitment: unsafe Digest(block.commitments.span.bytes, at: offset))
     }
   }
@@ -178,20 +177,20 @@ final class LeafKeys {
   }
 
   private func orgKey(
-    _ index: Int, _ org: OrgID, _ directory: BlockDirectory, _ place: EventPlace
+    _ index: Int, _ org: OrgID, _ block: LoadedBlock, _ place: EventPlace
   ) throws -> SubjectKey {
     if let known = orgKeys[index] { return known }
     guard case .available(let key) = try vault.key(KeyName.org(org.value)) else {
       throw EventLogError.keyMissing(
-        position: directory.header.firstPosition + UInt64(place.ordinal))
+        position: block.directory.header.firstPosition + UInt64(place.ordinal))
     }
     orgKeys[index] = key
     return key
   }
 
-  private func keyID(_ index: Int, _ org: OrgID, _ directory: BlockDirectory) -> KeyID {
+  private func keyID(_ index: Int, _ org: OrgID, _ block: LoadedBlock) -> KeyID {
     if let known = keyIDs[index] { return known }
-    let subject = directory.subjects[index]
+    let subject = block.directory.subjects[index]
     let id = KeyName(
       org: org.value, subject: subject.id.value, generation: subject.keyGeneration
     ).keyID
@@ -203,10 +202,10 @@ final class LeafKeys {
 extension LoadedBlock {
   func leafHeader(at place: EventPlace) -> LeafHeader {
     let record = directory.events[place.ordinal]
-    let commit = directory.commits[place.commitOrdinal]
+    let orgIndex = directory.commits[place.commitOrdinal].orgIndex
     return LeafHeader(
-      org: directory.orgs[commit.orgIndex].id, orgSequence: place.orgSequence,
-      recordedAtMicros: commit.recordedAtMicros,
+      org: directory.orgs[orgIndex].id, orgSequence: place.orgSequence,
+      recordedAtMicros: directory.commits[place.commitOrdinal].recordedAtMicros,
       stream: directory.streams[record.streamIndex].id, streamVersion: place.streamVersion,
       type: directory.types[record.typeIndex], schemaVersion: record.schemaVersion)
   }

@@ -148,7 +148,8 @@ extension PDFDocument {
     let list = kids.map { "\($0) 0 R" }.joined(separator: " ")
     let tree = file.add("<< /Type /Pages /Kids [\(list)] /Count \(kids.count) >>")
     precondition(tree == parent, "every page has two objects")
-    return file.finish(root: file.add("<< /Type /Catalog /Pages \(tree) 0 R >>"))
+    let root = file.add("<< /Type /Catalog /Pages \(tree) 0 R >>")
+    return file.finish(root: root)
   }
 }
 
