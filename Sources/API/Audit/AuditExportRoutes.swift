@@ -31,7 +31,9 @@ enum AuditExportRoutes {
       refuses: [503: ["signing_unavailable"]], handler: download),
     Operation(
       "POST", "/api/operator/audit-exports", .operation, "Record an export of the command line",
-      body: .json(AuditSchemas.operatorOrder, example: ["account": "acc_0", "scope": "account"]),
+      body: .json(
+        AuditSchemas.operatorOrder,
+        example: ["account": "acc_01jd3x0000000000000000000a", "scope": "account"]),
       answers: [.created(.map(.anything))],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],

@@ -146,6 +146,7 @@ enum ErrorCatalogue {
     ("overloaded", "The server is busy. Nothing was written; wait for Retry-After."),
     ("read_model_behind", "The read model has not reached Min-Position yet. Try again."),
     ("read_model_unavailable", "The read models cannot be asked. Commands still work."),
+    ("signing_unavailable", "The log's signing key cannot be used. Operators were told."),
     ("stopping", "The server is stopping. Try again."),
     ("closed", "The server is stopping. Try again."),
     ("log_full", "The disk is full. Nothing was written."),
