@@ -7,7 +7,7 @@ let allCommands = CommandSet([
   projectionDrainCommand, projectionRollbackCommand,
   importContactsCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
-  eventsTailCommand, logStatsCommand, logRehearseCommand,
+  eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand,
   serveCommand, projectCommand, sandboxCommand,
   benchCommand,
   postgresCommand,

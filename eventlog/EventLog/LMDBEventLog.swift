@@ -16,6 +16,9 @@ package final class LMDBEventLog: EventLogWriter {
     /// nil: the file `root.key` in the log's directory, made with the log.
     package var rootKey: (any RootKey)?
     package var nowMicros: @Sendable () -> Int64 = { SystemClock.nowMicros() }
+    /// Called on the writer thread as erasures and rewritings go on.
+    package var reached: @Sendable (MaintenanceStep) -> Void = { _ in }
+    package var compaction = CompactionOptions()
 
     package init() {}
   }
@@ -88,6 +91,24 @@ extension LMDBEventLog: SubjectEraser {
   }
 }
 
+extension LMDBEventLog {
+  /// Makes the log as small as it gets: all small blocks into large ones, and what is free given back to the disk. Reading
+  /// goes on; commits wait while the file is copied. Positions, events and proofs stay the same.
+  package func compact() async throws(EventLogError) -> CompactionReport {
+    let compactor = core.compactor
+    let outcome: Result<CompactionReport, EventLogError> = await withCheckedContinuation {
+      waiting in
+      DispatchQueue.global(qos: .utility).async {
+        waiting.resume(
+          returning: Result { () throws(EventLogError) in try compactor.finish() })
+      }
+    }
+    let report = try outcome.get()
+    try await core.onWriterThread { try $0.rewriteFile() }
+    return report
+  }
+}
+
 /// What the writer thread and the facade share. The thread keeps it alive until the queue is closed and
 /// empty, also when nobody holds the facade any more.
 final class WriterCore: Sendable {
@@ -102,6 +123,8 @@ final class WriterCore: Sendable {
   private let word: WakeWord
   private let lock: WriterLock
   private let nowMicros: @Sendable () -> Int64
+  private let reached: @Sendable (MaintenanceStep) -> Void
+  let compactor: Compactor
   private let closing = Mutex(Closing.open([]))
 
   /// Larger groups gain nothing and make their members wait: about a millisecond of compression.
@@ -113,10 +136,15 @@ final class WriterCore: Sendable {
     lock = try WriterLock(path: folder.lockPath)
     word = try WakeWord(path: folder.wakePath, isWriter: true)
     nowMicros = options.nowMicros
+    reached = options.reached
     queue = WriterQueue(maxCount: options.maxWaitingCount, maxBytes: options.maxWaitingBytes)
     store = try LogStore.open(
       folder, mapBytes: options.mapBytes,
       rootKey: try folder.rootKey(options.rootKey, mayCreate: true), isWriter: true)
+    let queue = queue
+    compactor = Compactor(store: store, options: options.compaction, reached: reached) {
+      queue.add(.task($0))
+    }
     do throws(EventLogError) {
       waiters = HeadWaiters(head: try store.head())
     } catch {
@@ -127,6 +155,7 @@ final class WriterCore: Sendable {
 
   func start() {
     DispatchQueue(label: "daybook.log.write").async { self.run() }
+    compactor.start()
   }
 
   func close() async {
@@ -145,7 +174,7 @@ final class WriterCore: Sendable {
   }
 
   private func run() {
-    let writer = GroupWriter(store: store, nowMicros: nowMicros)
+    let writer = GroupWriter(store: store, nowMicros: nowMicros, reached: reached)
     while let items = queue.takeAll() {
       var group: [Queued] = []
       var byteCount = 0
@@ -202,11 +231,13 @@ final class WriterCore: Sendable {
     }
     if grown > waiters.head {
       waiters.advance(to: grown)
+      compactor.wake(head: grown)
       word.signal()
     }
   }
 
   private func finish() {
+    compactor.close()
     waiters.close()
     word.wakeAll()
     store.close()

@@ -1,6 +1,8 @@
 // The only file that calls LMDB. Everything unsafe about it stays below this line: raw pointers,
 // return codes, and the rule that a transaction belongs to one thread. Callers see closures,
 // spans, and `LMDBError`. Source of the rules quoted here: lmdb.h, LMDB 0.9.24.
+//
+// tidy:allow-long: handles stay private to the one file that calls LMDB.
 
 import CLMDB
 import Glibc
@@ -52,6 +54,8 @@ package final class Environment: @unchecked Sendable {
   /// nil once closed. Guarded by `gate`.
   private var handle: OpaquePointer?
   private var tables: [String: Table] = [:]
+  /// Which file `handle` is of: another process may have put another one in its place.
+  private var fileNumber: ino_t = 0
   private var userCount = 1
 
   private init(path: String, options: Options) throws(LMDBError) {
@@ -119,6 +123,10 @@ package final class Environment: @unchecked Sendable {
   // MARK: Opening
 
   private func connect() throws(LMDBError) {
+    try exchangeLock(LOCK_SH) { () throws(LMDBError) in try connectLocked() }
+  }
+
+  private func connectLocked() throws(LMDBError) {
     var created: OpaquePointer?
     try unsafe check("mdb_env_create", mdb_env_create(&created))
     guard let created = unsafe created else {
@@ -144,6 +152,7 @@ package final class Environment: @unchecked Sendable {
     // Slots of readers that were killed hold back pages for ever otherwise.
     var deadCount: Int32 = 0
     try unsafe check("mdb_reader_check", mdb_reader_check(created, &deadCount))
+    fileNumber = currentFileNumber()
     unsafe handle = created
   }
 
@@ -240,6 +249,7 @@ package final class Environment: @unchecked Sendable {
   ///
   /// A writer that decides on what it read calls this before it reads for the first time.
   package func takeOverFromKilledWriter() throws {
+    try removeLeftovers()
     try unsafe sharing { handle throws in
       unsafe mdb_txn_abort(try begin(handle, flags: 0))
     }
@@ -254,6 +264,7 @@ package final class Environment: @unchecked Sendable {
 
   /// Runs `body` with the mapping held in place; takes over the growth of another process first.
   private func sharing<Result>(_ body: (OpaquePointer) throws -> Result) throws -> Result {
+    try takeOverRewrittenFile()
     while true {
       do {
         unsafe pthread_rwlock_rdlock(gate)
@@ -308,6 +319,96 @@ package final class Environment: @unchecked Sendable {
   package func copyCompacting(to path: String) throws {
     try unsafe sharing { handle throws in
       try unsafe check("mdb_env_copy2", mdb_env_copy2(handle, path, UInt32(MDB_CP_COMPACT)))
+    }
+  }
+}
+
+// MARK: - Rewriting
+
+extension Environment {
+  private var dataPath: String { path + "/data.mdb" }
+  private var rewritePath: String { path + "/rewrite" }
+
+  /// Rewrites the file without free pages and slack, and so without deleted bytes, which LMDB keeps in both. Only the
+  /// one writer may call it, and nothing writes meanwhile; reading goes on. Other processes take over the new
+  /// file with their next transaction.
+  ///
+  /// A crash leaves the old file in use, or the new one: rename(2) puts it in place. `removeLeftovers` removes what
+  /// it leaves beside.
+  package func rewrite() throws {
+    try removeLeftovers()
+    try Self.system("mkdir", unsafe mkdir(rewritePath, 0o700))
+    try copyCompacting(to: rewritePath)
+    try Self.flush(rewritePath + "/data.mdb")
+    try exclusively { () throws(LMDBError) in
+      disconnect()
+      let outcome = Result { () throws(LMDBError) in
+        try exchangeLock(LOCK_EX) { () throws(LMDBError) in
+          // The lock file counts the transactions of the old file: the new one begins anew.
+          try Self.system("unlink", unsafe unlink(path + "/lock.mdb"))
+          try Self.system("rename", unsafe rename(rewritePath + "/data.mdb", dataPath))
+          try Self.flush(path)
+        }
+      }
+      try connect()
+      try outcome.get()
+    }
+    try removeLeftovers()
+  }
+
+  /// Deletes what a rewriting that was killed has left. The writer's.
+  package func removeLeftovers() throws(LMDBError) {
+    for name in ["/data.mdb", "/lock.mdb"] {
+      let code = unsafe unlink(rewritePath + name)
+      if code != 0, errno != ENOENT { try Self.system("unlink", code) }
+    }
+    let code = unsafe rmdir(rewritePath)
+    if code != 0, errno != ENOENT { try Self.system("rmdir", code) }
+  }
+
+  /// One stat(2) a transaction.
+  private func takeOverRewrittenFile() throws(LMDBError) {
+    unsafe pthread_rwlock_rdlock(gate)
+    let isCurrent = unsafe handle == nil || fileNumber == currentFileNumber()
+    unsafe pthread_rwlock_unlock(gate)
+    guard !isCurrent else { return }
+    try exclusively { () throws(LMDBError) in
+      guard unsafe handle != nil, fileNumber != currentFileNumber() else { return }
+      disconnect()
+      try connect()
+    }
+  }
+
+  /// The open file is held, so no other one can have its number. 0 where there is none.
+  private func currentFileNumber() -> ino_t {
+    var status = stat()
+    return unsafe stat(dataPath, &status) == 0 ? status.st_ino : 0
+  }
+
+  /// Keeps opening apart from exchanging: who opens sees the data and the lock of one and the same file.
+  private func exchangeLock(
+    _ operation: Int32, _ body: () throws(LMDBError) -> Void
+  ) throws(LMDBError) {
+    let name = path + "/exchange.lock"
+    var descriptor = unsafe Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    // Whoever may not write here reads beside a writer that made the file, or beside none.
+    if descriptor < 0 { descriptor = unsafe Glibc.open(name, O_RDONLY | O_CLOEXEC) }
+    defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+    if descriptor >= 0 { try Self.system("flock", flock(descriptor, operation)) }
+    try body()
+  }
+
+  private static func flush(_ path: String) throws(LMDBError) {
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    try system("open", min(descriptor, 0))
+    defer { Glibc.close(descriptor) }
+    try system("fsync", fsync(descriptor))
+  }
+
+  private static func system(_ function: String, _ code: Int32) throws(LMDBError) {
+    guard code == 0 else {
+      throw unsafe LMDBError(
+        function: function, code: errno, message: String(cString: strerror(errno)))
     }
   }
 }

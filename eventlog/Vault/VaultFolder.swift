@@ -59,7 +59,7 @@ struct VaultFolder: Sendable {
 
   private func removeFiles(ofGeneration generation: UInt64) throws(VaultError) {
     let folder = path(ofGeneration: generation)
-    for name in ["data.mdb", "lock.mdb"] {
+    for name in ["data.mdb", "lock.mdb", "exchange.lock"] {
       guard unsafe unlink("\(folder)/\(name)") == 0 || errno == ENOENT else {
         throw .file(function: "unlink", code: errno)
       }

@@ -12,6 +12,8 @@ enum AppendBench {
     let isSealed: Bool
     /// People whose data the sealed parts are.
     var contactCount = 20_000
+    /// Events that are there before, and that the background makes into large blocks meanwhile.
+    var compactedEventCount = 0
   }
 
   private static let cases = [
@@ -28,6 +30,12 @@ enum AppendBench {
       isSealed: true, contactCount: 1_000_000),
     // batch512 again, with what of it is the tree.
     Case(name: "tree_share", clientCount: 8, outstanding: 2, eventsPerCommit: 512, isSealed: false),
+    Case(
+      name: "before_recompaction", clientCount: 64, outstanding: 1, eventsPerCommit: 1,
+      isSealed: false),
+    Case(
+      name: "during_recompaction", clientCount: 64, outstanding: 1, eventsPerCommit: 1,
+      isSealed: false, compactedEventCount: 300_000),
   ]
 
   @Sendable
@@ -42,6 +50,7 @@ enum AppendBench {
   ) async throws {
     try await withBenchDirectory { directory in
       let floor = try deviceFloor(directory, seconds: 0.3)
+      try await fill(directory + "/log", eventCount: each.compactedEventCount)
       let log = try LMDBEventLog(directory: directory + "/log")
       let latencies = Latencies()
       let cpuBefore = processorSeconds()
@@ -76,6 +85,17 @@ enum AppendBench {
       figure("p50_ms", latencies.percentile(0.5), floor.p50)
       figure("p99_ms", latencies.percentile(0.99), nil)
     }
+  }
+
+  /// Small blocks that nothing has compacted yet.
+  private static func fill(_ directory: String, eventCount: Int) async throws {
+    guard eventCount > 0 else { return }
+    var options = LMDBEventLog.Options()
+    options.compaction.pauseFactor = nil
+    let log = try LMDBEventLog(directory: directory, options: options)
+    var mix = EventMix(seed: 5)
+    for _ in 0..<eventCount / 64 { _ = try await log.append(mix.commit(eventCount: 64)) }
+    await log.close()
   }
 
   /// Made in advance: what is measured is the log. Clients repeat theirs.

@@ -88,24 +88,51 @@ enum OpenBench {
   }
 }
 
-/// `size`: what an event costs on disk, everything included.
+/// `size`: what an event costs on disk, everything included: as it was written, and after a compaction.
 enum SizeBench {
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
     try await withBenchDirectory { directory in
       let log = try LMDBEventLog(directory: directory)
-      try await fill(log, options)
-      let usage = try log.usage()
-      await log.close()
-      func figure(_ name: String, _ bytes: Int) {
-        report(
-          Bench.Figure(
-            bench: "size", caseName: name, metric: "bytes_per_event",
-            value: Double(bytes) / Double(options.eventCount)))
+      let commits = try commits(options)
+      try await append(commits, to: log)
+      func figures(_ name: String) throws {
+        func figure(_ name: String, _ bytes: Int) {
+          report(
+            Bench.Figure(
+              bench: "size", caseName: name, metric: "bytes_per_event",
+              value: Double(bytes) / Double(commits.count)))
+        }
+        figure(name, try diskBytes(directory))
+        for (table, bytes) in try log.usage().sorted(by: { $0.key < $1.key }) {
+          figure("\(name).\(table)", bytes)
+        }
+        figure("\(name).vault", try diskBytes(directory + "/vault"))
       }
-      figure("hot", try diskBytes(directory))
-      for (name, bytes) in usage.sorted(by: { $0.key < $1.key }) { figure("hot.\(name)", bytes) }
+      try figures("hot")
+      _ = try await log.compact()
+      try figures("sealed")
+      await log.close()
     }
+  }
+
+  /// The lines of `bench/gen_events.py` where it is there, else the same mix.
+  private static func commits(_ options: Bench.Options) throws -> [Commit] {
+    if let generated = try GeneratedMix.commits(count: options.eventCount) { return generated }
+    var mix = EventMix(seed: 7)
+    return (0..<options.eventCount).map { _ in mix.commit(eventCount: 1) }
+  }
+
+  private static func append(_ commits: [Commit], to log: LMDBEventLog) async throws {
+    var waiting: [PendingAppend] = []
+    for commit in commits {
+      waiting.append(log.enqueue(commit))
+      if waiting.count == 1024 {
+        for pending in waiting { _ = try await pending.receipt() }
+        waiting.removeAll(keepingCapacity: true)
+      }
+    }
+    for pending in waiting { _ = try await pending.receipt() }
   }
 }
 

@@ -77,6 +77,21 @@ struct BlockDirectory {
 // MARK: - What follows from it
 
 extension BlockDirectory {
+  /// The commit that used the idempotency key, and its ordinal: `ordinal`, unless the block was made of several.
+  func request(
+    _ name: UInt128, near ordinal: UInt64
+  ) -> (Int, (name: UInt128, fingerprint: UInt128))? {
+    if ordinal < UInt64(commits.count), let request = commits[Int(ordinal)].request,
+      request.name == name
+    {
+      return (Int(ordinal), request)
+    }
+    for (ordinal, commit) in commits.enumerated() {
+      if let request = commit.request, request.name == name { return (ordinal, request) }
+    }
+    return nil
+  }
+
   /// The receipt of the commit with this ordinal, as its caller got it.
   func receipt(of ordinal: Int) -> Receipt {
     let commit = commits[ordinal]

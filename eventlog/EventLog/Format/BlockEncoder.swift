@@ -16,6 +16,8 @@ struct BlockContent {
 
 /// Puts blocks together, one after the other. Byte layout: eventlog/README.md, "Block".
 struct BlockEncoder: ~Copyable {
+  /// Of what is written once and for all.
+  static let restingLevel: Int32 = 15
   /// Larger frames hold enough to learn from themselves.
   private static let maxPrimedBytes = 16 << 10
 

@@ -33,7 +33,13 @@ extension LogStore {
   func load(
     _ block: RawSpan, key: UInt64, includingSealed: Bool = true
   ) throws -> LoadedBlock {
-    let header = try checkedHeader(block, key: key)
+    try load(
+      block, header: try checkedHeader(block, key: key), includingSealed: includingSealed)
+  }
+
+  private func load(
+    _ block: RawSpan, header: BlockHeader, includingSealed: Bool
+  ) throws -> LoadedBlock {
     let payload = try content(
       block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
       raw: header.payloadRawBytes, header: header)
@@ -71,12 +77,17 @@ extension LogStore {
     unsafe span.withUnsafeBytes { unsafe Array($0) }
   }
 
-  /// The directory of the block at `position`.
-  func directory(
-    at position: UInt64, _ transaction: borrowing ReadTransaction
-  ) throws -> BlockDirectory {
-    let found = try transaction.withValue(forKey: position, in: blocks) { block in
-      try directory(block, header: try checkedHeader(block, key: position))
+  /// Calls `body` with the block that holds the event at `position`. The index may name any of its events: those that
+  /// began a block of their own before blocks were made into one.
+  private func withBlock<Result>(
+    holding position: UInt64, _ transaction: borrowing ReadTransaction,
+    _ body: (RawSpan, BlockHeader) throws -> Result
+  ) throws -> Result {
+    var found: Result?
+    try transaction.scan(blocks, fromAtOrBelow: position) { key, block in
+      let header = try checkedHeader(block, key: key)
+      if key <= position, position <= header.lastPosition { found = try body(block, header) }
+      return false
     }
     guard let found else {
       throw EventLogError.corrupted(position: position, reason: "the index names a missing block")
@@ -84,16 +95,20 @@ extension LogStore {
     return found
   }
 
+  func directory(
+    at position: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> BlockDirectory {
+    try withBlock(holding: position, transaction) { block, header in
+      try directory(block, header: header)
+    }
+  }
+
   func block(
     at position: UInt64, includingSealed: Bool = true, _ transaction: borrowing ReadTransaction
   ) throws -> LoadedBlock {
-    let found = try transaction.withValue(forKey: position, in: blocks) { block in
-      try load(block, key: position, includingSealed: includingSealed)
+    try withBlock(holding: position, transaction) { block, header in
+      try load(block, header: header, includingSealed: includingSealed)
     }
-    guard let found else {
-      throw EventLogError.corrupted(position: position, reason: "the index names a missing block")
-    }
-    return found
   }
 }
 

@@ -90,11 +90,11 @@ extension LogStore {
     var found: Receipt?
     try forEachEntryBackwards(hash.request(name), atOrBelow: .max, view, transaction) { entry in
       let directory = try directory(at: entry.position, transaction)
-      guard entry.detail < UInt64(directory.commits.count),
-        let request = directory.commits[Int(entry.detail)].request, request.name == name
-      else { return true }
+      guard let (ordinal, request) = directory.request(name, near: entry.detail) else {
+        return true
+      }
       guard request.fingerprint == fingerprint else { throw EventLogError.idempotencyMismatch }
-      found = directory.receipt(of: Int(entry.detail))
+      found = directory.receipt(of: ordinal)
       return false
     }
     return found
@@ -136,10 +136,13 @@ extension LogStore {
   ) throws -> [RecordedEvent] {
     for isExhaustive in [false, true] {
       var events: [RecordedEvent] = []
+      var seenThrough: UInt64 = 0
       try forEachEntry(
         hash, detail: first, isExhaustive: isExhaustive, view, transaction
       ) { entry in
+        guard entry.position > seenThrough else { return true }
         let block = try block(at: entry.position, transaction)
+        seenThrough = block.directory.header.lastPosition
         try block.forEachPlace { place in
           guard matches(block.directory.identity(of: place)) else { return true }
           let event = try block.event(at: place)
@@ -198,9 +201,12 @@ extension LogStore {
     _ view: IndexView, _ transaction: borrowing ReadTransaction
   ) throws -> [RecordedEvent] {
     var events: [RecordedEvent] = []
+    var seenFrom = UInt64.max
     let streamHash = hash.stream(key.stream, org: key.org)
     try forEachEntryBackwards(streamHash, atOrBelow: start, view, transaction) { entry in
+      guard entry.position < seenFrom else { return true }
       let block = try block(at: entry.position, transaction)
+      seenFrom = block.directory.header.firstPosition
       var found: [RecordedEvent] = []
       try block.forEachPlace { place in
         let identity = block.directory.identity(of: place)

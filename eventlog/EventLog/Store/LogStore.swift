@@ -23,6 +23,7 @@ final class LogStore: Sendable {
   let nodes: Table
   /// The checkpoints signed last.
   let heads: Table
+  let dictionaryTable: Table
   let dictionaries: LogDictionaries
   let format: LogFormat
   let decompressors = DecompressorPool()
@@ -45,7 +46,8 @@ final class LogStore: Sendable {
     orgs = environment.table("orgs")
     nodes = environment.table("nodes")
     heads = environment.table("heads")
-    dictionaries = LogDictionaries(environment, table: environment.table("dictionaries"))
+    dictionaryTable = environment.table("dictionaries")
+    dictionaries = LogDictionaries(environment, table: dictionaryTable)
     let bytes = try mappingErrors {
       try environment.read { transaction throws in
         try transaction.withValue(forKey: Self.formatKey, in: meta) { span in

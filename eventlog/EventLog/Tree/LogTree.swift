@@ -316,10 +316,13 @@ final class OrgTree {
     let hasher = LeafHasher()
     let keys = LeafKeys(vault: store.vault)
     var next = first
+    var seenThrough: UInt64 = 0
     try store.forEachEntry(
       store.hash.org(org), detail: first, isExhaustive: false, view, transaction
     ) { entry in
+      guard entry.position > seenThrough else { return true }
       let block = try store.block(at: entry.position, includingSealed: false, transaction)
+      seenThrough = block.directory.header.lastPosition
       var goesOn = true
       try block.forEachPlace { place in
         guard block.directory.identity(of: place).org == org, place.orgSequence >= first else {

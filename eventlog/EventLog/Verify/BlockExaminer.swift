@@ -13,14 +13,17 @@ struct BlockFindings {
 
   struct OrgStretch {
     let org: OrgID
-    let firstSequence: UInt64
+    var firstSequence: UInt64
     let nextSequence: UInt64
     /// Of its events here, in order. Empty where the trees are not looked at.
     var leaves: [Digest] = []
   }
 
+  /// Of the first event that it tells of.
   let key: UInt64
   let byteCount: Int
+  /// The first events of the block were seen before, in blocks that it took the place of.
+  var isPartial = false
   var lastPosition: UInt64
   var eventCount = 0
   var contentByteCount = 0
@@ -30,6 +33,8 @@ struct BlockFindings {
   var entries: [IndexEntry] = []
   /// Hashes of the idempotency keys' names.
   var requests: [UInt64] = []
+  /// Hashes of subjects that have a stream of their id here: the index may name the block for them, and need not.
+  var implied: [UInt64] = []
   var openedPartCount: UInt64 = 0
   var erasedPartCount: UInt64 = 0
   var problems: [VerificationProblem] = []
@@ -50,7 +55,7 @@ final class BlockExaminer {
   private let store: LogStore
   private let examination: Examination
   private let hasher = LeafHasher()
-  private let keys: LeafKeys
+  private var keys: LeafKeys
 
   init(store: LogStore, _ examination: Examination) {
     self.store = store
@@ -58,21 +63,27 @@ final class BlockExaminer {
     keys = LeafKeys(vault: store.vault)
   }
 
-  func examine(_ bytes: [UInt8], key: UInt64) -> BlockFindings {
-    var findings = BlockFindings(key: key, byteCount: bytes.count, lastPosition: key)
+  func examine(_ block: LogVerifier.RawBlock) -> BlockFindings {
+    let (key, bytes, first) = block
+    var findings = BlockFindings(key: first, byteCount: bytes.count, lastPosition: first)
+    findings.isPartial = first > key
+    // What is known of the block that had this key before is not true of this one.
+    if findings.isPartial { keys = LeafKeys(vault: store.vault) }
     do {
       let span = unsafe bytes.span.bytes
       let header = try store.checkedHeader(span, key: key)
       findings.lastPosition = header.lastPosition
-      findings.eventCount = header.eventCount
+      findings.eventCount = header.eventCount - Int(first - key)
       findings.recordedAtMicros = header.recordedAtMicros
       findings.contentByteCount =
         header.directoryRawBytes + header.payloadRawBytes + header.sealedBytes
       if examination.isAboutStreamsAlone {
-        takeStreams(try store.directory(span, header: header), &findings)
+        takeStreams(
+          try store.directory(span, header: header), skipping: Int(first - key), &findings)
       } else {
         try take(
-          try store.load(span, key: key, includingSealed: examination.isDeep), &findings)
+          try store.load(span, key: key, includingSealed: examination.isDeep),
+          skipping: Int(first - key), &findings)
       }
     } catch {
       findings.problems.append(
@@ -81,19 +92,23 @@ final class BlockExaminer {
     return findings
   }
 
-  private func take(_ block: LoadedBlock, _ findings: inout BlockFindings) throws {
+  private func take(
+    _ block: LoadedBlock, skipping skipCount: Int, _ findings: inout BlockFindings
+  ) throws {
     let directory = block.directory
-    takeStreams(directory, &findings)
-    findings.entries = directory.entries(store.hash)
-    for case let request? in directory.commits.lazy.map(\.request) {
-      findings.requests.append(store.hash.request(request.name))
-    }
+    takeStreams(directory, skipping: skipCount, &findings)
+    if !findings.isPartial { takeEntries(directory, &findings) }
     findings.orgs = zip(directory.orgs, directory.nextSequences()).map { org, next in
       BlockFindings.OrgStretch(
         org: org.id, firstSequence: org.firstSequence, nextSequence: next.1)
     }
+    for commit in directory.commits where commit.firstEvent < skipCount {
+      let seenCount = min(commit.eventCount, skipCount - commit.firstEvent)
+      findings.orgs[commit.orgIndex].firstSequence += UInt64(seenCount)
+    }
     guard examination.makesLeaves || examination.isDeep else { return }
     try block.forEachPlace { place in
+      guard place.ordinal >= skipCount else { return true }
       if examination.makesLeaves {
         try keys.makeLeaf(of: block, at: place, hasher)
         findings.orgs[directory.commits[place.commitOrdinal].orgIndex].leaves
@@ -104,11 +119,29 @@ final class BlockExaminer {
     }
   }
 
-  private func takeStreams(_ directory: BlockDirectory, _ findings: inout BlockFindings) {
+  private func takeEntries(_ directory: BlockDirectory, _ findings: inout BlockFindings) {
+    findings.entries = directory.entries(store.hash)
+    for case let request? in directory.commits.lazy.map(\.request) {
+      findings.requests.append(store.hash.request(request.name))
+    }
+    for subject in directory.subjects where subject.streamIndex != nil {
+      let org = directory.orgs[subject.orgIndex].id
+      findings.implied.append(store.hash.subject(subject.id, org: org))
+    }
+  }
+
+  private func takeStreams(
+    _ directory: BlockDirectory, skipping skipCount: Int, _ findings: inout BlockFindings
+  ) {
     var counts = [UInt64](repeating: 0, count: directory.streams.count)
+    var seenCounts = counts
     for commit in directory.commits {
       for ordinal in commit.firstEvent..<commit.firstEvent + commit.eventCount {
         let stream = directory.events[ordinal].streamIndex
+        guard ordinal >= skipCount else {
+          seenCounts[stream] += 1
+          continue
+        }
         counts[stream] += 1
         if directory.streams[stream].orgIndex != commit.orgIndex {
           findings.problems.append(
@@ -119,12 +152,13 @@ final class BlockExaminer {
       }
     }
     findings.streams.reserveCapacity(counts.count)
-    for (index, stream) in directory.streams.enumerated() {
+    for (index, stream) in directory.streams.enumerated() where counts[index] > 0 {
+      let before = stream.versionBefore + seenCounts[index]
       let name = StreamKey(org: directory.orgs[stream.orgIndex].id, stream: stream.id)
       findings.streams.append(
         BlockFindings.Stretch(
-          hash: store.hash.wide(name), stream: name, versionBefore: stream.versionBefore,
-          versionAfter: stream.versionBefore + counts[index]))
+          hash: store.hash.wide(name), stream: name, versionBefore: before,
+          versionAfter: before + counts[index]))
     }
   }
 

@@ -11,13 +11,66 @@ struct IndexCheck {
   private var requests: Set<UInt64> = []
   /// Those that came twice, or share a hash.
   private var repeated: Set<UInt64> = []
+  /// Of subjects that the index may name and need not.
+  private var implied: Set<Implied> = []
+  private var blockStarts: [UInt64] = []
+
+  private struct Implied: Hashable {
+    let hash: UInt64
+    let blockStart: UInt64
+  }
 
   mutating func add(_ block: BlockFindings) {
-    guard let info = pending.first, block.key >= info.firstPosition else { return }
-    for entry in block.entries { sum.add(entry, key) }
-    for request in block.requests where !requests.insert(request).inserted {
-      repeated.insert(request)
+    guard let info = pending.first, block.key >= info.firstPosition, !block.isPartial else {
+      return
     }
+    blockStarts.append(block.key)
+    for hash in block.implied { implied.insert(Implied(hash: hash, blockStart: block.key)) }
+    var seen: Set<UInt64> = []
+    for request in block.requests {
+      if !requests.insert(request).inserted { repeated.insert(request) }
+      if seen.insert(request).inserted {
+        sum.add(IndexEntry(hash: request, position: block.key, detail: 0), key)
+      }
+    }
+    for entry in block.entries where !seen.contains(entry.hash) {
+      sum.add(entry, key)
+    }
+  }
+
+  /// Does without the run that covers `position`: blocks were made into one while its stretch was read.
+  mutating func forget(at position: UInt64) {
+    guard let info = pending.first, info.firstPosition <= position, position <= info.lastPosition
+    else { return }
+    pending.removeFirst()
+    begin()
+  }
+
+  private mutating func begin() {
+    sum = EntrySum()
+    requests.removeAll(keepingCapacity: true)
+    repeated.removeAll(keepingCapacity: true)
+    implied.removeAll(keepingCapacity: true)
+    blockStarts.removeAll(keepingCapacity: true)
+  }
+
+  /// What a stored entry says of the blocks as they are now; nil where it says nothing that has to be there.
+  private func canonical(_ entry: IndexEntry) -> IndexEntry? {
+    let start = blockStart(of: entry.position)
+    guard !implied.contains(Implied(hash: entry.hash, blockStart: start)) else { return nil }
+    return IndexEntry(
+      hash: entry.hash, position: start,
+      detail: requests.contains(entry.hash) ? 0 : entry.detail)
+  }
+
+  private func blockStart(of position: UInt64) -> UInt64 {
+    var low = 0
+    var high = blockStarts.count
+    while low < high {
+      let middle = (low + high) / 2
+      if blockStarts[middle] <= position { low = middle + 1 } else { high = middle }
+    }
+    return low == 0 ? position : blockStarts[low - 1]
   }
 
   /// Compares the runs whose stretch lies before `next`. Called after each step; a run's stretch ends with a
@@ -26,9 +79,7 @@ struct IndexCheck {
     while let info = pending.first, info.lastPosition < next {
       pending.removeFirst()
       compare(info, verifier)
-      sum = EntrySum()
-      requests.removeAll(keepingCapacity: true)
-      repeated.removeAll(keepingCapacity: true)
+      begin()
     }
   }
 
@@ -61,6 +112,8 @@ struct IndexCheck {
           run.info.lastPosition >= info.lastPosition
         else { throw EventLogError.corrupted(position: key, reason: "no such index run") }
         var last: IndexEntry?
+        // Of the small blocks that are one now, the last one's entry counts.
+        var newest: IndexEntry?
         for index in 0..<run.info.entryCount {
           let entry = run.entry(index, in: bytes)
           if let last, entry < last {
@@ -70,9 +123,17 @@ struct IndexCheck {
           guard entry.position >= info.firstPosition, entry.position <= info.lastPosition else {
             continue
           }
-          sum.add(entry, self.key)
+          if let canonical = canonical(entry) {
+            if let known = newest,
+              known.hash != canonical.hash || known.position != canonical.position
+            {
+              sum.add(known, self.key)
+            }
+            newest = canonical
+          }
           if repeated.contains(entry.hash) { candidates.append(entry) }
         }
+        if let newest { sum.add(newest, self.key) }
         return true
       }
       if isFirst { throw EventLogError.corrupted(position: 0, reason: "no such index run") }
@@ -85,17 +146,14 @@ struct IndexCheck {
   private func checkRequests(_ candidates: [IndexEntry], _ verifier: LogVerifier) throws {
     let store = verifier.store
     for (one, other) in zip(candidates, candidates.dropFirst()) where one.hash == other.hash {
+      let isOneBlock = blockStart(of: one.position) == blockStart(of: other.position)
       let names = try store.reading { transaction throws in
-        try [one, other].map { entry throws -> UInt128? in
-          let directory = try store.directory(at: entry.position, transaction)
-          guard entry.detail < UInt64(directory.commits.count),
-            let request = directory.commits[Int(entry.detail)].request,
-            store.hash.request(request.name) == entry.hash
-          else { return nil }
-          return request.name
+        try (isOneBlock ? [one] : [one, other]).flatMap { entry throws in
+          try store.directory(at: entry.position, transaction).commits
+            .compactMap(\.request?.name).filter { store.hash.request($0) == entry.hash }
         }
       }
-      if let first = names[0], first == names[1] {
+      if Set(names).count < names.count {
         verifier.note(other.position, "an idempotency key was used twice")
       }
     }

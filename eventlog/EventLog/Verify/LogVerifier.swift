@@ -65,7 +65,9 @@ final class LogVerifier {
   private static let maxStepBlocks = 512
   private static let blocksPerPiece = 8
 
-  typealias RawBlock = (key: UInt64, bytes: [UInt8])
+  /// `first`: the first of its events that was not seen yet. Later than its key where small blocks that were seen have
+  /// become part of this large one meanwhile.
+  typealias RawBlock = (key: UInt64, bytes: [UInt8], first: UInt64)
 
   let store: LogStore
   let options: VerificationOptions
@@ -196,17 +198,19 @@ extension LogVerifier {
     try mappingErrors {
       try store.reading { transaction throws in
         try transaction.scan(store.blocks, fromAtOrBelow: start) { key, bytes in
-          if seen != 0, key <= seen { return true }
+          let last = (try? BlockHeader(bytes, key: key))?.lastPosition ?? key
+          if seen != 0, last <= seen { return true }
           guard key <= head, byteCount < Self.stepBytes, blocks.count < Self.maxStepBlocks else {
             return false
           }
-          blocks.append((key, LogStore.bytes(bytes)))
+          blocks.append((key, LogStore.bytes(bytes), seen == 0 ? key : max(key, seen + 1)))
           byteCount += bytes.byteCount
+          // A damaged block says nothing of its end.
+          after = last
           return true
         }
       }
     }
-    if let last = blocks.last { after = last.key }
     return blocks
   }
 
@@ -250,6 +254,7 @@ extension LogVerifier {
     recordedAtMicros = max(recordedAtMicros, block.recordedAtMicros)
     follow(block)
     followOrgs(block)
+    if block.isPartial { index.forget(at: block.key) }
     index.add(block)
     index.finish(before: next, self)
   }

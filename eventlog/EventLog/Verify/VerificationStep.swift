@@ -10,14 +10,12 @@ final class VerificationStep: Sendable {
     var results: [[BlockFindings]]
   }
 
-  private let keys: [UInt64]
-  private let bytes: [[UInt8]]
+  private let blocks: [LogVerifier.RawBlock]
   private let piece: Int
   private let state: Mutex<State>
 
   init(blocks: [LogVerifier.RawBlock], piece: Int) {
-    keys = blocks.map(\.key)
-    bytes = blocks.map(\.bytes)
+    self.blocks = blocks
     self.piece = piece
     state = Mutex(
       State(results: Array(repeating: [], count: (blocks.count + piece - 1) / piece)))
@@ -26,8 +24,8 @@ final class VerificationStep: Sendable {
   /// Examines pieces until none is left.
   func work(_ examiner: BlockExaminer) {
     while let index = take() {
-      let range = index * piece..<min((index + 1) * piece, keys.count)
-      let findings = range.map { examiner.examine(bytes[$0], key: keys[$0]) }
+      let range = index * piece..<min((index + 1) * piece, blocks.count)
+      let findings = range.map { examiner.examine(blocks[$0]) }
       state.withLock { $0.results[index] = findings }
     }
   }

@@ -13,9 +13,12 @@ final class GroupWriter {
   }
 
   let store: LogStore
-  private let nowMicros: @Sendable () -> Int64
+  let nowMicros: @Sendable () -> Int64
   private let builder = BlockBuilder()
   private var encoder = BlockEncoder(level: 1)
+  /// For blocks that are there already: nobody waits for them.
+  var rewriter = BlockEncoder(level: BlockEncoder.restingLevel)
+  let reached: @Sendable (MaintenanceStep) -> Void
 
   private(set) var head: UInt64 = 0
   /// Of the last event, and of the group in progress.
@@ -33,9 +36,13 @@ final class GroupWriter {
   private var index = IndexWriter()
   private var mustReload = true
 
-  init(store: LogStore, nowMicros: @escaping @Sendable () -> Int64) {
+  init(
+    store: LogStore, nowMicros: @escaping @Sendable () -> Int64,
+    reached: @escaping @Sendable (MaintenanceStep) -> Void
+  ) {
     self.store = store
     self.nowMicros = nowMicros
+    self.reached = reached
     sealer = BlockSealer(vault: store.vault)
   }
 
@@ -58,10 +65,12 @@ final class GroupWriter {
         index = IndexWriter(view)
         builder.reset()
       }
-      sealer.dictionary = try store.dictionaries.newest()
     }
+    try mappingErrors { try useNewestDictionary() }
     mustReload = false
   }
+
+  func useNewestDictionary() throws { sealer.dictionary = try store.dictionaries.newest() }
 
   /// Appends what can be appended of `items`, durably, and gives each its answer, in order.
   func append(_ items: [Queued]) -> [Result<Receipt, EventLogError>] {
@@ -108,16 +117,6 @@ extension GroupWriter {
       try trees[org] ?? store.flushedTree(of: org, transaction)
     }
     return TreeHead(size: tree.size, root: tree.root)
-  }
-}
-
-// MARK: - Erasing
-
-extension GroupWriter {
-  /// Destroys the keys of `subjects`. On the writer thread, so that no group in the making uses them.
-  func erase(_ subjects: Set<SubjectID>, org: OrgID) throws {
-    try store.vault.erase(
-      Set(subjects.map(\.value)), org: org.value, atMicros: nowMicros())
   }
 }
 

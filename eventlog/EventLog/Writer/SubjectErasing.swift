@@ -1,0 +1,116 @@
+import LMDB
+import Vault
+
+/// Where an erasure, or another rewriting of what is stored, stands: tests end the process there.
+package enum MaintenanceStep: String, CaseIterable, Sendable {
+  case keysDestroyed
+  case vaultRewritten
+  case partsDropped
+  case logRewritten
+  case blockMerged
+  case blockReplaced
+
+  /// Those of an erasure.
+  package static let erasing: [MaintenanceStep] = [
+    .keysDestroyed, .vaultRewritten, .partsDropped, .logRewritten,
+  ]
+}
+
+// MARK: - Erasing
+
+extension GroupWriter {
+  private static let blocksPerTransaction = 64
+
+  /// Destroys the keys of `subjects` and takes out what they sealed: from the blocks, and from the files' free pages. On
+  /// the writer thread, so that no group in the making uses the keys.
+  ///
+  /// Every step can be done over: after a crash the whole is called again.
+  func erase(_ subjects: Set<SubjectID>, org: OrgID) throws {
+    guard !subjects.isEmpty else { return }
+    try store.vault.erase(
+      Set(subjects.map(\.value)), org: org.value, atMicros: nowMicros())
+    reached(.keysDestroyed)
+    try store.vault.compact()
+    reached(.vaultRewritten)
+    let positions = try blocks(of: subjects, org: org)
+    try drop(subjects, org: org, from: positions)
+    reached(.partsDropped)
+    // Also where nothing was left to drop: a crash may have come between dropping and rewriting.
+    if !positions.isEmpty { try store.environment.rewrite() }
+    reached(.logRewritten)
+  }
+
+  /// The blocks that have parts of one of `subjects`, by the index: not a scan.
+  private func blocks(of subjects: Set<SubjectID>, org: OrgID) throws -> [UInt64] {
+    try store.environment.read { transaction throws in
+      let view = try store.view(transaction)
+      var positions: Set<UInt64> = []
+      for subject in subjects {
+        // A subject with a stream of its id in the block is found by that.
+        let stream = StreamID(subject.value)
+        for hash in [store.hash.subject(subject, org: org), store.hash.stream(stream, org: org)] {
+          try store.forEachEntry(hash, detail: 0, isExhaustive: true, view, transaction) { entry in
+            positions.insert(entry.position)
+            return true
+          }
+        }
+      }
+      return positions.sorted()
+    }
+  }
+
+  private func drop(
+    _ subjects: Set<SubjectID>, org: OrgID, from positions: [UInt64]
+  ) throws {
+    for start in stride(from: 0, to: positions.count, by: Self.blocksPerTransaction) {
+      let some = positions[start..<min(start + Self.blocksPerTransaction, positions.count)]
+      try rewriting { transaction throws in
+        for position in some {
+          let block = try store.block(at: position, transaction.reading)
+          var content = try block.content(store.dictionaries)
+          guard content.drop({ $1 == org && subjects.contains($0.id) }) else { continue }
+          let bytes = try rewriter.encode(content).bytes
+          try transaction.put(bytes, forKey: content.firstPosition, in: store.blocks)
+        }
+      }
+    }
+  }
+
+  /// Runs `body` in a write transaction, in a larger map where this one is full.
+  func rewriting(_ body: (inout WriteTransaction) throws -> Void) throws {
+    while true {
+      do {
+        return try store.environment.write { transaction throws in try body(&transaction) }
+      } catch let error as LMDBError where error.isMapFull {
+        try store.environment.grow()
+      }
+    }
+  }
+}
+
+extension LMDBLogReader {
+  /// The bytes that the key of `subject` sealed, as they are stored: nonce, ciphertext, tag. What must not be found in
+  /// any file after an erasure.
+  package func sealedParts(of subject: SubjectID, org: OrgID) throws(EventLogError) -> [[UInt8]] {
+    try mappingErrors {
+      try store.reading { transaction throws in
+        var found: [[UInt8]] = []
+        try transaction.scan(store.blocks, fromAtOrBelow: 0) { key, bytes in
+          let block = try store.load(bytes, key: key)
+          var offset = 0
+          for part in block.directory.parts where part.storage == .sealed {
+            let owner = block.directory.subjects[part.subjectIndex]
+            let range = offset..<offset + part.byteCount
+            offset += part.byteCount
+            guard owner.id == subject, block.directory.orgs[owner.orgIndex].id == org else {
+              continue
+            }
+            found.append(Array(block.sealed[range]))
+          }
+          return true
+        }
+        return found
+      }
+    }
+  }
+}
