@@ -7,7 +7,7 @@ let allCommands = CommandSet([
   projectionDrainCommand, projectionRollbackCommand,
   importContactsCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
-  eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand,
+  eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand, keysRotateCommand,
   serveCommand, projectCommand, sandboxCommand,
   benchCommand,
   postgresCommand,

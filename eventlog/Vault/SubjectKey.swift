@@ -35,6 +35,15 @@ package struct KeyName: Hashable, Sendable {
     return hash
   }()
 
+  /// Reads what `bytes` wrote.
+  init(_ bytes: [UInt8]) {
+    precondition(bytes.count == 36, "a key's name has 36 bytes")
+    self.init(
+      org: bytes[..<16].reduce(0) { $0 << 8 | UInt128($1) },
+      subject: bytes[16..<32].reduce(0) { $0 << 8 | UInt128($1) },
+      generation: bytes[32...].reduce(0) { $0 << 8 | UInt32($1) })
+  }
+
   /// Org, subject, generation: big-endian, 36 bytes.
   var bytes: [UInt8] {
     var bytes: [UInt8] = []

@@ -11,12 +11,12 @@ import LMDB
 import Synchronization
 
 package final class Vault: Sendable {
-  private static let formatVersion: UInt8 = 1
+  static let formatVersion: UInt8 = 1
   private static let epochKey = Array("epoch".utf8)
   /// About 500 bytes each, twice: 50 MB.
   private static let maxCachedCount = 50_000
 
-  private struct OrgKeyName: Hashable {
+  struct OrgKeyName: Hashable {
     let org: UInt128
     let version: UInt32
   }
@@ -39,7 +39,7 @@ package final class Vault: Sendable {
   }
 
   private let folder: VaultFolder
-  private let rootKey: any RootKey
+  let rootKey: any RootKey
   private let mapBytes: Int
   private let opened: Mutex<VaultFile?>
   private let cache = Mutex(Cache())
@@ -168,14 +168,25 @@ extension Vault {
     guard record.count == 5 + KeyWrap.byteCount, record[0] == Self.formatVersion else {
       throw VaultError.damagedRecord
     }
-    let version = record[1..<5].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    return SubjectKey(secret: try secret(record, name, file, transaction), id: name.id)
+  }
+
+  /// The version of the org's key that wraps a record of the table `keys`.
+  static func version(_ record: [UInt8]) -> UInt32 {
+    record[1..<5].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+  }
+
+  func secret(
+    _ record: [UInt8], _ name: KeyName, _ file: VaultFile,
+    _ transaction: borrowing ReadTransaction
+  ) throws -> [UInt8] {
+    let version = Self.version(record)
     let orgKey = try orgKey(OrgKeyName(org: name.org, version: version), file, transaction)
-    let id = name.id
     let secret = KeyWrap.unwrap(
       Array(record.dropFirst(5)), under: orgKey,
-      authenticating: Self.associated(name, id: id, version: version))
+      authenticating: Self.associated(name, id: name.id, version: version))
     guard let secret else { throw VaultError.damagedRecord }
-    return SubjectKey(secret: secret, id: id)
+    return secret
   }
 
   /// Org ‖ key id ‖ version of the org's key.
@@ -187,7 +198,7 @@ extension Vault {
     return bytes
   }
 
-  private func orgKey(
+  func orgKey(
     _ name: OrgKeyName, _ file: VaultFile, _ transaction: borrowing ReadTransaction
   ) throws -> [UInt8] {
     if let known = cache.withLock({ $0.orgKeys[name] }) { return known }
@@ -198,19 +209,21 @@ extension Vault {
       record.count == 2 + Int(record[1]) + KeyWrap.byteCount
     else { throw VaultError.damagedRecord }
     let key = try rootKey.unwrap(
-      Array(record.suffix(KeyWrap.byteCount)), authenticating: Self.bytes(name))
+      Array(record.suffix(KeyWrap.byteCount)),
+      wrappedBy: String(decoding: record[2..<2 + Int(record[1])], as: UTF8.self),
+      authenticating: Self.bytes(name))
     cache.withLock { $0.orgKeys[name] = key }
     return key
   }
 
-  private static func bytes(_ name: OrgKeyName) -> [UInt8] {
+  static func bytes(_ name: OrgKeyName) -> [UInt8] {
     var bytes: [UInt8] = []
     appendBig(name.org, to: &bytes)
     appendBig(name.version, to: &bytes)
     return bytes
   }
 
-  private static func copy(_ span: RawSpan) -> [UInt8] {
+  static func copy(_ span: RawSpan) -> [UInt8] {
     unsafe span.withUnsafeBytes { unsafe Array($0) }
   }
 
@@ -265,7 +278,7 @@ extension Vault {
     for (name, key) in made { remember(key, name, epoch: epoch) }
   }
 
-  private func put(
+  func put(
     _ name: KeyName, secret: [UInt8], version: UInt32, _ file: VaultFile,
     _ transaction: inout WriteTransaction
   ) throws {
@@ -293,17 +306,26 @@ extension Vault {
     return 1
   }
 
-  private func putOrgKey(
+  func putOrgKey(
     _ name: OrgKeyName, _ file: VaultFile, _ transaction: inout WriteTransaction
+  ) throws {
+    try put(Random.bytes(32), as: name, under: rootKey, file, &transaction)
+  }
+
+  func put(
+    _ key: [UInt8], as name: OrgKeyName, under rootKey: any RootKey, _ file: VaultFile,
+    _ transaction: inout WriteTransaction
   ) throws {
     let id = Array(rootKey.id.utf8)
     precondition((1...64).contains(id.count), "a root key's id has 1 to 64 bytes")
-    let key = Random.bytes(32)
     let wrapped = try rootKey.wrap(key, authenticating: Self.bytes(name))
     precondition(wrapped.count == KeyWrap.byteCount, "a wrapped key has 60 bytes")
     try transaction.put(
       [Self.formatVersion, UInt8(id.count)] + id + wrapped, forKey: Self.bytes(name), in: file.orgs)
   }
+
+  /// The next use reads what the vault holds.
+  func forgetOrgKeys() { cache.withLock { $0.orgKeys = [:] } }
 }
 
 // MARK: - Destroying keys
@@ -376,7 +398,7 @@ extension Vault {
     return file
   }
 
-  private func reading<Result>(
+  func reading<Result>(
     _ body: (VaultFile, borrowing ReadTransaction) throws -> Result
   ) throws(VaultError) -> Result {
     while true {
@@ -394,7 +416,7 @@ extension Vault {
     }
   }
 
-  private func writing(
+  func writing(
     _ body: (VaultFile, inout WriteTransaction) throws -> Void
   ) throws(VaultError) {
     let file = try currentFile()

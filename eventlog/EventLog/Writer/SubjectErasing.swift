@@ -9,10 +9,20 @@ package enum MaintenanceStep: String, CaseIterable, Sendable {
   case logRewritten
   case blockMerged
   case blockReplaced
+  case rotationBegun
+  case keysRewrapped
+  case rotationEnded
+  case rootRewrapped
+  case rootInstalled
 
   /// Those of an erasure.
   package static let erasing: [MaintenanceStep] = [
     .keysDestroyed, .vaultRewritten, .partsDropped, .logRewritten,
+  ]
+
+  /// Those of a rotation of keys.
+  package static let rotating: [MaintenanceStep] = [
+    .rotationBegun, .keysRewrapped, .rotationEnded, .rootRewrapped, .rootInstalled,
   ]
 }
 
