@@ -150,7 +150,11 @@ let package = Package(
       ]),
     module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
     module(
-      "Bench", path: "tools/bench", ["Merkle", "EventLog", "Crypto", "JSON", "Postgres", "HTTP"]),
+      "Bench", path: "tools/bench",
+      [
+        "Merkle", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
+        "EventCodec", "Sandbox", "TwilioProvider",
+      ]),
 
     // The log under kills, faults and flipped bits; golden logs. `shim/` is preloaded into the process
     // that writes.

@@ -123,6 +123,11 @@ extension FieldReader {
     return try arrayValue(name) { reader throws(CodecError) in try reader.stringValue(name) }
   }
 
+  mutating func optionalInt64s(_ name: StaticString) throws(CodecError) -> [Int64]? {
+    guard takeKey(name) else { return nil }
+    return try arrayValue(name) { reader throws(CodecError) in try reader.intValue(name) }
+  }
+
   /// Any value as a tree: for what is rare or nests.
   mutating func json(_ name: StaticString) throws(CodecError) -> JSON {
     try due(name)

@@ -20,6 +20,10 @@ extension JSONWriter {
     array(name, values) { $1.string($0.text) }
   }
 
+  mutating func field(_ name: String, _ values: [Int64]) {
+    array(name, values) { $1.int($0) }
+  }
+
   mutating func optional(_ name: String, _ value: String?) {
     if let value { field(name, value) }
   }

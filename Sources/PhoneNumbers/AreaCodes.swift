@@ -23,6 +23,12 @@ package enum AreaCodes {
     "America/New_York", "America/Phoenix", "Pacific/Honolulu",
   ]
 
+  /// Every zone that an exchange of a place (`US-FL`) is in, sorted; empty for no place of ours.
+  package static func zones(of place: String) -> [String] { zonesByPlace[place] ?? [] }
+
+  private static let zonesByPlace: [String: [String]] =
+    Dictionary(grouping: areas.values, by: \.place).mapValues { Set($0.flatMap(\.zones)).sorted() }
+
   private static let areas: [String: Area] = {
     var areas: [String: Area] = [:]
     for line in NorthAmericanAreas.lines {

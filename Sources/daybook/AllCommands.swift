@@ -6,6 +6,7 @@ let allCommands = CommandSet([
   rebuildCommand, projectionListCommand, projectionCheckCommand, projectionParkedCommand,
   projectionDrainCommand, projectionRollbackCommand,
   importContactsCommand,
+  haltCommand, resumeCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand, keysRotateCommand,
   serveCommand, projectCommand, sandboxCommand,

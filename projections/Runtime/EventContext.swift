@@ -49,15 +49,34 @@ extension Verdict.Outcome {
 }
 
 extension GateFacts {
+  /// What a rule set did not ask for is not there: old verdicts look as they always did.
   package var json: JSON {
+    var object = JSONObject([])
+    for (name, value) in asked { object[name] = value }
+    if !regions.isEmpty { object["regions"] = .array(regions.map { .string($0) }) }
+    if let opensAtMicros { object["opens_at"] = .string(Timestamp.text(opensAtMicros)) }
+    if !recentMicros.isEmpty {
+      object["recent"] = .array(recentMicros.map { .string(Timestamp.text($0)) })
+    }
+    if let orgCap {
+      object["org_cap"] = ["count": JSON(orgCap.count), "hours": JSON(orgCap.hours)]
+    }
+    if let registration { object["registration"] = .string(registration.rawValue) }
+    if isSuppressed { object["suppressed"] = true }
+    if let dailyBudgetMicros { object["daily_budget_micros"] = .int(dailyBudgetMicros) }
+    if let spentTodayMicros { object["spent_today_micros"] = .int(spentTodayMicros) }
+    return .object(object)
+  }
+
+  private var asked: [(String, JSON)] {
     [
-      "now": .string(Timestamp.text(nowMicros)), "channel": .string(channel.rawValue),
-      "purpose": .string(purpose.rawValue), "has_address": .bool(hasAddress),
-      "account_status": .string(accountStatus), "consent": .string(consent.rawValue),
-      "consent_purpose": JSON(consentPurpose?.rawValue),
-      "address_opted_out": .bool(isAddressOptedOut), "is_reply": .bool(isReply),
-      "zones": .array(zones.map(\.json)), "price_micros": .int(priceMicros),
-      "wallet_available_micros": .int(walletAvailableMicros),
+      ("now", .string(Timestamp.text(nowMicros))), ("channel", .string(channel.rawValue)),
+      ("purpose", .string(purpose.rawValue)), ("has_address", .bool(hasAddress)),
+      ("account_status", .string(accountStatus)), ("consent", .string(consent.rawValue)),
+      ("consent_purpose", JSON(consentPurpose?.rawValue)),
+      ("address_opted_out", .bool(isAddressOptedOut)), ("is_reply", .bool(isReply)),
+      ("zones", .array(zones.map(\.json))), ("price_micros", .int(priceMicros)),
+      ("wallet_available_micros", .int(walletAvailableMicros)),
     ]
   }
 }

@@ -48,8 +48,12 @@ package struct CampaignRow: KeyedRow {
     updatedAtMicros = event.occurredAtMicros
     position = event.positionColumn
     switch change {
-    case .created, .audienceRecorded, .batchPlanned:
+    case .created, .audienceRecorded, .batchPlanned, .paceSet:
       break
+    case .paused:
+      status = Campaign.Status.paused.rawValue
+    case .resumed:
+      status = Campaign.Status.running.rawValue
     case .launched(_, let plannedCount):
       status = Campaign.Status.running.rawValue
       self.plannedCount = Int64(plannedCount)

@@ -54,6 +54,13 @@ extension Org.Event {
     case .rateLimitSet(let limit):
       limit.map { "Limited to \($0.perMinute) requests a minute" } ?? "Limit set to the standard"
     case .accessRefused(let refusal): "Refused \(refusal.operation): \(refusal.reason)"
+    case .sendingHalted(let scope, let reason, _): "Sending halted (\(scope.rawValue)): \(reason)"
+    case .sendingResumed(let scope, _): "Sending resumed (\(scope.rawValue))"
+    case .sendingRulesSet: "Sending rules set"
+    case .priceSet(let price):
+      "Markup on \(price.resource.rawValue): \(price.markupPercent) %"
+    case .suppressed(let entry): "Address added to \(entry.list.rawValue) (\(entry.source))"
+    case .unsuppressed(let entry): "Address taken off \(entry.list.rawValue)"
     }
   }
 }
@@ -193,6 +200,10 @@ extension Campaign.Event {
       "Campaign completed: \(outcome.sentCount) sent, \(outcome.failedCount) failed, "
         + "\(outcome.skippedCount) skipped, \(outcome.cancelledCount) cancelled"
     case .cancelled: "Campaign cancelled"
+    case .paused: "Campaign paused"
+    case .resumed: "Campaign resumed"
+    case .paceSet(let perMinute):
+      "Campaign pace: \(perMinute.map { "\($0) a minute" } ?? "unlimited")"
     }
   }
 }

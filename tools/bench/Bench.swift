@@ -37,6 +37,7 @@ package enum Bench {
   private static let benchmarks: [(name: String, run: Benchmark)] = [
     ("append", AppendBench.run), ("replay", ReplayBench.run), ("open", OpenBench.run),
     ("size", SizeBench.run), ("proof", ProofBench.run), ("verify", VerifyBench.run),
+    ("blast", BlastBench.run), ("wallet", WalletBench.run),
   ]
 
   package static var names: [String] { benchmarks.map(\.name) }

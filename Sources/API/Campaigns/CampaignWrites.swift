@@ -23,8 +23,26 @@ enum CampaignWrites {
       ], idempotency: .required, handler: launch),
     Operation(
       "POST", "/api/campaigns/{id}/cancel", .scope("campaigns:write"),
-      "Cancel what a campaign has not sent yet", answers: [.ok(CampaignSchemas.campaign)],
+      "Cancel what a campaign has not sent yet",
+      details: "Nothing of it is handed to a provider after this; what waited becomes `cancelled`.",
+      answers: [.ok(CampaignSchemas.campaign)],
       refuses: [409: ["not_allowed_now"]], handler: cancel),
+    Operation(
+      "POST", "/api/campaigns/{id}/pause", .scope("campaigns:write"), "Pause a campaign",
+      details: "Nothing of it is planned or handed to a provider after this; what is queued waits.",
+      answers: [.ok(CampaignSchemas.campaign)], refuses: [409: ["not_allowed_now"]],
+      handler: pause),
+    Operation(
+      "POST", "/api/campaigns/{id}/resume", .scope("campaigns:write"), "Resume a campaign",
+      details: "Goes on where it stood; every message passes the gate again.",
+      answers: [.ok(CampaignSchemas.campaign)], refuses: [409: ["not_allowed_now"]],
+      handler: resume),
+    Operation(
+      "POST", "/api/campaigns/{id}/pace", .scope("campaigns:write"), "Set a campaign's pace",
+      details: "At most so many messages a minute from now on; `null` lifts it.",
+      body: .json(SendingSchemas.pace, example: ["per_minute": 60]),
+      answers: [.ok(CampaignSchemas.campaign)], refuses: [409: ["not_allowed_now"]],
+      handler: setPace),
   ]
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -65,6 +83,33 @@ enum CampaignWrites {
     let id = try exchange.id("id", .campaign)
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.cancelCampaign(id)
+    }
+    return try answer(200, id, written, exchange)
+  }
+
+  private static func pause(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.pauseCampaign(id)
+    }
+    return try answer(200, id, written, exchange)
+  }
+
+  private static func resume(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.resumeCampaign(id)
+    }
+    return try answer(200, id, written, exchange)
+  }
+
+  private static func setPace(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    var fields = try exchange.body()
+    let perMinute = fields.int("per_minute").map { Int($0) }
+    try fields.finish()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.setPace(of: id, perMinute: perMinute)
     }
     return try answer(200, id, written, exchange)
   }

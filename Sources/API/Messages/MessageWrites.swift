@@ -123,9 +123,12 @@ enum ReasonText {
     case .invalidAddress: "The number cannot be placed in any time zone."
     case .paused: "The account is paused."
     case .missingField: "A merge field has no value for this contact and no fallback."
-    case .bouncedBefore, .complaint, .frequencyCap, .duplicateContent, .landline,
-      .reassignedNumber, .carrierCap, .brandNotRegistered, .templateError, .budget, .stale,
-      .holdout, .testMode, .killSwitch, nil:
+    case .frequencyCap:
+      "The person got as much advertising as a day allows; it goes out when the oldest is old enough."
+    case .budget: "The account's daily budget is spent; it goes out when the next day begins (UTC)."
+    case .brandNotRegistered: "The sender's carrier registration is not verified."
+    case .bouncedBefore, .complaint, .duplicateContent, .landline, .reassignedNumber, .carrierCap,
+      .templateError, .stale, .holdout, .testMode, .killSwitch, nil:
       "Not allowed: \(reason)."
     }
   }

@@ -249,6 +249,12 @@ extension APIError {
       self = .invalid(
         "seconds", "out_of_range",
         "The clock goes at most \(limitMicros / 1_000_000) seconds ahead.")
+    case .markupOutOfRange(let limit):
+      self = .invalid("markup_percent", "out_of_range", "A markup is 0 to \(limit) percent.")
+    case .priceInThePast:
+      self = .invalid("from", "out_of_range", "A price begins now or later.")
+    case .sendingRuleOutOfRange(let field):
+      self = .invalid(field, "out_of_range", "\(field) is beyond what can be kept.")
     }
   }
 
@@ -350,6 +356,8 @@ extension APIError {
     case .emptyBody: self = .invalid("body", "required", "Write the text to send.")
     case .emptyAudience:
       self.init(422, "invalid_request", "empty_audience", "Nobody is in the segment.")
+    case .paceOutOfRange(let limit):
+      self = .invalid("per_minute", "out_of_range", "A pace is 1 to \(limit) messages a minute.")
     case .batchSizeNotPositive, .unknownBatch, .notConserved, .notAllowed:
       self = .conflict("not_allowed_now")
     }

@@ -26,8 +26,8 @@ package struct APIServer: Sendable {
     + ContactRoutes.all + ImportRoutes.all
     + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
     + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + AuditExportRoutes.all
-    + CheckpointRoutes.all + EventRoutes.all + WebhookRoutes.all + TwilioRoutes.all
-    + ProviderRoutes.all + MailLinkRoutes.all
+    + CheckpointRoutes.all + EventRoutes.all + SendingRoutes.all + WebhookRoutes.all
+    + TwilioRoutes.all + ProviderRoutes.all + MailLinkRoutes.all
     + HistoryRoutes.all
     + OperationRoutes.all + ReferenceRoutes.all
 

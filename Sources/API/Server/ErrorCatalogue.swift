@@ -132,6 +132,7 @@ enum ErrorCatalogue {
     ("sms_not_configured", "The account has no number to text from."),
     ("email_not_configured", "The account has no address to send email from."),
     ("postal_address_missing", "Marketing email shows a postal address: set the account's."),
+    ("agency_only", "Only its agency sets a client's prices."),
     ("not_a_test_account", "Only a test account has a clock that can be advanced."),
     ("empty_audience", "Nobody is in the segment."),
     ("reaction_too_deep", "Too many reactions caused one another; the chain was ended."),

@@ -2,14 +2,15 @@ import Domain
 import EventCodec
 import EventLog
 
-/// Proves over the log itself what may never happen: a message handed out after its address said no,
-/// a wallet below zero, a campaign that does not add up. Reads events in order and keeps what it
-/// needs; knows nothing of the code that wrote them.
+/// Proves over the log itself what may never happen: a message handed out after its address said no, or
+/// at night, or while sending was halted; a wallet below zero; a campaign that does not add up. Reads
+/// events in order and keeps what it needs; knows nothing of the code that wrote them.
 package struct RuleVerifier {
   package struct Violation: Equatable, Sendable {
     package let position: UInt64
-    /// `intent_after_opt_out`, `wallet_negative`, `wallet_not_conserved`, `campaign_not_conserved`,
-    /// `verdict_missing`.
+    /// `intent_after_opt_out`, `intent_to_suppressed`, `intent_while_halted`, `intent_of_stopped_campaign`,
+    /// `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
+    /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`.
     package let rule: String
     package let subject: Identifier
   }
@@ -21,8 +22,13 @@ package struct RuleVerifier {
   package private(set) var optOutCount: UInt64 = 0
 
   private var orgs: [Identifier: OrgBook] = [:]
+  private let numbers: any NumberingPlan
+  private let clock: any ZoneClock
 
-  package init() {}
+  package init(numbers: any NumberingPlan, clock: any ZoneClock) {
+    self.numbers = numbers
+    self.clock = clock
+  }
 
   package mutating func check(_ event: RecordedDomainEvent) {
     eventCount += 1
@@ -33,9 +39,26 @@ package struct RuleVerifier {
     case .message(let change): check(change, event, &book)
     case .wallet(let change): check(change, event, &book)
     case .campaign(let change): check(change, event, &book)
-    case .org, .user, .apiKey, .role, .segment, .workflow, .run, .timer, .webhookEndpoint,
-      .importJob,
+    case .org(let change): Self.apply(change, to: &book)
+    case .user, .apiKey, .role, .segment, .workflow, .run, .timer, .webhookEndpoint, .importJob,
       .template, .payment:
+      break
+    }
+  }
+
+  private static func apply(_ change: Org.Event, to book: inout OrgBook) {
+    switch change {
+    case .sendingHalted(let scope, _, _): book.halts.insert(scope)
+    case .sendingResumed(let scope, _): book.halts.remove(scope)
+    case .suppressed(let entry) where entry.list == .suppression:
+      guard let address = entry.address.value else { return }
+      book.suppressed[entry.channel, default: []].insert(entry.channel.key(address))
+    case .unsuppressed(let entry) where entry.list == .suppression:
+      guard let address = entry.address.value else { return }
+      book.suppressed[entry.channel]?.remove(entry.channel.key(address))
+    case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .statusChanged,
+      .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
+      .clockAdvanced, .sendingRulesSet, .priceSet, .suppressed, .unsuppressed:
       break
     }
   }
@@ -48,6 +71,12 @@ package struct RuleVerifier {
   private struct OrgBook {
     /// Addresses, and contacts, that said no per channel.
     var optedOutAddresses: [Channel: Set<String>] = [:]
+    var suppressed: [Channel: Set<String>] = [:]
+    var halts: Set<HaltScope> = []
+    /// Paused or cancelled.
+    var stoppedCampaigns: Set<Identifier> = []
+    /// What was charged, by resource, until it is given back.
+    var charged: Set<String> = []
     var optedOutContacts: [Channel: Set<Identifier>] = [:]
     /// Messages that did not come to an end.
     var messages: [Identifier: OpenMessage] = [:]
@@ -60,6 +89,7 @@ package struct RuleVerifier {
   private struct OpenMessage {
     let contact: Identifier
     let channel: Channel
+    let purpose: Purpose
     let address: String?
     let campaign: Identifier?
     var status: Message.Status
@@ -100,11 +130,15 @@ extension RuleVerifier {
     switch change {
     case .planned(let plan):
       book.messages[event.stream] = OpenMessage(
-        contact: plan.contact, channel: plan.channel,
+        contact: plan.contact, channel: plan.channel, purpose: plan.purpose,
         address: plan.content.value.map { plan.channel.key($0.address) },
         campaign: plan.campaign, status: .planned)
-    case .queued(let verdict, _), .dispatched(_, let verdict):
+    case .queued(let verdict, _):
       checkIntent(verdict, event, book)
+      move(event.stream, to: .queued, &book)
+    case .dispatched(_, let verdict):
+      checkIntent(verdict, event, book)
+      checkHandOut(verdict, event, book)
       move(event.stream, to: .queued, &book)
     case .held: move(event.stream, to: .held, &book)
     case .skipped: move(event.stream, to: .skipped, &book)
@@ -124,11 +158,46 @@ extension RuleVerifier {
   ) {
     intentCount += 1
     if !verdict.isAllowed { report("verdict_missing", event) }
+    let rules = Gate.ruleSets.first { $0.version == verdict.ruleSet }
+    if rules.map({ Gate.judge(verdict.facts, by: $0).outcome }) != .allowed {
+      report("verdict_wrong", event)
+    }
     guard let message = book.messages[event.stream] else { return }
     let isRevoked =
       message.address.map { book.optedOutAddresses[message.channel]?.contains($0) == true } == true
       || book.optedOutContacts[message.channel]?.contains(message.contact) == true
     if isRevoked { report("intent_after_opt_out", event) }
+    if let address = message.address,
+      book.suppressed[message.channel]?.contains(address) == true
+    {
+      report("intent_to_suppressed", event)
+    }
+  }
+
+  /// The moment that counts: what the provider gets now.
+  private mutating func checkHandOut(
+    _ verdict: Verdict, _ event: RecordedDomainEvent, _ book: OrgBook
+  ) {
+    if !book.halts.isEmpty { report("intent_while_halted", event) }
+    guard let message = book.messages[event.stream] else { return }
+    if let campaign = message.campaign, book.stoppedCampaigns.contains(campaign) {
+      report("intent_of_stopped_campaign", event)
+    }
+    guard message.channel != .email, !verdict.facts.isReply, let address = message.address,
+      let rules = Gate.ruleSets.first(where: { $0.version == verdict.ruleSet })
+    else { return }
+    // What the record knew may add places; those of the number itself are found anew. A number
+    // without a place says nothing.
+    let regions = numbers.regions(of: address)
+    let own = regions == ["US"] ? [] : numbers.zones(of: address)
+    let isOpen = Set(verdict.facts.zones.map(\.zone) + own).allSatisfy { zone in
+      clock.time(
+        in: zone, atMicros: event.context.occurredAtMicros, opensAtMinute: rules.windowStartMinute
+      ).map {
+        Gate.isOpen($0, regions: verdict.facts.regions, purpose: message.purpose, rules)
+      } ?? false
+    }
+    if !isOpen { report("intent_outside_hours", event) }
   }
 
   /// Keeps a campaign's count of ended recipients; drops messages that nothing can follow.
@@ -156,6 +225,7 @@ extension RuleVerifier {
       book.balanceMicros += amountMicros
     case .refunded(_, let charge):
       book.balanceMicros += charge.amountMicros
+      book.charged.remove(charge.name)
     case .held(let message, let amountMicros):
       if book.holds.updateValue(amountMicros, forKey: message) != nil {
         report("wallet_not_conserved", event)
@@ -166,6 +236,7 @@ extension RuleVerifier {
       if (held ?? 0) < charge.amountMicros { report("wallet_not_conserved", event) }
       book.heldMicros -= held ?? 0
       book.balanceMicros -= charge.amountMicros
+      if !book.charged.insert(charge.name).inserted { report("charged_twice", event) }
     case .released(let message, let amountMicros):
       if book.holds.removeValue(forKey: message) != amountMicros {
         report("wallet_not_conserved", event)
@@ -173,6 +244,7 @@ extension RuleVerifier {
       book.heldMicros -= amountMicros
     case .debited(let charge):
       book.balanceMicros -= charge.amountMicros
+      if !book.charged.insert(charge.name).inserted { report("charged_twice", event) }
     }
     if book.heldMicros > book.balanceMicros || book.balanceMicros < 0 {
       report("wallet_negative", event)
@@ -194,8 +266,18 @@ extension RuleVerifier {
       }
     case .cancelled:
       book.campaigns[event.stream] = nil
-    case .created, .audienceRecorded, .batchPlanned:
+      book.stoppedCampaigns.insert(event.stream)
+    case .paused:
+      book.stoppedCampaigns.insert(event.stream)
+    case .resumed:
+      book.stoppedCampaigns.remove(event.stream)
+    case .created, .audienceRecorded, .batchPlanned, .paceSet:
       break
     }
   }
+}
+
+extension Charge {
+  /// What may be charged once: a provider's id under one kind of use.
+  fileprivate var name: String { resourceType + ":" + resourceID }
 }

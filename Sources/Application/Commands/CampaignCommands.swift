@@ -42,9 +42,44 @@ extension Workspace {
   package mutating func cancelCampaign(_ id: Identifier) throws(CommandError) {
     guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
     try run(Campaign.self, id, .cancel(by: actor))
-    for message in state.waitingMessages(of: id) {
+    try cancelWaiting(of: id, limit: Self.sweepLimit)
+  }
+
+  /// Messages that one commit stops: it holds at most 65,535 events. From the commit of the cancellation
+  /// or the no on, none of them can be handed out; the rest is put on record by `sweep`.
+  static var sweepLimit: Int { 5_000 }
+
+  private mutating func cancelWaiting(
+    of campaign: Identifier, limit: Int
+  ) throws(CommandError) {
+    for message in (state.queue.stoppableByCampaign[campaign] ?? []).prefix(limit).sorted() {
       try follow(try run(Message.self, message, .cancel(by: actor)), of: message)
     }
+  }
+
+  /// Puts on record what can no longer go out: of cancelled campaigns, and to addresses that said no.
+  mutating func sweep() throws(CommandError) {
+    if let campaign = state.cancelledWaiting.min() {
+      return try cancelWaiting(of: campaign, limit: Self.sweepLimit)
+    }
+    if let address = state.revokedWaiting.first { try revokeWaiting(address) }
+  }
+
+  package mutating func pauseCampaign(_ id: Identifier) throws(CommandError) {
+    guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
+    try run(Campaign.self, id, .pause(by: actor))
+  }
+
+  package mutating func resumeCampaign(_ id: Identifier) throws(CommandError) {
+    guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
+    try run(Campaign.self, id, .resume(by: actor))
+  }
+
+  package mutating func setPace(
+    of id: Identifier, perMinute: Int?
+  ) throws(CommandError) {
+    guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
+    try run(Campaign.self, id, .setPace(perMinute: perMinute))
   }
 
   /// Plans the messages of one recorded slice of the audience.
@@ -78,7 +113,9 @@ extension OrgState {
   /// The next slice to plan, oldest campaign first.
   func nextOpenBatch() -> OpenBatch? {
     for id in campaigns.running.sorted() {
-      if let ordinal = tables.campaigns[id]?.openBatches.keys.min() {
+      if tables.campaigns[id]?.status == .running,
+        let ordinal = tables.campaigns[id]?.openBatches.keys.min()
+      {
         return OpenBatch(campaign: id, ordinal: ordinal)
       }
     }
@@ -88,16 +125,11 @@ extension OrgState {
   /// The campaigns in which nobody is under way any more.
   func finishedCampaigns() -> [Identifier] {
     campaigns.running.filter { id in
-      guard let campaign = tables.campaigns[id], campaign.openBatches.isEmpty else { return false }
+      guard let campaign = tables.campaigns[id], campaign.status == .running,
+        campaign.openBatches.isEmpty
+      else { return false }
       return campaigns.progress[id]?.endedCount == campaign.plannedCount
     }
     .sorted()
-  }
-
-  func waitingMessages(of campaign: Identifier) -> [Identifier] {
-    tables.messages.filter {
-      $0.value.plan?.campaign == campaign && $0.value.status?.isWaiting == true
-    }
-    .map(\.key).sorted()
   }
 }

@@ -1,3 +1,4 @@
+import Crypto
 import Domain
 
 /// A contact as callers describe it; the phone in any form that people write.
@@ -24,10 +25,12 @@ package struct ConsentRequest: Sendable, Equatable {
   package var source: String
   package var wording: String
   package var ip: String?
+  /// Which of our numbers or brands the person agreed to; nil: the org.
+  package var sender: String?
 
   package init(
     channel: Channel, purpose: Purpose, method: Consent.Method, source: String, wording: String,
-    ip: String? = nil
+    ip: String? = nil, sender: String? = nil
   ) {
     self.channel = channel
     self.purpose = purpose
@@ -35,6 +38,7 @@ package struct ConsentRequest: Sendable, Equatable {
     self.source = source
     self.wording = wording
     self.ip = ip
+    self.sender = sender
   }
 }
 
@@ -142,11 +146,21 @@ extension Workspace {
   ) throws(CommandError) {
     let contact = try contact(id)
     let address = (channel == .email ? contact.details.email : contact.details.phone) ?? ""
-    try run(
-      Contact.self, id,
-      .optOut(OptOut(channel: channel, method: method, address: .known(address))))
-    guard !address.isEmpty else { return }
+    guard !address.isEmpty else {
+      try run(
+        Contact.self, id,
+        .optOut(OptOut(channel: channel, method: method, address: .known(address))))
+      return
+    }
     try optOut(address: address, channel: channel, method: method, message: nil)
+  }
+
+  /// A human read what may have been a revocation: it is one.
+  package mutating func confirmOptOut(
+    _ id: Identifier, channel: Channel
+  ) throws(CommandError) {
+    guard try contact(id).suspectedOptOuts.contains(channel) else { return }
+    try recordOptOut(id, channel: channel, method: .text)
   }
 }
 
@@ -187,6 +201,12 @@ extension Workspace {
   func consent(
     _ request: ConsentRequest, of details: ContactDetails
   ) throws(CommandError) -> Consent {
+    guard !request.wording.trimmingBlanks().isEmpty else {
+      throw .invalid(
+        field: "wording", code: "required",
+        message: "Give the exact words that the person agreed to: without them nobody can show "
+          + "that they did.")
+    }
     let address = request.channel == .email ? details.email : details.phone
     guard let address else {
       throw .invalid(
@@ -199,7 +219,9 @@ extension Workspace {
       channel: request.channel, purpose: request.purpose, method: request.method,
       source: request.source, grantedAtMicros: nowMicros,
       evidence: .known(
-        ConsentEvidence(address: address, wording: request.wording, ip: request.ip)))
+        ConsentEvidence(address: address, wording: request.wording, ip: request.ip)),
+      sender: request.sender,
+      wordingHash: Hex.encode(SHA256.hash(Array(request.wording.utf8))))
   }
 }
 

@@ -71,7 +71,7 @@ extension Workspace {
       .debit(
         Charge(
           amountMicros: Int64(segments)
-            * Prices.priceMicros(of: .smsInbound, atMicros: nowMicros),
+            * priceMicros(of: .smsInbound),
           resourceType: "sms_inbound", resourceID: text.providerID,
           description: "Inbound SMS, segments: \(segments)")))
   }
@@ -87,37 +87,46 @@ extension Workspace {
   }
 
   /// Everybody who carries the address is opted out and nothing that waits for it goes out.
+  ///
+  /// What the person says in answer to a text or on a call ends all advertising, on every channel (47 CFR
+  /// 64.1200(a)(10)); a link in a mail, or a list, ends the channel that it speaks of.
   mutating func optOut(
     address: String, channel: Channel, method: OptOut.Method, message: Identifier?
   ) throws(CommandError) {
+    let scope: OptOut.Scope =
+      switch method {
+      case .keyword, .text, .call: .seller
+      case .link, .staff, .api, .provider, .importList, .bounce, .complaint: .channel
+      }
     for contact in holders(of: address, on: channel) {
       try run(
         Contact.self, contact,
         .optOut(
-          OptOut(channel: channel, method: method, message: message, address: .known(address))))
+          OptOut(
+            channel: channel, method: method, message: message, address: .known(address),
+            scope: scope)))
     }
-    try revokeWaiting(address: address, channel: channel)
+    try revokeWaiting(.init(address, channel))
   }
 
-  /// The contacts with this number: the known ones, or the one that this command just created.
+  /// The contacts that are reached at `address` on `channel`.
   func holders(of address: String, on channel: Channel) -> [Identifier] {
     guard channel == .email else { return holders(of: address) }
     let key = channel.key(address)
     return state.contactsByEmail[key] ?? newContactsByEmail[key].map { [$0] } ?? []
   }
 
+  /// The contacts with this number: the known ones, or the one that this command just created.
   func holders(of number: String) -> [Identifier] {
     state.contactsByPhone[number] ?? newContactsByPhone[number].map { [$0] } ?? []
   }
 
-  private mutating func revokeWaiting(
-    address: String, channel: Channel
+  /// What waits for an address that said no, as much as one commit takes.
+  mutating func revokeWaiting(
+    _ address: DispatchQueueIndex.Address
   ) throws(CommandError) {
-    for id in (state.queue.stoppable[channel.key(address)] ?? []).sorted() {
-      guard var facts = try current(Message.self, id).verdict?.facts, facts.channel == channel
-      else {
-        continue
-      }
+    for id in (state.queue.stoppable[address] ?? []).prefix(Self.sweepLimit).sorted() {
+      guard var facts = try current(Message.self, id).verdict?.facts else { continue }
       facts.nowMicros = nowMicros
       facts.isAddressOptedOut = true
       try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)

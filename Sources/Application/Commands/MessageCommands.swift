@@ -130,7 +130,7 @@ extension Workspace {
 
   private func price(of plan: MessagePlan) -> Int64 {
     let (resource, count) = plan.billed
-    return Int64(count) * Prices.priceMicros(of: resource, atMicros: nowMicros)
+    return Int64(count) * priceMicros(of: resource)
   }
 
   private func content(
@@ -196,53 +196,6 @@ extension ContactDetails {
   }
 }
 
-// MARK: - Facts
-
-extension Workspace {
-  /// The facts of this moment. `reservedMicros` is what the wallet already holds for this message.
-  private func facts(
-    for plan: MessagePlan, _ contact: Contact.State, priceMicros: Int64,
-    reservedMicros: Int64 = 0
-  ) -> GateFacts {
-    let address = plan.content.value?.address ?? ""
-    var consent = GateFacts.Consent.none
-    var purpose: Purpose?
-    switch contact.consents[plan.channel] {
-    case .optedIn(let given, _):
-      consent = .optedIn
-      purpose = given
-    case .optedOut: consent = .optedOut
-    case nil: break
-    }
-    if consent != .optedOut, contact.suspectedOptOuts.contains(plan.channel) {
-      consent = .suspected
-      purpose = nil
-    }
-    return GateFacts(
-      nowMicros: nowMicros, channel: plan.channel, purpose: plan.purpose,
-      hasAddress: !address.isEmpty, accountStatus: state.settings.status.rawValue,
-      consent: consent, consentPurpose: purpose,
-      isAddressOptedOut: state.hasOptedOut(address, of: plan.channel),
-      isReply: isReply(plan), zones: plan.channel == .email ? [] : zoneTimes(of: address),
-      priceMicros: priceMicros, walletAvailableMicros: walletAvailableMicros + reservedMicros)
-  }
-
-  /// An answer to the person's own message. Advertising is none, whoever wrote last.
-  private func isReply(_ plan: MessagePlan) -> Bool {
-    guard plan.purpose == .transactional, plan.campaign == nil,
-      let last = state.lastInboundMicros[plan.contact]
-    else { return false }
-    return nowMicros - last < 24 * 3_600 * 1_000_000
-  }
-
-  private func zoneTimes(of address: String) -> [ZoneTime] {
-    let opensAtMinute = Gate.ruleSet(at: nowMicros).windowStartMinute
-    return tools.numbers.zones(of: address).compactMap {
-      tools.zones.time(in: $0, atMicros: nowMicros, opensAtMinute: opensAtMinute)
-    }
-  }
-}
-
 // MARK: - A planned message's way
 
 extension Workspace {
@@ -269,13 +222,22 @@ extension Workspace {
   /// through are `dispatched` and must be sent as soon as this is on disk.
   mutating func dispatch(_ ids: [Identifier]) throws(CommandError) -> [Identifier] {
     var dispatched: [Identifier] = []
+    // What is halted waits in the queue: whoever took it puts it back.
+    guard state.settings.halts.isEmpty else { return [] }
     for id in ids {
       let message = try current(Message.self, id)
       guard message.status == .queued, let plan = message.plan else { continue }
+      switch try campaignStatus(of: plan) {
+      case .paused: continue
+      case .cancelled:
+        try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
+        continue
+      case .draft, .running, .completed, nil: break
+      }
       let verdict = Gate.judge(
         facts(
           for: plan, try current(Contact.self, plan.contact), priceMicros: message.priceMicros,
-          reservedMicros: message.priceMicros))
+          held: message, id: id))
       try follow(try run(Message.self, id, .dispatch(verdict: verdict)), of: id)
       if verdict.isAllowed { dispatched.append(id) }
     }
@@ -286,11 +248,19 @@ extension Workspace {
   mutating func release(_ id: Identifier) throws(CommandError) {
     let message = try current(Message.self, id)
     guard message.status == .held, let plan = message.plan else { return }
+    if try campaignStatus(of: plan) == .cancelled {
+      return try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
+    }
     let priceMicros = price(of: plan)
     let verdict = Gate.judge(
       facts(for: plan, try current(Contact.self, plan.contact), priceMicros: priceMicros))
     try follow(
       try run(Message.self, id, .release(verdict: verdict, priceMicros: priceMicros)), of: id)
+  }
+
+  private func campaignStatus(of plan: MessagePlan) throws(CommandError) -> Campaign.Status? {
+    guard let campaign = plan.campaign else { return nil }
+    return try current(Campaign.self, campaign).status
   }
 
   package mutating func cancelMessage(_ id: Identifier) throws(CommandError) {

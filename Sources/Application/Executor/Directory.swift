@@ -207,7 +207,8 @@ package final class Directory: Sendable {
       break
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros
-    case .checkpointPublished, .auditExported:
+    case .checkpointPublished, .auditExported, .sendingHalted, .sendingResumed, .sendingRulesSet,
+      .priceSet, .suppressed, .unsuppressed:
       break
     case .rateLimitSet(let limit):
       tables.orgs[org]?.rateLimit = limit

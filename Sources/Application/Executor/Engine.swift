@@ -100,6 +100,41 @@ package final class Engine: Sendable {
   }
 }
 
+// MARK: - The kill switch
+
+extension Engine {
+  /// Stops the sending of one org, or of all there are, or lets it go on: a commit in every org's own
+  /// book. Returns how many there were.
+  package func setSending(
+    halted isHalted: Bool, _ scope: HaltScope, of org: Identifier?, reason: String, _ call: Call
+  ) async throws(CommandError) -> Int {
+    let executors = try org.map { org throws(CommandError) in [try executor(for: org)] }
+    let all = executors ?? allExecutors
+    let failures = await withTaskGroup(of: CommandError?.self) { group in
+      for executor in all {
+        group.addTask {
+          do throws(CommandError) {
+            _ = try await executor.perform(call) { workspace throws(CommandError) in
+              if isHalted {
+                try workspace.haltSending(scope, reason: reason)
+              } else {
+                try workspace.resumeSending(scope)
+              }
+            }
+            return nil
+          } catch {
+            return error
+          }
+        }
+      }
+      return await group.reduce(into: [CommandError]()) { if let error = $1 { $0.append(error) } }
+    }
+    // Done for the others; whoever calls again meets only those that are left.
+    if let error = failures.first { throw error }
+    return all.count
+  }
+}
+
 // MARK: - Objects as they were
 
 /// An aggregate at one version, with its times on the org's clock.

@@ -22,38 +22,115 @@ extension OrgExecutor {
   }
 
   struct CampaignWork: Sendable {
+    /// Something waits that can no longer go out.
+    let mustSweep: Bool
     let batch: OrgState.OpenBatch?
     let finished: [Identifier]
   }
 
   func campaignWork() throws(CommandError) -> CampaignWork {
     try withState { state in
-      guard !state.campaigns.running.isEmpty else { return CampaignWork(batch: nil, finished: []) }
-      return CampaignWork(batch: state.nextOpenBatch(), finished: state.finishedCampaigns())
+      let mustSweep = !state.cancelledWaiting.isEmpty || !state.revokedWaiting.isEmpty
+      guard !state.campaigns.running.isEmpty else {
+        return CampaignWork(mustSweep: mustSweep, batch: nil, finished: [])
+      }
+      return CampaignWork(
+        mustSweep: mustSweep, batch: state.nextOpenBatch(), finished: state.finishedCampaigns())
+    }
+  }
+
+  /// What bounds the hand-out, beside the providers' own limits.
+  struct Control: Sendable {
+    let isHalted: Bool
+    /// Messages a minute of the campaigns that have a pace and something queued.
+    let paces: [Identifier: Int]
+    let paused: Set<Identifier>
+    let messagesPerSecond: Int?
+    let sender: String
+  }
+
+  func control() throws(CommandError) -> Control {
+    try withState { state in
+      var paces: [Identifier: Int] = [:]
+      var paused: Set<Identifier> = []
+      for campaign in state.queue.queuedCampaigns {
+        guard let known = state.tables.campaigns[campaign] else { continue }
+        if let pace = known.pacePerMinute { paces[campaign] = pace }
+        if known.status == .paused { paused.insert(campaign) }
+      }
+      return Control(
+        isHalted: !state.settings.halts.isEmpty, paces: paces, paused: paused,
+        messagesPerSecond: state.settings.sendingRules.messagesPerSecond,
+        sender: state.settings.sms?.from ?? "")
     }
   }
 
   struct DispatchWork: Sendable {
-    let messages: [Identifier]
+    let messages: [Ticket]
     let nextInMicros: Int64?
   }
 
-  /// Takes queued messages out: the caller dispatches them or puts them back.
-  func takeQueued(limit: Int) throws(CommandError) -> DispatchWork {
+  /// A queued message that was taken out.
+  struct Ticket: Sendable {
+    let message: Identifier
+    let campaign: Identifier?
+    let channel: Channel
+    let address: String
+  }
+
+  /// Takes queued messages out: the caller dispatches them or puts them back. `room`: how many a
+  /// campaign may have now, where that is bounded.
+  func takeQueued(
+    limit: Int, room: [Identifier: Int] = [:]
+  ) throws(CommandError) -> DispatchWork {
     let nowMicros = nowMicros
     return try withState { state in
-      let messages = state.queue.take(limit: limit, nowMicros: nowMicros) {
+      let messages = state.queue.take(
+        limit: limit, nowMicros: nowMicros, room: { room[$0] }
+      ) {
         state.tables.messages[$0]?.status == .queued
       }
-      let next = state.queue.nextMicros.map { max(0, $0 - nowMicros) }
-      return DispatchWork(messages: messages, nextInMicros: next)
+      let next = state.queue.nextMicros { room[$0] }.map { max(0, $0 - nowMicros) }
+      return DispatchWork(
+        messages: messages.compactMap { id in
+          guard let plan = state.tables.messages[id]?.plan else { return nil }
+          return Ticket(
+            message: id, campaign: plan.campaign, channel: plan.channel,
+            address: plan.content.value?.address ?? "")
+        }, nextInMicros: next)
     }
   }
 
-  func putBack(_ messages: [Identifier]) {
+  /// Back into the queue, `afterMicros` from now.
+  func putBack(_ messages: [Identifier], afterMicros: Int64 = 0) {
+    let notBeforeMicros = afterMicros > 0 ? nowMicros + afterMicros : 0
     // A state that has to be reloaded has its queue anew.
     try? withState { state in
-      for message in messages { state.queue.putBack(message) }
+      for message in messages {
+        state.queue.putBack(
+          message, of: state.tables.messages[message]?.plan?.campaign,
+          notBeforeMicros: notBeforeMicros)
+      }
+    }
+  }
+
+  struct SilentWork: Sendable {
+    /// Taken by the provider, and nothing heard of since then.
+    let messages: [Identifier: Micros]
+    /// When the oldest of the others was taken; nil without one.
+    let oldestMicros: Micros?
+  }
+
+  /// Takes out what the provider took at or before `untilMicros` (real time) without a receipt.
+  func takeSilent(untilMicros: Micros) throws(CommandError) -> SilentWork {
+    try withState { state in
+      let silent = state.queue.takeSilent(untilMicros: untilMicros) {
+        state.tables.messages[$0]?.status == .accepted
+      }
+      return SilentWork(
+        messages: Dictionary(
+          silent.map { ($0.message, $0.sinceMicros) }, uniquingKeysWith: { first, _ in first }),
+        oldestMicros: state.queue.oldestReceiptMicros)
     }
   }
 
@@ -95,18 +172,20 @@ extension OrgExecutor {
   struct Doubt: Sendable {
     let call: OutboundCallPlan
     let sinceMicros: Micros
+    /// nil where the provider may not even have it.
+    let providerID: String?
   }
 
   func doubt(
     about message: Identifier, links: OutboundLinks, log: any EventReader
   ) throws(CommandError) -> Doubt? {
-    let found = try withState { state -> OutboundCallPlan? in
-      guard let held = state.tables.messages[message],
-        held.status == .dispatched || held.status == .unknown, let plan = held.plan
+    let found = try withState { state -> (call: OutboundCallPlan, providerID: String?)? in
+      guard let held = state.tables.messages[message], let status = held.status,
+        status == .dispatched || status == .unknown || status == .accepted, let plan = held.plan
       else { return nil }
-      return state.outbound(message, plan, links)
+      return state.outbound(message, plan, links).map { ($0, held.providerID) }
     }
-    guard let call = found else { return nil }
+    guard let (call, providerID) = found else { return nil }
     let dispatched: RecordedEvent?
     do {
       dispatched = try log.readStream(
@@ -118,7 +197,8 @@ extension OrgExecutor {
     }
     guard let dispatched else { return nil }
     // Providers keep times to the second, and clocks differ a little.
-    return Doubt(call: call, sinceMicros: dispatched.recordedAtMicros - 2_000_000)
+    return Doubt(
+      call: call, sinceMicros: dispatched.recordedAtMicros - 2_000_000, providerID: providerID)
   }
 
   /// Those of `ids` that belong to another message already.

@@ -6,6 +6,7 @@ package struct Tools: Sendable {
   package let random: any RandomSource
   package let numbers: any NumberingPlan
   package let zones: any ZoneClock
+  let places: PlaceBook
 
   package init(
     clock: any WallClock, random: any RandomSource, numbers: any NumberingPlan,
@@ -15,6 +16,7 @@ package struct Tools: Sendable {
     self.random = random
     self.numbers = numbers
     self.zones = zones
+    places = PlaceBook(numbers: numbers, clock: zones)
   }
 }
 

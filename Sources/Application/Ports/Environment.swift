@@ -19,6 +19,12 @@ package protocol NumberingPlan: Sendable {
   /// Every IANA zone in which the holder of `number` may be. Never empty for a valid number: what
   /// is not known is every zone of the country.
   func zones(of number: String) -> [String]
+
+  /// The regions whose rules bind texts to `number`, as in `GateFacts.regions`.
+  func regions(of number: String) -> [String]
+
+  /// Every zone that numbers of `region` (`US-FL`) are in; empty where there is no such region.
+  func zones(ofRegion region: String) -> [String]
 }
 
 /// The time-zone database.

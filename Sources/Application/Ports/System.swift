@@ -55,13 +55,15 @@ package final class SystemZoneClock: ZoneClock {
     let parts = calendar.dateComponents([.hour, .minute], from: now)
     let opening = DateComponents(hour: opensAtMinute / 60, minute: opensAtMinute % 60)
     // `.nextTime`: on the day that skips this wall time, the first moment after the gap.
+    let localSeconds = minute * 60 + Int64(zone.secondsFromGMT(for: now))
     guard let hour = parts.hour, let minuteOfHour = parts.minute,
       let next = calendar.nextDate(
         after: now, matching: opening, matchingPolicy: .nextTime, repeatedTimePolicy: .first)
     else { return nil }
     return ZoneTime(
       zone: name, minuteOfDay: hour * 60 + minuteOfHour,
-      nextOpenMicros: Micros(next.timeIntervalSince1970) * 1_000_000)
+      nextOpenMicros: Micros(next.timeIntervalSince1970) * 1_000_000,
+      localDay: Int((Double(localSeconds) / 86_400).rounded(.down)))
   }
 }
 
@@ -71,4 +73,15 @@ package struct PhoneBook: NumberingPlan {
 
   package func e164(_ raw: String) -> String? { PhoneNumber.e164(raw) }
   package func zones(of number: String) -> [String] { PhoneNumber.zones(of: number) }
+  package func regions(of number: String) -> [String] {
+    guard number.hasPrefix("+1") else { return [] }
+    // A code without a place: in some state, and nobody knows which.
+    guard let area = PhoneNumber.area(of: number) else { return ["US"] }
+    return switch area.country {
+    case "US": [area.place]
+    case "CA": ["CA"]
+    default: []
+    }
+  }
+  package func zones(ofRegion region: String) -> [String] { AreaCodes.zones(of: region) }
 }

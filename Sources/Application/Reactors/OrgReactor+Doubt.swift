@@ -10,8 +10,9 @@ extension OrgReactor {
     do {
       let doubtful = try await executor.unanswered().subtracting(calling)
       missingSince = missingSince.filter { doubtful.contains($0.key) }
-      guard !doubtful.isEmpty else { return .idle(forMicros: nil) }
       for message in doubtful.sorted() where !Task.isCancelled { try await settle(message) }
+      let nextMicros = try await askForReceipts()
+      guard !doubtful.isEmpty else { return .idle(forMicros: nextMicros) }
     } catch {
       report("reconcile: \(error)")
       return .pause(forMicros: 5_000_000)
@@ -23,6 +24,7 @@ extension OrgReactor {
   private func settle(_ message: Identifier) async throws {
     guard !(await executor.isTwin(message, of: calling)),
       let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
+      doubt.providerID == nil,
       let provider = providers.provider(
         named: doubt.call.provider, for: doubt.call.message.channel)
     else { return }
@@ -65,6 +67,91 @@ extension OrgReactor {
         .notTaken(
           code: "not_found_at_provider", retryAtMicros: workspace.nowMicros + backOffMicros),
         for: message, isOptOut: false)
+    }
+  }
+}
+
+// MARK: - Receipts
+
+/// A message that the provider took, and of which it never said what became of it.
+struct Silence {
+  let sinceMicros: Micros
+  /// When to ask next (real time).
+  var askAtMicros: Micros
+}
+
+extension OrgReactor {
+  /// Asks about messages without a receipt, each less and less often. Until the next question; nil
+  /// without one.
+  private func askForReceipts() async throws -> Int64? {
+    let nowMicros = await executor.realMicros
+    let deadlineMicros = settings.receiptDeadlineMillis * 1_000
+    let work = try await executor.takeSilent(untilMicros: nowMicros - deadlineMicros)
+    for (message, sinceMicros) in work.messages {
+      silent[message] = Silence(sinceMicros: sinceMicros, askAtMicros: nowMicros)
+    }
+    for (message, silence) in silent.sorted(by: { $0.key < $1.key })
+    where silence.askAtMicros <= nowMicros && !Task.isCancelled {
+      try await ask(about: message, silence, nowMicros: nowMicros)
+    }
+    let next =
+      silent.values.map(\.askAtMicros)
+      + [work.oldestMicros.map { $0 + deadlineMicros }]
+      .compactMap(\.self)
+    return next.min().map { max(0, $0 - nowMicros) }
+  }
+
+  /// - Throws: Where the provider does not answer now, and may later.
+  private func ask(
+    about message: Identifier, _ silence: Silence, nowMicros: Micros
+  ) async throws {
+    guard
+      let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
+      let providerID = doubt.providerID
+    else {
+      silent[message] = nil
+      return
+    }
+    if let found = try await listed(doubt)?.first(where: { $0.providerID == providerID }),
+      let status = found.status, status != .accepted
+    {
+      silent[message] = nil
+      return await adopt(found, as: message)
+    }
+    let ageMicros = nowMicros - silence.sinceMicros
+    if ageMicros >= settings.receiptLimitMillis * 1_000 {
+      silent[message] = nil
+      return await closeWithoutReceipt(message, providerID)
+    }
+    let limitMicros = settings.receiptLimitMillis * 1_000
+    silent[message]?.askAtMicros = min(
+      nowMicros + max(ageMicros, settings.receiptDeadlineMillis * 1_000),
+      silence.sinceMicros + limitMicros)
+  }
+
+  /// nil where the provider will never tell, whoever asks how often.
+  private func listed(_ doubt: OrgExecutor.Doubt) async throws -> [ProviderMessage]? {
+    guard
+      let provider = providers.provider(named: doubt.call.provider, for: doubt.call.message.channel)
+    else { return nil }
+    do {
+      return try await provider.find(doubt.call.message, sinceMicros: doubt.sinceMicros)
+    } catch {
+      guard !error.isRetryable else { throw error }
+      report("receipts: \(error)")
+      return nil
+    }
+  }
+
+  /// Nobody will ever say what became of it: it counts as failed, which costs nothing, under a code of
+  /// its own.
+  private func closeWithoutReceipt(_ message: Identifier, _ providerID: String) async {
+    _ = await attempt("receipts \(message)", call) { workspace throws(CommandError) in
+      try workspace.record(
+        ProviderStatus(
+          kind: .failed, providerID: providerID, errorCode: "no_receipt",
+          atMicros: workspace.nowMicros),
+        for: message)
     }
   }
 }

@@ -11,6 +11,11 @@ package struct ReactorSettings: Sendable {
   package var doubtGraceMillis: Int64 = 5_000
   /// How long a stop waits for calls that are under way before it cuts them off.
   package var stopGraceMillis: Int64 = 2_000
+  /// How long a message may be without a receipt before the provider is asked about it.
+  package var receiptDeadlineMillis: Int64 = 3_600_000
+  /// ... and before it is closed without one. Carriers try for three days at most.
+  package var receiptLimitMillis: Int64 = 72 * 3_600_000
+  package var rates = RateTable()
 
   package init(links: OutboundLinks) { self.links = links }
 }
@@ -35,7 +40,12 @@ actor OrgReactor {
   private var outcomes: [CallOutcome] = []
   /// Unanswered calls that the provider did not list, with the moment of the first look.
   var missingSince: [Identifier: Micros] = [:]
+  /// Messages without a receipt that the provider was asked about, or is to be.
+  var silent: [Identifier: Silence] = [:]
   private var circuit = Circuit()
+  /// What each campaign with a pace may hand out.
+  private var paces: [Identifier: TokenBucket] = [:]
+  private let desk: RateDesk
 
   private struct CallOutcome: Sendable {
     let message: Identifier
@@ -45,12 +55,13 @@ actor OrgReactor {
 
   init(
     executor: OrgExecutor, providers: MessageProviders, log: any EventReader,
-    settings: ReactorSettings, report: @escaping @Sendable (String) -> Void
+    settings: ReactorSettings, desk: RateDesk, report: @escaping @Sendable (String) -> Void
   ) {
     self.executor = executor
     self.providers = providers
     self.log = log
     self.settings = settings
+    self.desk = desk
     self.report = report
   }
 
@@ -140,6 +151,13 @@ extension OrgReactor {
   private func runCampaigns() async -> Next {
     do {
       let work = try await executor.campaignWork()
+      if work.mustSweep {
+        let call = Call(actor: "system:campaigns", origin: "reactor", correlation: "", depth: 1)
+        _ = try await executor.perform(call) { workspace throws(CommandError) in
+          try workspace.sweep()
+        }
+        return .again
+      }
       if let batch = work.batch {
         let key = IdempotencyName("campaign-batch:\(batch.campaign):\(batch.ordinal)")
         let call = Call(
@@ -177,14 +195,50 @@ extension OrgReactor {
     // A call that ends raises `changes`.
     guard room > 0 else { return .idle(forMicros: circuit.waitMicros(at: nowMicros)) }
     do {
-      let work = try await executor.takeQueued(limit: room)
-      guard !work.messages.isEmpty else { return .idle(forMicros: work.nextInMicros) }
-      calling.formUnion(work.messages)
-      return await dispatch(work.messages) ? .again : .pause(forMicros: 1_000_000)
+      let control = try await executor.control()
+      // A release raises `changes`.
+      if control.isHalted { return .idle(forMicros: nil) }
+      return try await dispatch(upTo: room, control)
     } catch {
       report("dispatch: \(error)")
       return .pause(forMicros: 1_000_000)
     }
+  }
+
+  private func dispatch(upTo room: Int, _ control: OrgExecutor.Control) async throws -> Next {
+    let realMicros = await executor.realMicros
+    let rooms = rooms(control, nowMicros: realMicros)
+    let work = try await executor.takeQueued(limit: room, room: rooms)
+    let paceWait = paces.values.map { $0.waitMicros(at: realMicros) }.filter { $0 > 0 }.min()
+    let nextInMicros = [work.nextInMicros, paceWait].compactMap(\.self).min()
+    guard !work.messages.isEmpty else { return .idle(forMicros: nextInMicros) }
+    let admission = desk.admit(
+      work.messages, of: executor.org, sender: control.sender,
+      senderPerSecond: control.messagesPerSecond, nowMicros: realMicros)
+    await executor.putBack(admission.refused, afterMicros: admission.waitMicros)
+    guard !admission.admitted.isEmpty else { return .idle(forMicros: admission.waitMicros) }
+    for ticket in admission.admitted {
+      if let campaign = ticket.campaign { paces[campaign]?.take() }
+    }
+    let messages = admission.admitted.map(\.message)
+    calling.formUnion(messages)
+    return await dispatch(messages) ? .again : .pause(forMicros: 1_000_000)
+  }
+
+  /// How many messages the campaigns may have that are paused or have a pace.
+  private func rooms(
+    _ control: OrgExecutor.Control, nowMicros: Micros
+  ) -> [Identifier: Int] {
+    paces = paces.filter { control.paces[$0.key] != nil }
+    var rooms: [Identifier: Int] = [:]
+    for (campaign, perMinute) in control.paces {
+      let rate = Double(perMinute) / 60
+      paces[campaign, default: TokenBucket(nowMicros: nowMicros)].refill(
+        perSecond: rate, nowMicros: nowMicros)
+      rooms[campaign] = paces[campaign]?.available
+    }
+    for campaign in control.paused { rooms[campaign] = 0 }
+    return rooms
   }
 
   private func dispatch(_ messages: [Identifier]) async -> Bool {
@@ -198,7 +252,10 @@ extension OrgReactor {
       return false
     }
     let dispatched = output ?? []
-    calling.subtract(Set(messages).subtracting(dispatched))
+    let others = Set(messages).subtracting(dispatched)
+    calling.subtract(others)
+    // Some came to another end; what is queued still was halted or paused meanwhile.
+    await executor.putBack(others.sorted())
     for message in dispatched { calls[message] = Task { await self.send(message) } }
     return true
   }

@@ -12,6 +12,7 @@ package final class ReactorHost: Sendable {
   private let settings: ReactorSettings
   private let cursorDirectory: String
   private let report: @Sendable (String) -> Void
+  private let desk: RateDesk
   private let running = Mutex(Running())
 
   private struct Running {
@@ -29,6 +30,7 @@ package final class ReactorHost: Sendable {
     self.providers = providers
     self.webhookClient = webhookClient
     self.settings = settings
+    desk = RateDesk(rates: settings.rates)
     self.cursorDirectory = cursorDirectory
     self.report = report
     try FileManager.default.createDirectory(
@@ -46,7 +48,7 @@ package final class ReactorHost: Sendable {
   private func start(_ executor: OrgExecutor) {
     let reactor = OrgReactor(
       executor: executor, providers: providers, log: engine.log, settings: settings,
-      report: report)
+      desk: desk, report: report)
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,
       cursorDirectory: cursorDirectory, report: report)

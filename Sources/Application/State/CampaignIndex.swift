@@ -19,8 +19,11 @@ struct CampaignIndex {
   /// Launched and neither completed nor cancelled.
   private(set) var running: Set<Identifier> = []
   private(set) var progress: [Identifier: Progress] = [:]
+  /// Those of their messages that came to an end.
+  private var ended: [Identifier: Set<Identifier>] = [:]
 
-  mutating func apply(_ event: Campaign.Event, of campaign: Identifier) {
+  /// The messages that nobody counts any more, where the campaign ended with this event.
+  mutating func apply(_ event: Campaign.Event, of campaign: Identifier) -> Set<Identifier> {
     switch event {
     case .launched:
       running.insert(campaign)
@@ -28,16 +31,20 @@ struct CampaignIndex {
     case .completed, .cancelled:
       running.remove(campaign)
       progress[campaign] = nil
-    case .created, .audienceRecorded, .batchPlanned:
+      return ended.removeValue(forKey: campaign) ?? []
+    case .created, .audienceRecorded, .batchPlanned, .paused, .resumed, .paceSet:
       break
     }
+    return []
   }
 
-  mutating func apply(from before: Message.State?, to after: Message.State) {
-    guard let campaign = after.plan?.campaign, var counts = progress[campaign] else { return }
-    Self.count(before?.status, by: -1, in: &counts)
-    Self.count(after.status, by: 1, in: &counts)
-    progress[campaign] = counts
+  mutating func apply(
+    from before: Message.State?, to after: Message.State, of message: Identifier
+  ) {
+    guard let campaign = after.plan?.campaign, progress[campaign] != nil else { return }
+    Self.count(before?.status, by: -1, in: &progress[campaign, default: Progress()])
+    Self.count(after.status, by: 1, in: &progress[campaign, default: Progress()])
+    if after.status?.isEnded == true { ended[campaign, default: []].insert(message) }
   }
 
   private static func count(_ status: Message.Status?, by step: Int, in counts: inout Progress) {

@@ -1,19 +1,42 @@
 import Domain
 
 /// The messages on their way out: the durable queue, which is nothing but a fold of the log.
+///
+/// Queued messages stand in lanes, one a campaign and one for all else, that are served in turn: a large
+/// campaign does not keep an answer waiting, and a paused one keeps nobody waiting but itself.
 struct DispatchQueueIndex {
+  private typealias Lane = Identifier?
+
   /// Queued messages by the moment before which they must not be tried; lazily cleaned.
-  private var waiting = MinHeap<QueueEntry>()
+  private var lanes: [Lane: MinHeap<QueueEntry>] = [:]
+  /// The lanes in the order in which they are served.
+  private var turns: [Lane] = []
   private var ordinal: UInt64 = 0
   /// Messages that can still be stopped, by address.
-  private(set) var stoppable: [String: Set<Identifier>] = [:]
+  private(set) var stoppable: [Address: Set<Identifier>] = [:]
+  /// ... and by campaign.
+  private(set) var stoppableByCampaign: [Identifier: Set<Identifier>] = [:]
   /// Handed out, and no answer recorded yet.
   private(set) var unanswered: Set<Identifier> = []
+  /// Taken by the provider, by the moment at which that was recorded: some never get a receipt.
+  private var receipts: [(message: Identifier, sinceMicros: Micros)] = []
+  private var firstReceipt = 0
   /// Messages by the provider's id: those under way and the latest that came to an end.
   private var byProviderID: [String: Identifier] = [:]
   private var endedProviderIDs: [String] = []
   /// As many as may come to an end while one call is in doubt.
   private static let endedLimit = 10_000
+
+  /// An address in the form in which addresses are compared.
+  struct Address: Hashable {
+    let channel: Channel
+    let key: String
+
+    init(_ address: String, _ channel: Channel) {
+      self.channel = channel
+      key = channel.key(address)
+    }
+  }
 
   private struct QueueEntry: Comparable {
     let notBeforeMicros: Micros
@@ -29,26 +52,37 @@ struct DispatchQueueIndex {
     _ message: Identifier, from before: Message.State?, to after: Message.State,
     recordedAtMicros: Micros
   ) {
-    let address =
-      after.plan.flatMap { plan in
-        plan.content.value.map { plan.channel.key($0.address) }
-      } ?? ""
-    let wasStoppable = before?.status?.isWaiting == true
-    let isStoppable = after.status?.isWaiting == true
-    if isStoppable, !wasStoppable { stoppable[address, default: []].insert(message) }
-    if wasStoppable, !isStoppable {
-      stoppable[address]?.remove(message)
-      if stoppable[address]?.isEmpty == true { stoppable[address] = nil }
-    }
+    trackStoppable(message, from: before, to: after)
     if after.status == .queued, before?.status != .queued {
-      ordinal += 1
-      waiting.insert(
-        QueueEntry(
-          notBeforeMicros: after.notBeforeMicros, ordinal: ordinal, message: message))
+      insert(message, notBeforeMicros: after.notBeforeMicros, in: after.plan?.campaign)
     }
     let isUnanswered = after.status == .dispatched || after.status == .unknown
     if isUnanswered { unanswered.insert(message) } else { unanswered.remove(message) }
+    if after.status == .accepted, before?.status != .accepted {
+      receipts.append((message, recordedAtMicros))
+    }
     track(message, from: before, to: after)
+  }
+
+  private mutating func trackStoppable(
+    _ message: Identifier, from before: Message.State?, to after: Message.State
+  ) {
+    let wasStoppable = before?.status?.isWaiting == true
+    let isStoppable = after.status?.isWaiting == true
+    guard wasStoppable != isStoppable, let plan = after.plan else { return }
+    let address = Address(plan.content.value?.address ?? "", plan.channel)
+    if isStoppable {
+      stoppable[address, default: []].insert(message)
+      if let campaign = plan.campaign {
+        stoppableByCampaign[campaign, default: []].insert(message)
+      }
+      return
+    }
+    stoppable[address]?.remove(message)
+    if stoppable[address]?.isEmpty == true { stoppable[address] = nil }
+    guard let campaign = plan.campaign else { return }
+    stoppableByCampaign[campaign]?.remove(message)
+    if stoppableByCampaign[campaign]?.isEmpty == true { stoppableByCampaign[campaign] = nil }
   }
 
   private mutating func track(
@@ -67,25 +101,101 @@ struct DispatchQueueIndex {
   func isKnown(_ providerID: String, except message: Identifier) -> Bool {
     byProviderID[providerID].map { $0 != message } ?? false
   }
+}
 
-  /// Takes out up to `limit` queued messages whose moment has come, oldest first. Whoever takes one
-  /// must dispatch it or put it back.
+// MARK: - Lanes
+
+extension DispatchQueueIndex {
+  private mutating func insert(
+    _ message: Identifier, notBeforeMicros: Micros, in lane: Identifier?
+  ) {
+    ordinal += 1
+    let entry = QueueEntry(notBeforeMicros: notBeforeMicros, ordinal: ordinal, message: message)
+    if lanes[lane] == nil { turns.append(lane) }
+    lanes[lane, default: MinHeap()].insert(entry)
+  }
+
+  /// Takes out up to `limit` queued messages whose moment has come, one a lane in turn, oldest first.
+  /// `room`: how many a campaign may have now; nil: any. Whoever takes one must dispatch it or put it
+  /// back.
   mutating func take(
-    limit: Int, nowMicros: Micros, isQueued: (Identifier) -> Bool
+    limit: Int, nowMicros: Micros, room: (Identifier) -> Int?, isQueued: (Identifier) -> Bool
   ) -> [Identifier] {
     var taken: [Identifier] = []
-    while taken.count < limit, let next = waiting.first, next.notBeforeMicros <= nowMicros {
-      _ = waiting.popFirst()
-      if isQueued(next.message) { taken.append(next.message) }
+    var rooms = turns.map { lane in lane.flatMap(room) ?? .max }
+    var isAnyLeft = true
+    while taken.count < limit, isAnyLeft {
+      isAnyLeft = false
+      for (turn, lane) in turns.enumerated() where rooms[turn] > 0 && taken.count < limit {
+        guard let message = pop(lane, nowMicros: nowMicros, isQueued) else {
+          rooms[turn] = 0
+          continue
+        }
+        rooms[turn] -= 1
+        taken.append(message)
+        isAnyLeft = true
+      }
     }
+    turns.removeAll { lanes[$0]?.isEmpty ?? true }
+    for (lane, waiting) in lanes where waiting.isEmpty { lanes[lane] = nil }
+    // Whoever was served last comes last the next time.
+    if turns.count > 1 { turns.append(turns.removeFirst()) }
     return taken
   }
 
-  mutating func putBack(_ message: Identifier) {
-    ordinal += 1
-    waiting.insert(QueueEntry(notBeforeMicros: 0, ordinal: ordinal, message: message))
+  private mutating func pop(
+    _ lane: Lane, nowMicros: Micros, _ isQueued: (Identifier) -> Bool
+  ) -> Identifier? {
+    while let next = lanes[lane]?.first, next.notBeforeMicros <= nowMicros {
+      _ = lanes[lane]?.popFirst()
+      if isQueued(next.message) { return next.message }
+    }
+    return nil
   }
 
-  /// When the next queued message may be tried; nil without one.
-  var nextMicros: Micros? { waiting.first?.notBeforeMicros }
+  mutating func putBack(
+    _ message: Identifier, of campaign: Identifier?, notBeforeMicros: Micros
+  ) {
+    insert(message, notBeforeMicros: notBeforeMicros, in: campaign)
+  }
+
+  /// When the next queued message may be tried; nil without one. Lanes without room do not count.
+  func nextMicros(room: (Identifier) -> Int?) -> Micros? {
+    lanes.compactMap { lane, waiting in
+      (lane.flatMap(room) ?? .max) > 0 ? waiting.first?.notBeforeMicros : nil
+    }
+    .min()
+  }
+
+  /// Which campaigns have something queued.
+  var queuedCampaigns: [Identifier] { lanes.keys.compactMap(\.self) }
+}
+
+// MARK: - Receipts
+
+extension DispatchQueueIndex {
+  /// Takes out the messages that the provider took at or before `untilMicros` and of which nothing
+  /// came since. Whoever takes one asks the provider about it.
+  mutating func takeSilent(
+    untilMicros: Micros, isSilent: (Identifier) -> Bool
+  ) -> [(message: Identifier, sinceMicros: Micros)] {
+    var silent: [(message: Identifier, sinceMicros: Micros)] = []
+    while firstReceipt < receipts.count {
+      let entry = receipts[firstReceipt]
+      let isStillSilent = isSilent(entry.message)
+      if isStillSilent, entry.sinceMicros > untilMicros { break }
+      if isStillSilent { silent.append(entry) }
+      firstReceipt += 1
+    }
+    if firstReceipt > 1_024, firstReceipt > receipts.count / 2 {
+      receipts.removeFirst(firstReceipt)
+      firstReceipt = 0
+    }
+    return silent
+  }
+
+  /// When the oldest message without a receipt was taken; nil where `takeSilent` left none.
+  var oldestReceiptMicros: Micros? {
+    firstReceipt < receipts.count ? receipts[firstReceipt].sinceMicros : nil
+  }
 }

@@ -24,7 +24,19 @@ final class OrgState: @unchecked Sendable {
   /// Contacts with neither: only their names tell them apart.
   private(set) var contactsWithoutAddress: Set<Identifier> = []
   /// Addresses that said no, whoever carries them now.
-  private(set) var optedOutAddresses: [Channel: Set<String>] = [:]
+  private var optedOutAddresses: Set<DispatchQueueIndex.Address> = []
+  /// ... and those among them to which something is queued or held still.
+  private(set) var revokedWaiting: Set<DispatchQueueIndex.Address> = []
+  /// Addresses on the org's lists.
+  private var suppressed: [Suppression.List: Set<DispatchQueueIndex.Address>] = [:]
+  /// Contacts whose words may have been a no, by the message and the moment.
+  private(set) var suspectedOptOuts: [Identifier: [Channel: SuspectedOptOut]] = [:]
+  /// Cancelled campaigns of which something is queued or held still.
+  private(set) var cancelledWaiting: Set<Identifier> = []
+  /// Who got advertising within the last day.
+  private(set) var recent = RecentMessages()
+  /// What was spent or set aside on the latest day (UTC).
+  private(set) var daySpending = DaySpending()
   /// When each contact last wrote to us, on the org's clock.
   private(set) var lastInboundMicros: [Identifier: Micros] = [:]
   /// What filters look at beside a contact's state.
@@ -48,20 +60,20 @@ final class OrgState: @unchecked Sendable {
   func apply(_ event: DomainEvent, of stream: Identifier, at place: EventPlace) {
     noteActivity(event, of: stream, at: place)
     switch event {
-    case .org(let event): fold(Org.self, event, stream)
+    case .org(let event): apply(event, of: stream)
     case .user(let event): fold(User.self, event, stream)
     case .apiKey(let event): fold(APIKey.self, event, stream)
     case .role(let event): fold(Role.self, event, stream)
-    case .contact(let event): apply(event, of: stream)
+    case .contact(let event): apply(event, of: stream, at: place)
     case .message(let event): apply(event, of: stream, at: place)
     case .wallet(let event):
       walletID = stream
       wallet.apply(event)
+      daySpending.apply(event, atMicros: place.occurredAtMicros)
     case .segment(let event): fold(Segment.self, event, stream)
     case .campaign(let event):
       fold(Campaign.self, event, stream)
-      campaigns.apply(event, of: stream)
-      if !campaigns.running.contains(stream) { releaseMessages(of: stream, at: place) }
+      apply(event, of: stream, at: place)
     case .workflow(let event):
       fold(Workflow.self, event, stream)
       runs.apply(event, of: stream, orgSequence: place.orgSequence)
@@ -117,6 +129,12 @@ private struct EndedMessages {
 
 // MARK: - Contacts
 
+/// A text that reads like a no; a human decides.
+package struct SuspectedOptOut: Sendable, Equatable {
+  package let message: Identifier
+  package let atMicros: Micros
+}
+
 extension OrgState {
   /// What a filter is judged on, for a contact whose state is `contact`.
   func facts(of id: Identifier, _ contact: Contact.State) -> ContactFacts {
@@ -147,7 +165,23 @@ extension OrgState {
     }
   }
 
-  private func apply(_ event: Contact.Event, of stream: Identifier) {
+  private func apply(_ event: Org.Event, of stream: Identifier) {
+    fold(Org.self, event, stream)
+    switch event {
+    case .suppressed(let entry):
+      guard let address = entry.address.value else { return }
+      suppressed[entry.list, default: []].insert(.init(address, entry.channel))
+    case .unsuppressed(let entry):
+      guard let address = entry.address.value else { return }
+      suppressed[entry.list]?.remove(.init(address, entry.channel))
+    case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .statusChanged,
+      .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
+      .clockAdvanced, .sendingHalted, .sendingResumed, .sendingRulesSet, .priceSet:
+      break
+    }
+  }
+
+  private func apply(_ event: Contact.Event, of stream: Identifier, at place: EventPlace) {
     let before = tables.contacts[stream]?.details ?? ContactDetails()
     fold(Contact.self, event, stream)
     let after = tables.contacts[stream]?.details ?? ContactDetails()
@@ -166,19 +200,46 @@ extension OrgState {
     }
     switch event {
     case .optedOut(let optOut):
-      guard let address = optOut.address.value else { return }
-      optedOutAddresses[optOut.channel, default: []].insert(optOut.channel.key(address))
+      guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
+      let address = DispatchQueueIndex.Address(text, optOut.channel)
+      optedOutAddresses.insert(address)
+      if queue.stoppable[address] != nil { revokedWaiting.insert(address) }
     case .optedIn(let consent):
-      guard let address = consent.evidence.value?.address else { return }
-      optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
-    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed:
+      guard let text = consent.evidence.value?.address else { return noteSuspicion(of: stream) }
+      let address = DispatchQueueIndex.Address(text, consent.channel)
+      optedOutAddresses.remove(address)
+      revokedWaiting.remove(address)
+    case .optOutSuspected(let channel, let message):
+      suspectedOptOuts[stream, default: [:]][channel] = SuspectedOptOut(
+        message: message, atMicros: place.occurredAtMicros)
+    case .created, .updated, .tagged, .untagged, .optOutDismissed:
       break
     }
+    noteSuspicion(of: stream)
+  }
+
+  /// What the contact itself does not suspect any more is off the list.
+  private func noteSuspicion(of contact: Identifier) {
+    guard let listed = suspectedOptOuts[contact] else { return }
+    let open = tables.contacts[contact]?.suspectedOptOuts ?? []
+    let left = listed.filter { open.contains($0.key) }
+    suspectedOptOuts[contact] = left.isEmpty ? nil : left
   }
 
   /// Whether the address itself said no, whoever carries it now.
   func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
-    optedOutAddresses[channel]?.contains(channel.key(address)) ?? false
+    optedOutAddresses.contains(.init(address, channel))
+  }
+
+  /// A suppression list stops everything; do-not-call stops advertising.
+  func isSuppressed(_ address: String, of channel: Channel, for purpose: Purpose) -> Bool {
+    let address = DispatchQueueIndex.Address(address, channel)
+    if suppressed[.suppression]?.contains(address) == true { return true }
+    return purpose == .marketing && suppressed[.doNotCall]?.contains(address) == true
+  }
+
+  func isListed(_ address: String, of channel: Channel, on list: Suppression.List) -> Bool {
+    suppressed[list]?.contains(.init(address, channel)) ?? false
   }
 
   private static func move(
@@ -200,28 +261,43 @@ extension OrgState {
     let before = tables.messages[stream]
     let after = Message.evolve(before ?? Message.initialState, with: event)
     queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
-    campaigns.apply(from: before, to: after)
+    campaigns.apply(from: before, to: after, of: stream)
+    recent.apply(event, of: stream, after, atMicros: place.occurredAtMicros)
     if case .received(let inbound) = event {
       lastInboundMicros[inbound.contact] = place.occurredAtMicros
     }
     tables.messages[stream] = after
+    noteWaiting(after)
     if mayForget(after) { ended.append(stream, sequence: place.orgSequence) }
   }
 
-  /// What has ended is asked for rarely: it can be folded from its stream. A sent message that never
-  /// gets its receipt counts too, once no running campaign counts it.
-  private func mayForget(_ message: Message.State) -> Bool {
-    guard message.status != .sent else {
-      return message.plan?.campaign.map { !campaigns.running.contains($0) } ?? true
+  /// Where a no or a cancellation left something over, it is on record until that is gone too.
+  private func noteWaiting(_ message: Message.State) {
+    guard let plan = message.plan else { return }
+    if !revokedWaiting.isEmpty {
+      let address = DispatchQueueIndex.Address(plan.content.value?.address ?? "", plan.channel)
+      if queue.stoppable[address] == nil { revokedWaiting.remove(address) }
     }
-    return message.status?.isFinal == true
+    if let campaign = plan.campaign, queue.stoppableByCampaign[campaign] == nil {
+      cancelledWaiting.remove(campaign)
+    }
   }
 
-  private func releaseMessages(of campaign: Identifier, at place: EventPlace) {
-    for (id, message) in tables.messages
-    where message.status == .sent && message.plan?.campaign == campaign {
-      ended.append(id, sequence: place.orgSequence)
+  private func apply(_ event: Campaign.Event, of stream: Identifier, at place: EventPlace) {
+    fold(Campaign.self, event, stream)
+    for message in campaigns.apply(event, of: stream) {
+      ended.append(message, sequence: place.orgSequence)
     }
+    if case .cancelled = event, queue.stoppableByCampaign[stream] != nil {
+      cancelledWaiting.insert(stream)
+    }
+  }
+
+  /// What has ended is asked for rarely: it can be folded from its stream. A sent message that never
+  /// gets its receipt counts too. A running campaign keeps its own: news that comes late still counts.
+  private func mayForget(_ message: Message.State) -> Bool {
+    if let campaign = message.plan?.campaign, campaigns.running.contains(campaign) { return false }
+    return message.status?.isEnded == true
   }
 
   /// Drops what ended up to `sequence`, which is on disk. Not before: a stream is read from disk, and a

@@ -22,6 +22,10 @@ package struct Workspace {
   /// Contacts that this command created, by E.164 and by folded email.
   private(set) var newContactsByPhone: [String: Identifier] = [:]
   private(set) var newContactsByEmail: [String: Identifier] = [:]
+  /// Advertising that this command queued, by address.
+  private var newMarketing: [DispatchQueueIndex.Address: [Identifier]] = [:]
+  /// What this command spent or set aside.
+  private var committedMicros: Int64 = 0
 
   struct Decided {
     let stream: Identifier
@@ -103,9 +107,42 @@ package struct Workspace {
   }
 
   private mutating func note(_ event: DomainEvent, of id: Identifier) {
+    if case .message(let event) = event { noteMarketing(event, of: id) }
     guard case .contact(.created(.known(let details), _)) = event else { return }
     if let phone = details.phone { newContactsByPhone[phone] = id }
     if let email = details.email?.lowercased() { newContactsByEmail[email] = id }
+  }
+
+  private mutating func noteMarketing(_ event: Message.Event, of id: Identifier) {
+    guard case .queued = event, let plan = overlay.messages[id]?.plan ?? newPlan(of: id),
+      plan.purpose == .marketing, let address = plan.content.value?.address
+    else { return }
+    newMarketing[RecentMessages.address(address, plan.channel), default: []].append(id)
+  }
+
+  /// The plan that this command decided for `id`, before it is in the overlay.
+  private func newPlan(of id: Identifier) -> MessagePlan? {
+    guard let last = decided.dropLast().last, last.stream == id,
+      case .message(.planned(let plan)) = last.event
+    else { return state.tables.messages[id]?.plan }
+    return plan
+  }
+
+  /// When advertising to `address` was queued or handed out within a day, oldest first.
+  func recentMicros(
+    to address: String, of channel: Channel, except id: Identifier?
+  ) -> [Micros] {
+    // Beyond this no cap counts.
+    let limit = 100
+    let address = RecentMessages.address(address, channel)
+    let known = state.recent.moments(address, nowMicros: nowMicros, except: id)
+    let new = newMarketing[address, default: []].count { $0 != id }
+    return (known + Array(repeating: nowMicros, count: new)).suffix(limit)
+  }
+
+  /// What was spent or set aside today (UTC), by this command too.
+  var spentTodayMicros: Int64 {
+    state.daySpending.micros(onDayOf: nowMicros) + committedMicros
   }
 
   /// The contacts of the org with what this command changed.
@@ -132,6 +169,7 @@ extension Workspace {
     }
     for event in events {
       wallet.apply(event)
+      committedMicros += event.committedMicros
       decided.append(Decided(stream: id, event: .wallet(event)))
     }
     if !events.isEmpty { keep(wallet, touching: command) }

@@ -11,6 +11,11 @@ package enum Campaign: Decider {
     case markBatchPlanned(ordinal: Int)
     case complete(CampaignOutcome)
     case cancel(by: String)
+    /// What is planned or queued waits; nothing of it is handed out from this commit on.
+    case pause(by: String)
+    case resume(by: String)
+    /// How fast its messages are handed out; nil: as fast as the sender may.
+    case setPace(perMinute: Int?)
   }
 
   package enum Event: Sendable, Equatable {
@@ -21,10 +26,13 @@ package enum Campaign: Decider {
     case batchPlanned(ordinal: Int)
     case completed(CampaignOutcome)
     case cancelled(by: String)
+    case paused(by: String)
+    case resumed(by: String)
+    case paceSet(perMinute: Int?)
   }
 
   package enum Status: String, Sendable, CaseIterable {
-    case draft, running, completed, cancelled
+    case draft, running, paused, completed, cancelled
   }
 
   package struct State: Sendable, Equatable {
@@ -36,6 +44,7 @@ package enum Campaign: Decider {
     /// Recorded slices whose messages are not planned yet.
     package var openBatches: [Int: [Identifier]] = [:]
     package var outcome: CampaignOutcome?
+    package var pacePerMinute: Int?
 
     package init() {}
   }
@@ -51,7 +60,11 @@ package enum Campaign: Decider {
     case unknownBatch(ordinal: Int)
     case notConserved(planned: Int, ended: Int)
     case notAllowed(status: Status)
+    case paceOutOfRange(limit: Int)
   }
+
+  /// Messages a minute at most, where a pace is set.
+  package static let paceLimit = 600_000
 
   package static let initialState = State()
 }
@@ -123,8 +136,33 @@ extension Campaign {
       switch status {
       case .cancelled: return []
       case .completed: throw .notAllowed(status: status)
-      case .draft, .running: return [.cancelled(by: by)]
+      case .draft, .running, .paused: return [.cancelled(by: by)]
       }
+    case .pause, .resume, .setPace:
+      return try control(command, state, status)
+    }
+  }
+
+  private static func control(
+    _ command: Command, _ state: State, _ status: Status
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .pause(let by):
+      if status == .paused { return [] }
+      guard status == .running else { throw .notAllowed(status: status) }
+      return [.paused(by: by)]
+    case .resume(let by):
+      if status == .running { return [] }
+      guard status == .paused else { throw .notAllowed(status: status) }
+      return [.resumed(by: by)]
+    case .setPace(let perMinute):
+      guard status != .completed, status != .cancelled else { throw .notAllowed(status: status) }
+      guard perMinute.map((1...paceLimit).contains) ?? true else {
+        throw .paceOutOfRange(limit: paceLimit)
+      }
+      return state.pacePerMinute == perMinute ? [] : [.paceSet(perMinute: perMinute)]
+    case .create, .launch, .markBatchPlanned, .complete, .cancel:
+      preconditionFailure("handled by the caller")
     }
   }
 
@@ -133,7 +171,7 @@ extension Campaign {
   ) throws(Rejection) -> [Event] {
     switch status {
     case .draft: break
-    case .running, .completed: throw .alreadyLaunched
+    case .running, .paused, .completed: throw .alreadyLaunched
     case .cancelled: throw .notAllowed(status: status)
     }
     guard batchSize > 0 else { throw .batchSizeNotPositive }
@@ -188,6 +226,12 @@ extension Campaign {
       next.outcome = outcome
     case .cancelled:
       next.status = .cancelled
+    case .paused:
+      next.status = .paused
+    case .resumed:
+      next.status = .running
+    case .paceSet(let perMinute):
+      next.pacePerMinute = perMinute
     }
     return next
   }

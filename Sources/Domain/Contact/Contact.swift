@@ -37,6 +37,8 @@ package enum Contact {
     package var source = ""
     package var tags: Set<String> = []
     package var consents: [Channel: ConsentStatus] = [:]
+    /// What each yes covers. A yes belongs to the address that gave it: another number has none.
+    package var grants: [ConsentGrant] = []
     /// Channels on which the person may have said no: nobody has decided yet.
     package var suspectedOptOuts: Set<Channel> = []
     /// The person's key is gone: there is nothing left to show or to send to.
@@ -128,10 +130,14 @@ package struct Consent: Sendable, Equatable {
   package var source: String
   package var grantedAtMicros: Micros
   package var evidence: Personal<ConsentEvidence>
+  /// Which of our numbers or brands it names; nil: the whole org.
+  package var sender: String?
+  /// SHA-256 of the exact wording, in hex: it outlives the wording, which is personal.
+  package var wordingHash: String?
 
   package init(
     channel: Channel, purpose: Purpose, method: Method, source: String, grantedAtMicros: Micros,
-    evidence: Personal<ConsentEvidence>
+    evidence: Personal<ConsentEvidence>, sender: String? = nil, wordingHash: String? = nil
   ) {
     self.channel = channel
     self.purpose = purpose
@@ -139,6 +145,8 @@ package struct Consent: Sendable, Equatable {
     self.source = source
     self.grantedAtMicros = grantedAtMicros
     self.evidence = evidence
+    self.sender = sender
+    self.wordingHash = wordingHash
   }
 }
 
@@ -175,19 +183,53 @@ package struct OptOut: Sendable, Equatable {
     case importList = "import_list"
   }
 
+  /// How far a no reaches.
+  package enum Scope: String, Sendable, CaseIterable {
+    /// This channel.
+    case channel
+    /// This channel, and marketing on every channel: a STOP, unless the person says otherwise
+    /// (47 CFR 64.1200(a)(10)).
+    case seller
+  }
+
   package var channel: Channel
   package var method: Method
   /// The inbound message that said it, where there is one.
   package var message: Identifier?
   package var address: Personal<String>
+  package var scope: Scope
 
   package init(
-    channel: Channel, method: Method, message: Identifier? = nil, address: Personal<String>
+    channel: Channel, method: Method, message: Identifier? = nil, address: Personal<String>,
+    scope: Scope = .channel
   ) {
     self.channel = channel
     self.method = method
     self.message = message
     self.address = address
+    self.scope = scope
+  }
+}
+
+/// A yes that permits sending.
+package struct ConsentGrant: Sendable, Equatable {
+  package var channel: Channel
+  package var purpose: Purpose
+  /// nil: whoever of the org sends.
+  package var sender: String?
+  package var atMicros: Micros
+
+  init(_ consent: Consent) {
+    channel = consent.channel
+    purpose = consent.purpose
+    sender = consent.sender
+    atMicros = consent.grantedAtMicros
+  }
+
+  /// Whether nothing that `other` permits is missing here.
+  func covers(_ other: ConsentGrant) -> Bool {
+    channel == other.channel && (sender == nil || sender == other.sender)
+      && (purpose == .marketing || other.purpose == .transactional)
   }
 }
 
@@ -195,4 +237,15 @@ package struct OptOut: Sendable, Equatable {
 package enum ConsentStatus: Sendable, Equatable {
   case optedIn(purpose: Purpose, atMicros: Micros)
   case optedOut
+}
+
+extension Contact.State {
+  /// The widest purpose that the person agreed to on `channel` from `sender`; nil without a yes.
+  package func granted(_ channel: Channel, from sender: String) -> Purpose? {
+    let own = grants.filter {
+      $0.channel == channel && ($0.sender == nil || $0.sender == sender)
+    }
+    if own.contains(where: { $0.purpose == .marketing }) { return .marketing }
+    return own.isEmpty ? nil : .transactional
+  }
 }

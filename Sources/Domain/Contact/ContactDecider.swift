@@ -85,10 +85,8 @@ extension Contact: Decider {
   /// A second, equal yes is news only where the channel is not open for that purpose yet, or in doubt.
   private static func isNews(_ consent: Consent, given state: State) -> Bool {
     if state.suspectedOptOuts.contains(consent.channel), consent.method.isByPerson { return true }
-    return switch state.consents[consent.channel] {
-    case .optedIn(let purpose, _): purpose == .transactional && consent.purpose == .marketing
-    case .optedOut, nil: true
-    }
+    // A yes to one of our numbers is no news where the whole org has it.
+    return !state.grants.contains { $0.covers(ConsentGrant(consent)) }
   }
 
   private static func unique(_ tags: [String]) -> [String] {
@@ -112,19 +110,29 @@ extension Contact {
       }
     case .updated(_, .known(let changes)):
       for change in changes { next.details[change.field] = change.value }
+      for channel in Channel.allCases
+      where state.details.key(of: channel) != next.details.key(of: channel) {
+        next.forgetYes(on: channel)
+      }
     case .updated(_, .erased):
       next.isErased = true
       next.details = ContactDetails()
+      next.grants = []
     case .tagged(let tag):
       next.tags.insert(tag)
     case .untagged(let tag):
       next.tags.remove(tag)
     case .optedOut(let optOut):
       next.consents[optOut.channel] = .optedOut
+      next.grants.removeAll { $0.channel == optOut.channel }
       next.suspectedOptOuts.remove(optOut.channel)
+      if optOut.scope == .seller { next.forgetMarketing() }
     case .optedIn(let consent):
       next.consents[consent.channel] = .optedIn(
         purpose: consent.purpose, atMicros: consent.grantedAtMicros)
+      let grant = ConsentGrant(consent)
+      next.grants.removeAll { $0.covers(grant) && grant.covers($0) }
+      next.grants.append(grant)
       if consent.method.isByPerson { next.suspectedOptOuts.remove(consent.channel) }
     case .optOutSuspected(let channel, _):
       next.suspectedOptOuts.insert(channel)
@@ -135,9 +143,32 @@ extension Contact {
   }
 }
 
+extension Contact.State {
+  /// The address is another one, and that one has not agreed to anything. A no stays.
+  fileprivate mutating func forgetYes(on channel: Channel) {
+    grants.removeAll { $0.channel == channel }
+    if case .optedIn = consents[channel] { consents[channel] = nil }
+  }
+
+  fileprivate mutating func forgetMarketing() {
+    grants.removeAll { $0.purpose == .marketing }
+    for (channel, status) in consents {
+      if case .optedIn(.marketing, _) = status { consents[channel] = nil }
+    }
+  }
+}
+
 // MARK: - Fields
 
 extension ContactDetails {
+  /// Where the person is reached on `channel`, as addresses are compared; nil without one.
+  package func key(of channel: Channel) -> String? {
+    switch channel {
+    case .sms, .voice: phone
+    case .email: email.map(channel.key)
+    }
+  }
+
   /// The standard fields by their API name.
   package static let standardFields = [
     "first_name", "last_name", "company", "email", "phone", "raw_phone",

@@ -1,21 +1,28 @@
 /// The one place that decides whether a message may go out now. Pure: the same facts and the same
 /// rule set give the same verdict, for ever and on any machine.
 package enum Gate {
-  /// The rules as data, each set from its day on. Sources: `docs/compliance.md`.
+  /// The rules as data, each set from its day on.
   package struct RuleSet: Sendable, Equatable {
     package let version: String
     package let effectiveFromMicros: Micros
     /// Local minutes of day between which people may be texted: start included, end excluded.
     package let windowStartMinute: Int
     package let windowEndMinute: Int
+    /// What regions add for marketing, by region.
+    package let regions: [String: RegionRule]
   }
 
-  /// Oldest first. A change is a further entry, never an edit.
+  /// Oldest first; the last one whose day has come counts. A change is a further entry, never an edit.
   package static let ruleSets = [
     // 47 CFR 64.1200(c)(1): not before 8 a.m. and not after 9 p.m. where the person is.
     RuleSet(
       version: "2026-11-21", effectiveFromMicros: .min, windowStartMinute: 8 * 60,
-      windowEndMinute: 21 * 60)
+      windowEndMinute: 21 * 60, regions: [:]),
+    // The hours, days off and caps of the states and of Canada; frequency caps; budgets; lists. The
+    // statutes are older than this product: the set replaces the first one for all times.
+    RuleSet(
+      version: "2026-11-21.2", effectiveFromMicros: .min, windowStartMinute: 8 * 60,
+      windowEndMinute: 21 * 60, regions: RegionRules.of2026November),
   ]
 
   package static func ruleSet(at nowMicros: Micros) -> RuleSet {
@@ -25,26 +32,45 @@ package enum Gate {
     return current
   }
 
-  /// Reasons are tried in the order in which they win: what nobody can cure comes first.
+  /// Reasons are tried in the order in which they win: what nobody can cure comes first, then what
+  /// somebody can, then what time cures.
   package static func judge(_ facts: GateFacts) -> Verdict {
-    let rules = ruleSet(at: facts.nowMicros)
-    return Verdict(outcome: outcome(facts, rules), ruleSet: rules.version, facts: facts)
+    judge(facts, by: ruleSet(at: facts.nowMicros))
+  }
+
+  /// What `rules` say, in force or not: how an old verdict is checked.
+  package static func judge(_ facts: GateFacts, by rules: RuleSet) -> Verdict {
+    Verdict(outcome: outcome(facts, rules), ruleSet: rules.version, facts: facts)
   }
 
   private static func outcome(_ facts: GateFacts, _ rules: RuleSet) -> Verdict.Outcome {
-    guard facts.hasAddress else { return .refused(.noAddress) }
-    guard !facts.isAddressOptedOut, facts.consent != .optedOut else { return .refused(.revoked) }
-    if facts.consent == .suspected, facts.purpose == .marketing { return .refused(.revoked) }
-    guard facts.accountStatus == "active" else { return .refused(.paused) }
-    guard hasConsent(facts) else { return .refused(.noConsent) }
-    guard facts.channel == .email || !facts.zones.isEmpty else { return .refused(.invalidAddress) }
-    if !facts.isReply, let untilMicros = closedUntil(facts, rules) {
-      return .held(.quietHours, untilMicros: untilMicros)
-    }
+    if let reason = refusal(facts) { return .refused(reason) }
+    let held = [
+      (GateReason.quietHours, closedUntil(facts, rules)),
+      (.frequencyCap, cappedUntil(facts, rules)), (.budget, overBudgetUntil(facts)),
+    ]
+    // What lasts longest: nobody is told eight in the morning and then kept until the evening.
+    let longest = held.compactMap { reason, until in until.map { (reason, $0) } }
+      .max { $0.1 < $1.1 }
+    if let (reason, untilMicros) = longest { return .held(reason, untilMicros: untilMicros) }
     guard facts.priceMicros <= facts.walletAvailableMicros else {
       return .refused(.insufficientFunds)
     }
     return .allowed
+  }
+
+  private static func refusal(_ facts: GateFacts) -> GateReason? {
+    guard facts.hasAddress else { return .noAddress }
+    guard !facts.isAddressOptedOut, facts.consent != .optedOut else { return .revoked }
+    if facts.isSuppressed { return .suppressed }
+    if facts.consent == .suspected, facts.purpose == .marketing { return .revoked }
+    guard facts.accountStatus == "active" else { return .paused }
+    guard hasConsent(facts) else { return .noConsent }
+    guard facts.channel == .email || !facts.zones.isEmpty else { return .invalidAddress }
+    if facts.channel != .email, let registration = facts.registration, registration != .verified {
+      return .brandNotRegistered
+    }
+    return nil
   }
 
   /// Marketing needs a recorded yes to marketing; giving the number is enough for what was asked
@@ -55,13 +81,71 @@ package enum Gate {
     case .marketing: facts.consent == .optedIn && facts.consentPurpose == .marketing
     }
   }
+}
+
+// MARK: - Hours
+
+extension Gate {
+  /// Whether the window is open at a place's local time. Regions bind advertising alone: what was
+  /// asked for has the federal hours.
+  package static func isOpen(
+    _ place: ZoneTime, regions: [String], purpose: Purpose, _ rules: RuleSet
+  ) -> Bool {
+    guard (rules.windowStartMinute..<rules.windowEndMinute).contains(place.minuteOfDay) else {
+      return false
+    }
+    guard purpose == .marketing else { return true }
+    return regions.compactMap { rules.regions[$0] }.allSatisfy { rule in
+      guard let day = place.localDay, let window = rule.window(on: day) else { return false }
+      return window.contains(place.minuteOfDay)
+    }
+  }
+
+  /// The local minutes at which a window may open.
+  package static func startMinutes(
+    regions: [String], purpose: Purpose, _ rules: RuleSet
+  ) -> Set<Int> {
+    let own = purpose == .marketing ? regions.compactMap { rules.regions[$0] } : []
+    return own.reduce(into: [rules.windowStartMinute]) { $0.formUnion($1.startMinutes) }
+  }
 
   /// nil where the window is open in every zone that the person may be in.
   private static func closedUntil(_ facts: GateFacts, _ rules: RuleSet) -> Micros? {
-    facts.zones.filter {
-      !(rules.windowStartMinute..<rules.windowEndMinute).contains($0.minuteOfDay)
+    // The hours are about phones that ring.
+    if facts.isReply || facts.channel == .email { return nil }
+    let closed = facts.zones.filter {
+      !isOpen($0, regions: facts.regions, purpose: facts.purpose, rules)
     }
-    .map(\.nextOpenMicros)
+    return closed.isEmpty ? nil : facts.opensAtMicros ?? closed.map(\.nextOpenMicros).max()
+  }
+}
+
+// MARK: - Caps
+
+extension Gate {
+  /// As long as some marketing is remembered.
+  package static let capHoursLimit = 24
+
+  private static func cappedUntil(_ facts: GateFacts, _ rules: RuleSet) -> Micros? {
+    guard facts.purpose == .marketing else { return nil }
+    let caps =
+      facts.regions.compactMap { rules.regions[$0]?.cap } + [facts.orgCap].compactMap(\.self)
+    return caps.compactMap { cap -> Micros? in
+      let lengthMicros = Int64(cap.hours) * 3_600_000_000
+      let counted = facts.recentMicros.filter { facts.nowMicros - $0 < lengthMicros }.sorted()
+      guard counted.count >= cap.count else { return nil }
+      return counted[counted.count - cap.count] + lengthMicros
+    }
     .max()
+  }
+
+  private static let dayMicros: Int64 = 86_400_000_000
+
+  private static func overBudgetUntil(_ facts: GateFacts) -> Micros? {
+    guard let budgetMicros = facts.dailyBudgetMicros, let spentMicros = facts.spentTodayMicros,
+      facts.priceMicros > budgetMicros - spentMicros
+    else { return nil }
+    // Until the next day begins (UTC).
+    return (facts.nowMicros / dayMicros + 1) * dayMicros
   }
 }

@@ -74,6 +74,23 @@ package struct GateFacts: Sendable, Equatable {
   package var zones: [ZoneTime]
   package var priceMicros: Int64
   package var walletAvailableMicros: Int64
+  /// Every region the person may be in: `US-FL`, `CA`, `US` for some state that nobody knows. Of other
+  /// countries there is nothing to tell.
+  package var regions: [String] = []
+  /// The next moment at which the window of the rule set is open in every zone and region; nil where
+  /// it is open now.
+  package var opensAtMicros: Micros?
+  /// When the latest marketing messages to this address were queued or handed out, within a day,
+  /// oldest first.
+  package var recentMicros: [Micros] = []
+  /// The org's own cap, beside those of the regions.
+  package var orgCap: FrequencyCap?
+  package var registration: SendingRules.Registration?
+  /// On one of the org's lists.
+  package var isSuppressed = false
+  /// What was spent or set aside today (UTC), and what may be; nil where the org set no budget.
+  package var spentTodayMicros: Int64?
+  package var dailyBudgetMicros: Int64?
 
   package init(
     nowMicros: Micros, channel: Channel, purpose: Purpose, hasAddress: Bool, accountStatus: String,
@@ -103,10 +120,24 @@ package struct ZoneTime: Sendable, Equatable {
   package var minuteOfDay: Int
   /// The next moments at which the local clock shows the window's start and end, after now.
   package var nextOpenMicros: Micros
+  /// The local date as days since 1970-01-01; nil in verdicts of rule sets that did not ask.
+  package var localDay: Int?
 
-  package init(zone: String, minuteOfDay: Int, nextOpenMicros: Micros) {
+  package init(zone: String, minuteOfDay: Int, nextOpenMicros: Micros, localDay: Int? = nil) {
     self.zone = zone
     self.minuteOfDay = minuteOfDay
     self.nextOpenMicros = nextOpenMicros
+    self.localDay = localDay
+  }
+}
+
+/// At most so many messages to one person within so many hours.
+package struct FrequencyCap: Sendable, Equatable {
+  package var count: Int
+  package var hours: Int
+
+  package init(count: Int, hours: Int) {
+    self.count = count
+    self.hours = hours
   }
 }

@@ -19,6 +19,15 @@ package enum Org: Decider {
     case setRateLimit(RateLimit?)
     /// Somebody tried what is not theirs to do.
     case recordRefusal(AccessRefusal)
+    /// The kill switch: nothing is handed to a provider from this commit on.
+    case halt(HaltScope, reason: String, by: String)
+    case resume(HaltScope, by: String)
+    case setSendingRules(SendingRules)
+    /// From now on or from a later moment: what was charged stays as it was.
+    case setPrice(PriceOverride, nowMicros: Micros)
+    /// `isListed`: what the caller found in the org's lists.
+    case suppress(Suppression, isListed: Bool)
+    case unsuppress(Suppression, isListed: Bool)
   }
 
   package enum Event: Sendable, Equatable {
@@ -34,6 +43,12 @@ package enum Org: Decider {
     case auditExported(AuditExportRecord)
     case rateLimitSet(RateLimit?)
     case accessRefused(AccessRefusal)
+    case sendingHalted(scope: HaltScope, reason: String, by: String)
+    case sendingResumed(scope: HaltScope, by: String)
+    case sendingRulesSet(SendingRules)
+    case priceSet(PriceOverride)
+    case suppressed(Suppression)
+    case unsuppressed(Suppression)
   }
 
   package enum Kind: String, Sendable, CaseIterable {
@@ -60,6 +75,11 @@ package enum Org: Decider {
     package var providers: [ProviderSettings.Service: ProviderSettings] = [:]
     package var postalAddress: String?
     package var rateLimit: RateLimit?
+    /// Why nothing goes out now; empty: it does.
+    package var halts: Set<HaltScope> = []
+    package var sendingRules = SendingRules()
+    /// In the order of their days.
+    package var prices: [PriceOverride] = []
 
     package init() {}
   }
@@ -72,11 +92,17 @@ package enum Org: Decider {
     case notATestOrg
     case clockMovesForwardOnly
     case clockTooFar(limitMicros: Int64)
+    case sendingRuleOutOfRange(String)
+    case markupOutOfRange(limitPercent: Int)
+    case priceInThePast
   }
 
   /// A hundred years: as far as a test clock goes from the real one, in either direction. `decide` keeps
   /// to it, so no sum of times can overflow.
   package static let clockLimitMicros: Int64 = 36_525 * 86_400_000_000
+
+  /// Ten times what it costs: more is a slip of the finger.
+  package static let markupLimitPercent = 1_000
 
   package static let initialState = State()
 }
@@ -164,6 +190,37 @@ extension Org {
     case .recordRefusal(let refusal):
       guard state.exists else { throw .notFound }
       return [.accessRefused(refusal)]
+    case .halt, .resume, .setSendingRules, .setPrice, .suppress, .unsuppress:
+      guard state.exists else { throw .notFound }
+      return try decideSending(command, given: state)
+    }
+  }
+
+  private static func decideSending(
+    _ command: Command, given state: State
+  ) throws(Rejection) -> [Event] {
+    switch command {
+    case .halt(let scope, let reason, let by):
+      return state.halts.contains(scope)
+        ? [] : [.sendingHalted(scope: scope, reason: reason, by: by)]
+    case .resume(let scope, let by):
+      return state.halts.contains(scope) ? [.sendingResumed(scope: scope, by: by)] : []
+    case .setSendingRules(let rules):
+      if let field = rules.fieldOutOfRange { throw .sendingRuleOutOfRange(field) }
+      return state.sendingRules == rules ? [] : [.sendingRulesSet(rules)]
+    case .setPrice(let price, let nowMicros):
+      guard (0...markupLimitPercent).contains(price.markupPercent) else {
+        throw .markupOutOfRange(limitPercent: markupLimitPercent)
+      }
+      guard price.fromMicros >= nowMicros else { throw .priceInThePast }
+      return [.priceSet(price)]
+    case .suppress(let suppression, let isListed):
+      return isListed ? [] : [.suppressed(suppression)]
+    case .unsuppress(let suppression, let isListed):
+      return isListed ? [.unsuppressed(suppression)] : []
+    case .create, .configureSMS, .configureProvider, .setPostalAddress, .setStatus, .advanceClock,
+      .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal:
+      preconditionFailure("handled by the caller")
     }
   }
 
@@ -198,7 +255,17 @@ extension Org {
       next.status = status
     case .clockAdvanced(let byMicros):
       next.clockOffsetMicros += byMicros
-    case .checkpointPublished, .auditExported:
+    case .sendingHalted(let scope, _, _):
+      next.halts.insert(scope)
+    case .sendingResumed(let scope, _):
+      next.halts.remove(scope)
+    case .sendingRulesSet(let rules):
+      next.sendingRules = rules
+    case .priceSet(let price):
+      next.prices.append(price)
+      next.prices.sort { $0.fromMicros < $1.fromMicros }
+    case .checkpointPublished, .auditExported, .suppressed, .unsuppressed:
+      // Lists are long: the org's index keeps them, not this state, which is copied with every event.
       break
     case .rateLimitSet(let limit):
       next.rateLimit = limit

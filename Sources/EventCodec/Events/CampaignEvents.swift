@@ -53,6 +53,9 @@ extension Campaign.Event: PayloadCoding {
     case batchPlanned = "campaign.batch_planned"
     case completed = "campaign.completed"
     case cancelled = "campaign.cancelled"
+    case paused = "campaign.paused"
+    case resumed = "campaign.resumed"
+    case paceSet = "campaign.pace_set"
   }
 
   static var streamKind: Identifier.Kind { .campaign }
@@ -79,6 +82,15 @@ extension Campaign.Event: PayloadCoding {
     case .cancelled(let by):
       payload.fields.field("by", by)
       return .cancelled
+    case .paused(let by):
+      payload.fields.field("by", by)
+      return .paused
+    case .resumed(let by):
+      payload.fields.field("by", by)
+      return .resumed
+    case .paceSet(let perMinute):
+      payload.fields.optional("per_minute", perMinute.map(Int64.init))
+      return .paceSet
     }
   }
 
@@ -96,6 +108,10 @@ extension Campaign.Event: PayloadCoding {
     case .batchPlanned: .batchPlanned(ordinal: try payload.fields.int("ordinal"))
     case .completed: .completed(try CampaignOutcome.read(from: &payload.fields))
     case .cancelled: .cancelled(by: try payload.fields.string("by"))
+    case .paused: .paused(by: try payload.fields.string("by"))
+    case .resumed: .resumed(by: try payload.fields.string("by"))
+    case .paceSet:
+      .paceSet(perMinute: try payload.fields.optionalInt64("per_minute").map(Int.init))
     }
   }
 }

@@ -133,14 +133,19 @@ extension OptOut {
     payload.fields.field("channel", channel)
     payload.fields.field("method", method)
     payload.fields.optional("message", message)
+    if scope != .channel { payload.fields.field("scope", scope) }
     payload.personal(address, of: payload.stream) { $1.field("address", $0) }
   }
 
   fileprivate static func read(from payload: inout PayloadReader) throws(CodecError) -> Self {
-    OptOut(
-      channel: try payload.fields.word("channel"), method: try payload.fields.word("method"),
-      message: try payload.fields.optionalIdentifier("message", .message),
-      address: try payload.personal { part throws(CodecError) in try part.string("address") })
+    let channel = try payload.fields.word("channel", Channel.self)
+    let method = try payload.fields.word("method", OptOut.Method.self)
+    let message = try payload.fields.optionalIdentifier("message", .message)
+    let scope = try payload.fields.optionalWord("scope", OptOut.Scope.self)
+    return OptOut(
+      channel: channel, method: method, message: message,
+      address: try payload.personal { part throws(CodecError) in try part.string("address") },
+      scope: scope ?? .channel)
   }
 }
 
@@ -151,6 +156,8 @@ extension Consent {
     payload.fields.field("method", method)
     payload.fields.field("source", source)
     payload.fields.field("granted_at_micros", grantedAtMicros)
+    payload.fields.optional("sender", sender)
+    payload.fields.optional("wording_sha256", wordingHash)
     payload.personal(evidence, of: payload.stream) { evidence, part in
       part.field("address", evidence.address)
       part.field("wording", evidence.wording)
@@ -159,14 +166,17 @@ extension Consent {
   }
 
   fileprivate static func read(from payload: inout PayloadReader) throws(CodecError) -> Self {
-    Consent(
+    var consent = Consent(
       channel: try payload.fields.word("channel"), purpose: try payload.fields.word("purpose"),
       method: try payload.fields.word("method"), source: try payload.fields.string("source"),
-      grantedAtMicros: try payload.fields.int64("granted_at_micros"),
-      evidence: try payload.personal { part throws(CodecError) in
-        ConsentEvidence(
-          address: try part.string("address"), wording: try part.string("wording"),
-          ip: try part.optionalString("ip"))
-      })
+      grantedAtMicros: try payload.fields.int64("granted_at_micros"), evidence: .erased,
+      sender: try payload.fields.optionalString("sender"),
+      wordingHash: try payload.fields.optionalString("wording_sha256"))
+    consent.evidence = try payload.personal { part throws(CodecError) in
+      ConsentEvidence(
+        address: try part.string("address"), wording: try part.string("wording"),
+        ip: try part.optionalString("ip"))
+    }
+    return consent
   }
 }

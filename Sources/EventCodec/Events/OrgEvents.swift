@@ -13,6 +13,12 @@ extension Org.Event: PayloadCoding {
     case auditExported = "org.audit_exported"
     case rateLimitSet = "org.rate_limit_set"
     case accessRefused = "org.access_refused"
+    case sendingHalted = "org.sending_halted"
+    case sendingResumed = "org.sending_resumed"
+    case sendingRulesSet = "org.sending_rules_set"
+    case priceSet = "org.price_set"
+    case suppressed = "org.address_suppressed"
+    case unsuppressed = "org.address_unsuppressed"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -63,6 +69,29 @@ extension Org.Event: PayloadCoding {
       payload.fields.field("operation", refusal.operation)
       payload.fields.field("reason", refusal.reason)
       return .accessRefused
+    case .sendingHalted(let scope, let reason, let by):
+      payload.fields.field("scope", scope)
+      payload.fields.field("reason", reason)
+      payload.fields.field("by", by)
+      return .sendingHalted
+    case .sendingResumed(let scope, let by):
+      payload.fields.field("scope", scope)
+      payload.fields.field("by", by)
+      return .sendingResumed
+    case .sendingRulesSet(let rules):
+      rules.write(to: &payload.fields)
+      return .sendingRulesSet
+    case .priceSet(let price):
+      payload.fields.field("resource", price.resource)
+      payload.fields.field("markup_percent", price.markupPercent)
+      payload.fields.field("from_micros", price.fromMicros)
+      return .priceSet
+    case .suppressed(let suppression):
+      suppression.write(to: &payload)
+      return .suppressed
+    case .unsuppressed(let suppression):
+      suppression.write(to: &payload)
+      return .unsuppressed
     }
   }
 
@@ -108,6 +137,22 @@ extension Org.Event: PayloadCoding {
           actor: try payload.fields.string("actor"),
           operation: try payload.fields.string("operation"),
           reason: try payload.fields.string("reason")))
+    case .sendingHalted:
+      .sendingHalted(
+        scope: try payload.fields.word("scope"), reason: try payload.fields.string("reason"),
+        by: try payload.fields.string("by"))
+    case .sendingResumed:
+      .sendingResumed(
+        scope: try payload.fields.word("scope"), by: try payload.fields.string("by"))
+    case .sendingRulesSet: .sendingRulesSet(try SendingRules.read(from: &payload.fields))
+    case .priceSet:
+      .priceSet(
+        PriceOverride(
+          resource: try payload.fields.word("resource"),
+          markupPercent: try payload.fields.int("markup_percent"),
+          fromMicros: try payload.fields.int64("from_micros")))
+    case .suppressed: .suppressed(try Suppression.read(from: &payload))
+    case .unsuppressed: .unsuppressed(try Suppression.read(from: &payload))
     }
   }
 }
@@ -155,5 +200,42 @@ extension ProviderSettings {
       baseURL: try payload.fields.string("base_url"),
       options: try payload.fields.pairs("options"),
       secrets: try payload.personal { part throws(CodecError) in try part.pairs("secrets") })
+  }
+}
+
+extension SendingRules {
+  fileprivate func write(to fields: inout JSONWriter) {
+    fields.optional("cap_count", capCount.map(Int64.init))
+    fields.optional("cap_hours", capHours.map(Int64.init))
+    fields.optional("messages_per_second", messagesPerSecond.map(Int64.init))
+    fields.optional("daily_budget_micros", dailyBudgetMicros)
+    fields.optional("low_balance_micros", lowBalanceMicros)
+    fields.optional("registration", registration)
+  }
+
+  fileprivate static func read(from fields: inout FieldReader) throws(CodecError) -> Self {
+    SendingRules(
+      capCount: try fields.optionalInt64("cap_count").map(Int.init),
+      capHours: try fields.optionalInt64("cap_hours").map(Int.init),
+      messagesPerSecond: try fields.optionalInt64("messages_per_second").map(Int.init),
+      dailyBudgetMicros: try fields.optionalInt64("daily_budget_micros"),
+      lowBalanceMicros: try fields.optionalInt64("low_balance_micros"),
+      registration: try fields.optionalWord("registration"))
+  }
+}
+
+extension Suppression {
+  fileprivate func write(to payload: inout PayloadWriter) {
+    payload.fields.field("list", list)
+    payload.fields.field("channel", channel)
+    payload.fields.field("source", source)
+    payload.personal(address, of: payload.org) { $1.field("address", $0) }
+  }
+
+  fileprivate static func read(from payload: inout PayloadReader) throws(CodecError) -> Self {
+    Suppression(
+      list: try payload.fields.word("list"), channel: try payload.fields.word("channel"),
+      source: try payload.fields.string("source"),
+      address: try payload.personal { part throws(CodecError) in try part.string("address") })
   }
 }

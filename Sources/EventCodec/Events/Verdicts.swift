@@ -57,13 +57,27 @@ extension GateFacts {
       object.field("zone", zone.zone)
       object.field("minute_of_day", zone.minuteOfDay)
       object.field("next_open_micros", zone.nextOpenMicros)
+      object.optional("local_day", zone.localDay.map(Int64.init))
     }
     object.field("price_micros", priceMicros)
     object.field("wallet_available_micros", walletAvailableMicros)
+    if !regions.isEmpty { object.field("regions", regions) }
+    object.optional("opens_at_micros", opensAtMicros)
+    if !recentMicros.isEmpty { object.field("recent_micros", recentMicros) }
+    if let orgCap {
+      object.object("org_cap") { cap in
+        cap.field("count", orgCap.count)
+        cap.field("hours", orgCap.hours)
+      }
+    }
+    object.optional("registration", registration)
+    if isSuppressed { object.field("is_suppressed", true) }
+    object.optional("spent_today_micros", spentTodayMicros)
+    object.optional("daily_budget_micros", dailyBudgetMicros)
   }
 
   fileprivate static func read(from object: inout FieldReader) throws(CodecError) -> GateFacts {
-    GateFacts(
+    var facts = GateFacts(
       nowMicros: try object.int64("now_micros"), channel: try object.word("channel"),
       purpose: try object.word("purpose"), hasAddress: try object.bool("has_address"),
       accountStatus: try object.string("account_status"), consent: try object.word("consent"),
@@ -73,9 +87,21 @@ extension GateFacts {
       zones: try object.objects("zones") { zone throws(CodecError) in
         ZoneTime(
           zone: try zone.string("zone"), minuteOfDay: try zone.int("minute_of_day"),
-          nextOpenMicros: try zone.int64("next_open_micros"))
+          nextOpenMicros: try zone.int64("next_open_micros"),
+          localDay: try zone.optionalInt64("local_day").map(Int.init))
       },
       priceMicros: try object.int64("price_micros"),
       walletAvailableMicros: try object.int64("wallet_available_micros"))
+    facts.regions = try object.optionalStrings("regions") ?? []
+    facts.opensAtMicros = try object.optionalInt64("opens_at_micros")
+    facts.recentMicros = try object.optionalInt64s("recent_micros") ?? []
+    facts.orgCap = try object.optionalObject("org_cap") { cap throws(CodecError) in
+      FrequencyCap(count: try cap.int("count"), hours: try cap.int("hours"))
+    }
+    facts.registration = try object.optionalWord("registration")
+    facts.isSuppressed = try object.isSet("is_suppressed")
+    facts.spentTodayMicros = try object.optionalInt64("spent_today_micros")
+    facts.dailyBudgetMicros = try object.optionalInt64("daily_budget_micros")
+    return facts
   }
 }

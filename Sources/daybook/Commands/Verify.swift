@@ -100,7 +100,7 @@ private final class ProgressMeter {
 /// From the first event on: a rule is about all that came before.
 private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) throws -> RuleVerifier {
   let head = try reader.head()
-  var rules = RuleVerifier()
+  var rules = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock())
   var position: UInt64 = 0
   while true {
     let page = try reader.read(after: position, limit: 5_000, filter: .all)

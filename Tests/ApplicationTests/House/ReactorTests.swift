@@ -57,7 +57,7 @@ extension HouseTests {
       return OrgReactor(
         executor: try org.executor, providers: MessageProviders([provider]), log: org.house.log,
         settings: settings,
-        report: { _ in })
+        desk: RateDesk(rates: RateTable()), report: { _ in })
     }
 
     @Test func `a stop waits for the calls under way and records their answers`() async throws {

@@ -48,6 +48,7 @@ private struct Simulation {
   private var contacts: [(id: Identifier, phone: String)] = []
   private var textCount = 0
   private var segment: Identifier?
+  private var campaigns: [Identifier] = []
 
   init(_ house: House, seed: UInt64, logDirectory: String?) async throws {
     self.house = house
@@ -106,13 +107,57 @@ private struct Simulation {
       case 55..<60: try await org.receive("Hello \(textCount)", from: contact.phone)
       case 60..<75: try await tagHot(contact.id)
       case 75..<79: try await campaign()
-      case 79..<85:
+      case 79..<81: try await control()
+      case 81..<82: try await suppress(contact.phone)
+      case 82..<86:
         try house.advance(byMicros: Int64.random(in: 0...5, using: &random) * Moment.hourMicros)
-      case 85..<92: try await crash()
+      case 86..<92: try await crash()
       default: try await Task.sleep(for: .milliseconds(10))
       }
     } catch is CommandError {
       // Refused: for lack of a contact that fits, or because the house was reading its log.
+    }
+  }
+
+  /// The switches, thrown at any moment.
+  private mutating func control() async throws {
+    let choice = Int.random(in: 0..<6, using: &random)
+    let campaign = campaigns.last
+    try await org.perform { workspace throws(CommandError) in
+      switch choice {
+      case 0: try workspace.haltSending(.org, reason: "a doubt")
+      case 1: try workspace.resumeSending(.org)
+      case 2:
+        guard let campaign else { return }
+        try workspace.pauseCampaign(campaign)
+      case 3:
+        guard let campaign else { return }
+        try workspace.resumeCampaign(campaign)
+      case 4:
+        guard let campaign else { return }
+        try workspace.setPace(of: campaign, perMinute: 3_000)
+      default:
+        try workspace.setSendingRules(SendingRules(capCount: 4, capHours: 12))
+      }
+    }
+  }
+
+  private func suppress(_ phone: String) async throws {
+    try await org.perform { workspace throws(CommandError) in
+      _ = try workspace.suppress([phone], on: .sms, list: .suppression, source: "simulation")
+    }
+  }
+
+  /// Everything that was stopped goes on.
+  private func release() async throws {
+    try await org.perform { workspace throws(CommandError) in
+      try workspace.resumeSending(.org)
+    }
+    for campaign in campaigns
+    where try house.engine.campaign(campaign, of: org.id).state.status == .paused {
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.resumeCampaign(campaign)
+      }
     }
   }
 
@@ -140,6 +185,7 @@ private struct Simulation {
   private mutating func campaign() async throws {
     guard let segment else { return }
     let id = try await org.campaign("Sale \(textCount) {{last_name}}, {{first_name}}", segment)
+    campaigns.append(id)
     if Bool.random(using: &random) {
       try await Task.sleep(for: .milliseconds(Int.random(in: 0...30, using: &random)))
       try await org.perform { workspace throws(CommandError) in try workspace.cancelCampaign(id) }
@@ -151,7 +197,9 @@ private struct Simulation {
     _ = try await house.control(
       "POST", "/sandbox/faults", ["error_rate": 0, "lost_answer_rate": 0])
     try await house.restart()
-    for _ in 0..<4 {
+    try await release()
+    // Over a weekend, and until what never gets a receipt is closed.
+    for _ in 0..<16 {
       try house.advance(byMicros: 6 * Moment.hourMicros)
       try await wait("seed \(seed) comes to rest") {
         // What waits for another try need not wait in real time.
@@ -159,9 +207,10 @@ private struct Simulation {
         return try await isAtRest()
       }
     }
+    try await org.waitOutSilence()
   }
 
-  /// Nothing is on its way but what the provider never speaks of (0013) or has no more to say.
+  /// Nothing is on its way but what the provider never speaks of (0013) and is asked about later.
   private func isAtRest() async throws -> Bool {
     let isHeard = try await house.stat("callbacks_pending") == 0
     return try isHeard
@@ -180,6 +229,7 @@ private struct Simulation {
     let taken = data.filter { $0["direction"]?.string == "outbound-api" }
       .compactMap { $0["sid"]?.string }
     let ours = try org.messages.values.compactMap(\.providerID)
+    #expect(try !org.messages.values.contains { $0.status == .accepted }, "seed \(seed)")
     #expect(Set(taken) == Set(ours) && taken.count == ours.count, "seed \(seed)")
   }
 }

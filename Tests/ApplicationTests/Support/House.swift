@@ -30,6 +30,8 @@ final class House: Sendable {
       var engine: Engine?
       var host: ReactorHost?
       var reports: [String] = []
+      /// Callbacks that are being answered.
+      var callbackCount = 0
     }
 
     let state: Mutex<State>
@@ -84,7 +86,12 @@ final class House: Sendable {
     let inside = Inside(log: log)
     self.inside = inside
     callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
-      await Self.answer(request, engine: inside.state.withLock { $0.engine })
+      let engine = inside.state.withLock { state in
+        state.callbackCount += 1
+        return state.engine
+      }
+      defer { inside.state.withLock { $0.callbackCount -= 1 } }
+      return await Self.answer(request, engine: engine)
     }
     var settings = ReactorSettings(
       links: OutboundLinks(
@@ -117,6 +124,10 @@ final class House: Sendable {
       return state.host
     }
     await host?.stop()
+    // One that came before still writes by the engine that is going.
+    while inside.state.withLock({ $0.callbackCount }) > 0 {
+      try? await Task.sleep(for: .milliseconds(1))
+    }
   }
 
   func restart(with log: (any EventLogWriter)? = nil) async throws {

@@ -1,3 +1,4 @@
+import Application
 import Domain
 import EventCodec
 import Testing
@@ -8,8 +9,17 @@ enum Invariants {
     _ org: TestOrg, _ comment: String = "", at location: SourceLocation = #_sourceLocation
   ) throws {
     let events = try org.events
-    let problems = revocations(events) + wallet(events) + campaigns(events) + providerIDs(events)
+    let problems =
+      revocations(events) + wallet(events) + campaigns(events) + providerIDs(events)
+      + rules(events)
     #expect(problems.isEmpty, "\(comment) \(problems.prefix(5))", sourceLocation: location)
+  }
+
+  /// What `daybook verify --rules` says.
+  static func rules(_ events: [RecordedDomainEvent]) -> [String] {
+    var verifier = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock())
+    for event in events { verifier.check(event) }
+    return verifier.violations.map { "\($0.rule) at \($0.position)" }
   }
 
   /// No intent to a number after its revocation, until a new consent.
@@ -89,9 +99,8 @@ enum Invariants {
         campaigns[recorded.stream] = Campaign.evolve(
           campaigns[recorded.stream] ?? Campaign.initialState, with: event)
         if case .completed(let outcome) = event {
-          // A delivered message that fails late, before the completion, is counted as sent there still.
           let counted = Self.outcome(of: recorded.stream, messages)
-          if counted.endedCount != outcome.endedCount {
+          if counted != outcome {
             problems.append("\(recorded.stream) completed wrongly")
           }
         }

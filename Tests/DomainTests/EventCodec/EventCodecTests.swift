@@ -55,7 +55,8 @@ import Testing
       let encoded = EventCodec.encode(event, stream: stream, org: Self.org)
       let expected: SubjectID? =
         switch event {
-        case .org(.smsConfigured), .org(.providerConfigured), .webhookEndpoint(.created):
+        case .org(.smsConfigured), .org(.providerConfigured), .org(.suppressed),
+          .org(.unsuppressed), .webhookEndpoint(.created):
           SubjectID(Self.org.value)
         case .contact(.tagged), .contact(.untagged), .contact(.optOutSuspected),
           .contact(.optOutDismissed):

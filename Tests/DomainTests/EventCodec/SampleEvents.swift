@@ -44,7 +44,19 @@ enum SampleEvents {
     .rateLimitSet(RateLimit(perMinute: 600, burst: 1_200)),
     .accessRefused(
       AccessRefusal(actor: "key:key_1", operation: "POST /api/contacts", reason: "missing_scope")),
+    .sendingHalted(scope: .all, reason: "wrong list", by: "operator"),
+    .sendingResumed(scope: .all, by: "operator"),
+    .sendingRulesSet(
+      SendingRules(
+        capCount: 3, capHours: 24, messagesPerSecond: 12, dailyBudgetMicros: 50_000_000,
+        lowBalanceMicros: 10_000_000, registration: .verified)),
+    .priceSet(
+      PriceOverride(resource: .mms, markupPercent: 75, fromMicros: 1_763_600_000_000_003)),
+    .suppressed(suppression), .unsuppressed(suppression),
   ]
+
+  private static let suppression = Suppression(
+    list: .doNotCall, channel: .sms, source: "letter", address: .known("+12025550123"))
 
   private static let user: [User.Event] = [
     .created(
@@ -171,7 +183,8 @@ enum SampleEvents {
     .batchPlanned(ordinal: 2),
     .completed(
       CampaignOutcome(sentCount: 1, failedCount: 2, skippedCount: 3, cancelledCount: 4)),
-    .cancelled(by: "user:usr_1"),
+    .cancelled(by: "user:usr_1"), .paused(by: "user:usr_1"), .resumed(by: "user:usr_2"),
+    .paceSet(perMinute: 120),
   ]
 
   private static let workflow: [Workflow.Event] = [

@@ -38,6 +38,14 @@ enum RandomEvents {
       .rateLimitSet(random.maybe { RateLimit(perMinute: $0.count(), burst: $0.count()) }),
       .accessRefused(
         AccessRefusal(actor: random.text(), operation: random.text(), reason: random.text())),
+      .sendingHalted(scope: random.one(), reason: random.text(), by: random.text()),
+      .sendingResumed(scope: random.one(), by: random.text()),
+      .sendingRulesSet(random.sendingRules()),
+      .priceSet(
+        PriceOverride(
+          resource: random.one(), markupPercent: random.count(), fromMicros: random.int64())),
+      .suppressed(random.suppression()),
+      .unsuppressed(random.suppression()),
     ]
   }
 
@@ -175,7 +183,8 @@ enum RandomEvents {
         CampaignOutcome(
           sentCount: random.count(), failedCount: random.count(), skippedCount: random.count(),
           cancelledCount: random.count())),
-      .cancelled(by: random.text()),
+      .cancelled(by: random.text()), .paused(by: random.text()), .resumed(by: random.text()),
+      .paceSet(perMinute: random.maybe { $0.count() }),
     ]
   }
 

@@ -97,13 +97,24 @@ extension SplitMix64 {
       channel: one(), purpose: one(), method: one(), source: text(), grantedAtMicros: int64(),
       evidence: personal {
         ConsentEvidence(address: $0.text(), wording: $0.text(), ip: $0.maybe { $0.text() })
-      })
+      }, sender: maybe { $0.text() }, wordingHash: maybe { $0.text() })
   }
 
   mutating func optOut() -> OptOut {
     OptOut(
       channel: one(), method: one(), message: maybe { $0.id(.message) },
-      address: personal { $0.text() })
+      address: personal { $0.text() }, scope: one())
+  }
+
+  mutating func sendingRules() -> SendingRules {
+    SendingRules(
+      capCount: maybe { $0.count() }, capHours: maybe { $0.count() },
+      messagesPerSecond: maybe { $0.count() }, dailyBudgetMicros: maybe { $0.int64() },
+      lowBalanceMicros: maybe { $0.int64() }, registration: maybe { $0.one() })
+  }
+
+  mutating func suppression() -> Suppression {
+    Suppression(list: one(), channel: one(), source: text(), address: personal { $0.text() })
   }
 
   mutating func content() -> Personal<MessageContent> {
@@ -145,14 +156,25 @@ extension SplitMix64 {
   }
 
   mutating func facts() -> GateFacts {
-    GateFacts(
+    var facts = GateFacts(
       nowMicros: int64(), channel: one(), purpose: one(), hasAddress: bool(), accountStatus: text(),
       consent: one(), consentPurpose: maybe { $0.one() }, isAddressOptedOut: bool(),
       isReply: bool(),
       zones: list {
-        ZoneTime(zone: $0.text(), minuteOfDay: $0.count(), nextOpenMicros: $0.int64())
+        ZoneTime(
+          zone: $0.text(), minuteOfDay: $0.count(), nextOpenMicros: $0.int64(),
+          localDay: $0.maybe { Int.random(in: -99_999...99_999, using: &$0) })
       },
       priceMicros: int64(), walletAvailableMicros: int64())
+    facts.regions = list { $0.text() }
+    facts.opensAtMicros = maybe { $0.int64() }
+    facts.recentMicros = list { $0.int64() }
+    facts.orgCap = maybe { FrequencyCap(count: $0.count(), hours: $0.count()) }
+    facts.registration = maybe { $0.one() }
+    facts.isSuppressed = bool()
+    facts.spentTodayMicros = maybe { $0.int64() }
+    facts.dailyBudgetMicros = maybe { $0.int64() }
+    return facts
   }
 
   mutating func inbound() -> InboundMessage {

@@ -208,6 +208,25 @@ export interface Segment {
   updated_at: string;
 }
 
+export interface Sending {
+  object: "sending";
+  /** Empty: messages go out. */
+  halted_by: ("org" | "all" | "restore")[];
+  rule_set: string;
+  suspected_opt_outs: number;
+}
+
+/** A text that may be a no. */
+export interface SuspectedOptOut {
+  object: "suspected_opt_out";
+  contact: string;
+  channel: Channel;
+  message: string;
+  body: string | null;
+  from: string | null;
+  received_at: string;
+}
+
 export interface Campaign {
   id: string;
   object: "campaign";
@@ -216,7 +235,7 @@ export interface Campaign {
   channel: Channel;
   purpose: string;
   body: string;
-  status: Open<"draft" | "running" | "completed" | "cancelled">;
+  status: Open<"draft" | "running" | "paused" | "completed" | "cancelled">;
   planned?: number;
   sent?: number;
   failed?: number;

@@ -6,6 +6,7 @@ import { ContactScreen } from "../features/contact/ContactScreen";
 import { ContactsScreen } from "../features/contacts/ContactsScreen";
 import { SegmentScreen } from "../features/segments/SegmentScreen";
 import { SegmentsScreen } from "../features/segments/SegmentsScreen";
+import { SendingScreen } from "../features/sending/SendingScreen";
 import { WalletScreen } from "../features/wallet/WalletScreen";
 import { WebhooksScreen } from "../features/webhooks/WebhooksScreen";
 import { WorkflowScreen } from "../features/workflows/WorkflowScreen";
@@ -40,6 +41,8 @@ export function Screens({ place }: { place: Place }) {
       return id === undefined ? <CampaignsScreen /> : <CampaignScreen key={id} id={id} />;
     case "workflows":
       return id === undefined ? <WorkflowsScreen /> : <WorkflowScreen key={id} id={id} />;
+    case "sending":
+      return id === undefined ? <SendingScreen /> : <NotFound />;
     case "wallet":
       return id === undefined ? <WalletScreen /> : <NotFound />;
     case "audit":

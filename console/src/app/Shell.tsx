@@ -24,6 +24,7 @@ const sections: readonly Section[] = [
   { path: "/segments", name: "Segments", icon: "segment", key: "s" },
   { path: "/campaigns", name: "Campaigns", icon: "megaphone", key: "p" },
   { path: "/workflows", name: "Workflows", icon: "flow", key: "w" },
+  { path: "/sending", name: "Sending", icon: "stop", key: "o" },
   { path: "/wallet", name: "Wallet", icon: "wallet", key: "b" },
   { path: "/audit", name: "Audit", icon: "audit", key: "a" },
   { path: "/webhooks", name: "Webhooks", icon: "webhook", key: "h" },

@@ -81,6 +81,26 @@ function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
       actions={
         <>
           {isRunning && (
+            <button
+              type="button"
+              className="button"
+              disabled={write.isBusy}
+              onClick={() => void act("pause")}
+            >
+              Pause
+            </button>
+          )}
+          {campaign.status === "paused" && (
+            <button
+              type="button"
+              className="button button-primary"
+              disabled={write.isBusy}
+              onClick={() => void act("resume")}
+            >
+              Resume
+            </button>
+          )}
+          {(isRunning || campaign.status === "paused") && (
             <button type="button" className="button" onClick={() => setConfirms("cancel")}>
               Stop
             </button>

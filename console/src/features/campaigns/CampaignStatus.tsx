@@ -1,6 +1,7 @@
 const colours: Record<string, string> = {
   draft: "grey",
   running: "blue",
+  paused: "amber",
   completed: "green",
   cancelled: "red",
 };

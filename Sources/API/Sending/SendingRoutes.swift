@@ -1,0 +1,183 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Stopping and slowing down, the org's own rules, and its lists.
+enum SendingRoutes {
+  static let all =
+    [
+      Operation(
+        "GET", "/api/sending", .scope("account:read"), "Read how the account sends",
+        answers: [.ok(SendingSchemas.sending)], handler: show),
+      Operation(
+        "POST", "/api/sending/halt", .scope("account:write"), "Stop all sending of the account",
+        details: "Nothing is handed to a provider after this. What is queued waits; calls that are "
+          + "under way end.",
+        body: .json(SendingSchemas.halt, example: ["reason": "wrong list"]),
+        answers: [.ok(SendingSchemas.sending)], handler: halt),
+      Operation(
+        "POST", "/api/sending/resume", .scope("account:write"), "Lift the account's own stop",
+        details: "What waited passes the gate again. A stop by the operator stays.",
+        answers: [.ok(SendingSchemas.sending)], handler: resume),
+      Operation(
+        "PUT", "/api/sending/rules", .scope("account:write"), "Set how the account sends",
+        details: "Replaces all of it: what is left out is not limited.",
+        body: .json(
+          SendingSchemas.rules, example: ["frequency_cap": ["count": 2, "hours": 24]]),
+        answers: [.ok(SendingSchemas.sending)], handler: setRules),
+      Operation(
+        "POST", "/api/operator/sending", .operation, "Stop or resume the sending of all accounts",
+        body: .json(
+          SendingSchemas.operatorHalt, example: ["halted": true, "reason": "provider incident"]),
+        answers: [.ok(SendingSchemas.operatorHaltAnswer)], idempotency: .ignored,
+        handler: operate),
+      Operation(
+        "POST", "/api/suppressions", .scope("contacts:write"), "Put addresses on a list",
+        details: "`suppression` stops everything to them, `do_not_call` stops marketing.",
+        body: .json(
+          SendingSchemas.list,
+          example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
+        answers: [.ok(SendingSchemas.listed)], handler: suppress),
+      Operation(
+        "POST", "/api/suppressions/remove", .scope("contacts:write"), "Take addresses off a list",
+        details: "An opt-out by the person stays: only they can lift that.",
+        body: .json(
+          SendingSchemas.list, example: ["channel": "sms", "addresses": ["+12125550123"]]),
+        answers: [.ok(SendingSchemas.listed)], handler: unsuppress),
+    ] + SuspectedOptOutRoutes.all + PriceRoutes.all
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    exchange.respond(200, try await view(exchange))
+  }
+
+  private static func view(_ exchange: Exchange) async throws(APIError) -> JSON {
+    let executor = try exchange.executor()
+    do {
+      let (settings, suspectedCount, nowMicros) = try await executor.read {
+        workspace throws(CommandError) in
+        (try workspace.sendingSettings(), workspace.suspectedOptOuts().count, workspace.nowMicros)
+      }
+      return [
+        "object": "sending", "account": .string(exchange.org.text),
+        "halted_by": .array(settings.halts.map(\.rawValue).sorted().map { .string($0) }),
+        "rules": rules(settings.sendingRules),
+        "rule_set": .string(Gate.ruleSet(at: nowMicros).version),
+        "suspected_opt_outs": JSON(suspectedCount),
+      ]
+    } catch {
+      throw APIError(error)
+    }
+  }
+
+  private static func rules(_ rules: SendingRules) -> JSON {
+    var object = JSONObject([])
+    if let count = rules.capCount, let hours = rules.capHours {
+      object["frequency_cap"] = ["count": JSON(count), "hours": JSON(hours)]
+    }
+    if let rate = rules.messagesPerSecond { object["messages_per_second"] = JSON(rate) }
+    if let micros = rules.dailyBudgetMicros { object["daily_budget"] = .int(micros) }
+    if let micros = rules.lowBalanceMicros { object["low_balance"] = .int(micros) }
+    if let registration = rules.registration {
+      object["registration"] = .string(registration.rawValue)
+    }
+    return .object(object)
+  }
+
+  private static func halt(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let reason = fields.string("reason", required: true, limit: 200) ?? ""
+    try fields.finish()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.haltSending(.org, reason: reason)
+    }
+    return exchange.respond(200, try await view(exchange), receipt: written.receipt)
+  }
+
+  private static func resume(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.resumeSending(.org)
+    }
+    return exchange.respond(200, try await view(exchange), receipt: written.receipt)
+  }
+
+  private static func setRules(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    var rules = SendingRules()
+    if let cap = fields.value("frequency_cap")?.object {
+      rules.capCount = cap["count"]?.int.map { Int($0) }
+      rules.capHours = cap["hours"]?.int.map { Int($0) }
+    }
+    rules.messagesPerSecond = fields.int("messages_per_second").map { Int($0) }
+    rules.dailyBudgetMicros = fields.int("daily_budget")
+    rules.lowBalanceMicros = fields.int("low_balance")
+    rules.registration = fields.choice("registration", SendingRules.Registration.self)
+    try fields.finish()
+    let written = try await exchange.write { [rules] workspace throws(CommandError) in
+      try workspace.setSendingRules(rules)
+    }
+    return exchange.respond(200, try await view(exchange), receipt: written.receipt)
+  }
+
+  private static func operate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let isHalted = fields.bool("halted") ?? false
+    let reason = fields.string("reason", limit: 200) ?? "by the operator"
+    let account = fields.id("account", .org)
+    let scope = fields.choice("scope", HaltScope.self) ?? .all
+    try fields.finish()
+    let call = Call(actor: "operator", origin: "operator", correlation: exchange.requestID)
+    do {
+      let count = try await exchange.engine.setSending(
+        halted: isHalted, scope, of: account, reason: reason, call)
+      return exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
+    } catch {
+      throw APIError(error)
+    }
+  }
+
+  private struct Listing: Sendable {
+    let list: Suppression.List
+    let channel: Channel
+    let addresses: [String]
+    let source: String
+  }
+
+  private static func listing(_ exchange: Exchange) throws(APIError) -> Listing {
+    var fields = try exchange.body()
+    let list = fields.choice("list", Suppression.List.self) ?? .suppression
+    let channel = fields.choice("channel", Channel.self, required: true)
+    let addresses = fields.strings("addresses", required: true) ?? []
+    if addresses.count > 1_000 {
+      fields.fail("addresses", "too_long", "At most 1000 addresses at once.")
+    }
+    let source = fields.string("source", limit: 200) ?? "api"
+    try fields.finish()
+    guard let channel else { preconditionFailure("finish refuses missing fields") }
+    return Listing(list: list, channel: channel, addresses: addresses, source: source)
+  }
+
+  private static func suppress(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let listing = try listing(exchange)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.suppress(
+        listing.addresses, on: listing.channel, list: listing.list, source: listing.source)
+    }
+    return answer(written, exchange)
+  }
+
+  private static func unsuppress(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let listing = try listing(exchange)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.unsuppress(
+        listing.addresses, on: listing.channel, list: listing.list, source: listing.source)
+    }
+    return answer(written, exchange)
+  }
+
+  private static func answer(_ written: Written<Int>, _ exchange: Exchange) -> HTTPResponse {
+    exchange.respond(
+      200, ["object": "suppression_result", "changed": JSON(written.output ?? 0)],
+      receipt: written.receipt)
+  }
+}

@@ -1,0 +1,104 @@
+import Domain
+
+/// How an org sends, and what it keeps from going out.
+enum SendingSchemas {
+  static let sending = Schema.object(
+    "Sending",
+    [
+      .required("object", .constant("sending")), .required("account", .id(.org)),
+      .required(
+        "halted_by", .array(.choice(HaltScope.self)),
+        "Who stopped the sending; empty: it goes on. `restore`: the log came from a backup."),
+      .required("rules", rules), .required("rule_set", .string()),
+      .required("suspected_opt_outs", .count),
+    ])
+
+  static let halt = Schema.input("HaltInput", [.required("reason", .string(1...200))])
+
+  static let operatorHalt = Schema.input(
+    "OperatorHaltInput",
+    [
+      .required("halted", .bool), .optional("reason", .string(1...200)),
+      .optional("account", .id(.org), "One account; without it, all of them."),
+      .optional(
+        "scope", .choice(HaltScope.self), "Whose stop it is: `all`, unless said otherwise."),
+    ])
+
+  static let operatorHaltAnswer = Schema.object(
+    "OperatorHalt", [.required("halted", .bool), .required("accounts", .count)])
+
+  static let rules = Schema.input(
+    "SendingRules",
+    [
+      .optional(
+        "frequency_cap",
+        .input([.required("count", .int(1...100)), .required("hours", .int(1...24))]).nullable,
+        "Marketing to one person, beside what the law of their state allows."),
+      .optional("messages_per_second", .int(1...10_000).nullable, "Of one of our numbers."),
+      .optional("daily_budget", .int(0...1_000_000_000_000).nullable, "Micros a day (UTC)."),
+      .optional("low_balance", .int(0...1_000_000_000_000).nullable, "Micros that raise an alert."),
+      .optional("registration", .choice(SendingRules.Registration.self).nullable),
+    ])
+
+  static let prices = Schema.object(
+    "Prices",
+    [
+      .required("object", .constant("prices")),
+      .required(
+        "data",
+        .array(
+          .object([
+            .required("resource", .choice(Prices.Resource.self)), .required("price", .money),
+          ]))),
+    ])
+
+  static let markup = Schema.input(
+    "MarkupInput",
+    [
+      .required("resource", .choice(Prices.Resource.self)),
+      .required("markup_percent", .int(0...1_000)),
+      .optional("from", .time, "From when on; now, unless said otherwise."),
+    ])
+
+  static let pace = Schema.input(
+    "PaceInput", [.required("per_minute", .int(1...600_000).nullable, "null: no pace.")])
+
+  static let suspicion = Schema.object(
+    "SuspectedOptOut",
+    [
+      .required("object", .constant("suspected_opt_out")), .required("contact", .id(.contact)),
+      .required("channel", .choice(Channel.self)), .required("message", .id(.message)),
+      .required("body", .string(0...10_000).nullable), .required("from", .string().nullable),
+      .required("received_at", .time),
+    ])
+
+  static let decision = Schema.input(
+    "SuspectedOptOutDecision", [.optional("channel", .choice(Channel.self), "sms")])
+
+  static let list = Schema.input(
+    "SuppressionInput",
+    [
+      .optional("list", .choice(Suppression.List.self), "suppression"),
+      .required("channel", .choice(Channel.self)),
+      .required("addresses", .array(.string(1...254))),
+      .optional("source", .string(1...200), "Where they come from."),
+    ])
+
+  static let listed = Schema.object(
+    "SuppressionResult",
+    [.required("object", .constant("suppression_result")), .required("changed", .count)])
+
+  static let consent = Schema.object(
+    "ConsentEntry",
+    [
+      .required("object", .constant("consent_entry")), .required("id", .string()),
+      .required("type", .choice(["opted_in", "opted_out", "suspected", "dismissed"])),
+      .required("channel", .choice(Channel.self)), .optional("purpose", .string().nullable),
+      .optional("sender", .string().nullable), .optional("scope", .string().nullable),
+      .optional("method", .string().nullable), .optional("source", .string().nullable),
+      .optional("address", .string().nullable), .optional("wording", .string(0...10_000).nullable),
+      .optional("wording_sha256", .string().nullable), .optional("ip", .string().nullable),
+      .optional("message", .string().nullable), .required("actor", .string()),
+      .required("occurred_at", .time), .required("position", .int(1...Int64.max)),
+    ])
+}

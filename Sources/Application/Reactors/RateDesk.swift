@@ -1,0 +1,139 @@
+import Domain
+import Synchronization
+
+/// A stock of permits that fills up with time: `rate` a second, at most a second's worth (but one).
+struct TokenBucket {
+  private var tokens = 1.0
+  private var rate = 0.0
+  private var atMicros: Micros
+
+  init(nowMicros: Micros) { atMicros = nowMicros }
+
+  mutating func refill(perSecond: Double, nowMicros: Micros) {
+    let passed = Double(max(0, nowMicros - atMicros)) / 1_000_000
+    tokens = min(max(1, perSecond), tokens + passed * perSecond)
+    rate = perSecond
+    atMicros = nowMicros
+  }
+
+  var available: Int { Int(tokens) }
+
+  mutating func take() { tokens -= 1 }
+
+  /// Until there is one again.
+  func waitMicros(at nowMicros: Micros) -> Int64 {
+    guard tokens < 1, rate > 0 else { return 0 }
+    return max(0, Int64((1 - tokens) / rate * 1_000_000) - max(0, nowMicros - atMicros))
+  }
+}
+
+/// How fast we may send, in messages a second. What is not named is not limited.
+package struct RateTable: Sendable {
+  /// Calls to one provider, of all orgs.
+  package var providerPerSecond: Double?
+  /// By the recipients' class: a mail domain, or the calling code of a number (`1`, `44`), since no
+  /// number tells its carrier.
+  package var classes: [String: Double] = [:]
+
+  package init() {}
+}
+
+/// Shares the providers' capacity among all orgs: nobody's blast keeps the others waiting.
+final class RateDesk: Sendable {
+  private enum Key: Hashable {
+    case provider(Channel)
+    case sender(String)
+    case recipients(String)
+  }
+
+  private struct State {
+    var buckets: [Key: TokenBucket] = [:]
+    /// Who asked for permits lately, and when.
+    var asked: [Identifier: Micros] = [:]
+  }
+
+  struct Admission {
+    var admitted: [OrgExecutor.Ticket] = []
+    var refused: [Identifier] = []
+    /// Until it is worth asking again.
+    var waitMicros: Int64 = 0
+  }
+
+  private let rates: RateTable
+  private let state = Mutex(State())
+  /// An org that did not ask for this long wants nothing now.
+  private static let interestMicros: Int64 = 1_000_000
+
+  init(rates: RateTable) { self.rates = rates }
+
+  func admit(
+    _ tickets: [OrgExecutor.Ticket], of org: Identifier, sender: String, senderPerSecond: Int?,
+    nowMicros: Micros
+  ) -> Admission {
+    state.withLock { state in
+      var share = share(of: org, nowMicros: nowMicros, &state)
+      var admission = Admission()
+      for ticket in tickets {
+        let limits = limits(of: ticket, sender, senderPerSecond)
+        let waitMicros = refill(limits, nowMicros: nowMicros, &state.buckets)
+        guard waitMicros == 0, share > 0 else {
+          admission.refused.append(ticket.message)
+          let leastMicros = waitMicros > 0 ? waitMicros : 50_000
+          admission.waitMicros =
+            admission.waitMicros == 0 ? leastMicros : min(admission.waitMicros, leastMicros)
+          continue
+        }
+        for (key, _) in limits { state.buckets[key]?.take() }
+        share -= 1
+        admission.admitted.append(ticket)
+      }
+      return admission
+    }
+  }
+
+  /// Each org that wants to send gets the same part of what the provider takes now.
+  private func share(
+    of org: Identifier, nowMicros: Micros, _ state: inout State
+  ) -> Int {
+    guard let perSecond = rates.providerPerSecond else { return .max }
+    state.asked = state.asked.filter { nowMicros - $0.value < Self.interestMicros }
+    state.asked[org] = nowMicros
+    return max(1, Int(perSecond) / state.asked.count / 10)
+  }
+
+  private func limits(
+    of ticket: OrgExecutor.Ticket, _ sender: String, _ senderPerSecond: Int?
+  ) -> [(Key, Double)] {
+    var limits: [(Key, Double)] = []
+    if let rate = rates.providerPerSecond { limits.append((.provider(ticket.channel), rate)) }
+    if let rate = senderPerSecond { limits.append((.sender(sender), Double(rate))) }
+    if !rates.classes.isEmpty {
+      let name = Self.recipientClass(ticket.address, ticket.channel)
+      if let rate = rates.classes[name] { limits.append((.recipients(name), rate)) }
+    }
+    return limits
+  }
+
+  static func recipientClass(_ address: String, _ channel: Channel) -> String {
+    if channel == .email {
+      return address.split(separator: "@").last.map { $0.lowercased() } ?? ""
+    }
+    // +1 is one plan; other codes have one to three digits, of which two tell most apart.
+    let digits = address.drop { $0 == "+" }
+    return digits.hasPrefix("1") ? "1" : String(digits.prefix(2))
+  }
+
+  /// The longest wait for one of them; 0 where all have a permit.
+  private func refill(
+    _ limits: [(Key, Double)], nowMicros: Micros, _ buckets: inout [Key: TokenBucket]
+  ) -> Int64 {
+    var waitMicros: Int64 = 0
+    for (key, rate) in limits {
+      buckets[key, default: TokenBucket(nowMicros: nowMicros)].refill(
+        perSecond: rate, nowMicros: nowMicros)
+      guard let bucket = buckets[key], bucket.available < 1 else { continue }
+      waitMicros = max(waitMicros, max(1_000, bucket.waitMicros(at: nowMicros)))
+    }
+    return waitMicros
+  }
+}

@@ -1,0 +1,83 @@
+/// Who stopped the sending; each lifts only their own stop.
+package enum HaltScope: String, Sendable, CaseIterable {
+  /// Somebody of the org.
+  case org
+  /// The operator, for every org.
+  case all
+  /// The log was restored from a backup: what it says is queued may have gone out since.
+  case restore
+}
+
+/// How an org sends. Whatever is nil is not limited by the org.
+package struct SendingRules: Sendable, Equatable {
+  /// What the carriers know of the sender.
+  package enum Registration: String, Sendable, CaseIterable {
+    case pending, verified, rejected
+  }
+
+  /// Marketing to one person within `capHours`, over all numbers of the org.
+  package var capCount: Int?
+  package var capHours: Int?
+  /// How fast one of our numbers sends.
+  package var messagesPerSecond: Int?
+  /// What may be spent or set aside within a day (UTC).
+  package var dailyBudgetMicros: Int64?
+  /// An alert is due when less than this is left.
+  package var lowBalanceMicros: Int64?
+  /// Where stated, marketing waits for `verified`.
+  package var registration: Registration?
+
+  package init(
+    capCount: Int? = nil, capHours: Int? = nil, messagesPerSecond: Int? = nil,
+    dailyBudgetMicros: Int64? = nil, lowBalanceMicros: Int64? = nil,
+    registration: Registration? = nil
+  ) {
+    self.capCount = capCount
+    self.capHours = capHours
+    self.messagesPerSecond = messagesPerSecond
+    self.dailyBudgetMicros = dailyBudgetMicros
+    self.lowBalanceMicros = lowBalanceMicros
+    self.registration = registration
+  }
+
+  /// The first field that is beyond its range: caps count a day, since the org remembers no more.
+  var fieldOutOfRange: String? {
+    if (capCount == nil) != (capHours == nil) { return "frequency_cap" }
+    if let capCount, !(1...100).contains(capCount) { return "frequency_cap.count" }
+    if let capHours, !(1...24).contains(capHours) { return "frequency_cap.hours" }
+    if let messagesPerSecond, !(1...10_000).contains(messagesPerSecond) {
+      return "messages_per_second"
+    }
+    if let dailyBudgetMicros, !(0...Wallet.balanceLimitMicros).contains(dailyBudgetMicros) {
+      return "daily_budget"
+    }
+    if let lowBalanceMicros, !(0...Wallet.balanceLimitMicros).contains(lowBalanceMicros) {
+      return "low_balance"
+    }
+    return nil
+  }
+}
+
+/// An address that the org does not write to or call, whoever carries it.
+package struct Suppression: Sendable, Equatable {
+  package enum List: String, Sendable, CaseIterable {
+    /// Kept by the org's people: complaints, competitors, customers of others.
+    case suppression
+    /// Asked not to be called or texted for advertising (47 CFR 64.1200(d)).
+    case doNotCall = "do_not_call"
+  }
+
+  package var list: List
+  package var channel: Channel
+  /// Where it came from: a file, a letter, a call.
+  package var source: String
+  /// Sealed under the org's key: no contact need exist.
+  package var address: Personal<String>
+
+  package init(list: List, channel: Channel, source: String, address: Personal<String>) {
+    self.list = list
+    self.channel = channel
+    self.source = source
+    self.address = address
+  }
+}

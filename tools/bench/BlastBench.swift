@@ -1,0 +1,161 @@
+import Application
+import Domain
+import EventCodec
+import EventLog
+import Foundation
+import JSON
+
+/// `blast`: a campaign of 50,000 texts through gate, wallet and sandbox, with everything that answers to
+/// it in this process too; a STOP against a full queue; inbound texts meanwhile; orgs in which nothing
+/// happens.
+enum BlastBench {
+  private static let recipientCount = 50_000
+
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    func wants(_ name: String) -> Bool { options.caseName ?? name == name }
+    if wants("sms50k") { try await withHouse { try await blast($0, report) } }
+    if wants("stop50k") { try await withHouse { try await stop($0, report) } }
+    if wants("idle_orgs") { try await withHouse { try await idle($0, report) } }
+  }
+
+  private static func withHouse(_ body: (SendingHouse) async throws -> Void) async throws {
+    try await withBenchDirectory { directory in
+      let house = try SendingHouse(directory)
+      let result: Result<Void, any Error>
+      do {
+        result = .success(try await body(house))
+      } catch {
+        result = .failure(error)
+      }
+      await house.close()
+      try result.get()
+    }
+  }
+
+  private static func figure(_ name: String, _ metric: String, _ value: Double) -> Bench.Figure {
+    Bench.Figure(bench: "blast", caseName: name, metric: metric, value: value)
+  }
+
+  // MARK: - Cases
+
+  private static func blast(
+    _ house: SendingHouse, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let executor = try await house.org()
+    let campaign = try await house.audience(recipientCount, of: executor)
+    let latencies = Latencies()
+    let processorBefore = processorSeconds()
+    let start = EventLog.SystemClock.monotonicNanos()
+    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
+      try workspace.launchCampaign(campaign)
+    }
+    let inbound = Task { try await texts(to: executor.org, house, latencies) }
+    try await waitUntil { try await taken(house) >= recipientCount }
+    let seconds = Double(EventLog.SystemClock.monotonicNanos() - start) / 1e9
+    report(figure("sms50k", "per_second", Double(recipientCount) / seconds))
+    try await waitUntil {
+      try house.engine.campaign(campaign, of: executor.org).state.status == .completed
+    }
+    inbound.cancel()
+    try await inbound.value
+    let all = Double(EventLog.SystemClock.monotonicNanos() - start) / 1e9
+    report(figure("sms50k", "completed_per_second", Double(recipientCount) / all))
+    // The provider's simulator included: what does not change with whatever else the machine does.
+    report(
+      figure(
+        "sms50k", "cpu_us_per_message",
+        (processorSeconds() - processorBefore) / Double(recipientCount) * 1e6))
+    report(figure("sms50k", "rss_mb", residentMegabytes()))
+    report(figure("inbound_meanwhile", "p50_ms", latencies.percentile(0.5)))
+    report(figure("inbound_meanwhile", "p99_ms", latencies.percentile(0.99)))
+  }
+
+  /// Somebody writes twenty times a second.
+  private static func texts(
+    to org: Identifier, _ house: SendingHouse, _ latencies: Latencies
+  ) async throws {
+    var number = 0
+    while !Task.isCancelled {
+      let before = EventLog.SystemClock.monotonicNanos()
+      try await house.inbound(
+        "Hello \(number)", from: SendingHouse.phone(400_000 + number % 500), org)
+      latencies.add([EventLog.SystemClock.monotonicNanos() - before])
+      number += 1
+      // Cut short only by the end of the measurement.
+      try? await Task.sleep(for: .milliseconds(50))
+    }
+  }
+
+  /// 50,000 texts are queued and go out as fast as they can when one of the last says STOP.
+  private static func stop(_ house: SendingHouse, _ report: (Bench.Figure) -> Void) async throws {
+    let executor = try await house.org()
+    let campaign = try await house.audience(recipientCount, of: executor)
+    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
+      try workspace.haltSending(.org, reason: "to fill the queue")
+      try workspace.launchCampaign(campaign)
+    }
+    try await waitUntil { await executor.queueCounts()?.waiting == recipientCount }
+    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
+      try workspace.resumeSending(.org)
+    }
+    try await waitUntil { try await taken(house) > 1_000 }
+    let start = EventLog.SystemClock.monotonicNanos()
+    try await house.inbound("STOP", from: SendingHouse.phone(recipientCount - 1), executor.org)
+    let millis = Double(EventLog.SystemClock.monotonicNanos() - start) / 1e6
+    report(figure("stop50k", "ms", millis))
+    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
+      try workspace.cancelCampaign(campaign)
+    }
+    try await waitUntil { await executor.queueCounts()?.waiting == 0 }
+    report(figure("stop50k", "sent_after_it", Double(try violations(house))))
+  }
+
+  /// What `daybook verify --rules` finds: intents to somebody who had said no.
+  private static func violations(_ house: SendingHouse) throws -> Int {
+    var rules = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock())
+    var position: UInt64 = 0
+    while true {
+      let page = try house.log.read(after: position, limit: 5_000, filter: .all)
+      for event in page.events { rules.check(try EventCodec.decode(event)) }
+      guard page.scannedTo > position else { break }
+      position = page.scannedTo
+    }
+    return rules.violations.count
+  }
+
+  private static func idle(_ house: SendingHouse, _ report: (Bench.Figure) -> Void) async throws {
+    let before = residentMegabytes()
+    let count = 2_000
+    for number in 0..<count {
+      _ = try await house.engine.createOrg(
+        SendingHouse.call, name: "Idle \(number)", kind: .direct, agency: nil,
+        timeZone: "America/New_York", isTest: false, clockOffsetMicros: 0)
+    }
+    report(
+      figure("idle_orgs", "kb_per_org", (residentMegabytes() - before) * 1_024 / Double(count)))
+    let processorBefore = processorSeconds()
+    let seconds = 5.0
+    try await Task.sleep(for: .seconds(seconds))
+    let share = (processorSeconds() - processorBefore) / seconds
+    report(figure("idle_orgs", "cpu_percent", share * 100))
+  }
+
+  // MARK: - Measuring
+
+  private static func taken(_ house: SendingHouse) async throws -> Int {
+    Int(try await house.control("/sandbox/stats")["received"]?.int ?? 0)
+  }
+
+  private static func waitUntil(_ condition: () async throws -> Bool) async throws {
+    while try await !condition() { try await Task.sleep(for: .milliseconds(20)) }
+  }
+
+  /// Of this process now, from the kernel; 0 where it does not say.
+  private static func residentMegabytes() -> Double {
+    let fields = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8))?
+      .split(separator: " ")
+    guard let fields, fields.count > 1, let pages = Double(fields[1]) else { return 0 }
+    return pages * 4_096 / 1_048_576
+  }
+}

@@ -1,0 +1,191 @@
+import Application
+import Crypto
+import Domain
+import EventLog
+import Foundation
+import HTTP
+import JSON
+import Sandbox
+import TwilioProvider
+
+/// The write side with its reactors, the real Twilio adapter and the sandbox behind it, in one process:
+/// what a blast and its answers pass through.
+final class SendingHouse: Sendable {
+  /// The real clock, moved to an hour at which people are texted everywhere.
+  struct DayClock: WallClock {
+    private static let system = Application.SystemClock()
+    private let offsetMicros: Int64
+
+    init() {
+      // A Friday, 15:00 in New York.
+      offsetMicros = 1_795_204_800_000_000 - Self.system.nowMicros()
+    }
+
+    func nowMicros() -> Micros { Self.system.nowMicros() + offsetMicros }
+  }
+
+  let log: LMDBEventLog
+  let engine: Engine
+  let sandbox: SandboxServer
+  let client = HTTPClient()
+  private let callbacks: HTTPServer
+  private let host: ReactorHost
+  private let directory: String
+
+  static let call = Call(actor: "system:bench", origin: "bench", correlation: "")
+  static let number = "+12125550100"
+  static let token = "bench-token"
+
+  init(_ directory: String) throws {
+    self.directory = directory
+    log = try LMDBEventLog(directory: directory + "/log")
+    let engine = try Engine(
+      log: log,
+      tools: Tools(
+        clock: DayClock(), random: SystemRandom(), numbers: PhoneBook(), zones: SystemZoneClock()))
+    self.engine = engine
+    sandbox = try SandboxServer(port: 0, dataDirectory: directory + "/sandbox")
+    callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
+      await Self.answer(request, engine)
+    }
+    let settings = ReactorSettings(
+      links: OutboundLinks(
+        publicURL: "http://127.0.0.1:\(callbacks.port)", tokens: LinkTokens(secret: [1])))
+    host = try ReactorHost(
+      engine: engine, providers: MessageProviders([TwilioProvider(client: client)]),
+      webhookClient: client, settings: settings, cursorDirectory: directory + "/cursors",
+      report: { _ in })
+    host.start()
+  }
+
+  func close() async {
+    await host.stop()
+    await callbacks.stop(graceMillis: 1_000)
+    await sandbox.stop()
+    await log.close()
+    client.close()
+  }
+
+  func control(_ path: String, _ body: JSON? = nil) async throws -> JSON {
+    let answer = try await client.send(
+      ClientRequest(
+        method: body == nil ? "GET" : "POST", url: sandbox.url + path,
+        headers: ["Content-Type": "application/json"], body: body?.bytes() ?? []))
+    return try JSON(parsing: answer.body)
+  }
+
+  /// An org that can text, with money.
+  func org() async throws -> OrgExecutor {
+    let executor = try await engine.createOrg(
+      Self.call, name: "Bench", kind: .direct, agency: nil, timeZone: "America/New_York",
+      isTest: false, clockOffsetMicros: 0)
+    let callbackURL = "http://127.0.0.1:\(callbacks.port)/webhooks/twilio/\(executor.org)"
+    _ = try await control(
+      "/sandbox/accounts",
+      [
+        "sid": "ACbench", "auth_token": .string(Self.token), "numbers": [.string(Self.number)],
+        "inbound_url": .string(callbackURL + "/messages"),
+      ])
+    let settings = SMSSettings(
+      from: Self.number, accountSID: "ACbench", baseURL: sandbox.url, authToken: .known(Self.token))
+    _ = try await executor.perform(Self.call) { workspace throws(CommandError) in
+      try workspace.configureSMS(settings)
+      try workspace.addFunds(
+        amountMicros: 100_000_000_000, paymentID: "bench", method: "manual")
+    }
+    return executor
+  }
+
+  /// `count` people with consent in New York, tagged `all`, and a campaign to them.
+  func audience(_ count: Int, of executor: OrgExecutor) async throws -> Identifier {
+    let consent = ConsentRequest(
+      channel: .sms, purpose: .marketing, method: .webForm, source: "bench", wording: "I agree")
+    for start in stride(from: 0, to: count, by: 2_000) {
+      _ = try await executor.perform(Self.call) { workspace throws(CommandError) in
+        for index in start..<min(start + 2_000, count) {
+          _ = try workspace.createContact(
+            ContactRequest(
+              details: ContactDetails(
+                firstName: "Ann", lastName: "No\(index)", phone: Self.phone(index)),
+              source: "bench", tags: ["all"], consents: [consent]))
+        }
+      }
+    }
+    let done = try await executor.perform(Self.call) { workspace throws(CommandError) in
+      let segment = try workspace.createSegment(
+        name: "all",
+        filter: .condition(
+          Filter.Condition(field: "tags", comparison: .contains, value: .text("all"))))
+      return try workspace.createCampaign(
+        CampaignDefinition(
+          name: "Blast", segment: segment, channel: .sms, purpose: .marketing,
+          body: "Hi {{first_name|there}}, doors open at nine."))
+    }
+    guard let campaign = done.output else { throw CocoaError(.featureUnsupported) }
+    return campaign
+  }
+
+  /// Within the area codes of New York.
+  static func phone(_ index: Int) -> String {
+    "+1\([212, 315, 332, 347, 516][index / 100_000 % 5])\(2_000_000 + index % 100_000)"
+  }
+
+  // MARK: - Callbacks
+
+  /// The provider's two webhooks, with their signatures checked, as the API answers them.
+  private static func answer(_ request: HTTPRequest, _ engine: Engine) async -> HTTPResponse {
+    guard request.pathSegments.count == 4,
+      let org = Identifier(request.pathSegments[2], kind: .org)
+    else { return HTTPResponse(status: 404) }
+    do {
+      let executor = try engine.executor(for: org)
+      let url = "http://\(request.headers["Host"] ?? "")\(request.rawTarget)"
+      guard TwilioSignature.isValid(request, url: url, keys: .init(authTokens: [token])) else {
+        return HTTPResponse(status: 403)
+      }
+      let form = FormCoding.decode(bytes: request.body)
+      if request.pathSegments[3] == "status" {
+        let callback = try TwilioStatusCallback(form: form)
+        guard let id = request.queryValue("message").flatMap({ Identifier($0, kind: .message) })
+        else { return HTTPResponse(status: 400) }
+        _ = try await executor.perform(call) { workspace throws(CommandError) in
+          guard let news = callback.providerStatus(atMicros: workspace.nowMicros) else { return }
+          try workspace.record(news, for: id)
+        }
+      } else {
+        let message = try TwilioInboundMessage(form: form)
+        _ = try await executor.perform(call) { workspace throws(CommandError) in
+          try workspace.receive(
+            InboundText(
+              from: message.from, to: message.to, body: message.body,
+              providerID: message.messageSID, segmentCount: message.segmentCount))
+        }
+      }
+      return HTTPResponse(status: 204)
+    } catch {
+      return HTTPResponse(status: 503)
+    }
+  }
+
+  /// A person's text by the provider's webhook, signed. Returns when it is answered.
+  func inbound(_ body: String, from phone: String, _ org: Identifier) async throws {
+    let fields = [
+      ("AccountSid", "ACbench"), ("Body", body), ("From", phone),
+      ("MessageSid", "SM" + Hex.encode(Random.bytes(16))), ("NumMedia", "0"),
+      ("NumSegments", "1"), ("To", Self.number),
+    ]
+    let url = "http://127.0.0.1:\(callbacks.port)/webhooks/twilio/\(org)/messages"
+    // The rule of the provider: the address, then each field's name and value, by name.
+    let signed = fields.reduce(url) { $0 + $1.0 + $1.1 }
+    let signature = Base64.encode(
+      HMACSHA1.authenticate(Array(signed.utf8), key: Array(Self.token.utf8)))
+    let form = fields.map { "\($0.0)=\(PercentCoding.encode($0.1))" }.joined(separator: "&")
+    let answer = try await client.send(
+      ClientRequest(
+        method: "POST", url: url,
+        headers: [
+          "Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": signature,
+        ], body: Array(form.utf8)))
+    guard answer.status == 204 else { throw CocoaError(.featureUnsupported) }
+  }
+}
