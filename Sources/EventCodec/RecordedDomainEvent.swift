@@ -41,6 +41,12 @@ package struct RecordedDomainEvent: Sendable, Equatable {
     Identifier(.event, millis: recordedAtMicros / 1_000, random: UInt128(position))
   }
 
+  /// The `eventID` of an event that is not decoded.
+  package static func eventID(of recorded: RecordedEvent) -> Identifier {
+    Identifier(
+      .event, millis: recorded.recordedAtMicros / 1_000, random: UInt128(recorded.position))
+  }
+
   /// The position that `eventID` was made of; nil where it is not an event's id.
   package static func position(ofEventID eventID: Identifier) -> UInt64? {
     guard eventID.kind == .event, eventID.value >> 64 & 0xFFFF == 0 else { return nil }

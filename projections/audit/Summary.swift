@@ -252,6 +252,13 @@ extension WebhookEndpoint.Event {
     case .deleted: "Webhook endpoint deleted"
     case .deliveryFailed(let position, let attempt, let reason, _):
       "Delivery of event \(position) failed at attempt \(attempt): \(reason)"
+    case .styleSet(let style):
+      "Webhook sends \(style.payload.rawValue) \(style.format.rawValue) payloads"
+    case .secretRotated: "Webhook secret rotated"
+    case .tested: "Webhook tested"
+    case .redeliveryRequested(let from, let to): "Redelivery of \(from) to \(to) asked for"
+    case .redelivered(let deliveredCount, let failedCount):
+      "Redelivered: \(deliveredCount), failed: \(failedCount)"
     }
   }
 }

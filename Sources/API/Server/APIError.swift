@@ -379,6 +379,12 @@ extension APIError {
     switch rejection {
     case .alreadyExists: self = .conflict("already_exists")
     case .notFound: self = .notFound("webhook endpoint")
+    case .disabled:
+      self.init(409, "conflict", "endpoint_disabled", "Enable the endpoint first.")
+    case .tooManyRedeliveries:
+      self.init(
+        409, "conflict", "too_many_redeliveries",
+        "\(WebhookEndpoint.redeliveryLimit) redeliveries wait already.")
     case .noTypes: self = .invalid("types", "required", "Name at least one event type, or `*`.")
     case .invalidURL: self = .invalid("url", "invalid_url", "Give an http or https URL.")
     }

@@ -107,6 +107,8 @@ enum ErrorCatalogue {
     ("erased", "The person's data was erased."),
     ("last_administrator", "An account keeps at least one administrator."),
     ("email_taken", "Somebody signs in with this email already."),
+    ("endpoint_disabled", "The webhook endpoint is disabled. Enable it first."),
+    ("too_many_redeliveries", "Wait until earlier redeliveries are through."),
     ("role_in_use", "Give the role's users another one first."),
     ("already_exists", "There is one already."),
     ("duplicate_contact", "Another contact has this phone or email; `details` has its id."),

@@ -6,43 +6,47 @@ import JSON
 
 /// Subscriptions to the log by webhook. They are few and the executor holds them: read from there.
 enum WebhookRoutes {
-  static let all = [
-    Operation(
-      "POST", "/api/webhook-endpoints", .scope("webhooks:write"), "Subscribe a webhook",
-      body: .json(
-        WebhookSchemas.create,
-        example: ["url": "https://example.com/hook", "types": ["message.*"]]),
-      answers: [.created(WebhookSchemas.endpoint)], handler: create),
-    Operation(
-      "GET", "/api/webhook-endpoints", .scope("webhooks:read"), "List webhook endpoints",
-      parameters: [.limit, .query("after", .id(.webhookEndpoint), "`next` of the page before.")],
-      answers: [.list(WebhookSchemas.endpoint)], handler: list),
-    Operation(
-      "GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), "Read a webhook endpoint",
-      answers: [.ok(WebhookSchemas.endpoint)], handler: show),
-    Operation(
-      "PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
-      "Change a webhook endpoint",
-      body: .json(WebhookSchemas.update, example: ["types": ["contact.*"]]),
-      answers: [.ok(WebhookSchemas.endpoint)], handler: update),
-    Operation(
-      "DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
-      "Delete a webhook endpoint", answers: [.ok(WebhookSchemas.endpoint)], handler: delete),
-    Operation(
-      "POST", "/api/webhook-endpoints/{id}/enable", .scope("webhooks:write"),
-      "Deliver again, from where it stopped", answers: [.ok(WebhookSchemas.endpoint)],
-      handler: enable),
-  ]
+  static let all =
+    [
+      Operation(
+        "POST", "/api/webhook-endpoints", .scope("webhooks:write"), "Subscribe a webhook",
+        body: .json(
+          WebhookSchemas.create,
+          example: ["url": "https://example.com/hook", "types": ["message.*"]]),
+        answers: [.created(WebhookSchemas.endpoint)], handler: create),
+      Operation(
+        "GET", "/api/webhook-endpoints", .scope("webhooks:read"), "List webhook endpoints",
+        parameters: [.limit, .query("after", .id(.webhookEndpoint), "`next` of the page before.")],
+        answers: [.list(WebhookSchemas.endpoint)], handler: list),
+      Operation(
+        "GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), "Read a webhook endpoint",
+        answers: [.ok(WebhookSchemas.endpoint)], handler: show),
+      Operation(
+        "PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
+        "Change a webhook endpoint",
+        body: .json(WebhookSchemas.update, example: ["types": ["contact.*"]]),
+        answers: [.ok(WebhookSchemas.endpoint)], handler: update),
+      Operation(
+        "DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
+        "Delete a webhook endpoint", answers: [.ok(WebhookSchemas.endpoint)], handler: delete),
+      Operation(
+        "POST", "/api/webhook-endpoints/{id}/enable", .scope("webhooks:write"),
+        "Deliver again, from where it stopped", answers: [.ok(WebhookSchemas.endpoint)],
+        handler: enable),
+    ] + WebhookDeliveries.all
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let url = url(&fields, required: true, exchange)
     let types = types(&fields, required: true)
+    let style = style(&fields, WebhookEndpoint.Style())
     try fields.finish()
     guard let url, let types else { preconditionFailure("finish refuses missing fields") }
     let secret = WebhookMessage.newSecret()
-    let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.createWebhookEndpoint(url: url, types: types, secret: secret)
+    let written = try await exchange.write { workspace throws(CommandError) -> Identifier in
+      let id = try workspace.createWebhookEndpoint(url: url, types: types, secret: secret)
+      if let style { try workspace.change(id, by: .setStyle(style)) }
+      return id
     }
     let id = try ContactWrites.created(.webhookEndpoint, written)
     return try answer(201, id, written.receipt, showsSecret: true, exchange)
@@ -52,26 +56,29 @@ enum WebhookRoutes {
     var fields = try exchange.body()
     let url = url(&fields, required: false, exchange)
     let types = types(&fields, required: false)
+    let id = try exchange.id("id", .webhookEndpoint)
+    let style = style(&fields, try state(id, version: .max, exchange).state.style)
     try fields.finish()
-    return try await change(exchange, .update(url: url, types: types))
+    return try await change(
+      exchange, [.update(url: url, types: types)] + (style.map { [.setStyle($0)] } ?? []))
   }
 
   private static func delete(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    try await change(exchange, .delete)
+    try await change(exchange, [.delete])
   }
 
   private static func enable(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    try await change(exchange, .enable)
+    try await change(exchange, [.enable])
   }
 
-  private static func change(
-    _ exchange: Exchange, _ command: WebhookEndpoint.Command
+  static func change(
+    _ exchange: Exchange, _ commands: [WebhookEndpoint.Command], showsSecret: Bool = false
   ) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .webhookEndpoint)
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.change(id, by: command)
+      for command in commands { try workspace.change(id, by: command) }
     }
-    return try answer(200, id, written.receipt, showsSecret: false, exchange)
+    return try answer(200, id, written.receipt, showsSecret: showsSecret, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -118,20 +125,17 @@ enum WebhookRoutes {
   static func view(
     _ id: Identifier, version: UInt64, showsSecret: Bool, _ exchange: Exchange
   ) throws(APIError) -> JSON {
-    let snapshot: Snapshot<WebhookEndpoint.State>
-    do {
-      snapshot = try exchange.engine.webhookEndpoint(id, of: exchange.org, version: version)
-    } catch {
-      throw APIError(error)
-    }
+    let snapshot = try state(id, version: version, exchange)
     let state = snapshot.state
-    guard state.exists, !state.isDeleted || version != .max else {
-      throw .notFound("webhook endpoint")
-    }
+    let standing = exchange.engine.deliveries.standing(of: id) ?? DeliveryBoard.Standing()
     var object = JSONObject([
       ("id", .string(id.text)), ("object", "webhook_endpoint"), ("url", .string(state.url)),
       ("types", .array(state.types.map(JSON.string))), ("enabled", .bool(state.isEnabled)),
-      ("deleted", .bool(state.isDeleted)), ("version", .int(Int64(snapshot.version))),
+      ("deleted", .bool(state.isDeleted)), ("payload", .string(state.style.payload.rawValue)),
+      ("format", .string(state.style.format.rawValue)),
+      ("position", .int(Int64(standing.position))), ("failures", JSON(standing.failureCount)),
+      ("retry_at", JSON(standing.retryAtMicros.map(Timestamp.text))),
+      ("redeliveries", JSON(state.redeliveries.count)), ("version", .int(Int64(snapshot.version))),
       ("account", .string(exchange.org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
       ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
@@ -140,7 +144,34 @@ enum WebhookRoutes {
     return .object(object)
   }
 
+  /// The endpoint as it was at `version`.
+  static func state(
+    _ id: Identifier, version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> Snapshot<WebhookEndpoint.State> {
+    let snapshot: Snapshot<WebhookEndpoint.State>
+    do {
+      snapshot = try exchange.engine.webhookEndpoint(id, of: exchange.org, version: version)
+    } catch {
+      throw APIError(error)
+    }
+    guard snapshot.state.exists, !snapshot.state.isDeleted || version != .max else {
+      throw .notFound("webhook endpoint")
+    }
+    return snapshot
+  }
+
   // MARK: Input
+
+  /// nil where nothing was said.
+  private static func style(
+    _ fields: inout Fields, _ before: WebhookEndpoint.Style
+  ) -> WebhookEndpoint.Style? {
+    let payload = fields.choice("payload", WebhookEndpoint.Style.Payload.self)
+    let format = fields.choice("format", WebhookEndpoint.Style.Format.self)
+    guard payload != nil || format != nil else { return nil }
+    return WebhookEndpoint.Style(
+      payload: payload ?? before.payload, format: format ?? before.format)
+  }
 
   private static func url(
     _ fields: inout Fields, required: Bool, _ exchange: Exchange

@@ -4,21 +4,70 @@ import Domain
 enum WebhookSchemas {
   private static let types = Schema.array(.string(1...100), 1...200)
 
+  private static let style: [Schema.Property] = [
+    .optional(
+      "payload", .choice(WebhookEndpoint.Style.Payload.self),
+      "`thin` has ids and types only; so has a full one above 20 kB."),
+    .optional(
+      "format", .choice(WebhookEndpoint.Style.Format.self),
+      "Standard Webhooks, or CloudEvents 1.0 in structured mode, signed the same way."),
+  ]
+
+  static let rotate = Schema.input(
+    "SecretRotation",
+    [
+      .optional(
+        "overlap_seconds", .int(0...2_592_000), "How long the old secret signs along; a day.")
+    ])
+
+  static let redeliver = Schema.input(
+    "Redelivery",
+    [
+      .optional("events", .array(.id(.event), 1...50), "These events, or:"),
+      .optional("from", .int(1...Int64.max), "From this log position on."),
+      .optional("to", .int(1...Int64.max), "Up to this one; the log's end where not given."),
+    ])
+
+  static let delivery = Schema.object(
+    "Delivery",
+    [
+      .required("object", .constant("delivery")), .required("event", .id(.event)),
+      .required("type", .string()), .required("position", .count), .required("attempt", .count),
+      .required("sent_at", .time), .required("took_millis", .count),
+      .required("status", .count.nullable, "null: there was no answer."),
+      .required("error", .string().nullable),
+      .required("response", .string(), "The first 500 bytes of what was answered."),
+      .required("redelivery", .bool),
+    ])
+
+  static let deadLetter = Schema.object(
+    "DeadLetter",
+    [
+      .required("object", .constant("dead_letter")), .required("position", .count),
+      .required("attempts", .count), .required("reason", .string()),
+      .required("given_up_at", .time),
+    ])
+
   static let create = Schema.input(
     "WebhookEndpointInput",
     [
       .required("url", .format("uri")),
       .required("types", types, "`message.sent`, a family such as `message.*`, or `*`."),
-    ])
+    ] + style)
 
   static let update = Schema.input(
-    "WebhookEndpointChange", [.optional("url", .format("uri")), .optional("types", types)])
+    "WebhookEndpointChange", [.optional("url", .format("uri")), .optional("types", types)] + style)
 
   static let endpoint = Schema.stored(
     "WebhookEndpoint", "webhook_endpoint", .webhookEndpoint,
     [
       .required("url", .string()), .required("types", .array(.string())),
       .required("enabled", .bool), .required("deleted", .bool),
+      .required("payload", .choice(WebhookEndpoint.Style.Payload.self)),
+      .required("format", .choice(WebhookEndpoint.Style.Format.self)),
+      .required("position", .count, "The last log position that was dealt with."),
+      .required("failures", .count, "Attempts in a row that failed for the event at hand."),
+      .required("retry_at", .time.nullable), .required("redeliveries", .count, "Still to come."),
       .optional("secret", .string().nullable, "Shown once, at creation."),
     ])
 }

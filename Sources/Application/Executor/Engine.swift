@@ -8,6 +8,8 @@ package final class Engine: Sendable {
   package let log: any EventLogWriter
   package let tools: Tools
   package let directory = Directory()
+  /// How webhook deliveries stand.
+  package let deliveries = DeliveryBoard()
   private let orgs = Mutex(Orgs())
 
   private struct Orgs {

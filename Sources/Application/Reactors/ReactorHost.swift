@@ -51,7 +51,7 @@ package final class ReactorHost: Sendable {
       desk: desk, report: report)
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,
-      cursorDirectory: cursorDirectory, report: report)
+      cursorDirectory: cursorDirectory, board: engine.deliveries, report: report)
     keep { await reactor.run() }
     keep { await webhooks.run() }
   }

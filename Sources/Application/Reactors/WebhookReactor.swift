@@ -28,6 +28,7 @@ struct WebhookReactor: Sendable {
   let log: any EventReader
   let client: HTTPClient
   let cursorDirectory: String
+  let board: DeliveryBoard
   let report: @Sendable (String) -> Void
 
   /// Keeps one delivery task running for each endpoint that is enabled.
@@ -77,6 +78,10 @@ struct WebhookReactor: Sendable {
         var cursor = try DeliveryCursor(
           file: CursorFile(directory: cursorDirectory, name: endpoint.text), target: target)
         let seen = executor.changes.generation
+        if let redelivery = target.redeliveries.first {
+          try await redeliver(redelivery, to: target)
+          continue
+        }
         if try await deliverNext(to: target, &cursor) { continue }
         await executor.changes.wait(beyond: seen, timeout: nil)
       } catch is CancellationError {
@@ -97,11 +102,12 @@ struct WebhookReactor: Sendable {
       OrgID(executor.org.value), from: cursor.sequence, limit: 200)
     guard !events.isEmpty else { return false }
     for event in events {
-      if target.wants(event.type) {
+      if target.wants(event) {
         guard try await deliver(event, to: target, &cursor) else { return true }
       }
       cursor.advance(beyond: event)
-      if target.wants(event.type) { try cursor.save() }
+      board.advance(target.id, to: event.position)
+      if target.wants(event) { try cursor.save() }
     }
     try cursor.save()
     return true
@@ -120,43 +126,101 @@ struct WebhookReactor: Sendable {
       guard waitMicros > 0 else { break }
       await executor.changes.wait(beyond: seen, timeout: .microseconds(waitMicros))
     }
-    let failure = await attempt(event, target)
+    let failure = await attempt(event, target, number: cursor.attempt + 1)
     guard let failure else { return true }
     try await record(failure, of: event, target, &cursor)
     return false
   }
 
-  /// nil: delivered.
-  private func attempt(_ event: RecordedEvent, _ target: WebhookTarget) async -> DeliveryFailure? {
-    do {
-      let object = try EventJSON.object(event)
-      let body = WebhookMessage.body(of: object)
-      var headers: HTTPHeaders = ["content-type": "application/json"]
-      let sentAtSeconds = await executor.realMicros / 1_000_000
-      let id = object["id"]?.string ?? ""
-      headers.set("webhook-id", id)
-      headers.set("webhook-timestamp", String(sentAtSeconds))
-      headers.set(
-        "webhook-signature",
-        try WebhookMessage.signature(
-          id: id, timestampSeconds: sentAtSeconds, body: body, secret: target.secret))
-      let response = try await client.send(
-        ClientRequest(
-          method: "POST", url: target.url, headers: headers, body: body, timeoutMillis: 20_000))
-      switch response.status {
-      case 200..<300: return nil
-      case 410: return .gone
-      default: return .failed(reason: "status \(response.status)")
+  /// Every event of a stretch of the log once more, one attempt each.
+  private func redeliver(
+    _ redelivery: WebhookEndpoint.Redelivery, to target: WebhookTarget
+  ) async throws {
+    var position = redelivery.from - 1
+    var deliveredCount = 0
+    var failedCount = 0
+    while position < redelivery.to, !Task.isCancelled {
+      let page = try log.read(
+        after: position, limit: 200, filter: EventFilter(org: OrgID(executor.org.value)))
+      for event in page.events where event.position <= redelivery.to && target.wants(event) {
+        let failure = await attempt(event, target, number: 1, isRedelivery: true)
+        if failure == nil { deliveredCount += 1 } else { failedCount += 1 }
       }
+      guard page.scannedTo > position else { break }
+      position = page.scannedTo
+    }
+    // Cut off in the middle, it begins again with the next start: subscribers know the ids.
+    try Task.checkCancellation()
+    let call = Call(
+      actor: "system:webhooks", origin: "reactor", correlation: target.id.text, depth: 1)
+    _ = try await executor.perform(call) {
+      [deliveredCount, failedCount] workspace throws(CommandError) in
+      try workspace.change(
+        target.id,
+        by: .finishRedelivery(deliveredCount: deliveredCount, failedCount: failedCount))
+    }
+  }
+
+  /// nil: delivered.
+  private func attempt(
+    _ event: RecordedEvent, _ target: WebhookTarget, number: Int, isRedelivery: Bool = false
+  ) async -> DeliveryFailure? {
+    let sentAtMicros = await executor.realMicros
+    var delivery = DeliveryBoard.Delivery(
+      event: RecordedDomainEvent.eventID(of: event), type: event.type, position: event.position,
+      attempt: number, atMicros: sentAtMicros, tookMillis: 0, status: nil, error: nil, response: "",
+      isRedelivery: isRedelivery)
+    var failure: DeliveryFailure?
+    do {
+      let response = try await client.send(
+        try request(for: event, target, nowMicros: sentAtMicros))
+      delivery.status = response.status
+      delivery.response = String(decoding: response.body.prefix(500), as: UTF8.self)
+      failure = Self.failure(response)
     } catch let error as HTTPClientError {
-      return .failed(reason: error.code)
+      failure = .failed(reason: error.code, askedMicros: 0)
     } catch {
-      return .failed(reason: "\(error)")
+      failure = .failed(reason: "\(error)", askedMicros: 0)
+    }
+    if case .failed(let reason, _)? = failure { delivery.error = reason }
+    delivery.tookMillis = (await executor.realMicros - sentAtMicros) / 1_000
+    board.note(delivery, of: target.id)
+    return failure
+  }
+
+  private func request(
+    for event: RecordedEvent, _ target: WebhookTarget, nowMicros: Micros
+  ) throws -> ClientRequest {
+    let object = try EventJSON.object(event)
+    let body = WebhookMessage.body(of: object, target.style)
+    let id = object["id"]?.string ?? ""
+    var headers: HTTPHeaders = ["content-type": WebhookMessage.contentType(target.style)]
+    headers.set("webhook-id", id)
+    headers.set("webhook-timestamp", String(nowMicros / 1_000_000))
+    headers.set(
+      "webhook-signature",
+      try WebhookMessage.signature(
+        id: id, timestampSeconds: nowMicros / 1_000_000, body: body,
+        secrets: target.secrets(atMicros: nowMicros)))
+    return ClientRequest(
+      method: "POST", url: target.url, headers: headers, body: body, timeoutMillis: 20_000)
+  }
+
+  private static func failure(_ response: ClientResponse) -> DeliveryFailure? {
+    switch response.status {
+    case 200..<300: return nil
+    case 410: return .gone
+    default:
+      let seconds = response.headers["retry-after"].flatMap { Int64($0) } ?? 0
+      // A day is as long as any of our own waits.
+      let askedMicros = min(max(0, seconds), 86_400) * 1_000_000
+      return .failed(reason: "status \(response.status)", askedMicros: askedMicros)
     }
   }
 
   private enum DeliveryFailure {
-    case failed(reason: String)
+    /// `askedMicros`: how long the subscriber asked to be left alone.
+    case failed(reason: String, askedMicros: Int64)
     /// The subscriber wants no more.
     case gone
   }
@@ -173,9 +237,10 @@ struct WebhookReactor: Sendable {
     switch failure {
     case .gone:
       disabled = "The endpoint answered 410 Gone."
-    case .failed(let text):
+    case .failed(let text, let askedMicros):
       reason = text
       delayMicros = WebhookSchedule.delayMicros(after: attempt, random: Random.uint64())
+        .map { max($0, askedMicros) }
       if delayMicros == nil { disabled = "Every attempt over three days failed." }
     }
     let retryAtMicros = delayMicros.map { nowMicros + $0 }
@@ -191,6 +256,7 @@ struct WebhookReactor: Sendable {
       if let disabled { try workspace.change(target.id, by: .disable(reason: disabled)) }
     }
     // Once enabled again it goes on with the same event, from the first attempt.
+    board.fail(target.id, failureCount: attempt, retryAtMicros: retryAtMicros)
     cursor.retry(attempt: disabled == nil ? attempt : 0, atMicros: retryAtMicros ?? 0)
     try cursor.save()
   }
@@ -236,11 +302,25 @@ struct WebhookTarget: Sendable, Equatable {
   let url: String
   let types: [String]
   let secret: String
+  let previousSecret: String?
+  let previousUntilMicros: Micros
+  let style: WebhookEndpoint.Style
+  let redeliveries: [WebhookEndpoint.Redelivery]
   /// The event after its creation.
   let firstSequence: UInt64
 
+  func secrets(atMicros: Micros) -> [String] {
+    guard let previousSecret, atMicros < previousUntilMicros else { return [secret] }
+    return [secret, previousSecret]
+  }
+
+  /// What it subscribed to, and its own test.
+  func wants(_ event: RecordedEvent) -> Bool {
+    wants(event.type) || (event.type == "webhook_endpoint.tested" && event.stream.value == id.value)
+  }
+
   /// `*` is everything but the deliveries' own failures, which would feed themselves.
-  func wants(_ type: String) -> Bool {
+  private func wants(_ type: String) -> Bool {
     guard type != "webhook.delivery_failed" else { return types.contains(type) }
     return WebhookEndpoint.covers(types, type: type)
   }
@@ -261,29 +341,9 @@ extension OrgExecutor {
       else { return nil }
       return WebhookTarget(
         id: id, url: endpoint.url, types: endpoint.types, secret: secret,
+        previousSecret: endpoint.previousSecret, previousUntilMicros: endpoint.previousUntilMicros,
+        style: endpoint.style, redeliveries: endpoint.redeliveries,
         firstSequence: createdAt + 1)
     }
-  }
-}
-
-/// A Standard Webhooks message. Source: standardwebhooks.com, specification 1.0.
-package enum WebhookMessage {
-  package static func newSecret() -> String { "whsec_" + Base64.encode(Random.bytes(32)) }
-
-  static func body(of event: JSON) -> [UInt8] {
-    JSON.object(
-      JSONObject([
-        ("type", event["type"] ?? .null), ("timestamp", event["occurred_at"] ?? .null),
-        ("data", event),
-      ])
-    ).bytes()
-  }
-
-  package static func signature(
-    id: String, timestampSeconds: Int64, body: [UInt8], secret: String
-  ) throws(CryptoError) -> String {
-    let key = try Base64.decode(secret.dropFirst("whsec_".count))
-    let signed = Array("\(id).\(timestampSeconds).".utf8) + body
-    return "v1," + Base64.encode(HMACSHA256.authenticate(signed, key: key))
   }
 }

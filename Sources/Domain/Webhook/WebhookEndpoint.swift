@@ -10,6 +10,42 @@ package enum WebhookEndpoint: Decider {
     case enable
     case delete
     case recordFailure(position: UInt64, attempt: Int, reason: String, retryAtMicros: Micros?)
+    case setStyle(Style)
+    /// The secret before signs along until `previousUntilMicros`.
+    case rotateSecret(String, previousUntilMicros: Micros)
+    /// Sends an event about nothing but itself.
+    case test
+    /// Delivers what lies between two positions of the log, both included, once more.
+    case redeliver(from: UInt64, to: UInt64)
+    case finishRedelivery(deliveredCount: Int, failedCount: Int)
+  }
+
+  /// How a delivery's body looks.
+  package struct Style: Sendable, Equatable {
+    package enum Payload: String, Sendable, CaseIterable {
+      case full
+      /// Ids and types only: the subscriber reads the rest.
+      case thin
+    }
+
+    package enum Format: String, Sendable, CaseIterable {
+      case standard
+      /// CloudEvents 1.0, structured mode.
+      case cloudEvents = "cloudevents"
+    }
+
+    package var payload: Payload
+    package var format: Format
+
+    package init(payload: Payload = .full, format: Format = .standard) {
+      self.payload = payload
+      self.format = format
+    }
+  }
+
+  package struct Redelivery: Sendable, Equatable {
+    package let from: UInt64
+    package let to: UInt64
   }
 
   package enum Event: Sendable, Equatable {
@@ -21,6 +57,11 @@ package enum WebhookEndpoint: Decider {
     case deleted
     /// One attempt for the event at `position` failed; nil: there will be no further one.
     case deliveryFailed(position: UInt64, attempt: Int, reason: String, retryAtMicros: Micros?)
+    case styleSet(Style)
+    case secretRotated(secret: Personal<String>, previousUntilMicros: Micros)
+    case tested
+    case redeliveryRequested(from: UInt64, to: UInt64)
+    case redelivered(deliveredCount: Int, failedCount: Int)
   }
 
   package struct State: Sendable, Equatable {
@@ -30,6 +71,12 @@ package enum WebhookEndpoint: Decider {
     package var url = ""
     package var types: [String] = []
     package var secret: String?
+    /// Signs along while subscribers change over.
+    package var previousSecret: String?
+    package var previousUntilMicros: Micros = 0
+    package var style = Style()
+    /// What was asked for and not finished, in order.
+    package var redeliveries: [Redelivery] = []
 
     package init() {}
   }
@@ -39,7 +86,12 @@ package enum WebhookEndpoint: Decider {
     case notFound
     case noTypes
     case invalidURL
+    case disabled
+    case tooManyRedeliveries
   }
+
+  /// As many may wait at a time.
+  package static let redeliveryLimit = 100
 
   package static let initialState = State()
 }
@@ -84,6 +136,19 @@ extension WebhookEndpoint {
         .deliveryFailed(
           position: position, attempt: attempt, reason: reason, retryAtMicros: retryAtMicros)
       ]
+    case .setStyle(let style): return state.style == style ? [] : [.styleSet(style)]
+    case .rotateSecret(let secret, let previousUntilMicros):
+      return [.secretRotated(secret: .known(secret), previousUntilMicros: previousUntilMicros)]
+    case .test:
+      guard state.isEnabled else { throw .disabled }
+      return [.tested]
+    case .redeliver(let from, let to):
+      guard state.isEnabled else { throw .disabled }
+      guard state.redeliveries.count < redeliveryLimit else { throw .tooManyRedeliveries }
+      return [.redeliveryRequested(from: from, to: to)]
+    case .finishRedelivery(let deliveredCount, let failedCount):
+      guard !state.redeliveries.isEmpty else { return [] }
+      return [.redelivered(deliveredCount: deliveredCount, failedCount: failedCount)]
     }
   }
 
@@ -125,8 +190,18 @@ extension WebhookEndpoint {
     case .deleted:
       next.isDeleted = true
       next.isEnabled = false
-    case .deliveryFailed:
+    case .deliveryFailed, .tested:
       break
+    case .styleSet(let style):
+      next.style = style
+    case .secretRotated(let secret, let previousUntilMicros):
+      next.previousSecret = state.secret
+      next.previousUntilMicros = previousUntilMicros
+      next.secret = secret.value
+    case .redeliveryRequested(let from, let to):
+      next.redeliveries.append(Redelivery(from: from, to: to))
+    case .redelivered:
+      if !next.redeliveries.isEmpty { next.redeliveries.removeFirst() }
     }
     return next
   }

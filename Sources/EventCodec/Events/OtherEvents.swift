@@ -41,6 +41,11 @@ extension WebhookEndpoint.Event: PayloadCoding {
     case enabled = "webhook_endpoint.enabled"
     case deleted = "webhook_endpoint.deleted"
     case deliveryFailed = "webhook.delivery_failed"
+    case styleSet = "webhook_endpoint.style_set"
+    case secretRotated = "webhook_endpoint.secret_rotated"
+    case tested = "webhook_endpoint.tested"
+    case redeliveryRequested = "webhook_endpoint.redelivery_requested"
+    case redelivered = "webhook_endpoint.redelivered"
   }
 
   static var streamKind: Identifier.Kind { .webhookEndpoint }
@@ -68,25 +73,60 @@ extension WebhookEndpoint.Event: PayloadCoding {
       payload.fields.field("reason", reason)
       payload.fields.optional("retry_at_micros", retryAtMicros)
       return .deliveryFailed
+    case .styleSet(let style):
+      payload.fields.field("payload", style.payload)
+      payload.fields.field("format", style.format)
+      return .styleSet
+    case .secretRotated(let secret, let previousUntilMicros):
+      payload.fields.field("previous_until_micros", previousUntilMicros)
+      payload.personal(secret, of: payload.org) { $1.field("secret", $0) }
+      return .secretRotated
+    case .tested: return .tested
+    case .redeliveryRequested(let from, let to):
+      payload.fields.field("from", Int64(from))
+      payload.fields.field("to", Int64(to))
+      return .redeliveryRequested
+    case .redelivered(let deliveredCount, let failedCount):
+      payload.fields.field("delivered_count", deliveredCount)
+      payload.fields.field("failed_count", failedCount)
+      return .redelivered
     }
   }
 
   static func read(_ name: Name, from payload: inout PayloadReader) throws(CodecError) -> Self {
     switch name {
     case .created:
-      .created(
+      return .created(
         url: try payload.fields.string("url"), types: try payload.fields.strings("types"),
         secret: try payload.personal { part throws(CodecError) in try part.string("secret") })
     case .updated:
-      .updated(url: try payload.fields.string("url"), types: try payload.fields.strings("types"))
-    case .disabled: .disabled(reason: try payload.fields.string("reason"))
-    case .enabled: .enabled
-    case .deleted: .deleted
+      return .updated(
+        url: try payload.fields.string("url"), types: try payload.fields.strings("types"))
+    case .disabled: return .disabled(reason: try payload.fields.string("reason"))
+    case .enabled: return .enabled
+    case .deleted: return .deleted
     case .deliveryFailed:
-      .deliveryFailed(
+      return .deliveryFailed(
         position: try payload.fields.uint64("position"),
         attempt: try payload.fields.int("attempt"), reason: try payload.fields.string("reason"),
         retryAtMicros: try payload.fields.optionalInt64("retry_at_micros"))
+    case .styleSet:
+      return .styleSet(
+        WebhookEndpoint.Style(
+          payload: try payload.fields.word("payload"), format: try payload.fields.word("format")))
+    case .secretRotated:
+      let previousUntilMicros = try payload.fields.int64("previous_until_micros")
+      return .secretRotated(
+        secret: try payload.personal { part throws(CodecError) in try part.string("secret") },
+        previousUntilMicros: previousUntilMicros)
+    case .tested: return .tested
+    case .redeliveryRequested:
+      return .redeliveryRequested(
+        from: try payload.fields.uint64("from"), to: try payload.fields.uint64("to"))
+    case .redelivered:
+      return .redelivered(
+        deliveredCount: try payload.fields.int("delivered_count"),
+        failedCount: try payload.fields.int("failed_count"))
     }
   }
 }

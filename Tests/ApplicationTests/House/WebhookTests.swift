@@ -57,7 +57,7 @@ final class Subscriber: Sendable {
     let body = try? JSON(parsing: request.body)
     let seconds = request.headers["webhook-timestamp"].flatMap { Int64($0) } ?? 0
     let expected = try? WebhookMessage.signature(
-      id: id, timestampSeconds: seconds, body: request.body, secret: state.secret)
+      id: id, timestampSeconds: seconds, body: request.body, secrets: [state.secret])
     state.deliveries.append(
       Delivery(
         id: id, type: body?["type"]?.string ?? "", sequence: body?["data"]?["sequence"]?.int ?? -1,

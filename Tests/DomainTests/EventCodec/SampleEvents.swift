@@ -224,6 +224,9 @@ enum SampleEvents {
     .updated(url: "https://b.example/h", types: ["*"]), .disabled(reason: "410"), .enabled,
     .deleted,
     .deliveryFailed(position: 15, attempt: 2, reason: "503", retryAtMicros: 16),
+    .styleSet(WebhookEndpoint.Style(payload: .thin, format: .cloudEvents)),
+    .secretRotated(secret: .known("whsec_Q2hh"), previousUntilMicros: 20), .tested,
+    .redeliveryRequested(from: 21, to: 22), .redelivered(deliveredCount: 23, failedCount: 24),
   ]
 
   private static let templateContent = TemplateContent(

@@ -227,6 +227,11 @@ enum RandomEvents {
         position: UInt64.random(in: 0...UInt64(Int64.max), using: &random),
         attempt: random.count(), reason: random.text(),
         retryAtMicros: random.maybe { $0.int64() }),
+      .styleSet(WebhookEndpoint.Style(payload: random.one(), format: random.one())),
+      .secretRotated(
+        secret: random.personal { $0.text() }, previousUntilMicros: random.int64()),
+      .tested, .redeliveryRequested(from: UInt64(random.count()), to: UInt64(random.count())),
+      .redelivered(deliveredCount: random.count(), failedCount: random.count()),
     ]
   }
 

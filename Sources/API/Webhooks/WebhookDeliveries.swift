@@ -1,0 +1,145 @@
+import Application
+import Domain
+import EventCodec
+import EventLog
+import HTTP
+import JSON
+
+/// What went out to a webhook endpoint, what did not, and once more.
+enum WebhookDeliveries {
+  static let all = [
+    Operation(
+      "POST", "/api/webhook-endpoints/{id}/rotate-secret", .scope("webhooks:write"),
+      "Give a webhook endpoint a new secret",
+      details: "Deliveries carry a signature of each while the old one still signs along.",
+      body: .json(WebhookSchemas.rotate, example: ["overlap_seconds": 86_400]),
+      answers: [.ok(WebhookSchemas.endpoint)], handler: rotate),
+    Operation(
+      "POST", "/api/webhook-endpoints/{id}/test", .scope("webhooks:write"),
+      "Send a test event", details: "`webhook_endpoint.tested`, whatever it subscribed to.",
+      answers: [.ok(WebhookSchemas.endpoint)], refuses: [409: ["endpoint_disabled"]],
+      handler: test),
+    Operation(
+      "POST", "/api/webhook-endpoints/{id}/redeliver", .scope("webhooks:write"),
+      "Deliver events once more", details: "Under the ids that they had the first time.",
+      body: .json(WebhookSchemas.redeliver, example: ["from": 1]),
+      answers: [.ok(WebhookSchemas.endpoint)],
+      refuses: [409: ["endpoint_disabled", "too_many_redeliveries"]], handler: redeliver),
+    Operation(
+      "GET", "/api/webhook-endpoints/{id}/deliveries", .scope("webhooks:read"),
+      "The latest deliveries, newest first", details: "As many as 200 since the server's start.",
+      answers: [.list(WebhookSchemas.delivery)], handler: deliveries),
+    Operation(
+      "GET", "/api/webhook-endpoints/{id}/dead-letters", .scope("webhooks:read"),
+      "The events whose delivery was given up", answers: [.list(WebhookSchemas.deadLetter)],
+      handler: deadLetters),
+  ]
+
+  private static func rotate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let overlapSeconds = fields.int("overlap_seconds") ?? 86_400
+    try fields.finish()
+    let untilMicros = exchange.engine.tools.clock.nowMicros() + overlapSeconds * 1_000_000
+    return try await WebhookRoutes.change(
+      exchange,
+      [.rotateSecret(WebhookMessage.newSecret(), previousUntilMicros: untilMicros)],
+      showsSecret: true)
+  }
+
+  private static func test(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await WebhookRoutes.change(exchange, [.test])
+  }
+
+  private static func redeliver(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let events = fields.strings("events")?.compactMap { Identifier($0, kind: .event) }
+    let from = fields.int("from")
+    let head = try head(exchange)
+    let to = fields.int("to") ?? head
+    if events == nil, from == nil {
+      fields.fail("events", "required", "Name events, or the log position to begin from.")
+    }
+    if let from, from > to || to > head {
+      fields.fail("to", "out_of_range", "to is not before from and not beyond \(head).")
+    }
+    try fields.finish()
+    var commands: [WebhookEndpoint.Command] = []
+    for event in events ?? [] {
+      guard let position = RecordedDomainEvent.position(ofEventID: event), position > 0 else {
+        continue
+      }
+      commands.append(.redeliver(from: position, to: position))
+    }
+    if let from { commands.append(.redeliver(from: UInt64(from), to: UInt64(to))) }
+    return try await WebhookRoutes.change(exchange, commands)
+  }
+
+  private static func head(_ exchange: Exchange) throws(APIError) -> Int64 {
+    do {
+      return Int64(try exchange.engine.log.head())
+    } catch {
+      throw APIError(.log(error))
+    }
+  }
+
+  private static func deliveries(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .webhookEndpoint)
+    _ = try WebhookRoutes.state(id, version: .max, exchange)
+    let found = exchange.engine.deliveries.standing(of: id)?.deliveries ?? []
+    return whole(found.map(view), exchange)
+  }
+
+  private static func view(_ delivery: DeliveryBoard.Delivery) -> JSON {
+    [
+      "object": "delivery", "event": .string(delivery.event.text),
+      "type": .string(delivery.type), "position": .int(Int64(delivery.position)),
+      "attempt": JSON(delivery.attempt), "sent_at": .string(Timestamp.text(delivery.atMicros)),
+      "took_millis": .int(delivery.tookMillis),
+      "status": delivery.status.map { JSON($0) } ?? .null, "error": JSON(delivery.error),
+      "response": .string(delivery.response), "redelivery": .bool(delivery.isRedelivery),
+    ]
+  }
+
+  /// From the endpoint's own stream: the attempts after which there is no other.
+  private static func deadLetters(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .webhookEndpoint)
+    _ = try WebhookRoutes.state(id, version: .max, exchange)
+    var letters: [JSON] = []
+    var version: UInt64 = 1
+    while true {
+      let page: [RecordedEvent]
+      do {
+        page = try exchange.engine.log.readStream(
+          org: OrgID(exchange.org.value), stream: StreamID(id.value), from: version, limit: 500,
+          direction: .forwards)
+      } catch {
+        throw APIError(.log(error))
+      }
+      for event in page where event.type == "webhook.delivery_failed" {
+        if let letter = try letter(event) { letters.append(letter) }
+      }
+      guard let last = page.last, page.count == 500 else { return whole(letters, exchange) }
+      version = last.streamVersion + 1
+    }
+  }
+
+  private static func letter(_ event: RecordedEvent) throws(APIError) -> JSON? {
+    let data: JSON
+    do {
+      data = try EventJSON.data(of: event)
+    } catch {
+      throw APIError(error)
+    }
+    guard data["retry_at_micros"] == nil else { return nil }
+    return [
+      "object": "dead_letter", "position": data["position"] ?? .null,
+      "attempts": data["attempt"] ?? .null, "reason": data["reason"] ?? .null,
+      "given_up_at": .string(Timestamp.text(event.recordedAtMicros)),
+    ]
+  }
+
+  private static func whole(_ data: [JSON], _ exchange: Exchange) -> HTTPResponse {
+    exchange.respond(
+      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+  }
+}

@@ -1,0 +1,112 @@
+"""What holds for every object alike."""
+
+import json
+import uuid
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def owner(new_account):
+    return new_account("Conventions")[1]
+
+
+def fresh(answer) -> dict[str, str]:
+    """The header with which a read waits for this write."""
+    return {"Min_Position": answer.headers["log-position"]}
+
+
+def test_the_same_key_and_request_is_one_write_and_one_answer(owner):
+    key, body = str(uuid.uuid4()), {"first_name": "Once"}
+    first = owner.post("/api/contacts", body, Idempotency_Key=key)
+    second = owner.post("/api/contacts", body, Idempotency_Key=key)
+    assert (first.status, second.status) == (201, 201)
+    assert second.headers["idempotent-replayed"] == "true"
+    assert first.json == second.json and len(first.json["events"]) == 1
+    other = owner.post("/api/contacts", {"first_name": "Twice"}, Idempotency_Key=key)
+    assert (other.status, other.code) == (409, "idempotency_mismatch")
+
+
+def test_a_write_on_a_stale_version_is_refused(owner):
+    path = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'A'})['id']}"
+    changed = owner.send("PATCH", path, {"first_name": "B"}, If_Match='"v1"')
+    assert changed.status == 200 and changed.headers["etag"] == '"v2"'
+    stale = owner.send("PATCH", path, {"first_name": "C"}, If_Match='"v1"')
+    assert (stale.status, stale.code) == (412, "version_mismatch")
+    assert owner.post(path + "/tags", {"tags": ["x"]}, If_Match='"v1"').status == 412
+
+
+def test_a_dry_run_says_what_would_happen_and_does_nothing(owner):
+    before = owner.get("/api/events?after=now").json["next"]
+    tried = owner.post("/api/contacts?dry_run=true", {"first_name": "Maybe", "tags": ["t"]})
+    assert tried.status == 200 and tried.json["dry_run"] is True
+    assert [event["type"] for event in tried.json["events"]] == ["contact.created", "contact.tagged"]
+    contact = owner.made("/api/contacts", {"first_name": "Stays"})
+    gone = owner.post(f"/api/contacts/{contact['id']}/opt-outs?dry_run=true", {"channel": "sms"})
+    assert gone.json["events"][0]["subject"]["id"] == contact["id"]
+    types = [e["type"] for e in owner.get(f"/api/events?after={before}").json["data"]]
+    assert types == ["contact.created"]
+
+
+def test_an_object_has_its_history_and_its_differences(owner):
+    path = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'Ann'})['id']}"
+    owner.send("PATCH", path, {"first_name": "Anna"})
+    owner.post(path + "/tags", {"tags": ["vip"]})
+    events = owner.get(path + "/history").json["data"]
+    assert [e["type"] for e in events] == ["contact.created", "contact.updated", "contact.tagged"]
+    page = owner.get(path + "/history?limit=1&after=1").json
+    assert [e["type"] for e in page["data"]] == ["contact.updated"] and page["next"] == "2"
+    changes = owner.get(path + "/diff?from=1&to=2").json["changes"]
+    assert {"field": "first_name", "before": "Ann", "after": "Anna"} in changes
+    assert "tags" in {change["field"] for change in owner.get(path + "/diff?from=2").json["changes"]}
+    assert owner.get(path + "/diff?from=9").status == 400
+
+
+def test_a_contact_is_put_by_what_identifies_it(owner):
+    email = f"{uuid.uuid4().hex}@example.com"
+    first = owner.send("PUT", f"/api/contacts?key=email:{email}", {"first_name": "New"})
+    assert first.status == 201 and first.json["email"] == email
+    second = owner.send("PUT", f"/api/contacts?key=email:{email}", {"last_name": "Lee", "tags": ["x"]})
+    assert second.status == 200 and second.json["id"] == first.json["id"]
+    assert (second.json["first_name"], second.json["last_name"]) == ("New", "Lee")
+    assert owner.send("PUT", "/api/contacts?key=fax:1234567", {}).code == "invalid_key"
+
+
+def test_fields_and_expand_shape_what_is_read(owner):
+    segment = owner.post(
+        "/api/segments",
+        {"name": "All", "filter": {"field": "first_name", "op": "exists", "value": True}},
+    )
+    campaign = owner.post(
+        "/api/campaigns", {"name": "C", "segment": segment.json["id"], "body": "Hi"}
+    )
+    path = f"/api/campaigns/{campaign.json['id']}?expand=segment&fields=id,segment"
+    shaped = owner.get(path, **fresh(campaign)).json
+    assert set(shaped) == {"id", "segment"} and shaped["segment"]["name"] == "All"
+    assert owner.get("/api/campaigns?fields=nonsense").code == "invalid_value"
+    assert owner.get("/api/campaigns?expand=nonsense").code == "unknown_parameter"
+
+
+def test_a_list_streams_as_lines_over_all_its_pages(new_account):
+    _, owner, _ = new_account("Streaming")
+    for number in range(5):
+        last = owner.post("/api/contacts", {"first_name": f"Person {number}"})
+    answer = owner.get("/api/contacts?limit=2", Accept="application/x-ndjson", **fresh(last))
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    names = {json.loads(line)["first_name"] for line in answer.text.splitlines()}
+    assert names == {f"Person {number}" for number in range(5)}
+
+
+def test_every_answer_says_its_version_and_takes_no_other(owner):
+    answer = owner.get("/api/contacts")
+    version = answer.headers["api-version"]
+    assert owner.get("/api/contacts", Api_Version=version).status == 200
+    assert owner.get("/api/contacts", Api_Version="2020-01-01").status == 400
+
+
+def test_all_faults_come_at_once_and_point_to_the_reference(owner, nobody):
+    answer = owner.post("/api/contacts", {"first_name": 1, "consents": [{}], "nonsense": 2})
+    places = {detail["param"] for detail in answer.json["error"]["details"]}
+    assert {"first_name", "consents[0].channel", "nonsense"} <= places
+    page = nobody.get(answer.json["error"]["doc_url"].split("#")[0])
+    assert f"id='{answer.json['error']['doc_url'].split('#')[1]}'" in page.text
