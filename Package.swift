@@ -117,7 +117,7 @@ let package = Package(
         "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
         "SendGridProvider",
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
-        "DemoData", "Bench", "CSV", "CLI", "Logging", "Supervisor", "Merkle",
+        "DemoData", "SeedData", "Bench", "CSV", "CLI", "Logging", "Supervisor", "Merkle",
       ],
       path: "Sources/daybook", swiftSettings: settings),
 
@@ -148,6 +148,7 @@ let package = Package(
         .embedInCode("page/phones.js"), .embedInCode("page/mail.html"),
         .embedInCode("page/mail.js"),
       ]),
+    module("SeedData", path: "tools/seed", ["Domain", "EventCodec", "EventLog"]),
     module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
     module(
       "Bench", path: "tools/bench",

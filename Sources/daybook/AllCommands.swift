@@ -10,7 +10,7 @@ let allCommands = CommandSet([
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand, keysRotateCommand,
   serveCommand, projectCommand, sandboxCommand,
-  benchCommand,
+  seedCommand, benchCommand,
   postgresCommand,
   versionCommand,
 ])
