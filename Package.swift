@@ -155,6 +155,8 @@ let package = Package(
       [
         "Merkle", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
         "EventCodec", "Sandbox", "TwilioProvider",
+        "SeedData", "ReadModels", "ProjectionRuntime", "ContactsProjection", "SegmentsProjection",
+        "TimelineProjection", "AuditProjection",
       ]),
 
     // The log under kills, faults and flipped bits; golden logs. `shim/` is preloaded into the process
@@ -195,7 +197,7 @@ let package = Package(
       [
         "ReadModels", "ProjectionRuntime", "ContactsProjection", "TimelineProjection",
         "SegmentsProjection", "AnalyticsProjection", "AuditProjection", "WalletProjection",
-        "Domain", "EventCodec", "EventLog", "Postgres", "JSON", "TestSupport",
+        "Domain", "EventCodec", "EventLog", "Postgres", "JSON", "SeedData", "TestSupport",
       ]),
     tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON", "TestSupport"]),
     tests("LoggingTests", ["Logging", "JSON"]),

@@ -1,5 +1,7 @@
 import Domain
+import ProjectionRuntime
 import Testing
+import TimelineProjection
 
 @Suite struct TimelineTests {
   @Test func `a message is one entry whose state is followed`() async throws {
@@ -21,6 +23,36 @@ import Testing
             "2 | message | message.planned | Message | Hello | delivered | 6 | SM1",
             "1 | contact | contact.created | Contact created (api) | - | - | - | -",
           ])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  @Test func `a timeline is filtered by kind and conversation, and an event knows its effects`()
+    async throws
+  {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      let wrote = try await desk.history.append(
+        message(1), [received(from: ann, "STOP", providerID: "SM1")])
+      let reaction = Who(actor: "system:inbound", origin: "reactor", causation: wrote)
+      try await desk.history.append(ann, [optedOut()], by: reaction)
+      try await desk.history.append(message(2), [planned(to: ann, "Bye")], by: reaction)
+      try await desk.project(batchLimit: 2)
+      var request = TimelineQueries.Request(contact: ann)
+      request.kinds = [.consent, .contact]
+      let facts = try await TimelineQueries.list(desk.readers, org: acme, request)
+      #expect(facts.rows.map(\.kind) == [.consent, .contact])
+      let talks = try await TimelineQueries.conversations(desk.readers, org: acme, contact: ann)
+      #expect(talks.map(\.name) == ["sms +12025550199"])
+      #expect(talks.map(\.messageCount) == [2])
+      request = TimelineQueries.Request(contact: ann)
+      request.conversation = talks.first?.name
+      let talk = try await TimelineQueries.list(desk.readers, org: acme, request)
+      #expect(talk.rows.map(\.position) == [4, 2])
+      let effects = try await TimelineQueries.effects(
+        desk.readers, org: acme, of: wrote, PageRequest())
+      #expect(effects.rows.map(\.type) == ["contact.opted_out", "message.planned"])
+      #expect(effects.rows.allSatisfy { $0.cause == Int64(wrote) && $0.contact == ann })
       try await desk.expectLiveEqualsRebuilt()
     }
   }

@@ -6,7 +6,7 @@ package import ProjectionRuntime
 /// `schema.sql`.
 package enum AuditProjection: Projection {
   package static let name = "audit"
-  package static let version = 1
+  package static let version = 2
   package static let streams: Set<Identifier.Kind>? = nil
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)

@@ -26,6 +26,7 @@ package struct AuditEntry: Sendable, Equatable {
   package let campaign: Identifier?
   package let summary: String
   package let verdict: JSON?
+  package let evidence: JSON?
 }
 
 /// The audit of an org, newest first.
@@ -37,6 +38,10 @@ package enum AuditQueries {
     package var contact: Identifier?
     package var campaign: Identifier?
     package var correlation: String?
+    /// `api`, `console`, `cli`, `import`, `webhook`, `timer`, `reactor`.
+    package var origin: String?
+    /// What the gate said: `allowed`, `held`, `refused`.
+    package var outcome: String?
     /// By the org's clock; the first counts, the last does not.
     package var fromMicros: Micros?
     package var toMicros: Micros?
@@ -81,6 +86,8 @@ package enum AuditQueries {
     conditions.addIfPresent("e.contact = ?", request.contact.map(PostgresValue.id))
     conditions.addIfPresent("e.campaign = ?", request.campaign.map(PostgresValue.id))
     conditions.addIfPresent("e.correlation = ?", request.correlation.map(PostgresValue.text))
+    conditions.addIfPresent("e.origin = ?", request.origin.map(PostgresValue.text))
+    conditions.addIfPresent("e.outcome = ?", request.outcome.map(PostgresValue.text))
     conditions.addIfPresent(
       "e.occurred_at >= ?", request.fromMicros.map(PostgresValue.timestampMicros))
     conditions.addIfPresent(
@@ -101,7 +108,7 @@ package enum AuditQueries {
   private static let columns = """
     e.event, e.position, e.org_sequence, e.type, e.occurred_at, e.recorded_at, e.actor, e.origin,
     e.correlation, e.cause, e.depth, e.subject_type, e.subject, e.version, e.contact, e.campaign,
-    e.summary, e.verdict,
+    e.summary, e.verdict, e.evidence,
     (SELECT f.actor FROM \(AuditProjection.schema).events f
       WHERE f.org = e.org AND f.correlation = e.correlation ORDER BY f.position LIMIT 1)
     """
@@ -113,7 +120,7 @@ package enum AuditQueries {
       throw RowError(table: AuditRow.table, reason: "subject_type")
     }
     let actor = try row.text(6)
-    let root = try row.optionalText(18)
+    let root = try row.optionalText(19)
     return AuditEntry(
       event: Identifier(.event, try reader.uuid()), position: try reader.bigint(),
       orgSequence: try reader.bigint(), type: try reader.text(),
@@ -124,7 +131,8 @@ package enum AuditQueries {
       subject: Identifier(kind, try reader.uuid(skipping: 1)), version: try reader.bigint(),
       contact: try reader.optionalUUID().map { Identifier(.contact, $0) },
       campaign: try reader.optionalUUID().map { Identifier(.campaign, $0) },
-      summary: try reader.text(), verdict: try reader.optionalJSONB())
+      summary: try reader.text(), verdict: try reader.optionalJSONB(),
+      evidence: try reader.optionalJSONB())
   }
 }
 

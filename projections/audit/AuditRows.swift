@@ -14,7 +14,7 @@ package struct AuditRow: TableRow {
     Column("correlation", .text), Column("cause", .bigint), Column("depth", .bigint),
     Column("subject_type", .text), Column("subject", .uuid), Column("version", .bigint),
     Column("contact", .uuid), Column("campaign", .uuid), Column("summary", .text),
-    Column("verdict", .jsonb),
+    Column("verdict", .jsonb), Column("outcome", .text), Column("evidence", .jsonb),
   ]
 
   let event: RecordedDomainEvent
@@ -43,6 +43,8 @@ package struct AuditRow: TableRow {
     writer.uuid(campaign)
     writer.text(summary)
     writer.jsonb(verdict?.json)
+    writer.text(verdict?.outcome.name)
+    writer.jsonb(event.event.evidence)
   }
 }
 

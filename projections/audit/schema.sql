@@ -21,7 +21,9 @@ CREATE TABLE events (
   contact      uuid,                  -- whom it concerns, also for events of messages and runs
   campaign     uuid,
   summary      text        NOT NULL,
-  verdict      jsonb
+  verdict      jsonb,                 -- what the gate said, with the facts that it was told
+  outcome      text,                  -- of the verdict: allowed, held, refused
+  evidence     jsonb                  -- what else it rests on: methods, sources, the provider's ids
 );
 
 -- The book of an org, newest first; an event by its position.
@@ -32,6 +34,13 @@ CREATE INDEX events_by_actor ON events (org, actor, position);
 CREATE INDEX events_by_type ON events (org, type, position);
 CREATE INDEX events_by_contact ON events (org, contact, position) WHERE contact IS NOT NULL;
 CREATE INDEX events_by_campaign ON events (org, campaign, position) WHERE campaign IS NOT NULL;
+
+-- What the rules held back or refused.
+CREATE INDEX events_by_outcome ON events (org, outcome, position)
+  WHERE outcome IN ('held', 'refused');
+
+-- A period: positions and times grow together, so that a summary of each stretch of pages is enough.
+CREATE INDEX events_by_time ON events USING brin (occurred_at);
 
 -- Everything that followed from one request, and who made it: "on whose behalf".
 CREATE INDEX events_by_correlation ON events (org, correlation, position);

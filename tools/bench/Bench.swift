@@ -6,6 +6,9 @@ package enum Bench {
     package var seconds = 3.0
     /// Of the logs that `replay`, `open` and `size` are measured on.
     package var eventCount = 300_000
+    /// Of the org that `lists` and `segments` are measured on; it has ten times as many events, or
+    /// `eventCount` where that is more.
+    package var contactCount = 100_000
     /// nil: all cases of the benchmark.
     package var caseName: String?
 
@@ -38,6 +41,7 @@ package enum Bench {
     ("append", AppendBench.run), ("replay", ReplayBench.run), ("open", OpenBench.run),
     ("size", SizeBench.run), ("proof", ProofBench.run), ("verify", VerifyBench.run),
     ("blast", BlastBench.run), ("wallet", WalletBench.run),
+    ("lists", ListBench.run), ("segments", SegmentBench.run),
   ]
 
   package static var names: [String] { benchmarks.map(\.name) }

@@ -25,7 +25,9 @@ struct SeedPeople {
     715, 731, 737, 763, 769, 773, 779, 785, 806, 815, 816, 817, 830, 832, 847, 870, 901, 903, 913,
     915, 918, 920, 931, 936, 938, 940, 952, 956, 972, 979, 985,
   ]
-  static let tags = ["vip", "webinar", "trial", "newsletter", "partner", "lead", "renewal", "event"]
+  static let tags = [
+    "vip", "webinar", "trial", "newsletter", "partner", "lead", "renewal", "event",
+  ]
   static let plans = ["free", "team", "pro"]
 
   /// As many as there are distinct numbers.

@@ -341,7 +341,8 @@ extension SeedStory {
       accepted + (try wallet(.settle(message: id, charge: charge))), by: "system:dispatcher",
       origin: "reactor", cause: cause)
     let fate = dice.below(100)
-    let kinds: [ProviderStatus.Kind] = fate < 3 ? [.failed] : (fate < 6 ? [.sent] : [.sent, .delivered])
+    let kinds: [ProviderStatus.Kind] =
+      fate < 3 ? [.failed] : (fate < 6 ? [.sent] : [.sent, .delivered])
     for kind in kinds {
       advance(bySeconds: 1)
       let news = ProviderStatus(

@@ -13,14 +13,20 @@ enum AuditRoutes {
         .query("actor", .string(1...200), "`key:key_…` or `user:usr_…`."),
         .query("type", .string(1...100), "An event type or a family such as `message.*`."),
         .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
-        .query("correlation", .string(1...200), "A Request-Id."), .from, .to, .asOf,
+        .query("correlation", .string(1...200), "A Request-Id."),
+        .query("user", .id(.user)), .query("origin", .string(1...40)),
+        .query("outcome", .choice(["allowed", "held", "refused"]), "What the gate said."), .from,
+        .to, .asOf,
         .limit, .after,
       ], answers: [.list(EventSchemas.auditEvent)], handler: list)
   ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var request = AuditQueries.Request(page: try exchange.page())
-    request.actor = exchange.query("actor")
+    let user = try exchange.queryID("user", .user)
+    request.actor = exchange.query("actor") ?? user.map { "user:\($0.text)" }
+    request.origin = exchange.query("origin")
+    request.outcome = exchange.query("outcome")
     if let type = exchange.query("type") {
       guard EventTypePattern.isKnown(type) else {
         throw .invalid("type", "unknown_event_type", "There is no such event type.")
@@ -61,6 +67,7 @@ enum AuditRoutes {
         ),
         ("contact", JSON(entry.contact?.text)), ("campaign", JSON(entry.campaign?.text)),
         ("summary", .string(entry.summary)), ("verdict", entry.verdict ?? .null),
+        ("evidence", entry.evidence ?? .null),
         ("account", .string(org.text)),
       ]))
   }

@@ -29,6 +29,7 @@ enum EventSchemas {
       .required("on_behalf_of", .string().nullable), .required("correlation", .string()),
       .required("subject", .object([.required("type", .string()), .required("id", .string())])),
       .required("summary", .string()), .required("verdict", MessageSchemas.verdict.nullable),
+      .required("evidence", .map(.anything).nullable, "What it rests on, as far as not personal."),
       .required("account", .id(.org)),
     ])
 }

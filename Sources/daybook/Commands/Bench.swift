@@ -6,6 +6,8 @@ private let name = Argument(
 private let caseOption = Option("--case", value: "CASE", "only this case")
 private let eventsOption = Option(
   "--events", value: "N", "size of the logs that reading is measured on; 300000")
+private let contactsOption = Option(
+  "--contacts", value: "N", "size of the org that lists and segments are measured on; 100000")
 
 let benchCommand = Command(
   "bench", "measure this machine: figures beside the device's own limit",
@@ -14,12 +16,15 @@ let benchCommand = Command(
     one object a line: bench, case, metric, value and, where there is one, the floor:
     what the device alone does in the same run.
     """,
-  arguments: [name], options: [caseOption, eventsOption, .json]
+  arguments: [name], options: [caseOption, eventsOption, contactsOption, .json]
 ) { invocation in
   var options = Bench.Options()
   options.caseName = invocation.value(caseOption.flag)
   if let text = invocation.value(eventsOption.flag) {
     options.eventCount = Int(try wholeNumber(text, eventsOption.flag, in: "bench"))
+  }
+  if let text = invocation.value(contactsOption.flag) {
+    options.contactCount = Int(try wholeNumber(text, contactsOption.flag, in: "bench"))
   }
   let asked = invocation.argument(name.name)
   let isKnown = try await Bench.run(

@@ -1,0 +1,289 @@
+import AuditProjection
+import ContactsProjection
+import Domain
+import EventCodec
+import EventLog
+import Foundation
+import Postgres
+import ProjectionRuntime
+import ReadModels
+import SeedData
+import SegmentsProjection
+import TimelineProjection
+
+/// Read models of a seeded org, in a database of their own.
+struct SeededModels {
+  let log: LMDBEventLog
+  let connectionString: String
+  /// As the API has them.
+  let readers: PostgresPool
+  let options: SeedData.Options
+
+  var org: Identifier { options.org }
+  var nowMicros: Micros { options.untilMicros }
+
+  /// Seeds, rebuilds the read models, calls `body` and removes everything.
+  static func with(
+    _ bench: Bench.Options, _ names: [String], _ report: (Bench.Figure) -> Void,
+    _ body: (SeededModels) async throws -> Void
+  ) async throws {
+    try await withBenchDirectory { directory in
+      let log = try LMDBEventLog(directory: directory + "/log")
+      // 2026-11-20: figures of two runs are of the same rows.
+      let options = SeedData.Options(
+        contactCount: bench.contactCount,
+        eventCount: max(bench.eventCount, bench.contactCount * 10), seed: 1,
+        untilMicros: 1_795_132_800_000_000, keyHash: String(repeating: "0", count: 64))
+      let start = SystemClock.monotonicNanos()
+      let written = try await SeedData.write(options, to: log)
+      let seconds = Double(SystemClock.monotonicNanos() - start) / 1e9
+      report(
+        Bench.Figure(
+          bench: "seed", caseName: "events", metric: "per_second",
+          value: Double(written.eventCount) / seconds))
+      var cluster = PostgresCluster.Options()
+      cluster.lifetime = .thisProcess
+      let server = try PostgresCluster.start(in: directory + "/postgres", options: cluster)
+      do {
+        try await rebuild(log, server.connectionString(), names, written.eventCount, report)
+        let readers = PostgresPool(
+          connectionString: server.connectionString(), size: 2,
+          prepare: { try $0.execute("SET ROLE \(Catalog.readerRole)") })
+        try await body(
+          SeededModels(
+            log: log, connectionString: server.connectionString(), readers: readers,
+            options: options))
+        readers.close()
+        try server.stop()
+      } catch {
+        try server.stop()
+        throw error
+      }
+      await log.close()
+    }
+  }
+
+  private static func rebuild(
+    _ log: LMDBEventLog, _ connectionString: String, _ names: [String], _ eventCount: Int,
+    _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let projections = try names.map { try ReadModels.named($0) }
+    let start = SystemClock.monotonicNanos()
+    try await Rebuilder(
+      reader: log, connectionString: connectionString, projections: projections
+    ).rebuild()
+    let seconds = Double(SystemClock.monotonicNanos() - start) / 1e9
+    report(
+      Bench.Figure(
+        bench: "rebuild", caseName: names.joined(separator: "+"), metric: "per_second",
+        value: Double(eventCount) / seconds))
+    // Index-only scans need to know which pages everybody sees: autovacuum's work, done now.
+    try PostgresConnection(connectionString).execute("VACUUM ANALYZE")
+  }
+
+  /// Times `question`, and a question that reads nothing for the floor.
+  func measure(
+    _ bench: String, _ caseName: String, count: Int, _ report: (Bench.Figure) -> Void,
+    _ question: (Int) async throws -> Void
+  ) async throws {
+    let latencies = Latencies()
+    let floor = Latencies()
+    for number in 0..<count {
+      latencies.add([try await Self.nanos { try await question(number) }])
+      floor.add([
+        try await Self.nanos {
+          try await Reading.read(readers, org: org) { _ = try $0.query("SELECT 1") }
+        }
+      ])
+    }
+    for (metric, share) in [("p50_ms", 0.5), ("p95_ms", 0.95)] {
+      report(
+        Bench.Figure(
+          bench: bench, caseName: caseName, metric: metric, value: latencies.percentile(share),
+          floor: floor.percentile(share)))
+    }
+  }
+
+  private static func nanos(_ body: () async throws -> Void) async throws -> Int64 {
+    let start = SystemClock.monotonicNanos()
+    try await body()
+    return SystemClock.monotonicNanos() - start
+  }
+}
+
+/// `lists`: a page of a list at the size that was seeded, from anywhere in the list.
+enum ListBench {
+  private static let count = 200
+
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    let names = ["contacts", "segments", "timeline", "audit"]
+    try await SeededModels.with(options, names, report) { models in
+      let contacts = try await contacts(models)
+      for (name, change) in contactCases(contacts) {
+        try await models.measure("lists", "contacts_\(name)", count: count, report) { number in
+          var request = ContactsQueries.Request(nowMicros: models.nowMicros)
+          change(number, &request)
+          _ = try await ContactsQueries.list(models.readers, org: models.org, request)
+        }
+      }
+      try await models.measure("lists", "timeline", count: count, report) { number in
+        _ = try await TimelineQueries.list(
+          models.readers, org: models.org,
+          TimelineQueries.Request(contact: contacts[number % contacts.count].id))
+      }
+      try await models.measure("lists", "messages_failed", count: count, report) { _ in
+        var request = MessageQueries.Request()
+        request.status = .failed
+        _ = try await MessageQueries.list(models.readers, org: models.org, request)
+      }
+      try await models.measure("lists", "audit_of_contact", count: count, report) { number in
+        var request = AuditQueries.Request()
+        request.contact = contacts[number % contacts.count].id
+        _ = try await AuditQueries.list(models.readers, org: models.org, request)
+      }
+    }
+  }
+
+  private struct Known {
+    let id: Identifier
+    let phone: String?
+    let createdAtMicros: Micros
+    let cursor: String?
+  }
+
+  /// Contacts from all over the list, and cursors into it.
+  private static func contacts(_ models: SeededModels) async throws -> [Known] {
+    var known: [Known] = []
+    var request = ContactsQueries.Request(
+      nowMicros: models.nowMicros, page: PageRequest(limit: 200))
+    repeat {
+      let page = try await ContactsQueries.list(models.readers, org: models.org, request)
+      if let row = page.rows.last {
+        known.append(
+          Known(
+            id: Identifier(.contact, row.contact), phone: row.state.details.phone,
+            createdAtMicros: row.createdAtMicros, cursor: page.next))
+      }
+      request.page.after = page.next
+    } while request.page.after != nil && known.count < 400
+    return known
+  }
+
+  private static func contactCases(
+    _ known: [Known]
+  ) -> [(String, (Int, inout ContactsQueries.Request) -> Void)] {
+    [
+      ("newest", { number, request in request.page.after = known[number % known.count].cursor }),
+      ("by_name", { _, request in request.sort = .name }),
+      ("by_tag", { _, request in request.tag = "vip" }),
+      ("by_phone", { number, request in request.phone = known[number % known.count].phone }),
+      (
+        "by_filter",
+        { _, request in
+          request.filter = .condition(
+            Filter.Condition(field: "custom.city", comparison: .equals, value: .text("Austin")))
+        }
+      ),
+    ]
+  }
+}
+
+/// `segments`: exact counts, and how soon an event shows in a membership under a steady stream.
+enum SegmentBench {
+  /// Events a second while latency is measured.
+  private static let arrivalRate = 1_000
+
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await SeededModels.with(options, ["segments"], report) { models in
+      let segments = try await SegmentsQueries.list(
+        models.readers, org: models.org, atMicros: models.nowMicros, PageRequest()
+      ).rows
+      for overview in segments {
+        let name = overview.segment.name.lowercased().split(separator: " ").joined(separator: "_")
+        let segment = Identifier(.segment, overview.segment.key.id)
+        report(
+          Bench.Figure(
+            bench: "segments", caseName: name, metric: "members",
+            value: Double(overview.memberCount)))
+        try await models.measure("segments", "count_\(name)", count: 50, report) { _ in
+          _ = try await SegmentsQueries.item(
+            models.readers, org: models.org, atMicros: models.nowMicros, segment: segment)
+        }
+        try await models.measure("segments", "members_\(name)", count: 50, report) { _ in
+          _ = try await SegmentsQueries.members(
+            models.readers, org: models.org,
+            SegmentsQueries.MembersRequest(segment: segment, nowMicros: models.nowMicros))
+        }
+      }
+      try await measureLag(models, options, report)
+    }
+  }
+
+  /// From the flush of an event to its membership being readable.
+  private static func measureLag(
+    _ models: SeededModels, _ options: Bench.Options, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let people = try await SegmentsQueries.members(
+      models.readers, org: models.org, try await membersOfSecond(models))
+    let contacts = people.rows.map { Identifier(.contact, $0.key.contact) }
+    guard !contacts.isEmpty else { return }
+    let projector = LiveProjector(
+      reader: models.log, connectionString: models.connectionString,
+      projections: [try ReadModels.named("segments")])
+    let work = Task { try await projector.run() }
+    let latencies = Latencies()
+    for round in 0..<Int(options.seconds * 10) {
+      let start = SystemClock.monotonicNanos()
+      let position = try await append(models, contacts, round, count: arrivalRate / 10)
+      let appended = SystemClock.monotonicNanos()
+      _ = try await ReadModels.wait(
+        for: ["segments"], position: position, pool: models.readers, timeoutMillis: 10_000)
+      latencies.add([SystemClock.monotonicNanos() - appended])
+      let rest = 100_000_000 - (SystemClock.monotonicNanos() - start)
+      if rest > 0 { try await Task.sleep(nanoseconds: UInt64(rest)) }
+    }
+    work.cancel()
+    _ = await work.result
+    for (metric, share) in [("p50_ms", 0.5), ("p95_ms", 0.95)] {
+      report(
+        Bench.Figure(
+          bench: "segments", caseName: "event_to_membership", metric: metric,
+          value: latencies.percentile(share)))
+    }
+  }
+
+  private static func membersOfSecond(
+    _ models: SeededModels
+  ) async throws -> SegmentsQueries.MembersRequest {
+    let segments = try await SegmentsQueries.list(
+      models.readers, org: models.org, atMicros: models.nowMicros, PageRequest()
+    ).rows
+    guard segments.count > 1 else { throw CocoaError(.featureUnsupported) }
+    return SegmentsQueries.MembersRequest(
+      segment: Identifier(.segment, segments[1].segment.key.id), nowMicros: models.nowMicros,
+      page: PageRequest(limit: 200))
+  }
+
+  /// Tags that come and go: each is a change of the segment of three conditions for some.
+  private static func append(
+    _ models: SeededModels, _ contacts: [Identifier], _ round: Int, count: Int
+  ) async throws -> UInt64 {
+    let pending = (0..<count).map { number in
+      let contact = contacts[(round * count + number) % contacts.count]
+      let change: Contact.Event =
+        round.isMultiple(of: 2) ? .tagged(tag: "vip") : .untagged(tag: "vip")
+      return models.log.enqueue(
+        Commit(
+          org: OrgID(models.org.value),
+          events: [EventCodec.encode(.contact(change), stream: contact, org: models.org)],
+          context: CommitContext(
+            actor: "key:bench", origin: "api", correlation: "bench",
+            occurredAtMicros: models.nowMicros)))
+    }
+    var position: UInt64 = 0
+    for one in pending { position = max(position, try await one.receipt().lastPosition) }
+    return position
+  }
+}
