@@ -11,8 +11,8 @@ extension DomainEvent {
     case .contact(let event): event.evidence
     case .message(let event): event.evidence
     case .wallet(let event): event.evidence
-    case .org, .user, .apiKey, .segment, .campaign, .workflow, .run, .timer, .webhookEndpoint,
-      .importJob, .template, .payment:
+    case .org, .user, .apiKey, .role, .segment, .campaign, .workflow, .run, .timer,
+      .webhookEndpoint, .importJob, .template, .payment:
       nil
     }
   }

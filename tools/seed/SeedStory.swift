@@ -16,6 +16,7 @@ final class SeedStory {
   private var commits: [Commit] = []
   private var nowMicros: Micros
   private var day = 0
+  private var paceMicros = 1_000_000
   private(set) var eventCount = 0
   private(set) var messageCount = 0
 
@@ -128,6 +129,9 @@ final class SeedStory {
     return events.map { (wallet, .wallet($0)) }
   }
 
+  /// Between two things that happen to one message.
+  private func pace() { nowMicros += Int64(1 + dice.below(paceMicros)) }
+
   private func advance(bySeconds seconds: Int) {
     nowMicros += Int64(1 + dice.below(max(1, seconds * 1_000_000)))
   }
@@ -229,6 +233,8 @@ extension SeedStory {
 
   private func launch(audienceCount: Int) throws {
     nowMicros = max(nowMicros, today + Self.sendingHour * 3_600_000_000)
+    // Whatever the size of the audience, the day's texts go out before the evening.
+    paceMicros = max(1, min(1_000_000, 28_800_000_000 / (audienceCount * 4)))
     let id = dice.id(.campaign, atMicros: nowMicros)
     let segment = Self.segments[1]
     let stride = max(1, people.count / audienceCount)
@@ -288,7 +294,7 @@ extension SeedStory {
 
 extension SeedStory {
   private func text(_ index: Int, for campaignID: Identifier) throws {
-    advance(bySeconds: 1)
+    pace()
     messageCount += 1
     let id = dice.id(.message, atMicros: nowMicros)
     let body = "Hi \(SeedPeople.firstName(index)), doors open at nine."
@@ -344,7 +350,7 @@ extension SeedStory {
     let kinds: [ProviderStatus.Kind] =
       fate < 3 ? [.failed] : (fate < 6 ? [.sent] : [.sent, .delivered])
     for kind in kinds {
-      advance(bySeconds: 1)
+      pace()
       let news = ProviderStatus(
         kind: kind, providerID: providerID, errorCode: kind == .failed ? "30003" : nil,
         atMicros: nowMicros)
@@ -358,7 +364,7 @@ extension SeedStory {
   private func answer(_ index: Int) throws {
     let luck = dice.below(100)
     guard luck < 8 else { return }
-    advance(bySeconds: 1)
+    pace()
     let id = dice.id(.message, atMicros: nowMicros)
     let isStop = luck == 0
     let providerID = "SM" + String(dice.next(), radix: 16)
