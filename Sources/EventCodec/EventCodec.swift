@@ -11,6 +11,9 @@ package enum EventCodec {
   /// The catalogue: every type of the product, in the order of the aggregates.
   package static let types: [EventType] = schemas.map(\.type)
 
+  /// Whether this program has a type of that name.
+  package static func knows(_ type: String) -> Bool { schemasByName[type] != nil }
+
   /// The bytes to store for `event`. A personal value that is `.erased` has no part.
   package static func encode(_ event: DomainEvent, stream: Identifier, org: Identifier) -> NewEvent
   {

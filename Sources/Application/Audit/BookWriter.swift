@@ -114,7 +114,8 @@ struct BookWriter {
   }
 
   private mutating func show(_ event: RecordedEvent) throws {
-    let object = try EventJSON.object(event)
+    let object =
+      EventCodec.knows(event.type) ? try EventJSON.object(event) : Self.unknown(event)
     try evidence?.add(event, object)
     try lines.write(object.bytes() + [UInt8(ascii: "\n")])
     csv.append([
@@ -125,6 +126,15 @@ struct BookWriter {
       event.context.correlation, object["data"]?.text ?? "",
     ])
     try table.write(csv.take())
+  }
+
+  /// An event of a type that another program wrote: what the leaf says of it. What it holds is in the openings.
+  private static func unknown(_ event: RecordedEvent) -> JSON {
+    [
+      "object": "event", "type": .string(event.type), "position": .int(Int64(event.position)),
+      "sequence": .int(Int64(event.orgSequence)),
+      "recorded_at": .string(Timestamp.text(event.recordedAtMicros)), "data": nil,
+    ]
   }
 
   /// The rest of the hash tiles and the readable files. Returns the folder with everything in it.

@@ -69,8 +69,10 @@ package final class CheckpointPublisher: Sendable {
     let last = try lastRecord(of: org)
     // The record is itself an event: a book in which nothing else happened needs no other head.
     if let last, last.orgSequence + 1 >= head.size { return }
-    let since = last?.recordedAtMicros ?? Micros(truncatingIfNeeded: org.value >> 80) * 1_000
-    guard engine.tools.clock.nowMicros() - since >= Self.dayMicros else { return }
+    // Days of the account's own clock, which a test account can advance.
+    let since =
+      last?.context.occurredAtMicros ?? Micros(truncatingIfNeeded: org.value >> 80) * 1_000
+    guard await executor.nowMicros - since >= Self.dayMicros else { return }
     let size = Int64(published.head.size)
     let call = Call(
       actor: "system:notary", origin: "timer", correlation: "checkpoint",

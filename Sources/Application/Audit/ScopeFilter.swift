@@ -29,6 +29,8 @@ struct ScopeFilter {
     case .period(let fromMicros, let untilMicros):
       return recorded.recordedAtMicros >= fromMicros && recorded.recordedAtMicros < untilMicros
     case .contact, .message, .campaign, .number:
+      // A type that this program does not know names nobody that it knows of.
+      guard EventCodec.knows(recorded.type) else { return false }
       let event = try StreamFold.decode(recorded)
       return matches(event.event, of: event.stream)
     }

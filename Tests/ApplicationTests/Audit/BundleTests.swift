@@ -221,6 +221,38 @@ import Testing
       let whole = try await fixture.export(of: org.id, to: "whole")
       #expect(whole.verify().problems.contains { $0.contains("no erasure names its key") })
       #expect(try StandAlone.check([whole.path], key: whole.key) == [2])
+      try await recordErasure(of: contact, fixture, org)
+      let explained = try await fixture.export(of: org.id, to: "explained")
+      let erased = explained.verify()
+      #expect(erased.problems == [])
+      #expect(erased.erasedPartCount > 0 && erased.withheldPartCount == 0)
+      #expect(try StandAlone.check([explained.path], key: explained.key) == [0])
     }
+  }
+
+  /// `subject.erased` names the keys by the ids that leaves show.
+  private func recordErasure(
+    of contact: Identifier, _ fixture: ExportHouse, _ org: TestOrg
+  ) async throws {
+    let leaves = try fixture.log.leaves(of: OrgID(org.id.value), from: 0, limit: 1_000)
+    let personal = try #require(
+      leaves.first { leaf in
+        leaf.event.parts.contains { $0 == .erased(subject: SubjectID(contact.value)) }
+      })
+    // The last part of the leaf: kind, key id, commitment.
+    let keyID = Hex.encode(Array(personal.leaf.suffix(48).prefix(16)))
+    _ = try await fixture.log.append(
+      Commit(
+        org: OrgID(org.id.value),
+        events: [
+          NewEvent(
+            stream: StreamID(contact.value), type: "subject.erased", schemaVersion: 1,
+            parts: [
+              Part(
+                subject: nil, payload: Array(#"{"key_ids":["\#(keyID)"],"reason":"request"}"#.utf8))
+            ])
+        ],
+        context: CommitContext(
+          actor: "user:test", origin: "api", correlation: "test", occurredAtMicros: 1)))
   }
 }

@@ -1,5 +1,6 @@
 import Application
 import Domain
+import EventCodec
 import EventLog
 import Foundation
 import Merkle
@@ -106,6 +107,38 @@ import Testing
       let again = try Notary(log: log, directory: directory)
       #expect(await again.instanceCheckpoint == notary.instanceCheckpoint)
       await log.close()
+    }
+  }
+
+  @Test func `a head reaches an account's own book once a day, and only where something happened`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let org = try await fixture.house.org()
+      let publisher = CheckpointPublisher(
+        engine: try fixture.house.engine, notary: fixture.desk.notary, log: fixture.log
+      ) { Issue.record("\($0)") }
+      func sizes() throws -> [Int64] {
+        try fixture.log.readOrg(OrgID(org.id.value), from: 0, limit: 1_000).compactMap {
+          guard case .org(.checkpointPublished(let size, _)) = try EventCodec.decode($0).event
+          else { return nil }
+          return size
+        }
+      }
+      let first = try fixture.log.treeHead(of: OrgID(org.id.value)).size
+      await publisher.publishAll()
+      #expect(try sizes() == [])
+      try fixture.house.advance(byMicros: 25 * 3_600_000_000)
+      await publisher.publishAll()
+      await publisher.publishAll()
+      #expect(try sizes() == [Int64(first)])
+      try fixture.house.advance(byMicros: 25 * 3_600_000_000)
+      await publisher.publishAll()
+      #expect(try sizes() == [Int64(first)])
+      _ = try await org.contact("+12125550111")
+      let second = try fixture.log.treeHead(of: OrgID(org.id.value)).size
+      await publisher.publishAll()
+      #expect(try sizes() == [Int64(first), Int64(second)])
     }
   }
 }
