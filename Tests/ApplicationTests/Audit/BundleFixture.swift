@@ -35,6 +35,13 @@ struct ExportHouse {
   ) async throws -> Bundle {
     let (record, published) = try await desk.begin(
       TestOrg.call, org: org, scope: scope, opensCredentials: opensCredentials)
+    return try write(record, published, of: org, to: name)
+  }
+
+  /// Writes an export that nothing in the book records.
+  func write(
+    _ record: AuditExportRecord, _ published: PublishedHead, of org: Identifier, to name: String
+  ) throws -> Bundle {
     let path = directory + "/" + name
     var export = AuditExport(
       reader: log, org: org, record: record, published: published,

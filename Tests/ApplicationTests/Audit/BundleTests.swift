@@ -222,7 +222,10 @@ import Testing
       #expect(whole.verify().problems.contains { $0.contains("no erasure names its key") })
       #expect(try StandAlone.check([whole.path], key: whole.key) == [2])
       try await recordErasure(of: contact, fixture, org)
-      let explained = try await fixture.export(of: org.id, to: "explained")
+      let record = AuditExportRecord(
+        id: Identifier(.auditExport, 7), scope: .account, opensCredentials: true)
+      let published = try await fixture.desk.notary.publish(org.id)
+      let explained = try fixture.write(record, published, of: org.id, to: "explained")
       let erased = explained.verify()
       #expect(erased.problems == [])
       #expect(erased.erasedPartCount > 0 && erased.withheldPartCount == 0)
