@@ -11,11 +11,11 @@ enum PackedText {
   }
 
   private static let hexDigits = Array("0123456789abcdef".utf8)
-  private static let base32Digits = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+  private static let base32Alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
   private static let uuidCount = 36
   private static let base32Count = 26
   private static let hexValues = values(of: hexDigits)
-  private static let base32Values = values(of: base32Digits)
+  private static let base32Values = values(of: base32Alphabet)
 
   /// 0xff: not a digit.
   private static func values(of digits: [UInt8]) -> [UInt8] {
@@ -33,23 +33,40 @@ enum PackedText {
   }
 
   static func unpack(_ form: Form, prefix: [UInt8], value: UInt128) -> String {
-    var bytes = prefix
+    let high = UInt64(truncatingIfNeeded: value >> 64)
+    let low = UInt64(truncatingIfNeeded: value)
+    let digits: [UInt8]
     switch form {
-    case .whole: break
-    case .uuid:
-      for index in 0..<16 {
-        if index == 4 || index == 6 || index == 8 || index == 10 { bytes.append(0x2d) }
-        let byte = UInt8(truncatingIfNeeded: value >> UInt128(8 * (15 - index)))
-        bytes.append(hexDigits[Int(byte >> 4)])
-        bytes.append(hexDigits[Int(byte & 15)])
-      }
-    case .base32:
-      for index in 0..<base32Count {
-        let digit = Int(truncatingIfNeeded: value >> UInt128(5 * (base32Count - 1 - index))) & 31
-        bytes.append(base32Digits[digit])
-      }
+    case .whole: digits = []
+    case .uuid: digits = uuidDigits(high, low)
+    case .base32: digits = base32Digits(high, low)
     }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(decoding: prefix + digits, as: UTF8.self)
+  }
+
+  private static func uuidDigits(_ high: UInt64, _ low: UInt64) -> [UInt8] {
+    var digits = [UInt8](repeating: 0x2d, count: uuidCount)
+    var offset = 0
+    for index in 0..<32 {
+      if index == 8 || index == 12 || index == 16 || index == 20 { offset &+= 1 }
+      let half = index < 16 ? high : low
+      let nibble = (half &>> UInt64(60 &- 4 &* (index & 15))) & 15
+      digits[offset] = hexDigits[Int(nibble)]
+      offset &+= 1
+    }
+    return digits
+  }
+
+  private static func base32Digits(_ high: UInt64, _ low: UInt64) -> [UInt8] {
+    var digits = [UInt8](repeating: 0, count: base32Count)
+    var high = high
+    var low = low
+    for index in stride(from: base32Count - 1, through: 0, by: -1) {
+      digits[index] = base32Alphabet[Int(low & 31)]
+      low = low &>> 5 | high &<< 59
+      high = high &>> 5
+    }
+    return digits
   }
 
   private static func prefix(_ bytes: [UInt8], _ digitCount: Int) -> String {
