@@ -196,7 +196,8 @@ export type Filter =
   | { all: Filter[] }
   | { any: Filter[] }
   | { not: Filter }
-  | { field: string; op: string; value?: string | number | boolean };
+  | { field: string; op: string; value?: string | number | boolean }
+  | { event: string; op?: string; count?: number; within?: string };
 
 export interface Segment {
   id: string;

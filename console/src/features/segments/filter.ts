@@ -41,6 +41,13 @@ const opNames: Record<string, string> = {
   exists: "is known",
 };
 
+/** Of fields that are times; the value is a duration such as `7d`. */
+const timeOpNames: Record<string, string> = {
+  in_last: "is in the last",
+  older_than: "is longer ago than",
+  in_next: "is in the next",
+};
+
 export const consentValues: readonly (readonly [string, string])[] = [
   ["opted_in", "opted in"],
   ["opted_out", "opted out"],
@@ -86,9 +93,15 @@ export function describeFilter(filter: Filter): string {
   if ("all" in filter) return filter.all.length === 0 ? "Everybody" : join(filter.all, " and ");
   if ("any" in filter) return filter.any.length === 0 ? "Nobody" : join(filter.any, " or ");
   if ("not" in filter) return `not (${describeFilter(filter.not)})`;
+  if ("event" in filter) {
+    const { event, op = "gte", count = 1, within } = filter;
+    const often = `${(opNames[op] ?? op).replace(/^is /, "")} ${count} ${count === 1 ? "time" : "times"}`;
+    return `${event} ${often}${within === undefined ? "" : ` within ${within}`}`;
+  }
   const name = fieldNames.find(([field]) => field === filter.field)?.[1];
   const words = name ?? filter.field.replace(/^custom\./, "");
-  const op = operators(filter.field).find(([each]) => each === filter.op)?.[1] ?? filter.op;
+  const known = operators(filter.field).find(([each]) => each === filter.op)?.[1];
+  const op = known ?? timeOpNames[filter.op] ?? filter.op;
   if (filter.op === "exists") return `${words} ${filter.value === false ? "is not known" : op}`;
   const value = consentValues.find(([each]) => each === filter.value)?.[1];
   return `${words} ${op} ${value ?? String(filter.value)}`;
@@ -96,6 +109,6 @@ export function describeFilter(filter: Filter): string {
 
 function join(filters: Filter[], word: string): string {
   return filters
-    .map((each) => ("field" in each || "not" in each ? describeFilter(each) : `(${describeFilter(each)})`))
+    .map((each) => ("all" in each || "any" in each ? `(${describeFilter(each)})` : describeFilter(each)))
     .join(word);
 }
