@@ -103,6 +103,9 @@ let package = Package(
       "SendGridProvider", path: "Sources/Providers/SendGrid",
       ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
     module(
+      "StripeProvider", path: "Sources/Providers/Stripe",
+      ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
+    module(
       "API", path: "Sources/API",
       [
         "Application", "Domain", "EventCodec", "EventLog", "TwilioProvider", "ReadModels",
@@ -115,7 +118,7 @@ let package = Package(
       name: "daybook",
       dependencies: [
         "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
-        "SendGridProvider",
+        "SendGridProvider", "StripeProvider",
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
         "DemoData", "SeedData", "Bench", "CSV", "CLI", "Logging", "Supervisor", "Merkle",
       ],
@@ -189,7 +192,8 @@ let package = Package(
     tests(
       "ProviderTests",
       [
-        "TwilioProvider", "SendGridProvider", "Sandbox", "Application", "Domain", "HTTP", "JSON",
+        "TwilioProvider", "SendGridProvider", "StripeProvider", "Sandbox", "Application", "Domain",
+        "HTTP", "JSON",
         "Crypto",
       ]),
     tests(

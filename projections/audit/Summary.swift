@@ -48,6 +48,7 @@ extension Org.Event {
     case .providerConfigured(let settings):
       "Provider of \(settings.service.rawValue) configured: \(settings.provider)"
     case .postalAddressSet: "Postal address set"
+    case .autoRechargeSet(let settings): "Auto-recharge \(settings.isOn ? "on" : "off")"
     case .clockAdvanced(let micros): "Test clock advanced by \(micros / 1_000_000) s"
     case .checkpointPublished(let size, _): "Checkpoint of \(size) events published"
     case .auditExported(let record): "Book exported: \(record.scope.kind.rawValue)"

@@ -30,6 +30,7 @@ package final class SandboxServer: Sendable {
     let routes = Routes(
       twilio: TwilioAPI(store: store, delivery: delivery),
       sendGrid: SendGridAPI(store: store, outbox: outbox),
+      stripe: StripeAPI(store: store, outbox: outbox),
       control: ControlAPI(
         store: store, delivery: delivery, outbox: outbox,
         mail: MailControl(store: store, outbox: outbox, client: visitor)))
@@ -64,10 +65,12 @@ package final class SandboxServer: Sendable {
 private struct Routes: Sendable {
   let twilio: TwilioAPI
   let sendGrid: SendGridAPI
+  let stripe: StripeAPI
   let control: ControlAPI
 
   func answer(_ request: HTTPRequest) async -> HTTPResponse {
     if request.rawPath.hasPrefix("/2010-04-01/") { return await twilio.answer(request) }
+    if request.rawPath.hasPrefix("/v1/") { return await stripe.answer(request) }
     if request.rawPath.hasPrefix("/v3/") { return await sendGrid.answer(request) }
     if request.rawPath.hasPrefix("/sandbox/") { return await control.answer(request) }
     if request.method == "GET", let page = Page.answer(request.path) { return page }

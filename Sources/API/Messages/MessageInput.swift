@@ -13,7 +13,8 @@ enum MessageInput {
     let contact = fields.id("contact", .contact, required: true)
     let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
     let media = media(&fields, channel)
-    let hasMedia = !media.isEmpty
+    let template = fields.id("template", .template)
+    let hasMedia = !media.isEmpty || template != nil
     let body = fields.string("body", required: !hasMedia, limit: limit(of: channel)) ?? ""
     if channel == .sms, body.count > 1_600 {
       fields.fail("body", "too_long", "A text has at most 1600 characters.")
@@ -21,10 +22,11 @@ enum MessageInput {
     var request = MessageRequest(
       contact: contact ?? Identifier(.contact, 0), body: body, purpose: purpose, channel: channel)
     request.media = media
+    request.template = template.map { TemplateUse(id: $0, version: 0) }
     switch channel {
     case .sms: break
     case .email:
-      request.subject = fields.string("subject", required: true, limit: 998)
+      request.subject = fields.string("subject", required: template == nil, limit: 998)
       request.html = fields.string("html", limit: limit(of: .email))
     case .voice:
       request.voicemail = fields.string("voicemail", limit: limit(of: .voice))

@@ -11,6 +11,7 @@ enum MessageSchemas {
         "body", .string(0...500_000),
         "With merge fields: `{{first_name|there}}`. Texts: at most 1600 characters, calls 4000."),
       .optional("purpose", .choice(Purpose.self), "`marketing` where not given."),
+      .optional("template", .id(.template), "Instead of the texts."),
       .optional("subject", .string(1...998), "Of an email: required there."),
       .optional("html", .string(1...500_000), "Of an email."),
       .optional(

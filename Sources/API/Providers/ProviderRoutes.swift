@@ -29,7 +29,8 @@ enum ProviderRoutes {
       "POST", "/webhooks/{provider}/{account}/{hook}", .signed, "Take in what a provider tells",
       body: .of([("application/json", .anything)]),
       answers: [AnswerDefinition(200, "Taken in."), .nothing],
-      refuses: [400: ["invalid_value"], 404: ["not_found"]], idempotency: .ignored, handler: take),
+      refuses: [400: ["invalid_value"], 404: ["not_found"], 409: ["idempotency_in_progress"]],
+      idempotency: .ignored, handler: take),
   ]
 
   // MARK: Settings

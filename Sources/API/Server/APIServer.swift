@@ -27,7 +27,8 @@ package struct APIServer: Sendable {
     + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
     + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + AuditExportRoutes.all
     + CheckpointRoutes.all + EventRoutes.all + SendingRoutes.all + WebhookRoutes.all
-    + TwilioRoutes.all + ProviderRoutes.all + MailLinkRoutes.all
+    + TwilioRoutes.all + ProviderRoutes.all + TemplateRoutes.all
+    + PaymentRoutes.all + MailLinkRoutes.all
     + HistoryRoutes.all
     + OperationRoutes.all + ReferenceRoutes.all
 

@@ -9,7 +9,8 @@ enum WalletWrites {
     Operation(
       "POST", "/api/wallet/add-funds", .scope("wallet:write"), "Add funds",
       body: .json(WalletSchemas.addFunds, example: ["amount": 5_000_000]),
-      answers: [.created(WalletSchemas.transaction)], idempotency: .required, handler: addFunds)
+      answers: [.created(.either([WalletSchemas.transaction, PaymentSchemas.payment]))],
+      refuses: [422: ["payment_not_configured"]], idempotency: .required, handler: addFunds)
   ]
 
   private static func addFunds(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -20,6 +21,13 @@ enum WalletWrites {
     }
     try fields.finish()
     guard let amountMicros else { preconditionFailure("finish refuses missing fields") }
+    if try await exchange.readState({ $0.settings.providers[.payment] != nil }) {
+      return try await pay(amountMicros, exchange)
+    }
+    // Credit that nobody paid for is for trying things out.
+    guard try await exchange.readState({ $0.settings.isTest }) else {
+      throw APIError(.providerNotConfigured(.payment))
+    }
     // The request is the payment's name: repeated under its key, it is the same payment.
     let paymentID = exchange.requestID
     let written = try await exchange.write { workspace throws(CommandError) in
@@ -33,5 +41,16 @@ enum WalletWrites {
         "object": "wallet_transaction", "type": "credit", "amount": Money.json(amountMicros),
         "resource_type": "payment", "description": "Funds added",
       ], receipt: written.receipt)
+  }
+
+  /// Asks for a payment: the wallet is credited when the money is there.
+  private static func pay(
+    _ amountMicros: Int64, _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.requestPayment(amountMicros: amountMicros, reason: .manual)
+    }
+    let id = try ContactWrites.created(.payment, written)
+    return exchange.respond(201, try exchange.payment(id), receipt: written.receipt)
   }
 }

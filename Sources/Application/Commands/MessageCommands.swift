@@ -46,6 +46,7 @@ extension Workspace {
   package mutating func planMessage(
     _ request: MessageRequest
   ) throws(CommandError) -> PlannedMessage {
+    let request = try resolved(request)
     let contact = try contact(request.contact)
     let plan = try plan(request, try content(of: request, for: contact))
     let priceMicros = price(of: plan)

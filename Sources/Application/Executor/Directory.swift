@@ -203,7 +203,7 @@ package final class Directory: Sendable {
       tables.orgs[org]?.smsAccountSID = settings.accountSID
     case .statusChanged(let status):
       tables.orgs[org]?.status = status
-    case .providerConfigured, .postalAddressSet:
+    case .providerConfigured, .postalAddressSet, .autoRechargeSet:
       break
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros

@@ -219,6 +219,18 @@ extension Engine {
     try snapshot(APIKey.self, id, of: org, version: version)
   }
 
+  package func template(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Template.State> {
+    try snapshot(Template.self, id, of: org, version: version)
+  }
+
+  package func payment(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Payment.State> {
+    try snapshot(Payment.self, id, of: org, version: version)
+  }
+
   package func importJob(
     _ id: Identifier, of org: Identifier, version: UInt64 = .max
   ) throws(CommandError) -> Snapshot<ImportJob.State> {

@@ -100,25 +100,29 @@ package struct ProviderDescription: Sendable {
 package struct Adapter: Sendable {
   package var description: ProviderDescription?
   package var messages: (any MessageProvider)?
+  package var payments: (any PaymentProvider)?
   package var webhooks: (any ProviderWebhooks)?
 
   package init(
     description: ProviderDescription? = nil, messages: (any MessageProvider)? = nil,
-    webhooks: (any ProviderWebhooks)? = nil
+    payments: (any PaymentProvider)? = nil, webhooks: (any ProviderWebhooks)? = nil
   ) {
     self.description = description
     self.messages = messages
+    self.payments = payments
     self.webhooks = webhooks
   }
 }
 
 package struct Adapters: Sendable {
   package let messages: MessageProviders
+  package let payments: [any PaymentProvider]
   private let webhooks: [String: any ProviderWebhooks]
   private let descriptions: [ProviderDescription]
 
   package init(_ all: [Adapter]) {
     messages = MessageProviders(all.compactMap(\.messages))
+    payments = all.compactMap(\.payments)
     webhooks = Dictionary(
       uniqueKeysWithValues: all.compactMap { $0.webhooks.map { ($0.name, $0) } })
     descriptions = all.compactMap(\.description)

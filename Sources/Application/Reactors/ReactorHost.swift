@@ -8,6 +8,7 @@ import Synchronization
 package final class ReactorHost: Sendable {
   private let engine: Engine
   private let providers: MessageProviders
+  private let payments: [any PaymentProvider]
   private let webhookClient: HTTPClient
   private let settings: ReactorSettings
   private let cursorDirectory: String
@@ -22,12 +23,14 @@ package final class ReactorHost: Sendable {
 
   /// `report` takes one line about something that failed and is tried again: ids and codes only.
   package init(
-    engine: Engine, providers: MessageProviders, webhookClient: HTTPClient,
+    engine: Engine, providers: MessageProviders,
+    payments: [any PaymentProvider] = [], webhookClient: HTTPClient,
     settings: ReactorSettings, cursorDirectory: String,
     report: @escaping @Sendable (String) -> Void
   ) throws {
     self.engine = engine
     self.providers = providers
+    self.payments = payments
     self.webhookClient = webhookClient
     self.settings = settings
     desk = RateDesk(rates: settings.rates)
@@ -52,7 +55,9 @@ package final class ReactorHost: Sendable {
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,
       cursorDirectory: cursorDirectory, board: engine.deliveries, report: report)
+    let payments = PaymentReactor(executor: executor, providers: payments, report: report)
     keep { await reactor.run() }
+    keep { await payments.run() }
     keep { await webhooks.run() }
   }
 

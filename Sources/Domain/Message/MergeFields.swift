@@ -35,6 +35,18 @@ package enum MergeFields {
     return names
   }
 
+  /// The fields that have neither a value nor a fallback: all of them at once.
+  package static func missing(
+    in text: String, for details: ContactDetails
+  ) throws(MergeFieldError) -> [String] {
+    var names: [String] = []
+    for case .field(let name, nil) in try pieces(of: text)
+    where details.text(ofField: name) == nil && !names.contains(name) {
+      names.append(name)
+    }
+    return names
+  }
+
   private enum Piece {
     case text(String)
     case field(String, fallback: String?)

@@ -9,6 +9,7 @@ package enum Org: Decider {
     case configureProvider(ProviderSettings)
     /// What stands below every marketing email.
     case setPostalAddress(String)
+    case setAutoRecharge(AutoRecharge)
     case setStatus(Status)
     /// Only a test org has a clock of its own.
     case advanceClock(byMicros: Int64)
@@ -37,6 +38,7 @@ package enum Org: Decider {
     case smsConfigured(SMSSettings)
     case providerConfigured(ProviderSettings)
     case postalAddressSet(String)
+    case autoRechargeSet(AutoRecharge)
     case statusChanged(Status)
     case clockAdvanced(byMicros: Int64)
     case checkpointPublished(size: Int64, note: String)
@@ -80,6 +82,7 @@ package enum Org: Decider {
     package var sendingRules = SendingRules()
     /// In the order of their days.
     package var prices: [PriceOverride] = []
+    package var autoRecharge = AutoRecharge.standard
 
     package init() {}
   }
@@ -168,6 +171,9 @@ extension Org {
       let address = address.trimmed
       guard !address.isEmpty else { throw .emptyPostalAddress }
       return state.postalAddress == address ? [] : [.postalAddressSet(address)]
+    case .setAutoRecharge(let settings):
+      guard state.exists else { throw .notFound }
+      return state.autoRecharge == settings ? [] : [.autoRechargeSet(settings)]
     case .setStatus(let status):
       guard state.exists else { throw .notFound }
       return state.status == status ? [] : [.statusChanged(status)]
@@ -251,6 +257,8 @@ extension Org {
       next.providers[settings.service] = settings
     case .postalAddressSet(let address):
       next.postalAddress = address
+    case .autoRechargeSet(let settings):
+      next.autoRecharge = settings
     case .statusChanged(let status):
       next.status = status
     case .clockAdvanced(let byMicros):

@@ -19,6 +19,7 @@ extension Org.Event: PayloadCoding {
     case priceSet = "org.price_set"
     case suppressed = "org.address_suppressed"
     case unsuppressed = "org.address_unsuppressed"
+    case autoRechargeSet = "org.auto_recharge_set"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -92,6 +93,12 @@ extension Org.Event: PayloadCoding {
     case .unsuppressed(let suppression):
       suppression.write(to: &payload)
       return .unsuppressed
+    case .autoRechargeSet(let settings):
+      payload.fields.field("is_on", settings.isOn)
+      payload.fields.field("threshold_micros", settings.thresholdMicros)
+      payload.fields.field("amount_micros", settings.amountMicros)
+      payload.fields.field("monthly_cap_micros", settings.monthlyCapMicros)
+      return .autoRechargeSet
     }
   }
 
@@ -121,6 +128,13 @@ extension Org.Event: PayloadCoding {
       .providerConfigured(try ProviderSettings.read(from: &payload))
     case .postalAddressSet:
       .postalAddressSet(try payload.fields.string("postal_address"))
+    case .autoRechargeSet:
+      .autoRechargeSet(
+        AutoRecharge(
+          isOn: try payload.fields.bool("is_on"),
+          thresholdMicros: try payload.fields.int64("threshold_micros"),
+          amountMicros: try payload.fields.int64("amount_micros"),
+          monthlyCapMicros: try payload.fields.int64("monthly_cap_micros")))
     case .checkpointPublished:
       .checkpointPublished(
         size: try payload.fields.int64("size"), note: try payload.fields.string("checkpoint"))

@@ -9,6 +9,7 @@ import JSON
 import Logging
 import Postgres
 import SendGridProvider
+import StripeProvider
 import TwilioProvider
 
 let serveCommand = Command(
@@ -32,6 +33,9 @@ private func adapters(client: HTTPClient) -> Adapters {
     Adapter(
       description: SendGridProvider.description, messages: SendGridProvider(client: client),
       webhooks: SendGridWebhooks()),
+    Adapter(
+      description: StripeProvider.description, payments: StripeProvider(client: client),
+      webhooks: StripeWebhooks()),
   ])
 }
 
@@ -56,7 +60,7 @@ private func startServe(
     publicURL: settings.baseURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
   let reactors = try ReactorHost(
-    engine: engine, providers: adapters.messages,
+    engine: engine, providers: adapters.messages, payments: adapters.payments,
     webhookClient: webhookClient, settings: ReactorSettings(links: links),
     cursorDirectory: settings.home.reactors
   ) { line in

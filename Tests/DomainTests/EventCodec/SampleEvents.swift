@@ -53,6 +53,9 @@ enum SampleEvents {
     .priceSet(
       PriceOverride(resource: .mms, markupPercent: 75, fromMicros: 1_763_600_000_000_003)),
     .suppressed(suppression), .unsuppressed(suppression),
+    .autoRechargeSet(
+      AutoRecharge(
+        isOn: true, thresholdMicros: 21, amountMicros: 22, monthlyCapMicros: 23)),
   ]
 
   private static let suppression = Suppression(

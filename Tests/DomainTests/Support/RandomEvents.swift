@@ -46,6 +46,10 @@ enum RandomEvents {
           resource: random.one(), markupPercent: random.count(), fromMicros: random.int64())),
       .suppressed(random.suppression()),
       .unsuppressed(random.suppression()),
+      .autoRechargeSet(
+        AutoRecharge(
+          isOn: random.bool(), thresholdMicros: random.int64(), amountMicros: random.int64(),
+          monthlyCapMicros: random.int64())),
     ]
   }
 

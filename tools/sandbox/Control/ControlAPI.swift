@@ -171,7 +171,24 @@ extension ControlAPI {
   private func other(_ request: HTTPRequest) async throws -> HTTPResponse {
     let body = request.body.isEmpty ? JSON.object(JSONObject()) : try Self.body(request)
     if let answer = try await mail.answer(request, body) { return answer }
+    switch (request.method, request.path) {
+    case ("POST", "/sandbox/payment-accounts"): return try registerPayments(body)
+    case ("GET", "/sandbox/payments"):
+      return Self.ok(
+        store.read { world in
+          ["data": .array(world.all(.payment)), "refunds": .array(world.all(.refund))]
+        })
+    default: break
+    }
     return Self.failure(404, "There is nothing at \(request.method) \(request.path).")
+  }
+
+  private func registerPayments(_ body: JSON) throws -> HTTPResponse {
+    guard let key = body["secret_key"]?.string, body["webhook_secret"]?.string != nil,
+      body["webhook_url"]?.string.map(Creation.isWebURL) == true
+    else { throw ControlError("An account is {secret_key, webhook_secret, webhook_url}.") }
+    try store.record { _ in ([.documentSet(.paymentAccount, id: key, body)], ()) }
+    return Self.ok(["registered": true])
   }
 
   /// `{"advance_ms": 60000}`: what is due until then happens at once.

@@ -1,0 +1,135 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Payments into the wallet, refunds, and the wallet that fills itself up.
+enum PaymentRoutes {
+  static let all = [
+    Operation(
+      "GET", "/api/payments", .scope("wallet:read"), "List payments, newest first",
+      answers: [.ok(PaymentSchemas.list)], handler: list),
+    Operation(
+      "GET", "/api/payments/{id}", .scope("wallet:read"), "Read a payment",
+      answers: [.ok(PaymentSchemas.payment)], handler: show),
+    Operation(
+      "POST", "/api/payments/{id}/refund", .scope("wallet:write"), "Refund a payment",
+      body: .json(PaymentSchemas.refund, example: ["amount": 5_000_000]),
+      answers: [.ok(PaymentSchemas.payment)],
+      refuses: [402: ["insufficient_funds"], 409: ["not_refundable"]], idempotency: .required,
+      handler: refund),
+    Operation(
+      "GET", "/api/wallet/auto-recharge", .scope("wallet:read"), "Read the recharge rule",
+      answers: [.ok(PaymentSchemas.autoRecharge)], handler: showRule),
+    Operation(
+      "POST", "/api/wallet/auto-recharge/configure", .scope("wallet:write"),
+      "Change the recharge rule",
+      body: .json(PaymentSchemas.autoRechargeInput, example: ["enabled": true]),
+      answers: [.ok(PaymentSchemas.autoRecharge)], handler: configure),
+  ]
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let ids = try await exchange.readState { $0.payments }
+    var data: [JSON] = []
+    for id in ids.prefix(200) { data.append(try exchange.payment(id)) }
+    return exchange.respond(
+      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    exchange.respond(200, try exchange.payment(try exchange.id("id", .payment)))
+  }
+
+  private static func refund(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .payment)
+    var fields = try exchange.body()
+    let amountMicros = fields.amountMicros("amount")
+    try fields.finish()
+    guard let amountMicros else { preconditionFailure("finish refuses missing fields") }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.requestRefund(id, amountMicros: amountMicros)
+    }
+    return exchange.respond(200, try exchange.payment(id), receipt: written.receipt)
+  }
+
+  // MARK: Recharge
+
+  private static func showRule(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    exchange.respond(200, view(try await exchange.readState { $0.settings.autoRecharge }))
+  }
+
+  private static func configure(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var rule = try await exchange.readState { $0.settings.autoRecharge }
+    var fields = try exchange.body()
+    rule.isOn = fields.bool("enabled") ?? rule.isOn
+    if fields.has("threshold") {
+      rule.thresholdMicros = fields.amountMicros("threshold") ?? rule.thresholdMicros
+    }
+    if fields.has("amount") {
+      rule.amountMicros = fields.amountMicros("amount") ?? rule.amountMicros
+    }
+    if fields.has("monthly_cap") {
+      rule.monthlyCapMicros = fields.amountMicros("monthly_cap") ?? rule.monthlyCapMicros
+    }
+    let isPayable =
+      (Payment.minMicros...Payment.maxMicros).contains(rule.amountMicros)
+      && rule.amountMicros % Payment.microsPerCent == 0
+    if !isPayable {
+      fields.fail("amount", "out_of_range", "amount is whole cents, at least half a dollar.")
+    }
+    if rule.thresholdMicros < 0 || rule.monthlyCapMicros < 0 {
+      fields.fail("threshold", "out_of_range", "threshold and monthly_cap are not negative.")
+    }
+    try fields.finish()
+    let written = try await exchange.write { [rule] workspace throws(CommandError) in
+      try workspace.setAutoRecharge(rule)
+    }
+    return exchange.respond(200, view(rule), receipt: written.receipt)
+  }
+
+  private static func view(_ rule: AutoRecharge) -> JSON {
+    [
+      "object": "auto_recharge", "enabled": .bool(rule.isOn),
+      "threshold": Money.json(rule.thresholdMicros), "amount": Money.json(rule.amountMicros),
+      "monthly_cap": Money.json(rule.monthlyCapMicros),
+    ]
+  }
+}
+
+extension Exchange {
+  /// What the org's state holds, from the writer's side.
+  func readState<Value: Sendable>(
+    _ body: @escaping @Sendable (borrowing Workspace) -> Value
+  ) async throws(APIError) -> Value {
+    do {
+      return try await executor().read { workspace throws(CommandError) in body(workspace) }
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+  }
+
+  func payment(_ id: Identifier) throws(APIError) -> JSON {
+    let snapshot: Snapshot<Payment.State>
+    do {
+      snapshot = try engine.payment(id, of: org)
+    } catch {
+      throw APIError(error)
+    }
+    let state = snapshot.state
+    guard let status = state.status else { throw .notFound("payment") }
+    return [
+      "id": .string(id.text), "object": "payment", "status": .string(status.rawValue),
+      "amount": Money.json(state.amountMicros), "refunded": Money.json(state.refundedMicros),
+      "refund_pending": .bool(state.openRefundMicros != nil),
+      "reason": .string(state.reason.rawValue), "provider_id": JSON(state.providerID),
+      "error_code": JSON(state.errorCode), "version": .int(Int64(snapshot.version)),
+      "account": .string(org.text),
+      "created_at": .string(Timestamp.text(snapshot.createdAtMicros)),
+      "updated_at": .string(Timestamp.text(snapshot.updatedAtMicros)),
+    ]
+  }
+}

@@ -1,0 +1,42 @@
+import Domain
+
+/// Payments as they come in and go out.
+enum PaymentSchemas {
+  private static let amount = Schema.either([
+    .int(0...1_000_000_000_000),
+    .input([
+      .required("amount", .int(0...1_000_000_000_000)), .required("unit", .constant("usd_micro")),
+    ]),
+  ])
+
+  static let refund = Schema.input(
+    "RefundInput", [.required("amount", amount, "Whole millionths of a US dollar, whole cents.")])
+
+  static let payment = Schema.stored(
+    "Payment", "payment", .payment,
+    [
+      .required("status", .choice(Payment.Status.self)), .required("amount", .money),
+      .required("refunded", .money), .required("refund_pending", .bool),
+      .required("reason", .choice(Payment.Reason.self)),
+      .required("provider_id", .string().nullable), .required("error_code", .string().nullable),
+    ])
+
+  static let list = Schema.object(
+    "PaymentList",
+    [.required("object", .constant("list")), .required("data", .array(payment, 0...200))])
+
+  static let autoRechargeInput = Schema.input(
+    "AutoRechargeInput",
+    [
+      .optional("enabled", .bool), .optional("threshold", amount), .optional("amount", amount),
+      .optional("monthly_cap", amount),
+    ])
+
+  static let autoRecharge = Schema.object(
+    "AutoRecharge",
+    [
+      .required("object", .constant("auto_recharge")), .required("enabled", .bool),
+      .required("threshold", .money), .required("amount", .money),
+      .required("monthly_cap", .money),
+    ])
+}

@@ -1,0 +1,128 @@
+import Application
+import Domain
+import HTTP
+import JSON
+
+/// Stripe's payment intents and refunds, version 2026-10-28.endive. Source: Stripe's API description.
+///
+/// Payments are confirmed at once, off session, with the payment method that the org has put on file.
+package struct StripeProvider: PaymentProvider {
+  package static let name = "stripe"
+  static let version = "2026-10-28.endive"
+
+  package static let description = ProviderDescription(
+    service: .payment, name: name, baseURL: "https://api.stripe.com",
+    requiredOptions: ["payment_method"], optionalOptions: ["customer"],
+    requiredSecrets: ["secret_key", "webhook_secret"])
+
+  private let client: HTTPClient
+  private let timeoutMillis: Int
+
+  package init(client: HTTPClient, timeoutMillis: Int = 30_000) {
+    self.client = client
+    self.timeoutMillis = timeoutMillis
+  }
+
+  package var name: String { Self.name }
+
+  package func pay(_ request: PaymentRequest) async -> PaymentOutcome {
+    await answer(to: Self.creation(of: request, timeoutMillis: timeoutMillis))
+  }
+
+  package func refund(_ request: RefundRequest) async -> PaymentOutcome {
+    await answer(to: Self.creation(of: request, timeoutMillis: timeoutMillis))
+  }
+
+  private func answer(to request: ClientRequest) async -> PaymentOutcome {
+    do throws(HTTPClientError) {
+      return StripeAnswer.outcome(of: try await client.send(request))
+    } catch {
+      return .notAnswered(code: error.code, retryAfterMillis: nil)
+    }
+  }
+}
+
+// MARK: - Requests
+
+extension StripeProvider {
+  /// The name under which our id goes with a payment and comes back with its events.
+  static let paymentKey = "payment"
+
+  static func creation(of payment: PaymentRequest, timeoutMillis: Int) -> ClientRequest {
+    var form = [
+      QueryItem(name: "amount", value: String(payment.amountCents)),
+      QueryItem(name: "currency", value: "usd"), QueryItem(name: "confirm", value: "true"),
+      QueryItem(name: "off_session", value: "true"),
+      QueryItem(
+        name: "payment_method", value: payment.credentials.options["payment_method"] ?? ""),
+      QueryItem(name: "metadata[\(paymentKey)]", value: payment.payment.text),
+    ]
+    if let customer = payment.credentials.options["customer"] {
+      form.append(QueryItem(name: "customer", value: customer))
+    }
+    return request(
+      "/v1/payment_intents", form, key: payment.payment.text, payment.credentials, timeoutMillis)
+  }
+
+  static func creation(of refund: RefundRequest, timeoutMillis: Int) -> ClientRequest {
+    let form = [
+      QueryItem(name: "payment_intent", value: refund.providerID),
+      QueryItem(name: "amount", value: String(refund.amountCents)),
+      QueryItem(name: "metadata[\(paymentKey)]", value: refund.payment.text),
+    ]
+    return request(
+      "/v1/refunds", form, key: "\(refund.payment)-refund-\(refund.ordinal)", refund.credentials,
+      timeoutMillis)
+  }
+
+  private static func request(
+    _ path: String, _ form: [QueryItem], key: String, _ credentials: ProviderCredentials,
+    _ timeoutMillis: Int
+  ) -> ClientRequest {
+    var base = credentials.baseURL[...]
+    while base.last == "/" { base.removeLast() }
+    return ClientRequest(
+      method: "POST", url: base + path,
+      headers: [
+        "Authorization": "Bearer \(credentials.secrets["secret_key"] ?? "")",
+        "Stripe-Version": version, "Idempotency-Key": key,
+        "Content-Type": FormCoding.contentType,
+      ], body: Array(FormCoding.encode(form).utf8), timeoutMillis: timeoutMillis)
+  }
+}
+
+/// What Stripe's answers mean.
+///
+/// | answer | meaning |
+/// | --- | --- |
+/// | 2xx, status `succeeded` | paid |
+/// | 2xx, `processing`, `pending` | to be told |
+/// | 2xx, anything else | failed: nobody is there to act (`requires_action`, …) |
+/// | 409, 429, 401, 403, 5xx | to be asked again under the same key |
+/// | other 4xx | failed, by the decline code or the code |
+enum StripeAnswer {
+  static func outcome(of answer: ClientResponse) -> PaymentOutcome {
+    let body = try? JSON(parsing: answer.body)
+    switch answer.status {
+    case 200..<300:
+      guard let id = body?["id"]?.string else {
+        return .notAnswered(code: "malformed_answer", retryAfterMillis: nil)
+      }
+      return outcome(status: body?["status"]?.string, id: id)
+    case 401, 403, 409, 429, 500...:
+      return .notAnswered(code: "http_\(answer.status)", retryAfterMillis: nil)
+    default:
+      let error = body?["error"]
+      return .failed(
+        code: error?["decline_code"]?.string ?? error?["code"]?.string ?? "http_\(answer.status)")
+    }
+  }
+
+  static func outcome(status: String?, id: String) -> PaymentOutcome {
+    switch status {
+    case "succeeded": .succeeded(providerID: id)
+    case "processing", "pending": .pending(providerID: id)
+    case let status: .failed(code: status ?? "no_status")
+    }
+  }
+}

@@ -1,0 +1,87 @@
+import Application
+import Domain
+import HTTP
+import JSON
+import Testing
+
+@testable import StripeProvider
+
+@Suite struct StripeTests {
+  private let credentials = ProviderCredentials(
+    baseURL: "https://api.stripe.com/", options: ["payment_method": "pm_1", "customer": "cus_1"],
+    secrets: ["secret_key": "sk_1", "webhook_secret": "whsec_1"])
+
+  private static let path = "specs/stripe/stripe-2026-10-28.endive.derived.json"
+
+  private func check(_ request: ClientRequest, _ path: String, _ parameters: String) throws {
+    let spec = try SharedFile.json(Self.path)
+    #expect(request.url == "https://api.stripe.com\(path)")
+    #expect(request.headers["Stripe-Version"] == spec["api_version"]?.string)
+    let endpoint = try #require(
+      spec["endpoints"]?.array?.first {
+        $0["method"]?.string == request.method && $0["path"]?.string == path
+      })
+    #expect(endpoint["params"]?.string == parameters)
+    let described = try #require(spec["params"]?[parameters]?.object)
+    let names = FormCoding.decode(bytes: request.body).map {
+      String($0.name.prefix { $0 != "[" })
+    }
+    for name in names { #expect(described[name] != nil, "\(name) is not described") }
+  }
+
+  @Test(.enabled(if: SharedFile.exists(Self.path), "no API descriptions here"))
+  func `a payment and a refund are what Stripe describes`() throws {
+    let payment = Identifier(.payment, 7)
+    let charge = StripeProvider.creation(
+      of: PaymentRequest(credentials: credentials, payment: payment, amountCents: 500),
+      timeoutMillis: 1)
+    try check(charge, "/v1/payment_intents", "PaymentIntentCreateParams")
+    #expect(charge.headers["Idempotency-Key"] == payment.text)
+    let refund = StripeProvider.creation(
+      of: RefundRequest(
+        credentials: credentials, payment: payment, providerID: "pi_1", ordinal: 2,
+        amountCents: 100), timeoutMillis: 1)
+    try check(refund, "/v1/refunds", "RefundCreateParams")
+    #expect(refund.headers["Idempotency-Key"] == "\(payment)-refund-2")
+  }
+
+  @Test(
+    .enabled(
+      if: SharedFile.exists("specs/signature-vectors/vectors.json"), "no signature vectors here"))
+  func `the published signature is good, and no other`() throws {
+    let vector = try #require(
+      try SharedFile.json("specs/signature-vectors/vectors.json")["stripe"])
+    let body = Array(try #require(vector["payload"]?.string).utf8)
+    let header = try #require(vector["Stripe-Signature"]?.string)
+    let secret = try #require(vector["secret"]?.string)
+    let nowMicros = try #require(vector["timestamp"]?.int) * 1_000_000
+    func isValid(
+      _ body: [UInt8], _ header: String?, _ secret: String, at nowMicros: Int64
+    ) -> Bool {
+      StripeSignature.isValid(body, header: header, secret: secret, nowMicros: nowMicros)
+    }
+    #expect(isValid(body, header, secret, at: nowMicros))
+    #expect(isValid(body, header + ",v1=00", secret, at: nowMicros))
+    #expect(isValid(body, header.replacing(",", with: ",v1=00,"), secret, at: nowMicros))
+    #expect(!isValid(body + [32], header, secret, at: nowMicros))
+    #expect(!isValid(body, header, "whsec_other", at: nowMicros))
+    #expect(!isValid(body, nil, secret, at: nowMicros))
+    #expect(!isValid(body, header, "", at: nowMicros))
+    #expect(!isValid(body, header, secret, at: nowMicros + 301_000_000))
+    #expect(!isValid(body, header, secret, at: nowMicros - 301_000_000))
+  }
+
+  @Test(arguments: [
+    (200, #"{"id":"pi_1","status":"succeeded"}"#, PaymentOutcome.succeeded(providerID: "pi_1")),
+    (200, #"{"id":"pi_1","status":"processing"}"#, .pending(providerID: "pi_1")),
+    (200, #"{"id":"pi_1","status":"requires_action"}"#, .failed(code: "requires_action")),
+    (200, "", .notAnswered(code: "malformed_answer", retryAfterMillis: nil)),
+    (402, #"{"error":{"code":"card_declined","decline_code":"x"}}"#, .failed(code: "x")),
+    (409, "", .notAnswered(code: "http_409", retryAfterMillis: nil)),
+    (500, "", .notAnswered(code: "http_500", retryAfterMillis: nil)),
+  ])
+  func `each answer has one meaning`(status: Int, body: String, outcome: PaymentOutcome) {
+    let answer = ClientResponse(status: status, body: Array(body.utf8))
+    #expect(StripeAnswer.outcome(of: answer) == outcome)
+  }
+}
