@@ -12,7 +12,7 @@ def open_contact(page: Page, system: System, contact: Contact) -> None:
 
 
 def composer(page: Page):
-    return page.get_by_role("form", name="Text this person")
+    return page.get_by_role("form", name="Write to this person")
 
 
 def bubble(page: Page, text: str):

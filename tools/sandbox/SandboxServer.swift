@@ -28,7 +28,8 @@ package final class SandboxServer: Sendable {
     let delivery = Delivery(store: store)
     let outbox = Outbox(store: store)
     let routes = Routes(
-      twilio: TwilioAPI(store: store, delivery: delivery),
+      twilio: TwilioAPI(
+        store: store, delivery: delivery, calls: CallAPI(store: store, outbox: outbox)),
       sendGrid: SendGridAPI(store: store, outbox: outbox),
       stripe: StripeAPI(store: store, outbox: outbox),
       control: ControlAPI(

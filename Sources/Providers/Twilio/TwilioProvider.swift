@@ -8,8 +8,8 @@ import HTTP
 /// One `send` is one request: Twilio takes no idempotency key, so a call whose answer is lost can only
 /// be settled by `find`.
 package struct TwilioProvider: MessageProvider {
-  private let client: HTTPClient
-  private let timeoutMillis: Int
+  let client: HTTPClient
+  let timeoutMillis: Int
 
   /// `timeoutMillis` is for one request, from connecting to the last byte of the answer.
   package init(client: HTTPClient, timeoutMillis: Int = 15_000) {
@@ -18,18 +18,20 @@ package struct TwilioProvider: MessageProvider {
   }
 
   package var name: String { SMSCredentials.provider }
-  package var channels: Set<Channel> { [.sms] }
+  package var channels: Set<Channel> { [.sms, .voice] }
 
   package func send(_ message: OutboundMessage) async -> SendOutcome {
     switch message {
     case .sms(let sms): await send(sms)
-    case .call, .email: .refused(code: "unsupported_channel")
+    case .call(let call): await place(call)
+    case .email: .refused(code: "unsupported_channel")
     }
   }
 
   package func find(
     _ message: OutboundMessage, sinceMicros: Micros
   ) async throws(ProviderError) -> [ProviderMessage] {
+    if case .call(let call) = message { return try await find(call, sinceMicros: sinceMicros) }
     guard case .sms(let sms) = message else { return [] }
     let query = FindQuery(
       credentials: sms.credentials, from: sms.from, to: sms.to, sinceMicros: sinceMicros)
@@ -126,7 +128,7 @@ extension TwilioProvider {
     "/2010-04-01/Accounts/\(PercentCoding.encode(credentials.accountSID))/Messages.json"
   }
 
-  private static func request(
+  static func request(
     _ method: String, _ path: String, _ credentials: SMSCredentials, timeoutMillis: Int
   ) -> ClientRequest {
     var base = credentials.baseURL[...]

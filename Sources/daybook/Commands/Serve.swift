@@ -29,7 +29,7 @@ let privateWebhooksOption = Option(
 /// The providers that this program knows. A further one is a line here.
 private func adapters(client: HTTPClient) -> Adapters {
   Adapters([
-    Adapter(messages: TwilioProvider(client: client)),
+    Adapter(messages: TwilioProvider(client: client), webhooks: TwilioWebhooks()),
     Adapter(
       description: SendGridProvider.description, messages: SendGridProvider(client: client),
       webhooks: SendGridWebhooks()),

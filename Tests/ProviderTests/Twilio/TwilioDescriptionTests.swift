@@ -51,6 +51,25 @@ struct TwilioDescriptionTests {
     #expect(form.first { $0.name == "StatusCallback" }?.value == "https://example.com/cb?x=1")
   }
 
+  @Test func `a call has the described path, method and parameters`() throws {
+    let call = OutboundCall(
+      credentials: credentials, from: "+15550001", to: "+15550002",
+      instructionsURL: "https://example.com/v?x=1", statusCallbackURL: "https://example.com/s",
+      maxMinutes: 5)
+    let request = TwilioProvider.creation(of: call, timeoutMillis: 1000)
+    #expect(request.method == "POST")
+    #expect(try parts(request.url).path == "/2010-04-01/Accounts/{AccountSid}/Calls.json")
+    let spec = try SharedFile.json("specs/twilio/api_v2010.trimmed.json")
+    let operation = spec["paths"]?["/2010-04-01/Accounts/{AccountSid}/Calls.json"]?["post"]
+    let schema = operation?["requestBody"]?["content"]?[FormCoding.contentType]?["schema"]
+    let described = try #require(schema?["properties"]?.object?.keys)
+    let form = FormCoding.decode(bytes: request.body)
+    #expect(Set(form.map(\.name)).isSubset(of: described))
+    let required = try #require(schema?["required"]?.array).compactMap(\.string)
+    #expect(Set(required).isSubset(of: form.map(\.name)))
+    #expect(form.first { $0.name == "TimeLimit" }?.value == "300")
+  }
+
   @Test func `a list has the described path and query parameters`() throws {
     let path = TwilioProvider.listPath(
       FindQuery(credentials: credentials, from: "+15550001", to: "+15550002", sinceMicros: 0))

@@ -23,7 +23,7 @@ export interface Surroundings {
   onSignedOut: () => void;
 }
 
-export type Method = "POST" | "PATCH" | "DELETE";
+export type Method = "POST" | "PATCH" | "DELETE" | "PUT";
 
 /**
  * Talks to the API for one account. Reads wait for this page's own writes: the position of the last

@@ -127,6 +127,11 @@ export interface Message {
   held_until?: string | null;
   sent_at?: string | null;
   delivered_at?: string | null;
+  subject?: string | null;
+  call_outcome?: string | null;
+  call_seconds?: number | null;
+  opened_at?: string | null;
+  clicked_at?: string | null;
   created_at?: string;
 }
 
@@ -136,6 +141,27 @@ export interface MessagePreview {
   price?: Money | null;
   segments?: number | null;
   encoding?: string | null;
+}
+
+/** A text that is written once and used often. */
+export interface Template {
+  id: string;
+  object: "template";
+  name: string;
+  channel: Channel;
+  version: number;
+  archived: boolean;
+  fields: string[];
+  subject: string | null;
+  body: string;
+  html: string | null;
+}
+
+/** What one person would get of it; nothing but `missing` where a field has no value. */
+export interface TemplatePreview {
+  missing: string[];
+  subject?: string | null;
+  body?: string | null;
 }
 
 export interface TimelineEntry {

@@ -7,6 +7,7 @@ import { ContactsScreen } from "../features/contacts/ContactsScreen";
 import { SegmentScreen } from "../features/segments/SegmentScreen";
 import { SegmentsScreen } from "../features/segments/SegmentsScreen";
 import { SendingScreen } from "../features/sending/SendingScreen";
+import { TemplatesScreen } from "../features/templates/TemplatesScreen";
 import { WalletScreen } from "../features/wallet/WalletScreen";
 import { WebhooksScreen } from "../features/webhooks/WebhooksScreen";
 import { WorkflowScreen } from "../features/workflows/WorkflowScreen";
@@ -47,6 +48,8 @@ export function Screens({ place }: { place: Place }) {
       return id === undefined ? <WalletScreen /> : <NotFound />;
     case "audit":
       return id === undefined ? <AuditScreen query={place.query} /> : <NotFound />;
+    case "templates":
+      return id === undefined ? <TemplatesScreen /> : <NotFound />;
     case "webhooks":
       return id === undefined ? <WebhooksScreen /> : <NotFound />;
     default:

@@ -25,6 +25,7 @@ const sections: readonly Section[] = [
   { path: "/campaigns", name: "Campaigns", icon: "megaphone", key: "p" },
   { path: "/workflows", name: "Workflows", icon: "flow", key: "w" },
   { path: "/sending", name: "Sending", icon: "stop", key: "o" },
+  { path: "/templates", name: "Templates", icon: "copy", key: "e" },
   { path: "/wallet", name: "Wallet", icon: "wallet", key: "b" },
   { path: "/audit", name: "Audit", icon: "audit", key: "a" },
   { path: "/webhooks", name: "Webhooks", icon: "webhook", key: "h" },

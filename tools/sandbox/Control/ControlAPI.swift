@@ -173,6 +173,8 @@ extension ControlAPI {
     if let answer = try await mail.answer(request, body) { return answer }
     switch (request.method, request.path) {
     case ("POST", "/sandbox/payment-accounts"): return try registerPayments(body)
+    case ("GET", "/sandbox/calls"):
+      return Self.ok(store.read { ["data": .array($0.all(.call))] })
     case ("GET", "/sandbox/payments"):
       return Self.ok(
         store.read { world in

@@ -66,7 +66,10 @@ actor Outbox {
     do {
       let answer = try await client.send(try callback.request())
       switch answer.status {
-      case 200..<300: return .delivered
+      case 200..<300:
+        let body = String(decoding: answer.body, as: UTF8.self)
+        try store.record { (CallAPI.records(answered: callback, with: body, $0), ()) }
+        return .delivered
       case 408, 429, 500...: return nil
       default: return .rejected
       }

@@ -9,10 +9,19 @@ import JSON
 struct TwilioAPI: Sendable {
   let store: Store
   let delivery: Delivery
+  let calls: CallAPI
 
   /// Answers `/2010-04-01/Accounts/{sid}/Messages.json` and `…/Messages/{Sid}.json`.
   func answer(_ request: HTTPRequest) async -> HTTPResponse {
     let path = request.pathSegments
+    if path.count == 4, path[1] == "Accounts", path[3] == "Calls.json" {
+      guard isAuthorized(request, account: path[2]) else { return unauthorized }
+      switch request.method {
+      case "POST": return await calls.create(request, account: path[2])
+      case "GET": return calls.list(request, account: path[2])
+      default: return TwilioError.notAllowed(request.path).response
+      }
+    }
     let isKnown = path.count >= 4 && path[1] == "Accounts" && path[3].hasPrefix("Messages")
     guard isKnown, path.last?.hasSuffix(".json") == true, path.count <= 5 else {
       return TwilioError.notFound(request.path).response

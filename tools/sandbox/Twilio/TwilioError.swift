@@ -8,13 +8,14 @@ struct TwilioError: Error, Equatable, Sendable {
   let code: Int
   let message: String
 
-  var response: HTTPResponse {
-    let body: JSON = [
+  var response: HTTPResponse { .json(status, body.bytes()) }
+
+  var body: JSON {
+    [
       "code": .int(Int64(code)), "message": .string(message),
       "more_info": .string("https://www.twilio.com/docs/errors/\(code)"),
       "status": .int(Int64(status)),
     ]
-    return .json(status, body.bytes())
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FormEvent, KeyboardEvent } from "react";
 import { useRef, useState } from "react";
 import { useWrite } from "../../api/hooks";
-import type { Contact, Message, MessagePreview, TimelineEntry } from "../../api/types";
+import type { Channel, Contact, Message, MessagePreview, TimelineEntry } from "../../api/types";
 import { Link } from "../../app/router";
 import { useActing } from "../../app/session";
 import { Icon } from "../../ui/Icon";
@@ -22,21 +22,30 @@ interface ComposerProps {
 /** Refusals that another text or more money would lift; with all others, writing is in vain. */
 const liftable = new Set(["insufficient_funds", "duplicate_content", "template_error", "missing_field"]);
 
-/** Says whether this person may be texted, then takes the text. */
+const channels: Record<Channel, { invitation: string; blocked: string }> = {
+  sms: { invitation: "Write a text message", blocked: "This person may not be texted" },
+  email: { invitation: "Write an email", blocked: "This person may not be emailed" },
+  voice: { invitation: "Write what the call says", blocked: "This person may not be called" },
+};
+
+/** Says whether this person may be written to, then takes the message. */
 export function Composer({ contact, entries, revision, onSent }: ComposerProps) {
   const { account, clockOffsetMillis } = useActing();
+  const [channel, setChannel] = useState<Channel>("sms");
+  const [subject, setSubject] = useState("");
   const [body, setBody] = useState("");
   const [purpose, setPurpose] = useState("transactional");
   const input = useRef<HTMLTextAreaElement>(null);
   const write = useWrite();
   const asked = `${revision} ${contact.version} ${account.now}`;
-  const { preview, failure } = usePreview(contact.id, body, purpose, asked);
+  const { preview, failure } = usePreview(contact.id, { channel, subject, body, purpose }, asked);
   useKeys({ m: () => input.current?.focus() });
 
   const verdict = preview?.verdict ?? null;
   const isRefused = verdict !== null && !["allowed", "held"].includes(verdict.outcome);
   const isBlocked = isRefused && !liftable.has(verdict.reason ?? "");
-  const canSend = body.trim() !== "" && !isRefused && !write.isBusy;
+  const isWhole = body.trim() !== "" && (channel !== "email" || subject.trim() !== "");
+  const canSend = isWhole && !isRefused && !write.isBusy;
   const words =
     verdict === null
       ? null
@@ -50,22 +59,38 @@ export function Composer({ contact, entries, revision, onSent }: ComposerProps) 
   const send = async (event: FormEvent | KeyboardEvent) => {
     event.preventDefault();
     if (!canSend) return;
-    const request = { contact: contact.id, channel: "sms", body, purpose };
+    const request = {
+      contact: contact.id,
+      channel,
+      body,
+      purpose,
+      ...(channel === "email" && { subject }),
+    };
     const message = await write.run<Message>("POST", "/api/messages", request);
     if (message === null) return;
     setBody("");
+    setSubject("");
     onSent(message);
     input.current?.focus();
   };
 
   return (
-    <form className="composer card" aria-label="Text this person" onSubmit={(e) => void send(e)}>
+    <form className="composer card" aria-label="Write to this person" onSubmit={(e) => void send(e)}>
       <VerdictLine words={words} hasFailed={failure !== null} />
       <FailureNote failure={write.failure ?? failure} />
+      {channel === "email" && (
+        <input
+          aria-label="Subject"
+          placeholder="Subject"
+          value={subject}
+          disabled={isBlocked}
+          onChange={(event) => setSubject(event.target.value)}
+        />
+      )}
       <textarea
         ref={input}
         aria-label="Message"
-        placeholder={isBlocked ? "This person may not be texted" : "Write a text message"}
+        placeholder={isBlocked ? channels[channel].blocked : channels[channel].invitation}
         rows={3}
         value={body}
         disabled={isBlocked}
@@ -77,13 +102,24 @@ export function Composer({ contact, entries, revision, onSent }: ComposerProps) 
       />
       <div className="composer-foot">
         <label className="composer-purpose">
+          <span className="visually-hidden">Channel</span>
+          <select
+            value={channel}
+            onChange={(event) => setChannel(event.target.value as Channel)}
+          >
+            <option value="sms">Text</option>
+            <option value="email">Email</option>
+            <option value="voice">Call</option>
+          </select>
+        </label>
+        <label className="composer-purpose">
           <span className="visually-hidden">Purpose</span>
           <select value={purpose} onChange={(event) => setPurpose(event.target.value)}>
             <option value="transactional">Personal or service</option>
             <option value="marketing">Marketing</option>
           </select>
         </label>
-        <Cost preview={preview} hasText={body.trim() !== ""} />
+        <Cost preview={preview} isText={channel === "sms"} hasText={body.trim() !== ""} />
         <button type="submit" className="button button-primary" disabled={!canSend}>
           {write.isBusy ? "Sending…" : verdict?.outcome === "held" ? "Send later" : "Send"}
         </button>
@@ -113,11 +149,17 @@ function VerdictLine({ words, hasFailed }: { words: VerdictWords | null; hasFail
   );
 }
 
-function Cost({ preview, hasText }: { preview: MessagePreview | null; hasText: boolean }) {
+interface CostProps {
+  preview: MessagePreview | null;
+  isText: boolean;
+  hasText: boolean;
+}
+
+function Cost({ preview, isText, hasText }: CostProps) {
   const parts: string[] = [];
   const segments = preview?.segments;
-  if (hasText && segments) parts.push(`${segments} segment${segments === 1 ? "" : "s"}`);
-  if (hasText && preview?.encoding) parts.push(encodingName(preview.encoding));
+  if (isText && hasText && segments) parts.push(`${segments} segment${segments === 1 ? "" : "s"}`);
+  if (isText && hasText && preview?.encoding) parts.push(encodingName(preview.encoding));
   if (hasText && preview?.price) parts.push(formatMoney(preview.price));
   return (
     <output className="composer-cost muted number" aria-label="Cost">

@@ -11,13 +11,14 @@ interface MessageItemProps {
   onChanged: () => void;
 }
 
-/** One text, theirs or ours, with how far it got. */
+/** One message, theirs or ours, with how far it got. */
 export function MessageItem({ group, onChanged }: MessageItemProps) {
   const { current } = group;
   const isOurs = current.direction === "outbound";
   return (
     <li className={isOurs ? "message message-out" : "message message-in"}>
       <div className="bubble">
+        {current.subject && <strong>{current.subject}</strong>}
         <p className="bubble-body">{current.body}</p>
       </div>
       <div className="message-foot">

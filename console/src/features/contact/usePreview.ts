@@ -2,13 +2,22 @@ import { useEffect, useState } from "react";
 import { isAbort, newIdempotencyKey } from "../../api/client";
 import { Failure, field } from "../../api/failure";
 import { useClient } from "../../api/hooks";
-import type { MessagePreview, Verdict } from "../../api/types";
+import type { Channel, MessagePreview, Verdict } from "../../api/types";
 import { useDebounced } from "../../ui/useDebounced";
 
 export interface Preview {
   /** What would happen to the text as it was when asked; null while nothing is known yet. */
   preview: MessagePreview | null;
   failure: Failure | null;
+}
+
+/** A message as it is being written. */
+export interface Draft {
+  channel: Channel;
+  /** Of an email. */
+  subject: string;
+  body: string;
+  purpose: string;
 }
 
 const typingMillis = 250;
@@ -18,8 +27,7 @@ const probe = "Hello";
 /** Asks the gate, without sending anything, what it would say. Anew when `revision` changes. */
 export function usePreview(
   contact: string,
-  body: string,
-  purpose: string,
+  { channel, subject, body, purpose }: Draft,
   revision: unknown,
 ): Preview {
   const client = useClient();
@@ -28,7 +36,13 @@ export function usePreview(
 
   useEffect(() => {
     const abort = new AbortController();
-    const request = { contact, channel: "sms", body: settled, purpose };
+    const request = {
+      contact,
+      channel,
+      body: settled,
+      purpose,
+      ...(channel === "email" && { subject: subject.trim() === "" ? probe : subject }),
+    };
     const options = { idempotencyKey: newIdempotencyKey(), signal: abort.signal };
     client.write<unknown>("POST", "/api/messages?dry_run=true", request, options).then(
       ({ body: answer }) => setKnown({ preview: readPreview(answer), failure: null }),
@@ -39,7 +53,7 @@ export function usePreview(
       },
     );
     return () => abort.abort();
-  }, [client, contact, settled, purpose, revision]);
+  }, [client, contact, channel, subject, settled, purpose, revision]);
   return known;
 }
 
