@@ -132,6 +132,14 @@ enum ErrorCatalogue {
     ("unknown_segment", "There is no such segment."),
     ("missing_field", "The contact has no value for a merge field. Give a fallback."),
     ("sms_not_configured", "The account has no number to text from."),
+    (
+      "payment_not_configured",
+      "The account has no payment provider: set one up, or use a test account."
+    ),
+    ("not_refundable", "The payment has not succeeded, or a refund of it is under way."),
+    ("archived", "The template was archived: it makes no further messages."),
+    ("invalid_merge_field", "A merge field of the text is unknown or not closed."),
+    ("unsupported_field", "Templates of this channel have no such field."),
     ("email_not_configured", "The account has no address to send email from."),
     ("postal_address_missing", "Marketing email shows a postal address: set the account's."),
     ("agency_only", "Only its agency sets a client's prices."),
