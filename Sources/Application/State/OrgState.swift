@@ -174,7 +174,8 @@ extension OrgState {
     case .unsuppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list]?.remove(.init(address, entry.channel))
-    case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .statusChanged,
+    case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .autoRechargeSet,
+      .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
       .clockAdvanced, .sendingHalted, .sendingResumed, .sendingRulesSet, .priceSet:
       break

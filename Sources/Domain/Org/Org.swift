@@ -224,7 +224,8 @@ extension Org {
       return isListed ? [] : [.suppressed(suppression)]
     case .unsuppress(let suppression, let isListed):
       return isListed ? [.unsuppressed(suppression)] : []
-    case .create, .configureSMS, .configureProvider, .setPostalAddress, .setAutoRecharge, .setStatus,
+    case .create, .configureSMS, .configureProvider, .setPostalAddress, .setAutoRecharge,
+      .setStatus,
       .advanceClock,
       .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal:
       preconditionFailure("handled by the caller")
