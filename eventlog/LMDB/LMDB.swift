@@ -320,6 +320,8 @@ package final class Environment: @unchecked Sendable {
     try unsafe sharing { handle throws in
       try unsafe check("mdb_env_copy2", mdb_env_copy2(handle, path, UInt32(MDB_CP_COMPACT)))
     }
+    // LMDB makes the copy readable for everybody.
+    try Self.system("chmod", unsafe chmod(path + "/data.mdb", 0o600))
   }
 }
 
