@@ -303,7 +303,8 @@ extension Exchange {
     _ status: Int = 200, _ value: JSON, receipt: WriteReceipt? = nil, version: UInt64? = nil
   ) -> HTTPResponse {
     var value = value
-    if let receipt, var object = value.object {
+    // An export has figures of its own under that name.
+    if let receipt, var object = value.object, object["events"] == nil {
       object["events"] = .array(receipt.events.map { .string($0.text) })
       value = .object(object)
     }
