@@ -11,9 +11,9 @@ package struct RowWriter: Sendable {
   package private(set) var bytes: [UInt8] = []
   package private(set) var rowCount = 0
 
-  static let header: [UInt8] =
+  package static let header: [UInt8] =
     Array("PGCOPY\n".utf8) + [0xFF, 0x0D, 0x0A, 0, 0, 0, 0, 0, 0, 0, 0, 0]
-  static let trailer: [UInt8] = [0xFF, 0xFF]
+  package static let trailer: [UInt8] = [0xFF, 0xFF]
 
   /// What separates Postgres's epoch (2000-01-01) from 1970.
   static let epochMicros: Int64 = 946_684_800_000_000

@@ -42,6 +42,7 @@ package enum Bench {
     ("size", SizeBench.run), ("proof", ProofBench.run), ("verify", VerifyBench.run),
     ("blast", BlastBench.run), ("wallet", WalletBench.run),
     ("lists", ListBench.run), ("segments", SegmentBench.run),
+    ("rebuild", RebuildBench.run), ("project", ProjectBench.run),
   ]
 
   package static var names: [String] { benchmarks.map(\.name) }
