@@ -50,6 +50,10 @@ enum ErrorCatalogue {
       "The filter does not follow the grammar of segments; `message` has the path."
     ),
     ("invalid_cursor", "`after` is no cursor of this list. Use `next` of the page before."),
+    (
+      "invalid_as_of",
+      "`as_of` is a log position, an event's id or a time, none of them in the future."
+    ),
     ("invalid_position", "The value is no log position."),
     ("invalid_version", "If-Match takes an ETag such as \"v3\"."),
     ("invalid_url", "Give an absolute http or https URL."),

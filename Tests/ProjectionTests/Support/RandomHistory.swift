@@ -10,7 +10,7 @@ struct RandomHistory: Sendable {
   private let commits: [Entry]
 
   init(seed: UInt64, commitCount: Int) {
-    var maker = Maker(random: Numbers(state: seed))
+    var maker = Maker(random: SeededNumbers(state: seed))
     commits = (0..<commitCount).map { _ in
       let who = Who(org: maker.random.below(3) == 0 ? other : acme)
       return Entry(who: who, events: maker.commit(of: who.org))
@@ -20,20 +20,26 @@ struct RandomHistory: Sendable {
   /// Appends the first of them and gives the last position.
   @discardableResult
   func append(to history: History, commits count: Int) async throws -> UInt64 {
+    try await append(to: history, commits: 0..<count)
+  }
+
+  /// Appends some of them, which have to be the next ones, and gives the last position.
+  @discardableResult
+  func append(to history: History, commits range: Range<Int>) async throws -> UInt64 {
     var position: UInt64 = 0
-    for commit in commits.prefix(count) {
+    for commit in commits[range] {
       position = try await history.commit(commit.events, by: commit.who)
     }
     return position
   }
 
   private struct Maker {
-    var random: Numbers
+    var random: SeededNumbers
     private var made: [Identifier: [Identifier]] = [:]
     private var tags: [Identifier: Set<String>] = [:]
     private var nextID: UInt128 = 0x1000
 
-    init(random: Numbers) { self.random = random }
+    init(random: SeededNumbers) { self.random = random }
 
     mutating func commit(of org: Identifier) -> [(stream: Identifier, event: DomainEvent)] {
       let contacts = made[org] ?? []
@@ -102,17 +108,17 @@ struct RandomHistory: Sendable {
       }
     }
   }
+}
 
-  /// SplitMix64.
-  private struct Numbers: Sendable {
-    var state: UInt64
+/// SplitMix64.
+struct SeededNumbers: Sendable {
+  var state: UInt64
 
-    mutating func below(_ bound: Int) -> Int {
-      state &+= 0x9E37_79B9_7F4A_7C15
-      var mixed = state
-      mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-      mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-      return Int((mixed ^ (mixed >> 31)).multipliedFullWidth(by: UInt64(bound)).high)
-    }
+  mutating func below(_ bound: Int) -> Int {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return Int((mixed ^ (mixed >> 31)).multipliedFullWidth(by: UInt64(bound)).high)
   }
 }

@@ -1,0 +1,151 @@
+import Domain
+import EventLog
+import Foundation
+import Postgres
+import ProjectionRuntime
+import Synchronization
+import TestSupport
+import Testing
+
+/// Kills. Goal: no event is skipped or applied twice, whatever dies when. Method: a child process
+/// projects or rebuilds a seeded history and kills itself at a named point; in the end the live rows
+/// have to be those of a rebuild, digest for digest. `DAYBOOK_SOAK_SEEDS=1000` makes it a soak.
+@Suite struct CrashTests {
+  private static let seeds: Range<UInt64> =
+    0..<(ProcessInfo.processInfo.environment["DAYBOOK_SOAK_SEEDS"].flatMap(UInt64.init) ?? 4)
+
+  @Test(arguments: seeds)
+  func `a projector killed anywhere goes on where its last commit was`(seed: UInt64) async throws {
+    try await withDesk { desk in
+      let plan = Plan(seed: seed)
+      for kill in plan.kills { try await dies(desk.connectionString, kill) }
+      try await plan.history.append(to: desk.history, commits: Plan.commitCount)
+      try await desk.project(batchLimit: 50)
+      #expect(
+        try desk.table("SELECT DISTINCT position FROM daybook.projections WHERE version > 0")
+          == [String(try desk.history.log.head())])
+      #expect(try desk.table("SELECT count(*) FROM daybook.parked") == ["0"])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  private func dies(_ connectionString: String, _ kill: Kill) async throws {
+    await #expect(processExitsWith: .signal(SIGKILL)) {
+      [url = connectionString as String, kill = kill as Kill] in
+      try await kill.run(url)
+    }
+  }
+
+  @Test func `Postgres dies again and again, and the projector catches up by itself`()
+    async throws
+  {
+    try await withOwnCluster { start in
+      var cluster = try start()
+      var desk = Desk(connectionString: cluster.connectionString())
+      desk.projections.append(Tallies.self)
+      try await desk.project()
+      let hasRecovered = Atomic(0)
+      let projector = desk.projector(
+        news: { news in
+          if news == .recovered { hasRecovered.add(1, ordering: .relaxed) }
+        })
+      let running = Task { try await projector.run() }
+      let history = RandomHistory(seed: 3, commitCount: 90)
+      for round in 0..<3 {
+        try await history.append(to: desk.history, commits: (round * 30)..<(round * 30 + 15))
+        try cluster.stopImmediately()
+        // The log does not know: writes go on.
+        try await history.append(to: desk.history, commits: (round * 30 + 15)..<(round * 30 + 30))
+        cluster = try start()
+      }
+      let head = try desk.history.log.head()
+      try await wait { projector.appliedPositions.values.allSatisfy { $0 == head } }
+      running.cancel()
+      _ = await running.result
+      #expect(hasRecovered.load(ordering: .relaxed) > 0)
+      try await desk.expectLiveEqualsRebuilt()
+      try cluster.stop()
+    }
+  }
+
+  /// Until it holds; a minute is a hang.
+  private func wait(until condition: () -> Bool) async throws {
+    for _ in 0..<6_000 where !condition() { try await Task.sleep(for: .milliseconds(10)) }
+    try #require(condition())
+  }
+
+  private func withOwnCluster(
+    _ body: (_ start: () throws -> PostgresCluster) async throws -> Void
+  ) async throws {
+    let directory = "/tmp/daybook-crash-postgres-\(UUID().uuidString)"
+    defer { try? FileManager.default.removeItem(atPath: directory) }
+    try await body {
+      var options = PostgresCluster.Options()
+      options.lifetime = .thisProcess
+      return try PostgresCluster.start(in: directory, options: options)
+    }
+  }
+}
+
+/// What a seed means.
+private struct Plan {
+  static let commitCount = 60
+
+  let kills: [Kill]
+  let history: RandomHistory
+
+  init(seed: UInt64) {
+    var random = SeededNumbers(state: seed &* 31 &+ 17)
+    history = RandomHistory(seed: seed, commitCount: Self.commitCount)
+    kills = (1...3).map { round in
+      Kill(
+        seed: seed, commits: Self.commitCount * round / 3,
+        point: FaultPoints.Point.allCases[random.below(FaultPoints.Point.allCases.count)],
+        passes: random.below(3), batchLimit: 1 + random.below(12))
+    }
+  }
+}
+
+/// A child that kills itself when it comes to a point for the nth time.
+private struct Kill: Codable, Sendable {
+  let seed: UInt64
+  /// How much of the history there is by then.
+  let commits: Int
+  let pointName: String
+  let passes: Int
+  let batchLimit: Int
+
+  init(
+    seed: UInt64, commits: Int, point: FaultPoints.Point, passes: Int, batchLimit: Int
+  ) {
+    self.seed = seed
+    self.commits = commits
+    pointName = point.rawValue
+    self.passes = passes
+    self.batchLimit = batchLimit
+  }
+
+  func run(_ url: String) async throws {
+    let desk = Desk(connectionString: url)
+    try await RandomHistory(seed: seed, commitCount: Plan.commitCount)
+      .append(to: desk.history, commits: commits)
+    let left = Atomic(passes)
+    let faults = FaultPoints { point in
+      guard point.rawValue == pointName else { return }
+      if left.subtract(1, ordering: .relaxed).oldValue <= 0 { kill(getpid(), SIGKILL) }
+    }
+    if pointName.hasPrefix("rebuild") {
+      try await Rebuilder(
+        reader: desk.history.log, connectionString: url, projections: desk.projections,
+        faults: faults
+      ).rebuild()
+    } else {
+      var options = LiveProjector.Options()
+      options.batchLimit = batchLimit
+      options.faults = faults
+      try await desk.projector(options).runToHead()
+    }
+    // It was through before the point came often enough: then it dies here.
+    kill(getpid(), SIGKILL)
+  }
+}
