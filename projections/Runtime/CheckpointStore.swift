@@ -124,7 +124,7 @@ enum CheckpointStore {
         identity_position = coalesce(nullif(w.identity_position, 0), p.identity_position),
         lease_holder = coalesce($8, p.lease_holder),
         lease_until = CASE WHEN $8::text IS NULL THEN p.lease_until
-          ELSE clock_timestamp() + interval '\(Lease.seconds) seconds' END
+          ELSE clock_timestamp() + interval '\(lease?.seconds ?? 0) seconds' END
       FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
         $7::bigint[]) AS w(name, version, position, root, micros, identity, identity_position)
       WHERE p.name = w.name AND p.version = w.version

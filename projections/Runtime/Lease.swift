@@ -10,9 +10,10 @@ struct Lease: Sendable {
   let holder: String
 
   /// Without a sign of life for so long, another process takes over.
-  static let seconds = 10
+  let seconds: Int
 
-  init() {
+  init(seconds: Int) {
+    self.seconds = seconds
     holder = UUIDText.encode(UInt128.random(in: 0 ... .max))
   }
 
@@ -29,7 +30,7 @@ struct Lease: Sendable {
     try connection.execute(
       """
       UPDATE daybook.projections p
-      SET lease_until = clock_timestamp() + interval '\(Self.seconds) seconds',
+      SET lease_until = clock_timestamp() + interval '\(seconds) seconds',
         rate = coalesce(
           (SELECT w.rate FROM unnest($2::text[], $3::bigint[]) AS w(name, rate)
             WHERE w.name = p.name), p.rate)

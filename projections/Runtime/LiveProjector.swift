@@ -29,6 +29,9 @@ package final class LiveProjector: Sendable {
     package var batchLimit = 4_000
     /// A projection that is further behind the others than this is rebuilt.
     package var rebuildLagEvents: UInt64 = 200_000
+    /// How long the others wait for a process that gives no sign of life. No less than what the
+    /// server takes to end what such a process left open; see `Lease`.
+    package var leaseSeconds = 10
     /// Between two checks of a picked org's rows; nil: none.
     package var checkPause: Duration? = .seconds(30)
     package var news: @Sendable (ProjectorNews) -> Void = { _ in }
@@ -58,7 +61,7 @@ package final class LiveProjector: Sendable {
     self.projections = projections
     self.connectionString = connectionString
     self.options = options
-    lease = Lease()
+    lease = Lease(seconds: options.leaseSeconds)
     pool = PostgresPool(
       connectionString: connectionString, size: 1,
       options: PostgresConnection.Options(applicationName: "daybook project"),

@@ -23,15 +23,8 @@ struct Desk: Sendable {
   }
 
   func projector(
-    _ options: LiveProjector.Options = LiveProjector.Options(),
-    news: (@Sendable (ProjectorNews) -> Void)? = nil
+    _ options: LiveProjector.Options = LiveProjector.Options()
   ) -> LiveProjector {
-    var options = options
-    if let news { options.news = news }
-    return projector(with: options)
-  }
-
-  private func projector(with options: LiveProjector.Options) -> LiveProjector {
     LiveProjector(
       reader: history.log, connectionString: connectionString, projections: projections,
       options: options)
