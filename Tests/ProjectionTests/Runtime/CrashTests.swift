@@ -20,13 +20,22 @@ import Testing
       let plan = Plan(seed: seed)
       for kill in plan.kills { try await dies(desk.connectionString, kill) }
       try await plan.history.append(to: desk.history, commits: Plan.commitCount)
-      try await desk.project(batchLimit: 50)
-      #expect(
-        try desk.table("SELECT DISTINCT position FROM daybook.projections WHERE version > 0")
-          == [String(try desk.history.log.head())])
+      try await projectToHead(desk)
       #expect(try desk.table("SELECT count(*) FROM daybook.parked") == ["0"])
       try await desk.expectLiveEqualsRebuilt()
     }
+  }
+
+  /// What a killed process held is free as soon as the server notices: once is mostly enough.
+  private func projectToHead(_ desk: Desk) async throws {
+    let head = [String(try desk.history.log.head())]
+    let positions = "SELECT DISTINCT position FROM daybook.projections WHERE version > 0"
+    for _ in 0..<200 {
+      try await desk.project(batchLimit: 50)
+      if try desk.table(positions) == head { return }
+      try await Task.sleep(for: .milliseconds(50))
+    }
+    #expect(try desk.table(positions) == head)
   }
 
   private func dies(_ connectionString: String, _ kill: Kill) async throws {
