@@ -54,9 +54,12 @@ enum SendingRoutes {
   private static func view(_ exchange: Exchange) async throws(APIError) -> JSON {
     let executor = try exchange.executor()
     do {
-      let (settings, suspectedCount, nowMicros) = try await executor.read {
+      let (settings, suspectedCount, isBalanceLow, nowMicros) = try await executor.read {
         workspace throws(CommandError) in
-        (try workspace.sendingSettings(), workspace.suspectedOptOuts().count, workspace.nowMicros)
+        (
+          try workspace.sendingSettings(), workspace.suspectedOptOuts().count,
+          workspace.isBalanceLow, workspace.nowMicros
+        )
       }
       return [
         "object": "sending", "account": .string(exchange.org.text),
@@ -64,6 +67,7 @@ enum SendingRoutes {
         "rules": rules(settings.sendingRules),
         "rule_set": .string(Gate.ruleSet(at: nowMicros).version),
         "suspected_opt_outs": JSON(suspectedCount),
+        "alerts": isBalanceLow ? ["low_balance"] : [],
       ]
     } catch {
       throw APIError(error)

@@ -11,6 +11,9 @@ enum SendingSchemas {
         "Who stopped the sending; empty: it goes on. `restore`: the log came from a backup."),
       .required("rules", rules), .required("rule_set", .string()),
       .required("suspected_opt_outs", .count),
+      .required(
+        "alerts", .array(.choice(["low_balance"])),
+        "`low_balance`: less is left than the rules say."),
     ])
 
   static let halt = Schema.input("HaltInput", [.required("reason", .string(1...200))])

@@ -42,6 +42,11 @@ extension Workspace {
     try runWallet(.debit(charge))
   }
 
+  /// Whether less is left than the org wants to be told about.
+  package var isBalanceLow: Bool {
+    state.settings.sendingRules.lowBalanceMicros.map { walletAvailableMicros < $0 } ?? false
+  }
+
   /// What the org's settings say now.
   package func sendingSettings() throws(CommandError) -> Org.State { try current(Org.self, org) }
 
