@@ -52,7 +52,7 @@ let package = Package(
     module("Vault", path: "eventlog/Vault", ["Crypto", "LMDB"]),
     module(
       "EventLog", path: "eventlog/EventLog",
-      ["LMDB", "Zstd", "Merkle", "Vault", "Crypto", "CWake"], exclude: ["decisions"]),
+      ["LMDB", "Zstd", "Merkle", "Vault", "Crypto", "JSON", "CWake"], exclude: ["decisions"]),
 
     // MARK: wrappers
     .systemLibrary(

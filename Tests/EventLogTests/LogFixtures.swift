@@ -1,3 +1,4 @@
+import Crypto
 import EventLog
 
 let orgA = OrgID(0xA)
@@ -15,6 +16,13 @@ func event(
     stream: stream(streamNumber), type: type, schemaVersion: 1,
     parts: [Part(subject: nil, payload: Array(payload.utf8))]
       + personal.map { Part(subject: $0.0, payload: Array($0.1.utf8)) })
+}
+
+/// An event that no compressor makes smaller.
+func noise(_ byteCount: Int) -> NewEvent {
+  NewEvent(
+    stream: stream(1), type: "thing.happened", schemaVersion: 1,
+    parts: [Part(subject: nil, payload: Random.bytes(byteCount))])
 }
 
 let someContext = CommitContext(

@@ -23,3 +23,11 @@ static inline void wake_wait(const uint32_t *word, uint32_t seen, int64_t timeou
   long timeout[2] = {timeout_nanos / 1000000000, timeout_nanos % 1000000000};
   syscall(SYS_futex, word, FUTEX_WAIT, seen, timeout, (void *)0, 0);
 }
+
+static inline uint64_t wake_load_number(const uint64_t *number) {
+  return __atomic_load_n(number, __ATOMIC_ACQUIRE);
+}
+
+static inline void wake_store_number(uint64_t *number, uint64_t value) {
+  __atomic_store_n(number, value, __ATOMIC_RELEASE);
+}

@@ -69,8 +69,19 @@ package protocol EventReader: AnyObject, Sendable {
   func waitForHead(beyond position: UInt64, timeoutMillis: Int) async throws -> UInt64
 }
 
+/// Whether the log takes commits.
+package enum WriterHealth: Equatable, Sendable {
+  case writable
+  /// The disk is full or fails: commits are refused with `reason` until a flush succeeds again, which is tried all the
+  /// time.
+  case readOnly(reason: EventLogError, sinceMicros: Int64)
+}
+
 /// The one writer.
 package protocol EventLogWriter: EventReader {
+  /// As of the last flush that was tried.
+  var health: WriterHealth { get }
+
   /// Queues a commit. Commits of one caller are taken in the order of its calls: enqueue never
   /// suspends. Nothing is promised until `PendingAppend.receipt()` returns.
   func enqueue(_ commit: Commit) -> PendingAppend

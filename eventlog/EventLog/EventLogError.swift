@@ -21,6 +21,10 @@ package enum EventLogError: Error, Equatable {
   /// by itself once there is room.
   case logFull(capacityBytes: Int)
 
+  /// The disk failed and does not take a flush yet. Nothing was appended; reading goes on, and writing recovers by
+  /// itself.
+  case readOnly(reason: String)
+
   /// The flush failed: the commit is on disk or it is not. Reopen and read before relying on either.
   case outcomeUnknown(reason: String)
 
@@ -47,6 +51,7 @@ extension EventLogError {
     case .invalidCommit: "invalid_commit"
     case .overloaded: "log_overloaded"
     case .logFull: "log_full"
+    case .readOnly: "log_read_only"
     case .outcomeUnknown: "outcome_unknown"
     case .closed: "log_closed"
     case .corrupted: "log_corrupted"
@@ -58,7 +63,7 @@ extension EventLogError {
   /// Whether the same request can succeed later without anybody's help.
   package var isRetryable: Bool {
     switch self {
-    case .versionConflict, .sequenceConflict, .overloaded, .logFull, .closed: true
+    case .versionConflict, .sequenceConflict, .overloaded, .logFull, .readOnly, .closed: true
     case .idempotencyMismatch, .invalidCommit, .outcomeUnknown, .corrupted, .keyMissing, .storage:
       false
     }
@@ -79,6 +84,7 @@ extension EventLogError: CustomStringConvertible {
     case .overloaded(let waiting): "\(code): \(waiting) appends are waiting"
     case .logFull(let capacityBytes):
       "\(code): no room (map of \(capacityBytes) bytes, or the disk)"
+    case .readOnly(let reason): "\(code): the disk does not take writes (\(reason))"
     case .outcomeUnknown(let reason): "\(code): the flush failed (\(reason)); reopen and read"
     case .closed: "\(code): the log is closed"
     case .corrupted(let position, let reason): "\(code): position \(position): \(reason)"

@@ -49,6 +49,8 @@ package final class LMDBEventLog: EventLogWriter {
     return pending
   }
 
+  package var health: WriterHealth { core.health }
+
   package func close() async { await core.close() }
 
   package func head() throws(EventLogError) -> UInt64 { try core.store.head() }
@@ -88,6 +90,9 @@ package final class LMDBEventLog: EventLogWriter {
 extension LMDBEventLog: SubjectEraser {
   package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
     try await core.onWriterThread { try $0.erase(subjects, org: org) }
+    let nowMicros = SystemClock.nowMicros()
+    try store.announce(
+      subjects.map { Tombstone(org: org.value, subject: $0.value, atMicros: nowMicros) })
   }
 }
 
@@ -126,6 +131,7 @@ final class WriterCore: Sendable {
   private let reached: @Sendable (MaintenanceStep) -> Void
   let compactor: Compactor
   private let closing = Mutex(Closing.open([]))
+  private let state = Mutex(WriterHealth.writable)
 
   /// Larger groups gain nothing and make their members wait: about a millisecond of compression.
   private static let maxGroupBytes = 4 << 20
@@ -146,12 +152,16 @@ final class WriterCore: Sendable {
       queue.add(.task($0))
     }
     do throws(EventLogError) {
-      waiters = HeadWaiters(head: try store.head())
+      waiters = HeadWaiters(head: try store.openingHead(word))
     } catch {
       store.close()
       throw error
     }
   }
+
+  var health: WriterHealth { state.withLock { $0 } }
+
+  func setHealth(_ health: WriterHealth) { state.withLock { $0 = health } }
 
   func start() {
     DispatchQueue(label: "daybook.log.write").async { self.run() }
@@ -199,7 +209,12 @@ final class WriterCore: Sendable {
 
   private func append(_ group: inout [Queued], _ byteCount: inout Int, _ writer: GroupWriter) {
     guard !group.isEmpty else { return }
-    answer(group, writer.append(group))
+    if case .readOnly(let reason, _) = health {
+      answer(group, group.map { _ in .failure(reason.asRefusal) })
+    } else {
+      answer(group, writer.append(group))
+      if let failure = writer.takeFailure() { probe(writer, after: failure) }
+    }
     group.removeAll(keepingCapacity: true)
     byteCount = 0
   }
@@ -232,7 +247,7 @@ final class WriterCore: Sendable {
     if grown > waiters.head {
       waiters.advance(to: grown)
       compactor.wake(head: grown)
-      word.signal()
+      word.signal(head: grown)
     }
   }
 

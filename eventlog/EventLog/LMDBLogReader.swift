@@ -16,8 +16,9 @@ package final class LMDBLogReader: EventReader {
     store = try LogStore.open(
       folder, mapBytes: 1 << 20, rootKey: try folder.rootKey(rootKey, mayCreate: false))
     do throws(EventLogError) {
-      follower = HeadFollower(
-        store: store, word: try WakeWord(path: folder.wakePath, isWriter: false))
+      let word = try WakeWord(path: folder.wakePath, isWriter: false)
+      _ = try store.openingHead(word)
+      follower = HeadFollower(store: store, word: word)
     } catch {
       store.close()
       throw error

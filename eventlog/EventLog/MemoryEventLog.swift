@@ -49,6 +49,9 @@ package final class MemoryEventLog: EventLogWriter, SubjectEraser {
 // MARK: - Writing
 
 extension MemoryEventLog {
+  /// Memory does not fill up in a test.
+  package var health: WriterHealth { .writable }
+
   package func enqueue(_ commit: Commit) -> PendingAppend {
     let pending = PendingAppend()
     let now = nowMicros()

@@ -51,8 +51,9 @@ package final class Environment: @unchecked Sendable {
   private let path: String
   private let options: Options
   private let gate: UnsafeMutablePointer<pthread_rwlock_t>
-  /// nil once closed. Guarded by `gate`.
+  /// nil once closed, and while it could not be opened again. Guarded by `gate`.
   private var handle: OpaquePointer?
+  private var isClosed = false
   private var tables: [String: Table] = [:]
   /// Which file `handle` is of: another process may have put another one in its place.
   private var fileNumber: ino_t = 0
@@ -95,7 +96,10 @@ package final class Environment: @unchecked Sendable {
       userCount -= 1
       guard userCount == 0 else { return }
       registry.environments[path] = nil
-      exclusively { disconnect() }
+      exclusively {
+        isClosed = true
+        disconnect()
+      }
     }
   }
 
@@ -127,6 +131,15 @@ package final class Environment: @unchecked Sendable {
   }
 
   private func connectLocked() throws(LMDBError) {
+    do throws(LMDBError) {
+      try connectOnce()
+    } catch  where error.code == MDB_INVALID || error.code == EINVAL {
+      guard try removeUnusedFile() else { throw error }
+      try connectOnce()
+    }
+  }
+
+  private func connectOnce() throws(LMDBError) {
     var created: OpaquePointer?
     try unsafe check("mdb_env_create", mdb_env_create(&created))
     guard let created = unsafe created else {
@@ -154,6 +167,20 @@ package final class Environment: @unchecked Sendable {
     try unsafe check("mdb_reader_check", mdb_reader_check(created, &deadCount))
     fileNumber = currentFileNumber()
     unsafe handle = created
+  }
+
+  /// A file of two pages or less has never been committed to: a power cut has met its making and torn it. Removes it;
+  /// false where there is more.
+  private func removeUnusedFile() throws(LMDBError) -> Bool {
+    var status = stat()
+    guard unsafe stat(path + "/data.mdb", &status) == 0, status.st_size <= 2 * 4096 else {
+      return false
+    }
+    guard unsafe unlink(path + "/data.mdb") == 0 else {
+      throw unsafe LMDBError(
+        function: "unlink", code: errno, message: String(cString: strerror(errno)))
+    }
+    return true
   }
 
   private func disconnect() {
@@ -270,6 +297,7 @@ package final class Environment: @unchecked Sendable {
         unsafe pthread_rwlock_rdlock(gate)
         defer { unsafe pthread_rwlock_unlock(gate) }
         guard let handle = unsafe handle else {
+          guard isClosed else { throw Self.notOpen }
           throw LMDBError(function: "mdb_txn_begin", code: EBADF, message: "closed")
         }
         return try unsafe body(handle)
@@ -296,6 +324,7 @@ package final class Environment: @unchecked Sendable {
   /// Makes the map larger: doubled, by at most 64 GiB. Waits for the transactions of this process.
   package func grow() throws(LMDBError) {
     let current = mapBytes
+    guard current > 0 else { throw Self.notOpen }
     try resize(to: current + min(current, 64 << 30))
   }
 
@@ -309,10 +338,35 @@ package final class Environment: @unchecked Sendable {
 
   private func resize(to mapBytes: Int) throws(LMDBError) {
     try exclusively { () throws(LMDBError) in
-      guard let handle = unsafe handle else { return }
-      try unsafe check("mdb_env_set_mapsize", mdb_env_set_mapsize(handle, mapBytes))
+      guard let open = unsafe handle else { return }
+      do throws(LMDBError) {
+        try unsafe check("mdb_env_set_mapsize", mdb_env_set_mapsize(open, mapBytes))
+      } catch {
+        // LMDB has given up the old mapping before it asked for the new one.
+        disconnect()
+        try connect()
+        throw error
+      }
     }
   }
+
+  /// Whether LMDB refuses to go on until `reopen()`: after a meta page that could not be written, or a mapping that
+  /// could not be made.
+  package var isBroken: Bool {
+    unsafe pthread_rwlock_rdlock(gate)
+    defer { unsafe pthread_rwlock_unlock(gate) }
+    guard let handle = unsafe handle else { return !isClosed }
+    do throws(LMDBError) {
+      unsafe mdb_txn_abort(try begin(handle, flags: MDB_RDONLY))
+      return false
+    } catch {
+      return error.code == MDB_PANIC
+    }
+  }
+
+  /// What an environment without a handle answers.
+  private static let notOpen = LMDBError(
+    function: "mdb_txn_begin", code: ENODEV, message: "not open after a failure")
 
   /// Writes a copy without free pages (and so without deleted bytes) into the empty directory
   /// `path`, while reading and writing go on.
@@ -322,6 +376,14 @@ package final class Environment: @unchecked Sendable {
     }
     // LMDB makes the copy readable for everybody.
     try Self.system("chmod", unsafe chmod(path + "/data.mdb", 0o600))
+  }
+
+  /// The same into an open descriptor, such as a pipe's. A reader of the pipe that goes away is an error here.
+  package func copyCompacting(to descriptor: Int32) throws {
+    try unsafe sharing { handle throws in
+      try unsafe check(
+        "mdb_env_copyfd2", mdb_env_copyfd2(handle, descriptor, UInt32(MDB_CP_COMPACT)))
+    }
   }
 }
 
@@ -552,8 +614,7 @@ package struct ReadTransaction: ~Copyable {
       unsafe bytes = unsafe MDB_val(mv_size: wanted.count, mv_data: wanted.baseAddress)
       return unsafe mdb_cursor_get(cursor, &bytes, &value, MDB_SET_RANGE)
     }
-    if code == MDB_SUCCESS { key = unsafe number(bytes) }
-    return code
+    return unsafe take(bytes, &key, code)
   }
 
   private static func move(
@@ -562,13 +623,15 @@ package struct ReadTransaction: ~Copyable {
   ) -> Int32 {
     var bytes = unsafe MDB_val()
     let code = unsafe mdb_cursor_get(cursor, &bytes, &value, operation)
-    if code == MDB_SUCCESS { key = unsafe number(bytes) }
-    return code
+    return unsafe take(bytes, &key, code)
   }
 
-  private static func number(_ bytes: MDB_val) -> UInt64 {
-    unsafe precondition(bytes.mv_size == 8, "keys of this table are numbers")
-    return unsafe bytes.mv_data.loadUnaligned(as: UInt64.self)
+  /// `code`, or `MDB_CORRUPTED` where the key is no number: LMDB's pages have no checksums.
+  private static func take(_ bytes: MDB_val, _ key: inout UInt64, _ code: Int32) -> Int32 {
+    guard code == MDB_SUCCESS else { return code }
+    guard unsafe bytes.mv_size == 8 else { return MDB_CORRUPTED }
+    key = unsafe bytes.mv_data.loadUnaligned(as: UInt64.self)
+    return code
   }
 }
 

@@ -30,16 +30,31 @@ package enum KeyFile {
   }
 
   private static func create(_ path: String) throws(VaultError) {
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC
-    let descriptor = unsafe open(path, flags, 0o600)
-    if descriptor < 0, errno == EEXIST { return }
+    if unsafe access(path, F_OK) == 0 { return }
+    // Under another name until it is whole: half a key would keep the log closed for ever.
+    let temporary = path + ".new"
+    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
+    let bytes = Random.bytes(byteCount)
+    let isWritten = unsafe write(descriptor, bytes, bytes.count) == bytes.count
+    let isFlushed = isWritten && fsync(descriptor) == 0
+    Glibc.close(descriptor)
+    guard isFlushed else { throw .file(function: "write", code: errno) }
+    // link(2) rather than rename(2): whoever made the key first has made it.
+    guard unsafe link(temporary, path) == 0 || errno == EEXIST else {
+      throw .file(function: "link", code: errno)
+    }
+    guard unsafe unlink(temporary) == 0 else { throw .file(function: "unlink", code: errno) }
+    try flushFolder(of: path)
+  }
+
+  private static func flushFolder(of path: String) throws(VaultError) {
+    let end = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let folder = end.map { String(path[..<$0]) } ?? "."
+    let descriptor = unsafe open(folder.isEmpty ? "/" : folder, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
     defer { Glibc.close(descriptor) }
-    let bytes = Random.bytes(byteCount)
-    let count = unsafe write(descriptor, bytes, bytes.count)
-    guard count == bytes.count, fsync(descriptor) == 0 else {
-      throw .file(function: "write", code: errno)
-    }
+    guard fsync(descriptor) == 0 else { throw .file(function: "fsync", code: errno) }
   }
 
   /// Makes a name in the folder of `path` as durable as its content.

@@ -103,6 +103,23 @@ package struct KeyID: Hashable, Sendable {
   }
 }
 
+/// That a subject was erased: outlives every key and every backup.
+package struct Tombstone: Hashable, Sendable {
+  package let org: UInt128
+  package let subject: UInt128
+  package let atMicros: Int64
+
+  package init(org: UInt128, subject: UInt128, atMicros: Int64) {
+    self.org = org
+    self.subject = subject
+    self.atMicros = atMicros
+  }
+}
+
+extension RawSpan {
+  func load(at offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
+}
+
 /// What the vault knows of a key.
 package enum KeyState: Sendable {
   case available(SubjectKey)

@@ -359,11 +359,46 @@ extension Vault {
     try refresh()
   }
 
+  /// Flushes something: throws where the disk does not take writes.
+  package func probe() throws(VaultError) {
+    try writing { file, transaction throws in
+      var epoch: [UInt8] = []
+      appendBig(try Self.epoch(file.state, transaction.reading), to: &epoch)
+      try transaction.put(epoch, forKey: Self.epochKey, in: file.state)
+    }
+  }
+
   /// Whether `subject` was erased.
   package func isErased(_ subject: UInt128, org: UInt128) throws(VaultError) -> Bool {
     try reading { file, transaction throws in
       try Self.isErased(KeyName(org: org, subject: subject), file, transaction)
     }
+  }
+
+  /// Everybody who was erased.
+  package func tombstones() throws(VaultError) -> [Tombstone] {
+    try reading { file, transaction throws in
+      var tombstones: [Tombstone] = []
+      try transaction.scan(file.tombstones) { key, record in
+        guard key.count == 32, record.byteCount == 9, record.load(at: 0) == Self.formatVersion
+        else {
+          throw VaultError.damagedRecord
+        }
+        let micros = (1..<9).reduce(UInt64(0)) { $0 << 8 | UInt64(record.load(at: $1)) }
+        tombstones.append(
+          Tombstone(
+            org: key.prefix(16).reduce(0) { $0 << 8 | UInt128($1) },
+            subject: key.suffix(16).reduce(0) { $0 << 8 | UInt128($1) },
+            atMicros: Int64(bitPattern: micros)))
+      }
+      return tombstones
+    }
+  }
+
+  /// A copy without deleted bytes, into an open descriptor.
+  package func copyCompacting(to descriptor: Int32) throws(VaultError) {
+    let file = try currentFile()
+    try storing { try file.environment.copyCompacting(to: descriptor) }
   }
 
   /// A copy without deleted bytes, into the empty directory `path`.
@@ -426,13 +461,15 @@ extension Vault {
           try file.environment.write { transaction throws in try body(file, &transaction) }
         }
       } catch {
+        // An org's key that was made in a transaction which was not committed must never wrap anything.
+        cache.withLock { $0.orgKeys = [:] }
         guard case .storage(let cause) = error else { throw error }
         // A full map grows and the transaction is done over; after a failed flush LMDB refuses to go
         // on until it is opened again.
         if cause.isMapFull {
           try storing { try file.environment.grow() }
         } else {
-          try storing { try file.environment.reopen() }
+          if file.environment.isBroken { try storing { try file.environment.reopen() } }
           throw error
         }
       }

@@ -1,5 +1,5 @@
-// The log's plain files: its folder, the writer's lock, the wake word. The only file of this target
-// that makes system calls.
+// The log's plain files: its folder, the writer's lock, the wake word. Besides this file only those of `Backup/` make
+// system calls.
 
 import CWake
 import Glibc
@@ -16,6 +16,8 @@ struct LogFolder {
   var rootKeyPath: String { path + "/root.key" }
   var lockPath: String { path + "/writer.lock" }
   var wakePath: String { path + "/wake" }
+  /// The folders of the backups that have to hear of every erasure, one a line.
+  var backupsPath: String { path + "/backups" }
 
   var hasLog: Bool { unsafe access(logPath + "/data.mdb", F_OK) == 0 }
 
@@ -25,6 +27,13 @@ struct LogFolder {
     if let given { return given }
     let isNew = mayCreate && !hasLog
     return try mappingErrors { try FileRootKey(path: rootKeyPath, mayCreate: isNew) }
+  }
+
+  /// What the file system of the log has left for us.
+  func freeBytes() throws(EventLogError) -> Int {
+    var status = statvfs()
+    guard unsafe statvfs(logPath, &status) == 0 else { throw .system("statvfs") }
+    return Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
   }
 
   /// Makes the folders that are missing. Only the owner may enter.
@@ -54,13 +63,25 @@ final class WriterLock: Sendable {
     let opened = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard opened >= 0 else { throw .system("open") }
     // flock(2), not fcntl(2): two descriptors of one process exclude each other too.
-    guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+    guard Self.take(opened) else {
       let isHeld = errno == EWOULDBLOCK
       let failure = EventLogError.system("flock")
       Glibc.close(opened)
       throw isHeld ? .storage(reason: "the log has a writer already") : failure
     }
     descriptor = Mutex(opened)
+  }
+
+  /// A process that is just being started by the last holder has its descriptors until it executes another program: for
+  /// so long it is worth asking again.
+  private static func take(_ descriptor: Int32) -> Bool {
+    for _ in 0..<20 {
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+      guard errno == EWOULDBLOCK else { return false }
+      usleep(10_000)
+    }
+    errno = EWOULDBLOCK
+    return false
   }
 
   deinit { release() }
@@ -78,10 +99,15 @@ final class WriterLock: Sendable {
 /// Either side may be killed at any time: the word holds no state that matters, a waiter compares it
 /// with what it saw before it looked at the log.
 ///
-/// `@unchecked Sendable`: the word is only touched by atomic operations and futex(2).
+/// Beside it, the position of the last event that was acknowledged. Stored after the flush: it never runs ahead of what
+/// is on the disk, and a log that ends before it has lost events.
+///
+/// `@unchecked Sendable`: word and number are only touched by atomic operations and futex(2).
 @safe
 final class WakeWord: @unchecked Sendable {
   private let word: UnsafeMutablePointer<UInt32>
+  private let number: UnsafeMutablePointer<UInt64>
+  private static let numberOffset = 64
   private static let byteCount = 4096
 
   /// Maps the file; the writer creates it where it is missing.
@@ -95,14 +121,19 @@ final class WakeWord: @unchecked Sendable {
     let mapped = unsafe mmap(nil, Self.byteCount, protection, MAP_SHARED, descriptor, 0)
     guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else { throw .system("mmap") }
     unsafe word = mapped.assumingMemoryBound(to: UInt32.self)
+    unsafe number = (mapped + Self.numberOffset).assumingMemoryBound(to: UInt64.self)
   }
+
+  /// 0 where nothing was acknowledged since the file was made.
+  var acknowledgedHead: UInt64 { unsafe wake_load_number(number) }
 
   deinit { unsafe munmap(word, Self.byteCount) }
 
   var value: UInt32 { unsafe wake_load(word) }
 
-  /// Tells everybody that the log has grown. The writer's.
-  func signal() {
+  /// Tells everybody that the log has grown to `head`. The writer's.
+  func signal(head: UInt64) {
+    unsafe wake_store_number(number, head)
     unsafe wake_increment(word)
     unsafe wake_all(word)
   }

@@ -10,6 +10,10 @@ struct IndexTail {
   var entries: [IndexEntry] = []
   var nextSequences: [OrgID: UInt64] = [:]
   var blockCount = 0
+  /// In the order of the blocks.
+  var damages: [Damage] = []
+  /// The last block is damaged: where the log ends is unknown.
+  private(set) var endsDamaged = false
 
   init(indexedThrough: UInt64) {
     self.indexedThrough = indexedThrough
@@ -22,6 +26,15 @@ struct IndexTail {
     coveredThrough = directory.header.lastPosition
     recordedAtMicros = directory.header.recordedAtMicros
     blockCount += 1
+    endsDamaged = false
+    for index in damages.indices { damages[index].add(directory) }
+  }
+
+  mutating func addDamaged(_ key: UInt64, reason: String) {
+    damages.append(Damage(position: key, reason: reason, before: nextSequences))
+    coveredThrough = key
+    blockCount += 1
+    endsDamaged = true
   }
 }
 
@@ -35,8 +48,20 @@ struct IndexView {
 extension LogStore {
   func head(_ transaction: borrowing ReadTransaction) throws -> UInt64 {
     try transaction.withLast(in: blocks) { key, block in
-      try BlockHeader(block, key: key).lastPosition
+      let header = try BlockHeader(block, key: key)
+      try checkLast(block, header)
+      return header.lastPosition
     } ?? 0
+  }
+
+  /// The last block says where the log ends: believed once its checksum was compared.
+  private func checkLast(_ block: RawSpan, _ header: BlockHeader) throws {
+    let last = CheckedBlock(
+      firstPosition: header.firstPosition, lastPosition: header.lastPosition,
+      checksum: block.load64(at: block.byteCount - 8))
+    guard checkedLast.withLock({ $0 }) != last else { return }
+    try BlockHeader.checkSum(of: block, key: header.firstPosition)
+    checkedLast.withLock { $0 = last }
   }
 
   func runInfos(_ transaction: borrowing ReadTransaction) throws -> [RunInfo] {
@@ -54,7 +79,6 @@ extension LogStore {
   }
 
   func view(_ transaction: borrowing ReadTransaction) throws -> IndexView {
-    let head = try head(transaction)
     let runs = try runInfos(transaction)
     let indexedThrough = runs.last?.lastPosition ?? 0
     let cached = tail.withLock { $0 }
@@ -69,6 +93,7 @@ extension LogStore {
       if let known, known.coveredThrough > extended.coveredThrough { return }
       known = extended
     }
+    let head = extended.endsDamaged ? extended.coveredThrough : try head(transaction)
     return IndexView(head: head, runs: runs, tail: extended)
   }
 
@@ -77,11 +102,16 @@ extension LogStore {
     var added = tail
     try transaction.scan(blocks, fromAtOrBelow: tail.coveredThrough + 1) { key, block in
       guard key > added.coveredThrough else { return true }
-      let header = try checkedHeader(block, key: key)
-      guard key == added.coveredThrough + 1 else {
+      // Where a damaged block ends is not known; the next one begins somewhere behind it.
+      guard key == added.coveredThrough + 1 || added.endsDamaged else {
         throw EventLogError.corrupted(position: added.coveredThrough + 1, reason: "no such block")
       }
-      added.add(try directory(block, header: header), hash: hash)
+      do {
+        let header = try checkedHeader(block, key: key)
+        added.add(try directory(block, header: header), hash: hash)
+      } catch EventLogError.corrupted(_, let reason) {
+        added.addDamaged(key, reason: reason)
+      }
       return true
     }
     tail = added

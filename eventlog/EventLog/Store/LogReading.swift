@@ -10,6 +10,24 @@ extension LogStore {
     try mappingErrors { try reading { try head($0) } }
   }
 
+  /// The head on opening, not before what `word` says was acknowledged. Where the last block is damaged, its first
+  /// position: what comes before it can be read.
+  func openingHead(_ word: WakeWord) throws(EventLogError) -> UInt64 {
+    // Read first: the head only grows.
+    let acknowledged = word.acknowledgedHead
+    let head: UInt64
+    do throws(EventLogError) {
+      head = try self.head()
+    } catch .corrupted(let position, _) where position > 0 {
+      return position
+    }
+    guard head >= acknowledged else {
+      throw .corrupted(
+        position: head + 1, reason: "the log ends before \(acknowledged), which was acknowledged")
+    }
+    return head
+  }
+
   func read(
     after position: UInt64, limit: Int, filter: EventFilter
   ) throws(EventLogError) -> Page {
@@ -34,6 +52,7 @@ extension LogStore {
     return try mappingErrors {
       try reading { transaction throws in
         let view = try view(transaction)
+        try requireSound(org, view.tail, transaction)
         switch direction {
         case .forwards:
           return try forwards(key, from: max(version, 1), limit: limit, view, transaction)
@@ -50,8 +69,10 @@ extension LogStore {
     guard limit > 0 else { return [] }
     return try mappingErrors {
       try reading { transaction throws in
-        try events(
-          hash.org(org), from: orgSequence, limit: limit, try view(transaction), transaction,
+        let view = try view(transaction)
+        try requireSound(org, view.tail, transaction)
+        return try events(
+          hash.org(org), from: orgSequence, limit: limit, view, transaction,
           number: \.orgSequence, { $0.org == org })
       }
     }
@@ -65,7 +86,13 @@ extension LogStore {
           let record = try OrgRecord(value, key: key)
           counts[record.org] = record.nextSequence
         }
-        for (org, next) in try view(transaction).tail.nextSequences { counts[org] = next }
+        // LMDB's pages have no checksums: one that lost an entry still counts it.
+        guard try counts.count == transaction.entryCount(in: orgs) else {
+          throw EventLogError.corrupted(position: 0, reason: "a record of an org is missing")
+        }
+        let tail = try view(transaction).tail
+        try requireSound(tail)
+        for (org, next) in tail.nextSequences { counts[org] = next }
         return counts
       }
     }
@@ -76,9 +103,11 @@ extension LogStore {
   ) throws(EventLogError) -> Receipt? {
     try mappingErrors {
       try reading { transaction throws in
-        try receipt(
+        let view = try view(transaction)
+        try requireSound(org, view.tail, transaction)
+        return try receipt(
           name: RequestName.hash(org: org, name: key.name), fingerprint: key.fingerprint,
-          try view(transaction), transaction)
+          view, transaction)
       }
     }
   }
@@ -262,8 +291,21 @@ private struct PageBuilder {
     typeHashes = filter.types.map { $0.map(SkipFilter.hash(of:)) }
   }
 
-  /// Takes what matches from a block; false once the page is done.
+  /// Takes what matches from a block; false once the page is done. A damaged block ends the page, so that what comes
+  /// before it can be read; the next page begins with it, and fails.
   mutating func take(_ block: RawSpan, key: UInt64, store: LogStore) throws -> Bool {
+    let before = self
+    do {
+      return try takeSound(block, key: key, store: store)
+    } catch EventLogError.corrupted where before.scannedTo > after {
+      self = before
+      return false
+    }
+  }
+
+  private mutating func takeSound(
+    _ block: RawSpan, key: UInt64, store: LogStore
+  ) throws -> Bool {
     let header = try BlockHeader(block, key: key)
     guard next.map({ $0 == key }) ?? (key <= after + 1) else {
       throw EventLogError.corrupted(position: next ?? after + 1, reason: "no such block")

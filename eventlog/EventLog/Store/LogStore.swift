@@ -13,6 +13,7 @@ final class LogStore: Sendable {
     "heads": .bytes, "dictionaries": .number,
   ]
 
+  let folder: LogFolder
   let environment: Environment
   let vault: Vault
   let meta: Table
@@ -28,6 +29,8 @@ final class LogStore: Sendable {
   let format: LogFormat
   let decompressors = DecompressorPool()
   let tail = Mutex<IndexTail?>(nil)
+  /// The last block, once its checksum was compared.
+  let checkedLast = Mutex<CheckedBlock?>(nil)
   /// Runs whose checksum this process has compared.
   let checkedRuns = Mutex<Set<CheckedRun>>([])
 
@@ -36,7 +39,10 @@ final class LogStore: Sendable {
   var hash: IndexHash { IndexHash(seed: format.hashSeed) }
 
   /// - Throws: `.storage` where `environment` holds no log, or one of another format.
-  init(_ environment: Environment, vault: Vault) throws(EventLogError) {
+  init(
+    _ folder: LogFolder, _ environment: Environment, vault: Vault
+  ) throws(EventLogError) {
+    self.folder = folder
     self.environment = environment
     self.vault = vault
     let meta = environment.table(Self.metaTable)
@@ -76,6 +82,12 @@ extension LogStore {
     vault.close()
     environment.close()
   }
+}
+
+struct CheckedBlock: Equatable {
+  let firstPosition: UInt64
+  let lastPosition: UInt64
+  let checksum: UInt64
 }
 
 struct CheckedRun: Hashable {

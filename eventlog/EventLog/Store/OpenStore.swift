@@ -22,7 +22,7 @@ extension LogStore {
           }
           try createFormat(in: environment)
         }
-        return try LogStore(environment, vault: vault)
+        return try LogStore(folder, environment, vault: vault)
       } catch {
         environment.close()
         throw error

@@ -112,7 +112,9 @@ extension LogStore {
     let hasher = LeafHasher()
     let keys = LeafKeys(vault: vault)
     try transaction.scan(blocks, fromAtOrBelow: view.tail.indexedThrough + 1) { key, bytes in
-      guard key > view.tail.indexedThrough else { return true }
+      guard key > view.tail.indexedThrough,
+        !view.tail.damages.contains(where: { $0.position == key })
+      else { return true }
       let block = try load(bytes, key: key, includingSealed: false)
       try block.forEachPlace { place in
         let org = block.directory.identity(of: place).org
@@ -349,6 +351,7 @@ extension LogStore {
     try mappingErrors {
       try reading { transaction throws in
         let view = try view(transaction)
+        try requireSound(org, view.tail, transaction)
         let tree = OrgTree(store: self, org: org, view: view)
         let size = try view.tail.nextSequences[org] ?? flushedTree(of: org, transaction).size
         return try body(size) { level, index throws in

@@ -35,6 +35,8 @@ final class GroupWriter {
   private var erasedSubjects: Set<KeyName> = []
   private var index = IndexWriter()
   private var mustReload = true
+  /// Of the group before, where the disk failed.
+  private var failure: EventLogError?
 
   init(
     store: LogStore, nowMicros: @escaping @Sendable () -> Int64,
@@ -52,6 +54,7 @@ final class GroupWriter {
       try store.environment.takeOverFromKilledWriter()
       try store.environment.read { transaction throws in
         let view = try store.view(transaction)
+        if view.tail.endsDamaged, let last = view.tail.damages.last { throw last.error }
         head = view.head
         recordedAtMicros =
           try transaction.withLast(in: store.blocks) { key, block in
@@ -77,6 +80,7 @@ final class GroupWriter {
     do throws(EventLogError) {
       if mustReload { try load() }
     } catch {
+      fail(with: error)
       return items.map { _ in .failure(error) }
     }
     let firstPosition = head + 1
@@ -88,7 +92,7 @@ final class GroupWriter {
       try commit(blocks)
       return outcomes
     } catch {
-      mustReload = true
+      fail(with: error)
       return items.indices.map { offset in
         guard offset < outcomes.count else { return .failure(error) }
         return outcomes[offset].failing(with: error, from: firstPosition)
@@ -129,7 +133,7 @@ extension GroupWriter {
     groupMicros = max(recordedAtMicros, nowMicros())
     return try mappingErrors {
       // Keys are on disk before the events that they seal: the other order loses events.
-      erasedSubjects = try store.vault.provide(Self.keyNames(of: items))
+      erasedSubjects = try provideKeys(Self.keyNames(of: items))
       return try store.environment.read { transaction throws in
         var blocks: [EncodedBlock] = []
         for item in items {
@@ -144,6 +148,15 @@ extension GroupWriter {
         if !builder.isEmpty { blocks.append(try finishBlock()) }
         return blocks
       }
+    }
+  }
+
+  private func provideKeys(_ names: Set<KeyName>) throws -> Set<KeyName> {
+    do {
+      return try store.vault.provide(names)
+    } catch VaultError.storage(let error) where !error.isDiskFull {
+      // No event was stored: at worst there are keys that seal nothing.
+      throw EventLogError.readOnly(reason: error.description)
     }
   }
 
@@ -201,10 +214,28 @@ extension GroupWriter {
     of org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
     if let open = builder.nextSequence(of: org) { return open }
+    let view = index.view(head: head)
+    try store.requireSound(org, view.tail, transaction)
     if let known = trees[org] { return known.size }
     let stored = try store.flushedTree(of: org, transaction)
+    if stored.size == 0 { try requireNew(org, view, transaction) }
     trees[org] = stored
     return stored.size
+  }
+
+  /// An org without a record has no events: LMDB's pages have no checksums, and may have lost the record.
+  private func requireNew(
+    _ org: OrgID, _ view: IndexView, _ transaction: borrowing ReadTransaction
+  ) throws {
+    try store.forEachEntryBackwards(
+      store.hash.org(org), atOrBelow: .max, view, transaction
+    ) { entry in
+      guard
+        try store.directory(at: entry.position, transaction).orgs.contains(where: { $0.id == org })
+      else { return true }
+      throw EventLogError.corrupted(
+        position: entry.position, reason: "the record of the event's org is missing")
+    }
   }
 
   private func version(
@@ -308,8 +339,9 @@ extension EventLogError {
   /// Whether it is an answer to one commit, and no failure of the log.
   fileprivate var isRefusal: Bool {
     switch self {
-    case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit: true
-    case .overloaded, .logFull, .outcomeUnknown, .closed, .corrupted, .keyMissing, .storage: false
+    // Damage that a commit meets before anything of it is taken is in the way of those of its org alone.
+    case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .corrupted: true
+    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .keyMissing, .storage: false
     }
   }
 }
@@ -339,11 +371,9 @@ extension GroupWriter {
         return
       } catch let error as LMDBError where error.isMapFull {
         // Nothing was stored. The transaction is done over in a larger map.
-        try mappingErrors { try store.environment.grow() }
-      } catch let error as LMDBError where error.isDiskFull {
-        throw .logFull(capacityBytes: store.environment.mapBytes)
+        do { try store.environment.grow() } catch { throw .readOnly(reason: error.description) }
       } catch let error as LMDBError {
-        try recover(from: error)
+        throw outcome(of: error)
       } catch let error as EventLogError {
         throw error
       } catch {
@@ -351,11 +381,54 @@ extension GroupWriter {
       }
     }
   }
+}
 
-  /// LMDB refuses to go on after a failed flush until it is opened again.
-  private func recover(from error: LMDBError) throws(EventLogError) -> Never {
-    try mappingErrors { try store.environment.reopen() }
-    throw .outcomeUnknown(reason: error.description)
+// MARK: - After a failure
+
+extension GroupWriter {
+  /// LMDB writes pages that nobody refers to, flushes them, and then the meta page; it breaks where that one fails
+  /// (mdb.c, `mdb_env_write_meta`), and only then is the outcome unknown. Nothing of the group is believed, or
+  /// answered, before `probe` has flushed something.
+  private func outcome(of error: LMDBError) -> EventLogError {
+    if store.environment.isBroken { return .outcomeUnknown(reason: error.description) }
+    // A write that came out short on a full disk is EIO to LMDB.
+    let isFull = error.isDiskFull || ((try? store.folder.freeBytes()) ?? .max) < Self.minFreeBytes
+    return isFull
+      ? .logFull(capacityBytes: store.environment.mapBytes) : .readOnly(reason: error.description)
+  }
+}
+
+extension GroupWriter {
+  /// What memory knows is not what is on the disk any more.
+  private func fail(with error: EventLogError) {
+    mustReload = true
+    if error.isOfTheDisk { failure = error }
+  }
+
+  /// Why the group before failed, once.
+  func takeFailure() -> EventLogError? {
+    defer { failure = nil }
+    return failure
+  }
+
+  /// Less free room than this is none: a small commit would fit and the next large one would not.
+  fileprivate static let minFreeBytes = 4 << 20
+
+  /// Whether the disk takes a flush again: opens what LMDB will not use any more after a failed flush, and
+  /// flushes something, so that whatever the failed flush has left is as durable as it looks.
+  ///
+  /// - Throws: Why it does not; nothing is lost by trying again.
+  func probe(after failure: EventLogError) throws(EventLogError) {
+    mustReload = true
+    if case .logFull = failure, try store.folder.freeBytes() < Self.minFreeBytes { throw failure }
+    try mappingErrors {
+      if store.environment.isBroken { try store.environment.reopen() }
+      let format = store.format.bytes
+      try store.environment.write { transaction throws in
+        try transaction.put(format, forKey: LogStore.formatKey, in: store.meta)
+      }
+      try store.vault.probe()
+    }
   }
 }
 

@@ -48,7 +48,9 @@ struct IndexWriter {
       next.orgsChanged.formUnion(block.orgs)
     }
     next.blockCount += blocks.count
-    guard next.blockCount >= Self.maxTailBlocks || next.entries.count >= Self.maxTailEntries,
+    // A run says that it knows everything in its stretch: none over a damaged block.
+    guard tail.damages.isEmpty,
+      next.blockCount >= Self.maxTailBlocks || next.entries.count >= Self.maxTailEntries,
       let last = blocks.last
     else { return next }
     try next.flush(through: last.lastPosition, store, trees, &transaction)

@@ -1,0 +1,50 @@
+import CrashKit
+import Foundation
+import JSON
+import Testing
+
+/// The crash tool at a size that fits into every run; README.md says how the soaks are started.
+@Suite(.serialized) struct CrashToolTests {
+  /// The tool, beside this test bundle.
+  private static let tool = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+    .deletingLastPathComponent().appending(path: "crash").path()
+
+  @Test func `killed again and again, a writer loses and doubles nothing; tailers see a prefix`()
+    async throws
+  {
+    var loop = KillLoop(tool: Self.tool)
+    loop.cycleCount = 120
+    loop.seed = UInt64.random(in: 1...1_000_000)
+    let report = try await loop.run()
+    #expect((report["acknowledged"]?.int ?? 0) > 100)
+    #expect((report["tailer_steps"]?.int ?? 0) > 2)
+  }
+
+  @Test func `a fault at a write, flush or resize loses nothing, and the writer goes on`()
+    async throws
+  {
+    var sweep = FaultSweep(tool: Self.tool)
+    sweep.siteCount = 40
+    sweep.seed = UInt64.random(in: 1...1_000_000)
+    let report = try await sweep.run()
+    #expect((report["outcome_unknown"]?.int ?? 0) > 0)
+  }
+
+  @Test func `after a power cut everything acknowledged is there, and the log opens`() async throws
+  {
+    var cuts = PowerCuts(tool: Self.tool)
+    cuts.cutCount = 60
+    cuts.seed = UInt64.random(in: 1...1_000_000)
+    let report = try await cuts.run()
+    #expect((report["acknowledged"]?.int ?? 0) > 100)
+  }
+
+  @Test func `a flipped bit anywhere is detected or changes nothing`() async throws {
+    var flips = BitFlips(tool: Self.tool)
+    flips.flipCount = 250
+    flips.seed = UInt64.random(in: 1...1_000_000)
+    let report = try await flips.run()
+    #expect(report["served"] == 0)
+    #expect((report["detected"]?.int ?? 0) > 20)
+  }
+}

@@ -1,0 +1,151 @@
+import Crypto
+import Glibc
+import LMDB
+import Vault
+
+/// What a restore did.
+package struct RestoreReport: Sendable {
+  package let snapshot: BackupSnapshot
+  package let head: UInt64
+  package let incarnation: UInt32
+  /// Those of them that the snapshot's own vault did not have.
+  package let tombstoneCount: Int
+  /// nil where it was not asked for.
+  package let verification: VerificationReport?
+  package let tookMillis: Int
+}
+
+/// Makes a log from a backup folder.
+package struct LogRestore {
+  private let folder: BackupFolder
+  private let target: String
+  private let rootKey: any RootKey
+  /// Room to write: LMDB takes the file's own size where that is larger, and that has none.
+  private static let mapBytes = 16 << 30
+
+  /// From the backup folder `backup` into the log's directory `target`, which has no log yet.
+  package init(backup: String, target: String, rootKey: any RootKey) {
+    folder = BackupFolder(path: backup)
+    self.target = target
+    self.rootKey = rootKey
+  }
+
+  /// Restores the snapshot `name` (nil: the newest), and, with `verifies`, checks every byte, proof and signature of it;
+  /// the roots in the snapshot always are.
+  ///
+  /// - Throws: `.backupDamaged`, `.corrupted` and others; the target has no log then.
+  package func run(
+    snapshot name: String? = nil, verifies: Bool = false
+  ) throws(EventLogError) -> RestoreReport {
+    let start = SystemClock.monotonicNanos()
+    guard !LogFolder(path: target).hasLog else {
+      throw .storage(reason: "there is a log already where it would be restored to")
+    }
+    let names = try folder.names()
+    guard let newest = names.last else { throw .backupDamaged(reason: "there is no snapshot") }
+    let snapshot = try folder.snapshot(name ?? newest)
+    let staging = LogFolder(path: target + "/restoring")
+    try assemble(snapshot, vault: try folder.snapshot(newest).vault, in: staging)
+    let tombstones = try applyTombstones(in: staging)
+    let (verification, head) = try check(snapshot, staging, verifies: verifies)
+    let incarnation = try renumber(staging, after: snapshot.incarnation)
+    try moveIntoPlace(staging)
+    return RestoreReport(
+      snapshot: snapshot, head: head, incarnation: incarnation, tombstoneCount: tombstones,
+      verification: verification,
+      tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+  }
+
+  private func assemble(
+    _ snapshot: BackupSnapshot, vault: String, in staging: LogFolder
+  ) throws(EventLogError) {
+    try PlainFiles.makeFolder(target)
+    // What a restore that failed has left.
+    try PlainFiles.removeTree(staging.path)
+    try staging.create()
+    let path = staging.logPath + "/data.mdb"
+    let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .system("open") }
+    defer { Glibc.close(descriptor) }
+    for name in snapshot.chunks {
+      try PlainFiles.append(try folder.chunk(name), to: descriptor)
+    }
+    guard fsync(descriptor) == 0 else { throw .system("fsync") }
+    // The newest vault, whatever the snapshot: it has the older keys, but for those of people erased since.
+    try PlainFiles.write(try folder.vault(vault), to: staging.vaultPath + "/data.mdb")
+  }
+
+  /// Erases whoever was erased after the vault was copied.
+  private func applyTombstones(in staging: LogFolder) throws(EventLogError) -> Int {
+    let known = try folder.tombstones()
+    return try mappingErrors {
+      let vault = try Vault(path: staging.vaultPath, rootKey: rootKey)
+      defer { vault.close() }
+      let missing = known.subtracting(try vault.tombstones())
+        .filter { (try? vault.isErased($0.subject, org: $0.org)) != true }
+      for tombstone in missing {
+        try vault.erase(
+          [tombstone.subject], org: tombstone.org, atMicros: tombstone.atMicros)
+      }
+      if !missing.isEmpty { try vault.compact() }
+      return missing.count
+    }
+  }
+
+  private func check(
+    _ snapshot: BackupSnapshot, _ staging: LogFolder, verifies: Bool
+  ) throws(EventLogError) -> (VerificationReport?, head: UInt64) {
+    let store = try LogStore.open(staging, mapBytes: Self.mapBytes, rootKey: rootKey)
+    defer { store.close() }
+    let head = try store.head()
+    guard head >= snapshot.head, store.format.incarnation == snapshot.incarnation else {
+      throw .backupDamaged(reason: "the log is not the one that the snapshot describes")
+    }
+    for book in snapshot.books {
+      guard Hex.encode(try store.root(of: book.org, size: book.size).bytes) == book.root else {
+        throw .backupDamaged(reason: "the root of an org's tree is another one")
+      }
+    }
+    guard verifies else { return (nil, head) }
+    let options = VerificationOptions(firstPosition: 1, isDeep: false, jobCount: 2)
+    let report = try LogVerifier(store: store, options).run { _ in }
+    if let problem = report.problems.first {
+      throw .corrupted(position: problem.position, reason: problem.reason)
+    }
+    return (report, head)
+  }
+
+  /// From here on it is another history: its checkpoints have another origin.
+  private func renumber(
+    _ staging: LogFolder, after incarnation: UInt32
+  ) throws(EventLogError) -> UInt32 {
+    let next = try folder.nextIncarnation(after: incarnation)
+    let store = try LogStore.open(staging, mapBytes: Self.mapBytes, rootKey: rootKey)
+    defer { store.close() }
+    let format = store.format
+    let renewed = LogFormat(
+      logID: format.logID, hashSeed: format.hashSeed, createdAtMicros: format.createdAtMicros,
+      incarnation: next)
+    try mappingErrors {
+      try store.environment.write { transaction throws in
+        try transaction.put(renewed.bytes, forKey: LogStore.formatKey, in: store.meta)
+      }
+    }
+    return next
+  }
+
+  /// The log's folder last: until then there is none.
+  private func moveIntoPlace(_ staging: LogFolder) throws(EventLogError) {
+    let final = LogFolder(path: target)
+    try final.addBackup(folder.path)
+    for (from, to) in [(staging.vaultPath, final.vaultPath), (staging.logPath, final.logPath)] {
+      // An empty folder may be there.
+      guard unsafe rmdir(to) == 0 || errno == ENOENT, unsafe rename(from, to) == 0 else {
+        throw .system("rename")
+      }
+    }
+    try PlainFiles.remove(final.wakePath)
+    guard unsafe rmdir(staging.path) == 0 else { throw .system("rmdir") }
+    try PlainFiles.flushFolder(target)
+  }
+}

@@ -1,0 +1,103 @@
+import EventLog
+import Foundation
+import JSON
+
+/// One fault at each write, flush and resize of a writer's life: the process goes on, tries again, and has to come to
+/// its end; afterwards every promise was kept.
+package struct FaultSweep {
+  package var tool: String
+  package var seed: UInt64 = 1
+  /// How many of all the sites are tried; nil: each of them.
+  package var siteCount: Int?
+  private static let commitCount = 12
+
+  package init(tool: String) { self.tool = tool }
+
+  private struct Site {
+    let kind: String
+    let operation: String
+    let nth: Int
+
+    var text: String { "\(kind):\(operation):\(nth)" }
+  }
+
+  package func run() async throws -> JSON {
+    var sites = try await allSites()
+    let allCount = sites.count
+    var random = SeededNumbers(seed: seed)
+    if let siteCount { sites = Array(sites.shuffled(using: &random).prefix(siteCount)) }
+    var unknownCount = 0
+    var failedStartCount = 0
+    for site in sites {
+      do {
+        let outcome = try await run(site.text)
+        unknownCount += outcome.unknownCount
+        if outcome.couldNotStart { failedStartCount += 1 }
+      } catch {
+        throw BrokenPromise("fault \(site.text): \(error)")
+      }
+    }
+    return [
+      "check": "faults", "seed": .int(Int64(seed)), "sites": JSON(allCount),
+      "tried": JSON(sites.count), "outcome_unknown": JSON(unknownCount),
+      "could_not_start": JSON(failedStartCount),
+    ]
+  }
+
+  /// What a life without faults does, counted by the shim.
+  private func allSites() async throws -> [Site] {
+    try await withScratch { scratch in
+      let counts = scratch + "/counts"
+      _ = try life(scratch, ["DAYBOOK_FAULT_COUNT": counts])
+      let numbers = try String(contentsOfFile: counts, encoding: .utf8)
+        .split(whereSeparator: \.isWhitespace).compactMap { Int($0) }
+      guard numbers.count == 3, numbers.allSatisfy({ $0 > 0 }) else {
+        throw CrashError("the shim was not loaded, or the process did not end in order")
+      }
+      let kinds = [
+        ("write", ["eio", "enospc", "short"]), ("flush", ["eio", "enospc"]), ("resize", ["enospc"]),
+      ]
+      return zip(kinds, numbers).flatMap { pair, count in
+        pair.1.flatMap { kind in
+          (1...count).map { Site(kind: kind, operation: pair.0, nth: $0) }
+        }
+      }
+    }
+  }
+
+  private func run(_ faults: String) async throws -> (unknownCount: Int, couldNotStart: Bool) {
+    try await withScratch { scratch in
+      let ending = try life(scratch, ["DAYBOOK_FAULTS": faults])
+      // A fault while opening may end the process; one later may not: it has to recover by itself.
+      let book = try Acknowledgements.read(scratch + "/acknowledged")
+      guard ending == .code(0) || (ending == .code(1) && book.acked.isEmpty) else {
+        throw BrokenPromise("the writer ended with \(ending) after \(book.acked.count) commits")
+      }
+      if ending != .code(0) {
+        guard try life(scratch, [:]) == .code(0) else {
+          throw BrokenPromise("the log does not open after a fault in its making")
+        }
+      }
+      var inspection = Inspection(
+        directory: scratch + "/log", acknowledgementPath: scratch + "/acknowledged")
+      try await inspection.inspect(isDeep: true)
+      guard inspection.ackedCount == Self.commitCount else {
+        throw BrokenPromise("\(inspection.ackedCount) commits of \(Self.commitCount)")
+      }
+      return (inspection.unknownCount, ending != .code(0))
+    }
+  }
+
+  private func life(_ scratch: String, _ settings: [String: String]) throws -> Child.Ending {
+    try FileManager.default.createDirectory(
+      atPath: scratch + "/log", withIntermediateDirectories: true)
+    var faults = settings
+    faults["DAYBOOK_FAULT_ROOT"] = scratch + "/log"
+    return try Child(
+      tool: tool,
+      [
+        "write", scratch + "/log", scratch + "/acknowledged", "f", "1", String(Self.commitCount),
+      ], faults: faults
+    ).wait()
+  }
+}

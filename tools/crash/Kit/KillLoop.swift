@@ -1,0 +1,84 @@
+import EventLog
+import Foundation
+import JSON
+
+/// Writers that are killed again and again at random moments, while tailers in other processes follow.
+package struct KillLoop {
+  package var tool: String
+  package var cycleCount = 200
+  package var seed: UInt64 = 1
+  package var tailerCount = 2
+  /// A writer lives this long at most: starting one takes about half of it.
+  package var maxLifeMillis = 60
+
+  package init(tool: String) { self.tool = tool }
+
+  /// - Throws: `BrokenPromise`, with the cycle and the seed.
+  package func run() async throws -> JSON {
+    try await withScratch { scratch in
+      let directory = scratch + "/log"
+      // The log exists before the first cycle, so that it can be followed from the start.
+      await (try LMDBEventLog(directory: directory)).close()
+      var inspection = Inspection(
+        directory: directory, acknowledgementPath: scratch + "/acknowledged")
+      let tailPaths = (0..<tailerCount).map { "\(scratch)/tail.\($0)" }
+      let tailers = try tailPaths.map { try Child(tool: tool, ["tail", directory, $0]) }
+      defer { for tailer in tailers { tailer.kill() } }
+      var random = SeededNumbers(seed: seed)
+      var idleCount = 0
+      for cycle in 0..<cycleCount {
+        let before = inspection.eventCount
+        do {
+          try await runCycle(cycle, directory, scratch, &random, &inspection)
+        } catch {
+          throw BrokenPromise("cycle \(cycle) of seed \(seed): \(error)")
+        }
+        if inspection.eventCount == before { idleCount += 1 }
+      }
+      try await inspection.inspect(isDeep: true)
+      let steps = try finish(tailers, tailPaths, upTo: inspection)
+      return [
+        "check": "kill", "seed": .int(Int64(seed)), "cycles": JSON(cycleCount),
+        "cycles_without_event": JSON(idleCount), "events": .int(Int64(inspection.eventCount)),
+        "acknowledged": JSON(inspection.ackedCount), "tailers": JSON(tailerCount),
+        "tailer_steps": JSON(steps), "slowest_open_ms": .double(inspection.slowestOpenMillis),
+      ]
+    }
+  }
+
+  private func runCycle(
+    _ cycle: Int, _ directory: String, _ scratch: String, _ random: inout SeededNumbers,
+    _ inspection: inout Inspection
+  ) async throws {
+    let writer = try Child(
+      tool: tool, ["write", directory, scratch + "/acknowledged", "c\(seed).\(cycle)"])
+    try await Task.sleep(for: .milliseconds(Int.random(in: 1...maxLifeMillis, using: &random)))
+    writer.kill()
+    guard try writer.wait() == .signal(SIGKILL) else {
+      throw BrokenPromise("the writer ended by itself")
+    }
+    try await inspection.inspect()
+  }
+
+  /// Each tailer is given the time to come to the end, then compared. Returns how many pages they saw.
+  private func finish(
+    _ tailers: [Child], _ paths: [String], upTo inspection: Inspection
+  ) throws -> Int {
+    var count = 0
+    for (tailer, path) in zip(tailers, paths) {
+      var steps: [TailingProcess.Step] = []
+      for _ in 0..<400 {
+        guard tailer.process.isRunning else { throw BrokenPromise("a tailer has ended") }
+        steps = (try? TailingProcess.steps(path)) ?? []
+        if steps.last?.position == inspection.eventCount { break }
+        Thread.sleep(forTimeInterval: 0.05)
+      }
+      guard steps.last?.position == inspection.eventCount else {
+        throw BrokenPromise("a tailer did not come to the end")
+      }
+      try inspection.compare(steps)
+      count += steps.count
+    }
+    return count
+  }
+}

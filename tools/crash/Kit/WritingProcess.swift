@@ -1,0 +1,87 @@
+import EventLog
+import Foundation
+
+/// The process that is killed: appends until it dies, or a number of commits, and notes what it was promised.
+package struct WritingProcess {
+  package var directory: String
+  package var acknowledgementPath: String
+  /// Begins the names of its commits; no other process of the same log has it.
+  package var name: String
+  package var taskCount = 8
+  /// Of each task; nil: until killed.
+  package var commitCount: Int?
+  package var mapBytes = 1 << 20
+
+  package init(directory: String, acknowledgementPath: String, name: String) {
+    self.directory = directory
+    self.acknowledgementPath = acknowledgementPath
+    self.name = name
+  }
+
+  package func run() async throws {
+    var options = LMDBEventLog.Options()
+    options.mapBytes = mapBytes
+    let log = try LMDBEventLog(directory: directory, options: options)
+    let acknowledgements = try Acknowledgements(path: acknowledgementPath)
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for task in 0..<taskCount {
+        group.addTask { try await write(task, log, acknowledgements) }
+      }
+      try await group.waitForAll()
+    }
+    await log.close()
+  }
+
+  private func write(
+    _ task: Int, _ log: LMDBEventLog, _ acknowledgements: Acknowledgements
+  ) async throws {
+    var number = 0
+    while commitCount.map({ number < $0 }) ?? true {
+      let name = "\(name)-\(task)-\(number)"
+      let receipt = try await append(commit(name, number), name, to: log, acknowledgements)
+      try acknowledgements.acked(name, at: receipt.firstPosition)
+      number += 1
+    }
+  }
+
+  /// Repeats the commit under its key until the log has said that it is there. Where it failed for any other reason
+  /// than the disk's, the log is wrong.
+  private func append(
+    _ commit: Commit, _ name: String, to log: LMDBEventLog, _ acknowledgements: Acknowledgements
+  ) async throws -> Receipt {
+    for _ in 0..<1000 {
+      do throws(EventLogError) {
+        return try await log.append(commit)
+      } catch {
+        switch error {
+        case .outcomeUnknown: try acknowledgements.unknown(name)
+        case .logFull, .readOnly, .overloaded: break
+        default: throw error
+        }
+        try await Task.sleep(for: .milliseconds(5))
+      }
+    }
+    throw CrashError("the log does not recover")
+  }
+
+  private func commit(_ name: String, _ number: Int) -> Commit {
+    var parts = [Part(subject: nil, payload: Array(name.utf8))]
+    // New people every now and then: their keys go to the vault first.
+    if number % 4 == 0 {
+      let subject = SubjectID(UInt128(UInt64(truncatingIfNeeded: name.hashValue) | 1))
+      parts.append(Part(subject: subject, payload: Array("Ann \(name)".utf8)))
+    }
+    let filler = String(repeating: "\(number) ", count: number % 50 * 20)
+    let events = [
+      NewEvent(stream: StreamID(UInt128(number % 7)), type: "a.b", schemaVersion: 1, parts: parts),
+      NewEvent(
+        stream: StreamID(100), type: "a.filler", schemaVersion: 1,
+        parts: [Part(subject: nil, payload: Array(filler.utf8))]),
+    ]
+    return Commit(
+      org: OrgID(UInt128(1 + number % 3)), events: events,
+      idempotencyKey: IdempotencyKey(name: name, fingerprint: 1),
+      context: CommitContext(
+        actor: "system:crash", origin: "cli", correlation: name, occurredAtMicros: 1))
+  }
+}
