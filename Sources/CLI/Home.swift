@@ -23,6 +23,8 @@ package struct Home: Sendable, Equatable {
   package var reactors: String { path + "/reactors" }
   /// Exports of the last day.
   package var exports: String { path + "/exports" }
+  /// What this home was restored from, and whether sending is still on hold.
+  package var restored: String { path + "/restored.json" }
   /// Opens the operator's routes of the API; for its owner alone.
   package var operatorToken: String { path + "/operator.token" }
   /// Signs the console's session cookies; for its owner alone.

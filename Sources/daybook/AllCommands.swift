@@ -9,6 +9,7 @@ let allCommands = CommandSet([
   haltCommand, resumeCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand, keysRotateCommand,
+  backupCommand, restoreCommand, releaseCommand,
   serveCommand, projectCommand, sandboxCommand,
   seedCommand, benchCommand,
   postgresCommand,

@@ -15,12 +15,22 @@ enum OperationRoutes {
       handler: live),
     Operation(
       "GET", "/readyz", .open, "Whether commands are taken and reads are answered",
-      details: "503 without Postgres: commands still work then.",
+      details: """
+        503 without Postgres: commands still work then. 503 while the disk is full or fails: reading goes on. `hold` is
+        there after a restore, until somebody has released what waits.
+        """,
       answers: [.ok(.map(.anything)), AnswerDefinition(503, "Not quite.", .map(.anything))],
       handler: ready),
     Operation(
       "GET", "/metrics", .open, "Figures in Prometheus text format",
       answers: [.text("text/plain", "The figures.")], handler: metrics),
+    Operation(
+      "POST", "/api/operator/release", .operation, "Let go out what a restore holds back",
+      details: """
+        After a restore nothing is sent: no message, no webhook, no step of a workflow or campaign. What may have been
+        sent before is looked up at the provider first. Again: nothing happens.
+        """,
+      answers: [.ok(.map(.anything))], idempotency: .ignored, handler: release),
   ]
 
   /// The process answers.
@@ -32,16 +42,47 @@ enum OperationRoutes {
   /// 503 then and says what is missing.
   private static func ready(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var checks = JSONObject([("log", "ok"), ("head", .int(Int64(try head(exchange))))])
+    var isWritable = true
+    if case .readOnly(let reason, let sinceMicros) = exchange.engine.log.health {
+      isWritable = false
+      checks["log"] = .string(reason.code)
+      checks["read_only_since"] = .string(Timestamp.text(sinceMicros))
+    }
+    if let held = try hold(exchange) { checks["hold"] = held }
     do {
       // Fails until the projector has made the read models' tables.
       let applied = try await ReadModels.appliedPosition(
         of: ReadModels.all.map { $0.name }, exchange.services.pool)
       checks["postgres"] = "ok"
       checks["read_models"] = .int(Int64(applied))
-      return exchange.respond(200, ["status": "ok", "checks": .object(checks)])
+      return exchange.respond(
+        isWritable ? 200 : 503,
+        ["status": isWritable ? "ok" : "degraded", "checks": .object(checks)])
     } catch {
       checks["postgres"] = "unavailable"
       return exchange.respond(503, ["status": "degraded", "checks": .object(checks)])
+    }
+  }
+
+  /// nil unless sending is on hold.
+  private static func hold(_ exchange: Exchange) throws(APIError) -> JSON? {
+    do {
+      let record = try exchange.services.settings.hold?.record()
+      return record?.isHeld == true ? record?.json : nil
+    } catch {
+      throw unreadableHold
+    }
+  }
+
+  private static let unreadableHold = APIError(
+    500, "internal", "internal", "The record of the restore cannot be read. Nothing is sent.")
+
+  private static func release(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    do {
+      let isReleased = try exchange.services.settings.hold?.release() ?? false
+      return exchange.respond(200, ["released": .bool(isReleased)])
+    } catch {
+      throw unreadableHold
     }
   }
 

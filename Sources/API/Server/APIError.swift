@@ -220,6 +220,11 @@ extension APIError {
       self.init(
         503, "unavailable", error.code, "The disk is full. Nothing was written.",
         isRetryable: true)
+    case .readOnly:
+      self.init(
+        503, "unavailable", error.code,
+        "The disk does not take writes now. Nothing was written; reading goes on.",
+        isRetryable: true)
     case .outcomeUnknown:
       self.init(
         503, "unavailable", error.code,

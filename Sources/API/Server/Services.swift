@@ -45,6 +45,8 @@ package struct APISettings: Sendable {
   package var readWaitMillis = 5_000
   /// Whether webhooks may go to private and loopback addresses: for development only.
   package var allowsPrivateWebhooks = false
+  /// Keeps everything in the house after a restore; nil where there is nothing that could be held.
+  package var hold: SendingHold?
 
   package init(publicURL: String, operatorToken: String) {
     self.publicURL = publicURL

@@ -143,6 +143,8 @@ extension OrgExecutor {
     state.tables.messages[message]?.attempt ?? 1
   }
 
+  func plan(of message: Identifier) -> MessagePlan? { state.tables.messages[message]?.plan }
+
   /// Whether a call of `others` carries the same text to the same number as `message`: the provider's
   /// list cannot tell the two apart before that call is answered.
   func isTwin(_ message: Identifier, of others: Set<Identifier>) -> Bool {

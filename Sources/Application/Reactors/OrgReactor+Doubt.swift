@@ -28,7 +28,11 @@ extension OrgReactor {
       let provider = providers.provider(
         named: doubt.call.provider, for: doubt.call.message.channel)
     else { return }
-    let listed = try await provider.find(doubt.call.message, sinceMicros: doubt.sinceMicros)
+    var sinceMicros = doubt.sinceMicros
+    if let restored, await mayHaveBeenSent(message) {
+      sinceMicros = min(sinceMicros, restored.dataUpToMicros - Self.lookBackMicros)
+    }
+    let listed = try await provider.find(doubt.call.message, sinceMicros: sinceMicros)
     let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
     let match = listed.last { !known.contains($0.providerID) }
     if let match {
@@ -38,6 +42,9 @@ extension OrgReactor {
       await giveUp(message)
     }
   }
+
+  /// A message may have been sent with others, whose events came last, before its own could be recorded.
+  private static let lookBackMicros: Int64 = 60_000_000
 
   private var call: Call {
     Call(actor: "system:reconciler", origin: "reactor", correlation: "", depth: 1)

@@ -30,6 +30,7 @@ actor OrgReactor {
   let providers: MessageProviders
   let log: any EventReader
   let settings: ReactorSettings
+  let restored: RestoreRecord?
   let report: @Sendable (String) -> Void
   /// An answer came in.
   private let answered = ChangeSignal()
@@ -42,6 +43,8 @@ actor OrgReactor {
   var missingSince: [Identifier: Micros] = [:]
   /// Messages without a receipt that the provider was asked about, or is to be.
   var silent: [Identifier: Silence] = [:]
+  /// Messages from before a restore that the provider was asked about.
+  private var reconciled: Set<Identifier> = []
   private var circuit = Circuit()
   /// What each campaign with a pace may hand out.
   private var paces: [Identifier: TokenBucket] = [:]
@@ -55,13 +58,15 @@ actor OrgReactor {
 
   init(
     executor: OrgExecutor, providers: MessageProviders, log: any EventReader,
-    settings: ReactorSettings, desk: RateDesk, report: @escaping @Sendable (String) -> Void
+    settings: ReactorSettings, desk: RateDesk, restored: RestoreRecord?,
+    report: @escaping @Sendable (String) -> Void
   ) {
     self.executor = executor
     self.providers = providers
     self.log = log
     self.settings = settings
     self.desk = desk
+    self.restored = restored
     self.report = report
   }
 
@@ -282,8 +287,18 @@ extension OrgReactor {
     guard let provider = providers.provider(named: plan.provider, for: plan.message.channel) else {
       return CallOutcome(message: message, outcome: .refused(code: "unknown_provider"))
     }
+    if await mayHaveBeenSent(message), reconciled.insert(message).inserted {
+      // The provider is asked first, as about any call whose answer nobody knows.
+      return CallOutcome(message: message, outcome: .inDoubt(reason: "restored"))
+    }
     return await translated(
       await provider.send(plan.message), for: message, optOutCodes: provider.optOutCodes)
+  }
+
+  /// Sent after the backup was made that this home was restored from, perhaps.
+  func mayHaveBeenSent(_ message: Identifier) async -> Bool {
+    guard let restored, let plan = await executor.plan(of: message) else { return false }
+    return restored.mayHaveSent(message, plan)
   }
 
   private func translated(

@@ -12,6 +12,7 @@ package final class ReactorHost: Sendable {
   private let webhookClient: HTTPClient
   private let settings: ReactorSettings
   private let cursorDirectory: String
+  private let hold: SendingHold
   private let report: @Sendable (String) -> Void
   private let desk: RateDesk
   private let running = Mutex(Running())
@@ -25,7 +26,7 @@ package final class ReactorHost: Sendable {
   package init(
     engine: Engine, providers: MessageProviders,
     payments: [any PaymentProvider] = [], webhookClient: HTTPClient,
-    settings: ReactorSettings, cursorDirectory: String,
+    settings: ReactorSettings, cursorDirectory: String, hold: SendingHold,
     report: @escaping @Sendable (String) -> Void
   ) throws {
     self.engine = engine
@@ -35,23 +36,40 @@ package final class ReactorHost: Sendable {
     self.settings = settings
     desk = RateDesk(rates: settings.rates)
     self.cursorDirectory = cursorDirectory
+    self.hold = hold
     self.report = report
     try FileManager.default.createDirectory(
       atPath: cursorDirectory, withIntermediateDirectories: true)
   }
 
+  /// Begins, or, after a restore, waits for the release first.
   package func start() {
+    keep {
+      do {
+        let restored = try await self.hold.waitUntilReleased()
+        try Task.checkCancellation()
+        self.start(restored: restored)
+      } catch is CancellationError {
+        return
+      } catch {
+        // Held, then: nothing goes out on a guess.
+        self.report("the record of the restore cannot be read, nothing is sent: \(error)")
+      }
+    }
+  }
+
+  private func start(restored: RestoreRecord?) {
     let workflows = WorkflowReactor(
       engine: engine, cursor: CursorFile(directory: cursorDirectory, name: "workflows"),
       report: report)
     keep { await workflows.run() }
-    engine.forEachOrg { [weak self] executor in self?.start(executor) }
+    engine.forEachOrg { [weak self] executor in self?.start(executor, restored: restored) }
   }
 
-  private func start(_ executor: OrgExecutor) {
+  private func start(_ executor: OrgExecutor, restored: RestoreRecord?) {
     let reactor = OrgReactor(
       executor: executor, providers: providers, log: engine.log, settings: settings,
-      desk: desk, report: report)
+      desk: desk, restored: restored, report: report)
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,
       cursorDirectory: cursorDirectory, board: engine.deliveries, report: report)

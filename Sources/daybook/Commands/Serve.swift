@@ -59,10 +59,14 @@ private func startServe(
   let links = OutboundLinks(
     publicURL: settings.baseURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
+  let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
+  if try hold.record()?.isHeld == true {
+    context.log.warning("nothing is sent after the restore until 'daybook release'")
+  }
   let reactors = try ReactorHost(
     engine: engine, providers: adapters.messages, payments: adapters.payments,
     webhookClient: webhookClient, settings: ReactorSettings(links: links),
-    cursorDirectory: settings.home.reactors
+    cursorDirectory: settings.home.reactors, hold: hold
   ) { line in
     context.log.warning("a reactor tries again", ["reason": .string(line)])
   }
@@ -70,6 +74,7 @@ private func startServe(
   let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
   let server = try startAPI(
     context, engine: engine, pool: pool, adapters: adapters, links: links, exports: exports,
+    hold: hold,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
@@ -99,7 +104,7 @@ private func exportDesk(
 
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, adapters: Adapters,
-  links: OutboundLinks, exports: ExportDesk, allowsPrivateWebhooks: Bool
+  links: OutboundLinks, exports: ExportDesk, hold: SendingHold, allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
@@ -107,6 +112,7 @@ private func startAPI(
     operatorToken: Hex.encode(try Secret.read(or: settings.home.operatorToken)))
   apiSettings.consoleDirectory = consoleDirectory()
   apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
+  apiSettings.hold = hold
   var services = Services(
     engine: engine, pool: pool,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),

@@ -84,6 +84,9 @@ private func text(
   lines.append("")
   lines += (projections ?? []).map { "  " + ProjectionLine($0, head: head).text }
   lines.append("")
+  if health?["checks"]?["hold"] != nil {
+    lines.append("  ON HOLD after a restore: nothing is sent until 'daybook release'.\n")
+  }
   lines += (health?.object?.fields ?? []).map { "  \($0.key)  \($0.value.text)" }
   if health == nil { lines.append("  The API does not answer.") }
   return lines.joined(separator: "\n") + "\n"

@@ -56,8 +56,8 @@ extension HouseTests {
       settings.stopGraceMillis = graceMillis
       return OrgReactor(
         executor: try org.executor, providers: MessageProviders([provider]), log: org.house.log,
-        settings: settings,
-        desk: RateDesk(rates: RateTable()), report: { _ in })
+        settings: settings, desk: RateDesk(rates: RateTable()), restored: nil,
+        report: { _ in })
     }
 
     @Test func `a stop waits for the calls under way and records their answers`() async throws {

@@ -60,6 +60,8 @@ final class FaultyLog: EventLogWriter {
     }
   }
 
+  var health: WriterHealth { inner.health }
+
   func enqueue(_ commit: Commit) -> PendingAppend {
     let pending = PendingAppend()
     let fault = state.withLock { state -> Fault? in

@@ -108,6 +108,7 @@ final class House: Sendable {
       engine: engine,
       providers: MessageProviders([TwilioProvider(client: client, timeoutMillis: 10_000)]),
       webhookClient: webhookClient, settings: settings, cursorDirectory: cursorDirectory,
+      hold: SendingHold(path: directory + "/restored.json") { 0 },
       report: { [inside] line in inside.state.withLock { $0.reports.append(line) } })
     inside.state.withLock { state in
       state.engine = engine

@@ -1,0 +1,132 @@
+import Application
+import CLI
+import EventLog
+import Foundation
+import JSON
+import Supervisor
+import Vault
+
+private let directory = Argument("DIR", .one, "the backup folder")
+private let verifyOption = Option(
+  "--verify", "check every byte, proof and signed checkpoint of what was restored")
+private let snapshotOption = Option("--snapshot", value: "NAME", "an older one; the newest")
+private let keyOption = Option(
+  "--root-key", value: "FILE", "the root key; log/root.key of the home")
+
+let restoreCommand = Command(
+  "restore", "make the log of this home from a backup, and hold everything that would go out",
+  details: """
+    The home has no log yet. Everything that the log has recorded is there again, up to
+    the moment of the snapshot; the read models are made anew by 'daybook up'. Nothing
+    is sent until 'daybook release': what was sent after the backup is not in the log,
+    and is looked up at the providers first. Erased people stay erased.
+    """,
+  arguments: [directory], options: [verifyOption, snapshotOption, keyOption, .json]
+) { invocation in
+  let home = invocation.settings.home
+  try prepare(home)
+  if try FileLock.isHeld(home.upLock) {
+    throw CommandError.alreadyRunning(home: home.path, pid: nil)
+  }
+  let key = try placeRootKey(invocation.value(keyOption.flag).map(absolute), home)
+  // Before there is a log: a start in between would send.
+  try holdEverything(home)
+  let restore = LogRestore(
+    backup: absolute(invocation.argument(directory.name)), target: home.log, rootKey: key)
+  let report = try restore.run(
+    snapshot: invocation.value(snapshotOption.flag),
+    verifies: invocation.has(verifyOption.flag))
+  let record = try finish(report, home)
+  if invocation.has(Option.json.flag) {
+    Output.json(json(report, record))
+  } else {
+    show(report, record)
+  }
+  return .success
+}
+
+let releaseCommand = Command(
+  "release", "let go out what a restore holds back",
+  details: """
+    Messages, webhooks, campaigns and workflows go on. What was waiting when the backup
+    was made, or belongs to an older campaign or workflow run, may have been sent since:
+    the provider is asked about each before it is sent. Works with and without a running
+    system; a running one goes on within a second.
+    """,
+  options: [.json]
+) { invocation in
+  let hold = SendingHold(path: invocation.settings.home.restored) {
+    EventLog.SystemClock.nowMicros()
+  }
+  let isReleased = try hold.release()
+  if invocation.has(Option.json.flag) {
+    Output.json(["released": .bool(isReleased)])
+  } else {
+    Output.line(isReleased ? "Released: what waits goes out." : "Nothing was on hold.")
+  }
+  return .success
+}
+
+/// The key where the log looks for it.
+private func placeRootKey(_ given: String?, _ home: Home) throws -> any RootKey {
+  try makeFolder(home.log)
+  let own = home.log + "/root.key"
+  if let given, given != own {
+    _ = try FileRootKey(path: given, mayCreate: false)
+    try Data(contentsOf: URL(filePath: given)).write(to: URL(filePath: own), options: .atomic)
+    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: own)
+  }
+  return try FileRootKey(path: own, mayCreate: false)
+}
+
+private func holdEverything(_ home: Home) throws {
+  try RestoreRecord(
+    restoredAtMicros: EventLog.SystemClock.nowMicros(), head: 0, dataUpToMicros: 0, incarnation: 0
+  ).write(to: home.restored)
+}
+
+/// The cursors of the reactors, and what the next start has to know.
+private func finish(_ report: RestoreReport, _ home: Home) throws -> RestoreRecord {
+  try makeFolder(home.reactors)
+  for (name, bytes) in report.snapshot.files {
+    guard !name.contains("/") else { continue }
+    try Data(bytes).write(to: URL(filePath: "\(home.reactors)/\(name)"), options: .atomic)
+  }
+  let record = RestoreRecord(
+    restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
+    dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation)
+  try record.write(to: home.restored)
+  return record
+}
+
+/// What may be lost: from the moment of the snapshot to now.
+private func lostSeconds(_ report: RestoreReport, _ record: RestoreRecord) -> Int64 {
+  (record.restoredAtMicros - report.snapshot.createdAtMicros) / 1_000_000
+}
+
+private func json(_ report: RestoreReport, _ record: RestoreRecord) -> JSON {
+  [
+    "snapshot": .string(report.snapshot.name), "head": .int(Int64(report.head)),
+    "incarnation": JSON(Int(report.incarnation)), "state": "held",
+    "erased_again": JSON(report.tombstoneCount),
+    "rpo_seconds": .int(lostSeconds(report, record)), "milliseconds": JSON(report.tookMillis),
+    "verified_events": JSON(report.verification.map { Int64($0.eventCount) }),
+  ]
+}
+
+private func show(_ report: RestoreReport, _ record: RestoreRecord) {
+  Output.line(
+    "restored \(report.head) events of snapshot \(report.snapshot.name) in \(report.tookMillis) ms")
+  if let verification = report.verification {
+    Output.line(
+      "verified \(verification.eventCount) events in \(verification.blockCount) blocks,"
+        + " \(verification.treeHeads.count) trees: sound")
+  }
+  Output.line(
+    "RPO      \(lostSeconds(report, record)) s: what happened since the snapshot is not in it")
+  Output.line("history  incarnation \(report.incarnation); checkpoints are signed under its name")
+  if report.tombstoneCount > 0 {
+    Output.line("erased   \(report.tombstoneCount) people again, erased after the keys were copied")
+  }
+  Output.line("ON HOLD: nothing is sent until 'daybook release'.")
+}

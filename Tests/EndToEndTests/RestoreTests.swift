@@ -1,0 +1,81 @@
+import Foundation
+import HTTP
+import JSON
+import Testing
+
+extension EndToEnd {
+  @Suite struct Restores {
+    @Test
+    func
+      `after a restore nothing goes out until released, and nothing that was sent goes out again`()
+      async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let people = try await Self.people(account)
+        let delivered = try await account.send("Before", to: people[0])
+        try await account.wait(forMessage: delivered, toBe: "delivered")
+        // The provider is away: this one waits in the log, and in the backup.
+        try await system.setFaults(["error_rate": 1, "status": 503])
+        let waiting = try await account.send("Waiting", to: people[1])
+        let unsent = try await account.send("Unsent", to: people[2])
+        let backup = system.home + "-backup"
+        defer { HomeFolders.remove(backup) }
+        let first = try await system.daybook("backup", backup, "--json").json()
+        #expect(first["holds_root_key"]?.bool == false)
+        // Sent after the backup, and lost with the home; the other one is cancelled by the disaster.
+        try await system.setFaults(["error_rate": 0])
+        try await account.wait(forMessage: waiting, toBe: "delivered")
+        try await account.wait(forMessage: unsent, toBe: "delivered")
+        let key = try await Self.loseLog(of: system)
+
+        let restored = try await system.daybook(
+          "restore", backup, "--verify", "--root-key", key, "--json")
+        try #require(restored.succeeded, "\(restored.errors)")
+        #expect(try restored.json()["state"]?.string == "held")
+        #expect(try restored.json()["incarnation"]?.int == 2)
+        #expect((try restored.json()["verified_events"]?.int ?? 0) > 0)
+        try await system.start("serve")
+
+        let late = try await account.send("Late", to: people[0])
+        let ready = try await API(baseURL: account.api.baseURL, token: nil).send("GET", "/readyz")
+        #expect(ready.json["checks"]?["hold"]?["state"]?.string == "held")
+        // Long enough for a dispatcher that ran to have sent it.
+        try await Task.sleep(for: .seconds(2))
+        #expect(try await account.received(by: people[0]) == ["Before" + Account.optOutNotice])
+
+        #expect(try await system.daybook("release", "--json").json()["released"]?.bool == true)
+        try await eventually("what waited to be settled") {
+          try await account.received(by: people[0]).count == 2
+        }
+        for id in [waiting, unsent, late] {
+          try await eventually("\(id) to be told delivered") {
+            let types = try await account.events(types: "message.*")
+            return types.contains {
+              $0["subject"]?["id"]?.string == id && $0["type"]?.string == "message.delivered"
+            }
+          }
+        }
+        #expect(try await account.received(by: people[1]) == ["Waiting" + Account.optOutNotice])
+        #expect(try await account.received(by: people[2]) == ["Unsent" + Account.optOutNotice])
+        #expect(try await system.daybook("verify").succeeded)
+      }
+    }
+
+    private static func people(_ account: Account) async throws -> [Account.Person] {
+      var people: [Account.Person] = []
+      for index in 0..<3 { people.append(try await account.newPerson(index)) }
+      return people
+    }
+
+    /// Kills the writer, and takes the log away but for the root key, which somebody has kept elsewhere.
+    private static func loseLog(of system: RunningSystem) async throws -> String {
+      try await system.kill("serve")
+      let key = system.home + "/kept.key"
+      try FileManager.default.moveItem(atPath: system.home + "/log/root.key", toPath: key)
+      try FileManager.default.removeItem(atPath: system.home + "/log")
+      try FileManager.default.removeItem(atPath: system.home + "/reactors")
+      return key
+    }
+  }
+}
