@@ -90,11 +90,27 @@ extension LogStore {
         guard try counts.count == transaction.entryCount(in: orgs) else {
           throw EventLogError.corrupted(position: 0, reason: "a record of an org is missing")
         }
-        let tail = try view(transaction).tail
-        try requireSound(tail)
-        for (org, next) in tail.nextSequences { counts[org] = next }
+        let view = try view(transaction)
+        try requireSound(view.tail)
+        for org in counts.keys { try requireIndexed(org, view, transaction) }
+        for (org, next) in view.tail.nextSequences { counts[org] = next }
         return counts
       }
+    }
+  }
+
+  /// The key of a record is not covered by its checksum; the index knows every org that has events.
+  private func requireIndexed(
+    _ org: OrgID, _ view: IndexView, _ transaction: borrowing ReadTransaction
+  ) throws {
+    var isKnown = false
+    try forEachEntryBackwards(hash.org(org), atOrBelow: .max, view, transaction) { _ in
+      isKnown = true
+      return false
+    }
+    guard isKnown else {
+      throw EventLogError.corrupted(
+        position: 0, reason: "the record of an org is under another key")
     }
   }
 

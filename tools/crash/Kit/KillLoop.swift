@@ -8,7 +8,7 @@ package struct KillLoop {
   package var cycleCount = 200
   package var seed: UInt64 = 1
   package var tailerCount = 2
-  /// A writer lives this long at most: starting one takes about half of it.
+  /// A writer lives this long at most, from its start or from its first promise.
   package var maxLifeMillis = 60
 
   package init(tool: String) { self.tool = tool }
@@ -50,14 +50,27 @@ package struct KillLoop {
     _ cycle: Int, _ directory: String, _ scratch: String, _ random: inout SeededNumbers,
     _ inspection: inout Inspection
   ) async throws {
+    let acknowledgements = scratch + "/acknowledged"
+    let before = Self.byteCount(acknowledgements)
     let writer = try Child(
       tool: tool, ["write", directory, scratch + "/acknowledged", "c\(seed).\(cycle)"])
+    // Starting takes as long as it takes: two writers in three are left alone until they were promised something.
+    if Int.random(in: 0..<3, using: &random) > 0 {
+      for _ in 0..<5_000 where Self.byteCount(acknowledgements) == before {
+        try await Task.sleep(for: .milliseconds(1))
+      }
+    }
     try await Task.sleep(for: .milliseconds(Int.random(in: 1...maxLifeMillis, using: &random)))
     writer.kill()
     guard try writer.wait() == .signal(SIGKILL) else {
       throw BrokenPromise("the writer ended by itself")
     }
     try await inspection.inspect()
+  }
+
+  private static func byteCount(_ path: String) -> Int {
+    let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+    return attributes?[.size] as? Int ?? 0
   }
 
   /// Each tailer is given the time to come to the end, then compared. Returns how many pages they saw.
