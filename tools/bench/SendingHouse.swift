@@ -54,6 +54,7 @@ final class SendingHouse: Sendable {
     host = try ReactorHost(
       engine: engine, providers: MessageProviders([TwilioProvider(client: client)]),
       webhookClient: client, settings: settings, cursorDirectory: directory + "/cursors",
+      hold: SendingHold(path: directory + "/restored.json") { 0 },
       report: { _ in })
     host.start()
   }
