@@ -127,7 +127,8 @@ let package = Package(
     // MARK: projections
     module(
       "ProjectionRuntime", path: "projections/Runtime",
-      ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto"]),
+      ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto"],
+      exclude: ["decisions"]),
     readModel("ContactsProjection", folder: "contacts", ["SegmentsProjection"]),
     readModel("TimelineProjection", folder: "timeline"),
     readModel("SegmentsProjection", folder: "segments"),

@@ -48,15 +48,6 @@ package enum KeyFile {
     try flushFolder(of: path)
   }
 
-  private static func flushFolder(of path: String) throws(VaultError) {
-    let end = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let folder = end.map { String(path[..<$0]) } ?? "."
-    let descriptor = unsafe open(folder.isEmpty ? "/" : folder, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
-    defer { Glibc.close(descriptor) }
-    guard fsync(descriptor) == 0 else { throw .file(function: "fsync", code: errno) }
-  }
-
   /// Makes a name in the folder of `path` as durable as its content.
   static func flushFolder(of path: String) throws(VaultError) {
     let end = path.utf8.lastIndex(of: UInt8(ascii: "/"))
