@@ -37,7 +37,8 @@ enum TemplateRoutes {
       "See what a person would get", details: "Nothing is written.",
       body: .json(
         TemplateSchemas.preview, example: ["contact": "con_01jd3x0000000000000000000a"]),
-      answers: [.ok(TemplateSchemas.rendered)], idempotency: .ignored, handler: preview),
+      answers: [.ok(TemplateSchemas.rendered)], refuses: [409: ["archived"]],
+      idempotency: .ignored, handler: preview),
   ]
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -16,14 +16,20 @@ struct TokenBucket {
     atMicros = nowMicros
   }
 
-  var available: Int { Int(tokens) }
+  /// Parts of permits are sums of fractions, which may miss a whole one by a hair: nobody is kept
+  /// waiting for that.
+  private static let hair = 1e-6
+
+  var available: Int { Int(tokens + Self.hair) }
 
   mutating func take() { tokens -= 1 }
 
   /// Until there is one again.
   func waitMicros(at nowMicros: Micros) -> Int64 {
-    guard tokens < 1, rate > 0 else { return 0 }
-    return max(0, Int64((1 - tokens) / rate * 1_000_000) - max(0, nowMicros - atMicros))
+    guard available < 1, rate > 0 else { return 0 }
+    // Rounded up: who comes back a moment too early has to be told to wait again.
+    let waitMicros = Int64(((1 - tokens) / rate * 1_000_000).rounded(.up))
+    return max(0, waitMicros - max(0, nowMicros - atMicros))
   }
 }
 

@@ -56,12 +56,15 @@ import Testing
       let expected: SubjectID? =
         switch event {
         case .org(.smsConfigured), .org(.providerConfigured), .org(.suppressed),
-          .org(.unsuppressed), .webhookEndpoint(.created):
+          .org(.unsuppressed), .webhookEndpoint(.created), .webhookEndpoint(.secretRotated):
+          SubjectID(Self.org.value)
+        case .apiKey(.restricted(let restrictions)) where restrictions.signingSecret != nil:
           SubjectID(Self.org.value)
         case .contact(.tagged), .contact(.untagged), .contact(.optOutSuspected),
           .contact(.optOutDismissed):
           nil
-        case .contact, .user(.created): SubjectID(stream.value)
+        case .contact, .user(.created), .user(.renamed), .user(.passwordChanged):
+          SubjectID(stream.value)
         case .message(.planned(let plan)): SubjectID(plan.contact.value)
         case .message(.received(let message)): SubjectID(message.contact.value)
         default: nil

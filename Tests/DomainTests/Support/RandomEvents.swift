@@ -234,7 +234,10 @@ enum RandomEvents {
       .styleSet(WebhookEndpoint.Style(payload: random.one(), format: random.one())),
       .secretRotated(
         secret: random.personal { $0.text() }, previousUntilMicros: random.int64()),
-      .tested, .redeliveryRequested(from: UInt64(random.count()), to: UInt64(random.count())),
+      .tested,
+      .redeliveryRequested(
+        from: UInt64.random(in: 0...UInt64(Int64.max), using: &random),
+        to: UInt64.random(in: 0...UInt64(Int64.max), using: &random)),
       .redelivered(deliveredCount: random.count(), failedCount: random.count()),
     ]
   }
