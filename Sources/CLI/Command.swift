@@ -111,7 +111,8 @@ package struct Invocation: Sendable {
 package enum ExitStatus: Int32, Sendable {
   case success = 0
   case failure = 1
-  /// The work was done and found something wrong: a verification failed, digests differ.
+  /// The work was done and found something wrong (a verification failed, digests differ), or was
+  /// refused because of what is there already.
   case foundWrong = 2
   /// The command line or the environment makes no sense (EX_USAGE of sysexits.h).
   case usage = 64

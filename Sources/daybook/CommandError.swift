@@ -13,6 +13,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case databaseEnded(logPath: String)
   case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
+  case logExists(path: String)
   case exportRefused(reason: String)
   case upcasterMissing(reason: String)
 
@@ -31,17 +32,23 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .databaseEnded: "database_ended"
     case .secretUnusable: "secret_unusable"
     case .logUnusable: "log_unusable"
+    case .logExists: "log_exists"
     case .exportRefused: "export_refused"
     case .upcasterMissing: "upcaster_missing"
     }
+  }
+
+  /// What is there already stands in the way: nothing was tried.
+  var isConflict: Bool {
+    if case .logExists = self { true } else { false }
   }
 
   var isRetryable: Bool {
     switch self {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
-      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .exportRefused,
-      .upcasterMissing:
+      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .logExists,
+      .exportRefused, .upcasterMissing:
       false
     }
   }
@@ -79,6 +86,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
       "the database server has ended by itself. Why is in \(logPath)."
     case .upcasterMissing(let reason): "this program cannot read old events: \(reason)"
     case .exportRefused(let reason): "the export was not recorded: \(reason)"
+    case .logExists(let path):
+      "there is a log in \(path) already, and a restore replaces none. Choose an empty folder with"
+        + " --home or DAYBOOK_HOME, or move this one away."
     case .logUnusable(let path, let reason):
       "\(path) can not be read: \(reason). --home or DAYBOOK_HOME chooses another folder."
     }

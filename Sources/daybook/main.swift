@@ -10,6 +10,9 @@ private func execute(_ command: Command, _ invocation: Invocation) async -> Exit
   } catch let error as UsageError {
     Output.error("daybook: \(error)")
     return .usage
+  } catch let error as CommandError where error.isConflict {
+    Output.error("daybook \(command.name): \(error)")
+    return .foundWrong
   } catch {
     Output.error("daybook \(command.name): \(error)")
     return .failure

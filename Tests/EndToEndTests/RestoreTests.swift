@@ -1,6 +1,7 @@
 import Foundation
 import HTTP
 import JSON
+import Supervisor
 import Testing
 
 extension EndToEnd {
@@ -35,6 +36,17 @@ extension EndToEnd {
         #expect(try restored.json()["state"]?.string == "held")
         #expect(try restored.json()["incarnation"]?.int == 2)
         #expect((try restored.json()["verified_events"]?.int ?? 0) > 0)
+        // Once more, onto the log that is there now: refused, and neither key nor hold changes.
+        let record = system.home + "/restored.json"
+        let hold = try #require(FileManager.default.contents(atPath: record))
+        let other = system.home + "/other.key"
+        try Data(repeating: 7, count: 32).write(to: URL(filePath: other))
+        let again = try await system.daybook("restore", backup, "--root-key", other)
+        #expect(again.exit == .code(2) && again.errors.contains("replaces none"))
+        #expect(FileManager.default.contents(atPath: record) == hold)
+        #expect(
+          FileManager.default.contentsEqual(
+            atPath: key, andPath: system.home + "/log/root.key"))
         try await system.start("serve")
 
         let late = try await account.send("Late", to: people[0])

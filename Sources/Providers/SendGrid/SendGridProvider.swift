@@ -85,9 +85,17 @@ extension SendGridProvider {
     var content: [JSON] = [["type": "text/plain", "value": .string(email.text)]]
     if let html = email.html { content.append(["type": "text/html", "value": .string(html)]) }
     var body = JSONObject([
-      ("personalizations", [["to": [["email": .string(email.to)]]]]), ("from", .object(from)),
+      (
+        "personalizations",
+        [
+          [
+            "to": [["email": .string(email.to)]],
+            "custom_args": [messageArgument: .string(email.message.text)],
+          ]
+        ]
+      ),
+      ("from", .object(from)),
       ("subject", .string(email.subject)), ("content", .array(content)),
-      ("custom_args", [messageArgument: .string(email.message.text)]),
       // Opens and clicks are ours to tell: every other link would lead through SendGrid.
       (
         "tracking_settings",

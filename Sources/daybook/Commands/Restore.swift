@@ -28,6 +28,10 @@ let restoreCommand = Command(
   if try FileLock.isHeld(home.upLock) {
     throw CommandError.alreadyRunning(home: home.path, pid: nil)
   }
+  // Before anything is written: neither the key nor the hold of a log that is there may change.
+  guard !FileManager.default.fileExists(atPath: home.log + "/log/data.mdb") else {
+    throw CommandError.logExists(path: home.path)
+  }
   let key = try placeRootKey(invocation.value(keyOption.flag).map(absolute), home)
   // Before there is a log: a start in between would send.
   try holdEverything(home)

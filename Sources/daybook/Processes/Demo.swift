@@ -8,7 +8,10 @@ import JSON
 ///
 /// Nil where nothing was made.
 func seedDemo(_ settings: Settings) async throws -> DemoAccess? {
-  guard settings.seedsDemo, !FileManager.default.fileExists(atPath: settings.home.demo) else {
+  // A restored log is somebody's own.
+  guard settings.seedsDemo, !FileManager.default.fileExists(atPath: settings.home.demo),
+    !FileManager.default.fileExists(atPath: settings.home.restored)
+  else {
     if readDemo(settings.home)?["incomplete"] == true {
       Output.line(
         "  The demo data is incomplete: an earlier start was interrupted while it was made. For a"

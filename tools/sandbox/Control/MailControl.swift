@@ -120,7 +120,7 @@ extension Mail {
       "subject": content["subject"] ?? .null, "text": .string(plain), "html": JSON(html),
       "headers": content["headers"] ?? [:], "links": .array(links.map(JSON.string)),
       "has_pixel": .bool(pixel != nil), "unsubscribe_url": JSON(unsubscribeURL),
-      "custom_args": content["custom_args"] ?? [:],
+      "custom_args": customArguments,
       "created_at": .string(UTCDate(millis: createdAtMillis).iso8601),
     ]
   }

@@ -41,6 +41,13 @@ struct Mail: Sendable {
     ]
   }
 
+  /// What comes with the mail and all that is told about it: of the person, else of the whole send.
+  var customArguments: JSON { Self.customArguments(of: content) }
+
+  static func customArguments(of content: JSON) -> JSON {
+    content["personalizations"]?[0]?["custom_args"] ?? content["custom_args"] ?? [:]
+  }
+
   var from: String { content["from"]?["email"]?.string ?? "" }
   var html: String? { text(of: "text/html") }
   var plain: String { text(of: "text/plain") ?? "" }
@@ -75,7 +82,7 @@ struct Mail: Sendable {
       ("sg_event_id", .string(id)), ("sg_message_id", .string(self.id + ".filter0001.1.1-0")),
       ("smtp-id", .string("<\(self.id)@ismtpd>")),
     ]
-    fields += content["custom_args"]?.object?.fields.map { ($0.key, $0.value) } ?? []
+    fields += customArguments.object?.fields.map { ($0.key, $0.value) } ?? []
     fields += extra.map { name, value in (name, value == "true" ? .bool(true) : .string(value)) }
     let body = JSON.array([.object(JSONObject(fields))])
     return Callback(

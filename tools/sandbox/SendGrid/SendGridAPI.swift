@@ -141,7 +141,8 @@ struct SendGridAPI: Sendable {
     let key = account["api_key"]?.string
     let found = store.read { world in
       world.all(.mail).filter {
-        $0["api_key"]?.string == key && $0["content"]?["custom_args"]?[name]?.string == value
+        $0["api_key"]?.string == key
+          && Mail.customArguments(of: $0["content"] ?? .null)[name]?.string == value
       }
     }
     let messages = found.map { mail -> JSON in
