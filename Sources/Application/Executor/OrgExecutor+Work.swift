@@ -40,7 +40,7 @@ extension OrgExecutor {
   }
 
   /// What bounds the hand-out, beside the providers' own limits.
-  struct Control: Sendable {
+  struct Control: Equatable, Sendable {
     let isHalted: Bool
     /// Messages a minute of the campaigns that have a pace and something queued.
     let paces: [Identifier: Int]
@@ -79,10 +79,12 @@ extension OrgExecutor {
   }
 
   /// Takes queued messages out: the caller dispatches them or puts them back. `room`: how many a
-  /// campaign may have now, where that is bounded.
+  /// campaign may have now, where that is bounded. Nil, and nothing is taken, where `control` is no
+  /// longer what holds: a campaign that was launched meanwhile has a pace that the caller cannot know.
   func takeQueued(
-    limit: Int, room: [Identifier: Int] = [:]
-  ) throws(CommandError) -> DispatchWork {
+    limit: Int, room: [Identifier: Int], under control: Control
+  ) throws(CommandError) -> DispatchWork? {
+    guard try self.control() == control else { return nil }
     let nowMicros = nowMicros
     return try withState { state in
       let messages = state.queue.take(

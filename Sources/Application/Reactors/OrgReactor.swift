@@ -213,7 +213,8 @@ extension OrgReactor {
   private func dispatch(upTo room: Int, _ control: OrgExecutor.Control) async throws -> Next {
     let realMicros = await executor.realMicros
     let rooms = rooms(control, nowMicros: realMicros)
-    let work = try await executor.takeQueued(limit: room, room: rooms)
+    let taken = try await executor.takeQueued(limit: room, room: rooms, under: control)
+    guard let work = taken else { return .again }
     let paceWait = paces.values.map { $0.waitMicros(at: realMicros) }.filter { $0 > 0 }.min()
     let nextInMicros = [work.nextInMicros, paceWait].compactMap(\.self).min()
     guard !work.messages.isEmpty else { return .idle(forMicros: nextInMicros) }
@@ -234,7 +235,8 @@ extension OrgReactor {
   private func rooms(
     _ control: OrgExecutor.Control, nowMicros: Micros
   ) -> [Identifier: Int] {
-    paces = paces.filter { control.paces[$0.key] != nil }
+    // A campaign whose queue is empty for a moment has no new permit for that.
+    paces = paces.filter { control.paces[$0.key] != nil || !$0.value.isFull(at: nowMicros) }
     var rooms: [Identifier: Int] = [:]
     for (campaign, perMinute) in control.paces {
       let rate = Double(perMinute) / 60

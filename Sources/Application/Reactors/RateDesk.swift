@@ -24,6 +24,12 @@ struct TokenBucket {
 
   mutating func take() { tokens -= 1 }
 
+  /// As good as a new one.
+  func isFull(at nowMicros: Micros) -> Bool {
+    let passed = Double(max(0, nowMicros - atMicros)) / 1_000_000
+    return tokens + passed * rate >= max(1, rate)
+  }
+
   /// Until there is one again.
   func waitMicros(at nowMicros: Micros) -> Int64 {
     guard available < 1, rate > 0 else { return 0 }
