@@ -44,13 +44,18 @@ struct SeedPeople {
 
   static func firstName(_ index: Int) -> String { firstNames[index * 7 % firstNames.count] }
 
+  static func email(_ index: Int) -> String {
+    "\(firstName(index)).\(lastNames[index * 11 % lastNames.count]).\(index)@example.com"
+      .lowercased()
+  }
+
   static func details(_ index: Int, dice: inout SeedDice, atMicros: Micros) -> ContactDetails {
     let first = firstName(index)
     let last = lastNames[index * 11 % lastNames.count]
     let dueMicros = atMicros + Int64(dice.below(360)) * 86_400_000_000
     return ContactDetails(
       firstName: first, lastName: last, company: dice.below(4) == 0 ? "\(last) & Co" : nil,
-      email: "\(first).\(last).\(index)@example.com".lowercased(), phone: phone(index),
+      email: email(index), phone: phone(index),
       custom: [
         "city": .text(cities[dice.below(cities.count)]),
         "plan": .text(plans[dice.below(plans.count)]),

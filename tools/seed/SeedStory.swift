@@ -8,13 +8,16 @@ internal import EventLog
 /// the same options give the same events (their ids too), but for the key that the caller passes in.
 final class SeedStory {
   private let options: SeedData.Options
-  private var dice: SeedDice
+  var dice: SeedDice
   let org: Identifier
   private let wallet: Identifier
+  let workflow: Identifier
+  /// Runs of the workflow, the one that waited longest first.
+  var waiting: ArraySlice<Welcome> = []
   private var walletState = Wallet.State()
   private var people: [Person] = []
   private var commits: [Commit] = []
-  private var nowMicros: Micros
+  private(set) var nowMicros: Micros
   private var day = 0
   private var paceMicros = 1_000_000
   private(set) var eventCount = 0
@@ -41,10 +44,15 @@ final class SeedStory {
     nowMicros = options.untilMicros - Int64(Self.dayCount) * Self.dayMicros
     org = dice.id(.org, atMicros: nowMicros)
     wallet = dice.id(.wallet, atMicros: nowMicros)
+    workflow = dice.id(.workflow, atMicros: nowMicros)
     people.reserveCapacity(options.contactCount)
   }
 
   var contactCount: Int { people.count }
+
+  func contactID(_ index: Int) -> Identifier { people[index].id }
+
+  func noteMessage() { messageCount += 1 }
 
   /// The commits of what happens next; nil at the end of the story.
   func next() throws -> [Commit]? {
@@ -105,13 +113,13 @@ final class SeedStory {
   /// As many as fill what the contacts that are still to come leave of the events.
   private var messagesLeft: Int {
     let contactsLeft = options.contactCount - people.count
-    let left = options.eventCount - eventCount - contactsLeft * 27 / 10
-    return max(0, left * 100 / 815)
+    let left = options.eventCount - eventCount - contactsLeft * 36 / 10
+    return max(0, left * 100 / 960)
   }
 
   // MARK: Committing
 
-  private func commit(
+  func commit(
     _ events: [(Identifier, DomainEvent)], by actor: String, origin: String, cause: String
   ) {
     eventCount += events.count
@@ -123,14 +131,14 @@ final class SeedStory {
           actor: actor, origin: origin, correlation: cause, occurredAtMicros: nowMicros)))
   }
 
-  private func wallet(_ command: Wallet.Command) throws -> [(Identifier, DomainEvent)] {
+  func wallet(_ command: Wallet.Command) throws -> [(Identifier, DomainEvent)] {
     let events = try Wallet.decide(command, given: walletState)
     for event in events { walletState.apply(event) }
     return events.map { (wallet, .wallet($0)) }
   }
 
   /// Between two things that happen to one message.
-  private func pace() { nowMicros += Int64(1 + dice.below(paceMicros)) }
+  func pace() { nowMicros += Int64(1 + dice.below(paceMicros)) }
 
   private func advance(bySeconds seconds: Int) {
     nowMicros += Int64(1 + dice.below(max(1, seconds * 1_000_000)))
@@ -156,6 +164,7 @@ extension SeedStory {
     let funded = try wallet(
       .fund(amountMicros: 900_000_000_000, paymentID: "seed-1", method: "card"))
     commit(funded, by: "operator", origin: "cli", cause: "seed")
+    try publishWelcome()
     for (name, filter) in Self.segments {
       let events = try Segment.decide(
         .create(name: name, filter: filter), given: Segment.initialState)
@@ -221,6 +230,14 @@ extension SeedStory {
         high: UInt64(truncatingIfNeeded: id.value >> 64),
         low: UInt64(truncatingIfNeeded: id.value), hasConsent: hasConsent))
     commit(events.map { (id, .contact($0)) }, by: "key:form", origin: "api", cause: "form-\(index)")
+    try welcome(index)
+    try endWelcomes()
+  }
+
+  func tag(_ index: Int, _ tag: String, cause: String) throws {
+    commit(
+      [(people[index].id, .contact(.tagged(tag: tag)))], by: "system:workflows", origin: "reactor",
+      cause: cause)
   }
 }
 
@@ -265,6 +282,7 @@ extension SeedStory {
     guard let running = campaign else { return }
     for slot in slots where slot < running.audience.count {
       try text(running.audience[slot], for: running.id)
+      try attend(running.audience[slot])
     }
     try decide(.markBatchPlanned(ordinal: slots.lowerBound / 250))
   }
@@ -298,8 +316,9 @@ extension SeedStory {
     messageCount += 1
     let id = dice.id(.message, atMicros: nowMicros)
     let body = "Hi \(SeedPeople.firstName(index)), doors open at nine."
-    let verdict = Gate.judge(facts(of: people[index]))
     let priceMicros = Prices.priceMicros(of: .smsOutbound, atMicros: nowMicros)
+    let verdict = Gate.judge(
+      facts(of: index, channel: .sms, purpose: .marketing, priceMicros: priceMicros))
     let plan = MessagePlan(
       contact: people[index].id, channel: .sms, purpose: .marketing, from: Self.ourNumber,
       content: .known(MessageContent(address: SeedPeople.phone(index), body: body)),
@@ -322,7 +341,7 @@ extension SeedStory {
     }
   }
 
-  private func take(
+  func take(
     _ command: Message.Command, _ id: Identifier, _ message: inout Message.State
   ) throws -> [(Identifier, DomainEvent)] {
     let events = try Message.decide(command, given: message)
@@ -391,20 +410,23 @@ extension SeedStory {
     commit(events, by: "provider:twilio", origin: "webhook", cause: providerID)
   }
 
-  private func facts(of person: Person) -> GateFacts {
+  func facts(
+    of index: Int, channel: Channel, purpose: Purpose, priceMicros: Int64
+  ) -> GateFacts {
+    let person = people[index]
     let minute = Int((nowMicros / 60_000_000 - 360) % 1_440)
+    let isText = channel == .sms
     let consent: GateFacts.Consent =
-      person.hasOptedOut ? .optedOut : (person.hasConsent ? .optedIn : .none)
+      !isText ? .none : person.hasOptedOut ? .optedOut : (person.hasConsent ? .optedIn : .none)
     return GateFacts(
-      nowMicros: nowMicros, channel: .sms, purpose: .marketing, hasAddress: true,
+      nowMicros: nowMicros, channel: channel, purpose: purpose, hasAddress: true,
       accountStatus: "active", consent: consent,
       consentPurpose: consent == .optedIn ? .marketing : nil,
-      isAddressOptedOut: person.hasOptedOut, isReply: false,
+      isAddressOptedOut: isText && person.hasOptedOut, isReply: false,
       zones: [
         ZoneTime(
           zone: "America/Chicago", minuteOfDay: minute, nextOpenMicros: today + 50_400_000_000)
       ],
-      priceMicros: Prices.priceMicros(of: .smsOutbound, atMicros: nowMicros),
-      walletAvailableMicros: walletState.availableMicros)
+      priceMicros: priceMicros, walletAvailableMicros: walletState.availableMicros)
   }
 }
