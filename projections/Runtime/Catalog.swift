@@ -105,7 +105,8 @@ package enum Catalog {
     END $$;
     GRANT USAGE ON SCHEMA daybook TO daybook_reader;
     GRANT SELECT ON daybook.projections TO daybook_reader;
-    """
+
+    """ + RebuildRecord.tableSQL
 }
 
 // MARK: - Schemas of read models

@@ -27,7 +27,8 @@ extension Rebuilder {
           throw ProjectionError.unknownProjection(P.name)
         }
         let job = try RebuildJob<P>(
-          schema: P.schema + "_build", poisons: poisons, connection: connection)
+          schema: P.schema + "_build", poisons: poisons, budget: place.budget,
+          connection: connection)
         try fold(job, through: live.checkpoint.position, place, meter)
         try job.finish(isIndexed: false)
         report = try CheckReport(
@@ -53,7 +54,6 @@ extension Rebuilder {
       meter.reached(page.end)
     }
     // The checkpoint may have moved since the feed was made.
-    try job.finish(isIndexed: false)
-    try job.catchUp(with: reader, to: end, place.feed.cancellation)
+    try job.catchUp(with: reader, to: end, place.cancellation)
   }
 }

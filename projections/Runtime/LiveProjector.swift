@@ -52,6 +52,8 @@ package final class LiveProjector: Sendable {
     (.now, [:]))
   private let tidiedAt = Mutex<ContinuousClock.Instant?>(nil)
   private let rebuilds = BackgroundRebuilds()
+  /// Projections that somebody wants to have rebuilt.
+  private let ordered = Mutex<Set<String>>([])
 
   package init(
     reader: any EventReader, connectionString: String, projections: [any Projection.Type],
@@ -161,6 +163,8 @@ package final class LiveProjector: Sendable {
           ) { $1 }
         }
       })
+    let waiting = try await pool.with { try RebuildRecord.waiting(projections, $0) }
+    ordered.withLock { $0 = waiting }
     refreshedAt.withLock { $0 = ContinuousClock.now }
     try await dropOutdated()
   }
@@ -242,7 +246,8 @@ package final class LiveProjector: Sendable {
         && (outcome.state == .building
           || outcome.state == .live && outcome.position + options.rebuildLagEvents < head)
     }
-    rebuilds.begin(behind.keys.sorted()) { try await self.rebuild($0) }
+    let wanted = ordered.withLock { $0.union(behind.keys) }
+    rebuilds.begin(wanted.sorted()) { try await self.rebuild($0) }
     let rebuilding = rebuilds.names
     return known.filter { $0.value.isRunning && !rebuilding.contains($0.key) }
       .map { (name: $0.key, position: $0.value.position) }

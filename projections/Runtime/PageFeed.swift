@@ -13,9 +13,11 @@ final class PageFeed: @unchecked Sendable {
   struct Place: Sendable {
     let feed: PageFeed
     let consumer: Int
+    let cancellation: Cancellation
+    let budget: RowBudget
 
     func next() throws -> Batch? {
-      try feed.cancellation.check()
+      try cancellation.check()
       return try feed.next(for: consumer)
     }
 
@@ -25,7 +27,6 @@ final class PageFeed: @unchecked Sendable {
   private let reader: any EventReader
   private let end: UInt64
   private let types: Set<String>?
-  let cancellation: Cancellation
   private let condition = NSCondition()
   private var pages: [Int: Batch] = [:]
   private var producedCount = 0
@@ -40,10 +41,8 @@ final class PageFeed: @unchecked Sendable {
 
   /// Feeds the events up to `end`.
   init(
-    reader: any EventReader, end: UInt64, types: Set<String>?, consumerCount: Int,
-    cancellation: Cancellation = Cancellation()
+    reader: any EventReader, end: UInt64, types: Set<String>?, consumerCount: Int
   ) {
-    self.cancellation = cancellation
     self.reader = reader
     self.end = end
     self.types = types

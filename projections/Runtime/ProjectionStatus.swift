@@ -39,6 +39,28 @@ package struct ProjectionStatus: Sendable, Equatable {
   package let builtAtMicros: Micros
   /// The last check, of all rows or of one org's.
   package let check: Check?
+  /// The last rebuild: asked for, under way or over; nil where none is remembered.
+  package let rebuild: Rebuild?
+
+  package struct Rebuild: Sendable, Equatable {
+    package let state: RebuildRecord.State
+    package let phase: RebuildProgress.Phase?
+    package let position: UInt64
+    package let head: UInt64
+    /// Events a second since its start.
+    package let rate: Double
+    package let reason: String?
+    package let requestedAtMicros: Micros
+    package let updatedAtMicros: Micros
+
+    /// Somebody does it, or will.
+    package var isOpen: Bool {
+      switch state {
+      case .requested, .running, .cancelling: true
+      case .done, .failed, .cancelled: false
+      }
+    }
+  }
 
   package struct Check: Sendable, Equatable {
     package let atMicros: Micros
@@ -74,7 +96,7 @@ package struct ParkedStatus: Sendable, Equatable {
 package enum ProjectionAdmin {
   /// Every generation of every projection that the database knows, by name and version.
   package static func list(_ connection: PostgresConnection) throws -> [ProjectionStatus] {
-    let exists = try connection.query("SELECT to_regclass('daybook.projections') IS NOT NULL")
+    let exists = try connection.query("SELECT to_regclass('daybook.rebuilds') IS NOT NULL")
     guard try exists.first?.bool(0) == true else { return [] }
     return try connection.query(
       """
@@ -82,8 +104,12 @@ package enum ProjectionAdmin {
         JOIN pg_namespace n ON n.oid = c.relnamespace
         WHERE n.nspname = p.name || '_v' || abs(p.version)
           || CASE WHEN p.version < 0 THEN '_old' ELSE '' END AND c.relkind = 'r'), 0)::bigint
-        AS bytes
-      FROM daybook.projections p ORDER BY name, abs(version), version DESC
+        AS bytes,
+        r.state AS rebuild_state, r.phase AS rebuild_phase, r.position AS rebuild_position,
+        r.head AS rebuild_head, r.rate AS rebuild_rate, r.reason AS rebuild_reason,
+        r.requested_at AS rebuild_requested_at, r.updated_at AS rebuild_updated_at
+      FROM daybook.projections p LEFT JOIN daybook.rebuilds r USING (name, version)
+      ORDER BY name, abs(version), version DESC
       """
     ).map(status)
   }
@@ -100,7 +126,22 @@ package enum ProjectionAdmin {
       parkedCount: Int(try row.int64("parked_count")), rate: try row.double("rate"),
       byteCount: try row.int64("bytes"),
       recordedAtMicros: try row.optionalTimestampMicros("recorded_at"),
-      builtAtMicros: try row.timestampMicros("built_at"), check: try check(row))
+      builtAtMicros: try row.timestampMicros("built_at"), check: try check(row),
+      rebuild: try rebuild(row))
+  }
+
+  private static func rebuild(_ row: PostgresRow) throws -> ProjectionStatus.Rebuild? {
+    guard let text = try row.optionalText("rebuild_state"),
+      let state = RebuildRecord.State(rawValue: text)
+    else { return nil }
+    return ProjectionStatus.Rebuild(
+      state: state,
+      phase: try row.optionalText("rebuild_phase").flatMap(RebuildProgress.Phase.init),
+      position: UInt64(try row.int64("rebuild_position")),
+      head: UInt64(try row.int64("rebuild_head")), rate: try row.double("rebuild_rate"),
+      reason: try row.optionalText("rebuild_reason"),
+      requestedAtMicros: try row.timestampMicros("rebuild_requested_at"),
+      updatedAtMicros: try row.timestampMicros("rebuild_updated_at"))
   }
 
   private static func check(_ row: PostgresRow) throws -> ProjectionStatus.Check? {

@@ -33,27 +33,27 @@ package protocol ProjectionTable: AnyObject {
   /// Takes over a row that the database holds; what memory knows about its key is newer and stays.
   func absorb(_ reader: inout RowReader) throws(RowError)
 
-  /// What differs from the database.
-  func changes() -> TableChanges
+  /// Bytes of versions, or of appended rows, that `takeVersions` would give.
+  var appendedByteCount: Int { get }
 
-  /// The database has `changes()` now.
+  /// Calls `write` with what differs from the database, but for what is appended, in pieces of about
+  /// `pieceBytes`: memory does not hold everything twice. Deletions come first: what was deleted may
+  /// come again under another key.
+  func changes(
+    pieceBytes: Int, _ write: (TableChange, RowWriter) throws -> Void
+  ) throws
+
+  /// The database has all `changes` now, and what was appended.
   func markWritten(keepingRows: Bool)
 
   /// Forgets everything, written or not.
   func reset()
 }
 
-/// The rows to insert, update and delete, as COPY wants them.
-package struct TableChanges: Sendable {
-  package var inserted = RowWriter()
-  package var updated = RowWriter()
+/// What is done with rows that differ from the database, in this order.
+package enum TableChange: Sendable, CaseIterable {
   /// Keys only.
-  package var deleted = RowWriter()
-  /// Versions, deleted ones too.
-  package var history = RowWriter()
-
-  package var isEmpty: Bool {
-    inserted.rowCount == 0 && updated.rowCount == 0 && deleted.rowCount == 0
-      && history.rowCount == 0
-  }
+  case delete
+  case insert
+  case update
 }

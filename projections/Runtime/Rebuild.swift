@@ -3,15 +3,34 @@ internal import Postgres
 
 extension Rebuilder {
   func rebuild<P: Projection>(
-    _ projection: P.Type, _ place: PageFeed.Place, _ connection: PostgresConnection
+    _ projection: P.Type, _ place: PageFeed.Place, _ scribe: RebuildScribe,
+    _ connection: PostgresConnection
   ) throws -> RebuildReport {
-    let meter = Meter(P.name, head: try reader.head(), report: progress)
+    do {
+      let report = try buildAndSwap(P.self, place, scribe, connection)
+      scribe.end(P.name, nil)
+      return report
+    } catch {
+      scribe.end(P.name, ProjectionError(error))
+      throw error
+    }
+  }
+
+  private func buildAndSwap<P: Projection>(
+    _ projection: P.Type, _ place: PageFeed.Place, _ scribe: RebuildScribe,
+    _ connection: PostgresConnection
+  ) throws -> RebuildReport {
+    let meter = Meter(P.name, head: try reader.head()) {
+      scribe.take($0)
+      progress($0)
+    }
     let report = try aroundPoison(of: P.self, place) { place, poisons in
       try connection.transaction {
         try takeTurn(projection, connection)
+        scribe.begin(P.name)
         let job = try build(P.self, place, poisons, meter, connection)
         meter.enter(.swapping)
-        try swap(job, place.feed.cancellation, connection)
+        try swap(job, place.cancellation, connection)
         return RebuildReport(
           projection: P.name, position: job.checkpoint.position,
           consumedCount: job.consumedCount, parkedCount: job.parked.count)
@@ -27,14 +46,15 @@ extension Rebuilder {
     _ connection: PostgresConnection
   ) throws -> RebuildJob<P> {
     let job = try RebuildJob<P>(
-      schema: P.schema + "_build", poisons: poisons, connection: connection)
+      schema: P.schema + "_build", poisons: poisons, budget: place.budget,
+      connection: connection)
     try fold(job, place, meter)
     faults.reached(.rebuildFolded)
     meter.enter(.indexing)
     try job.finish(isIndexed: true)
     faults.reached(.rebuildIndexed)
     meter.enter(.catchingUp)
-    try job.catchUp(with: reader, to: try reader.head(), place.feed.cancellation)
+    try job.catchUp(with: reader, to: try reader.head(), place.cancellation)
     return job
   }
 
@@ -52,6 +72,7 @@ extension Rebuilder {
   private func swap<P: Projection>(
     _ job: RebuildJob<P>, _ cancellation: Cancellation, _ connection: PostgresConnection
   ) throws {
+    try cancellation.check()
     guard let stored = try CheckpointStore.lock(P.self, connection) else {
       throw ProjectionError.unknownProjection(P.name)
     }

@@ -6,8 +6,9 @@ internal import Postgres
 /// Fills a fresh schema from the log, within one transaction of one connection: nothing of it is seen
 /// before the commit, and a kill leaves nothing behind.
 ///
-/// Rows are folded in memory and copied into tables without keys. Where memory would grow beyond
-/// `residentLimit` rows they are written early, the keys are made, and the fold goes on as live.
+/// Rows are folded in memory and copied into tables without keys. Where memory would grow beyond the
+/// budget they are written early, the keys that finding them needs are made, and the fold goes on as
+/// live. Ledgers and versions are never looked at again: theirs are made at the end.
 final class RebuildJob<P: Projection> {
   let schema: String
   private(set) var checkpoint = Checkpoint.start
@@ -18,18 +19,21 @@ final class RebuildJob<P: Projection> {
   private let poisons: [UInt64: Poison]
   private var heldKeys: Set<ParkingKey> = []
   private(set) var parked: [ParkedEvent] = []
-  private var hasKeys = false
+  private let budget: RowBudget
+  private var hasRowKeys = false
+  /// Indexed, and written after each batch.
+  private var isLive = false
 
-  /// Rows in memory before they are written early: about half a gigabyte of messages.
-  private static var residentLimit: Int { 400_000 }
-  /// Appended rows in memory before they are copied.
-  private static var appendedLimit: Int { 20_000 }
+  /// Appended rows and versions in memory before they are copied.
+  private static var appendedByteLimit: Int { 4 << 20 }
 
   /// `poisons`: events that turned out not to fit, by position.
   init(
-    schema: String, poisons: [UInt64: Poison] = [:], connection: PostgresConnection
+    schema: String, poisons: [UInt64: Poison] = [:], budget: RowBudget,
+    connection: PostgresConnection
   ) throws {
     self.poisons = poisons
+    self.budget = budget
     self.schema = schema
     self.connection = connection
     try Catalog.create(P.self, schema: schema, isIndexed: false, connection)
@@ -58,30 +62,42 @@ final class RebuildJob<P: Projection> {
   }
 
   private func relieve() throws {
-    for table in folder.tables.all
-    where table.keyColumnCount == 0 && table.residentCount >= Self.appendedLimit {
-      try folder.store.write(table)
-      table.markWritten(keepingRows: false)
+    for table in folder.tables.all where table.appendedByteCount >= Self.appendedByteLimit {
+      try folder.store.append(table)
     }
-    let residentCount = folder.tables.all.reduce(0) { $0 + $1.residentCount }
-    guard residentCount >= Self.residentLimit else { return }
+    let residentCount = folder.tables.all.reduce(0) {
+      $0 + ($1.keyColumnCount > 0 ? $1.residentCount : 0)
+    }
+    guard budget.isExceeded(by: P.name, holding: residentCount) else { return }
     try folder.write()
-    try makeKeys()
+    budget.hold(0, by: P.name)
+    try makeRowKeys()
     for table in folder.tables.all { table.isComplete = false }
   }
 
-  private func makeKeys() throws {
-    guard !hasKeys else { return }
-    hasKeys = true
-    try Catalog.run(P.schemaScript.keys, in: schema, connection)
+  /// The keys by which rows are found again.
+  private func makeRowKeys() throws {
+    guard !hasRowKeys else { return }
+    hasRowKeys = true
+    try Catalog.run(keys(ofRows: true), in: schema, connection)
+  }
+
+  private func keys(ofRows: Bool) -> [String] {
+    let names = folder.tables.all.filter { $0.keyColumnCount > 0 }.map(\.tableName)
+    return P.schemaScript.keys.filter { key in
+      names.contains { SchemaScript.isKey(key, of: $0) } == ofRows
+    }
   }
 
   /// Writes the rest. With `isIndexed` the tables are ready to be read and to go on as live.
   func finish(isIndexed: Bool) throws {
     try folder.write()
+    budget.leave(P.name)
     guard isIndexed else { return }
-    try makeKeys()
+    try makeRowKeys()
+    try Catalog.run(keys(ofRows: false), in: schema, connection)
     try Catalog.run(P.schemaScript.indexes, in: schema, connection)
+    isLive = true
     for table in folder.tables.all {
       table.isComplete = false
       try connection.execute(
@@ -89,7 +105,7 @@ final class RebuildJob<P: Projection> {
     }
   }
 
-  /// Applies what the log got since, after `finish`.
+  /// Applies what the log got since the feed was made.
   func catchUp(
     with reader: any EventReader, to end: UInt64, _ cancellation: Cancellation
   ) throws {
@@ -99,7 +115,7 @@ final class RebuildJob<P: Projection> {
         reader, after: checkpoint.position, limit: 10_000, types: P.eventTypes)
       guard batch.end > checkpoint.position else { return }
       try fold(batch.prefix(through: end))
-      try folder.write()
+      if isLive { try folder.write() }
     }
   }
 }

@@ -40,16 +40,19 @@ package struct Rebuilder: Sendable {
   private let projections: [any Projection.Type]
   let progress: @Sendable (RebuildProgress) -> Void
   let faults: FaultPoints
+  private let rowLimit: Int
 
+  /// `rowLimit`: rows in memory, of all projections together, before some are written early.
   package init(
     reader: any EventReader, connectionString: String, projections: [any Projection.Type],
-    faults: FaultPoints = .none,
+    faults: FaultPoints = .none, rowLimit: Int = RowBudget.standardLimit,
     progress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
   ) {
     self.reader = reader
     self.connectionString = connectionString
     self.projections = projections
     self.faults = faults
+    self.rowLimit = rowLimit
     self.progress = progress
   }
 
@@ -60,21 +63,42 @@ package struct Rebuilder: Sendable {
   ///   as a whole.
   @discardableResult
   package func rebuild() async throws -> [RebuildReport] {
-    try await perform { place, projection, connection in
-      try rebuild(projection, place, connection)
+    let cancellations = makeCancellations()
+    let scribe = RebuildScribe(projections, cancellations, connectionString: connectionString)
+    defer { scribe.close() }
+    let writing = Task { await scribe.writeAllTheTime() }
+    let result: Result<[RebuildReport], any Error>
+    do {
+      result = .success(
+        try await perform(cancellations) { place, projection, connection in
+          try rebuild(projection, place, scribe, connection)
+        })
+    } catch {
+      result = .failure(error)
     }
+    // What was said before must not be written after what is said last.
+    writing.cancel()
+    await writing.value
+    // Where the database is away this cannot be written: the rebuild counts as left by a dead process.
+    try? await Task { try await scribe.write() }.value
+    return try result.get()
   }
 
   /// Folds the log anew up to each live checkpoint and compares the rows, table by table. Changes
   /// nothing but the note of when it was checked.
   package func check() async throws -> [CheckReport] {
-    try await perform { place, projection, connection in
+    try await perform(makeCancellations()) { place, projection, connection in
       try check(projection, place, connection)
     }
   }
 
+  private func makeCancellations() -> [String: Cancellation] {
+    Dictionary(uniqueKeysWithValues: projections.map { ($0.name, Cancellation()) })
+  }
+
   /// Runs `work` for each projection at once, over one feed.
   private func perform<Report: Sendable>(
+    _ cancellations: [String: Cancellation],
     _ work:
       @escaping @Sendable (PageFeed.Place, any Projection.Type, PostgresConnection) throws
       -> Report
@@ -91,23 +115,29 @@ package struct Rebuilder: Sendable {
     let feed = PageFeed(
       reader: reader, end: try reader.head(), types: Self.types(of: projections),
       consumerCount: projections.count)
-    return try await run(work, on: pool, feed)
+    return try await run(work, cancellations, on: pool, feed)
   }
 
   private func run<Report: Sendable>(
     _ work:
       @escaping @Sendable (PageFeed.Place, any Projection.Type, PostgresConnection) throws
       -> Report,
-    on pool: PostgresPool, _ feed: PageFeed
+    _ cancellations: [String: Cancellation], on pool: PostgresPool, _ feed: PageFeed
   ) async throws -> [Report] {
-    let consumers = Array(projections.enumerated())
+    let budget = RowBudget(limit: rowLimit)
+    let consumers = projections.enumerated().map { consumer, projection in
+      let cancellation = cancellations[projection.name] ?? Cancellation()
+      return (
+        PageFeed.Place(
+          feed: feed, consumer: consumer, cancellation: cancellation, budget: budget), projection
+      )
+    }
     return try await withTaskCancellationHandler {
       try await withThrowingTaskGroup(of: (Int, Report).self) { group in
-        for (consumer, projection) in consumers {
+        for (place, projection) in consumers {
           group.addTask {
-            let place = PageFeed.Place(feed: feed, consumer: consumer)
             defer { place.leave() }
-            return (consumer, try await pool.with { try work(place, projection, $0) })
+            return (place.consumer, try await pool.with { try work(place, projection, $0) })
           }
         }
         var reports: [(Int, Report)] = []
@@ -115,15 +145,19 @@ package struct Rebuilder: Sendable {
         return reports.sorted { $0.0 < $1.0 }.map(\.1)
       }
     } onCancel: {
-      feed.cancellation.request()
-      for (consumer, _) in consumers { feed.leave(consumer) }
+      for (place, _) in consumers {
+        place.cancellation.request()
+        place.leave()
+      }
     }
   }
 
   /// Sorting and index builds get memory of their own.
   private static func prepare(_ connection: PostgresConnection) throws {
     try connection.execute(
-      "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET jit = off")
+      "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET jit = off;"
+        // Rows that come back into memory are looked up by key, in tables that nobody analyzed yet.
+        + "SET random_page_cost = 1.1")
   }
 
   /// The types that one of them looks at; nil: all.
@@ -160,8 +194,8 @@ extension Rebuilder {
         place.leave()
         place = PageFeed.Place(
           feed: PageFeed(
-            reader: reader, end: try reader.head(), types: P.eventTypes, consumerCount: 1,
-            cancellation: place.feed.cancellation), consumer: 0)
+            reader: reader, end: try reader.head(), types: P.eventTypes, consumerCount: 1),
+          consumer: 0, cancellation: place.cancellation, budget: place.budget)
       }
     }
   }

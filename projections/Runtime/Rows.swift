@@ -11,6 +11,17 @@ package final class Rows<Row: KeyedRow> {
     var isStored = false
     var isChanged = false
 
+    /// What has to be done in the database; nil: nothing.
+    var change: TableChange? {
+      guard isChanged else { return nil }
+      switch (row != nil, isStored) {
+      case (true, false): return .insert
+      case (true, true): return .update
+      case (false, true): return .delete
+      case (false, false): return nil
+      }
+    }
+
     /// The row for a change in place.
     var changing: Row? {
       get { row }
@@ -189,18 +200,21 @@ extension Rows: ProjectionTable {
     return writer
   }
 
-  package func changes() -> TableChanges {
-    var changes = TableChanges()
-    changes.history = versions
-    for (key, entry) in entries where entry.isChanged {
-      switch (entry.row, entry.isStored) {
-      case (let row?, false): changes.inserted.append(row)
-      case (let row?, true): changes.updated.append(row)
-      case (nil, true): changes.deleted.append(key)
-      case (nil, false): break
+  package var appendedByteCount: Int { versions.bytes.count }
+
+  package func changes(
+    pieceBytes: Int, _ write: (TableChange, RowWriter) throws -> Void
+  ) throws {
+    for change in TableChange.allCases {
+      var rows = RowWriter()
+      for (key, entry) in entries where entry.change == change {
+        if let row = entry.row { rows.append(row) } else { rows.append(key) }
+        guard rows.bytes.count >= pieceBytes else { continue }
+        try write(change, rows)
+        rows.removeAll()
       }
+      if rows.rowCount > 0 { try write(change, rows) }
     }
-    return changes
   }
 
   package func markWritten(keepingRows: Bool) {
@@ -256,7 +270,10 @@ extension Appended: ProjectionTable {
   package func absorb(_ reader: inout RowReader) throws(RowError) {
     preconditionFailure("appended rows are never loaded")
   }
-  package func changes() -> TableChanges { TableChanges(inserted: rows) }
+  package var appendedByteCount: Int { rows.bytes.count }
+  package func changes(
+    pieceBytes: Int, _ write: (TableChange, RowWriter) throws -> Void
+  ) throws {}
   package func markWritten(keepingRows: Bool) { rows.removeAll() }
   package func reset() { rows.removeAll() }
 }

@@ -48,7 +48,7 @@ package enum SampleCheck {
     }
     let known = try ParkedStore.poisons(of: P.self, org: org.value, connection)
     let job = try RebuildJob<P>(
-      schema: P.schema + "_sample", poisons: known, connection: connection)
+      schema: P.schema + "_sample", poisons: known, budget: RowBudget(), connection: connection)
     try forEachBatch(of: org, through: live.checkpoint.position, reader) { try job.fold($0) }
     try job.finish(isIndexed: false)
     return try CheckReport(

@@ -67,14 +67,30 @@ struct TableStore {
 
   // MARK: Writing
 
-  /// Writes what changed: deletions, insertions, updates. What was deleted may come again, so it goes
-  /// first.
+  /// A batch of the live projector is one piece.
+  private static let pieceBytes = 8 << 20
+
+  /// Writes what changed.
   func write(_ table: any ProjectionTable) throws {
-    let changes = table.changes()
-    if changes.deleted.rowCount > 0 { try delete(changes.deleted, from: table) }
-    if changes.inserted.rowCount > 0 { try insert(changes.inserted, into: table) }
-    if changes.updated.rowCount > 0 { try update(changes.updated, in: table) }
-    if changes.history.rowCount > 0 { try insertHistory(changes.history, of: table) }
+    try table.changes(pieceBytes: Self.pieceBytes) { change, rows in
+      switch change {
+      case .delete: try delete(rows, from: table)
+      case .insert: try insert(rows, into: table)
+      case .update: try update(rows, in: table)
+      }
+    }
+    try append(table)
+  }
+
+  /// Writes the lines that nobody looks at again: versions, and rows of a ledger.
+  func append(_ table: any ProjectionTable) throws {
+    let rows = table.takeVersions()
+    guard rows.rowCount > 0 else { return }
+    if table.keyColumnCount > 0 {
+      try insertHistory(rows, of: table)
+    } else {
+      try insert(rows, into: table)
+    }
   }
 
   private func insert(_ rows: RowWriter, into table: any ProjectionTable) throws {
