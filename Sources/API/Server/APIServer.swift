@@ -30,7 +30,7 @@ package struct APIServer: Sendable {
     + TwilioRoutes.all + ProviderRoutes.all + TemplateRoutes.all
     + PaymentRoutes.all + MailLinkRoutes.all
     + HistoryRoutes.all
-    + OperationRoutes.all + ReferenceRoutes.all
+    + OperationRoutes.all + ProjectionRoutes.all + ReferenceRoutes.all
 
   /// The answer to one request; never throws. Every answer carries the request's id.
   package func handle(_ request: HTTPRequest) async -> HTTPResponse {

@@ -123,6 +123,8 @@ enum ErrorCatalogue {
     ("not_allowed_now", "The object does not allow that in its present state."),
     ("charge_exceeds_hold", "The charge is higher than what was held for it."),
     ("import_not_allowed", "The import does not allow that in its present state."),
+    ("rebuild_running", "The read model is being rebuilt already. The list says how far."),
+    ("no_rebuild", "The read model is not being rebuilt."),
     ("version_conflict", "Something else changed it first. Try again."),
     ("sequence_conflict", "Something else was written first. Try again."),
     ("version_mismatch", "The object changed since it was read. Read it again."),

@@ -16,3 +16,17 @@ package enum ReadPool {
     }
   }
 }
+
+/// Connections that may write to the runtime's own tables and apply what is parked: few, and for
+/// administrators alone.
+package enum OwnerPool {
+  /// Draining applies at most what is parked.
+  private static let statementTimeoutMillis = 60_000
+
+  package static func make(connectionString: String) -> PostgresPool {
+    PostgresPool(
+      connectionString: connectionString, size: 1,
+      options: PostgresConnection.Options(
+        statementTimeoutMillis: statementTimeoutMillis, applicationName: "daybook serve owner"))
+  }
+}

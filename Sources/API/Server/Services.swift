@@ -8,6 +8,8 @@ package struct Services: Sendable {
   package let engine: Engine
   /// Connections for reading, as a role that owns nothing.
   package let pool: PostgresPool
+  /// A connection of the read models' owner, for those who look after the installation.
+  package let owners: PostgresPool
   package let sessions: SessionCodec
   package let settings: APISettings
   package let adapters: Adapters
@@ -18,12 +20,14 @@ package struct Services: Sendable {
   package var exports: ExportDesk?
 
   package init(
-    engine: Engine, pool: PostgresPool, sessions: SessionCodec, settings: APISettings,
+    engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,
+    settings: APISettings,
     adapters: Adapters, links: OutboundLinks,
     report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
   ) {
     self.engine = engine
     self.pool = pool
+    self.owners = owners
     self.sessions = sessions
     self.settings = settings
     self.adapters = adapters

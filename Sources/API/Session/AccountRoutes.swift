@@ -9,7 +9,7 @@ enum AccountRoutes {
   static let all = [
     Operation(
       "GET", "/api/accounts", .scope("account:read"), "List the accounts that the caller reaches",
-      answers: [.list(AccessSchemas.account)], handler: list),
+      parameters: [.limit, .after], answers: [.list(AccessSchemas.account)], handler: list),
     Operation(
       "GET", "/api/accounts/{id}", .scope("account:read"), "Read an account",
       answers: [.ok(AccessSchemas.account)], handler: show),
@@ -28,10 +28,10 @@ enum AccountRoutes {
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let now = exchange.engine.tools.clock.nowMicros()
-    let data = exchange.engine.directory.reach(of: exchange.caller.home)
-      .map { view($0, realMicros: now) }
-    return exchange.respond(
-      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+    let reached = exchange.engine.directory.reach(of: exchange.caller.home)
+    return try exchange.list(reached.sorted { $0.id < $1.id }, id: \.id, kind: .org) {
+      view($0, realMicros: now)
+    }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -72,8 +72,10 @@ private func startServe(
   }
 
   let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
+  let owners = OwnerPool.make(connectionString: settings.databaseURL ?? "")
   let server = try startAPI(
-    context, engine: engine, pool: pool, adapters: adapters, links: links, exports: exports,
+    context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,
+    exports: exports,
     hold: hold,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
@@ -87,6 +89,7 @@ private func startServe(
     await reactors.stop()
     await log.close()
     pool.close()
+    owners.close()
     webhookClient.close()
     providerClient.close()
   }
@@ -103,8 +106,9 @@ private func exportDesk(
 }
 
 private func startAPI(
-  _ context: ServiceContext, engine: Engine, pool: PostgresPool, adapters: Adapters,
-  links: OutboundLinks, exports: ExportDesk, hold: SendingHold, allowsPrivateWebhooks: Bool
+  _ context: ServiceContext, engine: Engine, pool: PostgresPool, owners: PostgresPool,
+  adapters: Adapters, links: OutboundLinks, exports: ExportDesk, hold: SendingHold,
+  allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
@@ -114,7 +118,7 @@ private func startAPI(
   apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
   apiSettings.hold = hold
   var services = Services(
-    engine: engine, pool: pool,
+    engine: engine, pool: pool, owners: owners,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
     settings: apiSettings, adapters: adapters, links: links
   ) { message, requestID in

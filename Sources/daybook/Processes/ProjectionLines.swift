@@ -38,6 +38,13 @@ struct ProjectionLine {
     if let position = status.failedPosition {
       text += "; stopped at \(position): \(status.failedReason ?? "no reason given")"
     }
+    if let rebuild = status.rebuild, rebuild.isOpen || rebuild.state == .failed {
+      text += "; rebuild \(rebuild.state.rawValue)"
+      if let phase = rebuild.phase, rebuild.isOpen {
+        text += " (\(phase.rawValue), \(rebuild.position) of \(rebuild.head))"
+      }
+      if let reason = rebuild.reason { text += ": \(reason)" }
+    }
     if let check = status.check {
       text += "; checked at \(check.position): \(check.isEqual ? "equal" : "DIFFERENT")"
     }
@@ -58,6 +65,10 @@ struct ProjectionLine {
       "checked_at": JSON(status.check.map { isoTime($0.atMicros) }),
       "checked_position": JSON(status.check.map { Int64($0.position) }),
       "checked_equal": (status.check?.isEqual).map(JSON.bool) ?? .null,
+      "rebuild_state": JSON(status.rebuild?.state.rawValue),
+      "rebuild_phase": JSON(status.rebuild?.phase?.rawValue),
+      "rebuild_position": JSON(status.rebuild.map { Int64($0.position) }),
+      "rebuild_reason": JSON(status.rebuild?.reason),
     ]
   }
 }
