@@ -49,6 +49,28 @@ def test_one_character_can_change_encoding_and_price(page: Page, system: System,
     expect(cost).to_contain_text("2 segments · Unicode")
 
 
+def test_a_timeline_is_narrowed_by_kind_and_ordered_by_conversation(
+    page: Page, system: System, contact: Contact
+) -> None:
+    open_contact(page, system, contact)
+    text_contact(page, "One word of it")
+    expect(bubble(page, "One word of it")).to_contain_text("Delivered")
+    timeline = page.get_by_role("region", name="Timeline")
+    opted_in = timeline.locator(".entry-consent")
+    expect(opted_in.first).to_be_visible()
+    timeline.get_by_label("Kind of entry").select_option("consent")
+    expect(bubble(page, "One word of it")).to_have_count(0)
+    expect(opted_in.first).to_be_visible()
+    timeline.get_by_label("Kind of entry").select_option("message")
+    expect(bubble(page, "One word of it")).to_have_count(1)
+    expect(opted_in).to_have_count(0)
+    timeline.get_by_label("Kind of entry").select_option("")
+    timeline.get_by_label("By conversation").check()
+    texts = timeline.get_by_role("region", name=re.compile("^Texts with"))
+    expect(texts).to_contain_text("One word of it")
+    expect(timeline.get_by_role("region", name="Everything else").locator(".entry-consent").first).to_be_visible()
+
+
 def test_somebody_who_opted_out_cannot_be_written_to_and_the_page_says_why(
     page: Page, system: System, silent_contact: Contact
 ) -> None:

@@ -47,6 +47,31 @@ def test_a_segment_counts_while_it_is_built_and_lists_its_people(page: Page, sys
     expect(page.locator(".contacts-table tbody")).to_contain_text(person.name)
 
 
+def test_a_segment_is_built_of_what_happened_and_of_groups(page: Page, system: System) -> None:
+    person = system.create_contact(tags=["group-test"])
+    page.goto(f"/{system.org}/segments")
+    page.get_by_role("button", name="New segment").first.click()
+    dialog = page.get_by_role("dialog", name="New segment")
+    dialog.get_by_label("Name").fill("New and silent")
+    dialog.get_by_label("Value of condition 1").fill("group-test")
+    dialog.get_by_role("button", name="Add a condition").click()
+    dialog.get_by_label("Field of condition 2").select_option("event")
+    dialog.get_by_label("Operator of condition 2").select_option("lte")
+    dialog.get_by_label("Count of condition 2").fill("0")
+    dialog.get_by_role("button", name="Add a group").click()
+    dialog.get_by_label("All, any or none of group 3").select_option("none")
+    dialog.get_by_label("Field of condition 3.1").select_option("created_at")
+    dialog.get_by_label("Operator of condition 3.1").select_option("older_than")
+    expect(dialog.get_by_text("1 person matches now")).to_be_visible()
+    dialog.get_by_role("button", name="Create segment").click()
+    expect(page.get_by_role("heading", name="New and silent", level=1)).to_be_visible()
+    expect(page.get_by_text(
+        "Tags include group-test and Wrote to us at most 0 times in the last 30 days"
+        " and not (Added longer ago than 30 days)"
+    )).to_be_visible()
+    expect(page.locator(".contacts-table tbody")).to_contain_text(person.name)
+
+
 def test_a_campaign_runs_and_its_parts_add_up_to_what_was_planned(page: Page, system: System) -> None:
     tag = f"campaign-{system.create_contact().id[-8:]}"
     for consents in ([CONSENT], [CONSENT], []):

@@ -117,6 +117,52 @@ def test_a_draft_becomes_a_filter_only_when_it_is_complete(call: Callable) -> No
     assert filter_of(row(field="phone", op="exists")) == {"any": [{"field": "phone", "op": "exists", "value": True}]}
 
 
+def test_a_draft_speaks_the_whole_grammar(call: Callable) -> None:
+    """Groups within groups, what happened, times that pass, and what is not."""
+    def row(**values: str) -> dict:
+        return {"field": "tags", "customName": "", "op": "contains", "value": "", **values}
+
+    draft = {
+        "match": "all",
+        "rows": [
+            {"event": "message.received", "op": "gte", "count": "2", "within": "30d"},
+            {"event": "message.opened", "op": "eq", "count": "0", "within": ""},
+            row(field="created_at", op="in_last", value="12h"),
+            row(field="created_at", op="gte", value="2026-11-01"),
+            row(field="custom", customName="renewal", op="in_next", value="7d"),
+            row(op="lacks", value="vip"),
+            row(field="email", op="missing"),
+            {"match": "none", "rows": [row(field="consent.sms", op="eq", value="opted_out"),
+                                       {"match": "any", "rows": [row(value="a"), row(value="b")]}]},
+        ],
+    }
+    tag = lambda value: {"field": "tags", "op": "contains", "value": value}
+    assert call("(d) => unit.filter.filterOf(d)", draft) == {"all": [
+        {"event": "message.received", "op": "gte", "count": 2, "within": "30d"},
+        {"event": "message.opened", "op": "eq", "count": 0},
+        {"field": "created_at", "op": "in_last", "value": "12h"},
+        {"field": "created_at", "op": "gte", "value": "2026-11-01T00:00:00Z"},
+        {"field": "custom.renewal", "op": "in_next", "value": "7d"},
+        {"not": tag("vip")},
+        {"field": "email", "op": "exists", "value": False},
+        {"not": {"any": [{"field": "consent.sms", "op": "eq", "value": "opted_out"},
+                         {"any": [tag("a"), tag("b")]}]}},
+    ]}
+    for broken in ({"event": "message.received", "op": "gte", "count": "", "within": "30d"},
+                   {"event": "message.received", "op": "gte", "count": "1", "within": "d"},
+                   row(field="created_at", op="in_last", value="soon"),
+                   {"match": "any", "rows": []}):
+        assert call("(d) => unit.filter.filterOf(d)", {"match": "all", "rows": [broken]}) is None
+
+
+def test_what_happened_and_when_reads_as_a_sentence(call: Callable) -> None:
+    happened = {"event": "message.received", "op": "gte", "count": 2, "within": "30d"}
+    recent = {"field": "created_at", "op": "in_last", "value": "1d"}
+    assert call("(f) => unit.filter.describeFilter(f)", {"all": [happened, recent]}) == (
+        "Wrote to us at least 2 times in the last 30 days and Added in the last 1 day"
+    )
+
+
 def test_a_filter_reads_as_a_sentence(call: Callable) -> None:
     nested = {
         "all": [

@@ -174,8 +174,17 @@ export interface TimelineEntry {
   title: string;
   body?: string | null;
   message?: Message | null;
+  /** Of messages: the channel and our own address, such as `sms +12025550199`. */
+  conversation?: string | null;
   actor?: Actor | string | null;
   cause?: string | null;
+}
+
+export interface Conversation {
+  object: "conversation";
+  conversation: string;
+  messages: number;
+  last_at: string;
 }
 
 export interface Actor {
@@ -337,4 +346,53 @@ export interface WebhookEndpoint {
   /** Only in the answer to its creation. */
   secret?: string;
   created_at: string;
+}
+
+/** A read model of the installation. */
+export interface Projection {
+  object: "projection";
+  name: string;
+  version: number;
+  state: Open<"live" | "stopped" | "building" | "rolled_back">;
+  position: number;
+  lag_events: number;
+  lag_seconds: number;
+  rate: number;
+  bytes: number;
+  parked: number;
+  failed_reason: string | null;
+  built_at: string;
+  checked_at: string | null;
+  checked_equal: boolean | null;
+  rebuild: ProjectionRebuild | null;
+}
+
+export interface ProjectionRebuild {
+  state: Open<"requested" | "running" | "cancelling" | "done" | "failed" | "cancelled">;
+  phase: "folding" | "indexing" | "catchingUp" | "swapping" | null;
+  position: number;
+  head: number;
+  rate: number;
+  remaining_seconds: number | null;
+  reason: string | null;
+  requested_at: string;
+  updated_at: string;
+}
+
+export interface ParkedEvent {
+  object: "parked_event";
+  projection: string;
+  position: number;
+  type: string;
+  account: string;
+  code: string | null;
+  reason: string | null;
+  parked_at: string;
+}
+
+export interface DrainedProjection {
+  object: "drained_projection";
+  projection: string;
+  applied: number;
+  remaining: number;
 }

@@ -4,6 +4,7 @@ import { CampaignsScreen } from "../features/campaigns/CampaignsScreen";
 import { ClientsScreen } from "../features/clients/ClientsScreen";
 import { ContactScreen } from "../features/contact/ContactScreen";
 import { ContactsScreen } from "../features/contacts/ContactsScreen";
+import { OperationsScreen } from "../features/operations/OperationsScreen";
 import { SegmentScreen } from "../features/segments/SegmentScreen";
 import { SegmentsScreen } from "../features/segments/SegmentsScreen";
 import { SendingScreen } from "../features/sending/SendingScreen";
@@ -52,6 +53,8 @@ export function Screens({ place }: { place: Place }) {
       return id === undefined ? <TemplatesScreen /> : <NotFound />;
     case "webhooks":
       return id === undefined ? <WebhooksScreen /> : <NotFound />;
+    case "operations":
+      return id === undefined ? <OperationsScreen /> : <NotFound />;
     default:
       return <NotFound />;
   }

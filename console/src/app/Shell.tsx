@@ -31,12 +31,21 @@ const sections: readonly Section[] = [
   { path: "/webhooks", name: "Webhooks", icon: "webhook", key: "h" },
 ];
 
+/** For administrators alone. */
+const operations: Section = { path: "/operations", name: "Operations", icon: "bolt", key: "m" };
+
+function useSections(): readonly Section[] {
+  const { session } = useActing();
+  return session.user.role === "administrator" ? [...sections, operations] : sections;
+}
+
 /** The frame around every screen: rail, account, clock, wallet. */
 export function Shell({ place, children }: { place: Place; children: ReactNode }) {
   const { account } = useActing();
   const { go } = useNavigator();
   const [isOpen, setOpen] = useState(false);
   const [showsKeys, setShowsKeys] = useState(false);
+  const sections = useSections();
   useEffect(() => setOpen(false), [place.path, account.id]);
   useKeys({
     "?": () => setShowsKeys(true),
@@ -88,6 +97,7 @@ interface RailProps {
 
 function Rail({ place, isOpen, onKeys }: RailProps) {
   const { account, isAgencyUser, session, signOut } = useActing();
+  const sections = useSections();
   const current = (path: string) => place.path === path || place.path.startsWith(`${path}/`);
   return (
     <div id="rail" className={isOpen ? "rail is-open" : "rail"}>

@@ -14,7 +14,8 @@ import { ConsentCard } from "./ConsentCard";
 import { IdentityCard } from "./IdentityCard";
 import { TagsCard } from "./TagsCard";
 import { Timeline } from "./Timeline";
-import { useTimeline } from "./useTimeline";
+import type { TimelineFilter } from "./useTimeline";
+import { everything, useTimeline } from "./useTimeline";
 
 const back = (
   <Link className="back" to="/contacts">
@@ -41,7 +42,8 @@ export function ContactScreen({ id }: { id: string }) {
 function KnownContact({ contact, query }: { contact: Contact; query: Query<Contact> }) {
   // Counts what happened to this contact, so that the verdict on texting them is asked for anew.
   const [revision, setRevision] = useState(0);
-  const timeline = useTimeline(contact.id, (event) => {
+  const [filter, setFilter] = useState<TimelineFilter>(everything);
+  const timeline = useTimeline(contact.id, filter, (event) => {
     if (event.type.startsWith("contact.")) query.reload(event.position);
     setRevision(event.position);
   });
@@ -76,7 +78,12 @@ function KnownContact({ contact, query }: { contact: Contact; query: Query<Conta
                 timeline.reload();
               }}
             />
-            <Timeline timeline={timeline} />
+            <Timeline
+              contact={contact.id}
+              timeline={timeline}
+              filter={filter}
+              onFilter={setFilter}
+            />
           </div>
         </div>
       )}

@@ -1,4 +1,4 @@
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import type { TimelineEntry } from "../../api/types";
 import { useActing } from "../../app/session";
 import type { IconName } from "../../ui/Icon";
@@ -7,13 +7,23 @@ import { EmptyState, FailureState, SkeletonRows } from "../../ui/states";
 import { Time } from "../../ui/Time";
 import { nameDay } from "../../ui/dates";
 import { MessageItem } from "./MessageItem";
+import { byConversation } from "./conversations";
+import { TimelineBar } from "./TimelineBar";
 import type { MessageGroup } from "./timelineItems";
 import { timelineItems } from "./timelineItems";
-import type { TimelineData } from "./useTimeline";
+import type { TimelineData, TimelineFilter } from "./useTimeline";
+
+interface TimelineProps {
+  contact: string;
+  timeline: TimelineData;
+  filter: TimelineFilter;
+  onFilter: (filter: TimelineFilter) => void;
+}
 
 /** All that happened with this person, newest first, as it happens. */
-export function Timeline({ timeline }: { timeline: TimelineData }) {
+export function Timeline({ contact, timeline, filter, onFilter }: TimelineProps) {
   const { entries, failure, reload, isLive } = timeline;
+  const [isGrouped, setGrouped] = useState(false);
   return (
     <section className="timeline" aria-labelledby="timeline-title">
       <header className="timeline-head">
@@ -22,7 +32,15 @@ export function Timeline({ timeline }: { timeline: TimelineData }) {
           {isLive ? "Live" : "Reconnecting…"}
         </span>
       </header>
-      {entries !== null && <Days entries={entries} onChanged={reload} />}
+      <TimelineBar
+        contact={contact}
+        filter={filter}
+        onFilter={onFilter}
+        isGrouped={isGrouped}
+        onGrouped={setGrouped}
+      />
+      {entries !== null && !isGrouped && <Days entries={entries} onChanged={reload} />}
+      {entries !== null && isGrouped && <Conversations entries={entries} onChanged={reload} />}
       {entries === null && failure === null && <SkeletonRows count={5} />}
       {failure !== null && <FailureState failure={failure} onRetry={reload} />}
       {timeline.loadEarlier !== null && (
@@ -42,6 +60,19 @@ export function Timeline({ timeline }: { timeline: TimelineData }) {
 interface DaysProps {
   entries: TimelineEntry[];
   onChanged: () => void;
+}
+
+function Conversations({ entries, onChanged }: DaysProps) {
+  return (
+    <>
+      {byConversation(entries).map(([name, each]) => (
+        <section key={name} className="conversation" aria-label={name}>
+          <h3 className="conversation-name">{name}</h3>
+          <Days entries={each} onChanged={onChanged} />
+        </section>
+      ))}
+    </>
+  );
 }
 
 function Days({ entries, onChanged }: DaysProps) {

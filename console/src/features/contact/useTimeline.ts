@@ -6,6 +6,17 @@ import type { Query } from "../../api/hooks";
 import { asFailure, useClient, useQuery, useTail } from "../../api/hooks";
 import { useReloadSoon } from "../../api/live";
 import type { List, LogEvent, Message, TimelineEntry } from "../../api/types";
+import { withQuery } from "../../app/router";
+
+/** What of a timeline is shown. */
+export interface TimelineFilter {
+  /** `message`, `consent`, …; null: everything. */
+  kind: string | null;
+  /** Such as `sms +12025550199`; null: all. */
+  conversation: string | null;
+}
+
+export const everything: TimelineFilter = { kind: null, conversation: null };
 
 export interface TimelineData {
   /** Newest first; null until they are there. */
@@ -25,19 +36,34 @@ const underwayMillis = 3_000;
 const followed = ["contact.*", "message.*", "workflow.*", "campaign.*"] as const;
 
 /** A contact's timeline, kept up to date by the log. `onEvent` hears what concerns this contact. */
-export function useTimeline(contact: string, onEvent: (event: LogEvent) => void): TimelineData {
-  const path = `/api/contacts/${encodeURIComponent(contact)}/timeline?limit=${pageSize}`;
+export function useTimeline(
+  contact: string,
+  filter: TimelineFilter,
+  onEvent: (event: LogEvent) => void,
+): TimelineData {
+  const path = withQuery(`/api/contacts/${encodeURIComponent(contact)}/timeline`, {
+    limit: String(pageSize),
+    kind: filter.kind,
+    conversation: filter.conversation,
+  });
   const newest = useQuery<List<TimelineEntry>>(path);
   const [sent, setSent] = useState<Message[]>([]);
   const earlier = useEarlier(path, newest.data);
 
   // What fell off the newest page since is still part of the story.
-  const seen = useRef(new Map<string, TimelineEntry>());
+  const seen = useRef({ path, entries: new Map<string, TimelineEntry>() });
   const entries = useMemo(() => {
     if (newest.data === null) return null;
-    for (const entry of [...earlier.entries, ...newest.data.data]) seen.current.set(entry.id, entry);
-    return withSent([...seen.current.values()], sent);
-  }, [newest.data, earlier.entries, sent]);
+    // While another filter's first page is on its way, what is there is looked through at once.
+    const isOlderAnswer = seen.current.path !== path && newest.isLoading;
+    if (!isOlderAnswer) {
+      if (seen.current.path !== path) seen.current = { path, entries: new Map() };
+      for (const entry of [...earlier.entries, ...newest.data.data]) {
+        seen.current.entries.set(entry.id, entry);
+      }
+    }
+    return withSent([...seen.current.entries.values()], sent).filter((entry) => fits(entry, filter));
+  }, [newest.data, newest.isLoading, earlier.entries, sent, path, filter]);
   const related = useMemo(() => relatedIDs(contact, entries ?? []), [contact, entries]);
   const reloadSoon = useReloadSoon(newest);
   const runs = useRef(new Set<string>());
@@ -86,12 +112,13 @@ function useWhileUnderway(
 
 function useEarlier(path: string, newest: List<TimelineEntry> | null) {
   const client = useClient();
-  const [pages, setPages] = useState<List<TimelineEntry>[]>([]);
+  const [loaded, setLoaded] = useState<{ path: string; pages: List<TimelineEntry>[] }>({ path, pages: [] });
   const [isLoading, setLoading] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
   const abort = useRef<AbortController | null>(null);
   useEffect(() => () => abort.current?.abort(), []);
 
+  const pages = useMemo(() => (loaded.path === path ? loaded.pages : []), [loaded, path]);
   const last = pages[pages.length - 1] ?? newest;
   const cursor = last?.has_more === true ? last.next : null;
   const load = async () => {
@@ -101,7 +128,7 @@ function useEarlier(path: string, newest: List<TimelineEntry> | null) {
       const query = `${path}&after=${encodeURIComponent(cursor ?? "")}`;
       const { signal } = abort.current;
       const answer = await client.get<List<TimelineEntry>>(query, { signal });
-      setPages((before) => [...before, answer.body]);
+      setLoaded({ path, pages: [...pages, answer.body] });
       setFailure(null);
     } catch (error) {
       if (!isAbort(error)) setFailure(asFailure(error));
@@ -116,6 +143,12 @@ function useEarlier(path: string, newest: List<TimelineEntry> | null) {
     isLoading,
     load: cursor === null || cursor === undefined ? null : () => void load(),
   };
+}
+
+function fits(entry: TimelineEntry, { kind, conversation }: TimelineFilter): boolean {
+  if (kind !== null && entry.kind !== kind) return false;
+  // A message that was just sent is in no conversation yet; it is not hidden from its author.
+  return conversation === null || entry.conversation === undefined || entry.conversation === conversation;
 }
 
 /** Newest first; a message that the read model does not know yet stands on top. */

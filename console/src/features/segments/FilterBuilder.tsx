@@ -1,136 +1,134 @@
 import { Icon } from "../../ui/Icon";
-import type { Draft, Row } from "./filter";
-import { consentValues, emptyRow, fieldNames, isConsent, operators } from "./filter";
+import { Choice } from "./Choice";
+import { EventCondition } from "./EventCondition";
+import { FieldCondition } from "./FieldCondition";
+import type { Group, Match, Node } from "./filter";
+import { depthLimit, emptyEvent, emptyRow, fieldNames, isEvent, isGroup } from "./filter";
 
 interface FilterBuilderProps {
-  draft: Draft;
-  onChange: (draft: Draft) => void;
+  draft: Group;
+  onChange: (draft: Group) => void;
 }
 
-/** One line a condition: field, operator, value. */
+/** One line a condition, and groups of them. */
 export function FilterBuilder({ draft, onChange }: FilterBuilderProps) {
-  const { rows } = draft;
-  const change = (index: number, row: Row) =>
-    onChange({ ...draft, rows: rows.map((each, at) => (at === index ? row : each)) });
+  return <GroupEditor group={draft} path="" onChange={onChange} onRemove={null} />;
+}
+
+interface GroupEditorProps {
+  group: Group;
+  /** Where it is, as it is said: empty, or `2`, or `2.1`. */
+  path: string;
+  onChange: (group: Group) => void;
+  onRemove: (() => void) | null;
+}
+
+const matches: readonly (readonly [Match, string])[] = [
+  ["all", "all"],
+  ["any", "any"],
+  ["none", "none"],
+];
+
+function GroupEditor({ group, path, onChange, onRemove }: GroupEditorProps) {
+  const { rows } = group;
+  const isNested = path !== "";
+  const depth = isNested ? path.split(".").length + 1 : 1;
+  const change = (index: number, node: Node) =>
+    onChange({ ...group, rows: rows.map((each, at) => (at === index ? node : each)) });
+  const add = (node: Node) => onChange({ ...group, rows: [...rows, node] });
   return (
-    <fieldset className="builder">
+    <fieldset className={isNested ? "builder builder-group" : "builder"}>
       <legend>
-        People who match{" "}
-        <select
-          aria-label="All or any"
-          value={draft.match}
-          onChange={(event) =>
-            onChange({ ...draft, match: event.target.value === "any" ? "any" : "all" })
-          }
-        >
-          <option value="all">all</option>
-          <option value="any">any</option>
-        </select>{" "}
-        of these
+        {isNested ? "who match " : "People who match "}
+        <Choice
+          label={isNested ? `All, any or none of group ${path}` : "All, any or none"}
+          value={group.match}
+          choices={matches}
+          onChange={(match) => onChange({ ...group, match: match as Match })}
+        />
+        {" of these"}
+        {onRemove !== null && isNested && (
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={`Remove group ${path}`}
+            onClick={onRemove}
+          >
+            <Icon name="close" />
+          </button>
+        )}
       </legend>
-      {rows.map((row, index) => (
-        <BuilderRow
+      {rows.map((node, index) => (
+        <NodeEditor
           key={index}
-          row={row}
-          number={index + 1}
+          node={node}
+          path={isNested ? `${path}.${index + 1}` : String(index + 1)}
           onChange={(changed) => change(index, changed)}
           onRemove={
-            rows.length === 1
+            rows.length === 1 && !isNested
               ? null
-              : () => onChange({ ...draft, rows: rows.filter((_, at) => at !== index) })
+              : rows.length === 1
+                ? onRemove
+                : () => onChange({ ...group, rows: rows.filter((_, at) => at !== index) })
           }
         />
       ))}
-      <button
-        type="button"
-        className="button button-quiet builder-add"
-        onClick={() => onChange({ ...draft, rows: [...rows, emptyRow] })}
-      >
-        <Icon name="plus" />
-        Add a condition
-      </button>
+      <div className="builder-add">
+        <button type="button" className="button button-quiet" onClick={() => add(emptyRow)}>
+          <Icon name="plus" />
+          Add a condition
+        </button>
+        {depth < depthLimit && (
+          <button
+            type="button"
+            className="button button-quiet"
+            onClick={() => add({ match: "any", rows: [emptyRow] })}
+          >
+            <Icon name="plus" />
+            Add a group
+          </button>
+        )}
+      </div>
     </fieldset>
   );
 }
 
-interface BuilderRowProps {
-  row: Row;
-  number: number;
-  onChange: (row: Row) => void;
+interface NodeEditorProps {
+  node: Node;
+  path: string;
+  onChange: (node: Node) => void;
   onRemove: (() => void) | null;
 }
 
-function BuilderRow({ row, number, onChange, onRemove }: BuilderRowProps) {
-  const setField = (field: string) => {
-    const op = operators(field)[0]?.[0] ?? "eq";
-    onChange({ field, customName: "", op, value: isConsent(field) ? "opted_in" : "" });
-  };
+const subjects = [...fieldNames, ["event", "Something happened"]] as const;
+
+function NodeEditor({ node, path, onChange, onRemove }: NodeEditorProps) {
+  if (isGroup(node)) {
+    return <GroupEditor group={node} path={path} onChange={onChange} onRemove={onRemove} />;
+  }
+  const label = (what: string) => `${what} of condition ${path}`;
   return (
     <div className="builder-row">
       <Choice
-        label={`Field of condition ${number}`}
-        value={row.field}
-        choices={fieldNames}
-        onChange={setField}
+        label={label("Field")}
+        value={isEvent(node) ? "event" : node.field}
+        choices={subjects}
+        onChange={(field) => onChange(field === "event" ? emptyEvent : FieldCondition.first(field))}
       />
-      {row.field === "custom" && (
-        <input
-          aria-label={`Custom field of condition ${number}`}
-          placeholder="Field name"
-          value={row.customName}
-          onChange={(event) => onChange({ ...row, customName: event.target.value })}
-        />
-      )}
-      <Choice
-        label={`Operator of condition ${number}`}
-        value={row.op}
-        choices={operators(row.field)}
-        onChange={(op) => onChange({ ...row, op })}
-      />
-      {row.op === "exists" ? (
-        <span />
-      ) : isConsent(row.field) ? (
-        <Choice
-          label={`Value of condition ${number}`}
-          value={row.value}
-          choices={consentValues}
-          onChange={(value) => onChange({ ...row, value })}
-        />
+      {isEvent(node) ? (
+        <EventCondition row={node} label={label} onChange={onChange} />
       ) : (
-        <input
-          aria-label={`Value of condition ${number}`}
-          value={row.value}
-          onChange={(event) => onChange({ ...row, value: event.target.value })}
-        />
+        <FieldCondition.Editor row={node} label={label} onChange={onChange} />
       )}
       <button
         type="button"
         className="icon-button"
-        aria-label={`Remove condition ${number}`}
+        aria-label={`Remove condition ${path}`}
         disabled={onRemove === null}
         onClick={() => onRemove?.()}
       >
         <Icon name="close" />
       </button>
     </div>
-  );
-}
-
-interface ChoiceProps {
-  label: string;
-  value: string;
-  choices: readonly (readonly [string, string])[];
-  onChange: (value: string) => void;
-}
-
-function Choice({ label, value, choices, onChange }: ChoiceProps) {
-  return (
-    <select aria-label={label} value={value} onChange={(event) => onChange(event.target.value)}>
-      {choices.map(([each, name]) => (
-        <option key={each} value={each}>
-          {name}
-        </option>
-      ))}
-    </select>
   );
 }

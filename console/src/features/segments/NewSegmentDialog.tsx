@@ -7,7 +7,7 @@ import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { FailureNote } from "../../ui/states";
 import { useDebounced } from "../../ui/useDebounced";
-import type { Draft } from "./filter";
+import type { Group } from "./filter";
 import { emptyRow, filterOf } from "./filter";
 import { FilterBuilder } from "./FilterBuilder";
 
@@ -15,7 +15,7 @@ const typingMillis = 300;
 
 export function NewSegmentDialog({ onClose }: { onClose: () => void }) {
   const [name, setName] = useState("");
-  const [draft, setDraft] = useState<Draft>({ match: "all", rows: [emptyRow] });
+  const [draft, setDraft] = useState<Group>({ match: "all", rows: [emptyRow] });
   const write = useWrite();
   const { go } = useNavigator();
   const filter = filterOf(draft);
