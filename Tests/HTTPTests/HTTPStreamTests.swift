@@ -155,6 +155,49 @@ import Testing
     }
   }
 
+  /// Goal: no wake-up is lost between a stream that falls silent and its next event. Method: streams
+  /// that stay open, whose events come after pauses of about the time that falling silent takes; whoever
+  /// waits for an event that does not come runs into the time limit.
+  @Test(.timeLimit(.minutes(2)))
+  func `an event arrives whenever it is sent, with nothing behind it`() async throws {
+    let client = HTTPClient()
+    defer { client.close() }
+    try await withServer { request in
+      let seed = Int(request.path.dropFirst()) ?? 0
+      return .eventStream(
+        AsyncStream { continuation in
+          let task = Task {
+            for number in 0..<8 {
+              // Up to a third of a millisecond, without giving the thread away.
+              let until = ContinuousClock.now + .microseconds((seed * 7 + number * 13) % 331)
+              while ContinuousClock.now < until { continue }
+              continuation.yield(ServerSentEvent(data: "\(number)").bytes)
+            }
+          }
+          continuation.onTermination = { _ in task.cancel() }
+        })
+    } _: { server in
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for worker in 0..<16 {
+          group.addTask {
+            for round in 0..<40 {
+              let target = "/\(worker * 1_000 + round)"
+              let stream = try await client.stream(ClientRequest(url: server.url(target)))
+              var parser = ServerSentEventParser()
+              var count = 0
+              for try await bytes in stream.body {
+                count += parser.append(bytes).count
+                if count == 8 { break }
+              }
+              #expect(count == 8)
+            }
+          }
+        }
+        try await group.waitForAll()
+      }
+    }
+  }
+
   @Test func `1000 quiet streams each get their event`() async throws {
     let go = Gate()
     let opened = Counter()

@@ -69,3 +69,40 @@ func deviceFloor(_ directory: String, seconds: Double) throws -> (perSecond: Dou
   latencies.add(nanos)
   return (Double(nanos.count) / seconds, latencies.percentile(0.5))
 }
+
+/// How much memory this process holds at most between two moments, looked at twenty times a second.
+final class MemoryWatch: Sendable {
+  private let isOver = Atomic(false)
+  private let peaks = Mutex((all: 0.0, anonymous: 0.0))
+
+  init() {
+    let thread = Thread { [self] in
+      while !isOver.load(ordering: .relaxed) {
+        look()
+        usleep(50_000)
+      }
+    }
+    thread.start()
+  }
+
+  func stop() {
+    look()
+    isOver.store(true, ordering: .relaxed)
+  }
+
+  /// With the pages of the log that are mapped, which the kernel takes back when it wants.
+  var peakMegabytes: Double { peaks.withLock { $0.all } }
+  var peakAnonymousMegabytes: Double { peaks.withLock { $0.anonymous } }
+
+  private func look() {
+    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else {
+      return
+    }
+    func megabytes(_ name: String) -> Double {
+      let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") }
+      return (line?.split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0) / 1024
+    }
+    let (all, anonymous) = (megabytes("VmRSS"), megabytes("RssAnon"))
+    peaks.withLock { $0 = (max($0.all, all), max($0.anonymous, anonymous)) }
+  }
+}

@@ -68,15 +68,22 @@ struct SeededModels {
     _ report: (Bench.Figure) -> Void
   ) async throws {
     let projections = try names.map { try ReadModels.named($0) }
+    let caseName = names.count == ReadModels.all.count ? "all" : names.joined(separator: "+")
+    let memory = MemoryWatch()
+    let cpu = processorSeconds()
     let start = SystemClock.monotonicNanos()
     try await Rebuilder(
       reader: log, connectionString: connectionString, projections: projections
     ).rebuild()
     let seconds = Double(SystemClock.monotonicNanos() - start) / 1e9
-    report(
-      Bench.Figure(
-        bench: "rebuild", caseName: names.joined(separator: "+"), metric: "per_second",
-        value: Double(eventCount) / seconds))
+    memory.stop()
+    for (metric, value) in [
+      ("per_second", Double(eventCount) / seconds), ("ms", seconds * 1_000),
+      ("cpu_us_per_event", (processorSeconds() - cpu) / Double(max(1, eventCount)) * 1e6),
+      ("rss_mb", memory.peakMegabytes), ("rss_without_log_mb", memory.peakAnonymousMegabytes),
+    ] {
+      report(Bench.Figure(bench: "rebuild", caseName: caseName, metric: metric, value: value))
+    }
     // Index-only scans need to know which pages everybody sees: autovacuum's work, done now.
     try PostgresConnection(connectionString).execute("VACUUM ANALYZE")
   }
@@ -118,30 +125,34 @@ enum ListBench {
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
     let names = ["contacts", "segments", "timeline", "audit"]
-    try await SeededModels.with(options, names, report) { models in
-      let contacts = try await contacts(models)
-      for (name, change) in contactCases(contacts) {
-        try await models.measure("lists", "contacts_\(name)", count: count, report) { number in
-          var request = ContactsQueries.Request(nowMicros: models.nowMicros)
-          change(number, &request)
-          _ = try await ContactsQueries.list(models.readers, org: models.org, request)
-        }
+    try await SeededModels.with(options, names, report) { try await measure($0, report) }
+  }
+
+  static func measure(
+    _ models: SeededModels, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let contacts = try await contacts(models)
+    for (name, change) in contactCases(contacts) {
+      try await models.measure("lists", "contacts_\(name)", count: count, report) { number in
+        var request = ContactsQueries.Request(nowMicros: models.nowMicros)
+        change(number, &request)
+        _ = try await ContactsQueries.list(models.readers, org: models.org, request)
       }
-      try await models.measure("lists", "timeline", count: count, report) { number in
-        _ = try await TimelineQueries.list(
-          models.readers, org: models.org,
-          TimelineQueries.Request(contact: contacts[number % contacts.count].id))
-      }
-      try await models.measure("lists", "messages_failed", count: count, report) { _ in
-        var request = MessageQueries.Request()
-        request.status = .failed
-        _ = try await MessageQueries.list(models.readers, org: models.org, request)
-      }
-      try await models.measure("lists", "audit_of_contact", count: count, report) { number in
-        var request = AuditQueries.Request()
-        request.contact = contacts[number % contacts.count].id
-        _ = try await AuditQueries.list(models.readers, org: models.org, request)
-      }
+    }
+    try await models.measure("lists", "timeline", count: count, report) { number in
+      _ = try await TimelineQueries.list(
+        models.readers, org: models.org,
+        TimelineQueries.Request(contact: contacts[number % contacts.count].id))
+    }
+    try await models.measure("lists", "messages_failed", count: count, report) { _ in
+      var request = MessageQueries.Request()
+      request.status = .failed
+      _ = try await MessageQueries.list(models.readers, org: models.org, request)
+    }
+    try await models.measure("lists", "audit_of_contact", count: count, report) { number in
+      var request = AuditQueries.Request()
+      request.contact = contacts[number % contacts.count].id
+      _ = try await AuditQueries.list(models.readers, org: models.org, request)
     }
   }
 
@@ -196,38 +207,42 @@ enum SegmentBench {
 
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
-    try await SeededModels.with(options, ["segments"], report) { models in
-      let segments = try await SegmentsQueries.list(
-        models.readers, org: models.org, atMicros: models.nowMicros, PageRequest()
-      ).rows
-      for overview in segments {
-        let name = overview.segment.name.lowercased().split(separator: " ").joined(separator: "_")
-        let segment = Identifier(.segment, overview.segment.key.id)
-        report(
-          Bench.Figure(
-            bench: "segments", caseName: name, metric: "members",
-            value: Double(overview.memberCount)))
-        try await models.measure("segments", "count_\(name)", count: 50, report) { _ in
-          _ = try await SegmentsQueries.item(
-            models.readers, org: models.org, atMicros: models.nowMicros, segment: segment)
-        }
-        try await models.measure("segments", "members_\(name)", count: 50, report) { _ in
-          _ = try await SegmentsQueries.members(
-            models.readers, org: models.org,
-            SegmentsQueries.MembersRequest(segment: segment, nowMicros: models.nowMicros))
-        }
-      }
-      try await measureLag(models, options, report)
+    try await SeededModels.with(options, ["segments"], report) {
+      try await measure($0, options, report)
     }
+  }
+
+  static func measure(
+    _ models: SeededModels, _ options: Bench.Options, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let segments = try await SegmentsQueries.list(
+      models.readers, org: models.org, atMicros: models.nowMicros, PageRequest()
+    ).rows
+    for overview in segments {
+      let name = overview.segment.name.lowercased().split(separator: " ").joined(separator: "_")
+      let segment = Identifier(.segment, overview.segment.key.id)
+      report(
+        Bench.Figure(
+          bench: "segments", caseName: name, metric: "members",
+          value: Double(overview.memberCount)))
+      try await models.measure("segments", "count_\(name)", count: 50, report) { _ in
+        _ = try await SegmentsQueries.item(
+          models.readers, org: models.org, atMicros: models.nowMicros, segment: segment)
+      }
+      try await models.measure("segments", "members_\(name)", count: 50, report) { _ in
+        _ = try await SegmentsQueries.members(
+          models.readers, org: models.org,
+          SegmentsQueries.MembersRequest(segment: segment, nowMicros: models.nowMicros))
+      }
+    }
+    try await measureLag(models, options, report)
   }
 
   /// From the flush of an event to its membership being readable.
   private static func measureLag(
     _ models: SeededModels, _ options: Bench.Options, _ report: (Bench.Figure) -> Void
   ) async throws {
-    let people = try await SegmentsQueries.members(
-      models.readers, org: models.org, try await membersOfSecond(models))
-    let contacts = people.rows.map { Identifier(.contact, $0.key.contact) }
+    let contacts = try await people(models)
     guard !contacts.isEmpty else { return }
     let projector = LiveProjector(
       reader: models.log, connectionString: models.connectionString,
@@ -254,6 +269,12 @@ enum SegmentBench {
     }
   }
 
+  fileprivate static func people(_ models: SeededModels) async throws -> [Identifier] {
+    try await SegmentsQueries.members(
+      models.readers, org: models.org, try await membersOfSecond(models)
+    ).rows.map { Identifier(.contact, $0.key.contact) }
+  }
+
   private static func membersOfSecond(
     _ models: SeededModels
   ) async throws -> SegmentsQueries.MembersRequest {
@@ -267,7 +288,7 @@ enum SegmentBench {
   }
 
   /// Tags that come and go: each is a change of the segment of three conditions for some.
-  private static func append(
+  fileprivate static func append(
     _ models: SeededModels, _ contacts: [Identifier], _ round: Int, count: Int
   ) async throws -> UInt64 {
     let pending = (0..<count).map { number in
@@ -285,5 +306,45 @@ enum SegmentBench {
     var position: UInt64 = 0
     for one in pending { position = max(position, try await one.receipt().lastPosition) }
     return position
+  }
+}
+
+/// `readmodels`: everything that is promised of them at a size, on one seeded org: all of them rebuilt,
+/// then pages, counts, memberships and catching up; after that `rebuild` and `project`.
+enum ReadModelsBench {
+  private static let missedCount = 20_000
+  /// Events a second that it has to outrun five times.
+  private static let arrivalRate = 1_000.0
+
+  @Sendable
+  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await SeededModels.with(options, ReadModels.all.map { $0.name }, report) { models in
+      try await ListBench.measure(models, report)
+      try await SegmentBench.measure(models, options, report)
+      try await catchUp(models, report)
+    }
+    try await RebuildBench.run(options, report)
+    try await ProjectBench.run(options, report)
+  }
+
+  /// What came while no projector ran, applied by all read models.
+  private static func catchUp(
+    _ models: SeededModels, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let contacts = try await SegmentBench.people(models)
+    guard !contacts.isEmpty else { return }
+    let projector = LiveProjector(
+      reader: models.log, connectionString: models.connectionString, projections: ReadModels.all)
+    try await projector.runToHead()
+    for round in 0..<20 {
+      _ = try await SegmentBench.append(models, contacts, round, count: missedCount / 20)
+    }
+    let start = SystemClock.monotonicNanos()
+    try await projector.runToHead()
+    let seconds = Double(SystemClock.monotonicNanos() - start) / 1e9
+    report(
+      Bench.Figure(
+        bench: "readmodels", caseName: "catch_up", metric: "per_second",
+        value: Double(missedCount) / seconds, floor: arrivalRate))
   }
 }
