@@ -23,6 +23,8 @@ package enum GoldenLog {
     let ticks = TickingClock(startMicros)
     var options = LMDBEventLog.Options()
     options.nowMicros = { ticks.next() }
+    options.compaction.pauseFactor = nil
+    options.compaction.dictionaryEvents = 512
     let log = try LMDBEventLog(directory: scratch, options: options)
     try await fill(log)
     try await log.erase([erased], org: orgs[0])
@@ -99,6 +101,28 @@ package enum GoldenLog {
           key: org == orgs[0] ? "single-\(number)" : nil, causation: UInt64(number)))
     }
     try await fillPeople(log)
+    // Large blocks and a dictionary, small ones behind that were made with it, and ids that are stored as numbers.
+    try await fillConversations(log, 0..<400)
+    _ = try await log.compact()
+    try await fillConversations(log, 400..<460)
+    guard try log.usage()["dictionaries"] != 0 else { throw CrashError("no dictionary was learnt") }
+  }
+
+  private static func fillConversations(_ log: LMDBEventLog, _ numbers: Range<Int>) async throws {
+    for number in numbers {
+      let text =
+        "{\"to\":\"+1415555\(1000 + number)\",\"body\":\"Hi, your appointment is tomorrow at \(number % 12)\"}"
+      let part = Part(subject: SubjectID(0x1000 + UInt128(number % 90)), payload: Array(text.utf8))
+      let correlation =
+        number.isMultiple(of: 2)
+        ? "req_01jd3xabcdefghjkmnpqrst\(100 + number)"
+        : "0191d2c4-7b1e-4a5f-9c3d-0123456\(10000 + number)"
+      _ = try await log.append(
+        commit(
+          orgs[3],
+          [event(UInt128(40 + number % 13), "message.sent", "{\"n\":\(number)}", [part])],
+          correlation: correlation))
+    }
   }
 
   /// Several people in one event, and one who is erased afterwards.
@@ -128,12 +152,13 @@ package enum GoldenLog {
   }
 
   package static func commit(
-    _ org: OrgID, _ events: [NewEvent], key name: String? = nil, causation: UInt64? = nil
+    _ org: OrgID, _ events: [NewEvent], key name: String? = nil, causation: UInt64? = nil,
+    correlation: String? = nil
   ) -> Commit {
     Commit(
       org: org, events: events, idempotencyKey: name.map { key($0) },
       context: CommitContext(
-        actor: "user:usr_1", origin: "api", correlation: "req_\(events.count)",
+        actor: "user:usr_1", origin: "api", correlation: correlation ?? "req_\(events.count)",
         causation: causation, depth: causation == nil ? 0 : 2,
         occurredAtMicros: startMicros - 1_000_000))
   }
