@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LMDB
 import Testing
 import Vault
 
@@ -143,6 +144,61 @@ import Vault
         #expect(checkpoint.hasPrefix("ledger.example/i\(incarnation)/"))
         await again.close()
         try FileManager.default.removeItem(atPath: place.restored)
+      }
+    }
+  }
+
+  @Test func `after a restore the signer refuses the incarnation before it`() async throws {
+    try await withPlace { place async throws in
+      let key = try CheckpointKey(name: "ledger.example", seed: Array(repeating: 7, count: 32))
+      let log = try LMDBEventLog(directory: place.log)
+      try await append(3, to: log)
+      _ = try await log.checkpoint(of: orgA, signedBy: key)
+      _ = try place.backUp()
+      await log.close()
+      #expect(try place.restore().incarnation == 2)
+      let restored = try place.openRestored()
+      _ = try await restored.checkpoint(of: orgA, signedBy: key)
+      await restored.close()
+      // The name of the old history over the new one, as a careless repair would put it back.
+      let format = try Self.formatRecord(of: place.log)
+      try Self.putFormatRecord(format, into: place.restored)
+      let again = try place.openRestored()
+      #expect(again.identity.incarnation == 1)
+      await #expect(
+        throws: EventLogError.corrupted(
+          position: 0, reason: "a later incarnation of this log has signed checkpoints")
+      ) { try await again.checkpoint(of: orgA, signedBy: key) }
+      await again.close()
+    }
+  }
+
+  private static func withFormatTable(
+    of directory: String, _ body: (Environment, Table) throws -> Void
+  ) throws {
+    let environment = try Environment.open(
+      path: directory + "/log",
+      options: Environment.Options(mapBytes: 1 << 30, tables: ["meta": .bytes]))
+    defer { environment.close() }
+    try body(environment, environment.table("meta"))
+  }
+
+  private static func formatRecord(of directory: String) throws -> [UInt8] {
+    var record: [UInt8] = []
+    try withFormatTable(of: directory) { environment, meta in
+      try environment.read { transaction throws in
+        _ = try transaction.withValue(forKey: Array("format".utf8), in: meta) { span in
+          record = unsafe span.withUnsafeBytes { unsafe Array($0) }
+        }
+      }
+    }
+    return record
+  }
+
+  private static func putFormatRecord(_ record: [UInt8], into directory: String) throws {
+    try withFormatTable(of: directory) { environment, meta in
+      try environment.write { transaction throws in
+        try transaction.put(record, forKey: Array("format".utf8), in: meta)
       }
     }
   }

@@ -1,4 +1,5 @@
 import CrashKit
+import EventLog
 import Foundation
 import JSON
 import Testing
@@ -18,6 +19,39 @@ import Testing
     let report = try await loop.run()
     #expect((report["acknowledged"]?.int ?? 0) > 100)
     #expect((report["tailer_steps"]?.int ?? 0) > 2)
+  }
+
+  @Test func `a process that mapped the log when it was small goes on reading while it grows`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      var options = LMDBEventLog.Options()
+      options.mapBytes = 1 << 20
+      let log = try LMDBEventLog(directory: directory, options: options)
+      _ = try await log.append(commit([event(1)]))
+      let path = directory + "/seen"
+      let tailer = try Child(tool: Self.tool, ["tail", directory, path])
+      defer { tailer.kill() }
+      try await Self.waitUntil(tailer, hasSeen: 1, in: path)
+      // Twelve megabytes of noise: four doublings of the map.
+      for number in 2...60 as ClosedRange<UInt64> {
+        #expect(try await log.append(commit([noise(200_000)])).lastPosition == number)
+      }
+      try await Self.waitUntil(tailer, hasSeen: 60, in: path)
+      var digest = EventDigest()
+      for event in try log.read(after: 0, limit: .max, filter: .all).events { digest.add(event) }
+      #expect(try TailingProcess.steps(path).last?.digest == digest.finish())
+      await log.close()
+    }
+  }
+
+  private static func waitUntil(
+    _ tailer: Child, hasSeen position: UInt64, in path: String
+  ) async throws {
+    while (try? TailingProcess.steps(path).last?.position) != position {
+      try #require(tailer.process.isRunning)
+      try await Task.sleep(for: .milliseconds(5))
+    }
   }
 
   @Test func `a fault at a write, flush or resize loses nothing, and the writer goes on`()

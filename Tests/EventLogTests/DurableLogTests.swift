@@ -1,4 +1,5 @@
 import EventLog
+import Foundation
 import Testing
 
 /// What only the log on disk can do.
@@ -98,6 +99,37 @@ import Testing
       #expect(acceptedCount > 0 && acceptedCount < 2000)
       #expect(try log.head() == acceptedCount)
       await log.close()
+    }
+  }
+
+  @Test func `five thousand outstanding appends cost no threads`() async {
+    // In a process of its own: the threads of other tests would be counted too.
+    await #expect(processExitsWith: .success) {
+      try await withLogDirectory { directory in
+        // Holds the writer before it stores anything.
+        let gate = DispatchSemaphore(value: 0)
+        var options = LMDBEventLog.Options()
+        options.nowMicros = {
+          gate.wait()
+          return 1_700_000_000_000_000
+        }
+        let log = try LMDBEventLog(directory: directory, options: options)
+        let receipts = try await withThrowingTaskGroup(of: Receipt.self) { group in
+          for number in 0..<5000 {
+            let pending = log.enqueue(commit([event(UInt128(number % 50))]))
+            group.addTask { try await pending.receipt() }
+          }
+          // Each of them has had its turn once this one has: they wait, and nothing is answered.
+          await Task.yield()
+          let threads = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/task")
+          #expect(threads.count < 2 * ProcessInfo.processInfo.activeProcessorCount + 24)
+          #expect(try log.head() == 0)
+          for _ in 0..<5000 { gate.signal() }
+          return try await group.reduce(into: []) { $0.append($1) }
+        }
+        #expect(Set(receipts.map(\.firstPosition)) == Set(1...5000))
+        await log.close()
+      }
     }
   }
 
