@@ -157,7 +157,7 @@ let package = Package(
     module(
       "Bench", path: "tools/bench",
       [
-        "Merkle", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
+        "Merkle", "LMDB", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
         "EventCodec", "Sandbox", "TwilioProvider",
         "SeedData", "ReadModels", "ProjectionRuntime", "ContactsProjection", "SegmentsProjection",
         "TimelineProjection", "AuditProjection",

@@ -6,6 +6,17 @@ extension SHA256 {
 
     package init() {}
 
+    /// Of eight 32-bit numbers, as SHA-256 ends with.
+    init(
+      bigEndian a: (UInt32, UInt32), _ b: (UInt32, UInt32), _ c: (UInt32, UInt32),
+      _ d: (UInt32, UInt32)
+    ) {
+      func word(_ pair: (UInt32, UInt32)) -> UInt64 {
+        (UInt64(pair.0) << 32 | UInt64(pair.1)).bigEndian
+      }
+      words = (word(a), word(b), word(c), word(d))
+    }
+
     /// nil unless `bytes` are 32.
     package init?(_ bytes: some Collection<UInt8>) {
       guard bytes.count == SHA256.digestByteCount else { return nil }

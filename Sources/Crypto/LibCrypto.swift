@@ -67,6 +67,41 @@ package struct SHA256: Sendable {
     return digest
   }
 
+  /// The digest of `tag` and `bytes`.
+  package static func digest(tag: UInt8, _ bytes: RawSpan) -> Digest {
+    var hash = SHA256()
+    hash.update(tag)
+    hash.update(bytes)
+    var digest = Digest()
+    let code = unsafe withUnsafeMutableBytes(of: &digest) { bytes in
+      unsafe SHA256_Final(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), &hash.state)
+    }
+    precondition(code == 1, "SHA256_Final cannot fail on a state of our own")
+    return digest
+  }
+
+  /// The digest of `tag`, `left` and `right`: 65 bytes, two blocks with a padding that is always the same
+  /// (FIPS 180-4, 5.1.1), put together here. The general functions copy everything twice on the way.
+  package static func digest(tag: UInt8, _ left: Digest, _ right: Digest) -> Digest {
+    var hash = SHA256()
+    unsafe withUnsafeTemporaryAllocation(byteCount: 2 * blockByteCount, alignment: 8) { blocks in
+      unsafe blocks.initializeMemory(as: UInt8.self, repeating: 0)
+      unsafe blocks[0] = tag
+      unsafe blocks.storeBytes(of: left, toByteOffset: 1, as: Digest.self)
+      unsafe blocks.storeBytes(of: right, toByteOffset: 1 + digestByteCount, as: Digest.self)
+      let count = 1 + 2 * digestByteCount
+      unsafe blocks[count] = 0x80
+      unsafe blocks.storeBytes(
+        of: UInt16(8 * count).bigEndian, toByteOffset: blocks.count - 2, as: UInt16.self)
+      let start = unsafe blocks.baseAddress?.assumingMemoryBound(to: UInt8.self)
+      unsafe SHA256_Transform(&hash.state, start)
+      unsafe SHA256_Transform(&hash.state, start?.advanced(by: blockByteCount))
+    }
+    let words = hash.state.h
+    return Digest(
+      bigEndian: (words.0, words.1), (words.2, words.3), (words.4, words.5), (words.6, words.7))
+  }
+
   /// Appends the digest of what was hashed so far to `output`, without an array of its own.
   package func finalize(appendingTo output: inout [UInt8]) {
     unsafe withUnsafeTemporaryAllocation(

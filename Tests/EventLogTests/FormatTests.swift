@@ -15,8 +15,7 @@ import Testing
   ])
   func `a packed text is the same text again`(text: String) {
     let packed = PackedText.pack(text)
-    let again = PackedText.unpack(
-      packed.form, prefix: Array(packed.prefix.utf8), value: packed.value)
+    let again = PackedText.unpack(packed.form, prefix: packed.prefix, value: packed.value)
     #expect(again == text)
   }
 

@@ -114,6 +114,11 @@ extension LMDBEventLog {
   }
 }
 
+extension LMDBEventLog {
+  /// What compacting in the background has used of a core so far.
+  package var backgroundProcessorNanos: Int64 { core.compactor.processorNanos }
+}
+
 /// What the writer thread and the facade share. The thread keeps it alive until the queue is closed and
 /// empty, also when nobody holds the facade any more.
 final class WriterCore: Sendable {

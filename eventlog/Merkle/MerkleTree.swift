@@ -6,19 +6,12 @@ package typealias Digest = SHA256.Digest
 package enum MerkleTree {
   /// SHA-256(0x00 ‖ leaf).
   package static func leafHash(_ leaf: [UInt8]) -> Digest {
-    var hash = SHA256()
-    hash.update(0 as UInt8)
-    hash.update(leaf)
-    return hash.digest()
+    unsafe SHA256.digest(tag: 0, leaf.span.bytes)
   }
 
   /// SHA-256(0x01 ‖ left ‖ right).
   package static func nodeHash(_ left: Digest, _ right: Digest) -> Digest {
-    var hash = SHA256()
-    hash.update(1 as UInt8)
-    hash.update(left)
-    hash.update(right)
-    return hash.digest()
+    SHA256.digest(tag: 1, left, right)
   }
 
   /// The root of the tree without leaves: SHA-256 of nothing.

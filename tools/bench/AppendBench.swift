@@ -1,4 +1,5 @@
 import EventLog
+import Foundation
 import Synchronization
 
 /// `append`: how many durable events a second, and how long one waits.
@@ -12,8 +13,20 @@ enum AppendBench {
     let isSealed: Bool
     /// People whose data the sealed parts are.
     var contactCount = 20_000
-    /// Events that are there before, and that the background makes into large blocks meanwhile.
+    /// Events that are there before, in small blocks.
     var compactedEventCount = 0
+  }
+
+  /// What one client has appended.
+  private struct Appended {
+    var eventCount = 0
+    /// The times of the groups: all commits of one have the same.
+    var groups: Set<Int64> = []
+
+    mutating func add(_ other: Appended) {
+      eventCount += other.eventCount
+      groups.formUnion(other.groups)
+    }
   }
 
   private static let cases = [
@@ -30,18 +43,57 @@ enum AppendBench {
       isSealed: true, contactCount: 1_000_000),
     // batch512 again, with what of it is the tree.
     Case(name: "tree_share", clientCount: 8, outstanding: 2, eventsPerCommit: 512, isSealed: false),
-    Case(
-      name: "before_recompaction", clientCount: 64, outstanding: 1, eventsPerCommit: 1,
-      isSealed: false),
-    Case(
-      name: "during_recompaction", clientCount: 64, outstanding: 1, eventsPerCommit: 1,
-      isSealed: false, compactedEventCount: 300_000),
   ]
+  /// 64 clients alone, and while something else goes on in the same run.
+  private static let beside = Case(
+    name: "beside", clientCount: 64, outstanding: 1, eventsPerCommit: 1, isSealed: false,
+    compactedEventCount: 300_000)
 
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
     for each in cases where options.caseName ?? each.name == each.name {
       try await run(each, options, report)
+    }
+    if options.caseName ?? beside.name == beside.name { try await runBeside(options, report) }
+  }
+
+  private static func runBeside(
+    _ options: Bench.Options, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    try await withBenchDirectory { directory in
+      try await fill(directory + "/log", eventCount: beside.compactedEventCount)
+      var idle: Double?
+      func measure(
+        _ name: String, compacting: Bool = false, _ work: (@Sendable () throws -> Void)? = nil
+      ) async throws {
+        var logOptions = LMDBEventLog.Options()
+        if !compacting { logOptions.compaction.pauseFactor = nil }
+        let log = try LMDBEventLog(directory: directory + "/log", options: logOptions)
+        let other = work.map { Repeating($0) }
+        let outcome = try await load(log, beside, seconds: options.seconds)
+        try other?.stop()
+        await log.close()
+        let p99 = outcome.latencies.percentile(0.99)
+        idle = idle ?? p99
+        for (metric, value) in [("p99_ms", p99), ("times_idle", p99 / (idle ?? p99))] {
+          report(
+            Bench.Figure(
+              bench: "append", caseName: "beside.\(name)", metric: metric, value: value))
+        }
+      }
+      let path = directory + "/log"
+      try await measure("nothing")
+      try await measure("verify") {
+        let reader = try LMDBLogReader(directory: path)
+        defer { reader.close() }
+        _ = try reader.verify()
+      }
+      try await measure("backup") {
+        let reader = try LMDBLogReader(directory: path)
+        defer { reader.close() }
+        _ = try reader.backUp(to: "\(directory)/backup-\(UUID().uuidString)")
+      }
+      try await measure("recompaction", compacting: true)
     }
   }
 
@@ -50,41 +102,73 @@ enum AppendBench {
   ) async throws {
     try await withBenchDirectory { directory in
       let floor = try deviceFloor(directory, seconds: 0.3)
-      try await fill(directory + "/log", eventCount: each.compactedEventCount)
       let log = try LMDBEventLog(directory: directory + "/log")
-      let latencies = Latencies()
-      let cpuBefore = processorSeconds()
-      let start = SystemClock.monotonicNanos()
-      let deadline = start + Int64(options.seconds * 1e9)
-      let eventCount = try await withThrowingTaskGroup(of: Int.self) { group in
-        for client in 0..<each.clientCount {
-          let commits = commits(for: client, each)
-          group.addTask {
-            try await append(
-              commits, to: log, outstanding: each.outstanding, until: deadline, latencies)
-          }
-        }
-        return try await group.reduce(0, +)
-      }
-      let elapsed = Double(SystemClock.monotonicNanos() - start) / 1e9
-      let cpu = processorSeconds() - cpuBefore
-      if each.name == "tree_share" {
-        try TreeShareBench.run(log, cpuMicros: cpu / Double(max(eventCount, 1)) * 1e6, report)
-        await log.close()
-        return
-      }
-      await log.close()
-      func figure(_ metric: String, _ value: Double, _ floor: Double?) {
+      let outcome = try await load(log, each, seconds: options.seconds)
+      func figure(_ metric: String, _ value: Double, _ floor: Double? = nil) {
         report(
           Bench.Figure(
             bench: "append", caseName: each.name, metric: metric, value: value, floor: floor))
       }
-      figure("per_second", Double(eventCount) / elapsed, floor.perSecond)
+      if each.name == "tree_share" {
+        try TreeShareBench.run(log, cpuMicros: outcome.cpuMicros, report)
+        await log.close()
+        return
+      }
+      let blockBytes = try log.usage()["blocks"] ?? 0
+      await log.close()
+      let raw = try rawLMDBFloor(
+        directory, byteCount: blockBytes / outcome.groupCount, seconds: 0.5)
+      figure("per_second", outcome.perSecond, floor.perSecond)
+      // The same bytes in as many transactions, put by LMDB alone.
+      figure(
+        "raw_lmdb_per_second", raw * Double(outcome.eventCount) / Double(outcome.groupCount))
       // What does not change with whatever else the machine is doing.
-      figure("cpu_us_per_event", cpu / Double(max(eventCount, 1)) * 1e6, nil)
-      figure("p50_ms", latencies.percentile(0.5), floor.p50)
-      figure("p99_ms", latencies.percentile(0.99), nil)
+      figure("cpu_us_per_event", outcome.cpuMicros)
+      figure("background_cpu_us_per_event", outcome.backgroundMicros)
+      figure("p50_ms", outcome.latencies.percentile(0.5), floor.p50)
+      figure("p99_ms", outcome.latencies.percentile(0.99))
     }
+  }
+
+  private struct Outcome {
+    let eventCount: Int
+    /// How many transactions took them.
+    let groupCount: Int
+    let seconds: Double
+    let latencies: Latencies
+    let cpuSeconds: Double
+    /// Of those, the compaction's.
+    let backgroundSeconds: Double
+
+    var perSecond: Double { Double(eventCount) / seconds }
+    var cpuMicros: Double { (cpuSeconds - backgroundSeconds) / Double(max(eventCount, 1)) * 1e6 }
+    var backgroundMicros: Double { backgroundSeconds / Double(max(eventCount, 1)) * 1e6 }
+  }
+
+  /// Appends to `log` for `seconds` as `each` says.
+  private static func load(
+    _ log: LMDBEventLog, _ each: Case, seconds: Double
+  ) async throws -> Outcome {
+    let latencies = Latencies()
+    let prepared = (0..<each.clientCount).map { commits(for: $0, each) }
+    let cpuBefore = processorSeconds()
+    let backgroundBefore = log.backgroundProcessorNanos
+    let start = SystemClock.monotonicNanos()
+    let deadline = start + Int64(seconds * 1e9)
+    let done = try await withThrowingTaskGroup(of: Appended.self) { group in
+      for own in prepared {
+        group.addTask {
+          try await append(
+            own, to: log, outstanding: each.outstanding, until: deadline, latencies)
+        }
+      }
+      return try await group.reduce(into: Appended()) { $0.add($1) }
+    }
+    return Outcome(
+      eventCount: done.eventCount, groupCount: max(done.groups.count, 1),
+      seconds: Double(SystemClock.monotonicNanos() - start) / 1e9, latencies: latencies,
+      cpuSeconds: processorSeconds() - cpuBefore,
+      backgroundSeconds: Double(log.backgroundProcessorNanos - backgroundBefore) / 1e9)
   }
 
   /// Small blocks that nothing has compacted yet.
@@ -111,11 +195,11 @@ enum AppendBench {
   private static func append(
     _ commits: [Commit], to log: LMDBEventLog, outstanding: Int, until deadline: Int64,
     _ latencies: Latencies
-  ) async throws -> Int {
+  ) async throws -> Appended {
     var waiting: [(pending: PendingAppend, since: Int64)] = []
     var first = 0
     var nanos: [Int64] = []
-    var eventCount = 0
+    var done = Appended()
     var next = 0
     while true {
       let now = SystemClock.monotonicNanos()
@@ -127,7 +211,8 @@ enum AppendBench {
       }
       let receipt = try await waiting[first].pending.receipt()
       nanos.append(SystemClock.monotonicNanos() - waiting[first].since)
-      eventCount += receipt.eventCount
+      done.eventCount += receipt.eventCount
+      done.groups.insert(receipt.recordedAtMicros)
       first += 1
       if first == 1024 {
         waiting.removeFirst(first)
@@ -135,6 +220,35 @@ enum AppendBench {
       }
     }
     latencies.add(nanos)
-    return eventCount
+    return done
+  }
+}
+
+/// Does something again and again on a thread of its own until told to stop.
+private final class Repeating: Sendable {
+  private struct State {
+    var isStopped = false
+    var failure: (any Error)?
+  }
+
+  private let state = Mutex(State())
+  private let isDone = DispatchSemaphore(value: 0)
+
+  init(_ work: @escaping @Sendable () throws -> Void) {
+    Thread.detachNewThread { [self] in
+      do {
+        while !state.withLock({ $0.isStopped }) { try work() }
+      } catch {
+        state.withLock { $0.failure = error }
+      }
+      isDone.signal()
+    }
+  }
+
+  /// Waits for the work in progress.
+  func stop() throws {
+    state.withLock { $0.isStopped = true }
+    isDone.wait()
+    if let failure = state.withLock({ $0.failure }) { throw failure }
   }
 }

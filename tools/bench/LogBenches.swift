@@ -60,34 +60,6 @@ enum ReplayBench {
   }
 }
 
-/// `open`: how long until a log can be appended to whose writer was killed.
-enum OpenBench {
-  @Sendable
-  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
-    try await withBenchDirectory { directory in
-      let log = try LMDBEventLog(directory: directory + "/log")
-      try await fill(log, options)
-      // The files as they are while the writer is open: what a kill leaves.
-      try FileManager.default.copyItem(
-        atPath: directory + "/log", toPath: directory + "/killed")
-      await log.close()
-      var mix = EventMix(seed: 9)
-      let commit = mix.commit(eventCount: 1)
-      let start = SystemClock.monotonicNanos()
-      let opened = try LMDBEventLog(directory: directory + "/killed")
-      let openMillis = Double(SystemClock.monotonicNanos() - start) / 1e6
-      _ = try await opened.append(commit)
-      let appendMillis = Double(SystemClock.monotonicNanos() - start) / 1e6
-      await opened.close()
-      report(
-        Bench.Figure(bench: "open", caseName: "after_kill", metric: "ms", value: openMillis))
-      report(
-        Bench.Figure(
-          bench: "open", caseName: "first_append", metric: "ms", value: appendMillis))
-    }
-  }
-}
-
 /// `size`: what an event costs on disk, everything included: as it was written, and after a compaction.
 enum SizeBench {
   @Sendable
@@ -133,33 +105,5 @@ enum SizeBench {
       }
     }
     for pending in waiting { _ = try await pending.receipt() }
-  }
-}
-
-/// `proof`: how long an inclusion proof of any event takes.
-enum ProofBench {
-  @Sendable
-  static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
-    try await withBenchDirectory { directory in
-      let log = try LMDBEventLog(directory: directory)
-      try await fill(log, options)
-      let latencies = Latencies()
-      var random = SplitMix(state: 3)
-      let orgs = try log.orgs().sorted { $0.key < $1.key }
-      for _ in 0..<500 {
-        let (org, count) = orgs[random.below(orgs.count)]
-        let sequence = UInt64(random.below(Int(count)))
-        let start = SystemClock.monotonicNanos()
-        _ = try log.inclusionProof(of: org, orgSequence: sequence, size: count)
-        latencies.add([SystemClock.monotonicNanos() - start])
-      }
-      await log.close()
-      for (metric, share) in [("p50_ms", 0.5), ("p99_ms", 0.99)] {
-        report(
-          Bench.Figure(
-            bench: "proof", caseName: "inclusion", metric: metric,
-            value: latencies.percentile(share)))
-      }
-    }
   }
 }

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LMDB
 import Synchronization
 
 /// Latencies of one case, of all its clients.
@@ -47,6 +48,26 @@ func processorSeconds() -> Double {
   guard unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
   func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
   return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
+
+/// LMDB alone: transactions a second that append one value of `byteCount` bytes, flushed, one after the other.
+func rawLMDBFloor(_ directory: String, byteCount: Int, seconds: Double) throws -> Double {
+  let path = directory + "/raw"
+  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  let environment = try Environment.open(
+    path: path, options: Environment.Options(mapBytes: 16 << 30, tables: ["values": .number]))
+  defer { environment.close() }
+  let values = environment.table("values")
+  let value = [UInt8](repeating: 0x5a, count: byteCount)
+  var count: UInt64 = 0
+  let start = SystemClock.monotonicNanos()
+  while Double(SystemClock.monotonicNanos() - start) < seconds * 1e9 {
+    count += 1
+    try environment.write { transaction throws in
+      try transaction.append(value, forKey: count, to: values)
+    }
+  }
+  return Double(count) / (Double(SystemClock.monotonicNanos() - start) / 1e9)
 }
 
 /// The device alone: 4 KiB appended and flushed, one after the other.

@@ -20,6 +20,7 @@ struct BlockMerger: ~Copyable {
   private let dictionary: LogDictionary?
   private var compressors = PartCompressors()
   private var cipher = AESGCM()
+  private var decompressor = Decompressor()
   private var tables = BlockTables()
   private var orgIndexes: [OrgID: Int] = [:]
   private var typeIndexes: [String: Int] = [:]
@@ -173,7 +174,6 @@ extension BlockMerger {
       let content = try cipher.open(
         Array(bytes.dropFirst(AESGCM.nonceByteCount)), key: key.encryption,
         nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: associated)
-      var decompressor = Decompressor()
       let payload = try SealedPart.decode(content, &decompressor) {
         try dictionaries.dictionary($0)
       }

@@ -16,7 +16,7 @@ package struct CompactionOptions: Sendable {
   /// nil: not in the background.
   package var pauseFactor: Int? = 4
   /// Events of one large block: what reading one event decompresses at most, against what it saves.
-  package var blockEvents = 4096
+  package var blockEvents = 1024
   /// The first dictionary is learnt from this many events, the next one from sixteen times as many, and so on.
   package var dictionaryEvents: UInt64 = 8192
 
@@ -35,6 +35,7 @@ final class Compactor: Sendable {
   private struct State {
     var isClosed = false
     var wokenAt: UInt64 = 0
+    var processorTime: ThreadProcessorTime?
   }
 
   let options: CompactionOptions
@@ -58,7 +59,7 @@ final class Compactor: Sendable {
 
   func start() {
     guard let pauseFactor = options.pauseFactor else { return }
-    DispatchQueue(label: "daybook.log.compact", qos: .utility).async {
+    DispatchQueue(label: "daybook.log.compact", qos: .background).async {
       self.run(pauseFactor: pauseFactor)
     }
   }
@@ -78,9 +79,16 @@ final class Compactor: Sendable {
     arrivals.signal()
   }
 
+  /// What the thread has used of a core since it started.
+  var processorNanos: Int64 { state.withLock { $0.processorTime?.nanos } ?? 0 }
+
   private var isClosed: Bool { state.withLock { $0.isClosed } }
 
   private func run(pauseFactor: Int) {
+    let processorTime = ThreadProcessorTime()
+    state.withLock { $0.processorTime = processorTime }
+    // The thread goes back to a pool, and does others' work then.
+    defer { state.withLock { $0.processorTime = nil } }
     while !isClosed {
       let start = SystemClock.monotonicNanos()
       var didWork = false

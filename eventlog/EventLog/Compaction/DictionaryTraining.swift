@@ -52,13 +52,17 @@ struct DictionarySamples {
   }
 
   private func countOwners() -> [UInt64: Sharing] {
+    let sorted = samples.sorted(by: { $0.owner < $1.owner })
+    var sketch = OwnerSketch()
+    for (owner, bytes) in sorted {
+      forEachWindow(of: bytes) { sketch.add($0, owner: owner) }
+    }
     var sharing: [UInt64: Sharing] = [:]
-    for (owner, bytes) in samples.sorted(by: { $0.owner < $1.owner })
-    where bytes.count >= Self.windowBytes {
-      for offset in 0...bytes.count - Self.windowBytes {
-        let window = unsafe bytes.span.bytes.load64(at: offset)
+    for (owner, bytes) in sorted {
+      forEachWindow(of: bytes) { window in
+        guard sketch.mayHaveOwners(Self.minOwnerCount, window) else { return }
         if var known = sharing[window] {
-          guard known.lastOwner != owner else { continue }
+          guard known.lastOwner != owner else { return }
           known.lastOwner = owner
           known.ownerCount += 1
           sharing[window] = known
@@ -68,6 +72,38 @@ struct DictionarySamples {
       }
     }
     return sharing
+  }
+
+  private func forEachWindow(of bytes: [UInt8], _ body: (UInt64) -> Void) {
+    guard bytes.count >= Self.windowBytes else { return }
+    let span = unsafe bytes.span.bytes
+    for offset in 0...bytes.count - Self.windowBytes { body(span.load64(at: offset)) }
+  }
+}
+
+/// How many owners a window has at most: several windows share a count, so none is below the truth. Most windows are one
+/// person's, and never come into the exact table.
+private struct OwnerSketch {
+  private static let slotBits: UInt64 = 20
+  private var ownerCounts = [UInt8](repeating: 0, count: 1 << Int(slotBits))
+  /// Who was counted last. Owners come one after the other, so nobody is counted twice in a row.
+  private var lastOwners = [UInt128](repeating: 0, count: 1 << Int(slotBits))
+
+  private static func slot(_ window: UInt64) -> Int {
+    Int(truncatingIfNeeded: (window &* 0x9E37_79B9_7F4A_7C15) &>> (64 &- slotBits))
+  }
+
+  mutating func add(_ window: UInt64, owner: UInt128) {
+    let slot = Self.slot(window)
+    guard ownerCounts[slot] == 0 || lastOwners[slot] != owner, ownerCounts[slot] < .max else {
+      return
+    }
+    lastOwners[slot] = owner
+    ownerCounts[slot] += 1
+  }
+
+  func mayHaveOwners(_ count: Int, _ window: UInt64) -> Bool {
+    ownerCounts[Self.slot(window)] >= count
   }
 }
 

@@ -4,6 +4,9 @@ import Merkle
 struct StreamKey: Hashable {
   let org: OrgID
   let stream: StreamID
+
+  /// Ids of streams are random: the org's would make every look-up of the writer dearer, and tell nothing apart.
+  func hash(into hasher: inout Hasher) { hasher.combine(stream) }
 }
 
 /// A block ready to be stored, and what the index has to know of it.
@@ -101,10 +104,16 @@ final class BlockBuilder {
 
   func streamIndex(of key: StreamKey) -> Int? { streamIndexes[key] }
 
-  func addStream(_ key: StreamKey, orgIndex: Int, version: UInt64) -> Int {
+  /// The index of the stream, which has `version` where it is new to this block.
+  func openStream(_ key: StreamKey, orgIndex: Int, version: UInt64) -> Int {
+    let next = streams.count
+    if let known = streamIndexes.updateValue(next, forKey: key) {
+      // Rare: an earlier event of the same commit.
+      streamIndexes[key] = known
+      return known
+    }
     streams.append(Stream(key: key, orgIndex: orgIndex, versionBefore: version, version: version))
-    streamIndexes[key] = streams.count - 1
-    return streams.count - 1
+    return next
   }
 
   /// Adds an event of the commit in progress; true where it is the commit's first of that stream.
@@ -179,7 +188,7 @@ final class BlockBuilder {
       BlockDirectory.CommitRecord(
         orgIndex: orgIndex, firstEvent: added.count - commit.events.count,
         eventCount: commit.events.count, recordedAtMicros: recordedAtMicros,
-        context: commit.context, request: stored))
+        context: StoredContext(commit.context), request: stored))
   }
 
   // MARK: Finishing

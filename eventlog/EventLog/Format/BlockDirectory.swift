@@ -27,7 +27,7 @@ struct BlockDirectory {
     let firstEvent: Int
     let eventCount: Int
     let recordedAtMicros: Int64
-    let context: CommitContext
+    let context: StoredContext
     let request: (name: UInt128, fingerprint: UInt128)?
   }
 

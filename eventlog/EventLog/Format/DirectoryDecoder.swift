@@ -126,7 +126,7 @@ extension DirectoryDecoder {
         BlockDirectory.CommitRecord(
           orgIndex: orgs[index], firstEvent: firstEvent, eventCount: eventCounts[index],
           recordedAtMicros: recorded[index],
-          context: CommitContext(
+          context: StoredContext(
             actor: strings[actors[index]], origin: strings[origins[index]],
             correlation: correlations[index], causation: causation,
             depth: UInt16(depths[index]), occurredAtMicros: occurred[index]),
@@ -160,20 +160,17 @@ extension DirectoryDecoder {
 
   private mutating func readTexts(
     _ count: Int, _ strings: [String]
-  ) throws(MalformedBytes) -> [String] {
-    let prefixes = strings.map { Array($0.utf8) }
-    var texts: [String] = []
+  ) throws(MalformedBytes) -> [StoredText] {
+    var texts: [StoredText] = []
     texts.reserveCapacity(count)
     for _ in 0..<count {
       let code = try reader.index(below: strings.count << 2)
       guard let form = PackedText.Form(rawValue: code & 3) else {
         throw MalformedBytes(reason: "a text in an unknown form")
       }
-      let text =
-        form == .whole
-        ? strings[code >> 2]
-        : PackedText.unpack(form, prefix: prefixes[code >> 2], value: try ids.uint128())
-      texts.append(text)
+      texts.append(
+        StoredText(
+          form: form, prefix: strings[code >> 2], value: form == .whole ? 0 : try ids.uint128()))
     }
     return texts
   }

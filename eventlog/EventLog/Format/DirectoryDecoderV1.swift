@@ -68,9 +68,9 @@ struct DirectoryDecoderV1 {
         BlockDirectory.CommitRecord(
           orgIndex: orgIndex, firstEvent: firstEvent, eventCount: eventCount,
           recordedAtMicros: recordedAt,
-          context: CommitContext(
-            actor: actor, origin: origin, correlation: correlation, causation: causation,
-            depth: depth, occurredAtMicros: occurredAt),
+          context: StoredContext(
+            actor: actor, origin: origin, correlation: StoredText(correlation),
+            causation: causation, depth: depth, occurredAtMicros: occurredAt),
           request: request))
       firstEvent += eventCount
     }

@@ -92,8 +92,8 @@ struct DirectoryEncoder {
     return bytes
   }
 
-  private mutating func addText(_ text: String, to bytes: inout [UInt8]) {
-    let packed = PackedText.pack(text)
+  private mutating func addText(_ text: StoredText, to bytes: inout [UInt8]) {
+    let packed = text.packed
     bytes.appendVarint(index(of: packed.prefix) << 2 | packed.form.rawValue)
     if packed.form != .whole { ids.appendLittle(packed.value) }
   }

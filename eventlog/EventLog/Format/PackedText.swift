@@ -32,41 +32,58 @@ enum PackedText {
     return (.whole, text, 0)
   }
 
-  static func unpack(_ form: Form, prefix: [UInt8], value: UInt128) -> String {
+  static func unpack(_ form: Form, prefix: String, value: UInt128) -> String {
+    let digitCount: Int
+    switch form {
+    case .whole: return prefix
+    case .uuid: digitCount = uuidCount
+    case .base32: digitCount = base32Count
+    }
     let high = UInt64(truncatingIfNeeded: value >> 64)
     let low = UInt64(truncatingIfNeeded: value)
-    let digits: [UInt8]
-    switch form {
-    case .whole: digits = []
-    case .uuid: digits = uuidDigits(high, low)
-    case .base32: digits = base32Digits(high, low)
+    // In place: it is done for every commit that is read.
+    return unsafe String(unsafeUninitializedCapacity: prefix.utf8.count + digitCount) { buffer in
+      var offset = 0
+      for byte in prefix.utf8 {
+        unsafe buffer[offset] = byte
+        offset &+= 1
+      }
+      let digits = unsafe UnsafeMutableBufferPointer(rebasing: buffer[offset..<offset + digitCount])
+      if form == .uuid {
+        unsafe writeUUID(high, low, to: digits)
+      } else {
+        unsafe writeBase32(high, low, to: digits)
+      }
+      return offset + digitCount
     }
-    return String(decoding: prefix + digits, as: UTF8.self)
   }
 
-  private static func uuidDigits(_ high: UInt64, _ low: UInt64) -> [UInt8] {
-    var digits = [UInt8](repeating: 0x2d, count: uuidCount)
+  private static func writeUUID(
+    _ high: UInt64, _ low: UInt64, to digits: UnsafeMutableBufferPointer<UInt8>
+  ) {
     var offset = 0
     for index in 0..<32 {
-      if index == 8 || index == 12 || index == 16 || index == 20 { offset &+= 1 }
+      if index == 8 || index == 12 || index == 16 || index == 20 {
+        unsafe digits[offset] = 0x2d
+        offset &+= 1
+      }
       let half = index < 16 ? high : low
-      let nibble = (half &>> UInt64(60 &- 4 &* (index & 15))) & 15
-      digits[offset] = hexDigits[Int(nibble)]
+      let nibble = UInt8(truncatingIfNeeded: half &>> UInt64(60 &- 4 &* (index & 15))) & 15
+      unsafe digits[offset] = nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble
       offset &+= 1
     }
-    return digits
   }
 
-  private static func base32Digits(_ high: UInt64, _ low: UInt64) -> [UInt8] {
-    var digits = [UInt8](repeating: 0, count: base32Count)
+  private static func writeBase32(
+    _ high: UInt64, _ low: UInt64, to digits: UnsafeMutableBufferPointer<UInt8>
+  ) {
     var high = high
     var low = low
     for index in stride(from: base32Count - 1, through: 0, by: -1) {
-      digits[index] = base32Alphabet[Int(low & 31)]
+      unsafe digits[index] = base32Alphabet[Int(low & 31)]
       low = low &>> 5 | high &<< 59
       high = high &>> 5
     }
-    return digits
   }
 
   private static func prefix(_ bytes: [UInt8], _ digitCount: Int) -> String {
@@ -102,5 +119,63 @@ enum PackedText {
       value = value << 5 | UInt128(digit)
     }
     return value
+  }
+}
+
+/// A text as a block has it: put together when somebody asks for it.
+struct StoredText {
+  let form: PackedText.Form
+  let prefix: String
+  let value: UInt128
+
+  init(form: PackedText.Form, prefix: String, value: UInt128) {
+    self.form = form
+    self.prefix = prefix
+    self.value = value
+  }
+
+  init(_ text: String) { self.init(form: .whole, prefix: text, value: 0) }
+
+  var text: String { PackedText.unpack(form, prefix: prefix, value: value) }
+
+  var packed: StoredText {
+    guard form == .whole else { return self }
+    let packed = PackedText.pack(prefix)
+    return StoredText(form: packed.form, prefix: packed.prefix, value: packed.value)
+  }
+}
+
+/// What a block has of a commit's context.
+struct StoredContext {
+  let actor: String
+  let origin: String
+  let correlation: StoredText
+  let causation: UInt64?
+  let depth: UInt16
+  let occurredAtMicros: Int64
+
+  init(
+    actor: String, origin: String, correlation: StoredText, causation: UInt64?, depth: UInt16,
+    occurredAtMicros: Int64
+  ) {
+    self.actor = actor
+    self.origin = origin
+    self.correlation = correlation
+    self.causation = causation
+    self.depth = depth
+    self.occurredAtMicros = occurredAtMicros
+  }
+
+  init(_ context: CommitContext) {
+    self.init(
+      actor: context.actor, origin: context.origin, correlation: StoredText(context.correlation),
+      causation: context.causation, depth: context.depth,
+      occurredAtMicros: context.occurredAtMicros)
+  }
+
+  var context: CommitContext {
+    CommitContext(
+      actor: actor, origin: origin, correlation: correlation.text, causation: causation,
+      depth: depth, occurredAtMicros: occurredAtMicros)
   }
 }

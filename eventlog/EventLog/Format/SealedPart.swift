@@ -107,12 +107,16 @@ final class PartOpener {
   private let dictionaries: LogDictionaries
   private var states: [KeyState?]
   private var cipher: AESGCM?
-  private var decompressor = Decompressor()
+  private let decompressors: DecompressorPool
 
-  init(directory: BlockDirectory, vault: Vault, dictionaries: LogDictionaries) {
+  init(
+    directory: BlockDirectory, vault: Vault, dictionaries: LogDictionaries,
+    decompressors: DecompressorPool
+  ) {
     self.directory = directory
     self.vault = vault
     self.dictionaries = dictionaries
+    self.decompressors = decompressors
     states = Array(repeating: nil, count: directory.subjects.count)
   }
 
@@ -172,7 +176,9 @@ final class PartOpener {
   ) throws(EventLogError) -> [UInt8] {
     let expanded = try mappingErrors {
       do {
-        return try SealedPart.decode(content, &decompressor) { try dictionaries.dictionary($0) }
+        return try decompressors.withDecompressor { decompressor throws in
+          try SealedPart.decode(content, &decompressor) { try dictionaries.dictionary($0) }
+        }
       } catch let error as ZstdError {
         throw EventLogError.corrupted(position: position, reason: error.description)
       } catch let error as MalformedBytes {

@@ -1,13 +1,37 @@
 import LMDB
 import Zstd
 
-/// A block taken out of the store: checked, and as much of it decompressed as was asked for.
-struct LoadedBlock {
+/// What a block holds, checked and decompressed.
+struct DecodedBlock {
   let directory: BlockDirectory
   let payload: [UInt8]
   let commitments: [UInt8]
-  let sealed: [UInt8]
+  /// nil: not asked for.
+  let sealed: [UInt8]?
+
+  /// About what it takes in memory.
+  var byteCount: Int {
+    payload.count + commitments.count + (sealed?.count ?? 0) + 160 * directory.events.count
+  }
+}
+
+/// A block taken out of the store, and what opens its personal parts.
+struct LoadedBlock {
+  private let content: DecodedBlock
   let opener: PartOpener
+
+  var directory: BlockDirectory { content.directory }
+  var payload: [UInt8] { content.payload }
+  var commitments: [UInt8] { content.commitments }
+  /// Empty where it was not asked for.
+  var sealed: [UInt8] { content.sealed ?? [] }
+
+  init(_ content: DecodedBlock, _ store: LogStore) {
+    self.content = content
+    opener = PartOpener(
+      directory: content.directory, vault: store.vault, dictionaries: store.dictionaries,
+      decompressors: store.decompressors)
+  }
 }
 
 extension LogStore {
@@ -33,13 +57,28 @@ extension LogStore {
   func load(
     _ block: RawSpan, key: UInt64, includingSealed: Bool = true
   ) throws -> LoadedBlock {
-    try load(
-      block, header: try checkedHeader(block, key: key), includingSealed: includingSealed)
+    let header = try checkedHeader(block, key: key)
+    return LoadedBlock(
+      try decode(block, header: header, includingSealed: includingSealed), self)
   }
 
-  private func load(
-    _ block: RawSpan, header: BlockHeader, includingSealed: Bool
+  /// The same, unless it is among those decoded last.
+  func loadRecent(
+    _ block: RawSpan, header: BlockHeader, includingSealed: Bool = true
   ) throws -> LoadedBlock {
+    let name = CheckedBlock(block, header)
+    if let known = recent.content(of: name, includingSealed: includingSealed) {
+      return LoadedBlock(known, self)
+    }
+    try BlockHeader.checkSum(of: block, key: header.firstPosition)
+    let content = try decode(block, header: header, includingSealed: includingSealed)
+    recent.remember(content, as: name)
+    return LoadedBlock(content, self)
+  }
+
+  private func decode(
+    _ block: RawSpan, header: BlockHeader, includingSealed: Bool
+  ) throws -> DecodedBlock {
     let payload = try content(
       block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
       raw: header.payloadRawBytes, header: header)
@@ -49,11 +88,10 @@ extension LogStore {
     let sealed =
       includingSealed
       ? Self.bytes(
-        block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes)) : []
-    let directory = try directory(block, header: header)
-    return LoadedBlock(
-      directory: directory, payload: payload, commitments: commitments, sealed: sealed,
-      opener: PartOpener(directory: directory, vault: vault, dictionaries: dictionaries))
+        block.extracting(header.sealedOffset..<header.sealedOffset + header.sealedBytes)) : nil
+    return DecodedBlock(
+      directory: try directory(block, header: header), payload: payload,
+      commitments: commitments, sealed: sealed)
   }
 
   private func content(
@@ -85,8 +123,13 @@ extension LogStore {
   ) throws -> Result {
     var found: Result?
     try transaction.scan(blocks, fromAtOrBelow: position) { key, block in
-      let header = try checkedHeader(block, key: key)
-      if key <= position, position <= header.lastPosition { found = try body(block, header) }
+      // Not believed before `body` has compared the checksum.
+      let header = try BlockHeader(block, key: key)
+      if key <= position, position <= header.lastPosition {
+        found = try body(block, header)
+      } else {
+        try BlockHeader.checkSum(of: block, key: key)
+      }
       return false
     }
     guard let found else {
@@ -99,7 +142,10 @@ extension LogStore {
     at position: UInt64, _ transaction: borrowing ReadTransaction
   ) throws -> BlockDirectory {
     try withBlock(holding: position, transaction) { block, header in
-      try directory(block, header: header)
+      let name = CheckedBlock(block, header)
+      if let known = recent.content(of: name, includingSealed: false) { return known.directory }
+      try BlockHeader.checkSum(of: block, key: header.firstPosition)
+      return try directory(block, header: header)
     }
   }
 
@@ -107,7 +153,7 @@ extension LogStore {
     at position: UInt64, includingSealed: Bool = true, _ transaction: borrowing ReadTransaction
   ) throws -> LoadedBlock {
     try withBlock(holding: position, transaction) { block, header in
-      try load(block, header: header, includingSealed: includingSealed)
+      try loadRecent(block, header: header, includingSealed: includingSealed)
     }
   }
 }
@@ -131,12 +177,13 @@ extension LoadedBlock {
   func forEachPlace(_ body: (EventPlace) throws -> Bool) throws {
     var versions = directory.streams.map(\.versionBefore)
     var sequences = directory.orgs.map(\.firstSequence)
+    let (commits, events, parts) = (directory.commits, directory.events, directory.parts)
     var sealedOffset = 0
     var personalIndex = 0
-    for commitOrdinal in directory.commits.indices {
-      let commit = directory.commits[commitOrdinal]
+    for commitOrdinal in commits.indices {
+      let commit = commits[commitOrdinal]
       for ordinal in commit.firstEvent..<commit.firstEvent + commit.eventCount {
-        let event = directory.events[ordinal]
+        let event = events[ordinal]
         versions[event.streamIndex] += 1
         let place = EventPlace(
           ordinal: ordinal, commitOrdinal: commitOrdinal,
@@ -147,7 +194,7 @@ extension LoadedBlock {
         guard try body(place) else { return }
         personalIndex += event.partCount - 1
         for part in event.firstPart + 1..<event.firstPart + event.partCount {
-          sealedOffset += directory.parts[part].byteCount
+          sealedOffset += parts[part].byteCount
         }
       }
     }
@@ -163,7 +210,7 @@ extension LoadedBlock {
       orgSequence: place.orgSequence, stream: directory.streams[record.streamIndex].id,
       streamVersion: place.streamVersion, type: directory.types[record.typeIndex],
       schemaVersion: record.schemaVersion, recordedAtMicros: commit.recordedAtMicros,
-      context: commit.context,
+      context: commit.context.context,
       commitPosition: header.firstPosition + UInt64(commit.firstEvent),
       commitCount: commit.eventCount,
       parts: try parts(of: record, at: place, position: position))

@@ -56,9 +56,7 @@ extension LogStore {
 
   /// The last block says where the log ends: believed once its checksum was compared.
   private func checkLast(_ block: RawSpan, _ header: BlockHeader) throws {
-    let last = CheckedBlock(
-      firstPosition: header.firstPosition, lastPosition: header.lastPosition,
-      checksum: block.load64(at: block.byteCount - 8))
+    let last = CheckedBlock(block, header)
     guard checkedLast.withLock({ $0 }) != last else { return }
     try BlockHeader.checkSum(of: block, key: header.firstPosition)
     checkedLast.withLock { $0 = last }

@@ -336,7 +336,7 @@ private struct PageBuilder {
       scannedTo = header.lastPosition
       return true
     }
-    try take(try store.load(block, key: key))
+    try take(try store.loadRecent(block, header: header))
     return events.count < limit
   }
 

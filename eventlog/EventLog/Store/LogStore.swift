@@ -28,6 +28,7 @@ final class LogStore: Sendable {
   let dictionaries: LogDictionaries
   let format: LogFormat
   let decompressors = DecompressorPool()
+  let recent = RecentBlocks()
   let tail = Mutex<IndexTail?>(nil)
   /// The last block, once its checksum was compared.
   let checkedLast = Mutex<CheckedBlock?>(nil)
@@ -84,10 +85,17 @@ extension LogStore {
   }
 }
 
+/// Which block of the log, and with which bytes.
 struct CheckedBlock: Equatable {
   let firstPosition: UInt64
   let lastPosition: UInt64
   let checksum: UInt64
+
+  init(_ block: RawSpan, _ header: BlockHeader) {
+    firstPosition = header.firstPosition
+    lastPosition = header.lastPosition
+    checksum = block.load64(at: block.byteCount - 8)
+  }
 }
 
 struct CheckedRun: Hashable {

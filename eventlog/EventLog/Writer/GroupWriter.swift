@@ -164,16 +164,28 @@ extension GroupWriter {
     for stream in builder.streams { streams[stream.key] = stream.version }
     let block = try builder.finish(
       recordedAtMicros: recordedAtMicros, hash: store.hash, encoder: &encoder, sealer: sealer)
-    for leaf in block.leaves {
-      trees[leaf.org, default: Frontier()].append(leaf.hash) { level, index, hash in
-        if level == TileRow.level {
-          newSlots.add(hash, org: leaf.org, index: index)
-        } else if level.isMultiple(of: TreeNode.levelStep) {
-          newNodes.append(TreeNode(org: leaf.org, level: level, index: index, hash: hash))
+    grow(block.leaves)
+    return block
+  }
+
+  private func grow(_ leaves: [(org: OrgID, hash: Digest)]) {
+    var rest = leaves[...]
+    while let org = rest.first?.org {
+      let own = rest.prefix { $0.org == org }
+      // Taken out, so that it is changed in place: a commit's events are all of one org.
+      var tree = trees.removeValue(forKey: org) ?? Frontier()
+      for leaf in own {
+        tree.append(leaf.hash) { level, index, hash in
+          if level == TileRow.level {
+            newSlots.add(hash, org: org, index: index)
+          } else if level.isMultiple(of: TreeNode.levelStep) {
+            newNodes.append(TreeNode(org: org, level: level, index: index, hash: hash))
+          }
         }
       }
+      trees[org] = tree
+      rest = rest[own.endIndex...]
     }
-    return block
   }
 
   /// Checks one commit and puts it into the block.
@@ -241,7 +253,13 @@ extension GroupWriter {
   private func version(
     of key: StreamKey, _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
-    if let open = builder.version(of: key) { return open }
+    try builder.version(of: key) ?? storedVersion(of: key, transaction)
+  }
+
+  /// Before the block in progress.
+  private func storedVersion(
+    of key: StreamKey, _ transaction: borrowing ReadTransaction
+  ) throws -> UInt64 {
     if let known = streams[key] { return known }
     let stored = try store.version(of: key, index.view(head: head), transaction)
     streams[key] = stored
@@ -297,20 +315,18 @@ extension GroupWriter {
     _ transaction: borrowing ReadTransaction
   ) throws -> Receipt {
     // All that can fail comes first: the block holds whole commits only.
-    for event in commit.events {
-      _ = try version(of: StreamKey(org: commit.org, stream: event.stream), transaction)
-    }
+    let streams = try streamsToTouch(by: commit, transaction)
     recordedAtMicros = groupMicros
     let orgIndex = builder.index(of: commit.org, nextSequence: sequence)
     var touched: [Int] = []
-    var last: (stream: StreamID, index: Int)?
-    for event in commit.events {
-      let streamIndex: Int
-      if let last, last.stream == event.stream {
-        streamIndex = last.index
-      } else {
-        streamIndex = openStream(StreamKey(org: commit.org, stream: event.stream), orgIndex)
-        last = (event.stream, streamIndex)
+    var streamIndex = 0
+    for (event, stream) in zip(commit.events, streams) {
+      switch stream {
+      case .sameAsBefore: break
+      case .open(let index): streamIndex = index
+      case .new(let version):
+        streamIndex = builder.openStream(
+          StreamKey(org: commit.org, stream: event.stream), orgIndex: orgIndex, version: version)
       }
       if builder.add(event, streamIndex: streamIndex, orgIndex: orgIndex) {
         touched.append(streamIndex)
@@ -328,10 +344,34 @@ extension GroupWriter {
       recordedAtMicros: recordedAtMicros, isReplay: false)
   }
 
-  private func openStream(_ key: StreamKey, _ orgIndex: Int) -> Int {
-    if let open = builder.streamIndex(of: key) { return open }
-    guard let version = streams[key] else { preconditionFailure("the version was just looked up") }
-    return builder.addStream(key, orgIndex: orgIndex, version: version)
+  /// The stream of an event, seen from the block in progress.
+  private enum TouchedStream {
+    /// The event before has the same one.
+    case sameAsBefore
+    case open(index: Int)
+    /// The block does not have it yet, or has it of an earlier event of this commit.
+    case new(version: UInt64)
+  }
+
+  /// One for each event.
+  private func streamsToTouch(
+    by commit: Commit, _ transaction: borrowing ReadTransaction
+  ) throws -> [TouchedStream] {
+    var touched: [TouchedStream] = []
+    touched.reserveCapacity(commit.events.count)
+    var last: StreamID?
+    for event in commit.events {
+      let key = StreamKey(org: commit.org, stream: event.stream)
+      if event.stream == last {
+        touched.append(.sameAsBefore)
+      } else if let index = builder.streamIndex(of: key) {
+        touched.append(.open(index: index))
+      } else {
+        touched.append(.new(version: try storedVersion(of: key, transaction)))
+      }
+      last = event.stream
+    }
+    return touched
   }
 }
 
