@@ -95,7 +95,7 @@ let package = Package(
         "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV",
         "PhoneNumbers",
         "HTTP", "Logging",
-      ], exclude: ["Audit/decisions"]),
+      ], exclude: ["Audit/decisions", "Privacy/decisions"]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
       ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
@@ -139,7 +139,7 @@ let package = Package(
     module(
       "ReadModels", path: "projections/ReadModels",
       [
-        "ProjectionRuntime", "Postgres", "ContactsProjection", "TimelineProjection",
+        "Domain", "ProjectionRuntime", "Postgres", "ContactsProjection", "TimelineProjection",
         "SegmentsProjection",
         "AnalyticsProjection", "AuditProjection", "WalletProjection",
       ]),
@@ -208,7 +208,8 @@ let package = Package(
     tests("LoggingTests", ["Logging", "JSON"]),
     tests("CLITests", ["CLI"]),
     tests("SupervisorTests", ["Supervisor", "JSON"]),
-    tests("EndToEndTests", ["HTTP", "JSON", "Crypto", "Supervisor", "TestSupport"]),
+    tests(
+      "EndToEndTests", ["HTTP", "JSON", "Crypto", "Postgres", "Supervisor", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cxxLanguageStandard: .cxx17

@@ -19,6 +19,8 @@ package struct Identifier: Hashable, Sendable {
     case template = "tpl"
     case payment = "pay"
     case auditExport = "exp"
+    /// The erasure of the contact with the same value.
+    case erasure = "ers"
     case event = "evt"
     case request = "req"
   }

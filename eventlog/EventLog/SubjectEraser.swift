@@ -1,3 +1,5 @@
+import Vault
+
 /// What can forget people. Both logs can.
 package protocol SubjectEraser: AnyObject, Sendable {
   /// Destroys the keys of `subjects`, durably and for ever, and takes what they sealed out of the files: their parts
@@ -7,4 +9,9 @@ package protocol SubjectEraser: AnyObject, Sendable {
   /// Append the event that asks for it first, and the one that reports it afterwards: a crash in
   /// between leaves a request that is repeated, not an erasure that nobody knows of.
   func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError)
+}
+
+extension SubjectID {
+  /// The id of the subject's key as leaves show it: 16 bytes. What the record of an erasure names.
+  package func keyID(in org: OrgID) -> [UInt8] { KeyName(org: org.value, subject: value).id }
 }

@@ -105,6 +105,7 @@ package enum Catalog {
     END $$;
     GRANT USAGE ON SCHEMA daybook TO daybook_reader;
     GRANT SELECT ON daybook.projections TO daybook_reader;
+    GRANT SELECT (name, version, org, key, position) ON daybook.parked TO daybook_reader;
 
     """ + RebuildRecord.tableSQL
 }

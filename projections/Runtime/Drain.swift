@@ -78,6 +78,7 @@ package enum Drain {
     let folder = Folder<P>(store: TableStore(connection: connection, schema: P.schema))
     try folder.fold([event])
     try folder.write()
+    if try folder.purge() != nil { try Generations.dropOthers(P.self, connection) }
   }
 
   private static func poison(_ error: any Error) -> Poison? {

@@ -8,6 +8,8 @@ internal import Postgres
 final class Folder<P: Projection> {
   let tables = P.Tables()
   var store: TableStore
+  /// People who asked to be forgotten, whose traces are purged after the next writing.
+  private var erased: [ErasedSubject] = []
 
   init(store: TableStore, isComplete: Bool = false) {
     self.store = store
@@ -39,6 +41,7 @@ final class Folder<P: Projection> {
     for event in consumed {
       try apply(event)
       close(event)
+      if let subject = ErasedSubject(event) { erased.append(subject) }
     }
   }
 
@@ -77,6 +80,15 @@ final class Folder<P: Projection> {
       try store.write(table)
       table.markWritten(keepingRows: keepingRows)
     }
+  }
+
+  /// Takes out what the fold cannot reach; after `write`. Gives the last request among them, nil where
+  /// there was none.
+  func purge() throws -> UInt64? {
+    guard let last = erased.map(\.position).max() else { return nil }
+    for statement in P.purges { try store.purge(statement, erased) }
+    erased = []
+    return last
   }
 
   // MARK: Sweeping

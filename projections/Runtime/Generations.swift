@@ -223,6 +223,22 @@ enum Generations {
     }
   }
 
+  /// Drops every other generation of the projection that nobody projects: what was replaced is not kept for
+  /// a way back that would bring erased people with it.
+  static func dropOthers(
+    _ projection: any Projection.Type, _ connection: PostgresConnection
+  ) throws {
+    let rows = try connection.query(
+      """
+      SELECT version FROM daybook.projections
+      WHERE name = $1 AND version <> $2 AND (version < 0 OR lease_until < clock_timestamp())
+        AND version NOT IN (SELECT serves_version FROM daybook.projections
+          WHERE name = $1 AND serves_version IS NOT NULL)
+      FOR UPDATE SKIP LOCKED
+      """, CheckpointStore.key(projection))
+    for row in rows { try drop(projection.name, version: try row.int64(0), connection) }
+  }
+
   private static func drop(
     _ name: String, version: Int64, _ connection: PostgresConnection
   ) throws {

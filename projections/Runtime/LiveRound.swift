@@ -191,6 +191,7 @@ private struct Advance {
     try folder.fold(events)
     faults.reached(.afterFold)
     try folder.write()
+    if try folder.purge() != nil { try Generations.dropOthers(P.self, connection) }
     faults.reached(.afterWrite)
   }
 }

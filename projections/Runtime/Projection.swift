@@ -42,6 +42,14 @@ package protocol Projection: SendableMetatype {
   /// Whether this event concerns all rows of its org in some table; see `Sweep`.
   static func sweeps(_ event: RecordedDomainEvent) -> Bool
 
+  /// What goes when people are erased, beside the rows that `apply` deletes: what no key leads to, and old
+  /// versions. Run in this order once the rows of the batch are written.
+  ///
+  /// Each is a statement that may name two things: `{schema}`, and `{erased}`, a set of rows with `org`,
+  /// `contact` and the `position` of the request. What it leaves must not depend on whether the person's
+  /// events could still be read when they were folded: a rebuild after the erasure gives the same rows.
+  static var purges: [String] { get }
+
   /// What to do then. Asked once the declared rows are loaded and before `apply`.
   static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep?
 }
@@ -51,6 +59,7 @@ extension Projection {
   package static func parkingKey(of event: RecordedDomainEvent) -> Identifier { event.stream }
   package static func sweeps(_ event: RecordedDomainEvent) -> Bool { false }
   package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? { nil }
+  package static var purges: [String] { [] }
 
   /// The Postgres schema that holds the tables, such as `contacts_v1`. Readers name it.
   package static var schema: String { "\(name)_v\(version)" }

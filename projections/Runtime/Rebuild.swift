@@ -79,6 +79,10 @@ extension Rebuilder {
     try job.catchUp(with: reader, to: try reader.head(), cancellation)
     faults.reached(.rebuildBeforeSwap)
     try Generations.replace(P.self, by: job.schema, stored.state, connection)
+    // What was replaced still has somebody who asked to be forgotten: there is no way back to it.
+    if stored.checkpoint.position < job.purgedPosition {
+      try Generations.dropOthers(P.self, connection)
+    }
     try ParkedStore.replace(with: job.parked, of: P.self, connection)
     try CheckpointStore.move(
       [.init(projection: P.self, checkpoint: job.checkpoint, last: job.last)], nil, connection)

@@ -23,6 +23,8 @@ final class RebuildJob<P: Projection> {
   private var hasRowKeys = false
   /// Indexed, and written after each batch.
   private var isLive = false
+  /// The last request to erase somebody that was carried out; rows of before it hold what it took out.
+  private(set) var purgedPosition: UInt64 = 0
 
   /// Appended rows and versions in memory before they are copied.
   private static var appendedByteLimit: Int { 4 << 20 }
@@ -93,16 +95,21 @@ final class RebuildJob<P: Projection> {
   func finish(isIndexed: Bool) throws {
     try folder.write()
     budget.leave(P.name)
-    guard isIndexed else { return }
+    guard isIndexed else { return try purge() }
     try makeRowKeys()
     try Catalog.run(keys(ofRows: false), in: schema, connection)
     try Catalog.run(P.schemaScript.indexes, in: schema, connection)
     isLive = true
+    try purge()
     for table in folder.tables.all {
       table.isComplete = false
       try connection.execute(
         "ANALYZE \(quotedIdentifier(schema)).\(quotedIdentifier(table.tableName))")
     }
+  }
+
+  private func purge() throws {
+    purgedPosition = max(purgedPosition, try folder.purge() ?? 0)
   }
 
   /// Applies what the log got since the feed was made.
@@ -115,7 +122,9 @@ final class RebuildJob<P: Projection> {
         reader, after: checkpoint.position, limit: 10_000, types: P.eventTypes)
       guard batch.end > checkpoint.position else { return }
       try fold(batch.prefix(through: end))
-      if isLive { try folder.write() }
+      guard isLive else { continue }
+      try folder.write()
+      try purge()
     }
   }
 }

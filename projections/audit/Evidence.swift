@@ -29,7 +29,14 @@ extension Contact.Event {
     case .optedOut(let optOut):
       ["method": .string(optOut.method.rawValue), "message": JSON(optOut.message?.text)]
     case .optOutSuspected(_, let message): ["message": .string(message.text)]
-    case .created, .updated, .tagged, .untagged, .optOutDismissed: nil
+    case .erasureRequested(let request):
+      ["reason": .string(request.reason.rawValue), "by": .string(request.by)]
+    case .erased(let record):
+      [
+        "reason": .string(record.reason.rawValue),
+        "key_ids": .array(record.keyIDs.map(JSON.string)),
+      ]
+    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed: nil
     }
   }
 }

@@ -62,6 +62,7 @@ extension Org.Event {
       "Markup on \(price.resource.rawValue): \(price.markupPercent) %"
     case .suppressed(let entry): "Address added to \(entry.list.rawValue) (\(entry.source))"
     case .unsuppressed(let entry): "Address taken off \(entry.list.rawValue)"
+    case .addressKeyDrawn: "Key drawn for the addresses of erased people"
     }
   }
 }
@@ -127,6 +128,9 @@ extension Contact.Event {
       "May have opted out of \(channel.rawValue): marketing paused"
     case .optOutDismissed(let channel):
       "Decided: no opt-out of \(channel.rawValue)"
+    case .erasureRequested(let request): "Erasure requested (\(request.reason.rawValue))"
+    case .dataDestroyed: "Keys destroyed, data taken out of the log"
+    case .erased(let record): "Erased: \(record.keyIDs.count) keys"
     }
   }
 }

@@ -36,7 +36,13 @@ package enum ContactsProjection: Projection {
   ) throws(FoldError) {
     guard case .contact(let change) = event.event else { return }
     let key = ItemKey(event.org, event.stream)
-    if case .created = change { try tables.contacts.insertNew(ContactRow(createdBy: event)) }
+    switch change {
+    case .created: try tables.contacts.insertNew(ContactRow(createdBy: event))
+    case .erasureRequested: return try forget(key, in: tables)
+    case .dataDestroyed, .erased: return
+    case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed:
+      break
+    }
     try updateTags(change, event: event, key: key, in: tables)
     try tables.contacts.update(key) { row in
       row.state = Contact.evolve(row.state, with: change)
@@ -46,6 +52,31 @@ package enum ContactsProjection: Projection {
       row.position = Int64(event.position)
     }
   }
+
+  private static func forget(_ key: ItemKey, in tables: Tables) throws(FoldError) {
+    guard let row = tables.contacts[key] else { throw .missingRow(table: ContactRow.table) }
+    for tag in row.state.tags {
+      try tables.tags.deleteExisting(
+        ContactTagRow.Key(org: key.org, tag: tag, contact: key.id))
+    }
+    tables.contacts[key] = nil
+  }
+
+  /// The person was never there: not at any earlier position either. The versions of the row know which
+  /// tags it ever carried.
+  package static let purges = [
+    """
+    DELETE FROM {schema}.contact_tags_history t USING (
+      SELECT DISTINCT h.org, h.contact, carried.tag FROM {erased}
+      JOIN {schema}.contacts_history h ON h.org = e.org AND h.contact = e.contact
+      CROSS JOIN LATERAL unnest(h.tags) AS carried(tag)
+    ) x WHERE t.org = x.org AND t.tag = x.tag AND t.contact = x.contact
+    """,
+    """
+    DELETE FROM {schema}.contacts_history h USING {erased}
+    WHERE h.org = e.org AND h.contact = e.contact
+    """,
+  ]
 
   /// A tag that the contact carries already, or does not, changes nothing.
   private static func updateTags(
@@ -61,7 +92,8 @@ package enum ContactsProjection: Projection {
       guard let stored = carried.firstIndex(of: tag).map({ carried[$0] }) else { return }
       try tables.tags.deleteExisting(
         ContactTagRow.Key(org: key.org, tag: stored, contact: key.id))
-    case .tagged, .created, .updated, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed:
+    case .tagged, .created, .updated, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
+      .erasureRequested, .dataDestroyed, .erased:
       break
     }
   }
@@ -80,7 +112,9 @@ extension ContactRow {
     switch change {
     case .optedIn(let consent): consentSinceMicros[consent.channel] = consent.grantedAtMicros
     case .optedOut(let optOut): consentSinceMicros[optOut.channel] = atMicros
-    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed: break
+    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
+      .erasureRequested, .dataDestroyed, .erased:
+      break
     }
   }
 }

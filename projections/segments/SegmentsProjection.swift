@@ -113,15 +113,30 @@ extension SegmentsProjection {
     _ change: Contact.Event, _ event: RecordedDomainEvent, to tables: Tables
   ) throws(FoldError) {
     let key = ItemKey(event.org, event.stream)
-    if case .created = change {
+    switch change {
+    case .created:
       try tables.contacts.insertNew(
         FactsRow(key: key, createdAtMicros: event.occurredAtMicros))
+    case .erasureRequested: return try forget(key, event, in: tables)
+    case .dataDestroyed, .erased: return
+    case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed:
+      break
     }
     try tables.contacts.update(key) { row in
       row.facts.state = Contact.evolve(row.facts.state, with: change)
       row.facts.record(event)
     }
     try judge(key, after: event, touching: change.dependencies, in: tables)
+  }
+
+  /// Out of every segment, and of what filters look at.
+  private static func forget(
+    _ contact: ItemKey, _ event: RecordedDomainEvent, in tables: Tables
+  ) throws(FoldError) {
+    for segment in tables.segments.rows(of: event.org) {
+      try judge(contact, in: segment.key, nil, event, tables)
+    }
+    tables.contacts[contact] = nil
   }
 
   private static func link(
@@ -226,7 +241,7 @@ extension Contact.Event {
     case .tagged, .untagged: own = ["tags"]
     case .optedOut(let optOut): own = ["consent." + optOut.channel.rawValue]
     case .optedIn(let consent): own = ["consent." + consent.channel.rawValue]
-    case .optOutSuspected, .optOutDismissed: own = []
+    case .optOutSuspected, .optOutDismissed, .erasureRequested, .dataDestroyed, .erased: own = []
     }
     guard let kind = DomainEvent.contact(self).activity else { return own }
     return own.union([kind.dependency])

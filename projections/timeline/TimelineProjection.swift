@@ -61,6 +61,15 @@ package enum TimelineProjection: Projection {
     }
   }
 
+  /// What was written stays on record as a message of nobody's: counts are counts of messages.
+  package static let purges = [
+    """
+    UPDATE {schema}.messages m SET their_address = NULL, body = NULL, subject = NULL, html = NULL,
+      media = NULL
+    FROM {erased} WHERE m.org = e.org AND m.contact = e.contact
+    """
+  ]
+
   private static func apply(
     _ change: Message.Event, _ event: RecordedDomainEvent, to tables: Tables
   ) throws(FoldError) {
@@ -112,6 +121,7 @@ extension Contact.Event {
     switch self {
     case .created, .updated, .tagged, .untagged: .contact
     case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed: .consent
+    case .erasureRequested, .dataDestroyed, .erased: .contact
     }
   }
 
@@ -130,6 +140,9 @@ extension Contact.Event {
       "May have opted out of \(channel.rawValue): marketing paused"
     case .optOutDismissed(let channel):
       "Decided: no opt-out of \(channel.rawValue)"
+    case .erasureRequested(let request): "Erasure requested (\(request.reason.rawValue))"
+    case .dataDestroyed: "Keys destroyed, data taken out of the log"
+    case .erased: "Erased"
     }
   }
 }

@@ -116,7 +116,10 @@ enum ContactRoutes {
     let found = try await exchange.read([.contacts], asOf: asOf) { pool in
       try await ContactsQueries.item(pool, org: org, contact: id, asOf: asOf?.position)
     }
-    guard let row = found.value else { throw .notFound("contact") }
+    guard let row = found.value else {
+      try await exchange.requireNotErased(id)
+      throw .notFound("contact")
+    }
     var response = exchange.respond(view(row, org).json, found)
     response.headers.set("etag", "\"v\(row.version)\"")
     return response

@@ -279,6 +279,7 @@ extension APIError {
       self = .invalid(field, "invalid_value", "\(field): \(reason).")
     case .tooManyTags(let limit):
       self = .invalid("tags", "too_many", "A contact has at most \(limit) tags.")
+    case .erasureOutOfOrder: self = .conflict("not_allowed_now")
     }
   }
 

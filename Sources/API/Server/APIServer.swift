@@ -28,7 +28,7 @@ package struct APIServer: Sendable {
     + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + AuditExportRoutes.all
     + CheckpointRoutes.all + EventRoutes.all + SendingRoutes.all + WebhookRoutes.all
     + TwilioRoutes.all + ProviderRoutes.all + TemplateRoutes.all
-    + PaymentRoutes.all + MailLinkRoutes.all
+    + PaymentRoutes.all + MailLinkRoutes.all + PrivacyRoutes.all
     + HistoryRoutes.all
     + OperationRoutes.all + ProjectionRoutes.all + ReferenceRoutes.all
 

@@ -158,6 +158,16 @@ extension ExportDesk {
     }
   }
 
+  /// Throws away what lies there of an org, finished or not.
+  package func discardAll(of org: Identifier) throws {
+    for name in try names() {
+      guard let id = Identifier(name, kind: .auditExport), status(id, of: org) != nil else {
+        continue
+      }
+      try FileManager.default.removeItem(atPath: folder(of: id))
+    }
+  }
+
   /// What was being written when the process ended will not be finished: whoever waits is told.
   private func endInterrupted() throws {
     try removeOld()
@@ -178,7 +188,9 @@ extension Contact.Event {
     case .created(let details, _): details.value?.phone == number
     case .updated(_, let changes):
       changes.value?.contains { $0.field == "phone" && $0.value == .text(number) } ?? false
-    case .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed: false
+    case .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
+      .erasureRequested, .dataDestroyed, .erased:
+      false
     }
   }
 }

@@ -8,8 +8,8 @@ import EventLog
 package struct RuleVerifier {
   package struct Violation: Equatable, Sendable {
     package let position: UInt64
-    /// `intent_after_opt_out`, `intent_to_suppressed`, `intent_while_halted`, `intent_of_stopped_campaign`,
-    /// `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
+    /// `intent_after_opt_out`, `intent_to_suppressed`, `intent_to_erased`, `intent_while_halted`,
+    /// `intent_of_stopped_campaign`, `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
     /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`.
     package let rule: String
     package let subject: Identifier
@@ -61,6 +61,8 @@ package struct RuleVerifier {
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
       .clockAdvanced, .sendingRulesSet, .priceSet, .suppressed, .unsuppressed:
       break
+    case .addressKeyDrawn(let key):
+      book.keyedOptOuts.hasher = key.value.map(AddressHasher.init)
     }
   }
 
@@ -72,7 +74,11 @@ package struct RuleVerifier {
   private struct OrgBook {
     /// Addresses, and contacts, that said no per channel.
     var optedOutAddresses: [Channel: Set<String>] = [:]
+    /// ... and what erasures left of such addresses.
+    var keyedOptOuts = KeyedOptOuts()
     var suppressed: [Channel: Set<String>] = [:]
+    /// People who asked to be forgotten.
+    var erased: Set<Identifier> = []
     var halts: Set<HaltScope> = []
     /// Paused or cancelled.
     var stoppedCampaigns: Set<Identifier> = []
@@ -119,8 +125,13 @@ extension RuleVerifier {
       book.optedOutContacts[consent.channel]?.remove(event.stream)
       if let address = consent.evidence.value?.address {
         book.optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
+        book.keyedOptOuts.lift(.init(address, consent.channel))
       }
-    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed:
+    case .erasureRequested(let request):
+      book.keyedOptOuts.apply(request.addresses.value ?? [])
+      book.erased.insert(event.stream)
+    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
+      .dataDestroyed, .erased:
       break
     }
   }
@@ -167,7 +178,9 @@ extension RuleVerifier {
     let isRevoked =
       message.address.map { book.optedOutAddresses[message.channel]?.contains($0) == true } == true
       || book.optedOutContacts[message.channel]?.contains(message.contact) == true
+      || message.address.map { book.keyedOptOuts.contains(.init($0, message.channel)) } == true
     if isRevoked { report("intent_after_opt_out", event) }
+    if book.erased.contains(message.contact) { report("intent_to_erased", event) }
     if let address = message.address,
       book.suppressed[message.channel]?.contains(address) == true
     {

@@ -88,7 +88,7 @@ extension ConsentEntry {
       self.message = message
     case .optOutDismissed(let channel):
       (type, self.channel) = ("dismissed", channel)
-    case .created, .updated, .tagged, .untagged:
+    case .created, .updated, .tagged, .untagged, .erasureRequested, .dataDestroyed, .erased:
       return nil
     }
   }

@@ -48,6 +48,7 @@ extension Workspace {
   ) throws(CommandError) -> PlannedMessage {
     let request = try resolved(request)
     let contact = try contact(request.contact)
+    guard !contact.isErased else { throw .contact(.erased) }
     let plan = try plan(request, try content(of: request, for: contact))
     let priceMicros = price(of: plan)
     let verdict = Gate.judge(facts(for: plan, contact, priceMicros: priceMicros))
@@ -72,6 +73,8 @@ extension Workspace {
       return try skip(request, .missingField)
     } catch .invalid(field: "body", _, _) {
       return try skip(request, .templateError)
+    } catch .contact(.erased) {
+      return try skip(request, .noAddress)
     }
   }
 
@@ -79,11 +82,13 @@ extension Workspace {
     _ request: MessageRequest, _ reason: GateReason
   ) throws(CommandError) -> PlannedMessage {
     let contact = try contact(request.contact)
-    let plan = try plan(
+    var plan = try plan(
       request,
       MessageContent(
         address: contact.details.address(on: request.channel) ?? "", body: request.body,
         subject: request.subject, html: request.html))
+    // Nothing is sealed any more under a key that is destroyed.
+    if contact.isErased { plan.content = .erased }
     let verdict = Verdict(
       outcome: .refused(reason), ruleSet: Gate.ruleSet(at: nowMicros).version,
       facts: facts(for: plan, contact, priceMicros: 0))
@@ -235,10 +240,13 @@ extension Workspace {
         continue
       case .draft, .running, .completed, nil: break
       }
+      let contact = try current(Contact.self, plan.contact)
+      guard !contact.isErased else {
+        try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
+        continue
+      }
       let verdict = Gate.judge(
-        facts(
-          for: plan, try current(Contact.self, plan.contact), priceMicros: message.priceMicros,
-          held: message, id: id))
+        facts(for: plan, contact, priceMicros: message.priceMicros, held: message, id: id))
       try follow(try run(Message.self, id, .dispatch(verdict: verdict)), of: id)
       if verdict.isAllowed { dispatched.append(id) }
     }
@@ -252,9 +260,12 @@ extension Workspace {
     if try campaignStatus(of: plan) == .cancelled {
       return try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
     }
+    let contact = try current(Contact.self, plan.contact)
+    guard !contact.isErased else {
+      return try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
+    }
     let priceMicros = price(of: plan)
-    let verdict = Gate.judge(
-      facts(for: plan, try current(Contact.self, plan.contact), priceMicros: priceMicros))
+    let verdict = Gate.judge(facts(for: plan, contact, priceMicros: priceMicros))
     try follow(
       try run(Message.self, id, .release(verdict: verdict, priceMicros: priceMicros)), of: id)
   }

@@ -35,7 +35,7 @@ extension Workspace {
     guard let definition = definitions.versions[definitions.latestVersion] else {
       throw .notFound(workflow)
     }
-    _ = try self.contact(contact)
+    guard try !self.contact(contact).isErased else { return nil }
     let key = RunIndex.Key(workflow: workflow, contact: contact)
     guard !definitions.isPaused, state.runs.mayStart(key, byEventAt: trigger ?? .max),
       let first = definition.steps.first
@@ -64,7 +64,8 @@ extension Workspace {
     case .message: try release(owner)
     case .run: try wake(owner, by: timer)
     case .org, .user, .apiKey, .role, .contact, .wallet, .campaign, .segment, .workflow, .timer,
-      .webhookEndpoint, .importJob, .template, .payment, .auditExport, .event, .request:
+      .webhookEndpoint, .importJob, .template, .payment, .auditExport, .erasure, .event,
+      .request:
       preconditionFailure("timers belong to messages and runs")
     }
   }

@@ -208,7 +208,7 @@ package final class Directory: Sendable {
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros
     case .checkpointPublished, .auditExported, .sendingHalted, .sendingResumed, .sendingRulesSet,
-      .priceSet, .suppressed, .unsuppressed:
+      .priceSet, .suppressed, .unsuppressed, .addressKeyDrawn:
       break
     case .rateLimitSet(let limit):
       tables.orgs[org]?.rateLimit = limit

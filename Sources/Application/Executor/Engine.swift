@@ -159,7 +159,10 @@ extension Engine {
       switch event {
       case .optedIn(let consent): since[consent.channel] = atMicros
       case .optedOut(let optOut): since[optOut.channel] = atMicros
-      case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed: break
+      case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
+        .dataDestroyed, .erased:
+        break
+      case .erasureRequested: since = [:]
       }
     }
     return (snapshot, since)

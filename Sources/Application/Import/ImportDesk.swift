@@ -281,7 +281,7 @@ extension ImportDesk {
       error(row, "", "nothing_to_identify", "The row has no name, company, phone or email.")
     case .unknownField(let field):
       error(row, field, "unknown_field", "\(field) is no field of a contact.")
-    case .alreadyExists, .notFound, .erased:
+    case .alreadyExists, .notFound, .erased, .erasureOutOfOrder:
       error(row, "", "contact_gone", "The contact was erased meanwhile.")
     }
   }

@@ -59,7 +59,7 @@ package enum EventJSON {
   /// Types whose sealed part is a secret and not a person's data.
   static func hidesSubjectParts(_ type: String) -> Bool {
     type.hasPrefix("org.") || type.hasPrefix("user.") || type.hasPrefix("webhook_endpoint.")
-      || type.hasPrefix("api_key.")
+      || type.hasPrefix("api_key.") || type.hasPrefix("subject.")
   }
 }
 
@@ -84,6 +84,7 @@ extension Identifier.Kind {
     case .template: "template"
     case .payment: "payment"
     case .auditExport: "audit_export"
+    case .erasure: "erasure"
     case .event: "event"
     case .request: "request"
     }

@@ -13,6 +13,7 @@ package final class ReactorHost: Sendable {
   private let settings: ReactorSettings
   private let cursorDirectory: String
   private let hold: SendingHold
+  private let erasing: ErasureTools?
   private let report: @Sendable (String) -> Void
   private let desk: RateDesk
   private let running = Mutex(Running())
@@ -22,12 +23,12 @@ package final class ReactorHost: Sendable {
     var isStopped = false
   }
 
-  /// `report` takes one line about something that failed and is tried again: ids and codes only.
+  /// `erasing` nil: erasures stay requests. `report` takes one line about something that failed and is tried again: ids and codes only.
   package init(
     engine: Engine, providers: MessageProviders,
     payments: [any PaymentProvider] = [], webhookClient: HTTPClient,
     settings: ReactorSettings, cursorDirectory: String, hold: SendingHold,
-    report: @escaping @Sendable (String) -> Void
+    erasing: ErasureTools? = nil, report: @escaping @Sendable (String) -> Void
   ) throws {
     self.engine = engine
     self.providers = providers
@@ -37,6 +38,7 @@ package final class ReactorHost: Sendable {
     desk = RateDesk(rates: settings.rates)
     self.cursorDirectory = cursorDirectory
     self.hold = hold
+    self.erasing = erasing
     self.report = report
     try FileManager.default.createDirectory(
       atPath: cursorDirectory, withIntermediateDirectories: true)
@@ -44,6 +46,11 @@ package final class ReactorHost: Sendable {
 
   /// Begins, or, after a restore, waits for the release first.
   package func start() {
+    // Nobody waits for a release to be forgotten.
+    if let erasing {
+      let erasures = ErasureReactor(engine: engine, tools: erasing, report: report)
+      keep { await erasures.run() }
+    }
     keep {
       do {
         let restored = try await self.hold.waitUntilReleased()

@@ -27,6 +27,10 @@ final class OrgState: @unchecked Sendable {
   private var optedOutAddresses: Set<DispatchQueueIndex.Address> = []
   /// ... and those among them to which something is queued or held still.
   private(set) var revokedWaiting: Set<DispatchQueueIndex.Address> = []
+  /// What erasures left of the noes of people who are gone.
+  private var keyedOptOuts = KeyedOptOuts()
+  /// People whose erasure is not over, by the org sequence of what began it.
+  private(set) var openErasures: [Identifier: UInt64] = [:]
   /// Addresses on the org's lists.
   private var suppressed: [Suppression.List: Set<DispatchQueueIndex.Address>] = [:]
   /// Contacts whose words may have been a no, by the message and the moment.
@@ -174,6 +178,8 @@ extension OrgState {
     case .unsuppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list]?.remove(.init(address, entry.channel))
+    case .addressKeyDrawn(let key):
+      keyedOptOuts.hasher = key.value.map(AddressHasher.init)
     case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
@@ -194,11 +200,13 @@ extension OrgState {
         stream, from: before.email?.lowercased(), to: after.email?.lowercased(),
         in: &contactsByEmail)
     }
-    if after.phone == nil && after.email == nil {
+    let isErased = tables.contacts[stream]?.isErased == true
+    if after.phone == nil && after.email == nil && !isErased {
       contactsWithoutAddress.insert(stream)
     } else {
       contactsWithoutAddress.remove(stream)
     }
+    noteErasure(of: stream, orgSequence: place.orgSequence)
     switch event {
     case .optedOut(let optOut):
       guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
@@ -209,14 +217,39 @@ extension OrgState {
       guard let text = consent.evidence.value?.address else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, consent.channel)
       optedOutAddresses.remove(address)
+      keyedOptOuts.lift(address)
       revokedWaiting.remove(address)
     case .optOutSuspected(let channel, let message):
       suspectedOptOuts[stream, default: [:]][channel] = SuspectedOptOut(
         message: message, atMicros: place.occurredAtMicros)
-    case .created, .updated, .tagged, .untagged, .optOutDismissed:
+    case .erasureRequested(let request):
+      keyedOptOuts.apply(request.addresses.value ?? [])
+      openErasures[stream] = place.orgSequence
+      activities[stream] = nil
+      lastInboundMicros[stream] = nil
+    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .erased:
       break
     }
     noteSuspicion(of: stream)
+  }
+
+  /// A person whose key is gone without a request counts too: the log is older than the erasure.
+  private func noteErasure(of contact: Identifier, orgSequence: UInt64) {
+    guard let state = tables.contacts[contact], state.isErased else { return }
+    guard state.erasure?.status != .erased else { return openErasures[contact] = nil }
+    if openErasures[contact] == nil { openErasures[contact] = orgSequence }
+  }
+
+  /// What an erasure has to keep of an address; nil where there is nothing to keep.
+  func keyed(
+    _ address: String, of channel: Channel, saidNo: Bool, _ hasher: AddressHasher
+  ) -> KeyedAddress? {
+    let hash = hasher.hash(address, channel)
+    if saidNo || hasOptedOut(address, of: channel) {
+      return KeyedAddress(channel: channel, hash: hash, isOptedOut: true)
+    }
+    guard keyedOptOuts.isLifted(hash, channel) else { return nil }
+    return KeyedAddress(channel: channel, hash: hash, isOptedOut: false)
   }
 
   /// What the contact itself does not suspect any more is off the list.
@@ -229,7 +262,8 @@ extension OrgState {
 
   /// Whether the address itself said no, whoever carries it now.
   func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
-    optedOutAddresses.contains(.init(address, channel))
+    let address = DispatchQueueIndex.Address(address, channel)
+    return optedOutAddresses.contains(address) || keyedOptOuts.contains(address)
   }
 
   /// A suppression list stops everything; do-not-call stops advertising.

@@ -16,6 +16,11 @@ package enum Contact {
     case suspectOptOut(Channel, message: Identifier)
     /// A human decided that it was none.
     case dismissOptOut(Channel)
+    case requestErasure(ErasureRequest)
+    /// The keys are destroyed, and what they sealed is out of the files.
+    case recordDestruction(atMicros: Micros)
+    /// The read models have nothing left either.
+    case recordErasure(keyIDs: [String], purgedAtMicros: Micros, atMicros: Micros)
   }
 
   package enum Event: Sendable, Equatable {
@@ -29,6 +34,11 @@ package enum Contact {
     /// Marketing pauses until the person or a human of the org decides.
     case optOutSuspected(channel: Channel, message: Identifier)
     case optOutDismissed(channel: Channel)
+    /// From here on nobody sees or reaches the person.
+    case erasureRequested(ErasureRequest)
+    case dataDestroyed(atMicros: Micros)
+    /// The end of it: proves whose keys are gone.
+    case erased(ErasureRecord)
   }
 
   package struct State: Sendable, Equatable {
@@ -41,8 +51,10 @@ package enum Contact {
     package var grants: [ConsentGrant] = []
     /// Channels on which the person may have said no: nobody has decided yet.
     package var suspectedOptOuts: Set<Channel> = []
-    /// The person's key is gone: there is nothing left to show or to send to.
+    /// Asked for, or the person's key is gone: there is nothing left to show or to send to.
     package var isErased = false
+    /// nil where nobody asked: the key of a restored log's person was destroyed later.
+    package var erasure: Erasure?
 
     package init() {}
   }
@@ -55,6 +67,8 @@ package enum Contact {
     case unknownField(String)
     case invalidField(String, reason: String)
     case tooManyTags(limit: Int)
+    /// A step of an erasure before the one that it follows.
+    case erasureOutOfOrder
   }
 
   package static let tagLimit = 200

@@ -8,9 +8,10 @@ extension Contact: Decider {
       return try create(details, source: source, tags: tags, consents: consents, given: state)
     }
     guard state.exists else { throw .notFound }
+    if let events = try decideErasure(command, given: state) { return events }
     guard !state.isErased else { throw .erased }
     switch command {
-    case .create:
+    case .create, .requestErasure, .recordDestruction, .recordErasure:
       preconditionFailure("handled above")
     case .update(let changes):
       return try update(changes, given: state)
@@ -138,6 +139,14 @@ extension Contact {
       next.suspectedOptOuts.insert(channel)
     case .optOutDismissed(let channel):
       next.suspectedOptOuts.remove(channel)
+    case .erasureRequested(let request):
+      next = forgotten(request)
+    case .dataDestroyed(let atMicros):
+      next.erasure?.rewrittenAtMicros = atMicros
+    case .erased(let record):
+      next.erasure?.purgedAtMicros = record.purgedAtMicros
+      next.erasure?.erasedAtMicros = record.erasedAtMicros
+      next.erasure?.keyIDs = record.keyIDs
     }
     return next
   }

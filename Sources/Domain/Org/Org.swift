@@ -29,6 +29,8 @@ package enum Org: Decider {
     /// `isListed`: what the caller found in the org's lists.
     case suppress(Suppression, isListed: Bool)
     case unsuppress(Suppression, isListed: Bool)
+    /// The key of the hashes that stay of erased people's addresses: 32 random bytes, in hex.
+    case drawAddressKey(String)
   }
 
   package enum Event: Sendable, Equatable {
@@ -51,6 +53,8 @@ package enum Org: Decider {
     case priceSet(PriceOverride)
     case suppressed(Suppression)
     case unsuppressed(Suppression)
+    /// Once: hashes of before have to be found again.
+    case addressKeyDrawn(Personal<String>)
   }
 
   package enum Kind: String, Sendable, CaseIterable {
@@ -83,6 +87,7 @@ package enum Org: Decider {
     /// In the order of their days.
     package var prices: [PriceOverride] = []
     package var autoRecharge = AutoRecharge.standard
+    package var addressKey: String?
 
     package init() {}
   }
@@ -196,6 +201,9 @@ extension Org {
     case .recordRefusal(let refusal):
       guard state.exists else { throw .notFound }
       return [.accessRefused(refusal)]
+    case .drawAddressKey(let key):
+      guard state.exists else { throw .notFound }
+      return state.addressKey == nil ? [.addressKeyDrawn(.known(key))] : []
     case .halt, .resume, .setSendingRules, .setPrice, .suppress, .unsuppress:
       guard state.exists else { throw .notFound }
       return try decideSending(command, given: state)
@@ -227,7 +235,7 @@ extension Org {
     case .create, .configureSMS, .configureProvider, .setPostalAddress, .setAutoRecharge,
       .setStatus,
       .advanceClock,
-      .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal:
+      .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal, .drawAddressKey:
       preconditionFailure("handled by the caller")
     }
   }
@@ -281,6 +289,8 @@ extension Org {
       next.rateLimit = limit
     case .accessRefused:
       break
+    case .addressKeyDrawn(let key):
+      next.addressKey = key.value
     }
     return next
   }

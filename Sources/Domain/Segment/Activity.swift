@@ -93,7 +93,9 @@ extension Contact.Event {
     case .tagged: .contactTagged
     case .optedIn: .contactOptedIn
     case .optedOut: .contactOptedOut
-    case .created, .untagged, .optOutSuspected, .optOutDismissed: nil
+    case .created, .untagged, .optOutSuspected, .optOutDismissed, .erasureRequested,
+      .dataDestroyed, .erased:
+      nil
     }
   }
 }

@@ -11,6 +11,9 @@ extension Contact.Event: PayloadCoding {
     case optedIn = "contact.opted_in"
     case optOutSuspected = "contact.opt_out_suspected"
     case optOutDismissed = "contact.opt_out_dismissed"
+    case erasureRequested = "subject.erasure_requested"
+    case dataDestroyed = "subject.data_destroyed"
+    case erased = "subject.erased"
   }
 
   static var streamKind: Identifier.Kind { .contact }
@@ -46,6 +49,15 @@ extension Contact.Event: PayloadCoding {
     case .optOutDismissed(let channel):
       payload.fields.field("channel", channel)
       return .optOutDismissed
+    case .erasureRequested(let request):
+      request.write(to: &payload)
+      return .erasureRequested
+    case .dataDestroyed(let atMicros):
+      payload.fields.field("at_micros", atMicros)
+      return .dataDestroyed
+    case .erased(let record):
+      record.write(to: &payload.fields)
+      return .erased
     }
   }
 
@@ -69,6 +81,10 @@ extension Contact.Event: PayloadCoding {
         channel: try payload.fields.word("channel"),
         message: try payload.fields.identifier("message", .message))
     case .optOutDismissed: return .optOutDismissed(channel: try payload.fields.word("channel"))
+    case .erasureRequested: return .erasureRequested(try ErasureRequest.read(from: &payload))
+    case .dataDestroyed:
+      return .dataDestroyed(atMicros: try payload.fields.int64("at_micros"))
+    case .erased: return .erased(try ErasureRecord.read(from: &payload.fields))
     }
   }
 }

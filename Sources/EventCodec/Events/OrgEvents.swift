@@ -20,6 +20,7 @@ extension Org.Event: PayloadCoding {
     case suppressed = "org.address_suppressed"
     case unsuppressed = "org.address_unsuppressed"
     case autoRechargeSet = "org.auto_recharge_set"
+    case addressKeyDrawn = "org.address_key_drawn"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -99,6 +100,9 @@ extension Org.Event: PayloadCoding {
       payload.fields.field("amount_micros", settings.amountMicros)
       payload.fields.field("monthly_cap_micros", settings.monthlyCapMicros)
       return .autoRechargeSet
+    case .addressKeyDrawn(let key):
+      payload.personal(key, of: payload.org) { $1.field("key", $0) }
+      return .addressKeyDrawn
     }
   }
 
@@ -167,6 +171,9 @@ extension Org.Event: PayloadCoding {
           fromMicros: try payload.fields.int64("from_micros")))
     case .suppressed: .suppressed(try Suppression.read(from: &payload))
     case .unsuppressed: .unsuppressed(try Suppression.read(from: &payload))
+    case .addressKeyDrawn:
+      .addressKeyDrawn(
+        try payload.personal { part throws(CodecError) in try part.string("key") })
     }
   }
 }

@@ -63,15 +63,18 @@ private func startServe(
   if try hold.record()?.isHeld == true {
     context.log.warning("nothing is sent after the restore until 'daybook release'")
   }
+  let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
+  let erasing = ErasureTools(eraser: log, rows: PurgedRows(pool: pool)) { org in
+    try exports.discardAll(of: org)
+  }
   let reactors = try ReactorHost(
     engine: engine, providers: adapters.messages, payments: adapters.payments,
     webhookClient: webhookClient, settings: ReactorSettings(links: links),
-    cursorDirectory: settings.home.reactors, hold: hold
+    cursorDirectory: settings.home.reactors, hold: hold, erasing: erasing
   ) { line in
     context.log.warning("a reactor tries again", ["reason": .string(line)])
   }
 
-  let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
   let owners = OwnerPool.make(connectionString: settings.databaseURL ?? "")
   let server = try startAPI(
     context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,

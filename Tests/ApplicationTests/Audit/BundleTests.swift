@@ -7,6 +7,8 @@ import JSON
 import Merkle
 import Testing
 
+@testable import Application
+
 @Suite struct BundleTests {
   /// Somebody who agreed, got texts and said no; and an older published head.
   private func story(_ fixture: ExportHouse) async throws -> (TestOrg, Identifier) {
@@ -221,11 +223,8 @@ import Testing
       let whole = try await fixture.export(of: org.id, to: "whole")
       #expect(whole.verify().problems.contains { $0.contains("no erasure names its key") })
       #expect(try StandAlone.check([whole.path], key: whole.key) == [2])
-      try await recordErasure(of: contact, fixture, org)
-      let record = AuditExportRecord(
-        id: Identifier(.auditExport, 7), scope: .account, opensCredentials: true)
-      let published = try await fixture.desk.notary.publish(org.id)
-      let explained = try fixture.write(record, published, of: org.id, to: "explained")
+      try await recordErasure(of: contact, org)
+      let explained = try await fixture.export(of: org.id, to: "explained")
       let erased = explained.verify()
       #expect(erased.problems == [])
       #expect(erased.erasedPartCount > 0 && erased.withheldPartCount == 0)
@@ -233,29 +232,14 @@ import Testing
     }
   }
 
-  /// `subject.erased` names the keys by the ids that leaves show.
-  private func recordErasure(
-    of contact: Identifier, _ fixture: ExportHouse, _ org: TestOrg
-  ) async throws {
-    let leaves = try fixture.log.leaves(of: OrgID(org.id.value), from: 0, limit: 1_000)
-    let personal = try #require(
-      leaves.first { leaf in
-        leaf.event.parts.contains { $0 == .erased(subject: SubjectID(contact.value)) }
-      })
-    // The last part of the leaf: kind, key id, commitment.
-    let keyID = Hex.encode(Array(personal.leaf.suffix(48).prefix(16)))
-    _ = try await fixture.log.append(
-      Commit(
-        org: OrgID(org.id.value),
-        events: [
-          NewEvent(
-            stream: StreamID(contact.value), type: "subject.erased", schemaVersion: 1,
-            parts: [
-              Part(
-                subject: nil, payload: Array(#"{"key_ids":["\#(keyID)"],"reason":"request"}"#.utf8))
-            ])
-        ],
-        context: CommitContext(
-          actor: "user:test", origin: "api", correlation: "test", occurredAtMicros: 1)))
+  /// As the reactor does it: `subject.erased` names the keys by the ids that leaves show.
+  private func recordErasure(of contact: Identifier, _ org: TestOrg) async throws {
+    try await org.perform { workspace throws(CommandError) in
+      try workspace.requestErasure(of: contact, reason: .personAsked)
+    }
+    try await org.perform { workspace throws(CommandError) in
+      try workspace.recordDestruction(of: contact)
+      try workspace.recordErasure(of: contact)
+    }
   }
 }

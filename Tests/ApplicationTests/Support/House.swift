@@ -108,13 +108,27 @@ final class House: Sendable {
       engine: engine,
       providers: MessageProviders([TwilioProvider(client: client, timeoutMillis: 10_000)]),
       webhookClient: webhookClient, settings: settings, cursorDirectory: cursorDirectory,
-      hold: SendingHold(path: directory + "/restored.json") { 0 },
+      hold: SendingHold(path: directory + "/restored.json") { 0 }, erasing: erasing,
       report: { [inside] line in inside.state.withLock { $0.reports.append(line) } })
     inside.state.withLock { state in
       state.engine = engine
       state.host = host
     }
     if reactors { host.start() }
+  }
+
+  /// Erasures at once, in a house without read models.
+  private var erasing: ErasureTools? {
+    guard let eraser = log as? any SubjectEraser else { return nil }
+    var tools = ErasureTools(eraser: eraser, rows: NoRows()) { _ in }
+    tools.collectMillis = 0
+    return tools
+  }
+
+  private struct NoRows: ErasedRows {
+    func remaining(
+      of contacts: [Identifier], in org: Identifier, through position: UInt64
+    ) async throws -> Set<Identifier> { [] }
   }
 
   /// Ends the reactors and forgets everything but the log. Meanwhile callbacks are answered with 503.

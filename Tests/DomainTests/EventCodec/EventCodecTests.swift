@@ -56,12 +56,13 @@ import Testing
       let expected: SubjectID? =
         switch event {
         case .org(.smsConfigured), .org(.providerConfigured), .org(.suppressed),
-          .org(.unsuppressed), .webhookEndpoint(.created), .webhookEndpoint(.secretRotated):
+          .org(.unsuppressed), .org(.addressKeyDrawn), .contact(.erasureRequested),
+          .webhookEndpoint(.created), .webhookEndpoint(.secretRotated):
           SubjectID(Self.org.value)
         case .apiKey(.restricted(let restrictions)) where restrictions.signingSecret != nil:
           SubjectID(Self.org.value)
         case .contact(.tagged), .contact(.untagged), .contact(.optOutSuspected),
-          .contact(.optOutDismissed):
+          .contact(.optOutDismissed), .contact(.dataDestroyed), .contact(.erased):
           nil
         case .contact, .user(.created), .user(.renamed), .user(.passwordChanged):
           SubjectID(stream.value)

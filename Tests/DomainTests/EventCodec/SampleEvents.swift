@@ -56,6 +56,7 @@ enum SampleEvents {
     .autoRechargeSet(
       AutoRecharge(
         isOn: true, thresholdMicros: 21, amountMicros: 22, monthlyCapMicros: 23)),
+    .addressKeyDrawn(.known("00ff")),
   ]
 
   private static let suppression = Suppression(
@@ -112,6 +113,15 @@ enum SampleEvents {
         evidence: .known(
           ConsentEvidence(address: "zoe@example.com", wording: "I agree", ip: "203.0.113.9")))),
     .optOutSuspected(channel: .sms, message: messageID), .optOutDismissed(channel: .sms),
+    .erasureRequested(
+      ErasureRequest(
+        reason: .personAsked, by: "user:usr_1", atMicros: 24,
+        addresses: .known([KeyedAddress(channel: .sms, hash: "0a1b", isOptedOut: true)]))),
+    .dataDestroyed(atMicros: 25),
+    .erased(
+      ErasureRecord(
+        keyIDs: ["0c2d"], reason: .personAsked, requestedAtMicros: 24, rewrittenAtMicros: 25,
+        purgedAtMicros: 26, erasedAtMicros: 27)),
   ]
 
   static let facts = GateFacts(

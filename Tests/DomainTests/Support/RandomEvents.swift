@@ -50,6 +50,7 @@ enum RandomEvents {
         AutoRecharge(
           isOn: random.bool(), thresholdMicros: random.int64(), amountMicros: random.int64(),
           monthlyCapMicros: random.int64())),
+      .addressKeyDrawn(.known(random.text())),
     ]
   }
 
@@ -111,6 +112,18 @@ enum RandomEvents {
       .optedIn(random.consent()),
       .optOutSuspected(channel: random.one(), message: random.id(.message)),
       .optOutDismissed(channel: random.one()),
+      .erasureRequested(
+        ErasureRequest(
+          reason: random.one(), by: random.text(), atMicros: random.int64(),
+          addresses: .known([
+            KeyedAddress(channel: random.one(), hash: random.text(), isOptedOut: random.bool())
+          ]))),
+      .dataDestroyed(atMicros: random.int64()),
+      .erased(
+        ErasureRecord(
+          keyIDs: [random.text()], reason: random.one(), requestedAtMicros: random.int64(),
+          rewrittenAtMicros: random.int64(), purgedAtMicros: random.int64(),
+          erasedAtMicros: random.int64())),
     ]
   }
 

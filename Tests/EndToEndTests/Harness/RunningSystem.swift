@@ -116,6 +116,9 @@ actor RunningSystem {
     return environment
   }
 
+  /// Where the read models are.
+  var database: String { databaseURL ?? "" }
+
   /// Runs `daybook` with these words, and waits for its end.
   func daybook(_ arguments: String...) async throws -> CommandResult {
     try await daybook(arguments)

@@ -11,6 +11,7 @@ import { useMediaQuery } from "../../ui/useMediaQuery";
 import { contactName } from "../contacts/names";
 import { Composer } from "./Composer";
 import { ConsentCard } from "./ConsentCard";
+import { EraseDialog } from "./EraseDialog";
 import { IdentityCard } from "./IdentityCard";
 import { TagsCard } from "./TagsCard";
 import { Timeline } from "./Timeline";
@@ -27,6 +28,13 @@ const back = (
 /** One person: who they are, what they agreed to, all that happened, and a box to text them. */
 export function ContactScreen({ id }: { id: string }) {
   const contact = useQuery<Contact>(`/api/contacts/${encodeURIComponent(id)}`);
+  if (contact.failure?.code === "erased") {
+    return (
+      <Page title="Contact" before={back}>
+        <ErasedState />
+      </Page>
+    );
+  }
   if (contact.data !== null) return <KnownContact contact={contact.data} query={contact} />;
   return (
     <Page title="Contact" before={back}>
@@ -43,6 +51,8 @@ function KnownContact({ contact, query }: { contact: Contact; query: Query<Conta
   // Counts what happened to this contact, so that the verdict on texting them is asked for anew.
   const [revision, setRevision] = useState(0);
   const [filter, setFilter] = useState<TimelineFilter>(everything);
+  const [isErasing, setErasing] = useState(false);
+  const [isErased, setErased] = useState(contact.erased === true);
   const timeline = useTimeline(contact.id, filter, (event) => {
     if (event.type.startsWith("contact.")) query.reload(event.position);
     setRevision(event.position);
@@ -53,15 +63,33 @@ function KnownContact({ contact, query }: { contact: Contact; query: Query<Conta
     setRevision((before) => before + 1);
   };
   return (
-    <Page title={contactName(contact)} note={contact.company} before={back}>
-      {contact.erased === true ? (
-        <EmptyState title="This person's data was erased." icon="trash" />
+    <Page
+      title={isErased ? "Contact" : contactName(contact)}
+      note={isErased ? null : contact.company}
+      before={back}
+    >
+      {isErasing && (
+        <EraseDialog
+          contact={contact}
+          onClose={() => setErasing(false)}
+          onDone={() => {
+            setErasing(false);
+            setErased(true);
+          }}
+        />
+      )}
+      {isErased ? (
+        <ErasedState />
       ) : (
         <div className="contact-grid">
           <About>
             <div className="contact-side">
               <IdentityCard contact={contact} onChanged={changed} />
               <TagsCard contact={contact} onChanged={changed} />
+              <button type="button" className="button" onClick={() => setErasing(true)}>
+                <Icon name="trash" />
+                Erase this person
+              </button>
             </div>
             <div className="contact-consent">
               <ConsentCard contact={contact} entries={timeline.entries} onChanged={changed} />
@@ -89,6 +117,10 @@ function KnownContact({ contact, query }: { contact: Contact; query: Query<Conta
       )}
     </Page>
   );
+}
+
+function ErasedState() {
+  return <EmptyState title="This person's data was erased." icon="trash" />;
 }
 
 /** On a phone the conversation comes first, and the rest is one tap away. */

@@ -1,0 +1,228 @@
+import Domain
+import EventLog
+
+/// Whether the read models have forgotten somebody.
+package protocol ErasedRows: Sendable {
+  /// Those of `contacts` of whom rows may be left: a read model has not come to `position` yet, holds events of
+  /// theirs back, or keeps rows of before.
+  func remaining(
+    of contacts: [Identifier], in org: Identifier, through position: UInt64
+  ) async throws -> Set<Identifier>
+}
+
+/// What an erasure works on beside the org's own book.
+package struct ErasureTools: Sendable {
+  package let eraser: any SubjectEraser
+  package let rows: any ErasedRows
+  /// Throws away copies that lie outside the log: exports of an org.
+  package let discardCopies: @Sendable (_ org: Identifier) throws -> Void
+  /// How long messages that were handed out before the request may take to come to an end: what they are
+  /// looked for by at the provider goes with the person.
+  package var inFlightGraceMillis: Int64 = 60_000
+  /// Requests that come within this time are carried out together: the log's file is copied once for all.
+  package var collectMillis: Int64 = 1_000
+
+  package init(
+    eraser: any SubjectEraser, rows: any ErasedRows,
+    discardCopies: @escaping @Sendable (_ org: Identifier) throws -> Void
+  ) {
+    self.eraser = eraser
+    self.rows = rows
+    self.discardCopies = discardCopies
+  }
+}
+
+/// Carries erasures out: from `subject.erasure_requested` over the destruction of keys and sealed parts to
+/// `subject.erased`. All it knows is found in the log, so that a kill at any moment costs a repeated step
+/// at most, and every step can be repeated.
+///
+/// One for all orgs: the log has one file, and rewriting it keeps every commit waiting.
+package actor ErasureReactor {
+  private let engine: Engine
+  private let tools: ErasureTools
+  private let report: @Sendable (String) -> Void
+  /// Orgs in which something may be open.
+  private var open: Set<Identifier> = []
+  /// Up to where the read models have to come for each person: as of when they were first asked.
+  private var wanted: [Identifier: UInt64] = [:]
+  private var restUntil = ContinuousClock.now
+
+  private static let types: Set<String> = ["subject.erasure_requested"]
+  private static let batchLimit = 1_000
+  private static let pause = Duration.milliseconds(200)
+  /// The log is being rewritten for a twentieth of the time at most.
+  private static let restFactor = 19
+
+  package init(
+    engine: Engine, tools: ErasureTools, report: @escaping @Sendable (String) -> Void
+  ) {
+    self.engine = engine
+    self.tools = tools
+    self.report = report
+  }
+
+  /// Works until the task is cancelled.
+  package func run() async {
+    var position: UInt64?
+    while !Task.isCancelled {
+      do {
+        position = try await round(after: position)
+      } catch is CancellationError {
+        return
+      } catch {
+        report("erasure: \(error)")
+        // Cut short only by cancellation, which the loop notices itself.
+        try? await Task.sleep(for: .seconds(2))
+      }
+    }
+  }
+
+  /// Looks at every org once, then at those in which somebody asked.
+  private func round(after position: UInt64?) async throws -> UInt64 {
+    let start = try position ?? engine.log.head()
+    if position == nil { open = Set(engine.allExecutors.map(\.org)) }
+    let page = try engine.log.read(
+      after: start, limit: 500, filter: EventFilter(types: Self.types))
+    for event in page.events { open.insert(Identifier(.org, event.org.value)) }
+    for org in open.sorted() {
+      try Task.checkCancellation()
+      if try await advance(org) { open.remove(org) }
+    }
+    guard open.isEmpty else {
+      try await Task.sleep(for: Self.pause)
+      return page.scannedTo
+    }
+    guard page.scannedTo == start else { return page.scannedTo }
+    _ = try await engine.log.waitForHead(beyond: start, timeoutMillis: 60_000)
+    return start
+  }
+
+  /// True where nothing is open any more.
+  private func advance(_ org: Identifier) async throws -> Bool {
+    let executor = try engine.executor(for: org)
+    let work = try await executor.erasureWork()
+    guard !work.isEmpty else { return true }
+    for contact in work.unasked {
+      _ = try await executor.perform(call(nil, 0)) { workspace throws(CommandError) in
+        try workspace.requestErasure(of: contact, reason: .restored)
+      }
+    }
+    try await destroy(work, executor)
+    try await finish(work, executor)
+    return false
+  }
+
+  private func call(_ ticket: OrgExecutor.ErasureTicket?, _ ordinal: Int) -> Call {
+    Call(
+      actor: "system:erasure", origin: "reactor", correlation: "", depth: 1,
+      idempotencyKey: ticket.map { IdempotencyName("erasure/\($0.orgSequence)/\(ordinal)") })
+  }
+}
+
+// MARK: - Steps
+
+extension ErasureReactor {
+  private func destroy(
+    _ work: OrgExecutor.ErasureWork, _ executor: OrgExecutor
+  ) async throws {
+    let due = work.requested.filter { ticket in
+      let ageMillis = (work.nowMicros - ticket.requestedAtMicros) / 1_000
+      return ticket.inFlight.isEmpty
+        ? ageMillis >= tools.collectMillis : ageMillis >= tools.inFlightGraceMillis
+    }
+    guard !due.isEmpty, ContinuousClock.now >= restUntil else { return }
+    let batch = Array(due.prefix(Self.batchLimit))
+    for message in batch.flatMap(\.inFlight) {
+      _ = try await executor.perform(call(nil, 0)) { workspace throws(CommandError) in
+        try workspace.endUnanswered(message)
+      }
+    }
+    let subjects = Set(batch.map { SubjectID($0.contact.value) })
+    let began = ContinuousClock.now
+    try await tools.eraser.erase(subjects, org: OrgID(executor.org.value))
+    try tools.discardCopies(executor.org)
+    restUntil = .now + (ContinuousClock.now - began) * Self.restFactor
+    for ticket in batch {
+      _ = try await executor.perform(call(ticket, 1)) { workspace throws(CommandError) in
+        try workspace.recordDestruction(of: ticket.contact)
+      }
+    }
+  }
+
+  private func finish(
+    _ work: OrgExecutor.ErasureWork, _ executor: OrgExecutor
+  ) async throws {
+    let contacts = work.rewritten.map(\.contact)
+    for contact in contacts where wanted[contact] == nil {
+      wanted[contact] = try engine.log.head()
+    }
+    guard let position = contacts.compactMap({ wanted[$0] }).max() else { return }
+    let remaining = try await tools.rows.remaining(
+      of: contacts, in: executor.org, through: position)
+    for ticket in work.rewritten where !remaining.contains(ticket.contact) {
+      _ = try await executor.perform(call(ticket, 2)) { workspace throws(CommandError) in
+        try workspace.recordErasure(of: ticket.contact)
+      }
+      wanted[ticket.contact] = nil
+    }
+  }
+}
+
+// MARK: - What there is to do
+
+extension OrgExecutor {
+  struct ErasureTicket: Sendable {
+    let contact: Identifier
+    /// Of what began it: names its commands.
+    let orgSequence: UInt64
+    let requestedAtMicros: Micros
+    /// Handed out, and nothing final heard of.
+    var inFlight: [Identifier] = []
+  }
+
+  struct ErasureWork: Sendable {
+    let nowMicros: Micros
+    /// Their keys are gone, and nobody asked.
+    var unasked: [Identifier] = []
+    var requested: [ErasureTicket] = []
+    var rewritten: [ErasureTicket] = []
+
+    var isEmpty: Bool { unasked.isEmpty && requested.isEmpty && rewritten.isEmpty }
+  }
+
+  func erasureWork() throws(CommandError) -> ErasureWork {
+    let nowMicros = nowMicros
+    return try withState { state in
+      var work = ErasureWork(nowMicros: nowMicros)
+      guard !state.openErasures.isEmpty else { return work }
+      let inFlight = state.inFlight(to: Set(state.openErasures.keys))
+      for (contact, orgSequence) in state.openErasures.sorted(by: { $0.value < $1.value }) {
+        guard let erasure = state.tables.contacts[contact]?.erasure else {
+          work.unasked.append(contact)
+          continue
+        }
+        let ticket = ErasureTicket(
+          contact: contact, orgSequence: orgSequence,
+          requestedAtMicros: erasure.requestedAtMicros, inFlight: inFlight[contact] ?? [])
+        switch erasure.status {
+        case .requested, .keysDestroyed: work.requested.append(ticket)
+        case .rewritten, .rowsPurged: work.rewritten.append(ticket)
+        case .erased: break
+        }
+      }
+      return work
+    }
+  }
+}
+
+extension OrgState {
+  /// Messages to these people that were handed out and have not come to an end.
+  fileprivate func inFlight(to contacts: Set<Identifier>) -> [Identifier: [Identifier]] {
+    tables.messages.reduce(into: [:]) { found, entry in
+      guard let contact = entry.value.plan?.contact, contacts.contains(contact),
+        let status = entry.value.status, !status.isEnded, !status.isWaiting
+      else { return }
+      found[contact, default: []].append(entry.key)
+    }
+  }
+}

@@ -1,0 +1,65 @@
+import Crypto
+import Domain
+
+/// What is kept of an address whose owner was erased: a code that only the org's key makes again.
+struct AddressHasher: Sendable {
+  private let keyed: HMACSHA256
+
+  /// `key`: 64 digits of 32 random bytes, see `Org.Event.addressKeyDrawn`. Their text is the key.
+  init(key: String) { keyed = HMACSHA256(key: Array(key.utf8)) }
+
+  /// Of the address in the form in which addresses are compared: 64 digits in hex.
+  func hash(_ address: String, _ channel: Channel) -> String {
+    let text = "daybook/address/v1\0\(channel.rawValue)\0\(channel.key(address))"
+    return Hex.encode(keyed.authenticate(Array(text.utf8)))
+  }
+}
+
+/// The noes of people who were erased.
+struct KeyedOptOuts: Sendable {
+  private struct Entry: Hashable {
+    let channel: Channel
+    let hash: String
+  }
+
+  var hasher: AddressHasher?
+  private var entries: Set<Entry> = []
+  /// Taken back by whoever has the address now. Said again when they are erased in turn: their yes is
+  /// not readable any more by then.
+  private var lifted: Set<Entry> = []
+
+  func contains(_ address: DispatchQueueIndex.Address) -> Bool {
+    guard !entries.isEmpty, let entry = entry(of: address) else { return false }
+    return entries.contains(entry)
+  }
+
+  func isLifted(_ hash: String, _ channel: Channel) -> Bool {
+    lifted.contains(Entry(channel: channel, hash: hash))
+  }
+
+  /// A person with this address said yes.
+  mutating func lift(_ address: DispatchQueueIndex.Address) {
+    guard !entries.isEmpty, let entry = entry(of: address), entries.remove(entry) != nil else {
+      return
+    }
+    lifted.insert(entry)
+  }
+
+  /// What an erasure leaves.
+  mutating func apply(_ addresses: [KeyedAddress]) {
+    for address in addresses {
+      let entry = Entry(channel: address.channel, hash: address.hash)
+      if address.isOptedOut {
+        entries.insert(entry)
+        lifted.remove(entry)
+      } else {
+        entries.remove(entry)
+        lifted.insert(entry)
+      }
+    }
+  }
+
+  private func entry(of address: DispatchQueueIndex.Address) -> Entry? {
+    hasher.map { Entry(channel: address.channel, hash: $0.hash(address.key, address.channel)) }
+  }
+}

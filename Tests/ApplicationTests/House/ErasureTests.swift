@@ -1,0 +1,172 @@
+import Application
+import Domain
+import EventCodec
+import EventLog
+import Foundation
+import Testing
+
+@testable import Application
+
+extension HouseTests {
+  @Suite(.serialized) struct ErasureTests {
+    static let phone = "+12125550123"
+    static let nightMicros = Moment.openMicros - 12 * Moment.hourMicros
+
+    private func erase(_ contact: Identifier, in org: TestOrg) async throws {
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.requestErasure(of: contact, reason: .personAsked)
+      }
+    }
+
+    private func waitUntilErased(_ contact: Identifier, in org: TestOrg) async throws {
+      try await wait("the erasure is on record") {
+        try org.events.contains { $0.type == "subject.erased" && $0.stream == contact }
+      }
+    }
+
+    /// How a message to a new contact with the number is judged.
+    private func reason(
+      of purpose: Purpose, to contact: Identifier, in org: TestOrg
+    ) async throws -> GateReason? {
+      let planned = try await org.send("Hello again", to: contact, purpose)
+      if case .refused(let reason) = planned.verdict.outcome { return reason }
+      return nil
+    }
+
+    @Test func `what waits for the person ends with the request, in one commit`() async throws {
+      try await House.with(at: Self.nightMicros, isRunning: false) { house in
+        let org = try await house.org()
+        let workflow = try await org.publish(
+          """
+          name: Slow
+          trigger: manual
+          steps:
+            - wait: 1 hour
+            - send_sms: Still here?
+          """)
+        let contact = try await org.contact(Self.phone)
+        let other = try await org.contact("+12125550199")
+        let held = try await org.send("Later", to: contact).id
+        let kept = try await org.send("Later", to: other).id
+        try await org.perform { workspace throws(CommandError) in
+          _ = try workspace.startRun(
+            workspace.newID(.run), of: workflow, contact: contact)
+        }
+        try await erase(contact, in: org)
+        let commit = try #require(try org.events.last).commitPosition
+        let types = try org.events.filter { $0.commitPosition == commit }.map(\.type).sorted()
+        #expect(
+          types == [
+            "message.cancelled", "subject.erasure_requested", "timer.cancelled",
+            "timer.cancelled", "workflow.run_failed",
+          ])
+        #expect(try org.message(held).status == .cancelled)
+        #expect(try org.message(kept).status == .held)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `an opt-out outlives the person: a new contact with the number is refused`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        try await org.receive("STOP", from: Self.phone)
+        try await erase(contact, in: org)
+        try await waitUntilErased(contact, in: org)
+
+        let again = try await org.contact(Self.phone, name: "Again", consents: [])
+        // By the live state, and by one folded from a log in which the number stands no more.
+        for isRestarted in [false, true] {
+          if isRestarted { try await house.restart() }
+          #expect(try await reason(of: .transactional, to: again, in: org) == .revoked)
+          // Nobody but the person takes it back.
+          await #expect(throws: CommandError.self) {
+            try await org.perform { workspace throws(CommandError) in
+              try workspace.recordConsent(
+                ConsentRequest(
+                  channel: .sms, purpose: .marketing, method: .importStatement, source: "list",
+                  wording: "I agree"), of: again)
+            }
+          }
+        }
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a new yes by the person lifts it, also for those who are erased after that`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        let first = try await org.contact(Self.phone)
+        try await org.receive("STOP", from: Self.phone)
+        try await erase(first, in: org)
+        try await waitUntilErased(first, in: org)
+        // Who writes from the number is a new contact.
+        try await org.receive("START", from: Self.phone)
+        let second = try #require(
+          try org.events.last { $0.type == "contact.created" }?.stream)
+        #expect(second != first)
+        #expect(try await reason(of: .marketing, to: second, in: org) == nil)
+
+        try await erase(second, in: org)
+        try await waitUntilErased(second, in: org)
+        try await house.restart()
+        let third = try await org.contact(Self.phone, name: "Third")
+        #expect(try await reason(of: .marketing, to: third, in: org) == nil)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a campaign goes on without somebody who was erased after its launch`() async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        let gone = try await org.contact(Self.phone, tags: ["all"])
+        let stays = try await org.contact("+12125550199", tags: ["all"])
+        let segment = try await org.segment(tagged: "all")
+        await house.stop()
+        try house.start(reactors: false)
+        let campaign = try await org.campaign("Hi there", segment)
+        try await erase(gone, in: org)
+        try await house.log.erase(gone, of: org.id)
+        try await house.restart()
+        try await org.waitForEnd(of: campaign)
+        let plans = try org.events.compactMap { event -> MessagePlan? in
+          guard case .message(.planned(let plan)) = event.event else { return nil }
+          return plan
+        }
+        #expect(plans.map(\.contact).sorted() == [gone, stays].sorted())
+        #expect(
+          try org.events.contains { $0.stream == campaign && $0.type == "campaign.completed" })
+        #expect(try await house.received(by: Self.phone).isEmpty)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a restored log is told that its people were erased`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        try await house.log.erase(contact, of: org.id)
+        try await house.restart()
+        try await waitUntilErased(contact, in: org)
+        let request = try org.events.compactMap { event -> ErasureRequest? in
+          guard case .contact(.erasureRequested(let request)) = event.event else { return nil }
+          return request
+        }
+        #expect(request.map(\.reason) == [.restored])
+      }
+    }
+  }
+}
+
+extension EventLogWriter {
+  /// As the tombstones of a backup do it: nobody asked.
+  fileprivate func erase(_ contact: Identifier, of org: Identifier) async throws {
+    let eraser = try #require(self as? any SubjectEraser)
+    try await eraser.erase([SubjectID(contact.value)], org: OrgID(org.value))
+  }
+}

@@ -1,0 +1,39 @@
+internal import Domain
+internal import EventCodec
+internal import Postgres
+
+/// A person of whom a read model has to forget everything up to a position.
+struct ErasedSubject: Sendable, Equatable {
+  let org: UInt128
+  let contact: UInt128
+  /// Of the request.
+  let position: UInt64
+
+  /// nil for every other event.
+  init?(_ event: RecordedDomainEvent) {
+    guard case .contact(.erasureRequested) = event.event else { return nil }
+    org = event.org.value
+    contact = event.stream.value
+    position = event.position
+  }
+}
+
+extension TableStore {
+  /// Runs a statement of `Projection.purges`.
+  func purge(_ statement: String, _ erased: [ErasedSubject]) throws {
+    let sql =
+      statement
+      .split(separator: "{schema}", omittingEmptySubsequences: false)
+      .joined(separator: quotedIdentifier(schema))
+      .split(separator: "{erased}", omittingEmptySubsequences: false)
+      .joined(
+        separator: "unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS e(org, contact, position)")
+    try connection.execute(
+      sql,
+      [
+        .textArray(erased.map { UUIDText.encode($0.org) }),
+        .textArray(erased.map { UUIDText.encode($0.contact) }),
+        .intArray(erased.map { Int64($0.position) }),
+      ])
+  }
+}
