@@ -196,3 +196,17 @@ def test_the_timeline_goes_on_after_the_line_was_cut(page: Page, system: System,
     page.unroute("**/api/events?*")
     expect(timeline.get_by_text("Live")).to_be_visible()
     expect(timeline.get_by_text("while-away")).to_be_visible()
+
+
+def test_a_person_is_erased_after_being_told_what_goes_and_what_stays(page: Page, system: System) -> None:
+    someone = system.create_contact(consents=[CONSENT])
+    open_contact(page, system, someone)
+    page.get_by_role("button", name="Erase this person").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("cannot be undone")
+    expect(dialog).to_contain_text("Stays:")
+    dialog.get_by_role("button", name="Erase for good").click()
+    expect(page.get_by_text("This person's data was erased.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("This person's data was erased.")).to_be_visible()
+    expect(page.get_by_text(someone.name)).to_have_count(0)

@@ -120,6 +120,30 @@ extension HouseTests {
       }
     }
 
+    @Test(arguments: 0..<3)
+    func `an erasure goes on from wherever a kill left it, and is recorded once`(
+      stepsDone: Int
+    ) async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        try await erase(contact, in: org)
+        if stepsDone > 0 { try await house.log.erase(contact, of: org.id) }
+        if stepsDone > 1 {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.recordDestruction(of: contact)
+          }
+        }
+        for _ in 0..<2 {
+          try await house.restart()
+          try await waitUntilErased(contact, in: org)
+        }
+        #expect(
+          try org.story(of: contact)
+            == ["created", "opted_in", "erasure_requested", "data_destroyed", "erased"])
+      }
+    }
+
     @Test func `a campaign goes on without somebody who was erased after its launch`() async throws
     {
       try await House.with { house in
