@@ -123,7 +123,7 @@ private struct DocumentedReads {
     add("a segment's count", "members_unsettled") { pool in
       _ = try await SegmentsQueries.item(pool, org: org, atMicros: now, segment: segment)
     }
-    add("a segment's members", "members_pkey") { pool in
+    add("a segment's members", "members_settled") { pool in
       _ = try await SegmentsQueries.members(
         pool, org: org, SegmentsQueries.MembersRequest(segment: segment, nowMicros: now))
     }

@@ -247,13 +247,23 @@ package final class LiveProjector: Sendable {
           || outcome.state == .live && outcome.position + options.rebuildLagEvents < head)
     }
     let wanted = ordered.withLock { $0.union(behind.keys) }
-    rebuilds.begin(wanted.sorted()) { try await self.rebuild($0) }
+    rebuilds.begin(wanted.sorted()) { names in
+      try await self.rebuild(try await self.stillWanted(names, behind: Set(behind.keys)))
+    }
     let rebuilding = rebuilds.names
     return known.filter { $0.value.isRunning && !rebuilding.contains($0.key) }
       .map { (name: $0.key, position: $0.value.position) }
   }
 
+  /// Those that are behind, and those of the ordered ones that nobody has cancelled since.
+  private func stillWanted(_ names: [String], behind: Set<String>) async throws -> [String] {
+    let projections = projections
+    let claimed = try await pool.with { try RebuildRecord.claim(names, projections, $0) }
+    return names.filter { behind.contains($0) || claimed.contains($0) }
+  }
+
   private func rebuild(_ names: [String]) async throws {
+    guard !names.isEmpty else { return try await refresh() }
     for name in names { options.news(.rebuilding(projection: name)) }
     let rebuilder = Rebuilder(
       reader: reader, connectionString: connectionString,

@@ -71,18 +71,42 @@ package enum RebuildRecord {
     ).isEmpty
   }
 
+  fileprivate static let isSilent =
+    "r.updated_at < clock_timestamp() - interval '\(silenceSeconds) seconds'"
+
+  /// Takes what is asked for, or was left by a process that died, upon oneself: whoever cancels from now
+  /// on is heard by the rebuild. Gives those that are still wanted.
+  static func claim(
+    _ names: [String], _ projections: [any Projection.Type], _ connection: PostgresConnection
+  ) throws -> Set<String> {
+    let wanted = projections.filter { names.contains($0.name) }
+    let rows = try connection.query(
+      """
+      UPDATE daybook.rebuilds r SET state = 'running', phase = NULL, position = 0,
+        updated_at = clock_timestamp()
+      FROM unnest($1::text[], $2::bigint[]) AS w(name, version)
+      WHERE r.name = w.name AND r.version = w.version
+        AND (r.state = 'requested' OR r.state = 'running' AND \(isSilent))
+      RETURNING r.name
+      """,
+      [
+        .textArray(wanted.map { $0.name }), .intArray(wanted.map { Int64($0.version) }),
+      ])
+    return Set(try rows.map { try $0.text(0) })
+  }
+
   /// The projections that wait for a rebuild: asked for, or left by a process that died.
   static func waiting(
     _ projections: [any Projection.Type], _ connection: PostgresConnection
   ) throws -> Set<String> {
-    let silent = "r.updated_at < clock_timestamp() - interval '\(silenceSeconds) seconds'"
     try connection.execute(
-      "UPDATE daybook.rebuilds r SET state = 'cancelled' WHERE state = 'cancelling' AND \(silent)")
+      "UPDATE daybook.rebuilds r SET state = 'cancelled' WHERE state = 'cancelling' AND \(isSilent)"
+    )
     let rows = try connection.query(
       """
       SELECT name FROM daybook.rebuilds r
       JOIN unnest($1::text[], $2::bigint[]) AS w(name, version) USING (name, version)
-      WHERE r.state = 'requested' OR r.state = 'running' AND \(silent)
+      WHERE r.state = 'requested' OR r.state = 'running' AND \(isSilent)
       """,
       [
         .textArray(projections.map { $0.name }),
@@ -98,8 +122,6 @@ final class RebuildScribe: Sendable {
     let version: Int
     var progress: RebuildProgress?
     var hasBegun = false
-    /// From the second line on somebody may have asked it to stop; what was asked before was another's.
-    var isFirst = true
     /// nil: it goes on.
     var end: (state: RebuildRecord.State, reason: String?)?
     var isEndWritten = false
@@ -162,10 +184,7 @@ final class RebuildScribe: Sendable {
     }
     for name in unwanted { cancellations[name]?.request() }
     lines.withLock { lines in
-      for (name, line) in open {
-        lines[name]?.isFirst = false
-        if line.end != nil { lines[name]?.isEndWritten = true }
-      }
+      for (name, line) in open where line.end != nil { lines[name]?.isEndWritten = true }
     }
   }
 
@@ -179,8 +198,8 @@ final class RebuildScribe: Sendable {
         (name, version, state, phase, position, head, rate, reason, updated_at)
       VALUES ($1, $2, $3, $4, $5, $6, $7::bigint, $8, clock_timestamp())
       ON CONFLICT (name, version) DO UPDATE SET
-        state = CASE WHEN r.state = 'cancelling' AND excluded.state = 'running' AND NOT $9
-          THEN r.state
+        state = CASE WHEN r.state = 'cancelling' AND excluded.state = 'running'
+          AND NOT \(RebuildRecord.isSilent) THEN r.state
           ELSE excluded.state END,
         phase = excluded.phase, position = excluded.position, head = excluded.head,
         rate = excluded.rate, reason = excluded.reason, updated_at = excluded.updated_at
@@ -191,7 +210,7 @@ final class RebuildScribe: Sendable {
         .text((line.end?.state ?? .running).rawValue),
         .text((progress?.phase ?? .folding).rawValue), .int(Int64(progress?.position ?? 0)),
         .int(Int64(progress?.head ?? 0)), .int(Int64(progress?.eventsPerSecond ?? 0)),
-        line.end?.reason.map { .text($0) } ?? .null, .bool(line.isFirst),
+        line.end?.reason.map { .text($0) } ?? .null,
       ]
     ).first
     return try row.flatMap { RebuildRecord.State(rawValue: try $0.text(0)) }

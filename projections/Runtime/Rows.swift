@@ -5,11 +5,17 @@ package import Domain
 /// `declareKeys` names them (`want`), the runtime loads them, `apply` reads and changes them. A fold
 /// that reads a row that it did not declare is a defect and traps: it would not see stored rows.
 package final class Rows<Row: KeyedRow> {
-  private struct Entry {
+  /// A class: a dictionary of large values is half empty, and its empty places are as large.
+  private final class Entry {
     var row: Row?
     /// The database holds a row under this key.
-    var isStored = false
+    var isStored: Bool
     var isChanged = false
+
+    init(row: Row? = nil, isStored: Bool = false) {
+      self.row = row
+      self.isStored = isStored
+    }
 
     /// What has to be done in the database; nil: nothing.
     var change: TableChange? {
@@ -19,15 +25,6 @@ package final class Rows<Row: KeyedRow> {
       case (true, true): return .update
       case (false, true): return .delete
       case (false, false): return nil
-      }
-    }
-
-    /// The row for a change in place.
-    var changing: Row? {
-      get { row }
-      _modify {
-        isChanged = true
-        yield &row
       }
     }
   }
@@ -85,14 +82,9 @@ package final class Rows<Row: KeyedRow> {
       return entry.row
     }
     _modify {
-      touch(key)
-      if let index = entries.index(forKey: key) {
-        yield &entries.values[index].changing
-      } else {
-        requireDeclared(key)
-        noteOrg(of: key)
-        yield &entries[key, default: Entry()].changing
-      }
+      if entries[key] == nil { requireDeclared(key) }
+      let entry = changing(key, isStored: false)
+      yield &entry.row
     }
   }
 
@@ -107,17 +99,13 @@ package final class Rows<Row: KeyedRow> {
   package func insertNew(_ row: Row) throws(FoldError) {
     let key = row.key
     guard entries[key]?.row == nil else { throw .unexpectedRow(table: Row.table) }
-    touch(key)
-    noteOrg(of: key)
-    entries[key, default: Entry()].changing = row
+    changing(key, isStored: false).row = row
   }
 
   /// Deletes a row that earlier events certainly made, loaded or not.
   package func deleteExisting(_ key: Row.Key) throws(FoldError) {
     if isComplete, entries[key]?.row == nil { throw .missingRow(table: Row.table) }
-    touch(key)
-    noteOrg(of: key)
-    entries[key, default: Entry(isStored: !isComplete)].changing = nil
+    changing(key, isStored: !isComplete).row = nil
   }
 
   /// An org's rows in memory, in no particular order: after `wantAll`, and in a sweep.
@@ -126,8 +114,18 @@ package final class Rows<Row: KeyedRow> {
     return (keysByOrg[org.value] ?? []).compactMap { entries[$0]?.row }
   }
 
-  private func touch(_ key: Row.Key) {
+  /// The entry of a row that the event in hand changes. `isStored`: of a key that is new here.
+  private func changing(_ key: Row.Key, isStored: Bool) -> Entry {
     if keepsHistory { touched.append(key) }
+    let entry: Entry
+    if let known = entries[key] {
+      entry = known
+    } else {
+      entry = Entry(isStored: isStored)
+      set(entry, at: key)
+    }
+    entry.isChanged = true
+    return entry
   }
 
   private func set(_ entry: Entry, at key: Row.Key) {
@@ -224,14 +222,14 @@ extension Rows: ProjectionTable {
       reset()
       return
     }
-    for index in entries.indices {
-      entries.values[index].isChanged = false
-      entries.values[index].isStored = entries.values[index].row != nil
+    for entry in entries.values {
+      entry.isChanged = false
+      entry.isStored = entry.row != nil
     }
   }
 
   package func reset() {
-    entries.removeAll(keepingCapacity: true)
+    entries.removeAll()
     keysByOrg.removeAll()
     missing.removeAll()
     missingOrgs.removeAll()

@@ -10,7 +10,7 @@ package import ProjectionRuntime
 /// for how long its consequences last (`Filter.spans`), and whoever reads brings the moment.
 package enum SegmentsProjection: Projection {
   package static let name = "segments"
-  package static let version = 2
+  package static let version = 3
   package static let streams: Set<Identifier.Kind>? = [.contact, .segment, .message, .run]
   package static let history: Set<String> = ["segments", "members"]
   package static var schemaSQL: String {

@@ -86,21 +86,63 @@ package enum SegmentsQueries {
   ) async throws -> QueryPage<MemberRow> {
     let after = try id(request.page.after, "members")
     return try await Reading.read(pool, org: org) { connection in
-      var conditions = Conditions()
-      conditions.add("m.org = ?", .id(org))
-      conditions.add("m.segment = ?", .id(request.segment))
-      conditions.addIfPresent("m.contact > ?", after.map(PostgresValue.text))
-      conditions.addMoment(request.nowMicros, of: "m")
-      let rows = try MemberRow.rows(
-        connection.query(
-          """
-          SELECT \(MemberRow.columnList("m")) FROM \(MemberRow.source(schema, asOf: request.asOf)) m
-          \(conditions.sql) ORDER BY m.contact LIMIT \(request.page.limit + 1)
-          """, conditions.parameters))
+      let rows =
+        try request.asOf == nil
+        ? present(request, org, after: after, connection)
+        : past(request, org, after: after, connection)
       return QueryPage(rows, limit: request.page.limit) {
         Cursor("members", [UUIDText.encode($0.key.contact)])
       }
     }
+  }
+
+  /// Found by the two indexes that leave out whom time has taken out.
+  private static func present(
+    _ request: MembersRequest, _ org: Identifier, after: String?,
+    _ connection: PostgresConnection
+  ) throws -> [MemberRow] {
+    var conditions = Conditions()
+    conditions.add("m.org = ?", .id(org))
+    conditions.add("m.segment = ?", .id(request.segment))
+    conditions.addIfPresent("m.contact > ?", after.map(PostgresValue.text))
+    let now = conditions.parameter(.timestampMicros(request.nowMicros))
+    conditions.add("m.entered_at <= \(now)")
+    let limit = request.page.limit + 1
+    let parts = [
+      "m.noted AND m.leaves_at IS NULL",
+      "(NOT m.noted OR m.leaves_at IS NOT NULL) AND m.leaves_at > \(now)",
+      "(NOT m.noted OR m.leaves_at IS NOT NULL) AND m.leaves_at IS NULL",
+    ].map { part in
+      """
+      (SELECT m.contact, m.span FROM \(schema).members m \(conditions.sql) AND \(part)
+        ORDER BY m.contact LIMIT \(limit))
+      """
+    }
+    return try MemberRow.rows(
+      connection.query(
+        """
+        SELECT \(MemberRow.columnList("m")) FROM (\(parts.joined(separator: " UNION ALL "))) found
+        JOIN \(schema).members m ON m.org = $1 AND m.segment = $2
+          AND m.contact = found.contact AND m.span = found.span
+        ORDER BY m.contact LIMIT \(limit)
+        """, conditions.parameters))
+  }
+
+  private static func past(
+    _ request: MembersRequest, _ org: Identifier, after: String?,
+    _ connection: PostgresConnection
+  ) throws -> [MemberRow] {
+    var conditions = Conditions()
+    conditions.add("m.org = ?", .id(org))
+    conditions.add("m.segment = ?", .id(request.segment))
+    conditions.addIfPresent("m.contact > ?", after.map(PostgresValue.text))
+    conditions.addMoment(request.nowMicros, of: "m")
+    return try MemberRow.rows(
+      connection.query(
+        """
+        SELECT \(MemberRow.columnList("m")) FROM \(MemberRow.source(schema, asOf: request.asOf)) m
+        \(conditions.sql) ORDER BY m.contact LIMIT \(request.page.limit + 1)
+        """, conditions.parameters))
   }
 
   package struct MembersRequest: Sendable {

@@ -33,11 +33,16 @@ CREATE TABLE members (
   noted             boolean     NOT NULL   -- the entering is in `changes`
 );
 
--- The members of a segment in the order of their ids.
+-- One member.
 ALTER TABLE members ADD PRIMARY KEY (org, segment, contact, span);
 
--- The part of a segment's count that depends on the moment, and the latest changes by time.
-CREATE INDEX members_unsettled ON members (org, segment, leaves_at, entered_at)
+-- The members of a segment in the order of their ids, in two parts: those whom no time ends, ...
+CREATE INDEX members_settled ON members (org, segment, contact, span)
+  WHERE noted AND leaves_at IS NULL;
+
+-- ... and those whom it does. Also the part of the count that depends on the moment, and the latest
+-- changes by time. A segment of what is new has long lost most of whom it once had.
+CREATE INDEX members_unsettled ON members (org, segment, leaves_at, entered_at, contact, span)
   WHERE NOT noted OR leaves_at IS NOT NULL;
 
 -- Every entering and leaving that lies behind a contact's last event; never changed. What time has
