@@ -128,7 +128,7 @@ let package = Package(
     module(
       "ProjectionRuntime", path: "projections/Runtime",
       ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto"],
-      exclude: ["decisions"]),
+      exclude: ["decisions", "README.md"]),
     readModel("ContactsProjection", folder: "contacts", ["SegmentsProjection"]),
     readModel("TimelineProjection", folder: "timeline"),
     readModel("SegmentsProjection", folder: "segments"),
