@@ -48,7 +48,7 @@ package final class Environment: @unchecked Sendable {
 
   private static let registry = Mutex(Registry())
 
-  private let path: String
+  private let files: EnvironmentFiles
   private let options: Options
   private let gate: UnsafeMutablePointer<pthread_rwlock_t>
   /// nil once closed, and while it could not be opened again. Guarded by `gate`.
@@ -59,8 +59,8 @@ package final class Environment: @unchecked Sendable {
   private var fileNumber: ino_t = 0
   private var userCount = 1
 
-  private init(path: String, options: Options) throws(LMDBError) {
-    self.path = path
+  private init(_ files: EnvironmentFiles, options: Options) throws(LMDBError) {
+    self.files = files
     self.options = options
     unsafe gate = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
     let code = unsafe pthread_rwlock_init(gate, nil)
@@ -78,14 +78,14 @@ package final class Environment: @unchecked Sendable {
   /// - Throws: `LMDBError`; where the directory holds no environment and may not be written, or a
   ///   table is missing and cannot be created, too.
   package static func open(path: String, options: Options) throws(LMDBError) -> Environment {
-    let name = try canonical(path)
+    let files = try EnvironmentFiles(path: path)
     return try registry.withLock { registry throws(LMDBError) in
-      if let known = registry.environments[name] {
+      if let known = registry.environments[files.path] {
         known.userCount += 1
         return known
       }
-      let environment = try Environment(path: name, options: options)
-      registry.environments[name] = environment
+      let environment = try Environment(files, options: options)
+      registry.environments[files.path] = environment
       return environment
     }
   }
@@ -95,21 +95,12 @@ package final class Environment: @unchecked Sendable {
     Self.registry.withLock { registry in
       userCount -= 1
       guard userCount == 0 else { return }
-      registry.environments[path] = nil
+      registry.environments[files.path] = nil
       exclusively {
         isClosed = true
         disconnect()
       }
     }
-  }
-
-  private static func canonical(_ path: String) throws(LMDBError) -> String {
-    guard let resolved = unsafe realpath(path, nil) else {
-      throw unsafe LMDBError(
-        function: "realpath", code: errno, message: String(cString: strerror(errno)))
-    }
-    defer { unsafe free(resolved) }
-    return unsafe String(cString: resolved)
   }
 
   private func exclusively(_ body: () -> Void) {
@@ -127,14 +118,14 @@ package final class Environment: @unchecked Sendable {
   // MARK: Opening
 
   private func connect() throws(LMDBError) {
-    try exchangeLock(LOCK_SH) { () throws(LMDBError) in try connectLocked() }
+    try files.locked(LOCK_SH) { () throws(LMDBError) in try connectLocked() }
   }
 
   private func connectLocked() throws(LMDBError) {
     do throws(LMDBError) {
       try connectOnce()
     } catch  where error.code == MDB_INVALID || error.code == EINVAL {
-      guard try removeUnusedFile() else { throw error }
+      guard try files.removeUnusedDataFile() else { throw error }
       try connectOnce()
     }
   }
@@ -154,9 +145,10 @@ package final class Environment: @unchecked Sendable {
       // MDB_NOTLS: read transactions belong to their object, not to the thread that began them.
       // MDB_NORDAHEAD: reads are spread over a file that may be larger than memory.
       // Not MDB_NOMEMINIT: it would write what the heap held before, personal data included.
-      let isWritable = unsafe access("\(path)/data.mdb", W_OK) == 0 || access(path, W_OK) == 0
+      let isWritable = files.isWritable
       let flags = MDB_NOTLS | MDB_NORDAHEAD | (isWritable ? 0 : MDB_RDONLY)
-      try unsafe check("mdb_env_open", mdb_env_open(created, path, UInt32(flags), 0o600))
+      try unsafe check("mdb_env_open", mdb_env_open(created, files.path, UInt32(flags), 0o600))
+      if isWritable { try unsafe Self.flushWhereNew(created) }
       tables = try unsafe Self.openTables(options.tables, in: created, isWritable: isWritable)
     } catch {
       unsafe mdb_env_close(created)
@@ -165,22 +157,17 @@ package final class Environment: @unchecked Sendable {
     // Slots of readers that were killed hold back pages for ever otherwise.
     var deadCount: Int32 = 0
     try unsafe check("mdb_reader_check", mdb_reader_check(created, &deadCount))
-    fileNumber = currentFileNumber()
+    fileNumber = files.dataFileNumber()
     unsafe handle = created
   }
 
-  /// A file of two pages or less has never been committed to: a power cut has met its making and torn it. Removes it;
-  /// false where there is more.
-  private func removeUnusedFile() throws(LMDBError) -> Bool {
-    var status = stat()
-    guard unsafe stat(path + "/data.mdb", &status) == 0, status.st_size <= 2 * 4096 else {
-      return false
-    }
-    guard unsafe unlink(path + "/data.mdb") == 0 else {
-      throw unsafe LMDBError(
-        function: "unlink", code: errno, message: String(cString: strerror(errno)))
-    }
-    return true
+  /// LMDB writes the first two pages without a flush (mdb.c, `mdb_env_init_meta`): a power cut could keep pages of the first
+  /// transaction and lose those, and nobody could tell such a file from a log that was damaged.
+  private static func flushWhereNew(_ handle: OpaquePointer) throws(LMDBError) {
+    var info = unsafe MDB_envinfo()
+    try unsafe check("mdb_env_info", mdb_env_info(handle, &info))
+    guard unsafe info.me_last_txnid == 0 else { return }
+    try unsafe check("mdb_env_sync", mdb_env_sync(handle, 1))
   }
 
   private func disconnect() {
@@ -276,7 +263,7 @@ package final class Environment: @unchecked Sendable {
   ///
   /// A writer that decides on what it read calls this before it reads for the first time.
   package func takeOverFromKilledWriter() throws {
-    try removeLeftovers()
+    try files.removeLeftovers()
     try unsafe sharing { handle throws in
       unsafe mdb_txn_abort(try begin(handle, flags: 0))
     }
@@ -374,8 +361,7 @@ package final class Environment: @unchecked Sendable {
     try unsafe sharing { handle throws in
       try unsafe check("mdb_env_copy2", mdb_env_copy2(handle, path, UInt32(MDB_CP_COMPACT)))
     }
-    // LMDB makes the copy readable for everybody.
-    try Self.system("chmod", unsafe chmod(path + "/data.mdb", 0o600))
+    try EnvironmentFiles.makePrivate(copyIn: path)
   }
 
   /// The same into an open descriptor, such as a pipe's. A reader of the pipe that goes away is an error here.
@@ -390,9 +376,6 @@ package final class Environment: @unchecked Sendable {
 // MARK: - Rewriting
 
 extension Environment {
-  private var dataPath: String { path + "/data.mdb" }
-  private var rewritePath: String { path + "/rewrite" }
-
   /// Rewrites the file without free pages and slack, and so without deleted bytes, which LMDB keeps in both. Only the
   /// one writer may call it, and nothing writes meanwhile; reading goes on. Other processes take over the new
   /// file with their next transaction.
@@ -400,79 +383,30 @@ extension Environment {
   /// A crash leaves the old file in use, or the new one: rename(2) puts it in place. `removeLeftovers` removes what
   /// it leaves beside.
   package func rewrite() throws {
-    try removeLeftovers()
-    try Self.system("mkdir", unsafe mkdir(rewritePath, 0o700))
-    try copyCompacting(to: rewritePath)
-    try Self.flush(rewritePath + "/data.mdb")
+    try files.beginRewrite()
+    try copyCompacting(to: files.rewritePath)
+    try files.flushRewritten()
     try exclusively { () throws(LMDBError) in
       disconnect()
       let outcome = Result { () throws(LMDBError) in
-        try exchangeLock(LOCK_EX) { () throws(LMDBError) in
-          // The lock file counts the transactions of the old file: the new one begins anew.
-          try Self.system("unlink", unsafe unlink(path + "/lock.mdb"))
-          try Self.system("rename", unsafe rename(rewritePath + "/data.mdb", dataPath))
-          try Self.flush(path)
-        }
+        try files.locked(LOCK_EX) { () throws(LMDBError) in try files.putRewrittenInPlace() }
       }
       try connect()
       try outcome.get()
     }
-    try removeLeftovers()
-  }
-
-  /// Deletes what a rewriting that was killed has left. The writer's.
-  package func removeLeftovers() throws(LMDBError) {
-    for name in ["/data.mdb", "/lock.mdb"] {
-      let code = unsafe unlink(rewritePath + name)
-      if code != 0, errno != ENOENT { try Self.system("unlink", code) }
-    }
-    let code = unsafe rmdir(rewritePath)
-    if code != 0, errno != ENOENT { try Self.system("rmdir", code) }
+    try files.removeLeftovers()
   }
 
   /// One stat(2) a transaction.
   private func takeOverRewrittenFile() throws(LMDBError) {
     unsafe pthread_rwlock_rdlock(gate)
-    let isCurrent = unsafe handle == nil || fileNumber == currentFileNumber()
+    let isCurrent = unsafe handle == nil || fileNumber == files.dataFileNumber()
     unsafe pthread_rwlock_unlock(gate)
     guard !isCurrent else { return }
     try exclusively { () throws(LMDBError) in
-      guard unsafe handle != nil, fileNumber != currentFileNumber() else { return }
+      guard unsafe handle != nil, fileNumber != files.dataFileNumber() else { return }
       disconnect()
       try connect()
-    }
-  }
-
-  /// The open file is held, so no other one can have its number. 0 where there is none.
-  private func currentFileNumber() -> ino_t {
-    var status = stat()
-    return unsafe stat(dataPath, &status) == 0 ? status.st_ino : 0
-  }
-
-  /// Keeps opening apart from exchanging: who opens sees the data and the lock of one and the same file.
-  private func exchangeLock(
-    _ operation: Int32, _ body: () throws(LMDBError) -> Void
-  ) throws(LMDBError) {
-    let name = path + "/exchange.lock"
-    var descriptor = unsafe Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    // Whoever may not write here reads beside a writer that made the file, or beside none.
-    if descriptor < 0 { descriptor = unsafe Glibc.open(name, O_RDONLY | O_CLOEXEC) }
-    defer { if descriptor >= 0 { Glibc.close(descriptor) } }
-    if descriptor >= 0 { try Self.system("flock", flock(descriptor, operation)) }
-    try body()
-  }
-
-  private static func flush(_ path: String) throws(LMDBError) {
-    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
-    try system("open", min(descriptor, 0))
-    defer { Glibc.close(descriptor) }
-    try system("fsync", fsync(descriptor))
-  }
-
-  private static func system(_ function: String, _ code: Int32) throws(LMDBError) {
-    guard code == 0 else {
-      throw unsafe LMDBError(
-        function: function, code: errno, message: String(cString: strerror(errno)))
     }
   }
 }

@@ -1,0 +1,103 @@
+import Glibc
+
+/// The files of an environment, apart from what LMDB itself does with them: `data.mdb`, `lock.mdb`, `exchange.lock`, and
+/// the folder `rewrite` while `data.mdb` is rewritten.
+struct EnvironmentFiles: Sendable {
+  /// The folder.
+  let path: String
+
+  private var dataPath: String { path + "/data.mdb" }
+  var rewritePath: String { path + "/rewrite" }
+
+  /// Those of the existing folder `path`, under the one name that it has.
+  init(path: String) throws(LMDBError) {
+    guard let resolved = unsafe realpath(path, nil) else { throw .system("realpath") }
+    defer { unsafe free(resolved) }
+    self.path = unsafe String(cString: resolved)
+  }
+
+  var isWritable: Bool {
+    unsafe access(dataPath, W_OK) == 0 || access(path, W_OK) == 0
+  }
+
+  /// Which file is in place; an open one is held, so no other can have its number. 0 where there is none.
+  func dataFileNumber() -> ino_t {
+    var status = stat()
+    return unsafe stat(dataPath, &status) == 0 ? status.st_ino : 0
+  }
+
+  /// A file of two pages or less has never been committed to: a power cut has met its making and torn it (there is more
+  /// only after those two are flushed). Removes it; false where there is more.
+  func removeUnusedDataFile() throws(LMDBError) -> Bool {
+    var status = stat()
+    guard unsafe stat(dataPath, &status) == 0, status.st_size <= 2 * 4096 else { return false }
+    try Self.require("unlink", unsafe unlink(dataPath))
+    return true
+  }
+
+  /// LMDB makes the copies that it writes into `folder` readable for everybody.
+  static func makePrivate(copyIn folder: String) throws(LMDBError) {
+    try require("chmod", unsafe chmod(folder + "/data.mdb", 0o600))
+  }
+}
+
+// MARK: - Exchanging the data file
+
+extension EnvironmentFiles {
+  func beginRewrite() throws(LMDBError) {
+    try removeLeftovers()
+    try Self.require("mkdir", unsafe mkdir(rewritePath, 0o700))
+  }
+
+  func flushRewritten() throws(LMDBError) { try Self.flush(rewritePath + "/data.mdb") }
+
+  /// A crash leaves the old file in use, or the new one.
+  func putRewrittenInPlace() throws(LMDBError) {
+    // The lock file counts the transactions of the old file: the new one begins anew.
+    try Self.require("unlink", unsafe unlink(path + "/lock.mdb"))
+    try Self.require("rename", unsafe rename(rewritePath + "/data.mdb", dataPath))
+    try Self.flush(path)
+  }
+
+  /// Deletes what a rewriting that was killed has left.
+  func removeLeftovers() throws(LMDBError) {
+    for name in ["/data.mdb", "/lock.mdb"] {
+      let code = unsafe unlink(rewritePath + name)
+      if code != 0, errno != ENOENT { throw .system("unlink") }
+    }
+    let code = unsafe rmdir(rewritePath)
+    if code != 0, errno != ENOENT { throw .system("rmdir") }
+  }
+
+  /// Keeps opening (`LOCK_SH`) apart from exchanging (`LOCK_EX`): who opens sees the data and the lock of one and the
+  /// same file.
+  func locked(
+    _ operation: Int32, _ body: () throws(LMDBError) -> Void
+  ) throws(LMDBError) {
+    let name = path + "/exchange.lock"
+    var descriptor = unsafe Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    // Whoever may not write here reads beside a writer that made the file, or beside none.
+    if descriptor < 0 { descriptor = unsafe Glibc.open(name, O_RDONLY | O_CLOEXEC) }
+    defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+    if descriptor >= 0 { try Self.require("flock", flock(descriptor, operation)) }
+    try body()
+  }
+
+  private static func flush(_ path: String) throws(LMDBError) {
+    let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system("open") }
+    defer { Glibc.close(descriptor) }
+    try require("fsync", fsync(descriptor))
+  }
+
+  private static func require(_ function: String, _ code: Int32) throws(LMDBError) {
+    guard code == 0 else { throw .system(function) }
+  }
+}
+
+extension LMDBError {
+  /// What `errno` says of a call of the system.
+  fileprivate static func system(_ function: String) -> LMDBError {
+    unsafe LMDBError(function: function, code: errno, message: String(cString: strerror(errno)))
+  }
+}
