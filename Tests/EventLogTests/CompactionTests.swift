@@ -16,6 +16,24 @@ private final class Counter: Sendable {
   }
 }
 
+/// A compaction that a synchronous caller waits for.
+private final class Outcome: Sendable {
+  private let state = Mutex<CompactionReport?>(nil)
+  private let isDone = DispatchSemaphore(value: 0)
+
+  /// nil where it failed.
+  var report: CompactionReport? { state.withLock { $0 } }
+
+  func compact(_ log: LMDBEventLog) {
+    Task.detached { [self] in
+      let report = try? await log.compact()
+      state.withLock { $0 = report }
+      isDone.signal()
+    }
+    isDone.wait()
+  }
+}
+
 /// Large blocks in the place of small ones: nobody who reads notices.
 @Suite struct CompactionTests {
   private static let directoryVariable = "DAYBOOK_COMPACTION_TEST_DIRECTORY"
@@ -182,6 +200,31 @@ private final class Counter: Sendable {
       #expect(try reader.verify(isDeep: true).problems == [])
       follower.cancel()
       try await follower.value
+      await log.close()
+      reader.close()
+    }
+  }
+
+  /// Goal: blocks that change while a verification is on its way are no damage. Method: the whole log is compacted, and its
+  /// file rewritten, between two of a verification's steps.
+  @Test func `a verification goes on through a recompaction`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory, options: Self.options())
+      try await Self.fill(log, count: 300, seed: 6)
+      for _ in 0..<50 { _ = try await log.append(commit([noise(100_000)])) }
+      try await Self.fill(log, count: 300, seed: 7)
+      let reader = try LMDBLogReader(directory: directory)
+      let outcome = Outcome()
+      var stepCount = 0
+      let verification = try reader.verify(isDeep: true, jobCount: 2) { _ in
+        stepCount += 1
+        guard stepCount == 1 else { return }
+        outcome.compact(log)
+      }
+      #expect(stepCount > 1)
+      #expect((outcome.report?.blocksAfter ?? 0) > 1)
+      #expect(verification.problems == [])
+      #expect(verification.eventCount == (try log.head()))
       await log.close()
       reader.close()
     }
