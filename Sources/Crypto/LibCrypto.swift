@@ -14,6 +14,9 @@ package struct SHA256: Sendable {
   package static let digestByteCount = 32
   static let blockByteCount = 64
 
+  /// Before the first byte.
+  private static let start = SHA256()
+
   private var state = SHA256_CTX()
 
   package init() {
@@ -67,14 +70,13 @@ package struct SHA256: Sendable {
     return digest
   }
 
-  /// The digest of `tag` and `bytes`.
-  package static func digest(tag: UInt8, _ bytes: RawSpan) -> Digest {
-    var hash = SHA256()
-    hash.update(tag)
-    hash.update(bytes)
+  /// The digest of what was hashed so far and `bytes`. The computation may go on from where it was.
+  package func digest(with bytes: RawSpan) -> Digest {
+    var next = self
+    next.update(bytes)
     var digest = Digest()
     let code = unsafe withUnsafeMutableBytes(of: &digest) { bytes in
-      unsafe SHA256_Final(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), &hash.state)
+      unsafe SHA256_Final(bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), &next.state)
     }
     precondition(code == 1, "SHA256_Final cannot fail on a state of our own")
     return digest
@@ -83,7 +85,7 @@ package struct SHA256: Sendable {
   /// The digest of `tag`, `left` and `right`: 65 bytes, two blocks with a padding that is always the same
   /// (FIPS 180-4, 5.1.1), put together here. The general functions copy everything twice on the way.
   package static func digest(tag: UInt8, _ left: Digest, _ right: Digest) -> Digest {
-    var hash = SHA256()
+    var hash = start
     unsafe withUnsafeTemporaryAllocation(byteCount: 2 * blockByteCount, alignment: 8) { blocks in
       unsafe blocks.initializeMemory(as: UInt8.self, repeating: 0)
       unsafe blocks[0] = tag

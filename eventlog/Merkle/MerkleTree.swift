@@ -6,8 +6,16 @@ package typealias Digest = SHA256.Digest
 package enum MerkleTree {
   /// SHA-256(0x00 ‖ leaf).
   package static func leafHash(_ leaf: [UInt8]) -> Digest {
-    unsafe SHA256.digest(tag: 0, leaf.span.bytes)
+    unsafe leafHash(leaf.span.bytes)
   }
+
+  package static func leafHash(_ leaf: RawSpan) -> Digest { leafPrefix.digest(with: leaf) }
+
+  private static let leafPrefix: SHA256 = {
+    var hash = SHA256()
+    hash.update(0 as UInt8)
+    return hash
+  }()
 
   /// SHA-256(0x01 ‖ left ‖ right).
   package static func nodeHash(_ left: Digest, _ right: Digest) -> Digest {
