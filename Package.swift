@@ -113,7 +113,7 @@ let package = Package(
         "Merkle", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
         "AnalyticsProjection",
         "AuditProjection", "WalletProjection", "Logging",
-      ]),
+      ], exclude: ["Server/Lists/decisions"]),
     .executableTarget(
       name: "daybook",
       dependencies: [

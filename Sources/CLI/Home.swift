@@ -21,6 +21,8 @@ package struct Home: Sendable, Equatable {
   package var sandbox: String { path + "/sandbox" }
   /// How far each reactor has come with its effects outside.
   package var reactors: String { path + "/reactors" }
+  /// What was asked of the API, for thirty days.
+  package var requests: String { path + "/requests" }
   /// Exports of the last day.
   package var exports: String { path + "/exports" }
   /// What this home was restored from, and whether sending is still on hold.

@@ -14,26 +14,28 @@ package enum EventCodec {
   /// Whether this program has a type of that name.
   package static func knows(_ type: String) -> Bool { schemasByName[type] != nil }
 
-  /// The bytes to store for `event`. A personal value that is `.erased` has no part.
-  package static func encode(_ event: DomainEvent, stream: Identifier, org: Identifier) -> NewEvent
-  {
+  /// The bytes to store for `event`. A personal value that is `.erased` has no part. `reason` is why
+  /// somebody says that they did it, under the org's key: no place for a person's data.
+  package static func encode(
+    _ event: DomainEvent, stream: Identifier, org: Identifier, reason: String? = nil
+  ) -> NewEvent {
     switch event {
-    case .org(let event): encode(event, stream, org)
-    case .user(let event): encode(event, stream, org)
-    case .apiKey(let event): encode(event, stream, org)
-    case .role(let event): encode(event, stream, org)
-    case .contact(let event): encode(event, stream, org)
-    case .message(let event): encode(event, stream, org)
-    case .wallet(let event): encode(event, stream, org)
-    case .segment(let event): encode(event, stream, org)
-    case .campaign(let event): encode(event, stream, org)
-    case .workflow(let event): encode(event, stream, org)
-    case .run(let event): encode(event, stream, org)
-    case .timer(let event): encode(event, stream, org)
-    case .webhookEndpoint(let event): encode(event, stream, org)
-    case .importJob(let event): encode(event, stream, org)
-    case .template(let event): encode(event, stream, org)
-    case .payment(let event): encode(event, stream, org)
+    case .org(let event): encode(event, stream, org, reason)
+    case .user(let event): encode(event, stream, org, reason)
+    case .apiKey(let event): encode(event, stream, org, reason)
+    case .role(let event): encode(event, stream, org, reason)
+    case .contact(let event): encode(event, stream, org, reason)
+    case .message(let event): encode(event, stream, org, reason)
+    case .wallet(let event): encode(event, stream, org, reason)
+    case .segment(let event): encode(event, stream, org, reason)
+    case .campaign(let event): encode(event, stream, org, reason)
+    case .workflow(let event): encode(event, stream, org, reason)
+    case .run(let event): encode(event, stream, org, reason)
+    case .timer(let event): encode(event, stream, org, reason)
+    case .webhookEndpoint(let event): encode(event, stream, org, reason)
+    case .importJob(let event): encode(event, stream, org, reason)
+    case .template(let event): encode(event, stream, org, reason)
+    case .payment(let event): encode(event, stream, org, reason)
     }
   }
 
@@ -60,13 +62,13 @@ package enum EventCodec {
   }
 
   private static func encode<Event: PayloadCoding>(
-    _ event: Event, _ stream: Identifier, _ org: Identifier
+    _ event: Event, _ stream: Identifier, _ org: Identifier, _ reason: String?
   ) -> NewEvent {
     var payload = PayloadWriter(stream: stream, org: org)
     let name = event.write(to: &payload)
     return NewEvent(
       stream: StreamID(stream.value), type: name.rawValue, schemaVersion: Event.schemaVersion(name),
-      parts: payload.finish())
+      parts: payload.finish(reason: reason))
   }
 }
 

@@ -45,8 +45,8 @@ package enum FilterGrammar {
   }
 
   /// Like `parse`, but fields, operators and values are not checked against each other: for stored
-  /// events, which stay readable whatever fields there are later.
-  static func shape(of json: JSON) throws(FilterError) -> Filter {
+  /// events, which stay readable whatever fields there are later, and for objects with fields of their own.
+  package static func shape(of json: JSON) throws(FilterError) -> Filter {
     try node(json, path: "")
   }
 

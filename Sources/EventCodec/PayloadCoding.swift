@@ -50,7 +50,9 @@ struct PayloadWriter {
     personal = Part(subject: SubjectID(subject.value), payload: writer.bytes)
   }
 
-  mutating func finish() -> [Part] {
+  /// `reason`: why whoever did it says that it was done. The last field, whatever the event.
+  mutating func finish(reason: String?) -> [Part] {
+    fields.optional("actor_reason", reason)
     fields.endObject()
     let shared = Part(subject: nil, payload: fields.bytes)
     return personal.map { [shared, $0] } ?? [shared]
@@ -84,5 +86,8 @@ struct PayloadReader {
     return .known(value)
   }
 
-  mutating func finish() throws(CodecError) { try fields.finish() }
+  mutating func finish() throws(CodecError) {
+    _ = try fields.optionalString("actor_reason")
+    try fields.finish()
+  }
 }

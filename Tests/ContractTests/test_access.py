@@ -118,17 +118,25 @@ def test_no_account_acts_on_another(account, new_account, operations):
         assert (answer.status, answer.code) == (403, "account_not_reachable"), f"{method} {path}"
 
 
+# Paths with a placeholder that is no id of an account's object, and why.
+WITHOUT_IDS = {
+    "providers": "sms, email and payment are words",
+    "payments": "nobody pays here: without a provider there is none",
+}
+
+
 def test_no_id_of_another_account_means_anything(account, new_account, operations):
-    _, owner, _ = account
-    ids = one_of_each(owner)
+    organisation, owner, _ = account
+    ids = one_of_each(owner) | {"accounts": organisation}
     _, stranger, _ = new_account("Curious")
-    before = owner.get("/api/events?limit=200").json["data"][-1]["position"]
+    before = owner.get("/api/events?after=now").json["next"]
     for method, path, operation in guarded(operations):
         if "{" not in path:
             continue
         resource = path.split("/")[2]
-        if resource not in ids:
+        if resource in WITHOUT_IDS:
             continue
+        assert resource in ids, f"{path}: make one of these in one_of_each"
         answer = ask(stranger, method, filled(path, ids), operation)
         assert answer.status == 404, f"{method} {path}: {answer.status} {answer.text[:200]}"
     after = owner.get(f"/api/events?after={before}").json["data"]
@@ -136,7 +144,14 @@ def test_no_id_of_another_account_means_anything(account, new_account, operation
 
 
 def one_of_each(owner: Client) -> dict[str, str]:
-    contact = owner.made("/api/contacts", {"first_name": "Ann", "tags": ["vip"]})["id"]
+    consent = {"channel": "sms", "method": "verbal", "source": "a call", "wording": "May we?"}
+    created = owner.post(
+        "/api/contacts",
+        {"first_name": "Ann", "tags": ["vip"], "phone": "+14155552671", "consents": [consent]},
+    )
+    assert created.status == 201, created.text
+    contact = created.json["id"]
+    owner.made("/api/wallet/add-funds", {"amount": 5_000_000})
     segment = owner.made(
         "/api/segments",
         {"name": "All", "filter": {"field": "first_name", "op": "exists", "value": True}},
@@ -144,8 +159,17 @@ def one_of_each(owner: Client) -> dict[str, str]:
     workflow = owner.made(
         "/api/workflows", {"source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"}
     )["id"]
+    text = {"contact": contact, "channel": "sms", "body": "Hi", "purpose": "transactional"}
     return {
         "contacts": contact,
+        "suspected-opt-outs": contact,
+        "events": created.json["events"][0],
+        "request-logs": created.headers["request-id"],
+        "messages": owner.made("/api/messages", text)["id"],
+        "templates": owner.made(
+            "/api/templates", {"name": "Hello", "channel": "sms", "body": "Hi"}
+        )["id"],
+        "audit": owner.made("/api/audit/exports", {"scope": "account"}, 202)["id"],
         "segments": segment,
         "campaigns": owner.made(
             "/api/campaigns", {"name": "Spring", "segment": segment, "body": "Hi"}
@@ -340,3 +364,14 @@ def test_an_agency_acts_under_both_names(new_account, operator):
     assert made.status == 201 and made.json["account"] == client
     events = keeper.get("/api/events?types=contact.created", Account=client).json["data"]
     assert events[-1]["actor"].startswith("key:") and events[-1]["actor"].endswith(f" for:{agency}")
+
+
+def test_refusals_raise_the_alarm(nobody, operator):
+    def count(code: str) -> int:
+        lines = operator.get("/metrics").text.splitlines()
+        found = [line for line in lines if f'refused_total{{code="{code}"}}' in line]
+        return int(found[0].split()[-1]) if found else 0
+
+    before = count("invalid_api_key")
+    nobody.with_key("sk_test_invented").get("/api/contacts")
+    assert count("invalid_api_key") > before

@@ -54,8 +54,9 @@ def test_an_object_has_its_history_and_its_differences(owner):
     owner.post(path + "/tags", {"tags": ["vip"]})
     events = owner.get(path + "/history").json["data"]
     assert [e["type"] for e in events] == ["contact.created", "contact.updated", "contact.tagged"]
-    page = owner.get(path + "/history?limit=1&after=1").json
-    assert [e["type"] for e in page["data"]] == ["contact.updated"] and page["next"] == "2"
+    first = owner.get(path + "/history?limit=1").json
+    page = owner.get(f"{path}/history?limit=1&after={first['next']}").json
+    assert [e["type"] for e in page["data"]] == ["contact.updated"] and page["has_more"]
     changes = owner.get(path + "/diff?from=1&to=2").json["changes"]
     assert {"field": "first_name", "before": "Ann", "after": "Anna"} in changes
     assert "tags" in {change["field"] for change in owner.get(path + "/diff?from=2").json["changes"]}
@@ -110,3 +111,65 @@ def test_all_faults_come_at_once_and_point_to_the_reference(owner, nobody):
     assert {"first_name", "consents[0].channel", "nonsense"} <= places
     page = nobody.get(answer.json["error"]["doc_url"].split("#")[0])
     assert f"id='{answer.json['error']['doc_url'].split('#')[1]}'" in page.text
+
+
+def test_what_is_deleted_is_gone_and_stays_on_record(owner):
+    segment = owner.made(
+        "/api/segments",
+        {"name": "S", "filter": {"field": "first_name", "op": "exists", "value": True}},
+    )["id"]
+    made = {
+        "segments": segment,
+        "campaigns": owner.made(
+            "/api/campaigns", {"name": "Gone", "segment": segment, "body": "Hi"}
+        )["id"],
+        "workflows": owner.made(
+            "/api/workflows", {"source": "name: Gone\ntrigger: manual\nsteps:\n  - add_tag: x\n"}
+        )["id"],
+    }
+    for name in ["campaigns", "workflows", "segments"]:
+        path = f"/api/{name}/{made[name]}"
+        assert owner.send("DELETE", path, If_Match='"v9"').status == 412
+        gone = owner.send("DELETE", path)
+        assert gone.status == 200 and gone.json["deleted"] is True, gone.text
+        assert owner.get(path, **fresh(gone)).status == 404
+        listed = owner.get(f"/api/{name}?limit=200", **fresh(gone)).json["data"]
+        assert made[name] not in {item["id"] for item in listed}
+        types = [event["type"] for event in owner.get(path + "/history").json["data"]]
+        assert types[-1].endswith(".deleted")
+        assert owner.send("DELETE", path).status in (200, 404)
+        assert len(owner.get(path + "/history").json["data"]) == len(types)
+    contact = owner.made("/api/contacts", {"first_name": "Late"})["id"]
+    runs = f"/api/workflows/{made['workflows']}/runs"
+    assert owner.post(runs, {"contact": contact}).status == 404
+
+
+def test_a_draft_changes_and_a_workflow_has_its_next_version(owner):
+    segment = owner.made(
+        "/api/segments",
+        {"name": "S", "filter": {"field": "first_name", "op": "exists", "value": True}},
+    )["id"]
+    path = f"/api/campaigns/{owner.made('/api/campaigns', {'name': 'A', 'segment': segment, 'body': 'Hi'})['id']}"
+    changed = owner.send("PATCH", path, {"name": "B"})
+    assert (changed.json["name"], changed.json["body"]) == ("B", "Hi")
+    assert owner.get(path, **fresh(changed)).json["name"] == "B"
+    assert owner.send("PATCH", path, {"segment": "seg_01jd3x0000000000000000000a"}).status == 400
+    source = "name: {}\ntrigger: manual\nsteps:\n  - add_tag: seen\n"
+    one = owner.made("/api/workflows", {"source": source.format("One")})["id"]
+    owner.made("/api/workflows", {"source": source.format("Two")})
+    next_version = owner.send("PUT", f"/api/workflows/{one}", {"source": source.format("Uno")})
+    assert (next_version.json["name"], next_version.json["latest_version"]) == ("Uno", 2)
+    taken = owner.send("PUT", f"/api/workflows/{one}", {"source": source.format("Two")})
+    assert (taken.status, taken.code) == (400, "name_taken")
+
+
+def test_objects_answer_as_they_were(owner):
+    user = {"email": f"{uuid.uuid4().hex}@example.com", "name": "Old", "role": "developer",
+            "password": "correct horse battery"}
+    made = owner.post("/api/users", user)
+    path = f"/api/users/{made.json['id']}"
+    owner.send("PATCH", path, {"name": "New"})
+    then = made.headers["log-position"]
+    assert owner.get(path).json["name"] == "New"
+    assert owner.get(f"{path}?as_of={then}").json["name"] == "Old"
+    assert owner.get(f"{path}?as_of={int(then) - 1}").status == 404

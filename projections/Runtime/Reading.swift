@@ -31,35 +31,66 @@ package enum Reading {
   }
 }
 
-/// A stretch of a list, and where the next one begins.
+/// A stretch of a list: the rows in the direction in which it was walked, and whether there are more.
 package struct QueryPage<Row: Sendable>: Sendable {
-  package let rows: [Row]
-  /// Opaque; nil at the end of the list.
-  package let next: String?
+  package var rows: [Row]
+  /// The place of each row: what `after` and `before` take. Opaque.
+  package var cursors: [String]
+  package var hasMore: Bool
+  /// How many there are in all; nil where nobody asked.
+  package var total: Int?
 
-  package init(rows: [Row], next: String?) {
+  package init(rows: [Row], cursors: [String], hasMore: Bool, total: Int? = nil) {
+    precondition(rows.count == cursors.count, "every row has its place")
     self.rows = rows
-    self.next = next
+    self.cursors = cursors
+    self.hasMore = hasMore
+    self.total = total
   }
 
   /// A page out of one row more than was asked for: the extra one says that there is more.
-  package init(
-    _ found: [Row], limit: Int, cursor: (Row) -> Cursor
-  ) {
+  package init(_ found: [Row], limit: Int, total: Int? = nil, cursor: (Row) -> Cursor) {
     let rows = Array(found.prefix(limit))
-    let isMore = found.count > limit
-    self.init(rows: rows, next: isMore ? rows.last.map { cursor($0).text } : nil)
+    self.init(
+      rows: rows, cursors: rows.map { cursor($0).text }, hasMore: found.count > limit,
+      total: total)
   }
 
-  package func map<Other: Sendable>(_ transform: (Row) -> Other) -> QueryPage<Other> {
-    QueryPage<Other>(rows: rows.map(transform), next: next)
+  /// Where the next page begins; nil at the end of the list.
+  package var next: String? { hasMore ? cursors.last : nil }
+
+  package func map<Other: Sendable>(
+    _ transform: (Row) throws -> Other
+  ) rethrows -> QueryPage<Other> {
+    QueryPage<Other>(
+      rows: try rows.map(transform), cursors: cursors, hasMore: hasMore, total: total)
+  }
+
+  /// Without the rows that come to nothing; the places of the others stay.
+  package func compactMap<Other: Sendable>(_ transform: (Row) -> Other?) -> QueryPage<Other> {
+    var page = QueryPage<Other>(rows: [], cursors: [], hasMore: hasMore, total: total)
+    for (row, cursor) in zip(rows, cursors) {
+      guard let other = transform(row) else { continue }
+      page.rows.append(other)
+      page.cursors.append(cursor)
+    }
+    return page
   }
 }
 
-/// How much of a list, and from where.
+/// How much of a list, from where, and in which direction.
 package struct PageRequest: Sendable, Equatable {
   package var limit: Int
+  /// Begins behind this row in the direction of the walk; nil: at the list's end that comes first.
   package var after: String?
+  package var isBackwards = false
+  /// The list's order the other way round.
+  package var isReversed = false
+  /// Only what was there at this position of the log already.
+  package var upTo: UInt64?
+  /// The same, for lists that know their rows' time alone: the moment of that position on the org's clock.
+  package var upToMicros: Int64?
+  package var wantsTotal = false
 
   package init(limit: Int = 50, after: String? = nil) {
     self.limit = limit
@@ -178,10 +209,12 @@ extension KeyedRow {
   }
 
   /// The rows of an answer that begins with `columnList`.
-  package static func rows(_ answer: PostgresRows) throws -> [Self] {
-    try answer.map { row in
-      var reader = RowReader(row, table: table)
-      return try Self(from: &reader)
-    }
+  package static func rows(_ answer: PostgresRows) throws -> [Self] { try answer.map(row) }
+
+  /// A line of such an answer.
+  @Sendable
+  package static func row(_ row: PostgresRow) throws -> Self {
+    var reader = RowReader(row, table: table)
+    return try Self(from: &reader)
   }
 }

@@ -169,7 +169,13 @@ extension AnalyticsProjection {
     if case .created(let definition) = change {
       return try tables.campaigns.insertNew(CampaignRow(definition, in: event))
     }
-    try tables.campaigns.update(ItemKey(event.org, event.stream)) { $0.apply(change, in: event) }
+    let key = ItemKey(event.org, event.stream)
+    // The facts of its messages stay.
+    if case .deleted = change {
+      tables.campaigns[key] = nil
+    } else {
+      try tables.campaigns.update(key) { $0.apply(change, in: event) }
+    }
   }
 
   private static func apply(
@@ -179,7 +185,11 @@ extension AnalyticsProjection {
     if case .published = change, tables.workflows[key] == nil {
       try tables.workflows.insertNew(WorkflowRow(firstPublishedBy: event))
     }
-    try tables.workflows.update(key) { $0.apply(change, in: event) }
+    if case .deleted = change {
+      tables.workflows[key] = nil
+    } else {
+      try tables.workflows.update(key) { $0.apply(change, in: event) }
+    }
   }
 
   private static func apply(

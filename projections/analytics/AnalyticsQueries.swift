@@ -76,25 +76,21 @@ package enum AnalyticsQueries {
   package static func rows(
     _ pool: PostgresPool, org: Identifier, _ request: RowsRequest
   ) async throws -> QueryPage<Identifier> {
-    let before = try AnalyticsCursor.id(request.page.after, "figure")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = conditions(of: request.scope, org)
       conditions.add(request.figure.condition)
-      conditions.addIfPresent("message < ?", before.map(PostgresValue.text))
-      let rows = try connection.query(
-        """
-        SELECT message FROM \(facts) \(conditions.sql)
-        ORDER BY message DESC LIMIT \(request.page.limit + 1)
-        """, conditions.parameters)
-      let messages = try rows.map { row in
-        var reader = RowReader(row, table: MessageFact.table)
-        return Identifier(.message, try reader.uuid())
-      }
-      return QueryPage(messages, limit: request.page.limit) {
-        Cursor("figure", [UUIDText.encode($0.value)])
-      }
+      return try rowsQuery.page(conditions, request.page, connection)
     }
   }
+
+  private static let rowsQuery = ListQuery<Identifier>(
+    "figure", columns: "message", source: facts, order: [.init("message", .uuid)],
+    isDescending: true,
+    row: { row in
+      var reader = RowReader(row, table: MessageFact.table)
+      return Identifier(.message, try reader.uuid())
+    }
+  ) { [UUIDText.encode($0.value)] }
 }
 
 extension AnalyticsQueries {

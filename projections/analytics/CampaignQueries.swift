@@ -32,19 +32,18 @@ package enum CampaignQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ page: PageRequest
   ) async throws -> QueryPage<CampaignOverview> {
-    let before = try AnalyticsCursor.id(page.after, "campaigns")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("c.org = ?", .id(org))
-      conditions.addIfPresent("c.campaign < ?", before.map(PostgresValue.text))
-      let found = try connection.query(
-        sql(conditions.sql, "ORDER BY c.campaign DESC LIMIT \(page.limit + 1)"),
-        conditions.parameters)
-      return QueryPage(try found.map(overview), limit: page.limit) {
-        Cursor("campaigns", [UUIDText.encode($0.campaign.key.id)])
-      }
+      conditions.addPin(page, createdAt: "c.created_at")
+      return try query.page(conditions, page, connection)
     }
   }
+
+  private static let query = ListQuery<CampaignOverview>(
+    "campaigns", columns: columns, source: source, order: [.init("c.campaign", .uuid)],
+    isDescending: true, row: { try overview($0) }
+  ) { [UUIDText.encode($0.campaign.key.id)] }
 
   /// nil where the org has no such campaign.
   package static func item(
@@ -52,14 +51,16 @@ package enum CampaignQueries {
   ) async throws -> CampaignOverview? {
     try await Reading.read(pool, org: org) { connection in
       try connection.query(
-        sql("WHERE c.org = $1 AND c.campaign = $2", ""), [.id(org), .id(campaign)]
+        "SELECT \(columns) FROM \(source) WHERE c.org = $1 AND c.campaign = $2",
+        [.id(org), .id(campaign)]
       ).first.map(overview)
     }
   }
 
-  private static func sql(_ condition: String, _ order: String) -> String {
-    """
-    SELECT \(CampaignRow.columnList("c")), f.* FROM \(AnalyticsProjection.schema).campaigns c
+  private static let columns = CampaignRow.columnList("c") + ", f.*"
+
+  private static let source = """
+    \(AnalyticsProjection.schema).campaigns c
     CROSS JOIN LATERAL (
       SELECT count(*) FILTER (WHERE status IN ('sent', 'delivered')),
         count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'skipped'),
@@ -67,9 +68,8 @@ package enum CampaignQueries {
         count(*) FILTER (WHERE status = 'delivered'), coalesce(sum(cost_micros), 0)::bigint
       FROM \(AnalyticsProjection.schema).message_facts m
       WHERE m.org = c.org AND m.campaign = c.campaign
-    ) f \(condition) \(order)
+    ) f
     """
-  }
 
   private static func overview(_ row: PostgresRow) throws -> CampaignOverview {
     var reader = RowReader(row, table: CampaignRow.table)
@@ -86,20 +86,5 @@ package enum CampaignQueries {
     counts.cancelled += isCancelled ? unplanned : 0
     counts.pending = open + (isCancelled ? 0 : unplanned)
     return CampaignOverview(campaign: campaign, counts: counts)
-  }
-}
-
-enum AnalyticsCursor {
-  /// The id that a list goes on from.
-  static func id(_ cursor: String?, _ list: String) throws(InvalidCursor) -> String? {
-    guard let parts = try Cursor.parts(of: cursor, list, count: 1) else { return nil }
-    guard UUIDText.decode(parts[0]) != nil else { throw InvalidCursor() }
-    return parts[0]
-  }
-
-  static func position(_ cursor: String?, _ list: String) throws(InvalidCursor) -> Int64? {
-    guard let parts = try Cursor.parts(of: cursor, list, count: 1) else { return nil }
-    guard let position = Int64(parts[0]) else { throw InvalidCursor() }
-    return position
   }
 }

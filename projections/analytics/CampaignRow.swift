@@ -16,11 +16,11 @@ package struct CampaignRow: KeyedRow {
 
   package let key: ItemKey
   package var version: Int64
-  package let name: String
-  package let segment: UInt128
-  package let channel: String
-  package let purpose: String
-  package let body: String
+  package private(set) var name: String
+  package private(set) var segment: UInt128
+  package private(set) var channel: String
+  package private(set) var purpose: String
+  package private(set) var body: String
   package var status: String
   package var plannedCount: Int64 = 0
   package var launchedAtMicros: Micros?
@@ -43,13 +43,23 @@ package struct CampaignRow: KeyedRow {
     position = event.positionColumn
   }
 
+  private mutating func define(_ definition: CampaignDefinition) {
+    name = definition.name
+    segment = definition.segment.value
+    channel = definition.channel.rawValue
+    purpose = definition.purpose.rawValue
+    body = definition.body
+  }
+
   mutating func apply(_ change: Campaign.Event, in event: RecordedDomainEvent) {
     version = Int64(event.version)
     updatedAtMicros = event.occurredAtMicros
     position = event.positionColumn
     switch change {
-    case .created, .audienceRecorded, .batchPlanned, .paceSet:
+    case .created, .audienceRecorded, .batchPlanned, .paceSet, .deleted:
       break
+    case .updated(let definition):
+      define(definition)
     case .paused:
       status = Campaign.Status.paused.rawValue
     case .resumed:

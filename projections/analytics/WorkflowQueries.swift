@@ -25,22 +25,22 @@ package enum WorkflowQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ page: PageRequest
   ) async throws -> QueryPage<WorkflowOverview> {
-    let before = try AnalyticsCursor.id(page.after, "workflows")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("w.org = ?", .id(org))
-      conditions.addIfPresent("w.workflow < ?", before.map(PostgresValue.text))
-      let rows = try WorkflowRow.rows(
-        connection.query(
-          """
-          SELECT \(WorkflowRow.columnList("w")) FROM \(AnalyticsProjection.schema).workflows w
-          \(conditions.sql) ORDER BY w.workflow DESC LIMIT \(page.limit + 1)
-          """, conditions.parameters))
-      return QueryPage(try withCounts(rows, org, connection), limit: page.limit) {
-        Cursor("workflows", [UUIDText.encode($0.workflow.key.id)])
-      }
+      conditions.addPin(page, createdAt: "w.created_at")
+      let found = try query.page(conditions, page, connection)
+      let overviews = try withCounts(found.rows, org, connection)
+      return QueryPage(
+        rows: overviews, cursors: found.cursors, hasMore: found.hasMore, total: found.total)
     }
   }
+
+  private static let query = ListQuery<WorkflowRow>(
+    "workflows", columns: WorkflowRow.columnList("w"),
+    source: "\(AnalyticsProjection.schema).workflows w", order: [.init("w.workflow", .uuid)],
+    isDescending: true, row: WorkflowRow.row
+  ) { [UUIDText.encode($0.key.id)] }
 
   /// nil where the org has no such workflow.
   package static func item(
@@ -94,22 +94,20 @@ package enum RunQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<RunRow> {
-    let before = try AnalyticsCursor.position(request.page.after, "runs")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("r.org = ?", .id(org))
       conditions.add("r.workflow = ?", .id(request.workflow))
       conditions.addIfPresent("r.status = ?", request.status.map { .text($0.rawValue) })
-      conditions.addIfPresent("r.position < ?", before.map(PostgresValue.int))
-      let rows = try RunRow.rows(
-        connection.query(
-          """
-          SELECT \(RunRow.columnList("r")) FROM \(AnalyticsProjection.schema).runs r
-          \(conditions.sql) ORDER BY r.position DESC LIMIT \(request.page.limit + 1)
-          """, conditions.parameters))
-      return QueryPage(rows, limit: request.page.limit) { Cursor("runs", [String($0.position)]) }
+      conditions.addPin(request.page, position: "r.position")
+      return try query.page(conditions, request.page, connection)
     }
   }
+
+  private static let query = ListQuery<RunRow>(
+    "runs", columns: RunRow.columnList("r"), source: "\(AnalyticsProjection.schema).runs r",
+    order: [.init("r.position", .bigint)], isDescending: true, row: RunRow.row
+  ) { [String($0.position)] }
 
   /// A run and the steps it took, first step first; nil where the org has no such run.
   package static func item(

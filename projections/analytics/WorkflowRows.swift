@@ -46,6 +46,7 @@ package struct WorkflowRow: KeyedRow {
       self.source = source
     case .paused: status = "paused"
     case .resumed: status = "active"
+    case .deleted: break
     }
   }
 

@@ -56,30 +56,20 @@ package enum AuditQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<AuditEntry> {
-    let before = try position(request.page.after)
-    return try await Reading.read(pool, org: org) { connection in
-      var conditions = conditions(of: request, org)
-      conditions.addIfPresent("e.position < ?", before.map(PostgresValue.int))
-      let found = try connection.query(
-        """
-        SELECT \(columns) FROM \(AuditProjection.schema).events e \(conditions.sql)
-        ORDER BY e.position DESC LIMIT \(request.page.limit + 1)
-        """, conditions.parameters)
-      return QueryPage(try found.map(entry), limit: request.page.limit) {
-        Cursor("audit", [String($0.position)])
-      }
+    try await Reading.read(pool, org: org) { connection in
+      try query.page(conditions(of: request, org), request.page, connection)
     }
   }
 
-  private static func position(_ cursor: String?) throws(InvalidCursor) -> Int64? {
-    guard let parts = try Cursor.parts(of: cursor, "audit", count: 1) else { return nil }
-    guard let position = Int64(parts[0]) else { throw InvalidCursor() }
-    return position
-  }
+  private static let query = ListQuery<AuditEntry>(
+    "audit", columns: columns, source: "\(AuditProjection.schema).events e",
+    order: [.init("e.position", .bigint)], isDescending: true, row: { try entry($0) }
+  ) { [String($0.position)] }
 
   private static func conditions(of request: Request, _ org: Identifier) -> Conditions {
     var conditions = Conditions()
     conditions.add("e.org = ?", .id(org))
+    conditions.addPin(request.page, position: "e.position")
     conditions.addIfPresent("e.actor = ?", request.actor.map(PostgresValue.text))
     conditions.addIfPresent(
       "e.position <= ?", request.asOf.map { .int(Int64(clamping: $0)) })

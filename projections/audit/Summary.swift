@@ -209,6 +209,8 @@ extension Campaign.Event {
     case .resumed: "Campaign resumed"
     case .paceSet(let perMinute):
       "Campaign pace: \(perMinute.map { "\($0) a minute" } ?? "unlimited")"
+    case .updated(let definition): "Campaign changed: \(definition.name)"
+    case .deleted: "Campaign deleted"
     }
   }
 }
@@ -220,6 +222,7 @@ extension Workflow.Event {
       "Workflow published: \(definition.name), version \(version)"
     case .paused: "Workflow paused"
     case .resumed: "Workflow resumed"
+    case .deleted: "Workflow deleted"
     }
   }
 }

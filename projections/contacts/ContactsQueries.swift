@@ -32,28 +32,21 @@ package enum ContactsQueries {
       self.nowMicros = nowMicros
       self.page = page
     }
+
+    /// Whether nothing that happens to a contact can move it in the list or put it in or out: what came
+    /// later is known by its position.
+    package var isStable: Bool {
+      sort != .name && [q, tag, email, phone].allSatisfy { $0 == nil } && segment == nil
+        && filter == nil
+    }
   }
 
   /// - Throws: `InvalidCursor`; `PostgresError`.
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<ContactRow> {
-    let cursor = try request.sort.cursor(request.page.after)
-    return try await Reading.read(pool, org: org) { connection in
-      try page(of: request, org, after: cursor, connection)
-    }
-  }
-
-  /// How many contacts the request's conditions hold for.
-  package static func count(
-    _ pool: PostgresPool, org: Identifier, _ request: Request
-  ) async throws -> Int {
     try await Reading.read(pool, org: org) { connection in
-      guard request.filter == nil else { return try countFiltered(request, org, connection) }
-      let conditions = conditions(of: request, org)
-      let rows = try connection.query(
-        "SELECT count(*) FROM \(source(request.asOf)) c \(conditions.sql)", conditions.parameters)
-      return try rows.first.map { Int(try $0.int64(0)) } ?? 0
+      try page(of: request, org, connection)
     }
   }
 
@@ -89,22 +82,37 @@ extension ContactsQueries {
   /// A filter is judged here and not in SQL, so that it means what it means everywhere: rows are read
   /// in order until enough of them match. A million contacts need it in SQL, or a segment.
   private static func page(
-    of request: Request, _ org: Identifier, after cursor: [String]?,
-    _ connection: PostgresConnection
+    of request: Request, _ org: Identifier, _ connection: PostgresConnection
   ) throws -> QueryPage<ContactRow> {
+    guard request.filter != nil else {
+      return try query(request).page(conditions(of: request, org), request.page, connection)
+    }
+    let total = request.page.wantsTotal ? try countFiltered(request, org, connection) : nil
     let wanted = request.page.limit + 1
     var found: [ContactRow] = []
-    var place = cursor
+    var chunk = request.page
+    chunk.wantsTotal = false
+    chunk.limit = max(wanted, filterChunk)
     while found.count < wanted {
-      let limit = request.filter == nil ? wanted : max(wanted, filterChunk)
-      let rows = try rows(of: request, org, after: place, limit: limit, connection)
-      found += try matching(rows, request, org, connection)
-      guard rows.count == limit, let last = rows.last else { break }
-      place = request.sort.place(of: last)
+      let page = try query(request).page(conditions(of: request, org), chunk, connection)
+      found += try matching(page.rows, request, org, connection)
+      guard page.hasMore else { break }
+      chunk.after = page.cursors.last
     }
-    return QueryPage(found, limit: request.page.limit) {
-      Cursor(request.sort.rawValue, request.sort.place(of: $0))
+    return QueryPage(found, limit: request.page.limit, total: total) {
+      request.sort.cursor(of: $0)
     }
+  }
+
+  private static func query(_ request: Request) -> ListQuery<ContactRow> {
+    let sort = request.sort
+    return ListQuery(
+      sort.listName, columns: ContactRow.columnList("c"), source: "\(source(request.asOf)) c",
+      order: sort.isByName
+        ? [.init("c.name_key COLLATE \"C\"", .text), .init("c.contact", .uuid)]
+        : [.init("c.created_at", .timestamp), .init("c.contact", .uuid)],
+      isDescending: sort == .newestFirst, row: ContactRow.row
+    ) { sort.place(of: $0) }
   }
 
   private static let filterChunk = 1_000
@@ -124,36 +132,24 @@ extension ContactsQueries {
     }
   }
 
-  private static func rows(
-    of request: Request, _ org: Identifier, after place: [String]?, limit: Int,
-    _ connection: PostgresConnection
-  ) throws -> [ContactRow] {
-    var conditions = conditions(of: request, org)
-    if let place { request.sort.add(place, to: &conditions) }
-    return try ContactRow.rows(
-      connection.query(
-        """
-        SELECT \(ContactRow.columnList("c")) FROM \(source(request.asOf)) c \(conditions.sql)
-        ORDER BY \(request.sort.order) LIMIT \(limit)
-        """, conditions.parameters))
-  }
-
   private static func countFiltered(
     _ request: Request, _ org: Identifier, _ connection: PostgresConnection
   ) throws -> Int {
     var count = 0
-    var place: [String]?
-    repeat {
-      let rows = try rows(of: request, org, after: place, limit: filterChunk, connection)
-      count += try matching(rows, request, org, connection).count
-      place = rows.count == filterChunk ? rows.last.map(request.sort.place) : nil
-    } while place != nil
-    return count
+    var chunk = PageRequest(limit: filterChunk)
+    chunk.upTo = request.page.upTo
+    while true {
+      let page = try query(request).page(conditions(of: request, org), chunk, connection)
+      count += try matching(page.rows, request, org, connection).count
+      guard page.hasMore else { return count }
+      chunk.after = page.cursors.last
+    }
   }
 
   private static func conditions(of request: Request, _ org: Identifier) -> Conditions {
     var conditions = Conditions()
     conditions.add("c.org = ?", .id(org))
+    conditions.addPin(request.page, position: "c.created_position")
     conditions.addIfPresent("c.phone = ?", request.phone.map(PostgresValue.text))
     conditions.addIfPresent(
       "c.email_key = ?", request.email.map { .text($0.lowercased()) })
@@ -186,44 +182,14 @@ extension ContactsQueries {
 }
 
 extension ContactsQueries.Sort {
-  fileprivate var order: String {
-    switch self {
-    case .createdAt: "c.created_at, c.contact"
-    case .newestFirst: "c.created_at DESC, c.contact DESC"
-    case .name: "c.name_key COLLATE \"C\", c.contact"
-    }
-  }
+  fileprivate var isByName: Bool { self == .name }
+
+  /// Both directions walk the same list.
+  fileprivate var listName: String { isByName ? "contacts.name" : "contacts" }
 
   fileprivate func place(of row: ContactRow) -> [String] {
-    let id = UUIDText.encode(row.contact)
-    return switch self {
-    case .createdAt, .newestFirst: [String(row.createdAtMicros), id]
-    case .name: [row.nameKey, id]
-    }
+    [isByName ? row.nameKey : String(row.createdAtMicros), UUIDText.encode(row.contact)]
   }
 
-  fileprivate func cursor(_ text: String?) throws(InvalidCursor) -> [String]? {
-    guard let parts = try Cursor.parts(of: text, rawValue, count: 2) else { return nil }
-    guard UUIDText.decode(parts[1]) != nil, self == .name || Int64(parts[0]) != nil else {
-      throw InvalidCursor()
-    }
-    return parts
-  }
-
-  /// Rows behind `place`, which `cursor` has checked.
-  fileprivate func add(_ place: [String], to conditions: inout Conditions) {
-    switch self {
-    case .createdAt:
-      conditions.add("(c.created_at, c.contact) > (?, ?)", moment(place[0]), .text(place[1]))
-    case .newestFirst:
-      conditions.add("(c.created_at, c.contact) < (?, ?)", moment(place[0]), .text(place[1]))
-    case .name:
-      conditions.add(
-        "(c.name_key COLLATE \"C\", c.contact) > (?, ?)", .text(place[0]), .text(place[1]))
-    }
-  }
-
-  private func moment(_ text: String) -> PostgresValue {
-    Int64(text).map(PostgresValue.timestampMicros) ?? .null
-  }
+  fileprivate func cursor(of row: ContactRow) -> Cursor { Cursor(listName, place(of: row)) }
 }

@@ -23,18 +23,23 @@ package enum SegmentChangeQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<SegmentChange> {
-    let place = try place(request.page.after)
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
-      let sql = sql(request, org, after: place, &conditions)
-      let rows = try connection.query(sql, conditions.parameters).map(change)
-      return QueryPage(rows, limit: request.page.limit) { $0.cursor }
+      let query = ListQuery<SegmentChange>(
+        "changes", columns: "c.at, c.position, c.contact, c.change, c.by_time",
+        source: "(\(source(request, org, &conditions))) c",
+        order: [
+          .init("c.at", .timestamp), .init("c.position", .bigint), .init("c.contact", .uuid),
+          .init("c.change", .text),
+        ], isDescending: true, row: { try change($0) }
+      ) { $0.place }
+      return try query.page(conditions, request.page, connection)
     }
   }
 
   /// What is noted, and what time has done since a contact's last event: that is in `members`.
-  private static func sql(
-    _ request: Request, _ org: Identifier, after place: [String]?, _ conditions: inout Conditions
+  private static func source(
+    _ request: Request, _ org: Identifier, _ conditions: inout Conditions
   ) -> String {
     let schema = SegmentsProjection.schema
     let now = conditions.parameter(.timestampMicros(request.nowMicros))
@@ -50,26 +55,17 @@ package enum SegmentChangeQueries {
     let orgID = conditions.parameter(.id(org))
     let segment = conditions.parameter(.id(request.segment))
     let contact = request.contact.map { conditions.parameter(.id($0)) }
-    let after = place.map { place in
-      [
-        conditions.parameter(.timestampMicros(Int64(place[0]) ?? 0)),
-        conditions.parameter(.int(Int64(place[1]) ?? 0)), conditions.parameter(.text(place[2])),
-        conditions.parameter(.text(place[3])),
-      ].joined(separator: ", ")
-    }
-    let order = "1 DESC, 2 DESC, 3 DESC, 4 DESC LIMIT \(request.page.limit + 1)"
-    let parts = sources.map { source in
+    let upTo = request.page.upTo.map { conditions.parameter(.int(Int64(clamping: $0))) }
+    // Postgres takes the list's order and place into each of them: a merge of three index scans.
+    return sources.map { source in
       """
-      (SELECT \(source.at) AS at, \(source.position) AS position, contact, \(source.change) AS change,
+      SELECT \(source.at) AS at, \(source.position) AS position, contact, \(source.change) AS change,
         \(source.byTime) AS by_time FROM \(schema).\(source.table)
       WHERE org = \(orgID) AND segment = \(segment) AND \(source.condition)
         \(contact.map { "AND contact = \($0)" } ?? "")
-        \(after.map { "AND (\(source.at), \(source.position), contact, \(source.change)) < (\($0))" }
-          ?? "")
-      ORDER BY \(order))
+        \(upTo.map { "AND \(source.position) <= \($0)" } ?? "")
       """
-    }
-    return parts.joined(separator: " UNION ALL ") + " ORDER BY \(order)"
+    }.joined(separator: " UNION ALL ")
   }
 
   private struct Source {
@@ -103,22 +99,13 @@ package enum SegmentChangeQueries {
       position: position, isByTime: try reader.boolean())
   }
 
-  private static func place(_ cursor: String?) throws(InvalidCursor) -> [String]? {
-    guard let parts = try Cursor.parts(of: cursor, "changes", count: 4) else { return nil }
-    guard Int64(parts[0]) != nil, Int64(parts[1]) != nil, UUIDText.decode(parts[2]) != nil else {
-      throw InvalidCursor()
-    }
-    return parts
-  }
 }
 
 extension SegmentChange {
-  fileprivate var cursor: Cursor {
-    Cursor(
-      "changes",
-      [
-        String(atMicros), String(position), UUIDText.encode(contact.value),
-        (hasEntered ? ChangeRow.Change.entered : .left).rawValue,
-      ])
+  fileprivate var place: [String] {
+    [
+      String(atMicros), String(position), UUIDText.encode(contact.value),
+      (hasEntered ? ChangeRow.Change.entered : .left).rawValue,
+    ]
   }
 }

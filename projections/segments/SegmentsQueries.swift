@@ -30,17 +30,12 @@ package enum SegmentsQueries {
     _ pool: PostgresPool, org: Identifier, atMicros nowMicros: Micros, _ page: PageRequest,
     asOf: UInt64? = nil
   ) async throws -> QueryPage<SegmentOverview> {
-    let after = try id(page.after, "segments")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("s.org = ?", .id(org))
-      conditions.addIfPresent("s.segment > ?", after.map(PostgresValue.text))
-      let rows = try overviews(
-        conditions, atMicros: nowMicros, "ORDER BY s.segment LIMIT \(page.limit + 1)", asOf,
-        connection)
-      return QueryPage(rows, limit: page.limit) {
-        Cursor("segments", [UUIDText.encode($0.segment.key.id)])
-      }
+      conditions.addPin(page, createdAt: "s.created_at")
+      let now = conditions.parameter(.timestampMicros(nowMicros))
+      return try query(now, asOf).page(conditions, page, connection)
     }
   }
 
@@ -53,29 +48,30 @@ package enum SegmentsQueries {
       var conditions = Conditions()
       conditions.add("s.org = ?", .id(org))
       conditions.add("s.segment = ?", .id(segment))
-      return try overviews(conditions, atMicros: nowMicros, "", asOf, connection).first
+      let now = conditions.parameter(.timestampMicros(nowMicros))
+      return try query(now, asOf).page(conditions, PageRequest(limit: 1), connection).rows.first
     }
   }
 
-  private static func overviews(
-    _ conditions: Conditions, atMicros nowMicros: Micros, _ order: String,
-    _ asOf: UInt64?, _ connection: PostgresConnection
-  ) throws -> [SegmentOverview] {
-    var conditions = conditions
-    let now = conditions.parameter(.timestampMicros(nowMicros))
-    return try connection.query(
-      """
-      SELECT \(SegmentRow.columnList("s")), s.settled_count + (
-        SELECT count(*) FROM \(MemberRow.source(schema, asOf: asOf)) m
-        WHERE m.org = s.org AND m.segment = s.segment AND (NOT m.noted OR m.leaves_at IS NOT NULL)
-          AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now)))
-      FROM \(SegmentRow.source(schema, asOf: asOf)) s \(conditions.sql) \(order)
-      """, conditions.parameters
-    ).map { row in
-      var reader = RowReader(row, table: SegmentRow.table)
-      return SegmentOverview(
-        segment: try SegmentRow(from: &reader), memberCount: try reader.bigint())
-    }
+  /// `now`: the parameter with the moment.
+  private static func query(_ now: String, _ asOf: UInt64?) -> ListQuery<SegmentOverview> {
+    ListQuery(
+      "segments",
+      columns: "\(SegmentRow.columnList("s")), s.settled_count + u.count",
+      // Joined, so that a count of the segments uses the parameter too.
+      source: """
+        \(SegmentRow.source(schema, asOf: asOf)) s CROSS JOIN LATERAL (
+          SELECT count(*) AS count FROM \(MemberRow.source(schema, asOf: asOf)) m
+          WHERE m.org = s.org AND m.segment = s.segment
+            AND (NOT m.noted OR m.leaves_at IS NOT NULL)
+            AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now))) u
+        """, order: [.init("s.segment", .uuid)], isDescending: false,
+      row: { row in
+        var reader = RowReader(row, table: SegmentRow.table)
+        return SegmentOverview(
+          segment: try SegmentRow(from: &reader), memberCount: try reader.bigint())
+      }
+    ) { [UUIDText.encode($0.segment.key.id)] }
   }
 
   /// Who is in, in the order of the contacts' ids.
@@ -84,27 +80,57 @@ package enum SegmentsQueries {
   package static func members(
     _ pool: PostgresPool, org: Identifier, _ request: MembersRequest
   ) async throws -> QueryPage<MemberRow> {
-    let after = try id(request.page.after, "members")
+    let walk = try Walk(request.page)
     return try await Reading.read(pool, org: org) { connection in
+      let total = try request.page.wantsTotal ? memberCount(request, org, connection) : nil
       let rows =
         try request.asOf == nil
-        ? present(request, org, after: after, connection)
-        : past(request, org, after: after, connection)
-      return QueryPage(rows, limit: request.page.limit) {
+        ? present(request, org, walk, connection) : past(request, org, walk, connection)
+      return QueryPage(rows, limit: request.page.limit, total: total) {
         Cursor("members", [UUIDText.encode($0.key.contact)])
       }
     }
   }
 
+  /// From where, and which way, in the order of the contacts' ids.
+  private struct Walk: Sendable {
+    let place: String?
+    let comparison: String
+    let direction: String
+
+    init(_ page: PageRequest) throws(InvalidCursor) {
+      place = try Cursor.parts(of: page.after, "members", count: 1)?.first
+      if let place, UUIDText.decode(place) == nil { throw InvalidCursor() }
+      let goesDown = page.goesDown(false)
+      comparison = goesDown ? "<" : ">"
+      direction = goesDown ? " DESC" : ""
+    }
+  }
+
+  private static func memberCount(
+    _ request: MembersRequest, _ org: Identifier, _ connection: PostgresConnection
+  ) throws -> Int {
+    var conditions = Conditions()
+    conditions.add("m.org = ?", .id(org))
+    conditions.add("m.segment = ?", .id(request.segment))
+    conditions.addMoment(request.nowMicros, of: "m")
+    let rows = try connection.query(
+      """
+      SELECT count(*) FROM \(MemberRow.source(schema, asOf: request.asOf)) m \(conditions.sql)
+      """, conditions.parameters)
+    return try rows.first.map { Int(try $0.int64(0)) } ?? 0
+  }
+
   /// Found by the two indexes that leave out whom time has taken out.
   private static func present(
-    _ request: MembersRequest, _ org: Identifier, after: String?,
+    _ request: MembersRequest, _ org: Identifier, _ walk: Walk,
     _ connection: PostgresConnection
   ) throws -> [MemberRow] {
     var conditions = Conditions()
     conditions.add("m.org = ?", .id(org))
     conditions.add("m.segment = ?", .id(request.segment))
-    conditions.addIfPresent("m.contact > ?", after.map(PostgresValue.text))
+    conditions.addIfPresent(
+      "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.text))
     let now = conditions.parameter(.timestampMicros(request.nowMicros))
     conditions.add("m.entered_at <= \(now)")
     let limit = request.page.limit + 1
@@ -115,7 +141,7 @@ package enum SegmentsQueries {
     ].map { part in
       """
       (SELECT m.contact, m.span FROM \(schema).members m \(conditions.sql) AND \(part)
-        ORDER BY m.contact LIMIT \(limit))
+        ORDER BY m.contact\(walk.direction) LIMIT \(limit))
       """
     }
     return try MemberRow.rows(
@@ -124,24 +150,26 @@ package enum SegmentsQueries {
         SELECT \(MemberRow.columnList("m")) FROM (\(parts.joined(separator: " UNION ALL "))) found
         JOIN \(schema).members m ON m.org = $1 AND m.segment = $2
           AND m.contact = found.contact AND m.span = found.span
-        ORDER BY m.contact LIMIT \(limit)
+        ORDER BY m.contact\(walk.direction) LIMIT \(limit)
         """, conditions.parameters))
   }
 
   private static func past(
-    _ request: MembersRequest, _ org: Identifier, after: String?,
+    _ request: MembersRequest, _ org: Identifier, _ walk: Walk,
     _ connection: PostgresConnection
   ) throws -> [MemberRow] {
     var conditions = Conditions()
     conditions.add("m.org = ?", .id(org))
     conditions.add("m.segment = ?", .id(request.segment))
-    conditions.addIfPresent("m.contact > ?", after.map(PostgresValue.text))
+    conditions.addIfPresent(
+      "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.text))
     conditions.addMoment(request.nowMicros, of: "m")
     return try MemberRow.rows(
       connection.query(
         """
         SELECT \(MemberRow.columnList("m")) FROM \(MemberRow.source(schema, asOf: request.asOf)) m
-        \(conditions.sql) ORDER BY m.contact LIMIT \(request.page.limit + 1)
+        \(conditions.sql) ORDER BY m.contact\(walk.direction)
+        LIMIT \(request.page.limit + 1)
         """, conditions.parameters))
   }
 
@@ -160,14 +188,6 @@ package enum SegmentsQueries {
       self.nowMicros = nowMicros
       self.page = page
     }
-  }
-
-  private static func id(
-    _ cursor: String?, _ list: String
-  ) throws(InvalidCursor) -> String? {
-    guard let parts = try Cursor.parts(of: cursor, list, count: 1) else { return nil }
-    guard UUIDText.decode(parts[0]) != nil else { throw InvalidCursor() }
-    return parts[0]
   }
 }
 

@@ -21,21 +21,16 @@ package enum MessageQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<MessageRow> {
-    let before = try position(request.page.after)
-    return try await Reading.read(pool, org: org) { connection in
-      var conditions = conditions(of: request, org)
-      conditions.addIfPresent("m.position < ?", before.map(PostgresValue.int))
-      let rows = try MessageRow.rows(
-        connection.query(
-          """
-          SELECT \(MessageRow.columnList("m")) FROM \(TimelineProjection.schema).messages m
-          \(conditions.sql) ORDER BY m.position DESC LIMIT \(request.page.limit + 1)
-          """, conditions.parameters))
-      return QueryPage(rows, limit: request.page.limit) {
-        Cursor("messages", [String($0.position)])
-      }
+    try await Reading.read(pool, org: org) { connection in
+      try query.page(conditions(of: request, org), request.page, connection)
     }
   }
+
+  private static let query = ListQuery<MessageRow>(
+    "messages", columns: MessageRow.columnList("m"),
+    source: "\(TimelineProjection.schema).messages m",
+    order: [.init("m.position", .bigint)], isDescending: true, row: MessageRow.row
+  ) { [String($0.position)] }
 
   /// nil where the org has no such message.
   package static func item(
@@ -68,15 +63,10 @@ package enum MessageQueries {
     }
   }
 
-  private static func position(_ cursor: String?) throws(InvalidCursor) -> Int64? {
-    guard let parts = try Cursor.parts(of: cursor, "messages", count: 1) else { return nil }
-    guard let position = Int64(parts[0]) else { throw InvalidCursor() }
-    return position
-  }
-
   private static func conditions(of request: Request, _ org: Identifier) -> Conditions {
     var conditions = Conditions()
     conditions.add("m.org = ?", .id(org))
+    conditions.addPin(request.page, position: "m.position")
     conditions.addIfPresent("m.contact = ?", request.contact.map(PostgresValue.id))
     conditions.addIfPresent("m.campaign = ?", request.campaign.map(PostgresValue.id))
     conditions.addIfPresent("m.run = ?", request.run.map(PostgresValue.id))

@@ -45,12 +45,11 @@ package enum TimelineQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<TimelineEntry> {
-    let before = try position(request.page.after, "timeline")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("e.org = ?", .id(org))
       conditions.add("e.contact = ?", .id(request.contact))
-      conditions.addIfPresent("e.position < ?", before.map(PostgresValue.int))
+      conditions.addPin(request.page, position: "e.position")
       if !request.kinds.isEmpty {
         conditions.add("e.kind = ANY(?)", .textArray(request.kinds.map(\.rawValue)))
       }
@@ -58,7 +57,7 @@ package enum TimelineQueries {
         conditions.add(
           "e.conversation = ? AND e.conversation <> ''", .text(conversation))
       }
-      return try page(conditions, "timeline", "DESC", request.page.limit, connection)
+      return try query("timeline", isDescending: true).page(conditions, request.page, connection)
     }
   }
 
@@ -69,13 +68,12 @@ package enum TimelineQueries {
   package static func effects(
     _ pool: PostgresPool, org: Identifier, of position: UInt64, _ page: PageRequest
   ) async throws -> QueryPage<TimelineEntry> {
-    let after = try self.position(page.after, "effects")
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("e.org = ?", .id(org))
       conditions.add("e.cause = ?", .int(Int64(position)))
-      conditions.addIfPresent("e.position > ?", after.map(PostgresValue.int))
-      return try self.page(conditions, "effects", "ASC", page.limit, connection)
+      conditions.addPin(page, position: "e.position")
+      return try query("effects", isDescending: false).page(conditions, page, connection)
     }
   }
 
@@ -114,28 +112,15 @@ extension TimelineQueries {
     """
   private static let columnCount = 16
 
-  private static func page(
-    _ conditions: Conditions, _ list: String, _ direction: String, _ limit: Int,
-    _ connection: PostgresConnection
-  ) throws -> QueryPage<TimelineEntry> {
-    let found = try connection.query(
-      """
-      SELECT \(columns), \(MessageRow.columnList("m")) FROM \(TimelineProjection.schema).entries e
-      LEFT JOIN \(TimelineProjection.schema).messages m
-        ON m.org = e.org AND m.message = e.message AND e.kind = 'message'
-      \(conditions.sql) ORDER BY e.position \(direction) LIMIT \(limit + 1)
-      """, conditions.parameters)
-    return QueryPage(try found.map { try entry($0) }, limit: limit) {
-      Cursor(list, [String($0.position)])
-    }
-  }
-
-  private static func position(
-    _ cursor: String?, _ list: String
-  ) throws(InvalidCursor) -> Int64? {
-    guard let parts = try Cursor.parts(of: cursor, list, count: 1) else { return nil }
-    guard let position = Int64(parts[0]) else { throw InvalidCursor() }
-    return position
+  private static func query(_ name: String, isDescending: Bool) -> ListQuery<TimelineEntry> {
+    ListQuery(
+      name, columns: "\(columns), \(MessageRow.columnList("m"))",
+      source: """
+        \(TimelineProjection.schema).entries e LEFT JOIN \(TimelineProjection.schema).messages m
+          ON m.org = e.org AND m.message = e.message AND e.kind = 'message'
+        """,
+      order: [.init("e.position", .bigint)], isDescending: isDescending, row: { try entry($0) }
+    ) { [String($0.position)] }
   }
 
   private static func entry(_ row: PostgresRow) throws -> TimelineEntry {

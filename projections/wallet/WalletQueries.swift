@@ -52,35 +52,28 @@ package enum WalletQueries {
   package static func transactions(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<WalletTransaction> {
-    let before = try position(request.page.after)
-    return try await Reading.read(pool, org: org) { connection in
+    try await Reading.read(pool, org: org) { connection in
       var conditions = Conditions()
       conditions.add("org = ?", .id(org))
       conditions.addIfPresent("message = ?", request.message.map(PostgresValue.id))
       conditions.addIfPresent(
         "position <= ?", request.asOf.map { .int(Int64(clamping: $0)) })
-      conditions.addIfPresent("position < ?", before.map(PostgresValue.int))
+      conditions.addPin(request.page, position: "position")
       if !request.kinds.isEmpty {
         conditions.add("type = ANY(?)", .textArray(request.kinds.map(\.rawValue)))
       }
-      let found = try connection.query(
-        """
-        SELECT event, position, wallet, type, amount_micros, balance_after, held_after,
-          resource_type, resource_id, message, description, created_at
-        FROM \(WalletProjection.schema).transactions \(conditions.sql)
-        ORDER BY position DESC LIMIT \(request.page.limit + 1)
-        """, conditions.parameters)
-      return QueryPage(try found.map(transaction), limit: request.page.limit) {
-        Cursor("transactions", [String($0.position)])
-      }
+      return try query.page(conditions, request.page, connection)
     }
   }
 
-  private static func position(_ cursor: String?) throws(InvalidCursor) -> Int64? {
-    guard let parts = try Cursor.parts(of: cursor, "transactions", count: 1) else { return nil }
-    guard let position = Int64(parts[0]) else { throw InvalidCursor() }
-    return position
-  }
+  private static let query = ListQuery<WalletTransaction>(
+    "transactions",
+    columns: """
+      event, position, wallet, type, amount_micros, balance_after, held_after, resource_type,
+      resource_id, message, description, created_at
+      """, source: "\(WalletProjection.schema).transactions",
+    order: [.init("position", .bigint)], isDescending: true, row: { try transaction($0) }
+  ) { [String($0.position)] }
 
   private static func transaction(_ row: PostgresRow) throws -> WalletTransaction {
     guard let kind = TransactionRow.Kind(rawValue: try row.text("type")) else {

@@ -6,10 +6,10 @@ import JSON
 
 /// With what programs act for an account. Only the hash of a secret is kept.
 enum APIKeyRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/api-keys", .scope("api_keys:read"), "List API keys",
-      parameters: [.limit, .after], answers: [.list(AccessSchemas.key)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/api-keys", "api_keys:read", "List API keys", of: AccessSchemas.key,
+      sorts: ["created_at", "name"], rows: list),
     Operation(
       "POST", "/api/api-keys", .scope("api_keys:write"), "Make an API key",
       details: "The secret is in this answer and never again. With `signed` every request needs "
@@ -55,11 +55,15 @@ enum APIKeyRoutes {
       ], handler: limits),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let keys = exchange.engine.directory.keys(of: exchange.org)
-    return try exchange.list(keys, id: \.id, kind: .apiKey) { key throws(APIError) in
-      .object(try view(key.id, .max, exchange).object)
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    var data: [JSON] = []
+    for key in exchange.engine.directory.keys(of: exchange.org) {
+      data.append(.object(try view(key.id, .max, exchange).object))
     }
+    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -8,7 +8,7 @@ import TimelineProjection
 
 /// Figures over messages; every one of them is a query over facts, and opens its rows.
 enum AnalyticsRoutes {
-  static let all = [
+  static let all: [Operation] = [
     Operation(
       "GET", "/api/analytics/messages", .scope("analytics:read"),
       "Figures and rates of messages",
@@ -17,14 +17,14 @@ enum AnalyticsRoutes {
           "group_by", .array(.choice(AnalyticsQueries.Grouping.self)), "Between commas.",
           style: .commas)
       ] + scope, answers: [.ok(AnalyticsSchemas.figures)], handler: messages),
-    Operation(
-      "GET", "/api/analytics/messages/rows", .scope("analytics:read"),
+    Operation.list(
+      "/api/analytics/messages/rows", "analytics:read",
       "The messages that a figure counts, newest first",
       parameters: [
         .query(
           "figure", .choice(Figure.self), "Which figure of `/api/analytics/messages`.",
           required: true)
-      ] + scope + [.limit, .after], answers: [.list(MessageSchemas.message)], handler: rows),
+      ] + scope, of: MessageSchemas.message, rows: rows),
   ]
 
   private static let scope: [Parameter] = [
@@ -54,20 +54,23 @@ enum AnalyticsRoutes {
       ], found)
   }
 
-  private static func rows(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func rows(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     guard let figure = try exchange.queryChoice("figure", Figure.self) else {
       throw .invalid("figure", "required", "figure is required.")
     }
-    var request = AnalyticsQueries.RowsRequest(figure, page: try exchange.page())
+    var request = AnalyticsQueries.RowsRequest(figure, page: list.page)
     request.scope = try scope(exchange)
     let org = exchange.org
-    let found = try await exchange.read([.analytics, .timeline]) { [request] pool in
+    let found = try await exchange.read([.analytics, .timeline], list) { [request] pool in
       let page = try await AnalyticsQueries.rows(pool, org: org, request)
-      return QueryPage(
-        rows: try await MessageQueries.items(pool, org: org, messages: page.rows),
-        next: page.next)
+      let rows = try await MessageQueries.items(pool, org: org, messages: page.rows)
+      let messages = Dictionary(rows.map { ($0.message, $0) }) { first, _ in first }
+      return page.compactMap { messages[$0.value] }
     }
-    return exchange.list(found) { MessageView($0, org).json }
+    return exchange.rows(found) { MessageView($0, org).json }
   }
 
   private static func scope(

@@ -6,9 +6,9 @@ import JSON
 
 /// Who did what, when, on whose behalf and with which verdict.
 enum AuditRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/audit/events", .scope("audit:read"), "Who did what, newest first",
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/audit/events", "audit:read", "Who did what, newest first",
       parameters: [
         .query("actor", .string(1...200), "`key:key_…` or `user:usr_…`."),
         .query("type", .string(1...100), "An event type or a family such as `message.*`."),
@@ -16,13 +16,15 @@ enum AuditRoutes {
         .query("correlation", .string(1...200), "A Request-Id."),
         .query("user", .id(.user)), .query("origin", .string(1...40)),
         .query("outcome", .choice(["allowed", "held", "refused"]), "What the gate said."), .from,
-        .to, .asOf,
-        .limit, .after,
-      ], answers: [.list(EventSchemas.auditEvent)], handler: list)
+        .to,
+      ], of: EventSchemas.auditEvent, sorts: ["-position"], keepsHistory: true, rows: list)
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    var request = AuditQueries.Request(page: try exchange.page())
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    var request = AuditQueries.Request(page: list.page)
     let user = try exchange.queryID("user", .user)
     request.actor = exchange.query("actor") ?? user.map { "user:\($0.text)" }
     request.origin = exchange.query("origin")
@@ -38,13 +40,12 @@ enum AuditRoutes {
     request.correlation = exchange.query("correlation")
     request.fromMicros = try exchange.queryTime("from")
     request.toMicros = try exchange.queryTime("to")
-    let asOf = try exchange.asOf()
-    request.asOf = asOf?.position
+    request.asOf = list.asOf?.position
     let org = exchange.org
-    let found = try await exchange.read([.audit], asOf: asOf) { [request] pool in
+    let found = try await exchange.read([.audit], list) { [request] pool in
       try await AuditQueries.list(pool, org: org, request)
     }
-    return exchange.list(found) { view($0, org) }
+    return exchange.rows(found) { view($0, org) }
   }
 
   private static func view(_ entry: AuditEntry, _ org: Identifier) -> JSON {

@@ -6,24 +6,26 @@ import ProjectionRuntime
 
 /// Reading campaigns with their conservation figures.
 enum CampaignRoutes {
-  static let all =
+  static let all: [Operation] =
     CampaignWrites.all + [
-      Operation(
-        "GET", "/api/campaigns", .scope("campaigns:read"), "List campaigns with their figures",
-        parameters: [.limit, .after], answers: [.list(CampaignSchemas.campaign)], handler: list),
+      Operation.list(
+        "/api/campaigns", "campaigns:read", "List campaigns with their figures",
+        of: CampaignSchemas.campaign, rows: list),
       Operation(
         "GET", "/api/campaigns/{id}", .scope("campaigns:read"),
         "Read a campaign with its figures", answers: [.ok(CampaignSchemas.campaign)],
         handler: show),
     ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let page = try exchange.page()
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let org = exchange.org
-    let found = try await exchange.read([.analytics]) { pool in
-      try await CampaignQueries.list(pool, org: org, page)
+    let found = try await exchange.read([.analytics], list) { pool in
+      try await CampaignQueries.list(pool, org: org, list.page)
     }
-    return exchange.list(found) { CampaignView($0, org).json }
+    return exchange.rows(found) { CampaignView($0, org).json }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

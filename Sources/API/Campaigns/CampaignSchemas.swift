@@ -10,6 +10,13 @@ enum CampaignSchemas {
       .required("body", .string(1...1_600)),
     ])
 
+  static let update = Schema.input(
+    "CampaignChange",
+    [
+      .optional("name", .string(1...200)), .optional("segment", .id(.segment)),
+      .optional("purpose", .choice(Purpose.self)), .optional("body", .string(1...1_600)),
+    ])
+
   static let campaign = Schema.stored(
     "Campaign", "campaign", .campaign,
     [
@@ -19,5 +26,6 @@ enum CampaignSchemas {
       .required("planned", .count, "= sent + failed + skipped + cancelled + pending."),
       .required("sent", .count), .required("failed", .count), .required("skipped", .count),
       .required("cancelled", .count), .required("pending", .count),
+      .optional("deleted", .bool, "In the answer to its deletion."),
     ])
 }

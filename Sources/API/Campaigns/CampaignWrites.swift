@@ -5,7 +5,7 @@ import JSON
 
 /// Creating, launching and cancelling campaigns. Reading them is in `CampaignReads.swift`.
 enum CampaignWrites {
-  static let all = [
+  static let all: [Operation] = [
     Operation(
       "POST", "/api/campaigns", .scope("campaigns:write"), "Create a campaign",
       body: .json(
@@ -14,6 +14,19 @@ enum CampaignWrites {
           "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
           "body": "Hi {{first_name|there}}, doors open at nine.",
         ]), answers: [.created(CampaignSchemas.campaign)], handler: create),
+    Operation(
+      "PATCH", "/api/campaigns/{id}", .scope("campaigns:write"), "Change a draft",
+      details: "What is not named stays. Nothing changes once it was launched.",
+      body: .json(CampaignSchemas.update, example: ["name": "Early spring"]),
+      answers: [.ok(CampaignSchemas.campaign)],
+      refuses: [400: ["unknown_segment", "invalid_merge_field"], 409: ["not_allowed_now"]],
+      handler: update),
+    Operation(
+      "DELETE", "/api/campaigns/{id}", .scope("campaigns:write"), "Delete a campaign",
+      details: "A running one is cancelled first. It is shown no more; what it sent stays on "
+        + "record, in its history, in the audit and in the figures.",
+      answers: [.ok(CampaignSchemas.campaign)], refuses: [409: ["not_allowed_now"]],
+      handler: delete),
     Operation(
       "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), "Launch a campaign",
       answers: [.ok(CampaignSchemas.campaign)],
@@ -69,6 +82,33 @@ enum CampaignWrites {
       try workspace.createCampaign(definition)
     }
     return try answer(201, try ContactWrites.created(.campaign, written), written, exchange)
+  }
+
+  private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    var fields = try exchange.body()
+    let name = fields.string("name", limit: 200)
+    let segment = fields.id("segment", .segment)
+    let purpose = fields.choice("purpose", Purpose.self)
+    let body = fields.string("body", limit: 6_400)
+    try fields.finish()
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.updateCampaign(id) { definition in
+        definition.name = name ?? definition.name
+        definition.segment = segment ?? definition.segment
+        definition.purpose = purpose ?? definition.purpose
+        definition.body = body ?? definition.body
+      }
+    }
+    return try answer(200, id, written, exchange)
+  }
+
+  private static func delete(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.deleteCampaign(id)
+    }
+    return try answer(200, id, written, exchange)
   }
 
   private static func launch(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -146,6 +186,7 @@ struct CampaignView {
   var purpose: String
   var body: String
   var status: String
+  var isDeleted = false
   var plannedCount: Int64
   var sentCount: Int64 = 0
   var failedCount: Int64 = 0
@@ -164,7 +205,8 @@ struct CampaignView {
         ("purpose", .string(purpose)), ("body", .string(body)), ("status", .string(status)),
         ("planned", .int(plannedCount)), ("sent", .int(sentCount)), ("failed", .int(failedCount)),
         ("skipped", .int(skippedCount)), ("cancelled", .int(cancelledCount)),
-        ("pending", .int(pending)), ("version", .int(Int64(version))),
+        ("pending", .int(pending)), ("deleted", .bool(isDeleted)),
+        ("version", .int(Int64(version))),
         ("account", .string(org.text)),
         ("created_at", .string(Timestamp.text(createdAtMicros))),
         ("updated_at", .string(Timestamp.text(updatedAtMicros))),
@@ -184,6 +226,7 @@ extension CampaignView {
       body: definition.body, status: status.rawValue,
       plannedCount: Int64(snapshot.state.plannedCount), version: snapshot.version,
       createdAtMicros: snapshot.createdAtMicros, updatedAtMicros: snapshot.updatedAtMicros)
+    isDeleted = snapshot.state.isDeleted
     guard let outcome = snapshot.state.outcome else { return }
     sentCount = Int64(outcome.sentCount)
     failedCount = Int64(outcome.failedCount)

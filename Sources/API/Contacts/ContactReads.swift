@@ -5,68 +5,70 @@ import EventCodec
 import HTTP
 import JSON
 import Postgres
+import ProjectionRuntime
 import TimelineProjection
 
 /// Reading contacts and their timelines.
 enum ContactRoutes {
-  static let all =
+  static let all: [Operation] =
     ContactWrites.all + [
-      Operation(
-        "GET", "/api/contacts", .scope("contacts:read"), "List contacts",
+      Operation.list(
+        "/api/contacts", "contacts:read", "List contacts",
         parameters: [
           .query("q", .string(0...200), "Part of a name, an email, a phone or a company."),
           .query("tag", .string(1...200)), .query("segment", .id(.segment)),
-          .query("email", .string(1...254)), .query("phone", .string(1...40)), .filter,
-          .query(
-            "sort", .choice(["created_at", "-created_at", "name"]), "Newest first where not given."),
-          .count, .asOf, .limit, .after,
-        ], answers: [.list(ContactSchemas.contact)], handler: list),
+          .query("email", .string(1...254)), .query("phone", .string(1...40)),
+        ], of: ContactSchemas.contact, sorts: ["-created_at", "name"], keepsHistory: true,
+        filtersItself: true, rows: list),
       Operation(
         "GET", "/api/contacts/{id}", .scope("contacts:read"), "Read a contact",
         parameters: [.asOf], answers: [.ok(ContactSchemas.contact)], handler: show),
-      Operation(
-        "GET", "/api/contacts/{id}/timeline", .scope("contacts:read"),
+      Operation.list(
+        "/api/contacts/{id}/timeline", "contacts:read",
         "What happened with a contact, newest first",
         parameters: [
           .query(
             "kind", .array(.choice(EntryRow.Kind.self)), "Between commas.", style: .commas),
-          .query("conversation", .string(1...200), "Such as `sms +12025550199`."), .limit, .after,
+          .query("conversation", .string(1...200), "Such as `sms +12025550199`."),
         ],
-        answers: [.list(ContactSchemas.timelineEntry)], handler: TimelineRoutes.list),
-      Operation(
-        "GET", "/api/contacts/{id}/conversations", .scope("contacts:read"),
-        "The conversations with a contact, the latest first",
-        answers: [.list(ContactSchemas.conversation)], handler: TimelineRoutes.conversations),
-      Operation(
-        "GET", "/api/events/{id}/effects", .scope("contacts:read"),
-        "What an event led to, in order", parameters: [.limit, .after],
-        answers: [.list(ContactSchemas.timelineEntry)], handler: TimelineRoutes.effects),
+        of: ContactSchemas.timelineEntry, sorts: ["-position"], rows: TimelineRoutes.list),
+      Operation.list(
+        "/api/contacts/{id}/conversations", "contacts:read",
+        "The conversations with a contact, the latest first", of: ContactSchemas.conversation,
+        sorts: ["-last_at"], rows: TimelineRoutes.conversations),
+      Operation.list(
+        "/api/events/{id}/effects", "contacts:read", "What an event led to, in order",
+        of: ContactSchemas.timelineEntry, sorts: ["position"], rows: TimelineRoutes.effects),
     ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let asOf = try exchange.asOf()
-    let request = try request(exchange, asOf: asOf)
-    let wantsTotal = try wantsTotal(exchange)
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    let request = try request(exchange, list)
     let org = exchange.org
     let usesSegments = request.segment != nil || request.filter?.dependsOnEvents == true
     let models: [ReadModel] = usesSegments ? [.contacts, .segments] : [.contacts]
-    let found = try await exchange.read(models, asOf: asOf) { pool in
-      let page = try await ContactsQueries.list(pool, org: org, request)
-      let total = wantsTotal ? try await ContactsQueries.count(pool, org: org, request) : nil
-      return (page, total)
+    let found: Answered<QueryPage<ContactRow>>
+    if list.asOf == nil, request.isStable {
+      found = try await exchange.read(models, atLeast: list.pin?.position ?? 0) { pool in
+        try await ContactsQueries.list(pool, org: org, request)
+      }
+    } else {
+      found = try await exchange.readPinned(models, list) { pool, asOf in
+        var request = request
+        request.asOf = asOf
+        return try await ContactsQueries.list(pool, org: org, request)
+      }
     }
-    return exchange.list(
-      Answered(value: found.value.0, position: found.position), total: found.value.1
-    ) { view($0, org).json }
+    return exchange.rows(found) { view($0, org).json }
   }
 
   private static func request(
-    _ exchange: Exchange, asOf: AsOf?
+    _ exchange: Exchange, _ list: ListRequest
   ) throws(APIError) -> ContactsQueries.Request {
-    var request = ContactsQueries.Request(
-      nowMicros: asOf?.momentMicros ?? exchange.nowMicros, page: try exchange.page())
+    var request = ContactsQueries.Request(nowMicros: list.nowMicros(exchange), page: list.page)
     request.q = exchange.query("q").flatMap { $0.isEmpty ? nil : $0 }
-    request.asOf = asOf?.position
     request.tag = exchange.query("tag")
     request.segment = try exchange.queryID("segment", .segment)
     request.email = exchange.query("email")
@@ -83,23 +85,9 @@ enum ContactRoutes {
         throw .invalid("filter", "invalid_filter", "\(error)")
       }
     }
-    switch exchange.query("sort") {
-    case nil, "-created_at": request.sort = .newestFirst
-    case "created_at": request.sort = .createdAt
-    case "name": request.sort = .name
-    default:
-      throw .invalid(
-        "sort", "invalid_value", "sort is one of: created_at, -created_at, name.")
-    }
+    // The usual directions; `isReversed` says whether it goes the other way.
+    request.sort = list.sort.hasSuffix("name") ? .name : .newestFirst
     return request
-  }
-
-  private static func wantsTotal(_ exchange: Exchange) throws(APIError) -> Bool {
-    switch exchange.query("count") {
-    case nil, "none": false
-    case "exact": true
-    default: throw .invalid("count", "invalid_value", "count is one of: exact, none.")
-    }
   }
 
   static func view(_ row: ContactRow, _ org: Identifier) -> ContactView {

@@ -75,7 +75,11 @@ enum ContactSchemas {
       .required("position", .count), .required("title", .string()),
       .required("body", .string(0...10_000).nullable),
       .required("message", MessageSchemas.message.nullable), .required("actor", .string()),
+      .required("origin", .string()), .required("correlation", .string()),
       .required("contact", .id(.contact)), .required("conversation", .string().nullable),
+      .required("campaign", .id(.campaign).nullable),
+      .required("workflow", .id(.workflow).nullable),
+      .required("run", .id(.run).nullable),
       .required("cause", .count.nullable, "Position of the event that it reacts to."),
     ])
 

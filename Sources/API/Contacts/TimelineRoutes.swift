@@ -2,6 +2,7 @@ import Application
 import ContactsProjection
 import Domain
 import EventCodec
+import EventLog
 import HTTP
 import JSON
 import Postgres
@@ -11,10 +12,12 @@ import TimelineProjection
 /// What happened between an org and a person, what led to it and what it led to.
 enum TimelineRoutes {
   @Sendable
-  static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let id = try await contact(exchange)
     let org = exchange.org
-    var request = TimelineQueries.Request(contact: id, page: try exchange.page())
+    var request = TimelineQueries.Request(contact: id, page: list.page)
     request.conversation = exchange.query("conversation")
     for word in (exchange.query("kind") ?? "").split(separator: ",") {
       guard let kind = EntryRow.Kind(rawValue: String(word)) else {
@@ -23,41 +26,44 @@ enum TimelineRoutes {
       }
       request.kinds.append(kind)
     }
-    let found = try await exchange.read([.timeline]) { [request] pool in
+    let found = try await exchange.read([.timeline], list) { [request] pool in
       try await TimelineQueries.list(pool, org: org, request)
     }
-    return exchange.list(found) { entry($0, org) }
+    return exchange.rows(found) { entry($0, org) }
   }
 
   @Sendable
-  static func conversations(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  static func conversations(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let id = try await contact(exchange)
     let org = exchange.org
-    let found = try await exchange.read([.timeline]) { pool in
-      QueryPage(
-        rows: try await TimelineQueries.conversations(pool, org: org, contact: id), next: nil)
+    let found = try await exchange.read([.timeline], list) { pool in
+      try await TimelineQueries.conversations(pool, org: org, contact: id)
     }
-    return exchange.list(found) { conversation in
+    let all = found.value.map { conversation -> JSON in
       [
         "object": "conversation", "conversation": .string(conversation.name),
         "messages": .int(conversation.messageCount),
         "last_at": .string(Timestamp.text(conversation.lastAtMicros)),
       ]
     }
+    return try .of(all, list, exchange) { $0["conversation"]?.string ?? "" }
   }
 
   @Sendable
-  static func effects(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  static func effects(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let id = try exchange.id("id", .event)
-    guard let position = RecordedDomainEvent.position(ofEventID: id) else {
-      throw .notFound("event")
-    }
+    guard let position = RecordedDomainEvent.position(ofEventID: id), position > 0,
+      try exchange.owns(position)
+    else { throw .notFound("event") }
     let org = exchange.org
-    let page = try exchange.page()
-    let found = try await exchange.read([.timeline]) { pool in
-      try await TimelineQueries.effects(pool, org: org, of: position, page)
+    let found = try await exchange.read([.timeline], list) { pool in
+      try await TimelineQueries.effects(pool, org: org, of: position, list.page)
     }
-    return exchange.list(found) { entry($0, org) }
+    return exchange.rows(found) { entry($0, org) }
   }
 
   private static func contact(_ exchange: Exchange) async throws(APIError) -> Identifier {
@@ -86,5 +92,17 @@ enum TimelineRoutes {
         ("actor", .string(entry.actor)), ("origin", .string(entry.origin)),
         ("correlation", .string(entry.correlation)), ("cause", JSON(entry.cause)),
       ]))
+  }
+}
+
+extension Exchange {
+  /// Whether the event at a position is one of the account's own.
+  fileprivate func owns(_ position: UInt64) throws(APIError) -> Bool {
+    do {
+      let page = try engine.log.read(after: position - 1, limit: 1, filter: .all)
+      return page.events.contains { $0.position == position && $0.org.value == org.value }
+    } catch {
+      throw APIError(.log(error))
+    }
   }
 }

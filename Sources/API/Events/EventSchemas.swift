@@ -27,7 +27,14 @@ enum EventSchemas {
       .required("occurred_at", .time), .required("recorded_at", .time),
       .required("actor", .string()), .required("origin", .string()),
       .required("on_behalf_of", .string().nullable), .required("correlation", .string()),
-      .required("subject", .object([.required("type", .string()), .required("id", .string())])),
+      .required("cause", .count.nullable, "Position of the event that it follows from."),
+      .required("depth", .count, "Reactions between it and the outside world."),
+      .required(
+        "subject",
+        .object([
+          .required("type", .string()), .required("id", .string()), .required("version", .count),
+        ])),
+      .required("contact", .id(.contact).nullable), .required("campaign", .id(.campaign).nullable),
       .required("summary", .string()), .required("verdict", MessageSchemas.verdict.nullable),
       .required("evidence", .map(.anything).nullable, "What it rests on, as far as not personal."),
       .required("account", .id(.org)),

@@ -3,6 +3,7 @@ import Domain
 import EventLog
 import HTTP
 import JSON
+import ProjectionRuntime
 
 /// What happened to one object: its own stream of the log, and what differs between two versions.
 enum HistoryRoutes {
@@ -10,6 +11,8 @@ enum HistoryRoutes {
   private struct Subject: Sendable {
     let kind: Identifier.Kind
     let scope: String
+    /// Whether an item of a version is all that its GET shows: a campaign's has figures over other facts.
+    var isWhole = true
     let view: @Sendable (Exchange, Identifier, UInt64) throws(APIError) -> JSON
   }
 
@@ -23,11 +26,22 @@ enum HistoryRoutes {
     Subject(kind: .segment, scope: "segments:read") { exchange, id, version throws(APIError) in
       try SegmentWrites.view(id, version: version, exchange).json
     },
-    Subject(kind: .campaign, scope: "campaigns:read") { exchange, id, version throws(APIError) in
+    Subject(
+      kind: .campaign, scope: "campaigns:read", isWhole: false
+    ) { exchange, id, version throws(APIError) in
       try CampaignWrites.view(id, version: version, exchange).json
     },
     Subject(kind: .workflow, scope: "workflows:read") { exchange, id, version throws(APIError) in
       try WorkflowWrites.view(id, version: version, exchange)
+    },
+    Subject(kind: .run, scope: "workflows:read") { exchange, id, version throws(APIError) in
+      try run(id, version, exchange)
+    },
+    Subject(kind: .template, scope: "messages:read") { exchange, id, version throws(APIError) in
+      try exchange.template(id, version: version)
+    },
+    Subject(kind: .payment, scope: "wallet:read") { exchange, id, version throws(APIError) in
+      try exchange.payment(id, version: version)
     },
     Subject(kind: .user, scope: "users:read") { exchange, id, version throws(APIError) in
       try UserRoutes.view(id, version, exchange).json
@@ -49,12 +63,11 @@ enum HistoryRoutes {
     let path = "/api/\(subject.kind.plural ?? subject.kind.name)/{id}"
     let name = subject.kind.name.replacing("_", with: " ")
     return [
-      Operation(
-        "GET", path + "/history", .scope(subject.scope), "The events of one \(name)",
-        parameters: [.limit, .query("after", .string(1...20), "A version: those that follow it.")],
-        answers: [.list(EventSchemas.event)]
-      ) { exchange throws(APIError) in
-        try history(try exchange.id("id", subject.kind), exchange)
+      Operation.list(
+        path + "/history", subject.scope, "The events of one \(name), the first one first",
+        of: EventSchemas.event, sorts: ["position"]
+      ) { exchange, list throws(APIError) in
+        try history(try exchange.id("id", subject.kind), list, exchange)
       },
       Operation(
         "GET", path + "/diff", .scope(subject.scope),
@@ -67,6 +80,54 @@ enum HistoryRoutes {
         try diff(try exchange.id("id", subject.kind), subject, exchange)
       },
     ]
+  }
+
+  private static func run(
+    _ id: Identifier, _ version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    do {
+      return RunView.json(
+        id, exchange.org, try exchange.engine.run(id, of: exchange.org, version: version))
+    } catch {
+      throw APIError(error)
+    }
+  }
+
+  /// An object's GET answers `as_of` from the object's own stream, where it does not from a read model.
+  static func withPast(_ operation: Operation) -> Operation {
+    guard operation.method == "GET", !operation.parameters.contains(where: { $0.name == "as_of" }),
+      let subject = subjects.first(where: {
+        operation.path == "/api/\($0.kind.plural ?? "")/{id}" && $0.isWhole
+      })
+    else { return operation }
+    return operation.with(.asOf) { exchange throws(APIError) in
+      let id = try exchange.id("id", subject.kind)
+      guard let asOf = try exchange.asOf(),
+        let version = try version(of: id, at: asOf.position, exchange)
+      else { throw .notFound(subject.kind.name) }
+      return exchange.respond(200, try subject.view(exchange, id, version), version: version)
+    }
+  }
+
+  /// The last version at a position, by halving: positions grow along a stream. nil: not there yet.
+  private static func version(
+    of id: Identifier, at position: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> UInt64? {
+    var before: UInt64 = 0
+    var after: UInt64
+    do {
+      after = try exchange.engine.version(of: id, in: exchange.org) + 1
+    } catch {
+      throw APIError(error)
+    }
+    while after - before > 1 {
+      let middle = before + (after - before) / 2
+      let event = try stream(
+        id, from: middle, limit: 1, direction: .forwards, exchange
+      ).first
+      if let event, event.position <= position { before = middle } else { after = middle }
+    }
+    return before == 0 ? nil : before
   }
 
   private static let diffSchema = Schema.object(
@@ -83,41 +144,58 @@ enum HistoryRoutes {
           ]))),
     ])
 
+  /// The place in it is a version of the object: its stream is read from there, in either direction.
   private static func history(
-    _ id: Identifier, _ exchange: Exchange
-  ) throws(APIError) -> HTTPResponse {
-    let limit = try exchange.limit()
-    guard let after = UInt64(exchange.query("after") ?? "0"), after < .max else {
-      throw .invalid("after", "invalid_cursor", "after is a version of the object.")
+    _ id: Identifier, _ list: ListRequest, _ exchange: Exchange
+  ) throws(APIError) -> ListRows {
+    let goesDown = list.page.isReversed != list.page.isBackwards
+    var from: UInt64 = goesDown ? .max : 1
+    if let text = list.page.after {
+      guard let version = UInt64(text), version > 0, version < .max else {
+        throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
+      }
+      from = goesDown ? version - 1 : version + 1
     }
-    let events = try stream(id, from: after + 1, limit: limit + 1, exchange)
-    if events.isEmpty, try stream(id, from: 1, limit: 1, exchange).isEmpty {
-      throw .notFound(id.kind.name)
+    let limit = list.page.limit
+    let found = try stream(
+      id, from: from, limit: limit + 1, direction: goesDown ? .backwards : .forwards, exchange)
+    let version: UInt64
+    let head: UInt64
+    do {
+      version = try exchange.engine.version(of: id, in: exchange.org)
+      head = try exchange.engine.log.head()
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as EventLogError {
+      throw APIError(.log(error))
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
     }
-    var data: [JSON] = []
+    if version == 0 { throw .notFound(id.kind.name) }
+    let events = found.filter { $0.position <= list.page.upTo ?? .max }
+    var rows = ListRows(
+      items: [], cursors: [], hasMore: events.count > limit,
+      total: list.page.wantsTotal ? Int(version) : nil,
+      position: list.pin?.position ?? head, isFromReadModel: false)
     for event in events.prefix(limit) {
       do {
-        data.append(try EventJSON.object(event))
+        rows.items.append(try EventJSON.object(event))
       } catch {
         throw APIError(error)
       }
+      rows.cursors.append(String(event.streamVersion))
     }
-    let hasMore = events.count > limit
-    return exchange.respond(
-      200,
-      [
-        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
-        "next": JSON(hasMore ? String(events[limit - 1].streamVersion) : nil),
-      ])
+    return rows
   }
 
   private static func stream(
-    _ id: Identifier, from: UInt64, limit: Int, _ exchange: Exchange
+    _ id: Identifier, from: UInt64, limit: Int, direction: Direction, _ exchange: Exchange
   ) throws(APIError) -> [RecordedEvent] {
+    guard from > 0 else { return [] }
     do {
       return try exchange.engine.log.readStream(
         org: OrgID(exchange.org.value), stream: StreamID(id.value), from: from, limit: limit,
-        direction: .forwards)
+        direction: direction)
     } catch {
       throw APIError(.log(error))
     }

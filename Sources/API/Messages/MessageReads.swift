@@ -5,16 +5,15 @@ import TimelineProjection
 
 /// Reading messages.
 enum MessageRoutes {
-  static let all =
+  static let all: [Operation] =
     MessageWrites.all + [
-      Operation(
-        "GET", "/api/messages", .scope("messages:read"), "List messages, newest first",
+      Operation.list(
+        "/api/messages", "messages:read", "List messages, newest first",
         parameters: [
           .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
           .query("run", .id(.run)), .query("status", .choice(Message.Status.self)),
           .query("channel", .choice(Channel.self)), .query("direction", .choice(Direction.self)),
-          .limit, .after,
-        ], answers: [.list(MessageSchemas.message)], handler: list),
+        ], of: MessageSchemas.message, rows: list),
       Operation(
         "GET", "/api/messages/{id}", .scope("messages:read"), "Read a message",
         answers: [.ok(MessageSchemas.message)], handler: show),
@@ -24,8 +23,11 @@ enum MessageRoutes {
     case outbound, inbound
   }
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    var request = MessageQueries.Request(page: try exchange.page())
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    var request = MessageQueries.Request(page: list.page)
     request.contact = try exchange.queryID("contact", .contact)
     request.campaign = try exchange.queryID("campaign", .campaign)
     request.run = try exchange.queryID("run", .run)
@@ -33,10 +35,10 @@ enum MessageRoutes {
     request.channel = try exchange.queryChoice("channel", Channel.self)
     request.direction = try exchange.queryChoice("direction", Direction.self)?.rawValue
     let org = exchange.org
-    let found = try await exchange.read([.timeline]) { [request] pool in
+    let found = try await exchange.read([.timeline], list) { [request] pool in
       try await MessageQueries.list(pool, org: org, request)
     }
-    return exchange.list(found) { MessageView($0, org).json }
+    return exchange.rows(found) { MessageView($0, org).json }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

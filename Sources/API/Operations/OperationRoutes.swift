@@ -103,6 +103,13 @@ enum OperationRoutes {
       "# HELP daybook_orgs Accounts that exist.", "# TYPE daybook_orgs gauge",
       "daybook_orgs \(exchange.engine.allExecutors.count)",
     ]
+    lines += [
+      "# HELP daybook_access_refused_total Requests refused for want of a right, since the start.",
+      "# TYPE daybook_access_refused_total counter",
+    ]
+    lines += exchange.services.refusals.all.map {
+      "daybook_access_refused_total{code=\"\($0.code)\"} \($0.count)"
+    }
     lines += await queueLines(exchange)
     lines += await ProjectionMetrics.lines(exchange)
     var response = HTTPResponse.text(200, lines.joined(separator: "\n") + "\n")

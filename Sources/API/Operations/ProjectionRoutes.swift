@@ -10,11 +10,12 @@ import ReadModels
 /// The read models, for administrators: where each is, a rebuild, and what is parked. A read model is
 /// the whole installation's; of parked events everybody sees those of the accounts that they reach.
 enum ProjectionRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/projections", .scope("projections:read"), "List the read models",
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/projections", "projections:read", "List the read models",
       details: "Where each of them is, how far behind the log, and its last rebuild.",
-      answers: [.list(ProjectionSchemas.projection)], handler: list),
+      of: ProjectionSchemas.projection, sorts: ["name"],
+      refuses: [503: ["read_model_unavailable"]], rows: list),
     Operation(
       "POST", "/api/projections/{name}/rebuild", .scope("projections:write"),
       "Rebuild a read model",
@@ -31,13 +32,13 @@ enum ProjectionRoutes {
       answers: [AnswerDefinition(202, "It will stop.", ProjectionSchemas.projection)],
       refuses: [409: ["no_rebuild"], 503: ["read_model_unavailable"]],
       idempotency: .ignored, handler: cancel),
-    Operation(
-      "GET", "/api/projections/{name}/parked", .scope("projections:read"),
+    Operation.list(
+      "/api/projections/{name}/parked", "projections:read",
       "List what a read model could not apply",
       details: "Events of the accounts that the caller reaches, in the log's order: each that "
         + "cannot be applied, and what waits behind it.",
-      answers: [.list(ProjectionSchemas.parked)],
-      refuses: [503: ["read_model_unavailable"]], handler: parked),
+      of: ProjectionSchemas.parked, sorts: ["position"],
+      refuses: [503: ["read_model_unavailable"]], rows: parked),
     Operation(
       "POST", "/api/projections/{name}/drain", .scope("projections:write"),
       "Apply what is parked, in order, once it can be",
@@ -46,12 +47,14 @@ enum ProjectionRoutes {
       idempotency: .ignored, handler: drain),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let data = try await exchange.onReadModels { connection in
       try views(connection, exchange)
     }
-    return exchange.respond(
-      200, ["object": "list", "data": .array(data.map(\.json)), "has_more": false, "next": nil])
+    return try .of(data.map(\.json), list, exchange) { $0["name"]?.string ?? "" }
   }
 
   private static func rebuild(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -73,7 +76,10 @@ enum ProjectionRoutes {
     }
   }
 
-  private static func parked(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func parked(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let projection = try exchange.projection()
     let home = exchange.caller.home
     let directory = exchange.engine.directory
@@ -82,8 +88,7 @@ enum ProjectionRoutes {
         .filter { $0.projection == projection.name && directory.reaches($0.org, from: home) }
         .map { parkedView($0) }
     }
-    return exchange.respond(
-      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+    return try .of(data, list, exchange) { $0["account"]?.string ?? "" }
   }
 
   private static func drain(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -5,10 +5,10 @@ import JSON
 
 /// Payments into the wallet, refunds, and the wallet that fills itself up.
 enum PaymentRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/payments", .scope("wallet:read"), "List payments, newest first",
-      answers: [.ok(PaymentSchemas.list)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/payments", "wallet:read", "List payments, newest first", of: PaymentSchemas.payment,
+      rows: list),
     Operation(
       "GET", "/api/payments/{id}", .scope("wallet:read"), "Read a payment",
       answers: [.ok(PaymentSchemas.payment)], handler: show),
@@ -28,12 +28,15 @@ enum PaymentRoutes {
       answers: [.ok(PaymentSchemas.autoRecharge)], handler: configure),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let ids = try await exchange.readState { $0.payments }
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     var data: [JSON] = []
-    for id in ids.prefix(200) { data.append(try exchange.payment(id)) }
-    return exchange.respond(
-      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+    for id in try await exchange.readState({ $0.payments }) {
+      data.append(try exchange.payment(id))
+    }
+    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -112,10 +115,10 @@ extension Exchange {
     }
   }
 
-  func payment(_ id: Identifier) throws(APIError) -> JSON {
+  func payment(_ id: Identifier, version: UInt64 = .max) throws(APIError) -> JSON {
     let snapshot: Snapshot<Payment.State>
     do {
-      snapshot = try engine.payment(id, of: org)
+      snapshot = try engine.payment(id, of: org, version: version)
     } catch {
       throw APIError(error)
     }

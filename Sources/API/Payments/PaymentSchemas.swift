@@ -21,10 +21,6 @@ enum PaymentSchemas {
       .required("provider_id", .string().nullable), .required("error_code", .string().nullable),
     ])
 
-  static let list = Schema.object(
-    "PaymentList",
-    [.required("object", .constant("list")), .required("data", .array(payment, 0...200))])
-
   static let autoRechargeInput = Schema.input(
     "AutoRechargeInput",
     [

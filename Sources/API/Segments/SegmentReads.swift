@@ -8,41 +8,38 @@ import SegmentsProjection
 
 /// Reading segments and their members.
 enum SegmentRoutes {
-  static let all =
+  static let all: [Operation] =
     SegmentWrites.all + [
-      Operation(
-        "GET", "/api/segments", .scope("segments:read"), "List segments",
-        parameters: [.asOf, .limit, .after], answers: [.list(SegmentSchemas.segment)],
-        handler: list),
+      Operation.list(
+        "/api/segments", "segments:read", "List segments", of: SegmentSchemas.segment,
+        sorts: ["created_at"], keepsHistory: true, rows: list),
       Operation(
         "GET", "/api/segments/{id}", .scope("segments:read"), "Read a segment",
         parameters: [.asOf], answers: [.ok(SegmentSchemas.segment)], handler: show),
-      Operation(
-        "GET", "/api/segments/{id}/contacts", .scope("segments:read"),
-        "List the contacts of a segment", parameters: [.asOf, .limit, .after],
-        answers: [.list(ContactSchemas.contact)], handler: contacts),
-      Operation(
-        "GET", "/api/segments/{id}/members", .scope("segments:read"),
-        "Who is in a segment, since when and because of what",
-        parameters: [.asOf, .limit, .after],
-        answers: [.list(SegmentSchemas.member)], handler: members),
-      Operation(
-        "GET", "/api/segments/{id}/changes", .scope("segments:read"),
+      Operation.list(
+        "/api/segments/{id}/contacts", "segments:read", "List the contacts of a segment",
+        of: ContactSchemas.contact, sorts: ["created_at"], keepsHistory: true, rows: contacts),
+      Operation.list(
+        "/api/segments/{id}/members", "segments:read",
+        "Who is in a segment, since when and because of what", of: SegmentSchemas.member,
+        sorts: ["contact"], keepsHistory: true, rows: members),
+      Operation.list(
+        "/api/segments/{id}/changes", "segments:read",
         "Who entered and left a segment, newest first",
-        parameters: [.query("contact", .id(.contact)), .limit, .after],
-        answers: [.list(SegmentSchemas.change)], handler: changes),
+        parameters: [.query("contact", .id(.contact))], of: SegmentSchemas.change,
+        sorts: ["-at"], rows: changes),
     ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let page = try exchange.page()
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let org = exchange.org
-    let asOf = try exchange.asOf()
-    let now = asOf?.momentMicros ?? exchange.nowMicros
-    let found = try await exchange.read([.segments], asOf: asOf) { pool in
-      try await SegmentsQueries.list(
-        pool, org: org, atMicros: now, page, asOf: asOf?.position)
+    let now = list.nowMicros(exchange)
+    let found = try await exchange.readPinned([.segments], list) { pool, asOf in
+      try await SegmentsQueries.list(pool, org: org, atMicros: now, list.page, asOf: asOf)
     }
-    return exchange.list(found) { view($0, org).json }
+    return exchange.rows(found) { view($0, org).json }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -65,35 +62,42 @@ enum SegmentRoutes {
   }
 
   private static func memberPage(
-    _ exchange: Exchange, _ asOf: AsOf?
+    _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> Answered<QueryPage<MemberRow>> {
-    var request = SegmentsQueries.MembersRequest(
-      segment: try exchange.id("id", .segment),
-      nowMicros: asOf?.momentMicros ?? exchange.nowMicros, page: try exchange.page())
-    request.asOf = asOf?.position
+    let request = SegmentsQueries.MembersRequest(
+      segment: try exchange.id("id", .segment), nowMicros: list.nowMicros(exchange),
+      page: list.page)
     let org = exchange.org
-    _ = try await segment(exchange, asOf)
-    return try await exchange.read([.segments], asOf: asOf) { [request] pool in
-      try await SegmentsQueries.members(pool, org: org, request)
+    _ = try await segment(exchange, list.asOf)
+    return try await exchange.readPinned([.segments], list) { pool, asOf in
+      var request = request
+      request.asOf = asOf
+      return try await SegmentsQueries.members(pool, org: org, request)
     }
   }
 
-  private static func contacts(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let asOf = try exchange.asOf()
-    let members = try await memberPage(exchange, asOf)
+  @Sendable
+  private static func contacts(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    let members = try await memberPage(exchange, list)
     let org = exchange.org
     let ids = members.value.rows.map { Identifier(.contact, $0.key.contact) }
-    let contacts = try await exchange.read([.contacts], asOf: asOf) { pool in
-      try await ContactsQueries.items(pool, org: org, contacts: ids, asOf: asOf?.position)
+    let found = try await exchange.readPinned([.contacts], list) { pool, asOf in
+      try await ContactsQueries.items(pool, org: org, contacts: ids, asOf: asOf)
     }
-    let page = QueryPage(rows: contacts.value, next: members.value.next)
-    return exchange.list(Answered(value: page, position: members.position)) {
+    let contacts = Dictionary(found.value.map { ($0.contact, $0) }) { first, _ in first }
+    let page = members.value.compactMap { contacts[$0.key.contact] }
+    return exchange.rows(Answered(value: page, position: members.position)) {
       ContactRoutes.view($0, org).json
     }
   }
 
-  private static func members(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    exchange.list(try await memberPage(exchange, try exchange.asOf())) { row in
+  @Sendable
+  private static func members(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    exchange.rows(try await memberPage(exchange, list)) { row in
       [
         "object": "segment_member",
         "contact": .string(Identifier(.contact, row.key.contact).text),
@@ -104,17 +108,20 @@ enum SegmentRoutes {
     }
   }
 
-  private static func changes(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func changes(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     var request = SegmentChangeQueries.Request(
-      segment: try exchange.id("id", .segment), nowMicros: exchange.nowMicros,
-      page: try exchange.page())
+      segment: try exchange.id("id", .segment), nowMicros: list.nowMicros(exchange),
+      page: list.page)
     request.contact = try exchange.queryID("contact", .contact)
     _ = try await segment(exchange, nil)
     let org = exchange.org
-    let found = try await exchange.read([.segments]) { [request] pool in
+    let found = try await exchange.read([.segments], list) { [request] pool in
       try await SegmentChangeQueries.list(pool, org: org, request)
     }
-    return exchange.list(found) { change in
+    return exchange.rows(found) { change in
       [
         "object": "segment_change", "contact": .string(change.contact.text),
         "change": change.hasEntered ? "entered" : "left",

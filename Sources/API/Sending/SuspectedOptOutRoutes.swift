@@ -5,11 +5,10 @@ import JSON
 
 /// Texts that read like a no and are not certain: marketing to these people waits for a human.
 enum SuspectedOptOutRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/suspected-opt-outs", .scope("contacts:read"),
-      "List texts that may be opt-outs, oldest first",
-      answers: [.list(SendingSchemas.suspicion)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/suspected-opt-outs", "contacts:read", "List texts that may be opt-outs, oldest first",
+      of: SendingSchemas.suspicion, sorts: ["received_at"], rows: list),
     Operation(
       "POST", "/api/suspected-opt-outs/{id}/confirm", .scope("contacts:write"),
       "Decide that the contact opted out",
@@ -20,14 +19,17 @@ enum SuspectedOptOutRoutes {
       "Decide that the contact did not opt out",
       body: .json(SendingSchemas.decision, example: ["channel": "sms"]),
       answers: [.ok(ContactSchemas.contact)], handler: dismiss),
-    Operation(
-      "GET", "/api/contacts/{id}/consents", .scope("contacts:read"),
+    Operation.list(
+      "/api/contacts/{id}/consents", "contacts:read",
       "List what a contact agreed to and refused, oldest first",
       details: "The evidence: exact wording and its hash, method, source, IP, time and actor.",
-      answers: [.list(SendingSchemas.consent)], handler: consents),
+      of: SendingSchemas.consent, sorts: ["position"], rows: consents),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let executor = try exchange.executor()
     let found: [OpenSuspicion]
     do {
@@ -37,11 +39,9 @@ enum SuspectedOptOutRoutes {
     } catch {
       throw APIError(error)
     }
-    return exchange.respond(200, page(found.map(view)))
-  }
-
-  private static func page(_ data: [JSON]) -> JSON {
-    ["object": "list", "data": .array(data), "has_more": false, "next": nil]
+    return try .of(found.map(view), list, exchange) { entry in
+      ["contact", "channel", "message"].map { entry[$0]?.string ?? "" }.joined(separator: " ")
+    }
   }
 
   private static func view(_ entry: OpenSuspicion) -> JSON {
@@ -81,14 +81,18 @@ enum SuspectedOptOutRoutes {
 
   // MARK: - Evidence
 
-  private static func consents(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func consents(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let id = try exchange.id("id", .contact)
+    let entries: [ConsentEntry]
     do {
-      let entries = try exchange.engine.consents(of: id, in: exchange.org)
-      return exchange.respond(200, page(entries.map(view)))
+      entries = try exchange.engine.consents(of: id, in: exchange.org)
     } catch {
       throw APIError(error)
     }
+    return try .of(entries.map(view), list, exchange)
   }
 
   private static func view(_ entry: ConsentEntry) -> JSON {

@@ -21,20 +21,24 @@ package struct APIServer: Sendable {
   }
 
   /// Every operation there is: the router, `/openapi.json` and `/docs` know no other.
-  package static let operations: [Operation] =
-    SessionRoutes.all + AccountRoutes.all + UserRoutes.all + RoleRoutes.all + APIKeyRoutes.all
-    + ContactRoutes.all + ImportRoutes.all
-    + MessageRoutes.all + SegmentRoutes.all + CampaignRoutes.all + WorkflowRoutes.all
-    + WalletRoutes.all + AnalyticsRoutes.all + AuditRoutes.all + AuditExportRoutes.all
-    + CheckpointRoutes.all + EventRoutes.all + SendingRoutes.all + WebhookRoutes.all
-    + TwilioRoutes.all + ProviderRoutes.all + TemplateRoutes.all
-    + PaymentRoutes.all + MailLinkRoutes.all + PrivacyRoutes.all
-    + HistoryRoutes.all
-    + OperationRoutes.all + ProjectionRoutes.all + ReferenceRoutes.all
+  package static let operations: [Operation] = resources.flatMap(\.self)
+    .map(HistoryRoutes.withPast)
+
+  private static let resources: [[Operation]] = [
+    SessionRoutes.all, AccountRoutes.all, UserRoutes.all, RoleRoutes.all, APIKeyRoutes.all,
+    ContactRoutes.all, ImportRoutes.all, MessageRoutes.all, SegmentRoutes.all, CampaignRoutes.all,
+    WorkflowRoutes.all, WalletRoutes.all, AnalyticsRoutes.all, AuditRoutes.all,
+    AuditExportRoutes.all, CheckpointRoutes.all, EventRoutes.all, SendingRoutes.all,
+    WebhookRoutes.all, TwilioRoutes.all, ProviderRoutes.all, TemplateRoutes.all, PaymentRoutes.all,
+    MailLinkRoutes.all, PrivacyRoutes.all, HistoryRoutes.all, RequestLogRoutes.all,
+    OperationRoutes.all,
+    ProjectionRoutes.all, ReferenceRoutes.all,
+  ]
 
   /// The answer to one request; never throws. Every answer carries the request's id.
   package func handle(_ request: HTTPRequest) async -> HTTPResponse {
     let requestID = newID()
+    let startedMicros = services.engine.tools.clock.nowMicros()
     var response: HTTPResponse
     do {
       response = try await answer(request, requestID)
@@ -43,6 +47,8 @@ package struct APIServer: Sendable {
     }
     response.headers.set("request-id", requestID)
     response.headers.set("api-version", APIVersion.current.text)
+    let tookMicros = max(0, services.engine.tools.clock.nowMicros() - startedMicros)
+    response.headers.set("server-timing", "total;dur=\(Double(tookMicros) / 1_000)")
     response.headers.set("x-content-type-options", "nosniff")
     if response.headers["cache-control"] == nil {
       response.headers.set("cache-control", "no-store")
@@ -106,11 +112,16 @@ package struct APIServer: Sendable {
     _ operation: Operation, _ path: [String: String], _ request: HTTPRequest, _ requestID: String
   ) async throws(APIError) -> HTTPResponse {
     var budget: RateLimiter.Budget?
+    var known: Caller?
+    let trace = RequestTrace(
+      request: request, requestID: requestID, operation: operation, path: path,
+      startedMicros: services.engine.tools.clock.nowMicros())
     do throws(APIError) {
-      let known = try authenticator.identify(request, for: operation)
+      known = try authenticator.identify(request, for: operation)
       budget = known.flatMap(spend)
       if let budget, !budget.isAllowed { throw .rateLimited(budget) }
       let caller = try admit(known, request, operation, requestID)
+      known = caller ?? known
       try operation.checkParameters(of: request)
       try APIVersion.check(request)
       let exchange = Exchange(
@@ -120,13 +131,29 @@ package struct APIServer: Sendable {
       var response = try await shaped(try await operation.handler(exchange), exchange)
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
+      note(
+        trace, known, status: response.status,
+        isReplay: response.headers["idempotent-replayed"] != nil)
       return response
     } catch {
       var error = error
+      if [401, 403].contains(error.status) { services.refusals.add(error.code) }
+      note(trace, known, status: error.status, code: error.status < 400 ? nil : error.code)
       checkDocumented(error.status, operation, requestID)
       budget?.show(in: &error.headers)
       throw error
     }
+  }
+
+  private func note(
+    _ trace: RequestTrace, _ caller: Caller?, status: Int, code: String? = nil,
+    isReplay: Bool = false
+  ) {
+    guard let caller, let log = services.requests else { return }
+    log.record(
+      trace.entry(
+        caller, status: status, code: code, isReplay: isReplay,
+        nowMicros: services.engine.tools.clock.nowMicros()))
   }
 
   /// The handler's answer as the caller wants to see it.

@@ -49,7 +49,13 @@ enum ErrorCatalogue {
       "invalid_filter",
       "The filter does not follow the grammar of segments; `message` has the path."
     ),
-    ("invalid_cursor", "`after` is no cursor of this list. Use `next` of the page before."),
+    (
+      "invalid_cursor",
+      "`after` or `before` is no cursor of this list. Use `next` or `previous` of one of its pages, with "
+        + "the same filters and order."
+    ),
+    ("name_taken", "Another one of the same kind has this name."),
+    ("cursor_expired", "The cursor is of a history that is no more. Begin the list again."),
     (
       "invalid_as_of",
       "`as_of` is a log position, an event's id or a time, none of them in the future."

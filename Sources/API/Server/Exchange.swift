@@ -155,33 +155,6 @@ extension Exchange {
       request: request, requestID: requestID, services: services, operation: operation,
       path: path, knownCaller: caller)
   }
-
-  /// A page of objects that are all at hand, in the order of their ids.
-  func list<Item>(
-    _ items: [Item], id: (Item) -> Identifier, kind: Identifier.Kind,
-    _ view: (Item) throws(APIError) -> JSON
-  ) throws(APIError) -> HTTPResponse {
-    let limit = try limit()
-    let after: Identifier?
-    if let text = query("after") {
-      guard let cursor = Identifier(text, kind: kind) else {
-        throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
-      }
-      after = cursor
-    } else {
-      after = nil
-    }
-    let wanted = items.filter { item in after.map { id(item) > $0 } ?? true }
-    var data: [JSON] = []
-    for item in wanted.prefix(limit) { data.append(try view(item)) }
-    let hasMore = wanted.count > limit
-    return respond(
-      200,
-      [
-        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
-        "next": JSON(hasMore ? id(wanted[limit - 1]).text : nil),
-      ])
-  }
 }
 
 // MARK: - Writing
@@ -255,6 +228,7 @@ extension Exchange {
       actor: caller.actor, origin: caller.origin, correlation: requestID,
       idempotencyKey: try idempotencyName())
     call.expected = try expectation()
+    call.reason = request.headers["x-actor-reason"]
     return call
   }
 

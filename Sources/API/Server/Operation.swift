@@ -9,12 +9,13 @@ import JSON
 //       body: .json(ThingSchemas.input, example: ["name": "Anvil"]),
 //       answers: [.created(ThingSchemas.thing)], refuses: [409: ["duplicate_thing"]],
 //       handler: create)
-//     Operation(
-//       "GET", "/api/things", .scope("things:read"), "List things",
-//       parameters: [.limit, .after, .query("color", .choice(Color.self), "Only these.")],
-//       answers: [.list(ThingSchemas.thing)], handler: list)
+//     Operation.list(
+//       "/api/things", "things:read", "List things",
+//       parameters: [.query("color", .choice(Color.self), "Only these.")],
+//       of: ThingSchemas.thing, rows: list)
 //
 // 1. Define it in the `all` of its resource, and add that `all` to `APIServer.operations` once.
+//    A list is an `Operation.list`: cursors, filters, orders, counts and lines come with it.
 // 2. Input is a closed `Schema.input("ThingInput", [...])`, output an open `Schema.object("Thing",
 //    [...])`; both live in `Sources/API/<Resource>/<Resource>Schemas.swift`. Describe what the handler
 //    really takes: the server checks the request against it before the handler runs, and
@@ -155,19 +156,23 @@ package struct Operation: Sendable {
   package let summary: String
   package let details: String
   /// The query parameters and headers of its own; an unknown query parameter is an error.
-  package let parameters: [Parameter]
+  package private(set) var parameters: [Parameter]
   package let body: RequestBody?
   package let answers: [AnswerDefinition]
   /// Every status that it may answer with, and the error codes of each.
   package let statuses: [Int: [String]]
   package let idempotency: IdempotencyRule
-  package let handler: Handler
+  package private(set) var handler: Handler
+  /// What a list takes and gives; nil for everything else.
+  let list: ListDefinition?
 
-  package init(
+  init(
     _ method: String, _ path: String, _ access: Access, _ summary: String, details: String = "",
     parameters: [Parameter] = [], body: RequestBody? = nil, answers: [AnswerDefinition],
-    refuses: [Int: [String]] = [:], idempotency: IdempotencyRule? = nil, handler: @escaping Handler
+    refuses: [Int: [String]] = [:], idempotency: IdempotencyRule? = nil,
+    list: ListDefinition? = nil, handler: @escaping Handler
   ) {
+    self.list = list
     self.method = method
     self.path = path
     self.access = access
@@ -195,6 +200,7 @@ package struct Operation: Sendable {
     var usual: [Parameter] = []
     if isKeyed { usual += [.idempotencyKey(required: idempotency == .required), .dryRun] }
     if isKeyed, path.contains("{id}") { usual.append(.ifMatch) }
+    if isKeyed, case .scope = access { usual.append(.actorReason) }
     if case .scope = access {
       usual += [.account, .apiVersion]
       if method == "GET" { usual += [.minPosition, .wait] }
@@ -249,6 +255,17 @@ package struct Operation: Sendable {
       if path.contains("{id}") { all[412] = ["version_mismatch"] }
     }
     return all
+  }
+
+  /// The same with a further parameter, answered by `other` where it is given.
+  func with(_ parameter: Parameter, other: @escaping Handler) -> Operation {
+    var copy = self
+    copy.parameters.append(parameter)
+    copy.handler = { [handler] exchange throws(APIError) in
+      guard exchange.query(parameter.name) != nil else { return try await handler(exchange) }
+      return try await other(exchange)
+    }
+    return copy
   }
 
   /// Its name in generated clients: `get_contacts_id`.

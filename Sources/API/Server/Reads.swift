@@ -19,15 +19,21 @@ struct Answered<Value> {
 }
 
 extension Exchange {
-  /// Answers a read from its read models, after they have applied `Min-Position`.
-  ///
-  /// `asOf`: what the body reads as of: the read models have to have come that far.
+  /// Answers a read from its read models, after they have applied `Min-Position` and `asOf`.
   func read<Value: Sendable>(
     _ models: [ReadModel], asOf: AsOf? = nil,
     _ body: @Sendable (PostgresPool) async throws -> Value
   ) async throws(APIError) -> Answered<Value> {
+    try await read(models, atLeast: asOf?.position ?? 0, body)
+  }
+
+  /// The same, after they have come at least as far as `position`.
+  func read<Value: Sendable>(
+    _ models: [ReadModel], atLeast position: UInt64,
+    _ body: @Sendable (PostgresPool) async throws -> Value
+  ) async throws(APIError) -> Answered<Value> {
     let pool = services.pool
-    let wanted = max(try minPosition(), asOf?.position ?? 0)
+    let wanted = max(try minPosition(), position)
     let timeoutMillis = try waitMillis()
     do {
       let position = try await ReadModels.wait(
@@ -96,27 +102,10 @@ extension Exchange {
     }
   }
 
-  /// `limit` and `after`.
-  func page() throws(APIError) -> PageRequest {
-    PageRequest(limit: try limit(), after: query("after"))
-  }
-
   func respond<Value>(_ value: JSON, _ answered: Answered<Value>) -> HTTPResponse {
     var response = respond(200, value)
     response.headers.set("read-position", String(answered.position))
     return response
-  }
-
-  func list<Row>(
-    _ answered: Answered<QueryPage<Row>>, total: Int? = nil, _ view: (Row) -> JSON
-  ) -> HTTPResponse {
-    let page = answered.value
-    var object = JSONObject([
-      ("object", "list"), ("data", .array(page.rows.map(view))),
-      ("has_more", .bool(page.next != nil)), ("next", JSON(page.next)),
-    ])
-    if let total { object["total"] = JSON(total) }
-    return respond(.object(object), answered)
   }
 
   func queryChoice<Value: RawRepresentable & CaseIterable>(

@@ -2,6 +2,18 @@ import Application
 import Domain
 import Synchronization
 
+/// The attempts that were refused since the start, by the code of the refusal: what an operator's alarm
+/// looks at, also where nobody knows who it was.
+final class RefusalCounts: Sendable {
+  private let counts = Mutex<[String: Int]>([:])
+
+  func add(_ code: String) { counts.withLock { $0[code, default: 0] += 1 } }
+
+  var all: [(code: String, count: Int)] {
+    counts.withLock { $0 }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
+  }
+}
+
 /// Puts refused attempts on the account's record, where webhooks and the audit find them, and on the
 /// operator's. The same attempt again and again is recorded once a minute.
 final class RefusalRecord: Sendable {
@@ -14,11 +26,10 @@ final class RefusalRecord: Sendable {
   private struct Recent {
     var minute: Int64 = 0
     var attempts: [Identifier: Set<Attempt>] = [:]
-    var count = 0
   }
 
   private static let minuteMicros: Int64 = 60_000_000
-  /// Above this number of different attempts a minute on an account only the count grows.
+  /// Above this number of different attempts a minute on an account only the metric grows.
   private static let recordLimit = 100
 
   private let services: Services
@@ -26,15 +37,11 @@ final class RefusalRecord: Sendable {
 
   init(services: Services) { self.services = services }
 
-  /// How many attempts were refused since the start.
-  var count: Int { recent.withLock { $0.count } }
-
   func record(_ refusal: AccessRefusal, of org: Identifier, _ requestID: String) {
     let minute = services.engine.tools.clock.nowMicros() / Self.minuteMicros
     let attempt = Attempt(
       actor: refusal.actor, operation: refusal.operation, reason: refusal.reason)
     let isNew = recent.withLock { recent in
-      recent.count += 1
       if recent.minute != minute {
         recent.minute = minute
         recent.attempts = [:]

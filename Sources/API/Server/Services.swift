@@ -18,6 +18,10 @@ package struct Services: Sendable {
   package let report: @Sendable (_ message: String, _ requestID: String) -> Void
   /// Signs the accounts' heads and writes exports; nil where nothing can be signed.
   package var exports: ExportDesk?
+  /// What was asked; nil where nobody keeps it.
+  package var requests: RequestLog?
+  /// How many requests were refused for want of a right, for the metrics.
+  let refusals = RefusalCounts()
 
   package init(
     engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,

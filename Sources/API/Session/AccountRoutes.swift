@@ -6,10 +6,10 @@ import JSON
 
 /// Orgs: what the caller reaches, a test org's clock, and, for the operator, new ones.
 enum AccountRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/accounts", .scope("account:read"), "List the accounts that the caller reaches",
-      parameters: [.limit, .after], answers: [.list(AccessSchemas.account)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/accounts", "account:read", "List the accounts that the caller reaches",
+      of: AccessSchemas.account, sorts: ["created_at", "name"], rows: list),
     Operation(
       "GET", "/api/accounts/{id}", .scope("account:read"), "Read an account",
       answers: [.ok(AccessSchemas.account)], handler: show),
@@ -26,12 +26,14 @@ enum AccountRoutes {
       answers: [.created(AccessSchemas.createdAccount)], idempotency: .ignored, handler: create),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let now = exchange.engine.tools.clock.nowMicros()
-    let reached = exchange.engine.directory.reach(of: exchange.caller.home)
-    return try exchange.list(reached.sorted { $0.id < $1.id }, id: \.id, kind: .org) {
-      view($0, realMicros: now)
-    }
+    let data = exchange.engine.directory.reach(of: exchange.caller.home)
+      .map { view($0, realMicros: now) }
+    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

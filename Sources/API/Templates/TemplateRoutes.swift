@@ -6,10 +6,10 @@ import ProjectionRuntime
 
 /// Templates and their versions.
 enum TemplateRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/templates", .scope("messages:read"), "List templates, newest first",
-      answers: [.ok(TemplateSchemas.list)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/templates", "messages:read", "List templates, newest first",
+      of: TemplateSchemas.template, sorts: ["-created_at", "name"], rows: list),
     Operation(
       "POST", "/api/templates", .scope("messages:write"), "Create a template",
       body: .json(
@@ -30,6 +30,10 @@ enum TemplateRoutes {
       refuses: [400: ["invalid_merge_field", "unsupported_field"], 409: ["archived"]],
       handler: revise),
     Operation(
+      "DELETE", "/api/templates/{id}", .scope("messages:write"), "Delete a template",
+      details: "The same as archiving it: nobody uses it any more, and what was sent from it still "
+        + "leads to its versions.", answers: [.ok(TemplateSchemas.template)], handler: archive),
+    Operation(
       "POST", "/api/templates/{id}/archive", .scope("messages:write"), "Archive a template",
       answers: [.ok(TemplateSchemas.template)], handler: archive),
     Operation(
@@ -41,12 +45,15 @@ enum TemplateRoutes {
       idempotency: .ignored, handler: preview),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let ids = try await exchange.readState { $0.templates }
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     var data: [JSON] = []
-    for id in ids.prefix(500) { data.append(try exchange.template(id)) }
-    return exchange.respond(
-      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
+    for id in try await exchange.readState({ $0.templates }) {
+      data.append(try exchange.template(id))
+    }
+    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -159,10 +166,10 @@ extension Exchange {
     }
   }
 
-  func template(_ id: Identifier) throws(APIError) -> JSON {
+  func template(_ id: Identifier, version: UInt64 = .max) throws(APIError) -> JSON {
     let snapshot: Snapshot<Template.State>
     do {
-      snapshot = try engine.template(id, of: org)
+      snapshot = try engine.template(id, of: org, version: version)
     } catch {
       throw APIError(error)
     }

@@ -33,10 +33,6 @@ enum TemplateSchemas {
       .required("created_at", .time), .required("updated_at", .time),
     ] + content)
 
-  static let list = Schema.object(
-    "TemplateList",
-    [.required("object", .constant("list")), .required("data", .array(template, 0...500))])
-
   static let preview = Schema.input(
     "TemplatePreviewInput",
     [

@@ -5,10 +5,10 @@ import JSON
 
 /// Who may do what: the roles that every account has, and those that it defines itself.
 enum RoleRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/roles", .scope("roles:read"), "List roles, the built-in ones first",
-      answers: [.list(AccessSchemas.roleObject)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/roles", "roles:read", "List roles", of: AccessSchemas.roleObject, sorts: ["name"],
+      rows: list),
     Operation(
       "POST", "/api/roles", .scope("roles:write"), "Define a role",
       body: .json(
@@ -29,13 +29,15 @@ enum RoleRoutes {
       answers: [.ok(AccessSchemas.roleObject)], refuses: [409: ["role_in_use"]], handler: delete),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let builtIn = Roles.builtIn.sorted { $0.key < $1.key }
       .map { view($0.key, name: $0.key, scopes: $0.value, builtIn: true) }
     let own = exchange.engine.directory.roles(of: exchange.org)
       .map { view($0.id.text, name: $0.state.name, scopes: $0.state.scopes, builtIn: false) }
-    return exchange.respond(
-      200, ["object": "list", "data": .array(builtIn + own), "has_more": false, "next": nil])
+    return try .of(builtIn + own, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -6,10 +6,10 @@ import JSON
 
 /// The people of an account. They are few and the directory holds them: read from there.
 enum UserRoutes {
-  static let all = [
-    Operation(
-      "GET", "/api/users", .scope("users:read"), "List users", parameters: [.limit, .after],
-      answers: [.list(AccessSchemas.user)], handler: list),
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/users", "users:read", "List users", of: AccessSchemas.user,
+      sorts: ["created_at", "name", "email"], rows: list),
     Operation(
       "POST", "/api/users", .scope("users:write"), "Create a user",
       body: .json(
@@ -40,11 +40,15 @@ enum UserRoutes {
       handler: unlock),
   ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let users = exchange.engine.directory.users(of: exchange.org)
-    return try exchange.list(users, id: \.id, kind: .user) { user throws(APIError) in
-      try view(user.id, .max, exchange).json
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    var data: [JSON] = []
+    for user in exchange.engine.directory.users(of: exchange.org) {
+      data.append(try view(user.id, .max, exchange).json)
     }
+    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -7,19 +7,17 @@ import WalletProjection
 
 /// Reading the wallet and its statement.
 enum WalletRoutes {
-  static let all =
+  static let all: [Operation] =
     WalletWrites.all + [
       Operation(
         "GET", "/api/wallet/balance", .scope("wallet:read"), "Read the wallet",
         parameters: [.asOf], answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]],
         handler: balance),
-      Operation(
-        "GET", "/api/wallet/transactions", .scope("wallet:read"),
-        "List the wallet's transactions, newest first",
+      Operation.list(
+        "/api/wallet/transactions", "wallet:read", "List the wallet's transactions, newest first",
         parameters: [
           .query("type", .choice(TransactionRow.Kind.self)), .query("message", .id(.message)),
-          .asOf, .limit, .after,
-        ], answers: [.list(WalletSchemas.transaction)], handler: transactions),
+        ], of: WalletSchemas.transaction, keepsHistory: true, rows: transactions),
     ]
 
   private static func balance(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -43,19 +41,21 @@ enum WalletRoutes {
         ])), found)
   }
 
-  private static func transactions(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func transactions(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let org = exchange.org
-    var request = WalletQueries.Request(page: try exchange.page())
+    var request = WalletQueries.Request(page: list.page)
     if let kind = try exchange.queryChoice("type", TransactionRow.Kind.self) {
       request.kinds = [kind]
     }
     request.message = try exchange.queryID("message", .message)
-    let asOf = try exchange.asOf()
-    request.asOf = asOf?.position
-    let found = try await exchange.read([.wallet], asOf: asOf) { [request] pool in
+    request.asOf = list.asOf?.position
+    let found = try await exchange.read([.wallet], list) { [request] pool in
       try await WalletQueries.transactions(pool, org: org, request)
     }
-    return exchange.list(found) { view($0, org) }
+    return exchange.rows(found) { view($0, org) }
   }
 
   private static func view(_ line: WalletTransaction, _ org: Identifier) -> JSON {

@@ -29,7 +29,10 @@ enum WalletSchemas {
     [
       .required("id", .string()), .required("object", .constant("wallet_transaction")),
       .required("type", .choice(TransactionRow.Kind.self)), .required("amount", .money),
-      .optional("balance_after", .money), .required("resource_type", .string().nullable),
-      .required("description", .string()), .optional("created_at", .time),
+      .optional("balance_after", .money), .optional("held_after", .money),
+      .required("resource_type", .string().nullable), .optional("resource_id", .string().nullable),
+      .optional("message", .id(.message).nullable), .required("description", .string()),
+      .optional("position", .count), .optional("account", .id(.org)),
+      .optional("created_at", .time),
     ])
 }

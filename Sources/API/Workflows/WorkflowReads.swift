@@ -7,30 +7,32 @@ import ProjectionRuntime
 
 /// Reading workflows and runs.
 enum WorkflowRoutes {
-  static let all =
+  static let all: [Operation] =
     WorkflowWrites.all + [
-      Operation(
-        "GET", "/api/workflows", .scope("workflows:read"), "List workflows",
-        parameters: [.limit, .after], answers: [.list(WorkflowSchemas.workflow)], handler: list),
+      Operation.list(
+        "/api/workflows", "workflows:read", "List workflows", of: WorkflowSchemas.workflow,
+        rows: list),
       Operation(
         "GET", "/api/workflows/{id}", .scope("workflows:read"), "Read a workflow",
         answers: [.ok(WorkflowSchemas.workflow)], handler: show),
-      Operation(
-        "GET", "/api/workflows/{id}/runs", .scope("workflows:read"), "List a workflow's runs",
-        parameters: [.query("status", .choice(WorkflowRun.Status.self)), .limit, .after],
-        answers: [.list(WorkflowSchemas.run)], handler: runs),
+      Operation.list(
+        "/api/workflows/{id}/runs", "workflows:read", "List a workflow's runs",
+        parameters: [.query("status", .choice(WorkflowRun.Status.self))],
+        of: WorkflowSchemas.run, rows: runs),
       Operation(
         "GET", "/api/runs/{id}", .scope("workflows:read"), "Read a run with its steps",
         answers: [.ok(WorkflowSchemas.run)], handler: run),
     ]
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let page = try exchange.page()
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let org = exchange.org
-    let found = try await exchange.read([.analytics]) { pool in
-      try await WorkflowQueries.list(pool, org: org, page)
+    let found = try await exchange.read([.analytics], list) { pool in
+      try await WorkflowQueries.list(pool, org: org, list.page)
     }
-    return exchange.list(found) { view($0, org) }
+    return exchange.rows(found) { view($0, org) }
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -63,19 +65,22 @@ enum WorkflowRoutes {
 
   // MARK: Runs
 
-  private static func runs(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func runs(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let id = try exchange.id("id", .workflow)
     let org = exchange.org
-    var request = RunQueries.Request(workflow: id, page: try exchange.page())
+    var request = RunQueries.Request(workflow: id, page: list.page)
     request.status = try exchange.queryChoice("status", WorkflowRun.Status.self)
     let workflow = try await exchange.read([.analytics]) { pool in
       try await WorkflowQueries.item(pool, org: org, workflow: id)
     }
     guard workflow.value != nil else { throw .notFound("workflow") }
-    let found = try await exchange.read([.analytics]) { [request] pool in
+    let found = try await exchange.read([.analytics], list) { [request] pool in
       try await RunQueries.list(pool, org: org, request)
     }
-    return exchange.list(found) { .object(view($0, org)) }
+    return exchange.rows(found) { .object(view($0, org)) }
   }
 
   private static func run(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -13,6 +13,7 @@ enum WorkflowSchemas {
       .required("name", .string().nullable), .required("trigger", .string().nullable),
       .required("paused", .bool), .required("latest_version", .count),
       .required("source", .string(0...262_144).nullable),
+      .optional("deleted", .bool, "In the answer to its deletion."),
     ])
 
   static let run = Schema.stored(

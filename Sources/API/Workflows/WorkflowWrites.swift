@@ -5,18 +5,22 @@ import JSON
 
 /// Publishing workflows and starting runs by hand. Reading is in `WorkflowReads.swift`.
 enum WorkflowWrites {
-  static let all = [
+  static let all: [Operation] = [
     Operation(
       "POST", "/api/workflows", .scope("workflows:write"), "Publish a workflow",
-      details: "A new one, or, for a known `name`, its next version.",
-      body: .of(
-        [
-          ("application/json", WorkflowSchemas.source),
-          ("application/yaml", .string(1...262_144)), ("text/yaml", .string(1...262_144)),
-          ("application/x-yaml", .string(1...262_144)),
-        ],
-        example: ["source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"]),
-      answers: [.created(WorkflowSchemas.workflow)], handler: publish),
+      details: "A new one, or, for a known `name`, its next version.", body: document,
+      answers: [.created(WorkflowSchemas.workflow)], refuses: [400: ["invalid_workflow"]],
+      handler: publish),
+    Operation(
+      "PUT", "/api/workflows/{id}", .scope("workflows:write"), "Publish a workflow's next version",
+      details: "Under the same name or another. Who is on the workflow stays on the version that "
+        + "they started with.", body: document, answers: [.ok(WorkflowSchemas.workflow)],
+      refuses: [400: ["invalid_workflow", "name_taken"]], handler: revise),
+    Operation(
+      "DELETE", "/api/workflows/{id}", .scope("workflows:write"), "Delete a workflow",
+      details: "Nobody starts it any more; who is on it goes no further than a wait that they are "
+        + "in. It is shown no more; its runs and its history stay on record.",
+      answers: [.ok(WorkflowSchemas.workflow)], handler: delete),
     Operation(
       "POST", "/api/workflows/{id}/pause", .scope("workflows:write"), "Pause a workflow",
       answers: [.ok(WorkflowSchemas.workflow)], handler: pause),
@@ -32,11 +36,44 @@ enum WorkflowWrites {
       handler: startRun),
   ]
 
+  private static let document = RequestBody.of(
+    [
+      ("application/json", WorkflowSchemas.source),
+      ("application/yaml", .string(1...262_144)), ("text/yaml", .string(1...262_144)),
+      ("application/x-yaml", .string(1...262_144)),
+    ], example: ["source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"])
+
   private static func publish(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let source = try source(exchange)
-    let definition: WorkflowDefinition
+    let definition = try definition(source)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.publishWorkflow(definition, source: source)
+    }
+    let id = try ContactWrites.created(.workflow, written)
+    return try answer(201, id, written.receipt, exchange)
+  }
+
+  private static func revise(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .workflow)
+    let source = try source(exchange)
+    let definition = try definition(source)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.reviseWorkflow(id, definition, source: source)
+    }
+    return try answer(200, id, written.receipt, exchange)
+  }
+
+  private static func delete(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .workflow)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.deleteWorkflow(id)
+    }
+    return try answer(200, id, written.receipt, exchange)
+  }
+
+  private static func definition(_ source: String) throws(APIError) -> WorkflowDefinition {
     do {
-      definition = try WorkflowDocument.definition(of: source)
+      return try WorkflowDocument.definition(of: source)
     } catch {
       throw APIError(
         400, "invalid_request", "invalid_workflow", "\(error)",
@@ -46,11 +83,6 @@ enum WorkflowWrites {
             message: error.message)
         ])
     }
-    let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.publishWorkflow(definition, source: source)
-    }
-    let id = try ContactWrites.created(.workflow, written)
-    return try answer(201, id, written.receipt, exchange)
   }
 
   /// The YAML itself, or JSON with it under `source`.
@@ -151,6 +183,7 @@ enum WorkflowView {
         ("latest_version", JSON(state.latestVersion)),
         ("source", JSON(state.sources[state.latestVersion])),
         ("steps", .array((definition?.steps ?? []).map { .string($0.id) })),
+        ("deleted", .bool(state.isDeleted)),
         ("version", .int(Int64(snapshot.version))), ("account", .string(org.text)),
         ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
         ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),

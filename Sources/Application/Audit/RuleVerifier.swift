@@ -285,7 +285,7 @@ extension RuleVerifier {
       book.stoppedCampaigns.insert(event.stream)
     case .resumed:
       book.stoppedCampaigns.remove(event.stream)
-    case .created, .audienceRecorded, .batchPlanned, .paceSet:
+    case .created, .audienceRecorded, .batchPlanned, .paceSet, .updated, .deleted:
       break
     }
   }

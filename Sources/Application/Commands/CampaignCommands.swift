@@ -7,6 +7,28 @@ extension Workspace {
   package mutating func createCampaign(
     _ definition: CampaignDefinition
   ) throws(CommandError) -> Identifier {
+    try check(definition)
+    let id = newID(.campaign)
+    try run(Campaign.self, id, .create(definition), isNew: true)
+    return id
+  }
+
+  /// Another definition of a draft.
+  package mutating func updateCampaign(
+    _ id: Identifier, _ change: (inout CampaignDefinition) -> Void
+  ) throws(CommandError) {
+    guard var definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
+    change(&definition)
+    try check(definition)
+    try run(Campaign.self, id, .update(definition))
+  }
+
+  package mutating func deleteCampaign(_ id: Identifier) throws(CommandError) {
+    guard try current(Campaign.self, id).status != nil else { throw .notFound(id) }
+    try run(Campaign.self, id, .delete)
+  }
+
+  private func check(_ definition: CampaignDefinition) throws(CommandError) {
     let segment = try current(Segment.self, definition.segment)
     guard segment.exists, !segment.isDeleted else {
       throw .invalid(
@@ -21,9 +43,6 @@ extension Workspace {
     } catch {
       throw .invalid(field: "body", code: error.code, message: "\(error)")
     }
-    let id = newID(.campaign)
-    try run(Campaign.self, id, .create(definition), isNew: true)
-    return id
   }
 
   /// Fixes the audience: whoever the segment holds at this moment.

@@ -8,12 +8,33 @@ extension Workspace {
   package mutating func publishWorkflow(
     _ definition: WorkflowDefinition, source: String
   ) throws(CommandError) -> Identifier {
-    let known = state.tables.workflows.first {
-      $0.value.versions[$0.value.latestVersion]?.name == definition.name
-    }
-    let id = known?.key ?? newID(.workflow)
+    let known = holder(ofName: definition.name)
+    let id = known ?? newID(.workflow)
     try run(Workflow.self, id, .publish(definition, source: source), isNew: known == nil)
     return id
+  }
+
+  /// The next version of one workflow, under whatever name nobody else has.
+  package mutating func reviseWorkflow(
+    _ id: Identifier, _ definition: WorkflowDefinition, source: String
+  ) throws(CommandError) {
+    guard try current(Workflow.self, id).latestVersion > 0 else { throw .notFound(id) }
+    guard [nil, id].contains(holder(ofName: definition.name)) else {
+      throw .invalid(
+        field: "name", code: "name_taken", message: "Another workflow has this name.")
+    }
+    try run(Workflow.self, id, .publish(definition, source: source))
+  }
+
+  package mutating func deleteWorkflow(_ id: Identifier) throws(CommandError) {
+    guard try current(Workflow.self, id).latestVersion > 0 else { throw .notFound(id) }
+    try run(Workflow.self, id, .delete)
+  }
+
+  private func holder(ofName name: String) -> Identifier? {
+    state.tables.workflows.first {
+      !$0.value.isDeleted && $0.value.versions[$0.value.latestVersion]?.name == name
+    }?.key
   }
 
   package mutating func setWorkflow(_ id: Identifier, paused: Bool) throws(CommandError) {
@@ -32,9 +53,9 @@ extension Workspace {
     _ run: Identifier, of workflow: Identifier, contact: Identifier, trigger: UInt64? = nil
   ) throws(CommandError) -> Identifier? {
     let definitions = try current(Workflow.self, workflow)
-    guard let definition = definitions.versions[definitions.latestVersion] else {
-      throw .notFound(workflow)
-    }
+    guard !definitions.isDeleted,
+      let definition = definitions.versions[definitions.latestVersion]
+    else { throw .notFound(workflow) }
     guard try !self.contact(contact).isErased else { return nil }
     let key = RunIndex.Key(workflow: workflow, contact: contact)
     guard !definitions.isPaused, state.runs.mayStart(key, byEventAt: trigger ?? .max),
@@ -88,6 +109,10 @@ extension Workspace {
       }
       guard let step = try definition(of: state)?.step(id) else {
         try self.run(WorkflowRun.self, run, .fail(step: id, reason: "unknown step"))
+        return
+      }
+      if let workflow = state.workflow, try current(Workflow.self, workflow).isDeleted {
+        try self.run(WorkflowRun.self, run, .fail(step: id, reason: "workflow_deleted"))
         return
       }
       do {

@@ -162,7 +162,9 @@ extension OrgExecutor {
   private func commit(of workspace: Workspace, _ call: Call) -> Commit {
     var commit = Commit(
       org: OrgID(org.value),
-      events: workspace.decided.map { EventCodec.encode($0.event, stream: $0.stream, org: org) },
+      events: workspace.decided.map {
+        EventCodec.encode($0.event, stream: $0.stream, org: org, reason: call.reason)
+      },
       idempotencyKey: call.idempotencyKey.map {
         IdempotencyKey(name: $0.name, fingerprint: $0.fingerprint)
       },

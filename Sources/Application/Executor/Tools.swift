@@ -28,6 +28,8 @@ package struct Call: Sendable {
   package var causation: UInt64?
   package var depth: UInt16
   package var idempotencyKey: IdempotencyName?
+  /// Why the caller says that it is done; stored with every event of the commit.
+  package var reason: String?
   /// The object as the caller saw it: the log refuses where it changed since.
   package var expected: ExpectedObject?
 

@@ -106,6 +106,8 @@ extension Identifier.Kind {
     case .workflow: "workflows"
     case .run: "runs"
     case .webhookEndpoint: "webhook-endpoints"
+    case .template: "templates"
+    case .payment: "payments"
     default: nil
     }
   }

@@ -32,7 +32,8 @@ struct CampaignIndex {
       running.remove(campaign)
       progress[campaign] = nil
       return ended.removeValue(forKey: campaign) ?? []
-    case .created, .audienceRecorded, .batchPlanned, .paused, .resumed, .paceSet:
+    case .created, .audienceRecorded, .batchPlanned, .paused, .resumed, .paceSet, .updated,
+      .deleted:
       break
     }
     return []

@@ -29,7 +29,8 @@ struct RunIndex {
     switch event {
     case .published(_, let definition, _):
       histories[workflow, default: History()].versions.append((orgSequence, definition))
-    case .paused: histories[workflow, default: History()].pauses.append((orgSequence, true))
+    case .paused, .deleted:
+      histories[workflow, default: History()].pauses.append((orgSequence, true))
     case .resumed: histories[workflow, default: History()].pauses.append((orgSequence, false))
     }
   }

@@ -16,6 +16,10 @@ package enum Campaign: Decider {
     case resume(by: String)
     /// How fast its messages are handed out; nil: as fast as the sender may.
     case setPace(perMinute: Int?)
+    /// Another definition, as long as nothing went out.
+    case update(CampaignDefinition)
+    /// It is not shown any more; what it sent stays on record.
+    case delete
   }
 
   package enum Event: Sendable, Equatable {
@@ -29,6 +33,8 @@ package enum Campaign: Decider {
     case paused(by: String)
     case resumed(by: String)
     case paceSet(perMinute: Int?)
+    case updated(CampaignDefinition)
+    case deleted
   }
 
   package enum Status: String, Sendable, CaseIterable {
@@ -45,6 +51,7 @@ package enum Campaign: Decider {
     package var openBatches: [Int: [Identifier]] = [:]
     package var outcome: CampaignOutcome?
     package var pacePerMinute: Int?
+    package var isDeleted = false
 
     package init() {}
   }
@@ -113,11 +120,14 @@ extension Campaign {
   ) throws(Rejection) -> [Event] {
     if case .create(let definition) = command {
       guard state.status == nil else { throw .alreadyExists }
-      guard !definition.name.isBlank else { throw .emptyName }
-      guard !definition.body.isBlank else { throw .emptyBody }
+      try check(definition)
       return [.created(definition)]
     }
     guard let status = state.status else { throw .notFound }
+    if state.isDeleted {
+      guard command == .delete else { throw .notFound }
+      return []
+    }
     switch command {
     case .create: throw .alreadyExists
     case .launch(let filter, let audience, let batchSize):
@@ -140,7 +150,19 @@ extension Campaign {
       }
     case .pause, .resume, .setPace:
       return try control(command, state, status)
+    case .update(let definition):
+      guard status == .draft else { throw .notAllowed(status: status) }
+      try check(definition)
+      return definition == state.definition ? [] : [.updated(definition)]
+    case .delete:
+      guard status != .running, status != .paused else { throw .notAllowed(status: status) }
+      return [.deleted]
     }
+  }
+
+  private static func check(_ definition: CampaignDefinition) throws(Rejection) {
+    guard !definition.name.isBlank else { throw .emptyName }
+    guard !definition.body.isBlank else { throw .emptyBody }
   }
 
   private static func control(
@@ -161,7 +183,7 @@ extension Campaign {
         throw .paceOutOfRange(limit: paceLimit)
       }
       return state.pacePerMinute == perMinute ? [] : [.paceSet(perMinute: perMinute)]
-    case .create, .launch, .markBatchPlanned, .complete, .cancel:
+    case .create, .launch, .markBatchPlanned, .complete, .cancel, .update, .delete:
       preconditionFailure("handled by the caller")
     }
   }
@@ -232,6 +254,10 @@ extension Campaign {
       next.status = .running
     case .paceSet(let perMinute):
       next.pacePerMinute = perMinute
+    case .updated(let definition):
+      next.definition = definition
+    case .deleted:
+      next.isDeleted = true
     }
     return next
   }

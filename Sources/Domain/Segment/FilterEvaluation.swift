@@ -57,6 +57,41 @@ extension Filter {
   }
 }
 
+// MARK: - Any object
+
+extension Filter {
+  /// The same grammar about an object that is no contact. `values` gives what a field holds: several for
+  /// a list, none where it is empty. What happened is a matter of contacts: it never holds here.
+  package func holds(
+    atMicros nowMicros: Micros, for values: (_ field: String) -> [FieldValue]
+  ) -> Bool {
+    switch self {
+    case .all(let filters): filters.allSatisfy { $0.holds(atMicros: nowMicros, for: values) }
+    case .any(let filters): filters.contains { $0.holds(atMicros: nowMicros, for: values) }
+    case .not(let filter): !filter.holds(atMicros: nowMicros, for: values)
+    case .condition(let condition):
+      condition.holds(forAny: values(condition.field), atMicros: nowMicros)
+    case .happened: false
+    }
+  }
+}
+
+extension Filter.Condition {
+  fileprivate func holds(forAny values: [FieldValue], atMicros nowMicros: Micros) -> Bool {
+    switch comparison {
+    case .exists: values.isEmpty != (value == .flag(true))
+    case .notEquals: values.allSatisfy { holds(for: $0, orAt: nowMicros) }
+    default: values.contains { holds(for: $0, orAt: nowMicros) }
+    }
+  }
+
+  /// Where both sides are times, they are compared as times.
+  private func holds(for actual: FieldValue, orAt nowMicros: Micros) -> Bool {
+    guard let time = actual.text.flatMap(Timestamp.micros) else { return holds(for: actual) }
+    return timeHolds(for: time, atMicros: nowMicros) ?? holds(for: actual)
+  }
+}
+
 // MARK: - Conditions
 
 extension Filter.Condition {

@@ -104,10 +104,15 @@ extension Filter.Condition {
   /// `isRelative`, or a comparison of `created_at`.
   func timeHolds(for facts: ContactFacts, atMicros nowMicros: Micros) -> Bool {
     guard let time = time(of: facts) else { return false }
+    return timeHolds(for: time, atMicros: nowMicros) ?? false
+  }
+
+  /// nil where the condition's own value is neither a time nor a length of one.
+  func timeHolds(for time: Micros, atMicros nowMicros: Micros) -> Bool? {
     guard comparison.isRelative else {
-      return timeMicros.map { comparison.holds(time, $0) } ?? false
+      return comparison.isOfNumbers ? timeMicros.map { comparison.holds(time, $0) } : nil
     }
-    guard let durationMicros else { return false }
+    guard let durationMicros else { return nil }
     switch comparison {
     case .inLast: return time <= nowMicros && nowMicros < time + durationMicros
     case .inNext: return time - durationMicros <= nowMicros && nowMicros < time

@@ -6,12 +6,15 @@ package enum Workflow: Decider {
     case publish(WorkflowDefinition, source: String)
     case pause
     case resume
+    /// Nobody starts it any more, and who is on it goes no further.
+    case delete
   }
 
   package enum Event: Sendable, Equatable {
     case published(version: Int, definition: WorkflowDefinition, source: String)
     case paused
     case resumed
+    case deleted
   }
 
   package struct State: Sendable, Equatable {
@@ -19,6 +22,7 @@ package enum Workflow: Decider {
     package var sources: [Int: String] = [:]
     package var latestVersion = 0
     package var isPaused = false
+    package var isDeleted = false
 
     package init() {}
   }
@@ -90,7 +94,14 @@ extension Workflow {
   package static func decide(
     _ command: Command, given state: State
   ) throws(Rejection) -> [Event] {
+    if state.isDeleted {
+      guard command == .delete else { throw .notFound }
+      return []
+    }
     switch command {
+    case .delete:
+      guard state.latestVersion > 0 else { throw .notFound }
+      return [.deleted]
     case .publish(let definition, let source):
       try check(definition)
       let isKnown =
@@ -151,6 +162,8 @@ extension Workflow {
       next.isPaused = true
     case .resumed:
       next.isPaused = false
+    case .deleted:
+      next.isDeleted = true
     }
     return next
   }

@@ -56,6 +56,8 @@ extension Campaign.Event: PayloadCoding {
     case paused = "campaign.paused"
     case resumed = "campaign.resumed"
     case paceSet = "campaign.pace_set"
+    case updated = "campaign.updated"
+    case deleted = "campaign.deleted"
   }
 
   static var streamKind: Identifier.Kind { .campaign }
@@ -91,6 +93,11 @@ extension Campaign.Event: PayloadCoding {
     case .paceSet(let perMinute):
       payload.fields.optional("per_minute", perMinute.map(Int64.init))
       return .paceSet
+    case .updated(let definition):
+      definition.write(to: &payload.fields)
+      return .updated
+    case .deleted:
+      return .deleted
     }
   }
 
@@ -112,6 +119,8 @@ extension Campaign.Event: PayloadCoding {
     case .resumed: .resumed(by: try payload.fields.string("by"))
     case .paceSet:
       .paceSet(perMinute: try payload.fields.optionalInt64("per_minute").map(Int.init))
+    case .updated: .updated(try CampaignDefinition.read(from: &payload.fields))
+    case .deleted: .deleted
     }
   }
 }

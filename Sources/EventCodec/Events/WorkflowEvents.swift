@@ -6,6 +6,7 @@ extension Workflow.Event: PayloadCoding {
     case published = "workflow.published"
     case paused = "workflow.paused"
     case resumed = "workflow.resumed"
+    case deleted = "workflow.deleted"
   }
 
   static var streamKind: Identifier.Kind { .workflow }
@@ -19,6 +20,7 @@ extension Workflow.Event: PayloadCoding {
       return .published
     case .paused: return .paused
     case .resumed: return .resumed
+    case .deleted: return .deleted
     }
   }
 
@@ -31,6 +33,7 @@ extension Workflow.Event: PayloadCoding {
         source: try payload.fields.string("source"))
     case .paused: .paused
     case .resumed: .resumed
+    case .deleted: .deleted
     }
   }
 }

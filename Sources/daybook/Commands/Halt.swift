@@ -49,7 +49,7 @@ private func setSending(
   defer { client.close() }
   let answer = try await client.send(
     ClientRequest(
-      method: "POST", url: baseURL(invocation) + "/api/operator/sending",
+      method: "POST", url: invocation.settings.runningURL + "/api/operator/sending",
       headers: ["authorization": "Bearer \(token)", "content-type": "application/json"],
       body: JSON.object(body).bytes(), timeoutMillis: 30_000))
   let value = try JSON(parsing: answer.body)
@@ -65,8 +65,10 @@ private func setSending(
   return .success
 }
 
-/// Where this home's system answers: the port may be one that was drawn.
-private func baseURL(_ invocation: Invocation) -> String {
-  let status = SystemStatus(readingFrom: invocation.settings.home.status)
-  return status.map(\.baseURL).flatMap { $0.isEmpty ? nil : $0 } ?? invocation.settings.localURL
+extension Settings {
+  /// Where this home's system answers: the port may be one that was drawn.
+  var runningURL: String {
+    let status = SystemStatus(readingFrom: home.status)
+    return status.map(\.baseURL).flatMap { $0.isEmpty ? nil : $0 } ?? localURL
+  }
 }

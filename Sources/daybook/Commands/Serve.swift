@@ -76,10 +76,12 @@ private func startServe(
   }
 
   let owners = OwnerPool.make(connectionString: settings.databaseURL ?? "")
+  let requests = try RequestLog(directory: settings.home.requests) { line in
+    context.log.warning("request log", ["reason": .string(line)])
+  }
   let server = try startAPI(
     context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,
-    exports: exports,
-    hold: hold,
+    exports: exports, hold: hold, requests: requests,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
@@ -88,6 +90,7 @@ private func startServe(
   publisher.start()
   return Service(details: ["url": .string(settings.localURL), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
+    requests.flush()
     await publisher.stop()
     await reactors.stop()
     await log.close()
@@ -111,6 +114,7 @@ private func exportDesk(
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, owners: PostgresPool,
   adapters: Adapters, links: OutboundLinks, exports: ExportDesk, hold: SendingHold,
+  requests: RequestLog,
   allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
@@ -129,6 +133,7 @@ private func startAPI(
       "request failed", ["reason": .string(message), "request_id": .string(requestID)])
   }
   services.exports = exports
+  services.requests = requests
   let api = APIServer(services: services)
   let log = context.log
   var limits = HTTPLimits()

@@ -33,7 +33,7 @@ struct ExportOrder {
     do {
       response = try await client.send(
         ClientRequest(
-          method: "POST", url: settings.localURL + "/api/operator/audit-exports",
+          method: "POST", url: settings.runningURL + "/api/operator/audit-exports",
           headers: [
             "authorization": "Bearer "
               + String(decoding: token, as: UTF8.self).trimmingCharacters(

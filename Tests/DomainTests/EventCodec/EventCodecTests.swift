@@ -21,6 +21,17 @@ import Testing
     }
   }
 
+  @Test func `why it was done is stored with every event, and changes none`() throws {
+    var random = SplitMix64(seed: 3)
+    for event in RandomEvents.every(using: &random) {
+      let encoded = EventCodec.encode(
+        event, stream: random.id(.contact), org: Self.org, reason: "the \"auditor\" asked")
+      let payload = String(decoding: encoded.parts[0].payload, as: UTF8.self)
+      #expect(payload.hasSuffix(#""actor_reason":"the \"auditor\" asked"}"#), "\(encoded.type)")
+      #expect(try EventCodec.decode(.storing(encoded)).event == event, "\(encoded.type)")
+    }
+  }
+
   @Test func `every type of the catalogue is written by an event, and none besides`() {
     var random = SplitMix64(seed: 1)
     let written = RandomEvents.every(using: &random).map {

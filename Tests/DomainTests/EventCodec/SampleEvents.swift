@@ -198,6 +198,10 @@ enum SampleEvents {
       CampaignOutcome(sentCount: 1, failedCount: 2, skippedCount: 3, cancelledCount: 4)),
     .cancelled(by: "user:usr_1"), .paused(by: "user:usr_1"), .resumed(by: "user:usr_2"),
     .paceSet(perMinute: 120),
+    .updated(
+      CampaignDefinition(
+        name: "Summer", segment: segmentID, channel: .sms, purpose: .marketing, body: "Sun")),
+    .deleted,
   ]
 
   private static let workflow: [Workflow.Event] = [
@@ -216,7 +220,7 @@ enum SampleEvents {
           WorkflowStep(
             id: "s6", action: .branch(.contact(filter), then: nil, otherwise: nil), next: nil),
         ]), source: "name: Follow-up\n"),
-    .paused, .resumed,
+    .paused, .resumed, .deleted,
   ]
 
   private static let run: [WorkflowRun.Event] = [

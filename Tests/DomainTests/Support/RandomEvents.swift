@@ -189,10 +189,7 @@ enum RandomEvents {
 
   private static func campaign(_ random: inout SplitMix64) -> [Campaign.Event] {
     [
-      .created(
-        CampaignDefinition(
-          name: random.text(), segment: random.id(.segment), channel: random.one(),
-          purpose: random.one(), body: random.text())),
+      .created(definition(&random)),
       .launched(filter: random.filter(), plannedCount: random.count()),
       .audienceRecorded(ordinal: random.count(), contacts: random.list { $0.id(.contact) }),
       .batchPlanned(ordinal: random.count()),
@@ -201,15 +198,21 @@ enum RandomEvents {
           sentCount: random.count(), failedCount: random.count(), skippedCount: random.count(),
           cancelledCount: random.count())),
       .cancelled(by: random.text()), .paused(by: random.text()), .resumed(by: random.text()),
-      .paceSet(perMinute: random.maybe { $0.count() }),
+      .paceSet(perMinute: random.maybe { $0.count() }), .updated(definition(&random)), .deleted,
     ]
+  }
+
+  private static func definition(_ random: inout SplitMix64) -> CampaignDefinition {
+    CampaignDefinition(
+      name: random.text(), segment: random.id(.segment), channel: random.one(),
+      purpose: random.one(), body: random.text())
   }
 
   private static func workflow(_ random: inout SplitMix64) -> [Workflow.Event] {
     [
       .published(
         version: random.count(), definition: random.definition(), source: random.text()),
-      .paused, .resumed,
+      .paused, .resumed, .deleted,
     ]
   }
 

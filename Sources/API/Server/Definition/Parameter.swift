@@ -43,13 +43,23 @@ package struct Parameter: Sendable {
   // MARK: Those that many operations share
 
   package static let limit = query("limit", .int(1...200), "How many at most; 50 where not given.")
-  package static let after = query("after", .string(1...500), "`next` of the page before.")
+  package static let after = query(
+    "after", .string(1...7_000), "`next` of a page: those behind it.")
+  static let before = query("before", .string(1...7_000), "`previous` of a page: those before it.")
+  /// `names`: the orders that there are, the usual one first.
+  static func sort(_ names: [String]) -> Parameter {
+    query("sort", .choice(names), "`\(names[0])` where not given; `-` is the other way round.")
+  }
   package static let from = query("from", .time, "Not before this time.")
   package static let to = query("to", .time, "Not after this time.")
   package static let count = query(
     "count", .choice(["exact", "none"]), "`exact` adds `total`, the number of all that fit.")
   package static let filter = query(
-    "filter", .anything, "The grammar of segments, as JSON.", style: .json)
+    "filter", .map(.anything),
+    "The grammar of segments, as JSON, about the fields of what is listed: "
+      + "`{\"field\": \"name\", \"op\": \"eq\", \"value\": \"Spring\"}`; "
+      + "a field inside another is `verdict.outcome`.",
+    style: .json)
   package static let dryRun = query(
     "dry_run", .bool, "Tells what would follow, and writes nothing.")
   package static let minPosition = header(
@@ -63,6 +73,9 @@ package struct Parameter: Sendable {
     "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")
   package static let ifMatch = header(
     "If-Match", .string(1...40), "The `ETag` that was read; refused with 412 where it changed.")
+  static let actorReason = header(
+    "X-Actor-Reason", .string(1...500),
+    "Why it is done, stored with the events for good: write nobody's personal data here.")
   static let apiVersion = header(
     "Api-Version", .constant(APIVersion.current.text), "The date version that is spoken.")
   /// `names`: the fields of what is read.

@@ -39,7 +39,7 @@ enum ReferencePage {
     + "<input id=q type=search placeholder='Search operations and codes' "
     + "aria-label='Search operations and codes'>"
     + "<p>Version \(APIVersion.current.text) · <a href=/openapi.json>OpenAPI 3.1</a></p></header>"
-    + "<div class=page><nav>\(navigation)</nav><main>\(sections)\(errors)\(objects)"
+    + "<div class=page><nav>\(navigation)</nav><main>\(shared)\(sections)\(errors)\(objects)"
     + "</main></div><script>\(script)</script></html>"
 
   /// Only this page's own style and script run.
@@ -60,7 +60,68 @@ enum ReferencePage {
   }
 
   private static var navigation: String {
-    (resources + ["errors", "objects"]).map { "<a href='#\($0)'>\($0)</a>" }.joined()
+    (["conventions"] + resources + ["errors", "objects"]).map { "<a href='#\($0)'>\($0)</a>" }
+      .joined()
+  }
+
+  /// What so many operations take in the same words that it is explained once.
+  private static let sharedParameters: [Parameter] = {
+    var found: [(parameter: Parameter, count: Int)] = []
+    for parameter in APIServer.operations.flatMap(\.parameters) {
+      let index = found.firstIndex {
+        $0.parameter.name == parameter.name && $0.parameter.description == parameter.description
+      }
+      if let index { found[index].count += 1 } else { found.append((parameter, 1)) }
+    }
+    return found.filter { $0.count > 10 && !$0.parameter.description.isEmpty }.map(\.parameter)
+  }()
+
+  private static func isShared(_ parameter: Parameter) -> Bool {
+    sharedParameters.contains {
+      $0.name == parameter.name && $0.description == parameter.description
+    }
+  }
+
+  private static var shared: String {
+    "<section id=conventions><h2>conventions</h2><article data-s>"
+      + "<p>Taken by every operation that names them under “Also”.</p>"
+      + table(sharedParameters) { "<tr id='also-\($0.name)'>" } + "</article></section>"
+  }
+
+  private static func table(
+    _ parameters: [Parameter], row: (Parameter) -> String = { _ in "<tr>" }
+  ) -> String {
+    "<table><tr><th>Parameter<th>In<th>Takes<th>"
+      + parameters.map { parameter in
+        // The fields of every object: they stand there.
+        let takes = parameter.name == "fields" ? "list of fields" : words(parameter.schema)
+        return row(parameter)
+          + "<td><code>\(parameter.name)</code>\(parameter.isRequired ? " *" : "")"
+          + "<td>\(parameter.place.rawValue)<td>\(takes)<td>\(prose(parameter.description))"
+      }.joined() + "</table>"
+  }
+
+  /// A call that can be copied.
+  private static func call(_ operation: Operation) -> String {
+    var target = operation.path
+    let needed = operation.parameters.filter { $0.place == .query && $0.isRequired }
+    if !needed.isEmpty {
+      target += "?" + needed.map { "\($0.name)=…" }.joined(separator: "&")
+    }
+    var lines = [
+      "curl" + (operation.method == "GET" ? "" : " -X \(operation.method)") + " \"$URL\(target)\""
+    ]
+    switch operation.access {
+    case .scope: lines.append("-H \"Authorization: Bearer $DAYBOOK_API_KEY\"")
+    case .operation: lines.append("-H \"Authorization: Bearer $OPERATOR_TOKEN\"")
+    case .open, .signed: break
+    }
+    if operation.idempotency == .required { lines.append("-H \"Idempotency-Key: $(uuidgen)\"") }
+    if let example = operation.body?.example {
+      lines.append("-H 'Content-Type: application/json'")
+      lines.append("-d '\(example.text.replacing("'", with: "'\\''"))'")
+    }
+    return "<pre>\(escaped(lines.joined(separator: " \\\n  ")))</pre>"
   }
 
   private static var sections: String {
@@ -78,22 +139,18 @@ enum ReferencePage {
       + "<p>\(prose(operation.summary)).</p>"
     if !operation.details.isEmpty { html += "<p>\(prose(operation.details))</p>" }
     if case .scope(let scope) = operation.access { html += "<p>Scope <code>\(scope)</code></p>" }
-    if !operation.parameters.isEmpty {
-      html += "<table><tr><th>Parameter<th>In<th>Takes<th>"
-      for parameter in operation.parameters {
-        html +=
-          "<tr><td><code>\(parameter.name)</code>\(parameter.isRequired ? " *" : "")"
-          + "<td>\(parameter.place.rawValue)<td>\(words(parameter.schema))"
-          + "<td>\(prose(parameter.description))"
-      }
-      html += "</table>"
+    let own = operation.parameters.filter { !isShared($0) }
+    if !own.isEmpty { html += table(own) }
+    let also = operation.parameters.filter(isShared).map {
+      "<a href='#also-\($0.name)'><code>\($0.name)</code></a>\($0.isRequired ? " *" : "")"
     }
+    if !also.isEmpty { html += "<p>Also \(also.joined(separator: ", "))</p>" }
     if let body = operation.body {
       for content in body.contents {
         html += "<p>Body, <code>\(content.mediaType)</code></p>" + fields(content.schema)
       }
-      if let example = body.example { html += "<pre>\(escaped(example.text))</pre>" }
     }
+    if operation.access != .signed { html += call(operation) }
     return html + answers(operation) + "</article>"
   }
 
@@ -199,16 +256,19 @@ enum ReferencePage {
     padding:.5rem 1rem;border-bottom:1px solid #8886;flex-wrap:wrap}h1{font-size:1.1rem;margin:0}
     input{font:inherit;padding:.3rem .6rem;flex:1;min-width:12rem}header p{margin:0}
     .page{display:grid;grid-template-columns:12rem 1fr}nav{padding:1rem;display:flex;
-    flex-direction:column;gap:.2rem}main{padding:0 1rem 4rem;min-width:0}
+    flex-direction:column;gap:.2rem;position:sticky;top:3.4rem;align-self:start;
+    max-height:calc(100vh - 3.4rem);overflow:auto;box-sizing:border-box}main{padding:0 1rem 4rem;min-width:0}
     article{border-bottom:1px solid #8883;padding:.5rem 0;scroll-margin-top:4rem}
     section{scroll-margin-top:4rem}h3{font-size:1rem;margin:.5rem 0}
     table{border-collapse:collapse;width:100%;margin:.5rem 0}
+    tr{scroll-margin-top:4rem}td:last-child{min-width:9rem}td,p{overflow-wrap:anywhere}
     th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-top:1px solid #8882}
     b{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.2rem}
     .GET{color:#17803d}.POST,.PUT{color:#1d5fd1}.PATCH{color:#9a6700}.DELETE{color:#c0271d}
     pre{overflow:auto;background:#8881;padding:.6rem;white-space:pre-wrap;overflow-wrap:anywhere}
     a{color:LinkText}[hidden]{display:none}
-    @media(max-width:45rem){.page{display:block}nav{flex-direction:row;flex-wrap:wrap}}
+    @media(max-width:45rem){.page{display:block}nav{flex-direction:row;flex-wrap:wrap;
+    position:static;max-height:none}td:last-child{min-width:0}h3 code{overflow-wrap:anywhere}}
     """
 
   private static let script = """

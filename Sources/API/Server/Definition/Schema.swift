@@ -148,7 +148,9 @@ extension Schema {
       [
         .required("object", .constant("list")), .required("data", .array(item)),
         .required("has_more", .bool, "Whether there is another page."),
-        .optional("next", .string().nullable, "`after` of the next page."),
+        .optional("next", .string(0...7_000).nullable, "`after` of the next page."),
+        .optional("previous", .string(0...7_000).nullable, "`before` of the page before."),
+        .optional("as_of", .count, "The position of the log that all of its pages are pinned to."),
         .optional("total", .count, "With `count=exact`."),
       ])
   }

@@ -1,0 +1,151 @@
+import Domain
+import Foundation
+import JSON
+import Synchronization
+
+/// What was asked of the API, by whom, and what became of it: a line a request, without bodies, queries
+/// or addresses. In numbered files of a folder, the oldest of which are deleted.
+///
+/// A line is on disk within half a second. It is a record for developers, not the book: what a request
+/// wrote is in the log, under the request's id.
+package final class RequestLog: Sendable {
+  private struct Pending {
+    var bytes: [UInt8] = []
+    var isFlushDue = false
+    var droppedCount = 0
+  }
+
+  /// Where it is and how much of it is kept.
+  package struct Limits: Sendable {
+    package var fileBytes = 16 << 20
+    package var fileCount = 16
+    package var keptSeconds: Double = 30 * 86_400
+
+    package init() {}
+  }
+
+  /// Lines that wait; more are dropped, and counted.
+  private static let pendingBytes = 8 << 20
+  private static let flushMillis: Int64 = 500
+
+  private let directory: String
+  private let limits: Limits
+  private let report: @Sendable (String) -> Void
+  private let pending = Mutex(Pending())
+  /// One writer of files at a time.
+  private let files = Mutex(())
+
+  package init(
+    directory: String, limits: Limits = Limits(), report: @escaping @Sendable (String) -> Void
+  ) throws {
+    self.directory = directory
+    self.limits = limits
+    self.report = report
+    try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+  }
+
+  func record(_ entry: JSON) {
+    let line = entry.bytes() + [10]
+    let mustSchedule = pending.withLock { pending in
+      guard pending.bytes.count + line.count <= Self.pendingBytes else {
+        pending.droppedCount += 1
+        return false
+      }
+      pending.bytes += line
+      defer { pending.isFlushDue = true }
+      return !pending.isFlushDue
+    }
+    guard mustSchedule else { return }
+    Task.detached(priority: .utility) { [self] in
+      // Cancelled or not: what waits is written.
+      try? await Task.sleep(for: .milliseconds(Self.flushMillis))
+      flush()
+    }
+  }
+
+  /// Writes what waits.
+  package func flush() {
+    files.withLock { _ in
+      let (bytes, droppedCount) = pending.withLock { pending in
+        defer { pending = Pending() }
+        return (pending.bytes, pending.droppedCount)
+      }
+      if droppedCount > 0 { report("\(droppedCount) lines of the request log were dropped") }
+      guard !bytes.isEmpty else { return }
+      do {
+        try append(bytes)
+      } catch {
+        report("the request log cannot be written: \(error)")
+      }
+    }
+  }
+
+  private func append(_ bytes: [UInt8]) throws {
+    let numbers = try numbers()
+    var number = numbers.last ?? 1
+    if try size(of: number) + bytes.count > limits.fileBytes { number += 1 }
+    let path = path(of: number)
+    if !FileManager.default.fileExists(atPath: path) {
+      let isCreated = FileManager.default.createFile(
+        atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+      guard isCreated else { throw CocoaError(.fileWriteUnknown) }
+      try forget(numbers)
+    }
+    let handle = try FileHandle(forWritingTo: URL(filePath: path))
+    try handle.seekToEnd()
+    try handle.write(contentsOf: Data(bytes))
+    try handle.close()
+  }
+
+  /// Before a new file: what is too much, and what is too old.
+  private func forget(_ numbers: [Int]) throws {
+    let surplus = numbers.dropLast(limits.fileCount - 1)
+    for number in numbers {
+      let attributes = try FileManager.default.attributesOfItem(atPath: path(of: number))
+      let age = -((attributes[.modificationDate] as? Date)?.timeIntervalSinceNow ?? 0)
+      guard surplus.contains(number) || age > limits.keptSeconds else { continue }
+      try FileManager.default.removeItem(atPath: path(of: number))
+    }
+  }
+
+  private func numbers() throws -> [Int] {
+    try FileManager.default.contentsOfDirectory(atPath: directory)
+      .compactMap { $0.hasSuffix(".ndjson") ? Int($0.dropLast(7)) : nil }.sorted()
+  }
+
+  private func path(of number: Int) -> String { "\(directory)/\(number).ndjson" }
+
+  private func size(of number: Int) throws -> Int {
+    let path = path(of: number)
+    guard FileManager.default.fileExists(atPath: path) else { return 0 }
+    return try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? 0
+  }
+}
+
+// MARK: - Reading
+
+extension RequestLog {
+  /// The account's latest requests that `isWanted`, the newest first, at most `limit`.
+  func latest(
+    of org: Identifier, limit: Int, where isWanted: (JSON) -> Bool = { _ in true }
+  ) throws -> [JSON] {
+    flush()
+    // As `APIServer` writes it: lines of other accounts are not parsed.
+    let mark = Array("\"account\":\"\(org.text)\"".utf8)
+    var found: [JSON] = []
+    for number in try files.withLock({ _ in try numbers() }).reversed() {
+      // Deleted meanwhile: there is nothing older either.
+      guard let data = FileManager.default.contents(atPath: path(of: number)) else { break }
+      for line in [UInt8](data).split(separator: 10).reversed()
+      where line.firstRange(of: mark) != nil {
+        // A line that a crash cut short is none.
+        guard let entry = try? JSON(parsing: Array(line)), entry["account"]?.string == org.text,
+          isWanted(entry)
+        else { continue }
+        found.append(entry)
+        if found.count == limit { return found }
+      }
+    }
+    return found
+  }
+}

@@ -1,0 +1,124 @@
+import Application
+import AuditProjection
+import Domain
+import HTTP
+import JSON
+import ProjectionRuntime
+
+/// What was asked of the API for an account, and what each request led to.
+enum RequestLogRoutes {
+  static let all: [Operation] = [
+    Operation.list(
+      "/api/request-logs", "api_keys:read", "List the account's requests, newest first",
+      details: "The latest 10000 of them within thirty days, without bodies and parameters.",
+      parameters: [
+        .query("key", .id(.apiKey), "Only this key's."),
+        .query("status", .int(100...599), "Only those with this answer."),
+      ], of: entry, rows: list),
+    Operation(
+      "GET", "/api/request-logs/{id}", .scope("api_keys:read"),
+      "Read a request with the events that followed from it",
+      details: "`consequences` are the events under its id, whoever wrote them: the commands, the "
+        + "reactions and the answers of providers.",
+      answers: [.ok(entry)], handler: show),
+  ]
+
+  /// What a list goes through.
+  private static let listLimit = 10_000
+  private static let consequenceLimit = 200
+
+  static let entry = Schema.object(
+    "RequestLogEntry",
+    [
+      .required("id", .id(.request), "The `Request-Id` of the answer."),
+      .required("object", .constant("request_log")), .required("account", .id(.org)),
+      .required("actor", .string(), "`key:key_…` or `user:usr_…`."),
+      .required("operation", .string(), "`PATCH /api/contacts/{id}`."),
+      .required("subject", .string().nullable, "The object of the path."),
+      .required("status", .int(100...599)), .required("code", .string().nullable, "Of a refusal."),
+      .required("dry_run", .bool), .required("replayed", .bool, "The first answer, once more."),
+      .required("took_micros", .count), .required("created_at", .time),
+      .optional(
+        "consequences",
+        .array(
+          .object([
+            .required("id", .id(.event)), .required("type", .string()),
+            .required("position", .count), .required("actor", .string()),
+            .required("cause", .count.nullable), .required("occurred_at", .time),
+          ])), "Of one request: the first 200 events under its id."),
+    ])
+
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    let key = try exchange.queryID("key", .apiKey).map { "key:\($0.text)" }
+    let status = exchange.query("status").flatMap { Int64($0) }
+    let entries = try latest(exchange, limit: listLimit) { entry in
+      if let key, entry["actor"]?.string?.hasPrefix(key) != true { return false }
+      return status == nil || entry["status"]?.int == status
+    }
+    return try .of(entries, list, exchange)
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .request).text
+    let found = try latest(exchange, limit: 1) { $0["id"]?.string == id }
+    guard var entry = found.first?.object else { throw .notFound("request") }
+    let org = exchange.org
+    var request = AuditQueries.Request(page: PageRequest(limit: consequenceLimit))
+    request.page.isReversed = true
+    request.correlation = id
+    let events = try await exchange.read([.audit]) { [request] pool in
+      try await AuditQueries.list(pool, org: org, request)
+    }
+    entry["consequences"] = .array(
+      events.value.rows.map { event in
+        [
+          "id": .string(event.event.text), "type": .string(event.type),
+          "position": .int(event.position), "actor": .string(event.actor),
+          "cause": JSON(event.cause),
+          "occurred_at": .string(Timestamp.text(event.occurredAtMicros)),
+        ]
+      })
+    return exchange.respond(.object(entry), events)
+  }
+
+  private static func latest(
+    _ exchange: Exchange, limit: Int, where isWanted: (JSON) -> Bool
+  ) throws(APIError) -> [JSON] {
+    guard let log = exchange.services.requests else { return [] }
+    do {
+      return try log.latest(of: exchange.org, limit: limit, where: isWanted)
+    } catch {
+      exchange.services.report("request log: \(error)", exchange.requestID)
+      throw APIError(500, "internal", "internal", "The request log cannot be read.")
+    }
+  }
+}
+
+/// A request on its way into the request log.
+struct RequestTrace {
+  let request: HTTPRequest
+  let requestID: String
+  let operation: Operation
+  let path: [String: String]
+  let startedMicros: Micros
+
+  func entry(
+    _ caller: Caller, status: Int, code: String?, isReplay: Bool, nowMicros: Micros
+  ) -> JSON {
+    // Only ids: other placeholders may hold what people wrote.
+    let subject = path["id"].flatMap { Identifier($0) }
+    return .object(
+      JSONObject([
+        ("id", .string(requestID)), ("object", "request_log"),
+        ("account", .string(caller.org.text)), ("actor", .string(caller.actor)),
+        ("operation", .string("\(operation.method) \(operation.path)")),
+        ("subject", JSON(subject?.text)), ("status", JSON(status)), ("code", JSON(code)),
+        ("dry_run", .bool(request.queryValue("dry_run") == "true")), ("replayed", .bool(isReplay)),
+        ("took_micros", .int(max(0, nowMicros - startedMicros))),
+        ("created_at", .string(Timestamp.text(startedMicros))),
+      ]))
+  }
+}

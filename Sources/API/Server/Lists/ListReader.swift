@@ -1,0 +1,236 @@
+import Application
+import Crypto
+import Domain
+import EventLog
+import HTTP
+import JSON
+import Postgres
+import ProjectionRuntime
+
+/// Puts the pages of a list together: filter, count, cursors.
+struct ListReader {
+  let exchange: Exchange
+  let definition: ListDefinition
+
+  /// Rows that a filter looks at in one go.
+  private static let chunk = 500
+
+  func answer() async throws(APIError) -> HTTPResponse {
+    var request = try exchange.listRequest(definition)
+    let filter = try definition.filtersItself ? nil : ObjectFilter(exchange)
+    let total = try await count(request, filter)
+    if filter != nil { request.page.wantsTotal = false }
+    var page = try await page(request, filter)
+    if request.page.isBackwards {
+      page.items.reverse()
+      page.cursors.reverse()
+    }
+    let pin =
+      request.pin
+      ?? .init(
+        position: request.asOf?.position ?? page.position,
+        momentMicros: request.nowMicros(exchange))
+    var object = JSONObject([("object", "list"), ("data", .array(page.items))])
+    let next = request.page.isBackwards ? page.cursors.last : page.hasMore ? page.cursors.last : nil
+    let previous =
+      request.page.isBackwards
+      ? (page.hasMore ? page.cursors.first : nil)
+      : (request.page.after == nil ? nil : page.cursors.first)
+    object["has_more"] = .bool(next != nil)
+    object["next"] = JSON(next.map { cursor($0, pin) })
+    object["previous"] = JSON(previous.map { cursor($0, pin) })
+    object["as_of"] = .int(Int64(clamping: pin.position))
+    if let total = total ?? page.total { object["total"] = JSON(total) }
+    var response = exchange.respond(200, .object(object))
+    if page.isFromReadModel { response.headers.set("read-position", String(page.position)) }
+    return response
+  }
+
+  private func cursor(_ place: String, _ pin: ListRequest.Pin) -> String {
+    ListCursor(list: exchange.listName, pin: pin, place: place).text
+  }
+
+  /// As many rows as were asked for that the filter holds for.
+  private func page(
+    _ request: ListRequest, _ filter: ObjectFilter?
+  ) async throws(APIError) -> ListRows {
+    guard let filter else { return try await definition.rows(exchange, request) }
+    let limit = request.page.limit
+    var found: ListRows?
+    var chunk = request
+    chunk.page.limit = max(limit, Self.chunk)
+    while true {
+      let rows = try await definition.rows(exchange, chunk)
+      if chunk.pin == nil { chunk.pin(at: rows.position, exchange) }
+      var all = found ?? ListRows(items: [], cursors: [], hasMore: false, position: rows.position)
+      all.isFromReadModel = rows.isFromReadModel
+      for (item, cursor) in zip(rows.items, rows.cursors)
+      where filter.matches(item, atMicros: chunk.nowMicros(exchange)) {
+        guard all.items.count < limit else {
+          all.hasMore = true
+          return all
+        }
+        all.items.append(item)
+        all.cursors.append(cursor)
+      }
+      guard rows.hasMore, let last = rows.cursors.last else { return all }
+      chunk.page.after = last
+      found = all
+    }
+  }
+
+  /// How many rows the filter holds for, in the whole list; nil where nobody asked.
+  private func count(
+    _ request: ListRequest, _ filter: ObjectFilter?
+  ) async throws(APIError) -> Int? {
+    guard request.page.wantsTotal, let filter else { return nil }
+    var chunk = request
+    chunk.page.wantsTotal = false
+    chunk.page.after = nil
+    chunk.page.isBackwards = false
+    chunk.page.limit = Self.chunk
+    var count = 0
+    while true {
+      let rows = try await definition.rows(exchange, chunk)
+      if chunk.pin == nil { chunk.pin(at: rows.position, exchange) }
+      count += rows.items.count { filter.matches($0, atMicros: chunk.nowMicros(exchange)) }
+      guard rows.hasMore, let last = rows.cursors.last else { return count }
+      chunk.page.after = last
+    }
+  }
+}
+
+extension ListRequest {
+  /// The next stretches see what the first saw.
+  fileprivate mutating func pin(at position: UInt64, _ exchange: Exchange) {
+    let pin = Pin(position: position, momentMicros: nowMicros(exchange))
+    self.pin = pin
+    page.upTo = pin.position
+    page.upToMicros = pin.momentMicros
+  }
+}
+
+// MARK: - From read models
+
+extension Exchange {
+  /// A page of rows that never change their place: what came later is left out.
+  func rows<Row>(
+    _ found: Answered<QueryPage<Row>>, _ view: (Row) -> JSON
+  ) -> ListRows {
+    ListRows(
+      items: found.value.rows.map(view), cursors: found.value.cursors,
+      hasMore: found.value.hasMore, total: found.value.total, position: found.position)
+  }
+
+  /// Reads a list whose rows never move: after its read models have come as far as its first page saw.
+  func read<Value: Sendable>(
+    _ models: [ReadModel], _ list: ListRequest,
+    _ body: @Sendable (PostgresPool) async throws -> Value
+  ) async throws(APIError) -> Answered<Value> {
+    try await read(models, atLeast: list.asOf?.position ?? list.pin?.position ?? 0, body)
+  }
+
+  /// Reads a list at its position: from the rows as they are while nothing of the account has changed
+  /// since, else from their history, which costs more. `body` gets the position of the history.
+  func readPinned<Value: Sendable>(
+    _ models: [ReadModel], _ list: ListRequest,
+    _ body: @escaping @Sendable (PostgresPool, UInt64?) async throws -> Value
+  ) async throws(APIError) -> Answered<Value> {
+    if let asOf = list.asOf {
+      return try await read(models, atLeast: asOf.position) { pool in
+        try await body(pool, asOf.position)
+      }
+    }
+    let found = try await read(models, atLeast: list.pin?.position ?? 0) { pool in
+      try await body(pool, nil)
+    }
+    let position = list.pin?.position ?? found.position
+    guard try hasChanged(since: position) else {
+      return Answered(value: found.value, position: position)
+    }
+    let past = try await read(models, atLeast: position) { pool in
+      try await body(pool, position)
+    }
+    return Answered(value: past.value, position: position)
+  }
+
+  private func hasChanged(since position: UInt64) throws(APIError) -> Bool {
+    var place = position
+    do {
+      while true {
+        let page = try engine.log.read(
+          after: place, limit: 1, filter: EventFilter(org: OrgID(org.value)))
+        if page.events.contains(where: { $0.position > position }) { return true }
+        if page.scannedTo <= place { return false }
+        place = page.scannedTo
+      }
+    } catch {
+      throw APIError(.log(error))
+    }
+  }
+}
+
+// MARK: - From what is at hand
+
+extension ListRows {
+  /// A page of objects that are all at hand, by the field of the order and then by `key`, which tells
+  /// them apart.
+  static func of(
+    _ all: [JSON], _ request: ListRequest, _ exchange: Exchange,
+    key: (JSON) -> String = { $0["id"]?.string ?? "" }
+  ) throws(APIError) -> ListRows {
+    let field = request.sort.hasPrefix("-") ? String(request.sort.dropFirst()) : request.sort
+    let goesDown = request.sort.hasPrefix("-") != request.page.isBackwards
+    let limitText = request.page.upToMicros.map(Timestamp.text)
+    var entries = all.map { (place: Place($0[field], key($0)), item: $0) }
+    if let limitText {
+      entries.removeAll { ($0.item["created_at"]?.string ?? "") > limitText }
+    }
+    let total = request.page.wantsTotal ? entries.count : nil
+    entries.sort { goesDown ? $1.place < $0.place : $0.place < $1.place }
+    if let text = request.page.after {
+      guard let place = Place(text) else {
+        throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
+      }
+      entries.removeAll { goesDown ? $0.place >= place : $0.place <= place }
+    }
+    let head: UInt64
+    do {
+      head = try exchange.engine.log.head()
+    } catch {
+      throw APIError(.log(error))
+    }
+    let shown = entries.prefix(request.page.limit)
+    return ListRows(
+      items: shown.map(\.item), cursors: shown.map(\.place.text),
+      hasMore: entries.count > shown.count, total: total,
+      position: request.pin?.position ?? head, isFromReadModel: false)
+  }
+
+  private struct Place: Comparable {
+    let order: String
+    let key: String
+
+    init(_ value: JSON?, _ key: String) {
+      // As many digits for every number: they sort as texts then.
+      order = value?.int.map { String($0 + 1_000_000_000_000_000_000) } ?? value?.string ?? ""
+      self.key = key
+    }
+
+    init?(_ text: String) {
+      let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        .map { part in (try? Hex.decode(part)).map { String(decoding: $0, as: UTF8.self) } }
+      guard parts.count == 2, let order = parts[0], let key = parts[1] else { return nil }
+      self.order = order
+      self.key = key
+    }
+
+    var text: String {
+      [order, key].map { Hex.encode(Array($0.utf8)) }.joined(separator: ".")
+    }
+
+    static func < (left: Place, right: Place) -> Bool {
+      (left.order, left.key) < (right.order, right.key)
+    }
+  }
+}

@@ -1,0 +1,107 @@
+package import Postgres
+
+/// A list in SQL: what it selects and in which order. It gives pages in both directions, of the list as
+/// it stands or the other way round, and how many rows there are.
+package struct ListQuery<Row: Sendable>: Sendable {
+  /// A column of the order: never null, and the last one different for every row.
+  package struct Key: Sendable {
+    package enum Kind: Sendable {
+      case bigint, timestamp, uuid, text
+    }
+
+    let sql: String
+    let kind: Kind
+
+    package init(_ sql: String, _ kind: Kind) {
+      self.sql = sql
+      self.kind = kind
+    }
+  }
+
+  /// In front of its cursors: one of another list is refused.
+  let name: String
+  let columns: String
+  let source: String
+  let order: [Key]
+  let isDescending: Bool
+  let row: @Sendable (PostgresRow) throws -> Row
+  let place: @Sendable (Row) -> [String]
+
+  package init(
+    _ name: String, columns: String, source: String, order: [Key], isDescending: Bool,
+    row: @escaping @Sendable (PostgresRow) throws -> Row,
+    place: @escaping @Sendable (Row) -> [String]
+  ) {
+    self.name = name
+    self.columns = columns
+    self.source = source
+    self.order = order
+    self.isDescending = isDescending
+    self.row = row
+    self.place = place
+  }
+
+  /// - Throws: `InvalidCursor`; `PostgresError`.
+  package func page(
+    _ conditions: Conditions, _ page: PageRequest, _ connection: PostgresConnection
+  ) throws -> QueryPage<Row> {
+    var conditions = conditions
+    let total = page.wantsTotal ? try count(conditions, connection) : nil
+    // Two turns cancel each other.
+    let goesDown = (isDescending != page.isReversed) != page.isBackwards
+    if let parts = try Cursor.parts(of: page.after, name, count: order.count) {
+      let values = try zip(order, parts).map { key, part throws(InvalidCursor) in
+        conditions.parameter(try key.value(part))
+      }
+      let columns = order.map(\.sql).joined(separator: ", ")
+      conditions.add(
+        "(\(columns)) \(goesDown ? "<" : ">") (\(values.joined(separator: ", ")))")
+    }
+    let order = order.map { $0.sql + (goesDown ? " DESC" : "") }.joined(separator: ", ")
+    let found = try connection.query(
+      """
+      SELECT \(columns) FROM \(source) \(conditions.sql)
+      ORDER BY \(order) LIMIT \(page.limit + 1)
+      """, conditions.parameters)
+    return QueryPage(try found.map(row), limit: page.limit, total: total) {
+      Cursor(name, place($0))
+    }
+  }
+
+  private func count(
+    _ conditions: Conditions, _ connection: PostgresConnection
+  ) throws -> Int {
+    let rows = try connection.query(
+      "SELECT count(*) FROM \(source) \(conditions.sql)", conditions.parameters)
+    return try rows.first.map { Int(try $0.int64(0)) } ?? 0
+  }
+}
+
+extension ListQuery.Key {
+  fileprivate func value(_ part: String) throws(InvalidCursor) -> PostgresValue {
+    switch kind {
+    case .text: return .text(part)
+    case .uuid:
+      guard UUIDText.decode(part) != nil else { throw InvalidCursor() }
+      return .text(part)
+    case .bigint:
+      guard let number = Int64(part) else { throw InvalidCursor() }
+      return .int(number)
+    case .timestamp:
+      guard let micros = Int64(part) else { throw InvalidCursor() }
+      return .timestampMicros(micros)
+    }
+  }
+}
+
+extension Conditions {
+  /// Only what was there already when the list was first asked for.
+  package mutating func addPin(_ page: PageRequest, position column: String) {
+    addIfPresent("\(column) <= ?", page.upTo.map { .int(Int64(clamping: $0)) })
+  }
+
+  /// The same, for rows that do not say where in the log they came to be.
+  package mutating func addPin(_ page: PageRequest, createdAt column: String) {
+    addIfPresent("\(column) <= ?", page.upToMicros.map(PostgresValue.timestampMicros))
+  }
+}
