@@ -121,6 +121,7 @@ def test_no_account_acts_on_another(account, new_account, operations):
 # Paths with a placeholder that is no id of an account's object, and why.
 WITHOUT_IDS = {
     "providers": "sms, email and payment are words",
+    "projections": "names of read models, the same for everybody",
     "payments": "nobody pays here: without a provider there is none",
 }
 
