@@ -23,6 +23,8 @@ import Testing
     // Few, and whole in every answer.
     "GET /api/webhook-endpoints", "GET /api/webhook-endpoints/{id}/deliveries",
     "GET /api/webhook-endpoints/{id}/dead-letters",
+    // One line for each service, and for each kind of use: no objects of the account.
+    "GET /api/providers", "GET /api/wallet/prices",
   ]
 
   @Test func `every list has cursors, filters, orders, counts and lines`() {
@@ -105,6 +107,8 @@ import Testing
 
   /// What there is no other verb for, with its reason.
   private static let withoutVerb: [String: [String]] = [
+    // Whose no must outlive them: a person is erased, which keeps it, and not deleted.
+    "contacts": ["DELETE"],
     // What was sent, paid or run cannot be undone: it is cancelled or refunded.
     "messages": ["PATCH", "DELETE"],
     "payments": ["POST", "PATCH", "DELETE"],
