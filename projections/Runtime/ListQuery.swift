@@ -47,8 +47,7 @@ package struct ListQuery<Row: Sendable>: Sendable {
   ) throws -> QueryPage<Row> {
     var conditions = conditions
     let total = page.wantsTotal ? try count(conditions, connection) : nil
-    // Two turns cancel each other.
-    let goesDown = (isDescending != page.isReversed) != page.isBackwards
+    let goesDown = page.goesDown(isDescending)
     if let parts = try Cursor.parts(of: page.after, name, count: order.count) {
       let values = try zip(order, parts).map { key, part throws(InvalidCursor) in
         conditions.parameter(try key.value(part))
@@ -68,7 +67,7 @@ package struct ListQuery<Row: Sendable>: Sendable {
     }
   }
 
-  private func count(
+  package func count(
     _ conditions: Conditions, _ connection: PostgresConnection
   ) throws -> Int {
     let rows = try connection.query(
@@ -91,6 +90,13 @@ extension ListQuery.Key {
       guard let micros = Int64(part) else { throw InvalidCursor() }
       return .timestampMicros(micros)
     }
+  }
+}
+
+extension PageRequest {
+  /// Whether a list in descending or ascending order is walked downwards. Two turns cancel each other.
+  package func goesDown(_ isDescending: Bool) -> Bool {
+    (isDescending != isReversed) != isBackwards
   }
 }
 

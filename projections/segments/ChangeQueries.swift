@@ -24,23 +24,35 @@ package enum SegmentChangeQueries {
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<SegmentChange> {
     try await Reading.read(pool, org: org) { connection in
+      var all = Conditions()
+      let counted = query(of: try source(request, org, &all))
+      let total = request.page.wantsTotal ? try counted.count(all, connection) : nil
       var conditions = Conditions()
-      let query = ListQuery<SegmentChange>(
-        "changes", columns: "c.at, c.position, c.contact, c.change, c.by_time",
-        source: "(\(source(request, org, &conditions))) c",
-        order: [
-          .init("c.at", .timestamp), .init("c.position", .bigint), .init("c.contact", .uuid),
-          .init("c.change", .text),
-        ], isDescending: true, row: { try change($0) }
-      ) { $0.place }
-      return try query.page(conditions, request.page, connection)
+      let stretch = try source(request, org, &conditions, isWhole: false)
+      var page = request.page
+      page.wantsTotal = false
+      var found = try query(of: stretch).page(conditions, page, connection)
+      found.total = total
+      return found
     }
   }
 
+  private static func query(of source: String) -> ListQuery<SegmentChange> {
+    ListQuery(
+      "changes", columns: "c.at, c.position, c.contact, c.change, c.by_time",
+      source: "(\(source)) c",
+      order: [
+        .init("c.at", .timestamp), .init("c.position", .bigint), .init("c.contact", .uuid),
+        .init("c.change", .text),
+      ], isDescending: true, row: { try change($0) }
+    ) { $0.place }
+  }
+
   /// What is noted, and what time has done since a contact's last event: that is in `members`.
+  /// Not `isWhole`: each of the three holds no more than the page needs, found in its own index.
   private static func source(
-    _ request: Request, _ org: Identifier, _ conditions: inout Conditions
-  ) -> String {
+    _ request: Request, _ org: Identifier, _ conditions: inout Conditions, isWhole: Bool = true
+  ) throws(InvalidCursor) -> String {
     let schema = SegmentsProjection.schema
     let now = conditions.parameter(.timestampMicros(request.nowMicros))
     let sources = [
@@ -56,16 +68,37 @@ package enum SegmentChangeQueries {
     let segment = conditions.parameter(.id(request.segment))
     let contact = request.contact.map { conditions.parameter(.id($0)) }
     let upTo = request.page.upTo.map { conditions.parameter(.int(Int64(clamping: $0))) }
-    // Postgres takes the list's order and place into each of them: a merge of three index scans.
+    let place = isWhole ? nil : try place(request.page.after, &conditions)
+    let goesDown = request.page.goesDown(true)
+    let order = (1...4).map { "\($0)\(goesDown ? " DESC" : "")" }.joined(separator: ", ")
     return sources.map { source in
       """
-      SELECT \(source.at) AS at, \(source.position) AS position, contact, \(source.change) AS change,
+      (SELECT \(source.at) AS at, \(source.position) AS position, contact, \(source.change) AS change,
         \(source.byTime) AS by_time FROM \(schema).\(source.table)
       WHERE org = \(orgID) AND segment = \(segment) AND \(source.condition)
         \(contact.map { "AND contact = \($0)" } ?? "")
         \(upTo.map { "AND \(source.position) <= \($0)" } ?? "")
+        \(place.map {
+          "AND (\(source.at), \(source.position), contact, \(source.change)) "
+            + "\(goesDown ? "<" : ">") (\($0))"
+        } ?? "")
+      \(isWhole ? "" : "ORDER BY \(order) LIMIT \(request.page.limit + 1)"))
       """
     }.joined(separator: " UNION ALL ")
+  }
+
+  /// The parameters that stand for a cursor's parts.
+  private static func place(
+    _ cursor: String?, _ conditions: inout Conditions
+  ) throws(InvalidCursor) -> String? {
+    guard let parts = try Cursor.parts(of: cursor, "changes", count: 4) else { return nil }
+    guard let at = Int64(parts[0]), let position = Int64(parts[1]),
+      UUIDText.decode(parts[2]) != nil
+    else { throw InvalidCursor() }
+    return [
+      conditions.parameter(.timestampMicros(at)), conditions.parameter(.int(position)),
+      conditions.parameter(.text(parts[2])), conditions.parameter(.text(parts[3])),
+    ].joined(separator: ", ")
   }
 
   private struct Source {
