@@ -91,6 +91,8 @@ import Testing
     "/api/accounts/{id}",
     // A file of a day; a line of a log.
     "/api/audit/exports/{id}", "/api/request-logs/{id}",
+    // Its events are the person's: `/api/contacts/{id}/history`.
+    "/api/privacy/erasures/{id}",
   ]
 
   @Test func `every object has its history, its differences and its past`() {

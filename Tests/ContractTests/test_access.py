@@ -128,7 +128,7 @@ WITHOUT_IDS = {
 
 def test_no_id_of_another_account_means_anything(account, new_account, operations):
     organisation, owner, _ = account
-    ids = one_of_each(owner) | {"accounts": organisation}
+    ids = one_of_each(owner) | {"accounts": organisation, "privacy": erased(owner)}
     _, stranger, _ = new_account("Curious")
     before = owner.get("/api/events?after=now").json["next"]
     for method, path, operation in guarded(operations):
@@ -142,6 +142,18 @@ def test_no_id_of_another_account_means_anything(account, new_account, operation
         assert answer.status == 404, f"{method} {path}: {answer.status} {answer.text[:200]}"
     after = owner.get(f"/api/events?after={before}").json["data"]
     assert [event["type"] for event in after] == []
+
+
+def erased(owner: Client) -> str:
+    """An erasure that is over: nothing of it happens later."""
+    contact = owner.made("/api/contacts", {"first_name": "Gone"})["id"]
+    erasure = owner.made("/api/privacy/erasures", {"contact": contact}, 202)
+    deadline = time.time() + 60
+    while erasure["status"] != "erased":
+        assert time.time() < deadline, erasure
+        time.sleep(0.1)
+        erasure = owner.get(f"/api/privacy/erasures/{erasure['id']}").json
+    return erasure["id"]
 
 
 def one_of_each(owner: Client) -> dict[str, str]:

@@ -14,7 +14,7 @@ enum PrivacyRoutes {
     With `dry_run`: what would go.
     """
 
-  static let all = [
+  static let all: [Operation] = [
     Operation(
       "POST", "/api/privacy/erasures", .scope("privacy:write"), "Erase a person",
       details: details,
@@ -24,9 +24,9 @@ enum PrivacyRoutes {
       answers: [
         AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .ok(PrivacySchemas.preview),
       ], refuses: [404: ["not_found"]], handler: create),
-    Operation(
-      "GET", "/api/privacy/erasures", .scope("privacy:read"), "List erasures",
-      parameters: [.limit, .after], answers: [.list(PrivacySchemas.erasure)], handler: list),
+    Operation.list(
+      "/api/privacy/erasures", "privacy:read", "List erasures", of: PrivacySchemas.erasure,
+      sorts: ["-requested_at"], rows: list),
     Operation(
       "GET", "/api/privacy/erasures/{id}", .scope("privacy:read"), "How far an erasure is",
       answers: [.ok(PrivacySchemas.erasure)], handler: show),
@@ -135,16 +135,19 @@ enum PrivacyRoutes {
         of: Identifier(.contact, id.value), try exchange.executor(), exchange))
   }
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let executor = try exchange.executor()
     let all = try await read(executor) { workspace throws(CommandError) in
       workspace.erasures.sorted { $0.contact < $1.contact }
     }
-    return try exchange.list(
-      all, id: { Identifier(.erasure, $0.contact.value) }, kind: .erasure
-    ) { entry throws(APIError) in
-      try view(entry.erasure, of: entry.contact, executor.org, exchange)
+    var data: [JSON] = []
+    for entry in all {
+      data.append(try view(entry.erasure, of: entry.contact, executor.org, exchange))
     }
+    return try .of(data, list, exchange)
   }
 
   private static func view(

@@ -152,7 +152,7 @@ package enum Roles {
       "contacts:read", "messages:read", "segments:read", "campaigns:read", "workflows:read",
       "audit:read", "analytics:read", "events:read", "account:read", "consents:read",
       "users:read", "roles:read", "api_keys:read", "suppressions:read",
-      "privacy:*",
+      "privacy:read",
     ],
   ]
 }
