@@ -172,6 +172,8 @@ def one_of_each(owner: Client) -> dict[str, str]:
     workflow = owner.made(
         "/api/workflows", {"source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"}
     )["id"]
+    # Nothing happens to it by itself then.
+    owner.made("/api/sending/halt", {"reason": "a test"}, 200)
     text = {"contact": contact, "channel": "sms", "body": "Hi", "purpose": "transactional"}
     return {
         "contacts": contact,
