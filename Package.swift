@@ -150,7 +150,7 @@ let package = Package(
       resources: [
         .embedInCode("page/index.html"), .embedInCode("page/phones.css"),
         .embedInCode("page/phones.js"), .embedInCode("page/mail.html"),
-        .embedInCode("page/mail.js"),
+        .embedInCode("page/mail.js"), .embedInCode("page/common.js"),
       ]),
     module("SeedData", path: "tools/seed", ["Domain", "EventCodec", "EventLog"]),
     module("DemoData", path: "tools/demo", ["HTTP", "JSON", "Crypto"]),
@@ -187,7 +187,7 @@ let package = Package(
       [
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider",
         "SendGridProvider", "Sandbox",
-        "HTTP", "Merkle", "Crypto", "Supervisor",
+        "HTTP", "Merkle", "Crypto", "Supervisor", "Vault",
       ]),
     // The adapters and the simulators that they talk to.
     tests(

@@ -6,7 +6,7 @@ let allCommands = CommandSet([
   rebuildCommand, projectionListCommand, projectionCheckCommand, projectionParkedCommand,
   projectionDrainCommand, projectionRollbackCommand,
   importContactsCommand,
-  haltCommand, resumeCommand, eraseCommand,
+  haltCommand, resumeCommand, eraseCommand, walletStatementCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand, keysRotateCommand,
   backupCommand, restoreCommand, releaseCommand,

@@ -172,3 +172,65 @@ def test_an_agency_changes_clients_and_one_client_does_not_see_another(
     assert other_org != system.org
     page.goto(f"/{other_org}/contacts/{contact.id}")
     expect(page.get_by_role("alert")).to_contain_text("Not found")
+
+
+def test_the_recharge_rule_is_set_and_read_again(page: Page, system: System) -> None:
+    page.goto(f"/{system.org}/wallet")
+    card = page.get_by_role("region", name="Auto-recharge")
+    card.get_by_label("By (dollars)").fill("nothing")
+    card.get_by_role("button", name="Save").click()
+    expect(card.get_by_label("By (dollars)")).to_have_attribute("aria-invalid", "true")
+    card.get_by_label("Below (dollars)").fill("7.50")
+    card.get_by_label("By (dollars)").fill("75")
+    card.get_by_label("At most in 30 days (dollars)").fill("300")
+    card.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Below $7.50 the wallet is filled up by $75.00.")).to_be_visible()
+    rule = system.call("GET", "/api/wallet/auto-recharge")
+    assert (rule["threshold"]["amount"], rule["amount"]["amount"]) == (7_500_000, 75_000_000)
+    page.reload()
+    expect(card.get_by_label("By (dollars)")).to_have_value("75")
+
+
+def test_a_statement_is_saved_as_a_file(page: Page, system: System) -> None:
+    system.call("POST", "/api/wallet/add-funds", {"amount": 3_210_000})
+    page.goto(f"/{system.org}/wallet")
+    page.get_by_role("button", name="Statement").click()
+    dialog = page.get_by_role("dialog", name="Statement")
+    with page.expect_download() as saved:
+        dialog.get_by_role("button", name="Download").click()
+    assert saved.value.suggested_filename == "statement.csv"
+    lines = saved.value.path().read_text().splitlines()
+    assert lines[0].startswith("created_at,type,description")
+    assert any("3.210000" in line for line in lines)
+
+
+def test_a_call_is_listed_with_its_end(page: Page, system: System) -> None:
+    person = system.create_contact()
+    body = {"contact": person.id, "channel": "voice", "purpose": "transactional", "body": "Hello."}
+    system.call("POST", "/api/messages", body)
+    page.goto(f"/{system.org}/calls")
+    row = page.get_by_role("row", name=re.compile(re.escape(person.name)))
+    expect(row).to_contain_text("Answered")
+    expect(row).to_contain_text("0:20")
+
+
+def test_a_campaign_can_be_an_email_from_a_template(page: Page, system: System) -> None:
+    name = f"Letter {system.create_contact().id[-6:]}"
+    content = {"name": name, "channel": "email", "subject": "Hello", "body": "Hi {{first_name}}"}
+    system.call("POST", "/api/templates", content)
+    condition = {"field": "tags", "op": "contains", "value": name}
+    system.call("POST", "/api/segments", {"name": f"For {name}", "filter": {"all": [condition]}})
+    page.goto(f"/{system.org}/campaigns")
+    page.get_by_role("button", name="New campaign").first.click()
+    dialog = page.get_by_role("dialog", name="New campaign")
+    dialog.get_by_label("Name").fill(name)
+    segment = dialog.locator("option", has_text=f"For {name}").get_attribute("value")
+    dialog.get_by_label("To", exact=True).select_option(segment)
+    dialog.get_by_label("Channel").select_option("email")
+    expect(dialog.get_by_label("Subject")).to_be_visible()
+    template = dialog.locator("option", has_text=f"{name} (version 1)").get_attribute("value")
+    dialog.get_by_label("Words").select_option(template)
+    expect(dialog.get_by_label("Subject")).to_have_count(0)
+    dialog.get_by_role("button", name="Create draft").click()
+    expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
+    expect(page.get_by_text("Hi {{first_name}}")).to_be_visible()

@@ -21,7 +21,7 @@ import Testing
 
   @Test func `nothing in the way: it may go out, and the facts are kept`() {
     let verdict = Gate.judge(Self.good)
-    #expect(verdict.isAllowed && verdict.facts == Self.good && verdict.ruleSet == "2026-11-21.2")
+    #expect(verdict.isAllowed && verdict.facts == Self.good && verdict.ruleSet == "2026-11-21.3")
   }
 
   @Test func `nobody without a number is texted`() {
@@ -60,13 +60,60 @@ import Testing
   }
 
   @Test(arguments: [
-    (8 * 60, true), (21 * 60 - 1, true), (8 * 60 - 1, false), (21 * 60, false), (0, false),
+    (8 * 60, true), (21 * 60 - 6, true), (8 * 60 - 1, false), (21 * 60 - 5, false), (21 * 60, false),
+    (0, false),
   ])
-  func `people are texted from 8 in the morning until before 9 in the evening`(
+  func `people are texted from 8 in the morning until five minutes before 9 in the evening`(
     minuteOfDay: Int, isOpen: Bool
   ) {
     let outcome = Self.outcome { $0.zones = [Self.zone(minuteOfDay, opens: 77)] }
     #expect(outcome == (isOpen ? .allowed : .held(.quietHours, untilMicros: 77)))
+  }
+
+  /// The law's own window, without our margin (47 CFR 64.1200(c)(1)).
+  @Test(arguments: [
+    (8 * 60, true), (21 * 60 - 1, true), (8 * 60 - 1, false), (21 * 60, false),
+  ])
+  func `an older verdict is judged by its own rules`(minuteOfDay: Int, isOpen: Bool) throws {
+    let rules = try #require(Gate.ruleSets.first { $0.version == "2026-11-21.2" })
+    var facts = Self.good
+    facts.zones = [Self.zone(minuteOfDay, opens: 77)]
+    #expect(Gate.judge(facts, by: rules).isAllowed == isOpen)
+  }
+
+  @Test func `mailboxes that bounced or complained say so`() {
+    for (ending, reason) in [
+      (GateFacts.Ending.bounced, GateReason.bouncedBefore), (.complained, .complaint),
+    ] {
+      #expect(
+        Self.outcome {
+          $0.channel = .email
+          $0.isAddressOptedOut = true
+          $0.ending = ending
+        } == .refused(reason))
+    }
+  }
+
+  @Test func `landlines and reassigned numbers are refused, whoever agreed`() {
+    #expect(Self.outcome { $0.numberFault = .landline } == .refused(.landline))
+    #expect(
+      Self.outcome {
+        $0.numberFault = .reassigned
+        $0.purpose = .transactional
+        $0.isReply = true
+      } == .refused(.reassignedNumber))
+  }
+
+  /// Names never change; a new one is a new rule set.
+  @Test func `the reasons are the closed list`() {
+    #expect(
+      GateReason.allCases.map(\.rawValue) == [
+        "no_consent", "revoked", "suppressed", "bounced_before", "complaint", "quiet_hours",
+        "frequency_cap", "duplicate_content", "no_address", "invalid_address", "landline",
+        "reassigned_number", "carrier_cap", "brand_not_registered", "template_error",
+        "missing_field", "insufficient_funds", "budget", "paused", "stale", "holdout", "test_mode",
+        "kill_switch",
+      ])
   }
 
   @Test func `it must be day in every zone that the person may be in`() {
@@ -99,6 +146,12 @@ import Testing
       Issue.record("seed \(seed)")
       return
     }
-    try #require(reason == (facts.hasAddress ? .revoked : .noAddress), "seed \(seed)")
+    let expected: GateReason =
+      switch facts.ending {
+      case .bounced: .bouncedBefore
+      case .complained: .complaint
+      case nil: .revoked
+      }
+    try #require(reason == (facts.hasAddress ? expected : .noAddress), "seed \(seed)")
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import HTTP
 import JSON
 import Testing
@@ -6,7 +7,9 @@ extension EndToEnd {
   /// The whole line: a CSV of people, a campaign to their tag, and processes that are killed all the
   /// time while it runs.
   @Suite struct Campaigns {
-    private static let recipientCount = 500
+    /// 10,000 by hand: `DAYBOOK_CAMPAIGN_SIZE=10000`.
+    private static let recipientCount =
+      ProcessInfo.processInfo.environment["DAYBOOK_CAMPAIGN_SIZE"].flatMap { Int($0) } ?? 500
     /// Every 25th person opts out before the start.
     private static let optOutStride = 25
 
@@ -14,7 +17,8 @@ extension EndToEnd {
       async throws
     {
       try await withSystem { system in
-        let account = try await system.newAccount("Lakeside", dollars: 20)
+        let account = try await system.newAccount(
+          "Lakeside", dollars: Int64(Self.recipientCount / 25))
         try await account.importPeople(Self.recipientCount, tag: "blast")
         let refusedCount = try await account.optOutEvery(Self.optOutStride, tag: "blast")
         try await system.setFaults([
@@ -94,7 +98,7 @@ extension Account {
     return leaving.count
   }
 
-  fileprivate func newCampaign(tag: String) async throws -> String {
+  func newCampaign(tag: String) async throws -> String {
     let segment = try await api.post(
       "/api/segments",
       [
@@ -111,7 +115,7 @@ extension Account {
     return id
   }
 
-  fileprivate func launch(_ campaign: String) async throws {
+  func launch(_ campaign: String) async throws {
     try await api.post("/api/campaigns/\(campaign)/launch", key: "launch", expecting: 200)
     // Impatient people press twice.
     try await api.post("/api/campaigns/\(campaign)/launch", key: "launch", expecting: 200)
@@ -143,15 +147,15 @@ extension RunningSystem {
 // MARK: - Checking
 
 extension Account {
-  fileprivate func waitForEnd(of campaign: String) async throws -> JSON {
-    try await eventually("the campaign's end", within: .seconds(120)) {
+  func waitForEnd(of campaign: String) async throws -> JSON {
+    try await eventually("the campaign's end", within: .seconds(240)) {
       try await api.get("/api/campaigns/\(campaign)")
     } until: { shown in
       shown["status"]?.string == "completed" && shown["pending"]?.int == 0
     }
   }
 
-  fileprivate func waitUntilFinal(campaign: String) async throws -> [JSON] {
+  func waitUntilFinal(campaign: String) async throws -> [JSON] {
     let final: Set<String> = ["delivered", "failed", "skipped", "cancelled"]
     return try await eventually("final states") {
       try await api.all("/api/messages?campaign=\(campaign)")
@@ -162,7 +166,7 @@ extension Account {
 
   /// planned = sent + failed + skipped + cancelled, by the campaign's own figures, by its messages and
   /// by the analytics.
-  fileprivate func expectConservation(
+  func expectConservation(
     of campaign: String, _ shown: JSON, planned: Int, skipped: Int
   ) async throws {
     let figures = ["sent", "failed", "skipped", "cancelled"].compactMap { shown[$0]?.int }
@@ -185,7 +189,7 @@ extension Account {
   }
 
   /// credits + refunds - debits = balance, nothing is held, and every delivered text was paid once.
-  fileprivate func expectWalletAddsUp() async throws {
+  func expectWalletAddsUp() async throws {
     let wallet = try await wallet()
     let movements = try await transactions()
     #expect(movements.balanceMicros == wallet.balanceMicros)
@@ -201,11 +205,17 @@ extension Account {
 }
 
 extension RunningSystem {
+  /// What the provider took from this account.
+  nonisolated func outbound(of account: Account) async throws -> [JSON] {
+    let path = "/sandbox/messages?from=\(percentEncoded(account.number))&limit=100000"
+    return (try await sandbox.get(path)["data"]?.array ?? []).filter {
+      $0["direction"]?.string == "outbound-api"
+    }
+  }
+
   /// What arrived at the provider: every recipient's text, none of them twice.
   fileprivate nonisolated func expectEachOnce(from account: Account, count: Int) async throws {
-    let path = "/sandbox/messages?from=\(percentEncoded(account.number))&limit=10000"
-    let messages = try await sandbox.get(path)["data"]?.array ?? []
-    let outbound = messages.filter { $0["direction"]?.string == "outbound-api" }
+    let outbound = try await outbound(of: account)
     #expect(outbound.count == count)
     #expect(Set(outbound.compactMap { $0["to"]?.string }).count == count)
     #expect(try await sandboxCount("received") == Int64(count))

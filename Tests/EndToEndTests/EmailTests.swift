@@ -62,8 +62,9 @@ extension EndToEnd {
         let url = try #require(got["unsubscribe_url"]?.string)
         let anybody = API(baseURL: "", token: nil)
         let before = try await account.events().count
-        for _ in 0..<100 {
+        for visit in 0..<200 {
           #expect(try await anybody.send("GET", url).status == 200)
+          guard visit.isMultiple(of: 10) else { continue }
           #expect(try await anybody.send("HEAD", url).status == 200)
         }
         #expect(try await account.events().count == before)

@@ -63,6 +63,8 @@ extension GateFacts {
     }
     if let registration { object["registration"] = .string(registration.rawValue) }
     if isSuppressed { object["suppressed"] = true }
+    if let ending { object["ending"] = .string(ending.rawValue) }
+    if let numberFault { object["number_fault"] = .string(numberFault.rawValue) }
     if let dailyBudgetMicros { object["daily_budget_micros"] = .int(dailyBudgetMicros) }
     if let spentTodayMicros { object["spent_today_micros"] = .int(spentTodayMicros) }
     return .object(object)

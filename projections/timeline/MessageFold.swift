@@ -24,6 +24,7 @@ extension MessageRow {
     run = plan.run?.value
     self.workflow = workflow
     step = plan.step
+    heldUntilMicros = plan.sendAtMicros
   }
 
   init(received inbound: InboundMessage, in event: RecordedDomainEvent) {
@@ -33,6 +34,9 @@ extension MessageRow {
     theirAddress = inbound.content.value?.address
     body = inbound.content.value?.body
     subject = inbound.content.value?.subject
+    media = inbound.content.value.flatMap {
+      $0.media.isEmpty ? nil : .array($0.media.map(JSON.string))
+    }
     providerID = inbound.providerID
     keyword = inbound.keyword?.rawValue
   }

@@ -75,7 +75,7 @@ package enum WalletQueries {
     order: [.init("position", .bigint)], isDescending: true, row: { try transaction($0) }
   ) { [String($0.position)] }
 
-  private static func transaction(_ row: PostgresRow) throws -> WalletTransaction {
+  static func transaction(_ row: PostgresRow) throws -> WalletTransaction {
     guard let kind = TransactionRow.Kind(rawValue: try row.text("type")) else {
       throw RowError(table: TransactionRow.table, reason: "type")
     }

@@ -32,7 +32,9 @@ enum CampaignWrites {
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
         409: ["already_launched", "not_allowed_now"],
-        422: ["empty_audience", "sms_not_configured"],
+        422: [
+          "empty_audience", "sms_not_configured", "email_not_configured", "postal_address_missing",
+        ],
       ], idempotency: .required, handler: launch),
     Operation(
       "POST", "/api/campaigns/{id}/cancel", .scope("campaigns:write"),
@@ -64,7 +66,12 @@ enum CampaignWrites {
     let segment = fields.id("segment", .segment, required: true)
     let channel = fields.choice("channel", Channel.self) ?? .sms
     let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
-    let body = fields.string("body", required: true, limit: 6_400)
+    let template = fields.id("template", .template)
+    let body = fields.string(
+      "body", required: template == nil, limit: channel == .email ? 500_000 : 6_400)
+    let subject = channel == .email ? fields.string("subject", limit: 998) : nil
+    let html = channel == .email ? fields.string("html", limit: 500_000) : nil
+    let voicemail = channel == .voice ? fields.string("voicemail", limit: 4_000) : nil
     if let body {
       do {
         _ = try MergeFields.fields(of: body)
@@ -73,11 +80,11 @@ enum CampaignWrites {
       }
     }
     try fields.finish()
-    guard let name, let segment, let body else {
-      preconditionFailure("finish refuses missing fields")
-    }
+    guard let name, let segment else { preconditionFailure("finish refuses missing fields") }
     let definition = CampaignDefinition(
-      name: name, segment: segment, channel: channel, purpose: purpose, body: body)
+      name: name, segment: segment, channel: channel, purpose: purpose, body: body ?? "",
+      subject: subject, html: html, voicemail: voicemail,
+      template: template.map { TemplateUse(id: $0, version: 0) })
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.createCampaign(definition)
     }
@@ -97,7 +104,10 @@ enum CampaignWrites {
         definition.name = name ?? definition.name
         definition.segment = segment ?? definition.segment
         definition.purpose = purpose ?? definition.purpose
-        definition.body = body ?? definition.body
+        guard let body else { return }
+        // Words of its own take the place of the template's.
+        definition.body = body
+        definition.template = nil
       }
     }
     return try answer(200, id, written, exchange)

@@ -23,6 +23,7 @@ enum MessageInput {
       contact: contact ?? Identifier(.contact, 0), body: body, purpose: purpose, channel: channel)
     request.media = media
     request.template = template.map { TemplateUse(id: $0, version: 0) }
+    request.sendAtMicros = sendAt(&fields)
     switch channel {
     case .sms: break
     case .email:
@@ -43,6 +44,15 @@ enum MessageInput {
     case .voice: 4_000
     case .email: 500_000
     }
+  }
+
+  private static func sendAt(_ fields: inout Fields) -> Micros? {
+    guard let text = fields.string("send_at") else { return nil }
+    guard let micros = Timestamp.micros(text) else {
+      fields.fail("send_at", "invalid_time", "send_at is a time: 2026-11-21T09:30:00Z.")
+      return nil
+    }
+    return micros
   }
 
   private static func media(_ fields: inout Fields, _ channel: Channel) -> [String] {

@@ -20,6 +20,9 @@ enum MessageSchemas {
       .optional("voicemail", .string(1...4_000), "Of a call: what an answering machine is told."),
       .optional("max_minutes", .int(1...60), "Of a call: 5 where not given."),
       .optional("record", .bool, "Of a call: recorded, after it was said to be."),
+      .optional(
+        "send_at", .time,
+        "Not before this moment of the account's clock. Judged then; until then it is `planned`."),
     ])
 
   static let verdict = Schema.object(

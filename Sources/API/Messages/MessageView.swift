@@ -91,7 +91,7 @@ extension MessageView {
       status: status.rawValue, reason: state.reason?.rawValue, verdict: state.verdict?.json,
       priceMicros: state.priceMicros, providerID: state.providerID, errorCode: state.errorCode,
       keyword: state.inbound?.keyword?.rawValue, campaign: plan?.campaign, run: plan?.run,
-      heldUntilMicros: status == .held ? state.notBeforeMicros : nil,
+      heldUntilMicros: status == .held || status == .planned ? state.notBeforeMicros : nil,
       sentAtMicros: state.sentAtMicros, deliveredAtMicros: state.deliveredAtMicros,
       subject: content?.subject, html: content?.html,
       media: content.map { .array($0.media.map(JSON.string)) },

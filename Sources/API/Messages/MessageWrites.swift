@@ -74,6 +74,7 @@ enum MessageWrites {
     var events: [JSON] = ["message.planned"]
     var reason: String?
     switch planned.verdict.outcome {
+    case _ where planned.scheduledForMicros != nil: events.append("timer.scheduled")
     case .allowed: events += ["message.queued", "wallet.held"]
     case .held(let why, _):
       reason = why.rawValue
@@ -93,6 +94,7 @@ enum MessageWrites {
         "to": JSON(planned.plan.content.value?.address),
         "segments": JSON(planned.plan.segmentCount),
         "encoding": .string(planned.plan.encoding), "price": Money.json(planned.priceMicros),
+        "send_at": JSON(planned.scheduledForMicros.map(Timestamp.text)),
         "verdict": planned.verdict.json, "reason": JSON(reason),
         "explanation": JSON(reason.map(ReasonText.text)), "events": .array(events),
       ])
@@ -127,7 +129,11 @@ enum ReasonText {
       "The person got as much advertising as a day allows; it goes out when the oldest is old enough."
     case .budget: "The account's daily budget is spent; it goes out when the next day begins (UTC)."
     case .brandNotRegistered: "The sender's carrier registration is not verified."
-    case .bouncedBefore, .complaint, .duplicateContent, .landline, .reassignedNumber, .carrierCap,
+    case .bouncedBefore: "Mail to this address came back for good: it does not exist."
+    case .complaint: "The person called an earlier mail spam. Only their own new opt-in lifts that."
+    case .landline: "The number is a landline: it takes calls, no texts."
+    case .reassignedNumber: "The number belongs to somebody else by now."
+    case .duplicateContent, .carrierCap,
       .templateError, .stale, .holdout, .testMode, .killSwitch, nil:
       "Not allowed: \(reason)."
     }

@@ -29,7 +29,7 @@ enum TwilioRoutes {
     }
     let text = InboundText(
       from: message.from, to: message.to, body: message.body, providerID: message.messageSID,
-      segmentCount: message.segmentCount)
+      segmentCount: message.segmentCount, media: message.media.map(\.url))
     try await perform(
       executor, exchange, key: "twilio-inbound:\(message.messageSID)"
     ) { workspace throws(CommandError) in

@@ -34,7 +34,9 @@ enum SendingRoutes {
         handler: operate),
       Operation(
         "POST", "/api/suppressions", .scope("contacts:write"), "Put addresses on a list",
-        details: "`suppression` stops everything to them, `do_not_call` stops marketing.",
+        details: "`suppression` stops everything to them, `do_not_call` stops marketing. `landline` stops "
+          + "texts to a number, `reassigned_number` texts and calls: what the carriers' deactivations or the "
+          + "Reassigned Numbers Database say.",
         body: .json(
           SendingSchemas.list,
           example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
@@ -85,6 +87,7 @@ enum SendingRoutes {
     if let registration = rules.registration {
       object["registration"] = .string(registration.rawValue)
     }
+    if let calls = rules.concurrentCalls { object["concurrent_calls"] = JSON(calls) }
     return .object(object)
   }
 
@@ -116,6 +119,7 @@ enum SendingRoutes {
     rules.dailyBudgetMicros = fields.int("daily_budget")
     rules.lowBalanceMicros = fields.int("low_balance")
     rules.registration = fields.choice("registration", SendingRules.Registration.self)
+    rules.concurrentCalls = fields.int("concurrent_calls").map { Int($0) }
     try fields.finish()
     let written = try await exchange.write { [rules] workspace throws(CommandError) in
       try workspace.setSendingRules(rules)
@@ -156,6 +160,10 @@ enum SendingRoutes {
       fields.fail("addresses", "too_long", "At most 1000 addresses at once.")
     }
     let source = fields.string("source", limit: 200) ?? "api"
+    let isOfNumbers = list == .landline || list == .reassignedNumber
+    if isOfNumbers, channel != .sms {
+      fields.fail("channel", "invalid_choice", "This list is of numbers: the channel is sms.")
+    }
     try fields.finish()
     guard let channel else { preconditionFailure("finish refuses missing fields") }
     return Listing(list: list, channel: channel, addresses: addresses, source: source)

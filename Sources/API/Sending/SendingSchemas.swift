@@ -8,7 +8,7 @@ enum SendingSchemas {
       .required("object", .constant("sending")), .required("account", .id(.org)),
       .required(
         "halted_by", .array(.choice(HaltScope.self)),
-        "Who stopped the sending; empty: it goes on. `restore`: the log came from a backup."),
+        "Who stopped the sending; empty: it goes on."),
       .required("rules", rules), .required("rule_set", .string()),
       .required("suspected_opt_outs", .count),
       .required(
@@ -41,6 +41,9 @@ enum SendingSchemas {
       .optional("daily_budget", .int(0...1_000_000_000_000).nullable, "Micros a day (UTC)."),
       .optional("low_balance", .int(0...1_000_000_000_000).nullable, "Micros that raise an alert."),
       .optional("registration", .choice(SendingRules.Registration.self).nullable),
+      .optional(
+        "concurrent_calls", .int(1...1_000).nullable,
+        "Calls at the same time; \(SendingRules.standardConcurrentCalls), unless said otherwise."),
     ])
 
   static let prices = Schema.object(
@@ -62,6 +65,10 @@ enum SendingSchemas {
       .required("markup_percent", .int(0...1_000)),
       .optional("from", .time, "From when on; now, unless said otherwise."),
     ])
+
+  static let clientPrices = Schema.object(
+    "ClientPrices",
+    [.required("object", .constant("client_prices")), .required("clients", .count)])
 
   static let pace = Schema.input(
     "PaceInput", [.required("per_minute", .int(1...600_000).nullable, "null: no pace.")])

@@ -148,6 +148,7 @@ enum ErrorCatalogue {
       "payment_not_configured",
       "The account has no payment provider: set one up, or use a test account."
     ),
+    ("statement_too_long", "The period has too many lines: ask for a shorter one."),
     ("not_refundable", "The payment has not succeeded, or a refund of it is under way."),
     ("archived", "The template was archived: it makes no further messages."),
     ("invalid_merge_field", "A merge field of the text is unknown or not closed."),

@@ -8,7 +8,7 @@ import WalletProjection
 /// Reading the wallet and its statement.
 enum WalletRoutes {
   static let all: [Operation] =
-    WalletWrites.all + [
+    WalletWrites.all + StatementRoutes.all + [
       Operation(
         "GET", "/api/wallet/balance", .scope("wallet:read"), "Read the wallet",
         parameters: [.asOf], answers: [.ok(WalletSchemas.wallet)], refuses: [404: ["not_found"]],
@@ -58,7 +58,7 @@ enum WalletRoutes {
     return exchange.rows(found) { view($0, org) }
   }
 
-  private static func view(_ line: WalletTransaction, _ org: Identifier) -> JSON {
+  static func view(_ line: WalletTransaction, _ org: Identifier) -> JSON {
     .object(
       JSONObject([
         ("id", .string(line.event.text)), ("object", "wallet_transaction"),

@@ -24,6 +24,17 @@ enum WalletSchemas {
       .required("funded", .money), .required("refunded", .money), .required("charged", .money),
     ])
 
+  static let statement = Schema.object(
+    "WalletStatement",
+    [
+      .required("object", .constant("wallet_statement")), .required("account", .id(.org)),
+      .required("from", .time), .required("to", .time), .required("opening_balance", .money),
+      .required("credits", .money), .required("refunds", .money), .required("debits", .money),
+      .required("closing_balance", .money),
+      .required("balanced", .bool, "opening + credits + refunds - debits = closing."),
+      .required("lines", .array(transaction, 0...50_000)),
+    ])
+
   static let transaction = Schema.object(
     "WalletTransaction",
     [

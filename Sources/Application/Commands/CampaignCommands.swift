@@ -7,7 +7,7 @@ extension Workspace {
   package mutating func createCampaign(
     _ definition: CampaignDefinition
   ) throws(CommandError) -> Identifier {
-    try check(definition)
+    let definition = try checked(definition)
     let id = newID(.campaign)
     try run(Campaign.self, id, .create(definition), isNew: true)
     return id
@@ -19,7 +19,7 @@ extension Workspace {
   ) throws(CommandError) {
     guard var definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
     change(&definition)
-    try check(definition)
+    definition = try checked(definition)
     try run(Campaign.self, id, .update(definition))
   }
 
@@ -28,27 +28,70 @@ extension Workspace {
     try run(Campaign.self, id, .delete)
   }
 
-  private func check(_ definition: CampaignDefinition) throws(CommandError) {
+  private func checked(
+    _ definition: CampaignDefinition
+  ) throws(CommandError) -> CampaignDefinition {
     let segment = try current(Segment.self, definition.segment)
     guard segment.exists, !segment.isDeleted else {
       throw .invalid(
         field: "segment", code: "unknown_segment", message: "There is no such segment.")
     }
-    guard definition.channel == .sms else {
-      throw .invalid(
-        field: "channel", code: "unsupported_channel", message: "Campaigns are sent by sms.")
+    return try written(definition)
+  }
+
+  /// The definition with its template's words, which stay as they are now whatever becomes of the template.
+  private func written(
+    _ definition: CampaignDefinition
+  ) throws(CommandError) -> CampaignDefinition {
+    var request = Self.request(definition, to: org)
+    request = try resolved(request)
+    var definition = definition
+    definition.body = request.body
+    definition.subject = request.subject
+    definition.html = request.html
+    definition.voicemail = request.voicemail
+    definition.template = request.template
+    if definition.channel == .email, definition.subject?.isBlank != false {
+      throw .invalid(field: "subject", code: "required", message: "An email needs a subject.")
     }
-    do {
-      _ = try MergeFields.fields(of: definition.body)
-    } catch {
-      throw .invalid(field: "body", code: error.code, message: "\(error)")
+    for (field, text) in definition.texts {
+      do {
+        _ = try MergeFields.fields(of: text)
+      } catch {
+        throw .invalid(field: field, code: error.code, message: "\(error)")
+      }
     }
+    return definition
+  }
+
+  /// What one recipient of a campaign gets.
+  private static func request(
+    _ definition: CampaignDefinition, to contact: Identifier, campaign: Identifier? = nil
+  ) -> MessageRequest {
+    var request = MessageRequest(
+      contact: contact, body: definition.body, purpose: definition.purpose, campaign: campaign,
+      channel: definition.channel)
+    request.subject = definition.subject
+    request.html = definition.html
+    request.voicemail = definition.voicemail
+    request.template = definition.template
+    if definition.channel == .voice {
+      request.voice = VoicePlan(
+        maxMinutes: VoicePlan.standardMinutes, isRecorded: false,
+        isVoicemailDrop: definition.voicemail != nil)
+    }
+    return request
   }
 
   /// Fixes the audience: whoever the segment holds at this moment.
   package mutating func launchCampaign(_ id: Identifier) throws(CommandError) {
     guard let definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
-    guard state.settings.sms != nil else { throw .smsNotConfigured }
+    _ = try sender(on: definition.channel)
+    if definition.channel == .email, definition.purpose == .marketing,
+      state.settings.postalAddress == nil
+    {
+      throw .postalAddressMissing
+    }
     let filter = try current(Segment.self, definition.segment).filter
     let audience = state.tables.contacts
       .filter { filter.matches(state.facts(of: $0.key, $0.value), atMicros: nowMicros) }
@@ -108,9 +151,7 @@ extension Workspace {
       let contacts = campaign.openBatches[ordinal]
     else { return }
     for contact in contacts {
-      try planOrSkip(
-        MessageRequest(
-          contact: contact, body: definition.body, purpose: definition.purpose, campaign: id))
+      try planOrSkip(Self.request(definition, to: contact, campaign: id))
     }
     try run(Campaign.self, id, .markBatchPlanned(ordinal: ordinal))
   }

@@ -27,6 +27,8 @@ extension Workspace {
       priceMicros: priceMicros, walletAvailableMicros: walletAvailableMicros + reservedMicros)
     facts.regions = place.regions
     facts.opensAtMicros = place.opensAtMicros
+    facts.ending = state.ending(of: address, on: plan.channel)
+    facts.numberFault = state.numberFault(address, of: plan.channel)
     facts.isSuppressed = state.isSuppressed(address, of: plan.channel, for: plan.purpose)
     if plan.purpose == .marketing {
       facts.recentMicros = recentMicros(to: address, of: plan.channel, except: id)

@@ -8,13 +8,19 @@ package struct InboundText: Sendable, Equatable {
   package var body: String
   package var providerID: String
   package var segmentCount: Int
+  /// Where its pictures are kept (MMS).
+  package var media: [String]
 
-  package init(from: String, to: String, body: String, providerID: String, segmentCount: Int) {
+  package init(
+    from: String, to: String, body: String, providerID: String, segmentCount: Int,
+    media: [String] = []
+  ) {
     self.from = from
     self.to = to
     self.body = body
     self.providerID = providerID
     self.segmentCount = segmentCount
+    self.media = media
   }
 }
 
@@ -32,7 +38,8 @@ extension Workspace {
         InboundMessage(
           contact: contact, channel: .sms, to: text.to, providerID: text.providerID,
           keyword: keyword,
-          content: .known(MessageContent(address: text.from, body: text.body)))),
+          content: .known(
+            MessageContent(address: text.from, body: text.body, media: text.media)))),
       isNew: true)
     try chargeInbound(text)
     switch keyword {
@@ -106,7 +113,13 @@ extension Workspace {
             channel: channel, method: method, message: message, address: .known(address),
             scope: scope)))
     }
-    try revokeWaiting(.init(address, channel))
+    let ending: GateFacts.Ending? =
+      switch method {
+      case .bounce: .bounced
+      case .complaint: .complained
+      case .keyword, .text, .link, .call, .staff, .api, .provider, .importList: nil
+      }
+    try revokeWaiting(.init(address, channel), ending: ending)
   }
 
   /// The contacts that are reached at `address` on `channel`.
@@ -123,14 +136,23 @@ extension Workspace {
 
   /// What waits for an address that said no, as much as one commit takes.
   mutating func revokeWaiting(
-    _ address: DispatchQueueIndex.Address
+    _ address: DispatchQueueIndex.Address, ending: GateFacts.Ending? = nil
   ) throws(CommandError) {
     for id in (state.queue.stoppable[address] ?? []).prefix(Self.sweepLimit).sorted() {
-      guard var facts = try current(Message.self, id).verdict?.facts else { continue }
+      guard var facts = try latestFacts(of: id) else { continue }
       facts.nowMicros = nowMicros
       facts.isAddressOptedOut = true
+      facts.ending = ending
       try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)
     }
+  }
+
+  /// What a waiting message was judged by last; of a scheduled one, which nobody judged yet, the facts of now.
+  func latestFacts(of id: Identifier) throws(CommandError) -> GateFacts? {
+    let message = try current(Message.self, id)
+    if let verdict = message.verdict { return verdict.facts }
+    guard let plan = message.plan else { return nil }
+    return facts(for: plan, try current(Contact.self, plan.contact), priceMicros: price(of: plan))
   }
 
   /// START, YES, UNSTOP: a new yes by the person, on every contact with this number.

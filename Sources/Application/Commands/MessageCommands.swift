@@ -18,6 +18,8 @@ package struct MessageRequest: Sendable, Equatable {
   package var voicemail: String?
   package var voice: VoicePlan?
   package var template: TemplateUse?
+  /// Not before this moment of the org's clock.
+  package var sendAtMicros: Micros?
 
   package init(
     contact: Identifier, body: String, purpose: Purpose, campaign: Identifier? = nil,
@@ -39,20 +41,43 @@ package struct PlannedMessage: Sendable, Equatable {
   package let plan: MessagePlan
   package let verdict: Verdict
   package let priceMicros: Int64
+  /// When it will be judged, where somebody asked for later: `verdict` is that of now.
+  package var scheduledForMicros: Micros?
 }
 
 extension Workspace {
+  /// How far ahead a message may be scheduled: a year.
+  private static var scheduleLimitMicros: Int64 { 366 * 86_400_000_000 }
+
   /// Plans a message: renders it, prices it, asks the gate and holds the price, in this one commit.
   package mutating func planMessage(
     _ request: MessageRequest
   ) throws(CommandError) -> PlannedMessage {
     let request = try resolved(request)
+    if let sendAtMicros = request.sendAtMicros, sendAtMicros - nowMicros > Self.scheduleLimitMicros {
+      throw .invalid(
+        field: "send_at", code: "out_of_range", message: "send_at is a year ahead at most.")
+    }
     let contact = try contact(request.contact)
     guard !contact.isErased else { throw .contact(.erased) }
     let plan = try plan(request, try content(of: request, for: contact))
     let priceMicros = price(of: plan)
     let verdict = Gate.judge(facts(for: plan, contact, priceMicros: priceMicros))
+    if let sendAtMicros = plan.sendAtMicros, sendAtMicros > nowMicros, !verdict.outcome.isForGood {
+      return try schedule(plan, atMicros: sendAtMicros, verdict: verdict, priceMicros: priceMicros)
+    }
     return try keep(plan, verdict: verdict, priceMicros: priceMicros)
+  }
+
+  /// Judged when its moment has come; `verdict` says what would become of it now.
+  private mutating func schedule(
+    _ plan: MessagePlan, atMicros: Micros, verdict: Verdict, priceMicros: Int64
+  ) throws(CommandError) -> PlannedMessage {
+    let id = newID(.message)
+    try run(Message.self, id, .schedule(plan), isNew: true)
+    try run(Timer.self, newID(.timer), .schedule(owner: id, dueMicros: atMicros), isNew: true)
+    return PlannedMessage(
+      id: id, plan: plan, verdict: verdict, priceMicros: priceMicros, scheduledForMicros: atMicros)
   }
 
   /// What `planMessage` would decide; nothing is kept.
@@ -71,7 +96,9 @@ extension Workspace {
       return try planMessage(request)
     } catch .missingField {
       return try skip(request, .missingField)
-    } catch .invalid(field: "body", _, _) {
+    } catch .invalid(let field, _, _)
+      where ["body", "subject", "html", "voicemail"].contains(field)
+    {
       return try skip(request, .templateError)
     } catch .contact(.erased) {
       return try skip(request, .noAddress)
@@ -107,11 +134,11 @@ extension Workspace {
       segmentCount: isText ? size.segmentCount : 1,
       encoding: request.channel == .sms ? size.encoding.rawValue : "utf8",
       campaign: request.campaign, run: request.run, step: request.step, voice: request.voice,
-      template: request.template)
+      template: request.template, sendAtMicros: request.sendAtMicros)
   }
 
   /// Our own number or address.
-  private func sender(on channel: Channel) throws(CommandError) -> String {
+  func sender(on channel: Channel) throws(CommandError) -> String {
     switch channel {
     case .sms, .voice:
       guard let sms = state.settings.sms else { throw .smsNotConfigured }
@@ -134,7 +161,7 @@ extension Workspace {
     return PlannedMessage(id: id, plan: plan, verdict: verdict, priceMicros: priceMicros)
   }
 
-  private func price(of plan: MessagePlan) -> Int64 {
+  func price(of plan: MessagePlan) -> Int64 {
     let (resource, count) = plan.billed
     return Int64(count) * priceMicros(of: resource)
   }
@@ -189,6 +216,13 @@ extension MessagePlan {
     case .voice: (.voice, voice?.maxMinutes ?? 1)
     case .email: (.email, 1)
     }
+  }
+}
+
+extension Verdict.Outcome {
+  /// Refused for what neither time nor credit cures.
+  fileprivate var isForGood: Bool {
+    if case .refused(let reason) = self { reason != .insufficientFunds } else { false }
   }
 }
 
@@ -256,7 +290,9 @@ extension Workspace {
   /// Judges a held message again: its timer fired.
   mutating func release(_ id: Identifier) throws(CommandError) {
     let message = try current(Message.self, id)
-    guard message.status == .held, let plan = message.plan else { return }
+    guard message.status == .held || message.status == .planned, let plan = message.plan else {
+      return
+    }
     if try campaignStatus(of: plan) == .cancelled {
       return try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
     }
@@ -280,18 +316,31 @@ extension Workspace {
     try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
   }
 
-  /// What a call to the provider came to. `isOptOut`: the provider refused because the person had
-  /// opted out there, which counts here too.
+  /// What a provider's refusal says of the address, beside the message.
+  enum AddressNews: Sendable {
+    /// The person had opted out there, which counts here too.
+    case optedOut
+    /// The number takes no texts.
+    case landline
+  }
+
+  /// What a call to the provider came to.
   mutating func record(
-    _ outcome: DispatchOutcome, for id: Identifier, isOptOut: Bool
+    _ outcome: DispatchOutcome, for id: Identifier, news: AddressNews? = nil
   ) throws(CommandError) {
     let before = try current(Message.self, id)
     let events = try run(Message.self, id, .recordOutcome(outcome, atMicros: nowMicros))
     try settle(events, of: id, before: before)
-    guard isOptOut, let plan = before.plan, let address = plan.content.value?.address else {
+    guard let news, let plan = before.plan, let address = plan.content.value?.address else {
       return
     }
-    try optOut(address: address, channel: plan.channel, method: .provider, message: nil)
+    switch news {
+    case .optedOut:
+      try optOut(address: address, channel: plan.channel, method: .provider, message: nil)
+    case .landline:
+      guard plan.channel == .sms, tools.numbers.e164(address) != nil else { return }
+      _ = try suppress([address], on: .sms, list: .landline, source: "provider")
+    }
   }
 
   /// News about a message by callback or by looking it up. Repeated and late ones change nothing.

@@ -20,20 +20,40 @@ extension Workspace {
 
   /// What one unit costs this org now, its own markups included.
   package func priceMicros(of resource: Prices.Resource) -> Int64 {
-    Prices.priceMicros(
-      of: resource, atMicros: nowMicros, overrides: state.settings.prices)
+    // What an agency asks of its clients is not what it pays itself.
+    let prices = state.settings.prices.filter {
+      $0.reach == .org || state.settings.kind != .agency
+    }
+    return Prices.priceMicros(of: resource, atMicros: nowMicros, overrides: prices)
   }
 
-  /// A markup of this org's own, from `fromMicros` on; nil: from now on.
+  /// What a new client of this agency begins with: what holds now, and what is announced.
+  package var clientPrices: [PriceOverride] {
+    let ours = state.settings.prices.filter { $0.reach == .agency }
+    return Prices.Resource.allCases.flatMap { resource in
+      let own = ours.filter { $0.resource == resource }
+      return own.filter { $0.fromMicros <= nowMicros }.suffix(1)
+        + own.filter { $0.fromMicros > nowMicros }
+    }
+  }
+
+  /// A markup of this org's own, or of all clients of its agency, from `fromMicros` on; nil: from now on.
+  @discardableResult
   package mutating func setMarkup(
-    _ percent: Int, on resource: Prices.Resource, fromMicros: Micros?
-  ) throws(CommandError) {
-    try run(
-      Org.self, org,
-      .setPrice(
-        PriceOverride(
-          resource: resource, markupPercent: percent, fromMicros: fromMicros ?? nowMicros),
-        nowMicros: nowMicros))
+    _ percent: Int, on resource: Prices.Resource, fromMicros: Micros?,
+    reach: PriceOverride.Reach = .org
+  ) throws(CommandError) -> PriceOverride {
+    let price = PriceOverride(
+      resource: resource, markupPercent: percent, fromMicros: fromMicros ?? nowMicros, reach: reach)
+    try run(Org.self, org, .setPrice(price, nowMicros: nowMicros))
+    return price
+  }
+
+  /// What the org's agency asks of all its clients; at once where its day has come.
+  package mutating func takeOver(_ price: PriceOverride) throws(CommandError) {
+    var price = price
+    price.fromMicros = max(price.fromMicros, nowMicros)
+    try run(Org.self, org, .setPrice(price, nowMicros: nowMicros))
   }
 
   /// A charge for something that happened and cannot be refused any more: where the credit does not
@@ -63,7 +83,7 @@ extension Workspace {
           Suppression(list: list, channel: channel, source: source, address: .known(address)),
           isListed: isListed))
       count += events.count
-      if list == .suppression { try skipSuppressed(.init(address, channel)) }
+      try skipListed(address, channel, list)
     }
     return count
   }
@@ -95,14 +115,27 @@ extension Workspace {
     return normal.sorted()
   }
 
-  private mutating func skipSuppressed(
-    _ address: DispatchQueueIndex.Address
+  /// What waits for an address that was listed just now.
+  private mutating func skipListed(
+    _ address: String, _ channel: Channel, _ list: Suppression.List
   ) throws(CommandError) {
-    for id in (state.queue.stoppable[address] ?? []).prefix(Self.sweepLimit).sorted() {
-      guard var facts = try current(Message.self, id).verdict?.facts else { continue }
-      facts.nowMicros = nowMicros
-      facts.isSuppressed = true
-      try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)
+    let channels: [Channel] = list == .reassignedNumber ? [.sms, .voice] : [channel]
+    for channel in channels {
+      let waiting = state.queue.stoppable[.init(address, channel)] ?? []
+      for id in waiting.prefix(Self.sweepLimit).sorted() { try skip(id, list) }
     }
+  }
+
+  private mutating func skip(_ id: Identifier, _ list: Suppression.List) throws(CommandError) {
+    guard var facts = try latestFacts(of: id) else { return }
+    facts.nowMicros = nowMicros
+    switch list {
+    case .suppression: facts.isSuppressed = true
+    case .doNotCall: facts.isSuppressed = facts.purpose == .marketing
+    case .landline: facts.numberFault = .landline
+    case .reassignedNumber: facts.numberFault = .reassigned
+    }
+    let verdict = Gate.judge(facts)
+    try follow(try run(Message.self, id, .revoke(verdict: verdict)), of: id)
   }
 }

@@ -30,7 +30,8 @@ extension Workspace {
     guard let use = request.template else { return request }
     let template = try current(Template.self, use.id)
     guard template.exists else { throw .notFound(use.id) }
-    guard !template.isArchived else { throw .template(.archived) }
+    // A campaign that began with a version goes on with it.
+    guard use.version != 0 || !template.isArchived else { throw .template(.archived) }
     let version = use.version == 0 ? template.versions.count : use.version
     guard let content = template.content(ofVersion: version) else { throw .notFound(use.id) }
     guard template.channel == request.channel else {

@@ -138,6 +138,10 @@ extension Workspace {
           contact: contact, body: body, purpose: purpose, run: run, step: step.id))
       outcome = planned.verdict.outcome.text
       message = planned.id
+    case .send(let content):
+      let planned = try planOrSkip(request(content, to: contact, run: run, step: step.id))
+      outcome = planned.verdict.outcome.text
+      message = planned.id
     case .wait(let durationMicros):
       let timer = newID(.timer)
       let dueMicros = nowMicros + durationMicros
@@ -157,6 +161,24 @@ extension Workspace {
     try self.run(
       WorkflowRun.self, run,
       .advance(step: step.id, outcome: outcome, message: message, next: next))
+  }
+
+  private func request(
+    _ content: StepMessage, to contact: Identifier, run: Identifier, step: String
+  ) -> MessageRequest {
+    var request = MessageRequest(
+      contact: contact, body: content.body, purpose: content.purpose, run: run, step: step,
+      channel: content.channel)
+    request.subject = content.subject
+    request.html = content.html
+    request.voicemail = content.voicemail
+    request.template = content.template.map { TemplateUse(id: $0, version: 0) }
+    if content.channel == .voice {
+      request.voice = VoicePlan(
+        maxMinutes: content.maxMinutes ?? VoicePlan.standardMinutes, isRecorded: false,
+        isVoicemailDrop: content.voicemail != nil)
+    }
+    return request
   }
 
   private func holds(

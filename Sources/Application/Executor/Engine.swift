@@ -92,13 +92,38 @@ package final class Engine: Sendable {
     let id = Identifier(
       .org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
     let executor = executor(of: OrgState(org: id))
+    let prices = try await agency.flatMap { known($0) }?.read { workspace throws(CommandError) in
+      workspace.clientPrices
+    }
     _ = try await executor.perform(call) { workspace throws(CommandError) in
       try workspace.createOrg(
         name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
         clockOffsetMicros: clockOffsetMicros)
+      for price in prices ?? [] { try workspace.takeOver(price) }
     }
     keep(executor)
     return executor
+  }
+
+  private func known(_ org: Identifier) -> OrgExecutor? {
+    orgs.withLock { $0.executors[org] }
+  }
+
+  /// Writes what an agency asks of all its clients into the book of each. Returns how many they are. What a
+  /// client's book says already is not said again.
+  package func spread(
+    _ price: PriceOverride, of agency: Identifier, _ call: Call
+  ) async throws(CommandError) -> Int {
+    var count = 0
+    for client in allExecutors {
+      let done = try await client.perform(call) { workspace throws(CommandError) in
+        guard workspace.settings.agency == agency else { return false }
+        try workspace.takeOver(price)
+        return true
+      }
+      if done.output == true { count += 1 }
+    }
+    return count
   }
 }
 

@@ -47,6 +47,8 @@ extension OrgExecutor {
     let paused: Set<Identifier>
     let messagesPerSecond: Int?
     let sender: String
+    /// Calls that may begin now, beside those that ring or are spoken.
+    let callRoom: Int
   }
 
   func control() throws(CommandError) -> Control {
@@ -61,7 +63,11 @@ extension OrgExecutor {
       return Control(
         isHalted: !state.settings.halts.isEmpty, paces: paces, paused: paused,
         messagesPerSecond: state.settings.sendingRules.messagesPerSecond,
-        sender: state.settings.sms?.from ?? "")
+        sender: state.settings.sms?.from ?? "",
+        callRoom: max(
+          0,
+          (state.settings.sendingRules.concurrentCalls ?? SendingRules.standardConcurrentCalls)
+            - state.queue.openCalls.count))
     }
   }
 
@@ -78,21 +84,21 @@ extension OrgExecutor {
     let address: String
   }
 
-  /// Takes queued messages out: the caller dispatches them or puts them back. `room`: how many a
-  /// campaign may have now, where that is bounded. Nil, and nothing is taken, where `control` is no
-  /// longer what holds: a campaign that was launched meanwhile has a pace that the caller cannot know.
+  /// Takes queued messages out: the caller dispatches them or puts them back. Nil, and nothing is taken, where
+  /// `control` is no longer what holds: a campaign that was launched meanwhile has a pace that the caller cannot
+  /// know.
   func takeQueued(
-    limit: Int, room: [Identifier: Int], under control: Control
+    limit: Int, room: DispatchQueueIndex.Room, under control: Control
   ) throws(CommandError) -> DispatchWork? {
     guard try self.control() == control else { return nil }
     let nowMicros = nowMicros
     return try withState { state in
       let messages = state.queue.take(
-        limit: limit, nowMicros: nowMicros, room: { room[$0] }
+        limit: limit, nowMicros: nowMicros, room: room
       ) {
         state.tables.messages[$0]?.status == .queued
       }
-      let next = state.queue.nextMicros { room[$0] }.map { max(0, $0 - nowMicros) }
+      let next = state.queue.nextMicros(room: room).map { max(0, $0 - nowMicros) }
       return DispatchWork(
         messages: messages.compactMap { id in
           guard let plan = state.tables.messages[id]?.plan else { return nil }
@@ -110,8 +116,7 @@ extension OrgExecutor {
     try? withState { state in
       for message in messages {
         state.queue.putBack(
-          message, of: state.tables.messages[message]?.plan?.campaign,
-          notBeforeMicros: notBeforeMicros)
+          message, state.tables.messages[message]?.plan, notBeforeMicros: notBeforeMicros)
       }
     }
   }

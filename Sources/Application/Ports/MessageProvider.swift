@@ -22,6 +22,13 @@ package protocol MessageProvider: Sendable {
   /// The codes by which the provider says that the recipient has opted out of this sender. Whoever
   /// meets one in `SendOutcome.refused` records an opt-out.
   var optOutCodes: Set<String> { get }
+
+  /// The codes by which the provider says that the number takes no texts, and never will.
+  var landlineCodes: Set<String> { get }
+}
+
+extension MessageProvider {
+  package var landlineCodes: Set<String> { [] }
 }
 
 /// The adapters that this program has. A further one is one more entry.

@@ -73,7 +73,7 @@ extension OrgReactor {
       try workspace.record(
         .notTaken(
           code: "not_found_at_provider", retryAtMicros: workspace.nowMicros + backOffMicros),
-        for: message, isOptOut: false)
+        for: message)
     }
   }
 }

@@ -53,7 +53,7 @@ actor OrgReactor {
   private struct CallOutcome: Sendable {
     let message: Identifier
     let outcome: DispatchOutcome
-    var isOptOut = false
+    var news: Workspace.AddressNews?
   }
 
   init(
@@ -190,6 +190,13 @@ extension OrgReactor {
 
 // MARK: - Dispatch
 
+extension MessageProvider {
+  fileprivate func news(in code: String) -> Workspace.AddressNews? {
+    if optOutCodes.contains(code) { return .optedOut }
+    return landlineCodes.contains(code) ? .landline : nil
+  }
+}
+
 extension OrgReactor {
   /// Hands out what is queued: a commit that says so first, then the calls.
   private func dispatchNext() async -> Next {
@@ -212,7 +219,8 @@ extension OrgReactor {
 
   private func dispatch(upTo room: Int, _ control: OrgExecutor.Control) async throws -> Next {
     let realMicros = await executor.realMicros
-    let rooms = rooms(control, nowMicros: realMicros)
+    let rooms = DispatchQueueIndex.Room(
+      campaigns: rooms(control, nowMicros: realMicros), calls: control.callRoom)
     let taken = try await executor.takeQueued(limit: room, room: rooms, under: control)
     guard let work = taken else { return .again }
     let paceWait = paces.values.map { $0.waitMicros(at: realMicros) }.filter { $0 > 0 }.min()
@@ -293,8 +301,7 @@ extension OrgReactor {
       // The provider is asked first, as about any call whose answer nobody knows.
       return CallOutcome(message: message, outcome: .inDoubt(reason: "restored"))
     }
-    return await translated(
-      await provider.send(plan.message), for: message, optOutCodes: provider.optOutCodes)
+    return await translated(await provider.send(plan.message), for: message, by: provider)
   }
 
   /// Sent after the backup was made that this home was restored from, perhaps.
@@ -304,7 +311,7 @@ extension OrgReactor {
   }
 
   private func translated(
-    _ outcome: SendOutcome, for message: Identifier, optOutCodes: Set<String>
+    _ outcome: SendOutcome, for message: Identifier, by provider: any MessageProvider
   ) async -> CallOutcome {
     switch outcome {
     case .accepted(let providerID):
@@ -313,8 +320,7 @@ extension OrgReactor {
     case .refused(let code):
       circuit.close()
       return CallOutcome(
-        message: message, outcome: .refused(code: code),
-        isOptOut: optOutCodes.contains(code))
+        message: message, outcome: .refused(code: code), news: provider.news(in: code))
     case .notTaken(let code, let retryAfterMillis):
       let nowMicros = await executor.nowMicros
       let waitMicros = circuit.open(at: nowMicros, askedMicros: (retryAfterMillis ?? 0) * 1_000)
@@ -349,7 +355,7 @@ extension OrgReactor {
     let call = Call(actor: "system:dispatcher", origin: "reactor", correlation: "", depth: 1)
     let recorded = await attempt("outcomes", call) { workspace throws(CommandError) in
       for entry in batch {
-        try workspace.record(entry.outcome, for: entry.message, isOptOut: entry.isOptOut)
+        try workspace.record(entry.outcome, for: entry.message, news: entry.news)
       }
     }
     switch recorded {

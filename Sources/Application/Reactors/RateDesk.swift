@@ -54,6 +54,8 @@ package struct RateTable: Sendable {
 final class RateDesk: Sendable {
   private enum Key: Hashable {
     case provider(Channel)
+    /// An org's part of it, while others want theirs too.
+    case share(Channel, Identifier)
     case sender(String)
     case recipients(String)
   }
@@ -83,34 +85,39 @@ final class RateDesk: Sendable {
     nowMicros: Micros
   ) -> Admission {
     state.withLock { state in
-      var share = share(of: org, nowMicros: nowMicros, &state)
+      let orgCount = orgCount(asking: org, nowMicros: nowMicros, &state)
       var admission = Admission()
       for ticket in tickets {
-        let limits = limits(of: ticket, sender, senderPerSecond)
+        var limits = limits(of: ticket, sender, senderPerSecond)
+        if let rate = rates.providerPerSecond, orgCount > 1 {
+          limits.append((.share(ticket.channel, org), rate / Double(orgCount)))
+        }
         let waitMicros = refill(limits, nowMicros: nowMicros, &state.buckets)
-        guard waitMicros == 0, share > 0 else {
+        guard waitMicros == 0 else {
           admission.refused.append(ticket.message)
-          let leastMicros = waitMicros > 0 ? waitMicros : 50_000
           admission.waitMicros =
-            admission.waitMicros == 0 ? leastMicros : min(admission.waitMicros, leastMicros)
+            admission.waitMicros == 0 ? waitMicros : min(admission.waitMicros, waitMicros)
           continue
         }
         for (key, _) in limits { state.buckets[key]?.take() }
-        share -= 1
         admission.admitted.append(ticket)
       }
       return admission
     }
   }
 
-  /// Each org that wants to send gets the same part of what the provider takes now.
-  private func share(
-    of org: Identifier, nowMicros: Micros, _ state: inout State
+  /// How many orgs want to send now. Each has a stock of its own beside the provider's, so that asking more often
+  /// gets nobody more than the same part.
+  private func orgCount(
+    asking org: Identifier, nowMicros: Micros, _ state: inout State
   ) -> Int {
-    guard let perSecond = rates.providerPerSecond else { return .max }
-    state.asked = state.asked.filter { nowMicros - $0.value < Self.interestMicros }
+    guard rates.providerPerSecond != nil else { return 1 }
+    for (other, atMicros) in state.asked where nowMicros - atMicros >= Self.interestMicros {
+      state.asked[other] = nil
+      for channel in Channel.allCases { state.buckets[.share(channel, other)] = nil }
+    }
     state.asked[org] = nowMicros
-    return max(1, Int(perSecond) / state.asked.count / 10)
+    return state.asked.count
   }
 
   private func limits(

@@ -2,10 +2,27 @@ import Domain
 
 /// The messages on their way out: the durable queue, which is nothing but a fold of the log.
 ///
-/// Queued messages stand in lanes, one a campaign and one for all else, that are served in turn: a large
-/// campaign does not keep an answer waiting, and a paused one keeps nobody waiting but itself.
+/// Queued messages stand in lanes, one a campaign and one for all else, calls apart, that are served in turn:
+/// a large campaign does not keep an answer waiting, a paused one keeps nobody waiting but itself, and calls
+/// that wait for a free line keep no text waiting.
 struct DispatchQueueIndex {
-  private typealias Lane = Identifier?
+  private struct Lane: Hashable {
+    let campaign: Identifier?
+    let isCall: Bool
+
+    init(_ plan: MessagePlan?) {
+      campaign = plan?.campaign
+      isCall = plan?.channel == .voice
+    }
+  }
+
+  /// How much may be taken now.
+  struct Room {
+    /// Of campaigns that are paused or have a pace.
+    var campaigns: [Identifier: Int] = [:]
+    /// Calls that may begin.
+    var calls = Int.max
+  }
 
   /// Queued messages by the moment before which they must not be tried; lazily cleaned.
   private var lanes: [Lane: MinHeap<QueueEntry>] = [:]
@@ -18,6 +35,8 @@ struct DispatchQueueIndex {
   private(set) var stoppableByCampaign: [Identifier: Set<Identifier>] = [:]
   /// Handed out, and no answer recorded yet.
   private(set) var unanswered: Set<Identifier> = []
+  /// Calls that ring or are spoken, as far as anybody knows.
+  private(set) var openCalls: Set<Identifier> = []
   /// Taken by the provider, by the moment at which that was recorded: some never get a receipt.
   private var receipts: [(message: Identifier, sinceMicros: Micros)] = []
   private var firstReceipt = 0
@@ -54,14 +73,24 @@ struct DispatchQueueIndex {
   ) {
     trackStoppable(message, from: before, to: after)
     if after.status == .queued, before?.status != .queued {
-      insert(message, notBeforeMicros: after.notBeforeMicros, in: after.plan?.campaign)
+      insert(message, notBeforeMicros: after.notBeforeMicros, in: Lane(after.plan))
     }
+    trackCall(message, after)
     let isUnanswered = after.status == .dispatched || after.status == .unknown
     if isUnanswered { unanswered.insert(message) } else { unanswered.remove(message) }
     if after.status == .accepted, before?.status != .accepted {
       receipts.append((message, recordedAtMicros))
     }
     track(message, from: before, to: after)
+  }
+
+  private mutating func trackCall(_ message: Identifier, _ after: Message.State) {
+    guard after.plan?.channel == .voice else { return }
+    switch after.status {
+    case .dispatched, .unknown, .accepted, .sent: openCalls.insert(message)
+    case .planned, .held, .queued, .delivered, .failed, .skipped, .cancelled, .received, nil:
+      openCalls.remove(message)
+    }
   }
 
   private mutating func trackStoppable(
@@ -106,9 +135,7 @@ struct DispatchQueueIndex {
 // MARK: - Lanes
 
 extension DispatchQueueIndex {
-  private mutating func insert(
-    _ message: Identifier, notBeforeMicros: Micros, in lane: Identifier?
-  ) {
+  private mutating func insert(_ message: Identifier, notBeforeMicros: Micros, in lane: Lane) {
     ordinal += 1
     let entry = QueueEntry(notBeforeMicros: notBeforeMicros, ordinal: ordinal, message: message)
     if lanes[lane] == nil { turns.append(lane) }
@@ -116,22 +143,24 @@ extension DispatchQueueIndex {
   }
 
   /// Takes out up to `limit` queued messages whose moment has come, one a lane in turn, oldest first.
-  /// `room`: how many a campaign may have now; nil: any. Whoever takes one must dispatch it or put it
-  /// back.
+  /// Whoever takes one must dispatch it or put it back.
   mutating func take(
-    limit: Int, nowMicros: Micros, room: (Identifier) -> Int?, isQueued: (Identifier) -> Bool
+    limit: Int, nowMicros: Micros, room: Room, isQueued: (Identifier) -> Bool
   ) -> [Identifier] {
     var taken: [Identifier] = []
-    var rooms = turns.map { lane in lane.flatMap(room) ?? .max }
+    var rooms = turns.map { lane in lane.campaign.flatMap { room.campaigns[$0] } ?? .max }
+    var callRoom = room.calls
     var isAnyLeft = true
     while taken.count < limit, isAnyLeft {
       isAnyLeft = false
       for (turn, lane) in turns.enumerated() where rooms[turn] > 0 && taken.count < limit {
+        if lane.isCall, callRoom <= 0 { continue }
         guard let message = pop(lane, nowMicros: nowMicros, isQueued) else {
           rooms[turn] = 0
           continue
         }
         rooms[turn] -= 1
+        if lane.isCall { callRoom -= 1 }
         taken.append(message)
         isAnyLeft = true
       }
@@ -153,22 +182,21 @@ extension DispatchQueueIndex {
     return nil
   }
 
-  mutating func putBack(
-    _ message: Identifier, of campaign: Identifier?, notBeforeMicros: Micros
-  ) {
-    insert(message, notBeforeMicros: notBeforeMicros, in: campaign)
+  mutating func putBack(_ message: Identifier, _ plan: MessagePlan?, notBeforeMicros: Micros) {
+    insert(message, notBeforeMicros: notBeforeMicros, in: Lane(plan))
   }
 
   /// When the next queued message may be tried; nil without one. Lanes without room do not count.
-  func nextMicros(room: (Identifier) -> Int?) -> Micros? {
+  func nextMicros(room: Room) -> Micros? {
     lanes.compactMap { lane, waiting in
-      (lane.flatMap(room) ?? .max) > 0 ? waiting.first?.notBeforeMicros : nil
+      let hasRoom = (lane.campaign.flatMap { room.campaigns[$0] } ?? .max) > 0
+      return hasRoom && (!lane.isCall || room.calls > 0) ? waiting.first?.notBeforeMicros : nil
     }
     .min()
   }
 
   /// Which campaigns have something queued.
-  var queuedCampaigns: [Identifier] { lanes.keys.compactMap(\.self) }
+  var queuedCampaigns: Set<Identifier> { Set(lanes.keys.compactMap(\.campaign)) }
 }
 
 // MARK: - Receipts

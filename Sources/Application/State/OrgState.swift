@@ -23,8 +23,8 @@ final class OrgState: @unchecked Sendable {
   private(set) var contactsByEmail: [String: [Identifier]] = [:]
   /// Contacts with neither: only their names tell them apart.
   private(set) var contactsWithoutAddress: Set<Identifier> = []
-  /// Addresses that said no, whoever carries them now.
-  private var optedOutAddresses: Set<DispatchQueueIndex.Address> = []
+  /// Addresses that said no, whoever carries them now, and how.
+  private var optedOutAddresses: [DispatchQueueIndex.Address: OptOut.Method] = [:]
   /// ... and those among them to which something is queued or held still.
   private(set) var revokedWaiting: Set<DispatchQueueIndex.Address> = []
   /// What erasures left of the noes of people who are gone.
@@ -211,12 +211,12 @@ extension OrgState {
     case .optedOut(let optOut):
       guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, optOut.channel)
-      optedOutAddresses.insert(address)
+      optedOutAddresses[address] = optOut.method
       if queue.stoppable[address] != nil { revokedWaiting.insert(address) }
     case .optedIn(let consent):
       guard let text = consent.evidence.value?.address else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, consent.channel)
-      optedOutAddresses.remove(address)
+      optedOutAddresses[address] = nil
       keyedOptOuts.lift(address)
       revokedWaiting.remove(address)
     case .optOutSuspected(let channel, let message):
@@ -263,7 +263,24 @@ extension OrgState {
   /// Whether the address itself said no, whoever carries it now.
   func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
     let address = DispatchQueueIndex.Address(address, channel)
-    return optedOutAddresses.contains(address) || keyedOptOuts.contains(address)
+    return optedOutAddresses[address] != nil || keyedOptOuts.contains(address)
+  }
+
+  /// How the address came to its end, where nobody said no in words.
+  func ending(of address: String, on channel: Channel) -> GateFacts.Ending? {
+    switch optedOutAddresses[.init(address, channel)] {
+    case .bounce: .bounced
+    case .complaint: .complained
+    case .keyword, .text, .link, .call, .staff, .api, .provider, .importList, nil: nil
+    }
+  }
+
+  /// What the org's lists say of a number. A landline is called, not texted.
+  func numberFault(_ address: String, of channel: Channel) -> GateFacts.NumberFault? {
+    guard channel != .email else { return nil }
+    // A number is one, whatever is sent to it: its faults are listed for texts.
+    if isListed(address, of: .sms, on: .reassignedNumber) { return .reassigned }
+    return channel == .sms && isListed(address, of: .sms, on: .landline) ? .landline : nil
   }
 
   /// A suppression list stops everything; do-not-call stops advertising.

@@ -19,6 +19,13 @@ struct RunIndex {
 
   /// One run at a time, so that one number is enough: the last one's end.
   private var endedAt: [Key: UInt64] = [:]
+  /// The ends in their order, for forgetting the oldest.
+  private var ends: [(key: Key, sequence: UInt64)] = []
+  private var firstEnd = 0
+  /// What happened up to here starts nothing any more: who was on their way then is forgotten.
+  private var forgottenUpTo: UInt64 = 0
+  /// The reactor that asks is a few events behind the log, not this many runs.
+  static let endLimit = 100_000
   private var histories: [Identifier: History] = [:]
   private(set) var active: [Key: Identifier] = [:]
   private(set) var startedAtMicros: [Identifier: Micros] = [:]
@@ -50,8 +57,22 @@ struct RunIndex {
       startedAtMicros[run] = nil
       depth[run] = nil
       endedAt[key] = place.orgSequence
+      ends.append((key, place.orgSequence))
+      forgetOldEnds()
     case .stepAdvanced, .waiting:
       break
+    }
+  }
+
+  private mutating func forgetOldEnds() {
+    guard ends.count - firstEnd > Self.endLimit else { return }
+    let (key, sequence) = ends[firstEnd]
+    firstEnd += 1
+    if endedAt[key] == sequence { endedAt[key] = nil }
+    forgottenUpTo = sequence
+    if firstEnd > Self.endLimit {
+      ends.removeFirst(firstEnd)
+      firstEnd = 0
     }
   }
 
@@ -69,6 +90,7 @@ struct RunIndex {
 
   /// Whether the contact was not on the workflow when the event at `sequence` happened, and is not now.
   func mayStart(_ key: Key, byEventAt sequence: UInt64) -> Bool {
-    active[key] == nil && endedAt[key].map { $0 < sequence } ?? true
+    guard active[key] == nil, sequence > forgottenUpTo else { return false }
+    return endedAt[key].map { $0 < sequence } ?? true
   }
 }

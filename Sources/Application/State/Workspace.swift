@@ -200,6 +200,8 @@ extension Workspace {
     var change =
       walletChange
       ?? WalletChange(balanceMicros: 0, heldMicros: 0, isOpen: false, paymentIDs: [])
+    // Given up here, so that its table is not copied for each of a thousand holds.
+    walletChange = nil
     change.balanceMicros = wallet.balanceMicros
     change.heldMicros = wallet.heldMicros
     change.isOpen = wallet.isOpen

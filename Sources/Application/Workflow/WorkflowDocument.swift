@@ -163,13 +163,15 @@ package struct WorkflowDocument {
 
   // MARK: - Actions
 
-  private static let stepNames = "send_sms, wait, if, add_tag, remove_tag"
+  private static let stepNames = "send_sms, send_email, call, wait, if, add_tag, remove_tag"
 
   private static func action(
     _ field: YAMLNode.Entry
   ) throws(WorkflowDocumentError) -> WorkflowStep.Action {
     switch field.key {
     case "send_sms": return try sendSMS(field.value)
+    case "send_email": return .send(try email(field.value))
+    case "call": return .send(try call(field.value))
     case "wait": return .wait(durationMicros: try duration(field.value))
     case "add_tag": return .addTag(try field.value.nonBlankText("the tag"))
     case "remove_tag": return .removeTag(try field.value.nonBlankText("the tag"))
@@ -187,15 +189,67 @@ package struct WorkflowDocument {
     guard node.mapping != nil else {
       return .sendSMS(body: try body(node), purpose: .marketing)
     }
-    try node.allow(["body", "purpose"])
-    var purpose = Purpose.marketing
-    if let node = node["purpose"] {
-      guard let named = node.text.flatMap(Purpose.init) else {
-        throw WorkflowDocumentError("a purpose is marketing or transactional", at: node.position)
-      }
-      purpose = named
+    try node.allow(["body", "purpose", "template"])
+    let purpose = try purpose(node)
+    if let template = try template(node) {
+      return .send(StepMessage(channel: .sms, purpose: purpose, body: "", template: template))
     }
     return .sendSMS(body: try body(node.required("body")), purpose: purpose)
+  }
+
+  private static func email(_ node: YAMLNode) throws(WorkflowDocumentError) -> StepMessage {
+    try node.allow(["subject", "body", "html", "purpose", "template"])
+    let purpose = try purpose(node)
+    if let template = try template(node) {
+      return StepMessage(channel: .email, purpose: purpose, body: "", template: template)
+    }
+    return StepMessage(
+      channel: .email, purpose: purpose, body: try body(node.required("body")),
+      subject: try body(node.required("subject")), html: try optionalBody(node["html"]))
+  }
+
+  private static func call(_ node: YAMLNode) throws(WorkflowDocumentError) -> StepMessage {
+    try node.allow(["body", "voicemail", "max_minutes", "purpose", "template"])
+    var message = StepMessage(channel: .voice, purpose: try purpose(node), body: "")
+    message.template = try template(node)
+    if message.template == nil {
+      message.body = try body(node.required("body"))
+      message.voicemail = try optionalBody(node["voicemail"])
+    }
+    guard let minutes = node["max_minutes"] else { return message }
+    guard let count = minutes.text.flatMap({ Int($0) }), (1...VoicePlan.minutesLimit).contains(count)
+    else {
+      throw WorkflowDocumentError(
+        "max_minutes is a whole number from 1 to \(VoicePlan.minutesLimit)", at: minutes.position)
+    }
+    message.maxMinutes = count
+    return message
+  }
+
+  private static func purpose(_ node: YAMLNode) throws(WorkflowDocumentError) -> Purpose {
+    guard let given = node["purpose"] else { return .marketing }
+    guard let purpose = given.text.flatMap(Purpose.init) else {
+      throw WorkflowDocumentError("a purpose is marketing or transactional", at: given.position)
+    }
+    return purpose
+  }
+
+  /// In place of words of the step's own: whatever the template says when the step is reached.
+  private static func template(_ node: YAMLNode) throws(WorkflowDocumentError) -> Identifier? {
+    guard let given = node["template"] else { return nil }
+    guard let id = given.text.flatMap({ Identifier($0, kind: .template) }) else {
+      throw WorkflowDocumentError("a template is named by its id: tpl_…", at: given.position)
+    }
+    let words = ["body", "subject", "html", "voicemail"].compactMap { node[$0] }.first
+    if let words {
+      throw WorkflowDocumentError("a step has words of its own or a template", at: words.position)
+    }
+    return id
+  }
+
+  private static func optionalBody(_ node: YAMLNode?) throws(WorkflowDocumentError) -> String? {
+    guard let node else { return nil }
+    return try body(node)
   }
 
   private static func body(_ node: YAMLNode) throws(WorkflowDocumentError) -> String {

@@ -83,14 +83,36 @@ package struct CampaignDefinition: Sendable, Equatable {
   package var purpose: Purpose
   /// With merge fields such as `{{first_name}}`.
   package var body: String
+  /// Of an email.
+  package var subject: String?
+  package var html: String?
+  /// Of a call: what is left on an answering machine.
+  package var voicemail: String?
+  /// Where the texts came from.
+  package var template: TemplateUse?
 
-  package init(name: String, segment: Identifier, channel: Channel, purpose: Purpose, body: String)
-  {
+  package init(
+    name: String, segment: Identifier, channel: Channel, purpose: Purpose, body: String,
+    subject: String? = nil, html: String? = nil, voicemail: String? = nil,
+    template: TemplateUse? = nil
+  ) {
     self.name = name
     self.segment = segment
     self.channel = channel
     self.purpose = purpose
     self.body = body
+    self.subject = subject
+    self.html = html
+    self.voicemail = voicemail
+    self.template = template
+  }
+}
+
+extension CampaignDefinition {
+  /// Each text with the name of its field.
+  package var texts: [(field: String, text: String)] {
+    [("body", body), ("subject", subject), ("html", html), ("voicemail", voicemail)]
+      .compactMap { field, text in text.map { (field, $0) } }
   }
 }
 

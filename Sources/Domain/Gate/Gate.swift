@@ -10,6 +10,8 @@ package enum Gate {
     package let windowEndMinute: Int
     /// What regions add for marketing, by region.
     package let regions: [String: RegionRule]
+    /// So long before a window's end nothing is handed over any more: providers have queues of their own.
+    package var closingMarginMinutes = 0
   }
 
   /// Oldest first; the last one whose day has come counts. A change is a further entry, never an edit.
@@ -23,6 +25,11 @@ package enum Gate {
     RuleSet(
       version: "2026-11-21.2", effectiveFromMicros: .min, windowStartMinute: 8 * 60,
       windowEndMinute: 21 * 60, regions: RegionRules.of2026November),
+    // The last five minutes of every window are left to the providers' queues; mailboxes that bounced
+    // or complained, landlines and reassigned numbers have reasons of their own.
+    RuleSet(
+      version: "2026-11-21.3", effectiveFromMicros: .min, windowStartMinute: 8 * 60,
+      windowEndMinute: 21 * 60, regions: RegionRules.of2026November, closingMarginMinutes: 5),
   ]
 
   package static func ruleSet(at nowMicros: Micros) -> RuleSet {
@@ -61,12 +68,15 @@ package enum Gate {
 
   private static func refusal(_ facts: GateFacts) -> GateReason? {
     guard facts.hasAddress else { return .noAddress }
-    guard !facts.isAddressOptedOut, facts.consent != .optedOut else { return .revoked }
+    guard !facts.isAddressOptedOut, facts.consent != .optedOut else {
+      return facts.ending?.reason ?? .revoked
+    }
     if facts.isSuppressed { return .suppressed }
     if facts.consent == .suspected, facts.purpose == .marketing { return .revoked }
     guard facts.accountStatus == "active" else { return .paused }
     guard hasConsent(facts) else { return .noConsent }
     guard facts.channel == .email || !facts.zones.isEmpty else { return .invalidAddress }
+    if let fault = facts.numberFault { return fault.reason }
     if facts.channel != .email, let registration = facts.registration, registration != .verified {
       return .brandNotRegistered
     }
@@ -91,13 +101,15 @@ extension Gate {
   package static func isOpen(
     _ place: ZoneTime, regions: [String], purpose: Purpose, _ rules: RuleSet
   ) -> Bool {
-    guard (rules.windowStartMinute..<rules.windowEndMinute).contains(place.minuteOfDay) else {
-      return false
+    func contains(_ window: Range<Int>) -> Bool {
+      window.lowerBound <= place.minuteOfDay
+        && place.minuteOfDay < window.upperBound - rules.closingMarginMinutes
     }
+    guard contains(rules.windowStartMinute..<rules.windowEndMinute) else { return false }
     guard purpose == .marketing else { return true }
     return regions.compactMap { rules.regions[$0] }.allSatisfy { rule in
       guard let day = place.localDay, let window = rule.window(on: day) else { return false }
-      return window.contains(place.minuteOfDay)
+      return contains(window)
     }
   }
 

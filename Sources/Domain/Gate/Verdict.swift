@@ -57,6 +57,33 @@ package struct GateFacts: Sendable, Equatable {
     case suspected = "opt_out_suspected"
   }
 
+  /// How an address came to its end, where nobody said no.
+  package enum Ending: String, Sendable, CaseIterable {
+    /// Mail to it came back for good.
+    case bounced
+    /// Its holder called our mail spam.
+    case complained
+
+    var reason: GateReason {
+      switch self {
+      case .bounced: .bouncedBefore
+      case .complained: .complaint
+      }
+    }
+  }
+
+  /// What is wrong with a number, whoever carries it.
+  package enum NumberFault: String, Sendable, CaseIterable {
+    case landline, reassigned
+
+    var reason: GateReason {
+      switch self {
+      case .landline: .landline
+      case .reassigned: .reassignedNumber
+      }
+    }
+  }
+
   package var nowMicros: Micros
   package var channel: Channel
   package var purpose: Purpose
@@ -91,6 +118,9 @@ package struct GateFacts: Sendable, Equatable {
   /// What was spent or set aside today (UTC), and what may be; nil where the org set no budget.
   package var spentTodayMicros: Int64?
   package var dailyBudgetMicros: Int64?
+  /// nil where the address said no in words, or did not.
+  package var ending: Ending?
+  package var numberFault: NumberFault?
 
   package init(
     nowMicros: Micros, channel: Channel, purpose: Purpose, hasAddress: Bool, accountStatus: String,

@@ -14,6 +14,8 @@ package struct VoicePlan: Sendable, Equatable {
   }
 
   package static let minutesLimit = 60
+  /// Where nobody said how long.
+  package static let standardMinutes = 5
 }
 
 /// How a call ended.

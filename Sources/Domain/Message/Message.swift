@@ -6,7 +6,9 @@
 package enum Message {
   package enum Command: Sendable, Equatable {
     case plan(MessagePlan, verdict: Verdict, priceMicros: Int64)
-    /// A held message's hour has come: judge again.
+    /// For later: judged when the moment that the plan names has come.
+    case schedule(MessagePlan)
+    /// The hour of a held or scheduled message has come: judge again.
     case release(verdict: Verdict, priceMicros: Int64)
     /// The gate's last look, in the commit before the provider is called.
     case dispatch(verdict: Verdict)
@@ -109,12 +111,14 @@ package struct MessagePlan: Sendable, Equatable {
   /// For calls alone.
   package var voice: VoicePlan?
   package var template: TemplateUse?
+  /// Not before this moment, where somebody asked for one.
+  package var sendAtMicros: Micros?
 
   package init(
     contact: Identifier, channel: Channel, purpose: Purpose, from: String,
     content: Personal<MessageContent>, segmentCount: Int, encoding: String,
     campaign: Identifier? = nil, run: Identifier? = nil, step: String? = nil,
-    voice: VoicePlan? = nil, template: TemplateUse? = nil
+    voice: VoicePlan? = nil, template: TemplateUse? = nil, sendAtMicros: Micros? = nil
   ) {
     self.contact = contact
     self.channel = channel
@@ -128,6 +132,7 @@ package struct MessagePlan: Sendable, Equatable {
     self.step = step
     self.voice = voice
     self.template = template
+    self.sendAtMicros = sendAtMicros
   }
 }
 

@@ -12,6 +12,9 @@ extension Message: Decider {
     case .plan(let plan, let verdict, let priceMicros):
       guard state.status == nil else { throw .alreadyPlanned }
       return [.planned(plan), judged(verdict, priceMicros: priceMicros)]
+    case .schedule(let plan):
+      guard state.status == nil else { throw .alreadyPlanned }
+      return [.planned(plan)]
     case .receive(let inbound):
       guard state.status == nil else { throw .alreadyPlanned }
       return [.received(inbound)]
@@ -26,10 +29,10 @@ extension Message: Decider {
     _ command: Command, given state: State, at status: Status
   ) throws(Rejection) -> [Event] {
     switch command {
-    case .plan, .receive:
+    case .plan, .schedule, .receive:
       preconditionFailure("handled by the caller")
     case .release(let verdict, let priceMicros):
-      guard status == .held else { return [] }
+      guard status == .held || status == .planned else { return [] }
       return [judged(verdict, priceMicros: priceMicros)]
     case .dispatch(let verdict):
       guard status == .queued else { return [] }
@@ -184,6 +187,7 @@ extension Message {
     case .planned(let plan):
       next.status = .planned
       next.plan = plan
+      next.notBeforeMicros = plan.sendAtMicros ?? 0
     case .queued(let verdict, let priceMicros):
       next.status = .queued
       next.verdict = verdict

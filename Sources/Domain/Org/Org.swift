@@ -227,7 +227,7 @@ extension Org {
         throw .markupOutOfRange(limitPercent: markupLimitPercent)
       }
       guard price.fromMicros >= nowMicros else { throw .priceInThePast }
-      return [.priceSet(price)]
+      return state.prices.contains(price) ? [] : [.priceSet(price)]
     case .suppress(let suppression, let isListed):
       return isListed ? [] : [.suppressed(suppression)]
     case .unsuppress(let suppression, let isListed):

@@ -4,8 +4,6 @@ package enum HaltScope: String, Sendable, CaseIterable {
   case org
   /// The operator, for every org.
   case all
-  /// The log was restored from a backup: what it says is queued may have gone out since.
-  case restore
 }
 
 /// How an org sends. Whatever is nil is not limited by the org.
@@ -26,11 +24,13 @@ package struct SendingRules: Sendable, Equatable {
   package var lowBalanceMicros: Int64?
   /// Where stated, marketing waits for `verified`.
   package var registration: Registration?
+  /// Calls that ring or are spoken at the same time: as many as the provider's account allows.
+  package var concurrentCalls: Int?
 
   package init(
     capCount: Int? = nil, capHours: Int? = nil, messagesPerSecond: Int? = nil,
     dailyBudgetMicros: Int64? = nil, lowBalanceMicros: Int64? = nil,
-    registration: Registration? = nil
+    registration: Registration? = nil, concurrentCalls: Int? = nil
   ) {
     self.capCount = capCount
     self.capHours = capHours
@@ -38,7 +38,11 @@ package struct SendingRules: Sendable, Equatable {
     self.dailyBudgetMicros = dailyBudgetMicros
     self.lowBalanceMicros = lowBalanceMicros
     self.registration = registration
+    self.concurrentCalls = concurrentCalls
   }
+
+  /// What an account may do that says nothing of itself.
+  package static let standardConcurrentCalls = 10
 
   /// The first field that is beyond its range: caps count a day, since the org remembers no more.
   var fieldOutOfRange: String? {
@@ -48,6 +52,7 @@ package struct SendingRules: Sendable, Equatable {
     if let messagesPerSecond, !(1...10_000).contains(messagesPerSecond) {
       return "messages_per_second"
     }
+    if let concurrentCalls, !(1...1_000).contains(concurrentCalls) { return "concurrent_calls" }
     if let dailyBudgetMicros, !(0...Wallet.balanceLimitMicros).contains(dailyBudgetMicros) {
       return "daily_budget"
     }
@@ -65,6 +70,11 @@ package struct Suppression: Sendable, Equatable {
     case suppression
     /// Asked not to be called or texted for advertising (47 CFR 64.1200(d)).
     case doNotCall = "do_not_call"
+    /// Takes no texts.
+    case landline
+    /// Belongs to somebody else by now: the Reassigned Numbers Database or the carriers' deactivations say
+    /// so (47 CFR 64.1200(m)). What its last holder agreed to says nothing of the new one.
+    case reassignedNumber = "reassigned_number"
   }
 
   package var list: List

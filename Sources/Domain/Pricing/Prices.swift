@@ -26,12 +26,13 @@ package enum Prices {
   }
 
   /// The price of one unit of `resource` at that moment, in millionths of a US dollar. The latest override
-  /// of the org whose day has come wins over the list.
+  /// whose day has come wins over the list: the org's own before what its agency asks of all its clients.
   package static func priceMicros(
     of resource: Resource, atMicros: Micros, overrides: [PriceOverride] = []
   ) -> Int64 {
     let listed = listed(resource, atMicros: atMicros)
-    let override = overrides.last { $0.resource == resource && $0.fromMicros <= atMicros }
+    let due = overrides.filter { $0.resource == resource && $0.fromMicros <= atMicros }
+    let override = due.last { $0.reach == .org } ?? due.last
     guard let markup = override?.markupPercent, markup != listed.markupPercent else {
       return listed.priceMicros
     }
@@ -61,16 +62,29 @@ package enum Prices {
   }
 }
 
-/// An org's own markup on one resource, from a moment on: set by its agency or by the operator.
+/// A markup on one resource, from a moment on: set by an org's agency or by the operator.
 package struct PriceOverride: Sendable, Equatable {
+  /// For whom it was set.
+  package enum Reach: String, Sendable, CaseIterable {
+    /// This org alone.
+    case org
+    /// Every client of the agency: in the agency's own book it is what new clients begin with, in a client's
+    /// book it is what that client pays.
+    case agency
+  }
+
   package var resource: Prices.Resource
   /// 50: half again what it costs.
   package var markupPercent: Int
   package var fromMicros: Micros
+  package var reach: Reach
 
-  package init(resource: Prices.Resource, markupPercent: Int, fromMicros: Micros) {
+  package init(
+    resource: Prices.Resource, markupPercent: Int, fromMicros: Micros, reach: Reach = .org
+  ) {
     self.resource = resource
     self.markupPercent = markupPercent
     self.fromMicros = fromMicros
+    self.reach = reach
   }
 }

@@ -58,6 +58,35 @@ package struct WorkflowDefinition: Sendable, Equatable {
   }
 }
 
+/// What a step sends: its own words, or a template's latest version.
+package struct StepMessage: Sendable, Equatable {
+  package var channel: Channel
+  package var purpose: Purpose
+  package var body: String
+  /// Of an email.
+  package var subject: String?
+  package var html: String?
+  /// Of a call: what is left on an answering machine.
+  package var voicemail: String?
+  /// Of a call: the longest that it may last.
+  package var maxMinutes: Int?
+  package var template: Identifier?
+
+  package init(
+    channel: Channel, purpose: Purpose, body: String, subject: String? = nil, html: String? = nil,
+    voicemail: String? = nil, maxMinutes: Int? = nil, template: Identifier? = nil
+  ) {
+    self.channel = channel
+    self.purpose = purpose
+    self.body = body
+    self.subject = subject
+    self.html = html
+    self.voicemail = voicemail
+    self.maxMinutes = maxMinutes
+    self.template = template
+  }
+}
+
 /// One node of a workflow: nested branches of the document are flattened into ids.
 package struct WorkflowStep: Sendable, Equatable {
   package indirect enum Condition: Sendable, Equatable {
@@ -69,6 +98,8 @@ package struct WorkflowStep: Sendable, Equatable {
 
   package enum Action: Sendable, Equatable {
     case sendSMS(body: String, purpose: Purpose)
+    /// An email or a call, or a text from a template.
+    case send(StepMessage)
     case wait(durationMicros: Int64)
     case addTag(String)
     case removeTag(String)
@@ -139,7 +170,7 @@ extension WorkflowStep {
   package var targets: [String] {
     switch action {
     case .branch(_, let then, let otherwise): [then, otherwise, next].compactMap(\.self)
-    case .sendSMS, .wait, .addTag, .removeTag: [next].compactMap(\.self)
+    case .sendSMS, .send, .wait, .addTag, .removeTag: [next].compactMap(\.self)
     }
   }
 }

@@ -132,13 +132,27 @@ extension CampaignDefinition {
     fields.field("channel", channel)
     fields.field("purpose", purpose)
     fields.field("body", body)
+    fields.optional("subject", subject)
+    fields.optional("html", html)
+    fields.optional("voicemail", voicemail)
+    if let template {
+      fields.object("template") { object in
+        object.field("id", template.id)
+        object.field("version", template.version)
+      }
+    }
   }
 
   fileprivate static func read(from fields: inout FieldReader) throws(CodecError) -> Self {
     CampaignDefinition(
       name: try fields.string("name"), segment: try fields.identifier("segment", .segment),
       channel: try fields.word("channel"), purpose: try fields.word("purpose"),
-      body: try fields.string("body"))
+      body: try fields.string("body"), subject: try fields.optionalString("subject"),
+      html: try fields.optionalString("html"), voicemail: try fields.optionalString("voicemail"),
+      template: try fields.optionalObject("template") { object throws(CodecError) in
+        TemplateUse(
+          id: try object.identifier("id", .template), version: try object.int("version"))
+      })
   }
 }
 

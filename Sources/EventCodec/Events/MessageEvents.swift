@@ -215,6 +215,7 @@ extension MessagePlan {
         object.field("version", template.version)
       }
     }
+    payload.fields.optional("send_at_micros", sendAtMicros)
     payload.personal(content, of: contact) { $0.write(to: &$1) }
   }
 
@@ -237,7 +238,7 @@ extension MessagePlan {
       template: try payload.fields.optionalObject("template") { object throws(CodecError) in
         TemplateUse(
           id: try object.identifier("id", .template), version: try object.int("version"))
-      })
+      }, sendAtMicros: try payload.fields.optionalInt64("send_at_micros"))
   }
 }
 

@@ -87,6 +87,7 @@ extension Org.Event: PayloadCoding {
       payload.fields.field("resource", price.resource)
       payload.fields.field("markup_percent", price.markupPercent)
       payload.fields.field("from_micros", price.fromMicros)
+      if price.reach != .org { payload.fields.field("reach", price.reach) }
       return .priceSet
     case .suppressed(let suppression):
       suppression.write(to: &payload)
@@ -168,7 +169,8 @@ extension Org.Event: PayloadCoding {
         PriceOverride(
           resource: try payload.fields.word("resource"),
           markupPercent: try payload.fields.int("markup_percent"),
-          fromMicros: try payload.fields.int64("from_micros")))
+          fromMicros: try payload.fields.int64("from_micros"),
+          reach: try payload.fields.optionalWord("reach") ?? .org))
     case .suppressed: .suppressed(try Suppression.read(from: &payload))
     case .unsuppressed: .unsuppressed(try Suppression.read(from: &payload))
     case .addressKeyDrawn:
@@ -232,6 +234,7 @@ extension SendingRules {
     fields.optional("daily_budget_micros", dailyBudgetMicros)
     fields.optional("low_balance_micros", lowBalanceMicros)
     fields.optional("registration", registration)
+    fields.optional("concurrent_calls", concurrentCalls.map(Int64.init))
   }
 
   fileprivate static func read(from fields: inout FieldReader) throws(CodecError) -> Self {
@@ -241,7 +244,8 @@ extension SendingRules {
       messagesPerSecond: try fields.optionalInt64("messages_per_second").map(Int.init),
       dailyBudgetMicros: try fields.optionalInt64("daily_budget_micros"),
       lowBalanceMicros: try fields.optionalInt64("low_balance_micros"),
-      registration: try fields.optionalWord("registration"))
+      registration: try fields.optionalWord("registration"),
+      concurrentCalls: try fields.optionalInt64("concurrent_calls").map(Int.init))
   }
 }
 

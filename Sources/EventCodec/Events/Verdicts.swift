@@ -74,6 +74,8 @@ extension GateFacts {
     if isSuppressed { object.field("is_suppressed", true) }
     object.optional("spent_today_micros", spentTodayMicros)
     object.optional("daily_budget_micros", dailyBudgetMicros)
+    object.optional("ending", ending)
+    object.optional("number_fault", numberFault)
   }
 
   fileprivate static func read(from object: inout FieldReader) throws(CodecError) -> GateFacts {
@@ -102,6 +104,8 @@ extension GateFacts {
     facts.isSuppressed = try object.isSet("is_suppressed")
     facts.spentTodayMicros = try object.optionalInt64("spent_today_micros")
     facts.dailyBudgetMicros = try object.optionalInt64("daily_budget_micros")
+    facts.ending = try object.optionalWord("ending")
+    facts.numberFault = try object.optionalWord("number_fault")
     return facts
   }
 }

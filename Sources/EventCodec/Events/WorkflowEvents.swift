@@ -77,6 +77,9 @@ extension WorkflowStep {
       object.field("action", "send_sms")
       object.field("body", body)
       object.field("purpose", purpose)
+    case .send(let message):
+      object.field("action", "send")
+      message.write(to: &object)
     case .wait(let durationMicros):
       object.field("action", "wait")
       object.field("duration_micros", durationMicros)
@@ -105,6 +108,7 @@ extension WorkflowStep {
     switch try object.string("action") {
     case "send_sms":
       .sendSMS(body: try object.string("body"), purpose: try object.word("purpose"))
+    case "send": .send(try StepMessage.read(from: &object))
     case "wait": .wait(durationMicros: try object.int64("duration_micros"))
     case "add_tag": .addTag(try object.string("tag"))
     case "remove_tag": .removeTag(try object.string("tag"))
@@ -123,6 +127,28 @@ extension WorkflowStep {
       throw object.error("condition")
     }
     return condition
+  }
+}
+
+extension StepMessage {
+  fileprivate func write(to object: inout JSONWriter) {
+    object.field("channel", channel)
+    object.field("purpose", purpose)
+    object.field("body", body)
+    object.optional("subject", subject)
+    object.optional("html", html)
+    object.optional("voicemail", voicemail)
+    object.optional("max_minutes", maxMinutes.map(Int64.init))
+    object.optional("template", template)
+  }
+
+  fileprivate static func read(from object: inout FieldReader) throws(CodecError) -> Self {
+    StepMessage(
+      channel: try object.word("channel"), purpose: try object.word("purpose"),
+      body: try object.string("body"), subject: try object.optionalString("subject"),
+      html: try object.optionalString("html"), voicemail: try object.optionalString("voicemail"),
+      maxMinutes: try object.optionalInt64("max_minutes").map(Int.init),
+      template: try object.optionalIdentifier("template", .template))
   }
 }
 

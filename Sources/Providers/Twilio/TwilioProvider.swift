@@ -41,6 +41,9 @@ package struct TwilioProvider: MessageProvider {
   /// 21610: the recipient has texted STOP to this sender.
   package var optOutCodes: Set<String> { ["21610"] }
 
+  /// "'To' number is not a valid mobile number".
+  package var landlineCodes: Set<String> { ["21614"] }
+
   package func send(_ sms: OutboundSMS) async -> SendOutcome {
     do throws(HTTPClientError) {
       let answer = try await client.send(Self.creation(of: sms, timeoutMillis: timeoutMillis))

@@ -7,7 +7,7 @@ import Supervisor
 private let reasonOption = Option("--reason", value: "TEXT", "why, for the audit")
 private let orgOption = Option("--org", value: "ACCOUNT", "one account (acc_…); all of them")
 private let scopeOption = Option(
-  "--scope", value: "SCOPE", "whose stop: all, org or restore; all")
+  "--scope", value: "SCOPE", "whose stop: all or org; all")
 
 let haltCommand = Command(
   "halt", "stop the sending of all accounts, or of one, at once",
@@ -28,7 +28,7 @@ let resumeCommand = Command(
   details: """
     Lifts the operator's stop. What waited goes out, oldest first, after every rule was
     checked again. A stop that an account made itself stays, unless --scope org says so;
-    --scope restore releases what waits after a restore.
+    what waits after a restore is released by 'daybook release'.
     """,
   options: [orgOption, scopeOption, .json]
 ) { invocation in

@@ -1,7 +1,8 @@
-import Application
 import Domain
 import Foundation
 import Testing
+
+@testable import Application
 
 /// Goal: no window opens twice a day, never, or at another local time, whatever the clocks do. Method: the
 /// whole year 2026 in forty zones, from opening to opening; what the zone's offset says is the oracle.
@@ -61,6 +62,58 @@ import Testing
         #expect(answer.nextOpenMicros > atMicros - 60_000_000)
       }
     }
+  }
+
+  /// Somebody's number says one zone and no state.
+  private struct OneZone: NumberingPlan {
+    let name: String
+
+    func e164(_ raw: String) -> String? { raw }
+    func zones(of number: String) -> [String] { [name] }
+    func regions(of number: String) -> [String] { [] }
+    func zones(ofRegion region: String) -> [String] { [] }
+  }
+
+  /// A quarter of an hour at a time through the day before, the night and the day after each change, gap or overlap: the
+  /// gate is open from eight until five minutes before nine of the local clock, and what it holds goes out at eight.
+  @Test(arguments: zones)
+  func `through every change the gate keeps the person's own clock`(name: String) throws {
+    let zone = try #require(TimeZone(identifier: name))
+    let book = PlaceBook(numbers: OneZone(name: name), clock: SystemZoneClock())
+    var from = Date(timeIntervalSince1970: Double(Self.yearMicros.lowerBound) / 1e6)
+    while let change = zone.nextDaylightSavingTimeTransition(after: from),
+      change.timeIntervalSince1970 * 1e6 < Double(Self.yearMicros.upperBound)
+    {
+      from = change
+      let changeMicros = Micros(change.timeIntervalSince1970) * 1_000_000
+      for quarter: Int64 in -96...144 {
+        let nowMicros = changeMicros + quarter * 900_000_000
+        let verdict = Gate.judge(Self.facts(book, nowMicros))
+        let now = Self.local(zone, nowMicros)
+        guard case .held(let reason, let untilMicros) = verdict.outcome else {
+          try #require(verdict.isAllowed && (480..<1_255).contains(now.minute), "\(nowMicros)")
+          continue
+        }
+        let opening = Self.local(zone, untilMicros)
+        try #require(reason == .quietHours && !(480..<1_255).contains(now.minute), "\(nowMicros)")
+        try #require(opening.minute == 480, "\(nowMicros)")
+        try #require(opening.day == now.day + (now.minute < 480 ? 0 : 1), "\(nowMicros)")
+        try #require(Gate.judge(Self.facts(book, untilMicros)).isAllowed, "\(nowMicros)")
+      }
+    }
+  }
+
+  private static func facts(_ book: PlaceBook, _ nowMicros: Micros) -> GateFacts {
+    let place = book.place(
+      PlaceQuestion(
+        address: "+441632960000", contact: ContactDetails(), purpose: .transactional),
+      atMicros: nowMicros, Gate.ruleSet(at: nowMicros))
+    var facts = GateFacts(
+      nowMicros: nowMicros, channel: .sms, purpose: .transactional, hasAddress: true,
+      accountStatus: "active", consent: .none, consentPurpose: nil, isAddressOptedOut: false,
+      isReply: false, zones: place.zones, priceMicros: 1, walletAvailableMicros: 1)
+    facts.opensAtMicros = place.opensAtMicros
+    return facts
   }
 
   private static func local(_ zone: TimeZone, _ atMicros: Micros) -> (day: Int, minute: Int) {

@@ -58,8 +58,8 @@ extension HouseTests {
     }
 
     @Test func `at night a text is held, and goes out when the window opens`() async throws {
-      // 21:00:00 in New York, to the second.
-      let closing = Moment.openMicros + 6 * Moment.hourMicros
+      // 20:55:00 in New York, to the second.
+      let closing = Moment.openMicros + 6 * Moment.hourMicros - 5 * Moment.minuteMicros
       try await House.with(at: closing - 30_000_000) { house in
         let org = try await house.org()
         let contact = try await org.contact(Self.phone)
@@ -68,20 +68,20 @@ extension HouseTests {
         try await org.waitFor(early.id, .delivered)
         try house.advance(byMicros: 60_000_000)
         let late = try await org.send("Too late", to: contact)
-        let opening = closing + 11 * Moment.hourMicros
+        let opening = closing + 11 * Moment.hourMicros + 5 * Moment.minuteMicros
         #expect(late.verdict.outcome == .held(.quietHours, untilMicros: opening))
         #expect(try org.wallet.holds.isEmpty)
         try house.advance(byMicros: 11 * Moment.hourMicros - 2 * 60_000_000)
         try await Task.sleep(for: .milliseconds(50))
         #expect(try org.message(late.id).status == .held)
-        try house.advance(byMicros: 2 * 60_000_000)
+        try house.advance(byMicros: 7 * 60_000_000)
         try await org.waitFor(late.id, .delivered)
         try Invariants.check(org)
       }
     }
 
     @Test func `what was queued when the window closed is held again`() async throws {
-      let closing = Moment.openMicros + 6 * Moment.hourMicros
+      let closing = Moment.openMicros + 6 * Moment.hourMicros - 5 * Moment.minuteMicros
       try await House.with(at: closing - 30_000_000, isRunning: false) { house in
         let org = try await house.org()
         let contact = try await org.contact(Self.phone)
@@ -90,7 +90,7 @@ extension HouseTests {
         try await house.restart()
         try await org.waitFor(message, .held)
         #expect(try org.wallet.holds.isEmpty)
-        try house.advance(byMicros: 11 * Moment.hourMicros)
+        try house.advance(byMicros: 11 * Moment.hourMicros + 5 * Moment.minuteMicros)
         try await org.waitFor(message, .delivered)
         try Invariants.check(org)
       }

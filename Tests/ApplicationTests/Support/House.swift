@@ -39,8 +39,14 @@ final class House: Sendable {
     init(log: any EventLogWriter) { state = Mutex(State(log: log)) }
   }
 
+  /// Stopped, and not started again yet.
+  struct IsDown: Error {}
+
   var engine: Engine {
-    get throws { try #require(inside.state.withLock { $0.engine }, "the house is down") }
+    get throws {
+      guard let engine = inside.state.withLock({ $0.engine }) else { throw IsDown() }
+      return engine
+    }
   }
 
   var log: any EventLogWriter { inside.state.withLock { $0.log } }
@@ -108,7 +114,7 @@ final class House: Sendable {
       engine: engine,
       providers: MessageProviders([TwilioProvider(client: client, timeoutMillis: 10_000)]),
       webhookClient: webhookClient, settings: settings, cursorDirectory: cursorDirectory,
-      hold: SendingHold(path: directory + "/restored.json") { 0 }, erasing: erasing,
+      hold: SendingHold(path: restoredPath) { 0 }, erasing: erasing,
       report: { [inside] line in inside.state.withLock { $0.reports.append(line) } })
     inside.state.withLock { state in
       state.engine = engine
@@ -149,6 +155,15 @@ final class House: Sendable {
     await stop()
     if let log { inside.state.withLock { $0.log = log } }
     try start()
+  }
+
+  private var restoredPath: String { directory + "/restored.json" }
+
+  /// As after `daybook restore`: from the next start on nothing goes out before the release.
+  func hold(_ record: RestoreRecord) throws { try record.write(to: restoredPath) }
+
+  func releaseHold() throws -> Bool {
+    try SendingHold(path: restoredPath) { [clock] in clock.nowMicros() }.release()
   }
 
   private func close() async {
@@ -215,6 +230,9 @@ extension House {
         try await take(try TwilioInboundMessage(form: form), executor)
       }
       return HTTPResponse(status: 204)
+    } catch CommandError.notFound {
+      // Of a message that a lost log knew: the provider need not try again.
+      return HTTPResponse(status: 404)
     } catch {
       return HTTPResponse(status: 503)
     }

@@ -43,7 +43,8 @@ enum RandomEvents {
       .sendingRulesSet(random.sendingRules()),
       .priceSet(
         PriceOverride(
-          resource: random.one(), markupPercent: random.count(), fromMicros: random.int64())),
+          resource: random.one(), markupPercent: random.count(), fromMicros: random.int64(),
+          reach: random.one())),
       .suppressed(random.suppression()),
       .unsuppressed(random.suppression()),
       .autoRechargeSet(
@@ -205,7 +206,9 @@ enum RandomEvents {
   private static func definition(_ random: inout SplitMix64) -> CampaignDefinition {
     CampaignDefinition(
       name: random.text(), segment: random.id(.segment), channel: random.one(),
-      purpose: random.one(), body: random.text())
+      purpose: random.one(), body: random.text(), subject: random.maybe { $0.text() },
+      html: random.maybe { $0.text() }, voicemail: random.maybe { $0.text() },
+      template: random.maybe { TemplateUse(id: $0.id(.template), version: $0.count()) })
   }
 
   private static func workflow(_ random: inout SplitMix64) -> [Workflow.Event] {

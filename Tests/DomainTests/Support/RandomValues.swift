@@ -140,7 +140,8 @@ extension SplitMix64 {
       voice: maybe {
         VoicePlan(
           maxMinutes: $0.count(), isRecorded: $0.bool(), isVoicemailDrop: $0.bool())
-      }, template: maybe { TemplateUse(id: $0.id(.template), version: $0.count()) })
+      }, template: maybe { TemplateUse(id: $0.id(.template), version: $0.count()) },
+      sendAtMicros: maybe { $0.int64() })
   }
 
   mutating func verdict() -> Verdict {
@@ -174,6 +175,8 @@ extension SplitMix64 {
     facts.isSuppressed = bool()
     facts.spentTodayMicros = maybe { $0.int64() }
     facts.dailyBudgetMicros = maybe { $0.int64() }
+    facts.ending = maybe { $0.one() }
+    facts.numberFault = maybe { $0.one() }
     return facts
   }
 
@@ -200,10 +203,17 @@ extension SplitMix64 {
 
   private mutating func action() -> WorkflowStep.Action {
     one(of: [
-      .sendSMS(body: text(), purpose: one()), .wait(durationMicros: int64()), .addTag(text()),
+      .sendSMS(body: text(), purpose: one()), .send(stepMessage()), .wait(durationMicros: int64()), .addTag(text()),
       .removeTag(text()),
       .branch(condition(), then: maybe { $0.text() }, otherwise: maybe { $0.text() }),
     ])
+  }
+
+  private mutating func stepMessage() -> StepMessage {
+    StepMessage(
+      channel: one(), purpose: one(), body: text(), subject: maybe { $0.text() },
+      html: maybe { $0.text() }, voicemail: maybe { $0.text() }, maxMinutes: maybe { $0.count() },
+      template: maybe { $0.id(.template) })
   }
 
   private mutating func condition() -> WorkflowStep.Condition {

@@ -69,6 +69,16 @@ export class Client {
     return answer;
   }
 
+  /** A file as it comes, such as a statement. */
+  async file(path: string, type: string): Promise<string> {
+    const headers = this.headers();
+    headers.set("Accept", type);
+    if (this.lastWrite > 0) headers.set("Min-Position", String(this.lastWrite));
+    const response = await reach(path, { headers, cache: "no-store" });
+    if (!response.ok) throw await this.refusal(response);
+    return response.text();
+  }
+
   /** The open answer of an event stream; the caller reads its body. */
   async stream(path: string, lastEventID: string | null, signal: AbortSignal): Promise<Response> {
     const headers = this.headers();

@@ -128,6 +128,8 @@ export interface Message {
   sent_at?: string | null;
   delivered_at?: string | null;
   subject?: string | null;
+  /** Addresses of pictures, or of what a call plays. */
+  media?: string[] | null;
   call_outcome?: string | null;
   call_seconds?: number | null;
   opened_at?: string | null;
@@ -215,6 +217,15 @@ export interface Wallet {
   available: Money;
 }
 
+/** When the wallet fills itself up. */
+export interface AutoRecharge {
+  object: "auto_recharge";
+  enabled: boolean;
+  threshold: Money;
+  amount: Money;
+  monthly_cap: Money;
+}
+
 export interface WalletTransaction {
   id: string;
   object: "wallet_transaction";
@@ -247,7 +258,7 @@ export interface Segment {
 export interface Sending {
   object: "sending";
   /** Empty: messages go out. */
-  halted_by: ("org" | "all" | "restore")[];
+  halted_by: ("org" | "all")[];
   rule_set: string;
   suspected_opt_outs: number;
 }

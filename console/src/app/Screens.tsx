@@ -1,4 +1,5 @@
 import { AuditScreen } from "../features/audit/AuditScreen";
+import { CallsScreen } from "../features/calls/CallsScreen";
 import { CampaignScreen } from "../features/campaigns/CampaignScreen";
 import { CampaignsScreen } from "../features/campaigns/CampaignsScreen";
 import { ClientsScreen } from "../features/clients/ClientsScreen";
@@ -43,6 +44,8 @@ export function Screens({ place }: { place: Place }) {
       return id === undefined ? <CampaignsScreen /> : <CampaignScreen key={id} id={id} />;
     case "workflows":
       return id === undefined ? <WorkflowsScreen /> : <WorkflowScreen key={id} id={id} />;
+    case "calls":
+      return id === undefined ? <CallsScreen /> : <NotFound />;
     case "sending":
       return id === undefined ? <SendingScreen /> : <NotFound />;
     case "wallet":

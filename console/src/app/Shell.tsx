@@ -24,6 +24,7 @@ const sections: readonly Section[] = [
   { path: "/segments", name: "Segments", icon: "segment", key: "s" },
   { path: "/campaigns", name: "Campaigns", icon: "megaphone", key: "p" },
   { path: "/workflows", name: "Workflows", icon: "flow", key: "w" },
+  { path: "/calls", name: "Calls", icon: "phone", key: "l" },
   { path: "/sending", name: "Sending", icon: "stop", key: "o" },
   { path: "/templates", name: "Templates", icon: "copy", key: "e" },
   { path: "/wallet", name: "Wallet", icon: "wallet", key: "b" },

@@ -11,6 +11,7 @@ enum Page {
     switch path {
     case "/": file(PackageResources.index_html, "text/html; charset=utf-8")
     case "/mail": file(PackageResources.mail_html, "text/html; charset=utf-8")
+    case "/common.js": file(PackageResources.common_js, "text/javascript; charset=utf-8")
     case "/mail.js": file(PackageResources.mail_js, "text/javascript; charset=utf-8")
     case "/phones.js": file(PackageResources.phones_js, "text/javascript; charset=utf-8")
     case "/phones.css": file(PackageResources.phones_css, "text/css; charset=utf-8")

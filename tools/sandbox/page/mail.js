@@ -1,49 +1,18 @@
-"use strict";
+import { ask, byId, drawList, element, isNew, listItem, onChoice, poll, run } from "./common.js";
 
-// Shows what the mailboxes hold. Draws a list only where it differs from what is shown.
+// Shows what the mailboxes hold.
 
-const byId = (id) => document.getElementById(id);
-const state = { mail: null, drawn: "" };
+const state = { mail: null, mails: [] };
 
-async function ask(path, body) {
-  const options = body === undefined ? {} : {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(path, options);
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error.message);
-  return answer;
+function draw() {
+  if (!isNew("mails", [state.mails.map((mail) => mail.id), state.mail?.id])) return;
+  drawList(state.mails.map((mail) =>
+    listItem(mail.id, mail.id === state.mail?.id, mail.to, mail.created_at, mail.subject)));
 }
 
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function draw(mails) {
-  const text = JSON.stringify([mails.map((mail) => mail.id), state.mail?.id]);
-  if (text === state.drawn) return;
-  state.drawn = text;
-  byId("phones").replaceChildren(...mails.map((mail) => {
-    const button = element("button");
-    button.type = "button";
-    button.setAttribute("aria-current", String(mail.id === state.mail?.id));
-    button.append(
-      element("span", "number", mail.to),
-      element("time", "", new Date(mail.created_at).toLocaleTimeString()),
-      element("span", "last", mail.subject));
-    button.addEventListener("click", () => open(mail));
-    const item = element("li");
-    item.append(button);
-    return item;
-  }));
-}
-
-function open(mail) {
+function open(id) {
+  const mail = state.mails.find((candidate) => candidate.id === id);
+  if (mail === undefined) return;
   state.mail = mail;
   byId("empty").hidden = true;
   byId("conversation").hidden = false;
@@ -64,20 +33,12 @@ function open(mail) {
   run(refresh);
 }
 
-async function refresh() { draw((await ask("/sandbox/mail")).data); }
-
-async function run(action) {
-  try {
-    await action();
-    byId("problem").hidden = true;
-  } catch (error) {
-    byId("problem").textContent = error instanceof TypeError
-      ? "The sandbox does not answer."
-      : error.message;
-    byId("problem").hidden = false;
-  }
+async function refresh() {
+  state.mails = (await ask("/sandbox/mail")).data;
+  draw();
 }
 
+onChoice(open);
 for (const button of document.querySelectorAll("[data-act]")) {
   button.addEventListener("click", () => run(async () => {
     const body = button.dataset.act === "click" ? { link: Number(byId("link").value) } : {};
@@ -92,8 +53,4 @@ byId("reply").addEventListener("submit", (event) => {
   });
 });
 
-async function poll() {
-  if (!document.hidden) await run(refresh);
-  setTimeout(poll, 1000);
-}
-poll();
+poll(refresh);

@@ -1,46 +1,6 @@
-"use strict";
+import { ask, byId, drawList, element, forget, isNew, listItem, onChoice, poll, run, time } from "./common.js";
 
-// The page asks the sandbox once a second what has changed, and draws only what differs: a list that
-// is rebuilt under the pointer is a list that one cannot click.
-
-const pollMillis = 1000;
-const byId = (id) => document.getElementById(id);
-const state = { phone: null, phones: [], numbers: [], optedOutOf: [], drawn: {} };
-
-async function ask(path, body) {
-  const options = body === undefined ? {} : {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify(body),
-  };
-  const response = await fetch(path, options);
-  const answer = await response.json();
-  if (!response.ok) throw new Error(answer.error.message);
-  return answer;
-}
-
-function element(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined) node.textContent = text;
-  return node;
-}
-
-function time(iso) {
-  const date = new Date(iso);
-  const isToday = date.toDateString() === new Date().toDateString();
-  return isToday
-    ? date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })
-    : date.toLocaleDateString([], { day: "numeric", month: "short" });
-}
-
-/// Whether `value` differs from what was last drawn under `name`; remembers it.
-function isNew(name, value) {
-  const text = JSON.stringify(value);
-  if (state.drawn[name] === text) return false;
-  state.drawn[name] = text;
-  return true;
-}
+const state = { phone: null, phones: [], numbers: [] };
 
 function drawStats(stats) {
   const count = (number, one, many) => `${number.toLocaleString()} ${number === 1 ? one : many}`;
@@ -58,22 +18,8 @@ function drawPhones(total) {
   const wanted = byId("search").value.replace(/[^0-9+]/g, "");
   const shown = state.phones.filter((entry) => entry.phone.includes(wanted));
   if (!isNew("phones", [shown, state.phone])) return;
-  const focused = document.activeElement.dataset.phone;
-  const items = shown.map((entry) => {
-    const button = element("button");
-    button.type = "button";
-    button.dataset.phone = entry.phone;
-    button.setAttribute("aria-current", String(entry.phone === state.phone));
-    button.append(
-      element("span", "number", entry.phone),
-      element("time", "", time(entry.last.created_at)),
-      element("span", "last", entry.last.body));
-    const item = element("li");
-    item.append(button);
-    return item;
-  });
-  byId("phones").replaceChildren(...items);
-  if (focused) document.querySelector(`[data-phone="${focused}"]`)?.focus();
+  drawList(shown.map(({ phone, last }) =>
+    listItem(phone, phone === state.phone, phone, last.created_at, last.body)));
   byId("more").hidden = total <= state.phones.length;
   byId("more").textContent = `The latest ${state.phones.length} of ${total.toLocaleString()} phones`;
 }
@@ -147,7 +93,7 @@ async function refreshConversation() {
 
 function open(phone) {
   state.phone = phone;
-  state.drawn.messages = null;
+  forget("messages");
   state.chosenFor = null;
   byId("empty").hidden = true;
   byId("conversation").hidden = false;
@@ -166,17 +112,111 @@ async function send(body) {
   await refresh();
 }
 
-/// Runs `action`; says on the page what went wrong with it.
-async function run(action) {
-  try {
-    await action();
-    byId("problem").hidden = true;
-  } catch (error) {
-    byId("problem").textContent = error instanceof TypeError
-      ? "The sandbox does not answer."
-      : error.message;
-    byId("problem").hidden = false;
-  }
+function sendTyped() {
+  const text = byId("text").value;
+  if (text.trim() === "") return;
+  run(async () => {
+    await send(text);
+    byId("text").value = "";
+  });
+}
+
+onChoice(open);
+byId("search").value.replace(/[^0-9+]/g, "");
+  const shown = state.phones.filter((entry) => entry.phone.includes(wanted));
+  if (!isNew("phones", [shown, state.phone])) return;
+  drawList(shown.map(({ phone, last }) =>
+    listItem(phone, phone === state.phone, phone, last.created_at, last.body)));
+  byId("more").hidden = total <= state.phones.length;
+  byId("more").textContent = `The latest ${state.phones.length} of ${total.toLocaleString()} phones`;
+}
+
+function about(message) {
+  const line = element("span", "about");
+  const isMine = message.direction === "inbound";
+  const number = isMine ? `to ${message.to}` : `from ${message.from}`;
+  line.append(`${number} · ${time(message.created_at)}`);
+  if (isMine) return line;
+  const word = message.direction === "outbound-reply" ? "automatic answer" : message.status;
+  const isBad = message.error_code !== null;
+  const status = element("span", isBad ? "bad" : "", isBad ? `${word} (${message.error_code})` : word);
+  line.append(" · ", status);
+  return line;
+}
+
+function drawMessages(messages) {
+  if (!isNew("messages", messages)) return;
+  const list = byId("messages");
+  const wasAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  list.replaceChildren(...messages.map((message) => {
+    const item = element("li", message.direction === "inbound" ? "mine" : "");
+    item.append(element("span", "bubble", message.body), about(message));
+    return item;
+  }));
+  if (wasAtEnd) list.scrollTop = list.scrollHeight;
+  const last = messages.findLast((message) => message.direction !== "inbound");
+  if (last) chooseNumber(last.from);
+}
+
+/// Offers the numbers that can be answered; keeps what the person has chosen.
+function drawNumbers() {
+  if (!isNew("numbers", state.numbers)) return;
+  const select = byId("number");
+  const chosen = select.value;
+  select.replaceChildren(...state.numbers.map((number) => {
+    const option = element("option", "", number);
+    option.value = number;
+    return option;
+  }));
+  if (state.numbers.includes(chosen)) select.value = chosen;
+}
+
+function chooseNumber(number) {
+  if (state.chosenFor === state.phone || !state.numbers.includes(number)) return;
+  state.chosenFor = state.phone;
+  byId("number").value = number;
+}
+
+async function refresh() {
+  const [stats, phones] = await Promise.all([ask("/sandbox/stats"), ask("/sandbox/phones")]);
+  drawStats(stats);
+  state.phones = phones.phones;
+  state.numbers = phones.numbers;
+  drawPhones(phones.phone_count);
+  drawNumbers();
+  if (state.phone) await refreshConversation();
+}
+
+async function refreshConversation() {
+  const phone = state.phone;
+  const answer = await ask(`/sandbox/messages?limit=200&phone=${encodeURIComponent(phone)}`);
+  if (phone !== state.phone) return;
+  drawMessages(answer.data.reverse());
+  const entry = state.phones.find((candidate) => candidate.phone === phone);
+  const optedOutOf = entry ? entry.opted_out_of : [];
+  byId("opted-out").hidden = optedOutOf.length === 0;
+  byId("opted-out").textContent = `Opted out of ${optedOutOf.join(", ")}`;
+}
+
+function open(phone) {
+  state.phone = phone;
+  forget("messages");
+  state.chosenFor = null;
+  byId("empty").hidden = true;
+  byId("conversation").hidden = false;
+  byId("phone").textContent = phone;
+  byId("messages").replaceChildren();
+  byId("text").focus();
+  run(refresh);
+}
+
+async function send(body) {
+  const to = byId("number").value;
+  if (!to) throw new Error("There is no number to answer to: no account is registered.");
+  await ask("/sandbox/inbound", { from: state.phone, to, body });
+  const list = byId("messages");
+  list.scrollTop = list.scrollHeight;
+  await refresh();
 }
 
 function sendTyped() {
@@ -227,8 +267,4 @@ byId("faults").addEventListener("change", (event) => {
   run(() => ask("/sandbox/faults", { [event.target.name]: Number(event.target.value) }));
 });
 
-async function poll() {
-  if (!document.hidden) await run(refresh);
-  setTimeout(poll, pollMillis);
-}
-poll();
+poll(refresh);

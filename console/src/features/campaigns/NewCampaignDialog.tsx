@@ -1,28 +1,49 @@
 import type { FormEvent } from "react";
 import { useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
-import type { Campaign, List, Segment } from "../../api/types";
+import type { Campaign, Channel, List, Segment, Template } from "../../api/types";
 import { Link, useNavigator } from "../../app/router";
 import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
 import { FailureNote } from "../../ui/states";
+
+const bodyLabels: Record<Channel, string> = {
+  sms: "Text message",
+  email: "Text",
+  voice: "What is said",
+};
 
 export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
   const segments = useQuery<List<Segment>>("/api/segments?limit=200");
   const [name, setName] = useState("");
   const [segment, setSegment] = useState("");
   const [purpose, setPurpose] = useState("marketing");
+  const [channel, setChannel] = useState<Channel>("sms");
+  const [template, setTemplate] = useState("");
+  const [subject, setSubject] = useState("");
   const [body, setBody] = useState("");
+  const [extra, setExtra] = useState("");
+  const templates = useQuery<List<Template>>("/api/templates?limit=200");
   const write = useWrite();
   const { go } = useNavigator();
   const problems = write.failure?.fields ?? new Map<string, string>();
   const submit = async (event: FormEvent) => {
     event.preventDefault();
-    const request = { name, segment, channel: "sms", purpose, body };
+    const words = {
+      body,
+      ...(channel === "email" && { subject }),
+      ...(channel === "email" && extra.trim() !== "" && { html: extra }),
+      ...(channel === "voice" && extra.trim() !== "" && { voicemail: extra }),
+    };
+    const content = template === "" ? words : { template };
+    const request = { name, segment, channel, purpose, ...content };
     const campaign = await write.run<Campaign>("POST", "/api/campaigns", request);
     if (campaign !== null) go(`/campaigns/${campaign.id}`);
   };
   const list = segments.data?.data ?? [];
+  const fitting = (templates.data?.data ?? []).filter(
+    (each) => each.channel === channel && !each.archived,
+  );
   return (
     <Dialog title="New campaign" isWide onClose={onClose}>
       <form onSubmit={(event) => void submit(event)}>
@@ -58,19 +79,55 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
             </select>
           </Field>
         </div>
-        <Field
-          label="Text message"
-          hint="{{first_name|there}} becomes the person's first name, or “there” without one. Say how to opt out."
-          problem={problems.get("body")}
-        >
-          <textarea
-            required
-            rows={4}
-            placeholder="Hi {{first_name|there}}, … Reply STOP to opt out."
-            value={body}
-            onChange={(e) => setBody(e.target.value)}
-          />
-        </Field>
+        <div className="field-pair">
+          <Field label="Channel" problem={problems.get("channel")}>
+            <select
+              value={channel}
+              onChange={(e) => {
+                setChannel(e.target.value as Channel);
+                setTemplate("");
+              }}
+            >
+              <option value="sms">Text</option>
+              <option value="email">Email</option>
+              <option value="voice">Call</option>
+            </select>
+          </Field>
+          <Field label="Words" problem={problems.get("template")}>
+            <select value={template} onChange={(e) => setTemplate(e.target.value)}>
+              <option value="">Written here</option>
+              {fitting.map((each) => (
+                <option key={each.id} value={each.id}>
+                  {each.name} (version {each.version})
+                </option>
+              ))}
+            </select>
+          </Field>
+        </div>
+        {template === "" && (
+          <>
+            {channel === "email" && (
+              <Field label="Subject" problem={problems.get("subject")}>
+                <input required value={subject} onChange={(e) => setSubject(e.target.value)} />
+              </Field>
+            )}
+            <Field
+              label={bodyLabels[channel]}
+              hint="{{first_name|there}} becomes the person's first name, or “there” without one. How to opt out is added to marketing where it is missing."
+              problem={problems.get("body")}
+            >
+              <textarea required rows={4} value={body} onChange={(e) => setBody(e.target.value)} />
+            </Field>
+            {channel !== "sms" && (
+              <Field
+                label={channel === "email" ? "HTML (optional)" : "On an answering machine (optional)"}
+                problem={problems.get(channel === "email" ? "html" : "voicemail")}
+              >
+                <textarea rows={4} value={extra} onChange={(e) => setExtra(e.target.value)} />
+              </Field>
+            )}
+          </>
+        )}
         <p className="muted small">Nothing is sent yet. You launch it on the next page.</p>
         <DialogActions>
           <button type="button" className="button" onClick={onClose}>

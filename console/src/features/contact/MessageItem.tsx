@@ -20,6 +20,11 @@ export function MessageItem({ group, onChanged }: MessageItemProps) {
       <div className="bubble">
         {current.subject && <strong>{current.subject}</strong>}
         <p className="bubble-body">{current.body}</p>
+        {(current.media ?? []).map((address, index) => (
+          <a key={address} href={address} target="_blank" rel="noreferrer noopener">
+            {current.channel === "voice" ? "Recording" : `Picture ${index + 1}`}
+          </a>
+        ))}
       </div>
       <div className="message-foot">
         <span className="visually-hidden">{isOurs ? "Sent by us" : "Sent by them"}</span>
@@ -32,7 +37,7 @@ export function MessageItem({ group, onChanged }: MessageItemProps) {
         {isOurs && current.price && current.price.amount > 0 && (
           <span className="muted number">{formatMoney(current.price)}</span>
         )}
-        {isOurs && (current.status === "held" || current.status === "queued") && (
+        {isOurs && ["planned", "held", "queued"].includes(current.status) && (
           <CancelButton id={current.id} onCancelled={onChanged} />
         )}
         <Time at={group.occurred_at} show="time" />

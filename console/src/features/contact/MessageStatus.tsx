@@ -22,7 +22,10 @@ export function MessageStatus({ message }: { message: Message }) {
 function statusLook(message: Message, zone: string): { icon: IconName; tone: Tone; words: string } {
   const reason = message.reason ?? message.verdict?.reason;
   switch (message.status) {
-    case "planned":
+    case "planned": {
+      const when = message.held_until ? ` for ${formatDateTime(message.held_until, zone)}` : "";
+      return { icon: "clock", tone: "grey", words: `Scheduled${when}` };
+    }
     case "queued":
       return { icon: "clock", tone: "grey", words: "Queued" };
     case "held": {

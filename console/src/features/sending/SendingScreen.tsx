@@ -53,7 +53,7 @@ export function SendingScreen() {
 function HaltNote({ haltedBy }: { haltedBy: Sending["halted_by"] }) {
   if (haltedBy.length === 0) return null;
   const whose = haltedBy.map(
-    (scope) => ({ org: "by this account", all: "by the operator", restore: "after a restore" })[scope],
+    (scope) => ({ org: "by this account", all: "by the operator" })[scope],
   );
   return (
     <div className="note note-bad" role="status">

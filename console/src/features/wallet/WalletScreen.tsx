@@ -11,6 +11,8 @@ import { Pager } from "../../ui/Pager";
 import { EmptyState, Skeleton } from "../../ui/states";
 import { useCursors } from "../../ui/useCursors";
 import { AddFundsDialog } from "./AddFundsDialog";
+import { AutoRechargeCard } from "./AutoRechargeCard";
+import { StatementDialog } from "./StatementDialog";
 import { TransactionsTable } from "./TransactionsTable";
 
 const pageSize = 50;
@@ -20,6 +22,7 @@ const calmMillis = 500;
 export function WalletScreen() {
   const { query } = usePlace();
   const [isAdding, setAdding] = useState(false);
+  const [isStating, setStating] = useState(false);
   const cursors = useCursors(query, (after) => withQuery("/wallet", { after }));
   const wallet = useQuery<Wallet>("/api/wallet/balance");
   const transactions = useQuery<List<WalletTransaction>>(
@@ -36,13 +39,20 @@ export function WalletScreen() {
     <Page
       title="Wallet"
       actions={
-        <button type="button" className="button button-primary" onClick={() => setAdding(true)}>
-          <Icon name="plus" />
-          Add funds
-        </button>
+        <>
+          <button type="button" className="button" onClick={() => setStating(true)}>
+            <Icon name="audit" />
+            Statement
+          </button>
+          <button type="button" className="button button-primary" onClick={() => setAdding(true)}>
+            <Icon name="plus" />
+            Add funds
+          </button>
+        </>
       }
     >
       <Balance wallet={wallet.data} />
+      <AutoRechargeCard />
       <h2 className="section-title">Transactions</h2>
       <Async query={transactions}>
         {(list) =>
@@ -65,6 +75,7 @@ export function WalletScreen() {
           )
         }
       </Async>
+      {isStating && <StatementDialog onClose={() => setStating(false)} />}
       {isAdding && (
         <AddFundsDialog
           onClose={() => setAdding(false)}

@@ -1,0 +1,220 @@
+import Application
+import Domain
+import JSON
+import Synchronization
+import Testing
+
+@testable import Application
+
+/// Takes every call and says nothing about it until it is told to.
+private final class Switchboard: MessageProvider {
+  private let taken = Mutex(0)
+
+  let name = SMSCredentials.provider
+  let channels: Set<Channel> = [.sms, .voice]
+  var optOutCodes: Set<String> { [] }
+
+  var count: Int { taken.withLock { $0 } }
+
+  func send(_ request: OutboundMessage) async -> SendOutcome {
+    .accepted(
+      providerID: "CA"
+        + String(
+          taken.withLock { count in
+            count += 1
+            return count
+          }))
+  }
+
+  func find(
+    _ message: OutboundMessage, sinceMicros: Micros
+  ) async throws(ProviderError) -> [ProviderMessage] { [] }
+}
+
+extension HouseTests {
+  /// Messages for later, numbers that take no texts, and lines that are free or not.
+  @Suite(.serialized) struct SchedulingTests {
+    static let phone = "+12125550123"
+
+    private func schedule(
+      _ org: TestOrg, _ contact: Identifier, inMicros: Int64, _ purpose: Purpose = .transactional
+    ) async throws -> PlannedMessage {
+      let done = try await org.perform { workspace throws(CommandError) in
+        var request = MessageRequest(contact: contact, body: "Later", purpose: purpose)
+        request.sendAtMicros = workspace.nowMicros + inMicros
+        return try workspace.planMessage(request)
+      }
+      return try #require(done.output)
+    }
+
+    @Test func `a message for later waits without a hold and is judged when its moment comes`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        let later = try await schedule(org, contact, inMicros: 2 * Moment.hourMicros)
+        #expect(later.scheduledForMicros != nil && later.verdict.isAllowed)
+        #expect(try org.message(later.id).status == .planned)
+        #expect(try org.wallet.holds.isEmpty)
+        try house.advance(byMicros: Moment.hourMicros)
+        try await org.send("Now", to: contact)
+        try await org.waitUntilQuietBut(later.id)
+        #expect(try org.message(later.id).status == .planned)
+        try await house.restart()
+        try house.advance(byMicros: Moment.hourMicros)
+        try await org.waitFor(later.id, .delivered)
+        #expect(try await house.received(by: Self.phone).count == 2)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a moment at night is the next morning, a moment of the past is now`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        let past = try await schedule(org, contact, inMicros: -Moment.hourMicros)
+        try await org.waitFor(past.id, .delivered)
+        let night = try await schedule(org, contact, inMicros: 8 * Moment.hourMicros)
+        try house.advance(byMicros: 8 * Moment.hourMicros)
+        try await org.waitFor(night.id, .held)
+        try house.advance(byMicros: 9 * Moment.hourMicros)
+        try await org.waitFor(night.id, .delivered)
+        await #expect(throws: CommandError.self) {
+          try await schedule(org, contact, inMicros: 400 * Moment.dayMicros)
+        }
+      }
+    }
+
+    @Test func `STOP, a list and a cancellation reach what is only scheduled`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        let leaver = try await org.contact(Self.phone)
+        let listed = try await org.contact("+12125550124")
+        let other = try await org.contact("+12125550125")
+        let first = try await schedule(org, leaver, inMicros: Moment.hourMicros)
+        let second = try await schedule(org, listed, inMicros: Moment.hourMicros, .marketing)
+        let third = try await schedule(org, other, inMicros: Moment.hourMicros)
+        try await org.receive("STOP", from: Self.phone)
+        try await org.waitFor(first.id, .skipped)
+        try await org.perform { workspace throws(CommandError) in
+          _ = try workspace.suppress(
+            ["+12125550124"], on: .sms, list: .reassignedNumber, source: "registry")
+          try workspace.cancelMessage(third.id)
+        }
+        #expect(try org.message(second.id).reason == .reassignedNumber)
+        #expect(try org.message(third.id).status == .cancelled)
+        try house.advance(byMicros: 2 * Moment.hourMicros)
+        try await org.waitUntilQuiet()
+        #expect(try await house.stat("received") == 0)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `a number that takes no texts is texted once`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+15005550014")
+        let first = try await org.send("Hello", to: contact)
+        try await org.waitFor(first.id, .failed)
+        #expect(try org.message(first.id).errorCode == "21614")
+        let second = try await org.send("Hello again", to: contact)
+        #expect(second.verdict.outcome == .refused(.landline))
+        try await house.restart()
+        #expect(try await org.send("Once more", to: contact).verdict.outcome == .refused(.landline))
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `what an agency asks holds for every client, those that come later too`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let agency = try await house.engine.createOrg(
+          TestOrg.call, name: "Agency", kind: .agency, agency: nil, timeZone: "America/New_York",
+          isTest: true, clockOffsetMicros: 0)
+        func client(_ name: String) async throws -> OrgExecutor {
+          try await house.engine.createOrg(
+            TestOrg.call, name: name, kind: .client, agency: agency.org,
+            timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0)
+        }
+        func price(_ executor: OrgExecutor) async throws -> Int64 {
+          try await executor.read { workspace throws(CommandError) in
+            workspace.priceMicros(of: .mms)
+          }
+        }
+        let early = try await client("Early")
+        let stranger = try await house.org()
+        let set = try await agency.perform(TestOrg.call) { workspace throws(CommandError) in
+          try workspace.setMarkup(100, on: .mms, fromMicros: nil, reach: .agency)
+        }
+        let markup = try #require(set.output)
+        #expect(try await house.engine.spread(markup, of: agency.org, TestOrg.call) == 1)
+        #expect(try await price(early) == 40_000)
+        let late = try await client("Late")
+        #expect(try await price(late) == 40_000)
+        #expect(try await price(agency) == 30_000)
+        #expect(try await price(try stranger.executor) == 30_000)
+        _ = try await late.perform(TestOrg.call) { workspace throws(CommandError) in
+          try workspace.setMarkup(75, on: .mms, fromMicros: nil)
+        }
+        #expect(try await price(late) == 35_000)
+      }
+    }
+
+    @Test func `no more calls at once than the account has lines, and texts go on`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setSendingRules(SendingRules(concurrentCalls: 3))
+          for index in 0..<8 {
+            var request = MessageRequest(
+              contact: contact, body: "Call \(index)", purpose: .transactional, channel: .voice)
+            request.voice = VoicePlan(maxMinutes: 1, isRecorded: false, isVoicemailDrop: false)
+            _ = try workspace.planMessage(request)
+          }
+        }
+        for index in 0..<5 { try await org.send("Text \(index)", to: contact) }
+        let board = Switchboard()
+        let reactor = OrgReactor(
+          executor: try org.executor, providers: MessageProviders([board]), log: house.log,
+          settings: ReactorSettings(
+            links: OutboundLinks(
+              publicURL: "http://127.0.0.1:1", tokens: LinkTokens(secret: [1]))),
+          desk: RateDesk(rates: RateTable()), restored: nil, report: { _ in })
+        let running = Task { await reactor.run() }
+        try await wait("three calls and all texts") { board.count == 8 }
+        try await Task.sleep(for: .milliseconds(30))
+        #expect(board.count == 8)
+        var endedCount = 0
+        while endedCount < 8 {
+          let open = try org.messages.filter {
+            $0.value.plan?.channel == .voice && $0.value.status == .accepted
+          }
+          #expect(open.count <= 3)
+          for (id, call) in open {
+            let result = CallResult(outcome: .answered, durationSeconds: 20)
+            try await org.perform { workspace throws(CommandError) in
+              try workspace.record(result, providerID: call.providerID ?? "", for: id)
+            }
+            endedCount += 1
+          }
+          try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(board.count == 13)
+        running.cancel()
+        await running.value
+      }
+    }
+  }
+}
+
+extension TestOrg {
+  /// Nothing but `scheduled` is under way.
+  fileprivate func waitUntilQuietBut(_ scheduled: Identifier) async throws {
+    try await wait("nothing else under way") {
+      try self.messages.filter { $0.key != scheduled }.values.allSatisfy { $0.status == .delivered }
+    }
+  }
+}
