@@ -60,8 +60,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (8 * 60, true), (21 * 60 - 6, true), (8 * 60 - 1, false), (21 * 60 - 5, false), (21 * 60, false),
-    (0, false),
+    (8 * 60, true), (21 * 60 - 6, true), (8 * 60 - 1, false), (21 * 60 - 5, false),
+    (21 * 60, false), (0, false),
   ])
   func `people are texted from 8 in the morning until five minutes before 9 in the evening`(
     minuteOfDay: Int, isOpen: Bool

@@ -5,11 +5,12 @@ import Testing
   static let nowMicros: Micros = 1_795_000_000_000_000
 
   /// Requirements WAL-15 to WAL-20, row by row: cost, markup, charge, in millionths of a dollar.
-  @Test(arguments: [
-    (Prices.Resource.smsOutbound, 7_900, 50, 12_000), (.smsInbound, 7_900, 50, 12_000),
-    (.mms, 20_000, 50, 30_000), (.voice, 14_000, 50, 21_000), (.email, 100, 100, 200),
-    (.ai, 3_000, 100, 6_000),
-  ] as [(Prices.Resource, Int64, Int, Int64)])
+  @Test(
+    arguments: [
+      (Prices.Resource.smsOutbound, 7_900, 50, 12_000), (.smsInbound, 7_900, 50, 12_000),
+      (.mms, 20_000, 50, 30_000), (.voice, 14_000, 50, 21_000), (.email, 100, 100, 200),
+      (.ai, 3_000, 100, 6_000),
+    ] as [(Prices.Resource, Int64, Int, Int64)])
   func `a row of the price list`(
     resource: Prices.Resource, costMicros: Int64, markupPercent: Int, priceMicros: Int64
   ) {

@@ -141,7 +141,8 @@ extension EndToEnd {
       let system = try system
       let account = try await system.newAccount("Planners")
       let person = try await account.newPerson(6)
-      let clock = try #require(try await account.api.get("/api/accounts/\(account.id)")["now"]?.string)
+      let shown = try await account.api.get("/api/accounts/\(account.id)")
+      let clock = try #require(shown["now"]?.string)
       let formatter = ISO8601DateFormatter()
       formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
       let now = try #require(formatter.date(from: clock))
@@ -190,8 +191,9 @@ extension EndToEnd {
       #expect(statement["debits"]?["amount"]?.int == 36_000)
       #expect(statement["closing_balance"]?["amount"]?.int == 4_964_000)
       #expect(statement["balanced"]?.bool == true)
-      #expect(statement["lines"]?.array?.compactMap { $0["type"]?.string }
-        == ["credit", "debit", "debit", "debit"])
+      #expect(
+        statement["lines"]?.array?.compactMap { $0["type"]?.string }
+          == ["credit", "debit", "debit", "debit"])
 
       let file = try await account.api.send("GET", "/api/wallet/statement?format=csv")
       #expect(file.headers["content-type"]?.hasPrefix("text/csv") == true)

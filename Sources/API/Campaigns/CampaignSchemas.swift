@@ -12,7 +12,8 @@ enum CampaignSchemas {
       .optional("html", .string(1...500_000), "Of an email."),
       .optional("voicemail", .string(1...4_000), "Of a call: what an answering machine is told."),
       .optional(
-        "template", .id(.template), "Instead of the texts: its words of now, whatever becomes of it."),
+        "template", .id(.template),
+        "Instead of the texts: its words of now, whatever becomes of it."),
     ])
 
   static let update = Schema.input(

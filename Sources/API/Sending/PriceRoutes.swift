@@ -16,8 +16,8 @@ enum PriceRoutes {
       answers: [.ok(SendingSchemas.prices)], refuses: [403: ["agency_only"]], handler: set),
     Operation(
       "POST", "/api/agency/prices", .scope("wallet:write"), "Set the markup of all clients",
-      details: "By an agency, for every client that it has and will have. A markup that was set for one client "
-        + "alone goes before it. What was charged stays as it was.",
+      details: "By an agency, for every client that it has and will have. A markup that was set "
+        + "for one client alone goes before it. What was charged stays as it was.",
       body: .json(SendingSchemas.markup, example: ["resource": "sms", "markup_percent": 60]),
       answers: [.ok(SendingSchemas.clientPrices)], refuses: [403: ["agency_only"]],
       handler: setForClients),

@@ -34,9 +34,9 @@ enum SendingRoutes {
         handler: operate),
       Operation(
         "POST", "/api/suppressions", .scope("contacts:write"), "Put addresses on a list",
-        details: "`suppression` stops everything to them, `do_not_call` stops marketing. `landline` stops "
-          + "texts to a number, `reassigned_number` texts and calls: what the carriers' deactivations or the "
-          + "Reassigned Numbers Database say.",
+        details: "`suppression` stops everything to them, `do_not_call` stops marketing. "
+          + "`landline` stops texts to a number, `reassigned_number` texts and calls: what the "
+          + "carriers' deactivations or the Reassigned Numbers Database say.",
         body: .json(
           SendingSchemas.list,
           example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
@@ -162,7 +162,7 @@ enum SendingRoutes {
     let source = fields.string("source", limit: 200) ?? "api"
     let isOfNumbers = list == .landline || list == .reassignedNumber
     if isOfNumbers, channel != .sms {
-      fields.fail("channel", "invalid_choice", "This list is of numbers: the channel is sms.")
+      fields.fail("channel", "invalid_value", "This list is of numbers: the channel is sms.")
     }
     try fields.finish()
     guard let channel else { preconditionFailure("finish refuses missing fields") }

@@ -11,9 +11,9 @@ enum StatementRoutes {
   static let all = [
     Operation(
       "GET", "/api/wallet/statement", .scope("wallet:read"), "Read the wallet's statement",
-      details: "Credits, debits and refunds, oldest first, with what the wallet held before and after. Without "
-        + "`from` and `to` the last 30 days of the account's clock. With `format=csv`, or "
-        + "`Accept: text/csv`, as a file.",
+      details: "Credits, debits and refunds, oldest first, with what the wallet held before and "
+        + "after. Without `from` and `to` the last 30 days of the account's clock. With "
+        + "`format=csv`, or `Accept: text/csv`, as a file.",
       parameters: [
         .query("from", .time, "Not before this time."), .query("to", .time, "Before this time."),
         .query("format", .choice(Format.self)),

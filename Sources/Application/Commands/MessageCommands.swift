@@ -54,7 +54,8 @@ extension Workspace {
     _ request: MessageRequest
   ) throws(CommandError) -> PlannedMessage {
     let request = try resolved(request)
-    if let sendAtMicros = request.sendAtMicros, sendAtMicros - nowMicros > Self.scheduleLimitMicros {
+    if let sendAtMicros = request.sendAtMicros, sendAtMicros - nowMicros > Self.scheduleLimitMicros
+    {
       throw .invalid(
         field: "send_at", code: "out_of_range", message: "send_at is a year ahead at most.")
     }

@@ -217,8 +217,8 @@ package struct WorkflowDocument {
       message.voicemail = try optionalBody(node["voicemail"])
     }
     guard let minutes = node["max_minutes"] else { return message }
-    guard let count = minutes.text.flatMap({ Int($0) }), (1...VoicePlan.minutesLimit).contains(count)
-    else {
+    let limits = 1...VoicePlan.minutesLimit
+    guard let count = minutes.text.flatMap({ Int($0) }), limits.contains(count) else {
       throw WorkflowDocumentError(
         "max_minutes is a whole number from 1 to \(VoicePlan.minutesLimit)", at: minutes.position)
     }

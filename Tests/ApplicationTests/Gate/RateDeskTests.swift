@@ -64,7 +64,7 @@ import Testing
     let slowCount = admitted.count { $0.address.hasSuffix("SLOW.example") }
     #expect((8...12).contains(slowCount))
     // All others passed every time that somebody asked.
-    #expect(admitted.count - slowCount > 10 * slowCount)
+    #expect(admitted.count - slowCount >= 5 * slowCount)
   }
 
   @Test func `a class of carriers has a rate of its own`() {
@@ -74,7 +74,7 @@ import Testing
     let admitted = Self.admitted(RateDesk(rates: rates), seconds: 5, texts)
     let britishCount = admitted.count { $0.address.hasPrefix("+44") }
     #expect((16...24).contains(britishCount))
-    #expect(admitted.count > 10 * britishCount)
+    #expect(admitted.count >= 5 * britishCount)
   }
 
   /// One org has a blast of thousands, two have a few: in every second each gets its part.

@@ -53,7 +53,10 @@ private struct SimulatedDisk {
   private var log: String { directory + "/log" }
   private var backup: String { directory + "/backup" }
 
-  func open() throws -> LMDBEventLog { try LMDBEventLog(directory: log) }
+  func open() throws -> LMDBEventLog {
+    try FileManager.default.createDirectory(atPath: log, withIntermediateDirectories: true)
+    return try LMDBEventLog(directory: log)
+  }
 
   func backUp(of house: House) throws {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: house.cursorDirectory)) ?? []

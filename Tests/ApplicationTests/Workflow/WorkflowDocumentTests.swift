@@ -126,7 +126,8 @@ import Testing
     ("name: x\ntrigger: tag_added\nsteps: [{add_tag: y}]", "tag_added needs a tag", 2, 10),
     (
       "name: x\ntrigger: manual\nsteps:\n  - add_tag: y\n  - send_mms: z",
-      "send_mms is not known: a step is one of send_sms, wait, if, add_tag, remove_tag", 5, 5
+      "send_mms is not known: a step is one of send_sms, send_email, call, wait, if, add_tag, remove_tag",
+      5, 5
     ),
     (
       "name: x\ntrigger: manual\nsteps:\n  - add_tag: y\n    wait: 1 day",

@@ -203,7 +203,8 @@ extension SplitMix64 {
 
   private mutating func action() -> WorkflowStep.Action {
     one(of: [
-      .sendSMS(body: text(), purpose: one()), .send(stepMessage()), .wait(durationMicros: int64()), .addTag(text()),
+      .sendSMS(body: text(), purpose: one()), .send(stepMessage()), .wait(durationMicros: int64()),
+      .addTag(text()),
       .removeTag(text()),
       .branch(condition(), then: maybe { $0.text() }, otherwise: maybe { $0.text() }),
     ])

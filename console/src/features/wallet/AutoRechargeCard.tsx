@@ -13,14 +13,16 @@ const path = "/api/wallet/auto-recharge";
 export function AutoRechargeCard() {
   const rule = useQuery<AutoRecharge>(path);
   return (
-    <section className="card stack" aria-label="Auto-recharge">
-      <h2>Auto-recharge</h2>
-      <FailureNote failure={rule.failure} />
-      {rule.data === null ? (
-        <Skeleton width="100%" />
-      ) : (
-        <RuleForm key={JSON.stringify(rule.data)} rule={rule.data} onSaved={() => rule.reload()} />
-      )}
+    <section className="card recharge" aria-label="Auto-recharge">
+      <div className="card-body">
+        <h2>Auto-recharge</h2>
+        <FailureNote failure={rule.failure} />
+        {rule.data === null ? (
+          <Skeleton width="100%" />
+        ) : (
+          <RuleForm key={JSON.stringify(rule.data)} rule={rule.data} onSaved={() => rule.reload()} />
+        )}
+      </div>
     </section>
   );
 }
@@ -55,7 +57,7 @@ function RuleForm({ rule, onSaved }: { rule: AutoRecharge; onSaved: () => void }
     onSaved();
   };
   return (
-    <form noValidate onSubmit={(event) => void submit(event)}>
+    <form className="recharge-form" noValidate onSubmit={(event) => void submit(event)}>
       {problems.size === 0 && <FailureNote failure={failure} />}
       <label className="check">
         <input type="checkbox" checked={isOn} onChange={(event) => setOn(event.target.checked)} />
