@@ -57,6 +57,7 @@ extension EndToEnd {
       }
       #expect(try await mail.mailbox("dan@campaign.example") == [])
       try await system.waitUntilCallbacksAreDone()
+      try await mail.catchUp()
       try await account.expectWalletAddsUp()
     }
 

@@ -131,16 +131,6 @@ extension Account {
     return Person(id: id, phone: phone)
   }
 
-  /// Somebody whom `newPerson` made before.
-  func knownPerson(_ index: Int) async throws -> Person {
-    let phone = People.phone(index)
-    let found = try await api.get("/api/contacts?phone=\(percentEncoded(phone))")
-    guard let id = found["data"]?.array?.first?["id"]?.string else {
-      throw HarnessError("nobody has the number of \(index)")
-    }
-    return Person(id: id, phone: phone)
-  }
-
   func recordConsent(of person: Person) async throws {
     try await api.post("/api/contacts/\(person.id)/consents", Self.consent, expecting: 200)
   }
