@@ -60,7 +60,7 @@ extension Workspace {
           kind: .failed, providerID: providerID, errorCode: "recipient_erased",
           atMicros: nowMicros), for: id)
     } else {
-      try record(.refused(code: "recipient_erased"), for: id, isOptOut: false)
+      try record(.refused(code: "recipient_erased"), for: id)
     }
   }
 
