@@ -34,6 +34,7 @@ final class SendingHouse: Sendable {
 
   static let call = Call(actor: "system:bench", origin: "bench", correlation: "")
   static let number = "+12125550100"
+  static let accountSID = "AC" + String(repeating: "be", count: 16)
   static let token = "bench-token"
 
   init(_ directory: String) throws {
@@ -72,6 +73,8 @@ final class SendingHouse: Sendable {
       ClientRequest(
         method: body == nil ? "GET" : "POST", url: sandbox.url + path,
         headers: ["Content-Type": "application/json"], body: body?.bytes() ?? []))
+    // A house whose world outside was not set up measures nothing, for ever.
+    guard (200..<300).contains(answer.status) else { throw CocoaError(.featureUnsupported) }
     return try JSON(parsing: answer.body)
   }
 
@@ -84,11 +87,14 @@ final class SendingHouse: Sendable {
     _ = try await control(
       "/sandbox/accounts",
       [
-        "sid": "ACbench", "auth_token": .string(Self.token), "numbers": [.string(Self.number)],
-        "inbound_url": .string(callbackURL + "/messages"),
+        "account_sid": .string(Self.accountSID), "auth_token": .string(Self.token),
+        "numbers": [
+          ["phone": .string(Self.number), "inbound_url": .string(callbackURL + "/messages")]
+        ],
       ])
     let settings = SMSSettings(
-      from: Self.number, accountSID: "ACbench", baseURL: sandbox.url, authToken: .known(Self.token))
+      from: Self.number, accountSID: Self.accountSID, baseURL: sandbox.url,
+      authToken: .known(Self.token))
     _ = try await executor.perform(Self.call) { workspace throws(CommandError) in
       try workspace.configureSMS(settings)
       try workspace.addFunds(
@@ -171,7 +177,7 @@ final class SendingHouse: Sendable {
   /// A person's text by the provider's webhook, signed. Returns when it is answered.
   func inbound(_ body: String, from phone: String, _ org: Identifier) async throws {
     let fields = [
-      ("AccountSid", "ACbench"), ("Body", body), ("From", phone),
+      ("AccountSid", Self.accountSID), ("Body", body), ("From", phone),
       ("MessageSid", "SM" + Hex.encode(Random.bytes(16))), ("NumMedia", "0"),
       ("NumSegments", "1"), ("To", Self.number),
     ]
