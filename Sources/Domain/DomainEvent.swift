@@ -16,4 +16,5 @@ package enum DomainEvent: Sendable, Equatable {
   case importJob(ImportJob.Event)
   case template(Template.Event)
   case payment(Payment.Event)
+  case inboundHook(InboundHook.Event)
 }

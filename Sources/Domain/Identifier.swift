@@ -15,6 +15,7 @@ package struct Identifier: Hashable, Sendable {
     case run = "run"
     case timer = "tmr"
     case webhookEndpoint = "whk"
+    case inboundHook = "hook"
     case importJob = "job"
     case template = "tpl"
     case payment = "pay"

@@ -36,6 +36,7 @@ package enum EventCodec {
     case .importJob(let event): encode(event, stream, org, reason)
     case .template(let event): encode(event, stream, org, reason)
     case .payment(let event): encode(event, stream, org, reason)
+    case .inboundHook(let event): encode(event, stream, org, reason)
     }
   }
 
@@ -107,6 +108,7 @@ extension EventCodec {
     schemas(of: ImportJob.Event.self, DomainEvent.importJob),
     schemas(of: Template.Event.self, DomainEvent.template),
     schemas(of: Payment.Event.self, DomainEvent.payment),
+    schemas(of: InboundHook.Event.self, DomainEvent.inboundHook),
   ].flatMap(\.self)
 
   private static let schemasByName = Dictionary(

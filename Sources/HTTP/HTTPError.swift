@@ -52,8 +52,12 @@ extension HTTPError: CustomStringConvertible {
 /// What the server refuses by itself, before or after the handler.
 package enum HTTPServerFault: Sendable, Equatable {
   case bodyTooLarge(limitBytes: Int)
+  case targetTooLong(limitBytes: Int)
+  case headersTooLarge(limitBytes: Int)
   /// The framing is ambiguous, or the target does not decode.
   case malformedRequest
+  /// Too many requests are being answered: this one was not started.
+  case overloaded
   /// The server stops: this request was not started.
   case stopping
   /// The handler answered with a header or status that cannot be sent.
@@ -64,8 +68,10 @@ package enum HTTPServerFault: Sendable, Equatable {
   package var status: Int {
     switch self {
     case .bodyTooLarge: 413
+    case .targetTooLong: 414
+    case .headersTooLarge: 431
     case .malformedRequest: 400
-    case .stopping: 503
+    case .overloaded, .stopping: 503
     case .responseInvalid: 500
     case .fileNotFound: 404
     }
@@ -74,6 +80,9 @@ package enum HTTPServerFault: Sendable, Equatable {
   package var code: String {
     switch self {
     case .bodyTooLarge: "body_too_large"
+    case .targetTooLong: "target_too_long"
+    case .headersTooLarge: "headers_too_large"
+    case .overloaded: "overloaded"
     case .malformedRequest: "malformed_request"
     case .stopping: "stopping"
     case .responseInvalid: "internal"
@@ -84,6 +93,9 @@ package enum HTTPServerFault: Sendable, Equatable {
   package var message: String {
     switch self {
     case .bodyTooLarge(let limitBytes): "The body is larger than \(limitBytes) bytes."
+    case .targetTooLong(let limitBytes): "The target is longer than \(limitBytes) bytes."
+    case .headersTooLarge(let limitBytes): "The header is larger than \(limitBytes) bytes."
+    case .overloaded: "The server is busy; nothing was done. Try again."
     case .malformedRequest: "The request is not well-formed HTTP."
     case .stopping: "The server is stopping; try again."
     case .responseInvalid: "The server could not write its answer."
@@ -96,6 +108,8 @@ package enum HTTPServerFault: Sendable, Equatable {
     let type = status < 500 ? "invalid_request" : "api_error"
     let json =
       #"{"error":{"type":"\#(type)","code":"\#(code)","message":"\#(message)","param":null,"request_id":null}}"#
-    return .json(status, Array(json.utf8))
+    var response = HTTPResponse.json(status, Array(json.utf8))
+    if status == 503 { response.headers.set("Retry-After", "1") }
+    return response
   }
 }

@@ -2,8 +2,15 @@
 package struct HTTPLimits: Sendable, Equatable {
   /// A larger body is answered with 413.
   package var maxBodyBytes = 10 << 20
-  /// Request line and header fields together; more is answered with 414 or 431.
+  /// Path and query; more is answered with 414.
+  package var maxTargetBytes = 8 << 10
+  /// Target and header fields together; more is answered with 431.
   package var maxHeaderBytes = 16 << 10
+  /// Requests whose handlers run at the same time; further ones are answered with 503 at once,
+  /// before anything is done for them. What streams, or waits to be sent, is not counted.
+  package var maxOutstandingRequests = 2048
+  /// Paths that are answered however many are outstanding: for those who look why.
+  package var essentialPaths: Set<String> = []
   /// Further clients wait in the listen queue. Open files must allow it: see
   /// `System.raiseOpenFileLimit`.
   package var maxConnections = 12_000

@@ -2,13 +2,14 @@ import CLI
 
 /// Every command, in the order in which the help lists them.
 let allCommands = CommandSet([
-  upCommand, downCommand, statusCommand,
+  upCommand, downCommand, statusCommand, doctorCommand,
   rebuildCommand, projectionListCommand, projectionCheckCommand, projectionParkedCommand,
   projectionDrainCommand, projectionRollbackCommand,
   importContactsCommand,
   haltCommand, resumeCommand, eraseCommand, walletStatementCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
-  eventsTailCommand, logStatsCommand, logCompactCommand, logRehearseCommand, keysRotateCommand,
+  eventsTailCommand, listenCommand, logStatsCommand, logCompactCommand, logRehearseCommand,
+  keysRotateCommand,
   backupCommand, restoreCommand, releaseCommand,
   serveCommand, projectCommand, sandboxCommand,
   seedCommand, benchCommand,

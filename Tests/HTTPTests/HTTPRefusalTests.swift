@@ -1,4 +1,6 @@
+import Foundation
 import HTTP
+import TestSupport
 import Testing
 
 /// What the server refuses by itself, and how it ends.
@@ -101,6 +103,89 @@ import Testing
       wellFormed.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
       #expect(await wellFormed.read(until: "handled").hasPrefix("HTTP/1.1 200 "))
       #expect(handled.value == 1)
+    }
+  }
+
+  /// Goal: no bytes bring the server down, hang it, or reach a handler as a request that they are not.
+  /// Method: mutated requests over a socket; afterwards a good one is answered. More of them by hand:
+  /// `DAYBOOK_FUZZ_RUNS=100000 swift test --filter HTTPRefusalTests`.
+  @Test(arguments: 1...2 as ClosedRange<UInt64>)
+  func `mutated requests are answered or cut off`(seed: UInt64) async throws {
+    let runs =
+      ProcessInfo.processInfo.environment["DAYBOOK_FUZZ_RUNS"].flatMap { Int($0) } ?? 300
+    var mutator = Mutator(
+      seed: seed,
+      corpus: [
+        "GET /a?b=c HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc",
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+      ])
+    try await withServer { request in
+      #expect(request.body.count <= 20_000)
+      return .text(200, "ok")
+    } _: { server in
+      for _ in 0..<runs {
+        let bytes = mutator.next()
+        let client = try RawClient(port: server.port)
+        client.send(bytes)
+        client.closeWriting()
+        let answer = await client.read()
+        let isAnswer = answer.isEmpty || answer.hasPrefix("HTTP/1.")
+        try #require(isAnswer, "seed \(seed): \(bytes)")
+      }
+      let client = try RawClient(port: server.port)
+      client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(await client.read(until: "ok").hasPrefix("HTTP/1.1 200 "))
+    }
+  }
+
+  @Test(arguments: [
+    (8_193, 0, "414"), (16_000, 0, "414"), (20_000, 0, "414"), (40_000, 0, "414"),
+    (2_000_000, 0, "414"),
+    (0, 16_400, "431"), (0, 20_000, "431"), (0, 50_000, "431"), (0, 2_000_000, "431"),
+  ])
+  func `a head that is too large is told so`(
+    targetBytes: Int, fieldBytes: Int, status: String
+  ) async throws {
+    try await withServer(handler: Self.size) { server in
+      let client = try RawClient(port: server.port)
+      client.send(
+        "GET /\(String(repeating: "a", count: targetBytes)) HTTP/1.1\r\nHost: x\r\n"
+          + "X-Long: \(String(repeating: "b", count: fieldBytes))\r\n\r\n")
+      // MHD's own page where nothing of ours fits beside the head.
+      #expect(await client.read(until: "\r\n").hasPrefix("HTTP/1.1 \(status) "))
+    }
+  }
+
+  @Test func `more requests than may be outstanding are turned away at once`() async throws {
+    var limits = HTTPLimits()
+    limits.maxOutstandingRequests = 2
+    limits.essentialPaths = ["/livez"]
+    let started = Counter()
+    let mayEnd = Gate()
+    try await withServer(limits: limits) { request in
+      guard request.path == "/slow" else { return .text(200, "fast") }
+      _ = started.next()
+      await mayEnd.wait()
+      return .text(200, "slow")
+    } _: { server in
+      let slow = try (0..<2).map { _ in try RawClient(port: server.port) }
+      for client in slow { client.send("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n") }
+      while started.value < 2 { await Task.yield() }
+      let refused = try RawClient(port: server.port)
+      refused.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      let answer = await refused.read()
+      #expect(answer.hasPrefix("HTTP/1.1 503 "))
+      #expect(answer.contains("Retry-After: 1\r\n"))
+      #expect(answer.contains(#""code":"overloaded""#))
+      let essential = try RawClient(port: server.port)
+      essential.send("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(await essential.read(until: "fast").hasPrefix("HTTP/1.1 200 "))
+      mayEnd.open()
+      for client in slow { #expect(await client.read(until: "slow").contains("slow")) }
+      let after = try RawClient(port: server.port)
+      after.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(await after.read(until: "fast").hasPrefix("HTTP/1.1 200 "))
     }
   }
 

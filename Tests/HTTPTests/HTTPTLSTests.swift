@@ -50,6 +50,31 @@ import Testing
     }
   }
 
+  @Test(arguments: [("-tls1_1", false), ("-tls1_2", false), ("-tls1_3", true)])
+  func `only TLS 1_3 is spoken`(version: String, isSpoken: Bool) async throws {
+    let (tls, directory) = try Self.makeCertificate()
+    defer { try? FileManager.default.removeItem(at: directory) }
+    try await withServer(tls: tls) { _ in
+      .text(200, "secret")
+    } _: { server in
+      let openssl = Process()
+      openssl.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
+      openssl.arguments = ["s_client", "-connect", "127.0.0.1:\(server.port)", version]
+      openssl.standardInput = FileHandle.nullDevice
+      openssl.standardOutput = FileHandle.nullDevice
+      openssl.standardError = FileHandle.nullDevice
+      let status = await withCheckedContinuation { continuation in
+        openssl.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+        do {
+          try openssl.run()
+        } catch {
+          continuation.resume(returning: -1)
+        }
+      }
+      #expect((status == 0) == isSpoken, "status \(status)")
+    }
+  }
+
   @Test func `a certificate that cannot be read or does not fit is named`() async throws {
     let (tls, directory) = try Self.makeCertificate()
     let (other, otherDirectory) = try Self.makeCertificate()

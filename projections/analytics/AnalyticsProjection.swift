@@ -42,7 +42,7 @@ package enum AnalyticsProjection: Projection {
     case .run(let change): try apply(change, event, to: tables)
     case .contact: try credit(event, in: tables)
     case .org, .user, .apiKey, .role, .segment, .timer, .webhookEndpoint, .importJob, .template,
-      .payment:
+      .payment, .inboundHook:
       break
     }
   }
@@ -63,7 +63,7 @@ extension AnalyticsProjection {
     case .run: tables.runs.want(key)
     case .contact: declareCredit(of: event, in: tables)
     case .org, .user, .apiKey, .role, .segment, .timer, .webhookEndpoint, .importJob, .template,
-      .payment:
+      .payment, .inboundHook:
       break
     }
   }

@@ -75,7 +75,7 @@ struct Answer {
       self.init(event, event.stream.value, Channel.allCases, withinDays: 30, \.isConverted)
     case .contact, .message, .run, .org, .user, .apiKey, .role, .wallet, .segment, .campaign,
       .workflow,
-      .timer, .webhookEndpoint, .importJob, .template, .payment:
+      .timer, .webhookEndpoint, .importJob, .template, .payment, .inboundHook:
       return nil
     }
   }

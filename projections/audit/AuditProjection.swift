@@ -29,7 +29,7 @@ package enum AuditProjection: Projection {
     case .message, .run:
       tables.links.want(key)
     case .org, .user, .apiKey, .role, .contact, .wallet, .segment, .campaign, .workflow, .timer,
-      .webhookEndpoint, .importJob, .template, .payment:
+      .webhookEndpoint, .importJob, .template, .payment, .inboundHook:
       break
     }
   }
@@ -64,7 +64,7 @@ package enum AuditProjection: Projection {
       return (link.contact, link.campaign)
     case .org, .user, .apiKey, .role, .wallet, .segment, .workflow, .timer, .webhookEndpoint,
       .importJob,
-      .template, .payment:
+      .template, .payment, .inboundHook:
       return (nil, nil)
     }
   }

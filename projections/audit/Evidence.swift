@@ -12,7 +12,7 @@ extension DomainEvent {
     case .message(let event): event.evidence
     case .wallet(let event): event.evidence
     case .org, .user, .apiKey, .role, .segment, .campaign, .workflow, .run, .timer,
-      .webhookEndpoint, .importJob, .template, .payment:
+      .webhookEndpoint, .importJob, .template, .payment, .inboundHook:
       nil
     }
   }
@@ -36,7 +36,8 @@ extension Contact.Event {
         "reason": .string(record.reason.rawValue),
         "key_ids": .array(record.keyIDs.map(JSON.string)),
       ]
-    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed: nil
+    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .leadCaptured:
+      nil
     }
   }
 }

@@ -21,6 +21,7 @@ extension DomainEvent {
     case .importJob(let event): event.summary
     case .template(let event): event.summary
     case .payment(let event): event.summary
+    case .inboundHook(let event): event.summary
     }
   }
 
@@ -131,6 +132,7 @@ extension Contact.Event {
     case .erasureRequested(let request): "Erasure requested (\(request.reason.rawValue))"
     case .dataDestroyed: "Keys destroyed, data taken out of the log"
     case .erased(let record): "Erased: \(record.keyIDs.count) keys"
+    case .leadCaptured(let lead): "Lead: \(lead.source)"
     }
   }
 }
@@ -314,6 +316,21 @@ extension Payment.Event {
     case .refundRequested(let amountMicros): "Refund of \(Dollars.text(amountMicros)) asked for"
     case .refunded(let amountMicros, _): "Refunded \(Dollars.text(amountMicros))"
     case .refundFailed(_, let code): "Refund failed: \(code)"
+    }
+  }
+}
+
+extension InboundHook.Event {
+  fileprivate var summary: String {
+    switch self {
+    case .created(let settings, _):
+      "Inbound hook created: \(settings.name), \(settings.action.rawValue)"
+    case .updated(let settings):
+      "Inbound hook changed: \(settings.name), \(settings.action.rawValue)"
+    case .secretRotated: "Inbound hook has a new secret"
+    case .enabled: "Inbound hook enabled"
+    case .disabled: "Inbound hook disabled"
+    case .deleted: "Inbound hook deleted"
     }
   }
 }

@@ -40,7 +40,8 @@ package enum ContactsProjection: Projection {
     case .created: try tables.contacts.insertNew(ContactRow(createdBy: event))
     case .erasureRequested: return try forget(key, in: tables)
     case .dataDestroyed, .erased: return
-    case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed:
+    case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
+      .leadCaptured:
       break
     }
     try updateTags(change, event: event, key: key, in: tables)
@@ -93,7 +94,7 @@ package enum ContactsProjection: Projection {
       try tables.tags.deleteExisting(
         ContactTagRow.Key(org: key.org, tag: stored, contact: key.id))
     case .tagged, .created, .updated, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
-      .erasureRequested, .dataDestroyed, .erased:
+      .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
       break
     }
   }
@@ -113,7 +114,7 @@ extension ContactRow {
     case .optedIn(let consent): consentSinceMicros[consent.channel] = consent.grantedAtMicros
     case .optedOut(let optOut): consentSinceMicros[optOut.channel] = atMicros
     case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-      .erasureRequested, .dataDestroyed, .erased:
+      .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
       break
     }
   }

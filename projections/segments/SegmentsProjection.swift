@@ -41,7 +41,7 @@ package enum SegmentsProjection: Projection {
     case .segment: break
     case .org, .user, .apiKey, .role, .wallet, .campaign, .workflow, .timer, .webhookEndpoint,
       .importJob,
-      .template, .payment:
+      .template, .payment, .inboundHook:
       return
     }
     tables.segments.wantAll(of: event.org)
@@ -58,7 +58,7 @@ package enum SegmentsProjection: Projection {
     case .run(.started(_, _, let contact, _)): contact.value
     case .message, .run: tables.links.loaded(ItemKey(event.org, event.stream))?.contact
     case .org, .user, .apiKey, .role, .contact, .wallet, .segment, .campaign, .workflow, .timer,
-      .webhookEndpoint, .importJob, .template, .payment:
+      .webhookEndpoint, .importJob, .template, .payment, .inboundHook:
       nil
     }
   }
@@ -78,7 +78,7 @@ package enum SegmentsProjection: Projection {
       try apply(change, event, to: tables)
     case .org, .user, .apiKey, .role, .wallet, .campaign, .workflow, .timer, .webhookEndpoint,
       .importJob,
-      .template, .payment:
+      .template, .payment, .inboundHook:
       break
     }
   }
@@ -119,7 +119,8 @@ extension SegmentsProjection {
         FactsRow(key: key, createdAtMicros: event.occurredAtMicros))
     case .erasureRequested: return try forget(key, event, in: tables)
     case .dataDestroyed, .erased: return
-    case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed:
+    case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
+      .leadCaptured:
       break
     }
     try tables.contacts.update(key) { row in
@@ -241,7 +242,9 @@ extension Contact.Event {
     case .tagged, .untagged: own = ["tags"]
     case .optedOut(let optOut): own = ["consent." + optOut.channel.rawValue]
     case .optedIn(let consent): own = ["consent." + consent.channel.rawValue]
-    case .optOutSuspected, .optOutDismissed, .erasureRequested, .dataDestroyed, .erased: own = []
+    case .optOutSuspected, .optOutDismissed, .erasureRequested, .dataDestroyed, .erased,
+      .leadCaptured:
+      own = []
     }
     guard let kind = DomainEvent.contact(self).activity else { return own }
     return own.union([kind.dependency])

@@ -37,7 +37,7 @@ package enum TimelineProjection: Projection {
     case .run:
       tables.runs.want(key)
     case .org, .user, .apiKey, .role, .contact, .wallet, .segment, .campaign, .workflow, .timer,
-      .webhookEndpoint, .importJob, .template, .payment:
+      .webhookEndpoint, .importJob, .template, .payment, .inboundHook:
       break
     }
   }
@@ -56,7 +56,7 @@ package enum TimelineProjection: Projection {
       try apply(change, event, to: tables)
     case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
       .webhookEndpoint,
-      .importJob, .template, .payment:
+      .importJob, .template, .payment, .inboundHook:
       break
     }
   }
@@ -119,7 +119,7 @@ extension EntryRow {
 extension Contact.Event {
   fileprivate var kind: EntryRow.Kind {
     switch self {
-    case .created, .updated, .tagged, .untagged: .contact
+    case .created, .updated, .tagged, .untagged, .leadCaptured: .contact
     case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed: .consent
     case .erasureRequested, .dataDestroyed, .erased: .contact
     }
@@ -143,6 +143,7 @@ extension Contact.Event {
     case .erasureRequested(let request): "Erasure requested (\(request.reason.rawValue))"
     case .dataDestroyed: "Keys destroyed, data taken out of the log"
     case .erased: "Erased"
+    case .leadCaptured(let lead): "Lead: \(lead.source)"
     }
   }
 }

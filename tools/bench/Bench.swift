@@ -43,7 +43,7 @@ package enum Bench {
     ("blast", BlastBench.run), ("wallet", WalletBench.run),
     ("lists", ListBench.run), ("segments", SegmentBench.run),
     ("rebuild", RebuildBench.run), ("project", ProjectBench.run),
-    ("readmodels", ReadModelsBench.run),
+    ("readmodels", ReadModelsBench.run), ("http", HTTPBench.run),
   ]
 
   package static var names: [String] { benchmarks.map(\.name) }

@@ -7,12 +7,8 @@ import JSON
 enum ContactInput {
   /// Everything that `POST /api/contacts` takes.
   static func request(_ fields: inout Fields) -> ContactRequest {
-    let details = ContactDetails(
-      firstName: name(&fields, "first_name"), lastName: name(&fields, "last_name"),
-      company: name(&fields, "company"), email: name(&fields, "email"),
-      phone: name(&fields, "phone"), custom: custom(&fields) ?? [:])
-    let source = fields.string("source", limit: 200) ?? "api"
-    let tags = fields.strings("tags") ?? []
+    var request = person(&fields)
+    request.source = fields.string("source", limit: 200) ?? "api"
     var consents: [ConsentRequest] = []
     if let value = fields.value("consents") {
       if let items = value.array {
@@ -23,7 +19,17 @@ enum ContactInput {
         fields.fail("consents", "invalid_type", "consents must be an array of objects.")
       }
     }
-    return ContactRequest(details: details, source: source, tags: tags, consents: consents)
+    request.consents = consents
+    return request
+  }
+
+  /// Who it is, and the tags.
+  static func person(_ fields: inout Fields) -> ContactRequest {
+    let details = ContactDetails(
+      firstName: name(&fields, "first_name"), lastName: name(&fields, "last_name"),
+      company: name(&fields, "company"), email: name(&fields, "email"),
+      phone: name(&fields, "phone"), custom: custom(&fields) ?? [:])
+    return ContactRequest(details: details, source: "", tags: fields.strings("tags") ?? [])
   }
 
   /// Blank text is no value.

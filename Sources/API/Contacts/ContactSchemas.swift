@@ -2,7 +2,7 @@ import Domain
 
 /// Contacts, consents and what happened to a person, as they come in and go out.
 enum ContactSchemas {
-  private static let custom = Schema.map(
+  static let custom = Schema.map(
     .either([.string(), .number, .bool]).nullable)
 
   static let consentInput = Schema.input(

@@ -1,26 +1,33 @@
 import Application
 import Domain
+import EventCodec
 import EventLog
 import HTTP
 import JSON
 
-/// The org's own book: as a list, and as a tail that never ends.
+/// The org's own book: as a list, as lines, and as a tail that never ends.
 enum EventRoutes {
   static let all = [
     Operation(
       "GET", "/api/events", .scope("events:read"), "Read the account's own book",
-      details: "In order and without expiry. With `Accept: text/event-stream` a tail that never "
-        + "ends: the id of each event is its position, and `Last-Event-ID` goes on there.",
+      details: """
+        In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits.
+        With `Accept: text/event-stream` a tail that never ends: the id of each event is its position, and
+        `Last-Event-ID` goes on there. With `Accept: application/x-ndjson` all there is, an event a line; `follow`
+        keeps that open too.
+        """,
       parameters: [
         .query("after", .string(1...20), "A log position, or `now`."),
         .query(
           "types", .array(.string(1...100)), "`message.sent`, `message.*`, between commas.",
           style: .commas), .query("contact", .id(.contact)), .limit,
+        .query(
+          "wait", .int(0...60_000),
+          "How many milliseconds to wait at most for an event, where there is none yet."),
+        .query("follow", .bool, "NDJSON: go on with what comes."),
         .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
       ], answers: [eventList], handler: list)
   ]
-
-  private static let pageSize = 500
 
   private static let eventList = AnswerDefinition(
     200, "A page, or the tail.",
@@ -28,25 +35,57 @@ enum EventRoutes {
       RequestBody.Content(
         mediaType: "application/json", schema: .list(of: EventSchemas.event)),
       RequestBody.Content(mediaType: "text/event-stream", schema: .string(0...Int.max)),
+      RequestBody.Content(mediaType: ListStream.mediaType, schema: .string(0...Int.max)),
     ])
 
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let position = try start(exchange)
-    let wanted = try Wanted(exchange)
+    let wanted = try WantedEvents(exchange)
     let accepts = exchange.request.headers["accept"] ?? ""
     if accepts.contains("text/event-stream") {
-      return tail(after: position, wanted, exchange)
+      return try EventTail(wanted, exchange).messages(after: position)
+    }
+    if ListStream.isWanted(exchange.request) {
+      let follows = exchange.query("follow") == "true"
+      return try EventTail(wanted, exchange).lines(after: position, follows: follows)
     }
     let limit = try exchange.limit()
-    let found = try page(after: position, wanted, limit: limit, exchange)
-    let last = found.events.last.map(\.position)
+    var found = try wanted.page(after: position, limit: limit)
+    let waitMillis = exchange.query("wait").flatMap { Int($0) } ?? 0
+    if found.items.isEmpty, waitMillis > 0 {
+      found = try await poll(found, wanted, limit: limit, waitMillis: waitMillis, exchange)
+    }
+    let last = found.items.last.map(\.position)
+    var data: [JSON] = []
+    for item in found.items { data.append(try item.object()) }
     return exchange.respond(
       200,
       [
-        "object": "list", "data": .array(found.events.map(\.json)),
-        "has_more": .bool(found.hasMore),
+        "object": "list", "data": .array(data), "has_more": .bool(found.hasMore),
         "next": .string(String(found.hasMore ? last ?? found.scannedTo : found.scannedTo)),
       ])
+  }
+
+  /// Long polls are answered late on purpose: so many may wait at a time.
+  private static let polls = AdmissionGate(width: 1_000, lineLimit: 0)
+
+  private static func poll(
+    _ first: WantedEvents.Found, _ wanted: WantedEvents, limit: Int, waitMillis: Int,
+    _ exchange: Exchange
+  ) async throws(APIError) -> WantedEvents.Found {
+    let changes = try exchange.executor().changes
+    return try await polls.pass { () async throws(APIError) -> WantedEvents.Found in
+      let deadline = ContinuousClock.now + .milliseconds(waitMillis)
+      var found = first
+      while found.items.isEmpty, !Task.isCancelled {
+        let seen = changes.generation
+        found = try wanted.page(after: found.scannedTo, limit: limit)
+        let left = deadline - ContinuousClock.now
+        guard found.items.isEmpty, left > .zero else { break }
+        await changes.wait(beyond: seen, timeout: left)
+      }
+      return found
+    }
   }
 
   /// `Last-Event-ID` wins over `after`: a tail that was cut goes on where it was.
@@ -68,71 +107,78 @@ enum EventRoutes {
       throw APIError(.log(error))
     }
   }
+}
 
-  private struct Wanted: Sendable {
-    let filter: EventFilter
-    let contact: Identifier?
-
-    init(_ exchange: Exchange) throws(APIError) {
-      var types: Set<String>?
-      if let text = exchange.query("types") {
-        var known: Set<String> = []
-        for pattern in text.split(separator: ",") {
-          let matching = EventTypePattern.types(matching: String(pattern))
-          guard !matching.isEmpty else {
-            throw .invalid("types", "unknown_event_type", "There is no event type \(pattern).")
-          }
-          known.formUnion(matching)
-        }
-        types = known
-      }
-      filter = EventFilter(org: OrgID(exchange.org.value), types: types)
-      contact = try exchange.queryID("contact", .contact)
-    }
-
-    /// Whether the event is the contact's own or names it.
-    func concerns(_ event: RecordedEvent, _ json: JSON) -> Bool {
-      guard let contact else { return true }
-      return event.stream.value == contact.value || json["data"]?["contact"]?.string == contact.text
+extension EventFeed.Item {
+  /// The event as an object of a list.
+  func object() throws(APIError) -> JSON {
+    do {
+      return try JSON(parsing: Array(json.utf8))
+    } catch {
+      preconditionFailure("we wrote it ourselves: \(error)")
     }
   }
+}
 
-  private struct Item: Sendable {
-    let position: UInt64
-    let json: JSON
-  }
-
-  private struct Found: Sendable {
-    var events: [Item] = []
+/// Which events a caller wants, and where to read them.
+struct WantedEvents: Sendable {
+  /// What a page holds, and how far it was looked for.
+  struct Found: Sendable {
+    var items: [EventFeed.Item] = []
     var scannedTo: UInt64
     var hasMore = false
   }
 
-  private static func page(
-    after position: UInt64, _ wanted: Wanted, limit: Int, _ exchange: Exchange
-  ) throws(APIError) -> Found {
+  private static let pageSize = 500
+  private let log: any EventReader
+  private let filter: EventFilter
+  private let types: Set<String>?
+  private let contact: Identifier?
+
+  init(_ exchange: Exchange) throws(APIError) {
+    var types: Set<String>?
+    if let text = exchange.query("types") {
+      var known: Set<String> = []
+      for pattern in text.split(separator: ",") {
+        let matching = EventTypePattern.types(matching: String(pattern))
+        guard !matching.isEmpty else {
+          throw .invalid("types", "unknown_event_type", "There is no event type \(pattern).")
+        }
+        known.formUnion(matching)
+      }
+      types = known
+    }
+    log = exchange.engine.log
+    self.types = types
+    filter = EventFilter(org: OrgID(exchange.org.value), types: types)
+    contact = try exchange.queryID("contact", .contact)
+  }
+
+  /// Whether the event has a wanted type, and is the contact's own or names it.
+  func includes(_ item: EventFeed.Item) -> Bool {
+    if let types, !types.contains(item.type) { return false }
+    guard let contact else { return true }
+    return item.subject == contact || item.contact == contact.text
+  }
+
+  /// The events that are in the log.
+  func page(after position: UInt64, limit: Int) throws(APIError) -> Found {
     var found = Found(scannedTo: position)
-    while found.events.count < limit {
+    while found.items.count < limit {
       let page: Page
       do {
-        page = try exchange.engine.log.read(
-          after: found.scannedTo, limit: pageSize, filter: wanted.filter)
+        page = try log.read(after: found.scannedTo, limit: Self.pageSize, filter: filter)
       } catch {
         throw APIError(.log(error))
       }
       for event in page.events where event.position > position {
-        let json: JSON
-        do {
-          json = try EventJSON.object(event)
-        } catch {
-          throw APIError(error)
-        }
-        guard wanted.concerns(event, json) else { continue }
-        if found.events.count == limit {
+        let item = try Self.item(event)
+        guard includes(item) else { continue }
+        if found.items.count == limit {
           found.hasMore = true
           return found
         }
-        found.events.append(Item(position: event.position, json: json))
+        found.items.append(item)
       }
       if page.scannedTo == found.scannedTo { return found }
       found.scannedTo = page.scannedTo
@@ -141,38 +187,11 @@ enum EventRoutes {
     return found
   }
 
-  // MARK: Tail
-
-  /// Server-sent events: what there is after `position`, then what comes, until the client leaves.
-  private static func tail(
-    after position: UInt64, _ wanted: Wanted, _ exchange: Exchange
-  ) -> HTTPResponse {
-    let (stream, continuation) = AsyncStream<[UInt8]>.makeStream(
-      bufferingPolicy: .unbounded)
-    let task = Task {
-      var position = position
-      continuation.yield(Array(": tail of the log\n\n".utf8))
-      while !Task.isCancelled {
-        do {
-          let found = try page(after: position, wanted, limit: pageSize, exchange)
-          for item in found.events { continuation.yield(message(item)) }
-          position = found.hasMore ? found.events.last?.position ?? position : found.scannedTo
-          guard !found.hasMore else { continue }
-          let head = try await exchange.engine.log.waitForHead(
-            beyond: position, timeoutMillis: 15_000)
-          if head <= position { continuation.yield(Array(": still here\n\n".utf8)) }
-        } catch {
-          break
-        }
-      }
-      continuation.finish()
+  private static func item(_ event: RecordedEvent) throws(APIError) -> EventFeed.Item {
+    do {
+      return try EventFeed.Item(event)
+    } catch {
+      throw APIError(error)
     }
-    continuation.onTermination = { _ in task.cancel() }
-    return HTTPResponse.eventStream(stream)
-  }
-
-  private static func message(_ item: Item) -> [UInt8] {
-    let type = item.json["type"]?.string ?? "event"
-    return Array("id: \(item.position)\nevent: \(type)\ndata: \(item.json.text)\n\n".utf8)
   }
 }

@@ -57,6 +57,9 @@ enum HistoryRoutes {
     ) { exchange, id, version throws(APIError) in
       try WebhookRoutes.view(id, version: version, showsSecret: false, exchange)
     },
+    Subject(kind: .inboundHook, scope: "webhooks:read") { exchange, id, version throws(APIError) in
+      try HookRoutes.view(id, version: version, exchange)
+    },
   ]
 
   static let all: [Operation] = subjects.flatMap { subject in

@@ -31,6 +31,7 @@ enum OperationRoutes {
         sent before is looked up at the provider first. Again: nothing happens.
         """,
       answers: [.ok(.map(.anything))], idempotency: .ignored, handler: release),
+    OperatorChecks.operation,
   ]
 
   /// The process answers.

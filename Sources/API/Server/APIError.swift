@@ -150,6 +150,7 @@ extension APIError {
     case .importJob: self = .conflict("import_not_allowed")
     case .template(let rejection): self.init(rejection)
     case .payment(let rejection): self.init(rejection)
+    case .inboundHook(let rejection): self.init(rejection)
     case .duplicateContact(let existing, let field):
       self.init(
         409, "conflict", "duplicate_contact", "Another contact has this \(field): \(existing).",
@@ -333,6 +334,24 @@ extension APIError {
         field, "unsupported_field", "Templates of this channel have no \(field).")
     case .malformed(let field, let reason):
       self = .invalid(field, "invalid_merge_field", reason)
+    }
+  }
+
+  private init(_ rejection: InboundHook.Rejection) {
+    switch rejection {
+    case .alreadyExists: self = .conflict("already_exists")
+    case .notFound: self = .notFound("inbound hook")
+    case .emptyName: self = .invalid("name", "required", "Give the hook a name.")
+    case .noAddress:
+      self = .invalid(
+        "mapping", "required", "Map email or phone: they say who it is about.")
+    case .unknownField(let field):
+      self = .invalid(
+        "mapping.\(field.prefix(100))", "unknown_field",
+        "There is no field \(field.prefix(100)) to map.")
+    case .emptySource(let field):
+      self = .invalid(
+        "mapping.\(field)", "required", "Say where \(field) comes from: a path, or = and a value.")
     }
   }
 

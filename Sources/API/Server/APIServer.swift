@@ -10,6 +10,7 @@ package struct APIServer: Sendable {
   private let authenticator: Authenticator
   private let console: ConsoleFiles?
   private let limiter = RateLimiter()
+  private let reports: ReportLane
   private let refusals: RefusalRecord
 
   package init(services: Services) {
@@ -17,6 +18,7 @@ package struct APIServer: Sendable {
     router = Router(Self.operations)
     authenticator = Authenticator(services: services)
     refusals = RefusalRecord(services: services)
+    reports = ReportLane(connectionCount: services.settings.readConnections)
     console = services.settings.consoleDirectory.map(ConsoleFiles.init)
   }
 
@@ -30,7 +32,8 @@ package struct APIServer: Sendable {
     WorkflowRoutes.all, WalletRoutes.all, AnalyticsRoutes.all, AuditRoutes.all,
     AuditExportRoutes.all, CheckpointRoutes.all, EventRoutes.all, SendingRoutes.all,
     WebhookRoutes.all, TwilioRoutes.all, ProviderRoutes.all, TemplateRoutes.all, PaymentRoutes.all,
-    MailLinkRoutes.all, PrivacyRoutes.all, HistoryRoutes.all, RequestLogRoutes.all,
+    MailLinkRoutes.all, PrivacyRoutes.all, HookRoutes.all, LeadRoutes.all, HistoryRoutes.all,
+    RequestLogRoutes.all,
     OperationRoutes.all,
     ProjectionRoutes.all, ReferenceRoutes.all,
   ]
@@ -60,15 +63,16 @@ package struct APIServer: Sendable {
   package func response(to fault: HTTPServerFault) -> HTTPResponse {
     let type =
       switch fault {
-      case .bodyTooLarge: "too_large"
+      case .bodyTooLarge, .targetTooLong, .headersTooLarge: "too_large"
       case .malformedRequest: "invalid_request"
-      case .stopping: "unavailable"
+      case .overloaded, .stopping: "unavailable"
       case .responseInvalid: "internal"
       case .fileNotFound: "not_found"
       }
     return response(
       to: APIError(
-        fault.status, type, fault.code, fault.message, isRetryable: fault == .stopping), newID())
+        fault.status, type, fault.code, fault.message, isRetryable: fault.status == 503),
+      newID())
   }
 
   private func newID() -> String {
@@ -80,7 +84,9 @@ package struct APIServer: Sendable {
 
   private func response(to error: APIError, _ requestID: String) -> HTTPResponse {
     var error = error
-    if error.status >= 500 { services.report("\(error.code): \(error.message)", requestID) }
+    // An overload is not made worse by lines about it.
+    let isFault = error.status >= 500 && error.code != "overloaded" && error.code != "stopping"
+    if isFault { services.report("\(error.code): \(error.message)", requestID) }
     if error.status == 503, error.headers["retry-after"] == nil {
       error.headers.set("retry-after", "1")
     }
@@ -128,7 +134,10 @@ package struct APIServer: Sendable {
         request: request, requestID: requestID, services: services, operation: operation,
         path: path, knownCaller: caller)
       try exchange.checkBody()
-      var response = try await shaped(try await operation.handler(exchange), exchange)
+      let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
+        try await operation.handler(exchange)
+      }
+      var response = try await shaped(answer, exchange)
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(

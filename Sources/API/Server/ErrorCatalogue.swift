@@ -39,6 +39,7 @@ enum ErrorCatalogue {
       "The value has another JSON type than the field. `message` names the right one."
     ),
     ("invalid_value", "The value is none of those that the field takes."),
+    ("unknown_field", "`mapping` names a field that hooks cannot fill."),
     ("invalid_id", "The value is no id of the kind that the field takes."),
     ("invalid_time", "Write times as RFC 3339: 2026-11-21T08:00:00Z."),
     ("invalid_key", "Write key=email:ann@example.com or key=phone:+14155552671."),
@@ -90,6 +91,11 @@ enum ErrorCatalogue {
     ("idempotency_key_required", "Send an Idempotency-Key header."),
     ("unsupported_media_type", "Send the body in one of the documented media types."),
     ("body_too_large", "The body is larger than the server takes."),
+    ("target_too_long", "Path and query are longer than the server takes."),
+    (
+      "headers_too_large",
+      "Path, query and header fields together are larger than the server takes."
+    ),
     ("too_large", "The request is larger than the operation takes."),
     ("method_not_allowed", "The path takes other methods: see the header Allow."),
   ])
@@ -171,6 +177,7 @@ enum ErrorCatalogue {
     ("read_model_behind", "The read model has not reached Min-Position yet. Try again."),
     ("read_model_unavailable", "The read models cannot be asked. Commands still work."),
     ("signing_unavailable", "The log's signing key cannot be used. Operators were told."),
+    ("hook_disabled", "The inbound hook is disabled: nothing was taken in. Enable it."),
     ("stopping", "The server is stopping. Try again."),
     ("closed", "The server is stopping. Try again."),
     ("log_full", "The disk is full. Nothing was written."),

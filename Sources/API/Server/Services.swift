@@ -14,6 +14,8 @@ package struct Services: Sendable {
   package let settings: APISettings
   package let adapters: Adapters
   package let links: OutboundLinks
+  /// What listeners to the log share.
+  package let feeds = EventFeeds()
   /// One line about something that went wrong: ids and codes, no personal data.
   package let report: @Sendable (_ message: String, _ requestID: String) -> Void
   /// Signs the accounts' heads and writes exports; nil where nothing can be signed.
@@ -49,8 +51,12 @@ package struct APISettings: Sendable {
   package var consoleDirectory: String?
   /// What an API key may ask for where neither it nor its account says otherwise.
   package var rateLimit = RateLimit.standard
+  /// How many connections the reads have.
+  package var readConnections = 4
   /// How long a read waits for its read model at most.
   package var readWaitMillis = 5_000
+  /// Whether browsers reach us by HTTPS: the session's cookie goes no other way then.
+  package var isSecure = false
   /// Whether webhooks may go to private and loopback addresses: for development only.
   package var allowsPrivateWebhooks = false
   /// Keeps everything in the house after a restore; nil where there is nothing that could be held.

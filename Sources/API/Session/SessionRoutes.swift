@@ -52,7 +52,7 @@ enum SessionRoutes {
     response.headers.set(
       "set-cookie",
       "\(SessionCodec.cookieName)=\(cookie); Path=/; HttpOnly; SameSite=Strict; "
-        + "Max-Age=\(SessionCodec.lifetimeSeconds)")
+        + "Max-Age=\(SessionCodec.lifetimeSeconds)" + secureMark(exchange))
     return response
   }
 
@@ -126,8 +126,13 @@ enum SessionRoutes {
     var response = HTTPResponse(status: 204)
     response.headers.set(
       "set-cookie",
-      "\(SessionCodec.cookieName)=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+      "\(SessionCodec.cookieName)=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
+        + secureMark(exchange))
     return response
+  }
+
+  private static func secureMark(_ exchange: Exchange) -> String {
+    exchange.services.settings.isSecure ? "; Secure" : ""
   }
 
   private static func view(

@@ -27,7 +27,9 @@ enum WebhookDeliveries {
       refuses: [409: ["endpoint_disabled", "too_many_redeliveries"]], handler: redeliver),
     Operation(
       "GET", "/api/webhook-endpoints/{id}/deliveries", .scope("webhooks:read"),
-      "The latest deliveries, newest first", details: "As many as 200 since the server's start.",
+      "The latest deliveries, newest first",
+      details: "The last thousand at least, with what was answered; they outlive restarts.",
+      parameters: [.limit, .query("after", .int(1...Int64.max), "`next` of the page before.")],
       answers: [.list(WebhookSchemas.delivery)], handler: deliveries),
     Operation(
       "GET", "/api/webhook-endpoints/{id}/dead-letters", .scope("webhooks:read"),
@@ -53,11 +55,13 @@ enum WebhookDeliveries {
   private static func redeliver(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let events = fields.strings("events")?.compactMap { Identifier($0, kind: .event) }
+    let failed = fields.bool("failed") ?? false
     let from = fields.int("from")
     let head = try head(exchange)
     let to = fields.int("to") ?? head
-    if events == nil, from == nil {
-      fields.fail("events", "required", "Name events, or the log position to begin from.")
+    if events == nil, from == nil, !failed {
+      fields.fail(
+        "events", "required", "Name events, the log position to begin from, or `failed`.")
     }
     if let from, from > to || to > head {
       fields.fail("to", "out_of_range", "to is not before from and not beyond \(head).")
@@ -71,6 +75,12 @@ enum WebhookDeliveries {
       commands.append(.redeliver(from: position, to: position))
     }
     if let from { commands.append(.redeliver(from: UInt64(from), to: UInt64(to))) }
+    if failed {
+      let positions = try letters(exchange).compactMap { $0["position"]?.int }
+      for position in Set(positions).sorted() {
+        commands.append(.redeliver(from: UInt64(position), to: UInt64(position)))
+      }
+    }
     return try await WebhookRoutes.change(exchange, commands)
   }
 
@@ -85,8 +95,18 @@ enum WebhookDeliveries {
   private static func deliveries(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
-    let found = exchange.engine.deliveries.standing(of: id)?.deliveries ?? []
-    return whole(found.map(view), exchange)
+    let limit = try exchange.limit()
+    let found = exchange.engine.deliveries.deliveries(
+      of: id, before: exchange.query("after").flatMap { Int($0) }, limit: limit + 1)
+    let page = found.prefix(limit)
+    let hasMore = found.count > limit
+    return exchange.respond(
+      200,
+      [
+        "object": "list", "data": .array(page.map { view($0.delivery) }),
+        "has_more": .bool(hasMore),
+        "next": hasMore ? JSON(page.last.map { String($0.number) }) : .null,
+      ])
   }
 
   private static func view(_ delivery: DeliveryBoard.Delivery) -> JSON {
@@ -94,7 +114,7 @@ enum WebhookDeliveries {
       "object": "delivery", "event": .string(delivery.event.text),
       "type": .string(delivery.type), "position": .int(Int64(delivery.position)),
       "attempt": JSON(delivery.attempt), "sent_at": .string(Timestamp.text(delivery.atMicros)),
-      "took_millis": .int(delivery.tookMillis),
+      "took_millis": .int(delivery.tookMillis), "url": .string(delivery.url),
       "status": delivery.status.map { JSON($0) } ?? .null, "error": JSON(delivery.error),
       "response": .string(delivery.response), "redelivery": .bool(delivery.isRedelivery),
     ]
@@ -102,6 +122,10 @@ enum WebhookDeliveries {
 
   /// From the endpoint's own stream: the attempts after which there is no other.
   private static func deadLetters(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    whole(try letters(exchange), exchange)
+  }
+
+  private static func letters(_ exchange: Exchange) throws(APIError) -> [JSON] {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
     var letters: [JSON] = []
@@ -118,7 +142,7 @@ enum WebhookDeliveries {
       for event in page where event.type == "webhook.delivery_failed" {
         if let letter = try letter(event) { letters.append(letter) }
       }
-      guard let last = page.last, page.count == 500 else { return whole(letters, exchange) }
+      guard let last = page.last, page.count == 500 else { return letters }
       version = last.streamVersion + 1
     }
   }

@@ -135,6 +135,8 @@ enum WebhookRoutes {
       ("format", .string(state.style.format.rawValue)),
       ("position", .int(Int64(standing.position))), ("failures", JSON(standing.failureCount)),
       ("retry_at", JSON(standing.retryAtMicros.map(Timestamp.text))),
+      ("waiting", JSON(standing.waitingCount)),
+      ("circuit", .string(standing.isCircuitOpen ? "open" : "closed")),
       ("redeliveries", JSON(state.redeliveries.count)), ("version", .int(Int64(snapshot.version))),
       ("account", .string(exchange.org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),

@@ -26,6 +26,7 @@ enum WebhookSchemas {
       .optional("events", .array(.id(.event), 1...50), "These events, or:"),
       .optional("from", .int(1...Int64.max), "From this log position on."),
       .optional("to", .int(1...Int64.max), "Up to this one; the log's end where not given."),
+      .optional("failed", .bool, "What was given up: every dead letter."),
     ])
 
   static let delivery = Schema.object(
@@ -33,7 +34,7 @@ enum WebhookSchemas {
     [
       .required("object", .constant("delivery")), .required("event", .id(.event)),
       .required("type", .string()), .required("position", .count), .required("attempt", .count),
-      .required("sent_at", .time), .required("took_millis", .count),
+      .required("sent_at", .time), .required("took_millis", .count), .required("url", .string()),
       .required("status", .count.nullable, "null: there was no answer."),
       .required("error", .string().nullable),
       .required("response", .string(), "The first 500 bytes of what was answered."),
@@ -65,9 +66,14 @@ enum WebhookSchemas {
       .required("enabled", .bool), .required("deleted", .bool),
       .required("payload", .choice(WebhookEndpoint.Style.Payload.self)),
       .required("format", .choice(WebhookEndpoint.Style.Format.self)),
-      .required("position", .count, "The last log position that was dealt with."),
-      .required("failures", .count, "Attempts in a row that failed for the event at hand."),
-      .required("retry_at", .time.nullable), .required("redeliveries", .count, "Still to come."),
+      .required("position", .count, "Everything up to this log position is dealt with."),
+      .required("waiting", .count, "Events under way, or waiting for another attempt."),
+      .required("failures", .count, "Failed attempts for the oldest event that waits."),
+      .required("retry_at", .time.nullable),
+      .required(
+        "circuit", .choice(["closed", "open"]),
+        "`open`: one attempt at a time, until one succeeds."),
+      .required("redeliveries", .count, "Still to come."),
       .optional("secret", .string().nullable, "Shown once, at creation."),
     ])
 }

@@ -189,7 +189,7 @@ extension Contact.Event {
     case .updated(_, let changes):
       changes.value?.contains { $0.field == "phone" && $0.value == .text(number) } ?? false
     case .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
-      .erasureRequested, .dataDestroyed, .erased:
+      .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
       false
     }
   }

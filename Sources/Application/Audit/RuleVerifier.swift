@@ -41,7 +41,7 @@ package struct RuleVerifier {
     case .campaign(let change): check(change, event, &book)
     case .org(let change): Self.apply(change, to: &book)
     case .user, .apiKey, .role, .segment, .workflow, .run, .timer, .webhookEndpoint, .importJob,
-      .template, .payment:
+      .template, .payment, .inboundHook:
       break
     }
   }
@@ -131,7 +131,7 @@ extension RuleVerifier {
       book.keyedOptOuts.apply(request.addresses.value ?? [])
       book.erased.insert(event.stream)
     case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-      .dataDestroyed, .erased:
+      .dataDestroyed, .erased, .leadCaptured:
       break
     }
   }

@@ -88,7 +88,8 @@ extension ConsentEntry {
       self.message = message
     case .optOutDismissed(let channel):
       (type, self.channel) = ("dismissed", channel)
-    case .created, .updated, .tagged, .untagged, .erasureRequested, .dataDestroyed, .erased:
+    case .created, .updated, .tagged, .untagged, .erasureRequested, .dataDestroyed, .erased,
+      .leadCaptured:
       return nil
     }
   }

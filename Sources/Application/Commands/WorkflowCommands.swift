@@ -85,7 +85,8 @@ extension Workspace {
     case .message: try release(owner)
     case .run: try wake(owner, by: timer)
     case .org, .user, .apiKey, .role, .contact, .wallet, .campaign, .segment, .workflow, .timer,
-      .webhookEndpoint, .importJob, .template, .payment, .auditExport, .erasure, .event,
+      .webhookEndpoint, .inboundHook, .importJob, .template, .payment, .auditExport, .erasure,
+      .event,
       .request:
       preconditionFailure("timers belong to messages and runs")
     }
@@ -216,7 +217,8 @@ extension CommandError {
     case .template: "template_refused"
     case .invalid(_, let code, _): code
     case .org, .user, .apiKey, .role, .message, .wallet, .segment, .campaign, .workflow, .run,
-      .timer, .webhookEndpoint, .importJob, .payment, .duplicateContact, .notFound, .missingField,
+      .timer, .webhookEndpoint, .inboundHook, .importJob, .payment, .duplicateContact, .notFound,
+      .missingField,
       .tooDeep, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken, .roleInUse,
       .idempotencyInProgress, .unreadable, .log:
       nil

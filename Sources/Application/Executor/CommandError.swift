@@ -20,6 +20,7 @@ package enum CommandError: Error, Equatable {
   case importJob(ImportJob.Rejection)
   case template(Template.Rejection)
   case payment(Payment.Rejection)
+  case inboundHook(InboundHook.Rejection)
 
   /// Another contact of the org has this phone or email.
   case duplicateContact(existing: Identifier, field: String)

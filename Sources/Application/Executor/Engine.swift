@@ -185,7 +185,7 @@ extension Engine {
       case .optedIn(let consent): since[consent.channel] = atMicros
       case .optedOut(let optOut): since[optOut.channel] = atMicros
       case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-        .dataDestroyed, .erased:
+        .dataDestroyed, .erased, .leadCaptured:
         break
       case .erasureRequested: since = [:]
       }
@@ -257,6 +257,12 @@ extension Engine {
     _ id: Identifier, of org: Identifier, version: UInt64 = .max
   ) throws(CommandError) -> Snapshot<Payment.State> {
     try snapshot(Payment.self, id, of: org, version: version)
+  }
+
+  package func inboundHook(
+    _ id: Identifier, of org: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<InboundHook.State> {
+    try snapshot(InboundHook.self, id, of: org, version: version)
   }
 
   package func importJob(

@@ -166,7 +166,7 @@ extension Contact.Event {
     case .optedIn(let consent):
       return consent.evidence.value.map { [.init($0.address, consent.channel)] } ?? []
     case .created(.erased, _), .updated(_, .erased), .tagged, .untagged, .optOutSuspected,
-      .optOutDismissed, .erasureRequested, .dataDestroyed, .erased:
+      .optOutDismissed, .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
       return []
     }
   }

@@ -60,6 +60,7 @@ package enum EventJSON {
   static func hidesSubjectParts(_ type: String) -> Bool {
     type.hasPrefix("org.") || type.hasPrefix("user.") || type.hasPrefix("webhook_endpoint.")
       || type.hasPrefix("api_key.") || type.hasPrefix("subject.")
+      || type.hasPrefix("inbound_hook.")
   }
 }
 
@@ -80,6 +81,7 @@ extension Identifier.Kind {
     case .run: "run"
     case .timer: "timer"
     case .webhookEndpoint: "webhook_endpoint"
+    case .inboundHook: "inbound_hook"
     case .importJob: "import"
     case .template: "template"
     case .payment: "payment"
@@ -108,6 +110,7 @@ extension Identifier.Kind {
     case .webhookEndpoint: "webhook-endpoints"
     case .template: "templates"
     case .payment: "payments"
+    case .inboundHook: "inbound-hooks"
     default: nil
     }
   }

@@ -42,6 +42,7 @@ package final class ReactorHost: Sendable {
     self.report = report
     try FileManager.default.createDirectory(
       atPath: cursorDirectory, withIntermediateDirectories: true)
+    try engine.deliveries.keep(in: cursorDirectory)
   }
 
   /// Begins, or, after a restore, waits for the release first.

@@ -89,6 +89,7 @@ final class OrgState: @unchecked Sendable {
     case .importJob(let event): fold(ImportJob.self, event, stream)
     case .template(let event): fold(Template.self, event, stream)
     case .payment(let event): fold(Payment.self, event, stream)
+    case .inboundHook(let event): fold(InboundHook.self, event, stream)
     }
   }
 
@@ -164,7 +165,7 @@ extension OrgState {
     case .run: tables.runs[stream]?.contact
     case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
       .webhookEndpoint,
-      .importJob, .template, .payment:
+      .importJob, .template, .payment, .inboundHook:
       nil
     }
   }
@@ -227,7 +228,8 @@ extension OrgState {
       openErasures[stream] = place.orgSequence
       activities[stream] = nil
       lastInboundMicros[stream] = nil
-    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .erased:
+    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .erased,
+      .leadCaptured:
       break
     }
     noteSuspicion(of: stream)

@@ -17,6 +17,7 @@ struct Tables {
   var importJobs: [Identifier: ImportJob.State] = [:]
   var templates: [Identifier: Template.State] = [:]
   var payments: [Identifier: Payment.State] = [:]
+  var inboundHooks: [Identifier: InboundHook.State] = [:]
 }
 
 /// An aggregate with a place in `Tables`. The wallet has none: there is one an org.
@@ -160,5 +161,14 @@ extension Payment: Housed {
   static func refuse(_ rejection: Rejection) -> CommandError { .payment(rejection) }
   static func unwrap(_ event: DomainEvent) -> Event? {
     if case .payment(let event) = event { event } else { nil }
+  }
+}
+
+extension InboundHook: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.inboundHooks }
+  static func wrap(_ event: Event) -> DomainEvent { .inboundHook(event) }
+  static func refuse(_ rejection: Rejection) -> CommandError { .inboundHook(rejection) }
+  static func unwrap(_ event: DomainEvent) -> Event? {
+    if case .inboundHook(let event) = event { event } else { nil }
   }
 }

@@ -21,6 +21,8 @@ package enum Contact {
     case recordDestruction(atMicros: Micros)
     /// The read models have nothing left either.
     case recordErasure(keyIDs: [String], purgedAtMicros: Micros, atMicros: Micros)
+    /// The person enquired.
+    case captureLead(Lead)
   }
 
   package enum Event: Sendable, Equatable {
@@ -39,6 +41,7 @@ package enum Contact {
     case dataDestroyed(atMicros: Micros)
     /// The end of it: proves whose keys are gone.
     case erased(ErasureRecord)
+    case leadCaptured(Lead)
   }
 
   package struct State: Sendable, Equatable {

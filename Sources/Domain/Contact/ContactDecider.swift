@@ -30,6 +30,8 @@ extension Contact: Decider {
       return [.optOutSuspected(channel: channel, message: message)]
     case .dismissOptOut(let channel):
       return state.suspectedOptOuts.contains(channel) ? [.optOutDismissed(channel: channel)] : []
+    case .captureLead(let lead):
+      return [.leadCaptured(lead)]
     }
   }
 
@@ -147,6 +149,8 @@ extension Contact {
       next.erasure?.purgedAtMicros = record.purgedAtMicros
       next.erasure?.erasedAtMicros = record.erasedAtMicros
       next.erasure?.keyIDs = record.keyIDs
+    case .leadCaptured:
+      break
     }
     return next
   }

@@ -120,7 +120,8 @@ extension Contact {
             rewrittenAtMicros: rewrittenAtMicros, purgedAtMicros: purgedAtMicros,
             erasedAtMicros: atMicros))
       ]
-    case .create, .update, .addTags, .removeTags, .optOut, .optIn, .suspectOptOut, .dismissOptOut:
+    case .create, .update, .addTags, .removeTags, .optOut, .optIn, .suspectOptOut, .dismissOptOut,
+      .captureLead:
       return nil
     }
   }

@@ -80,7 +80,7 @@ extension DomainEvent {
     case .run(let event): event.activity
     case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
       .webhookEndpoint,
-      .importJob, .template, .payment:
+      .importJob, .template, .payment, .inboundHook:
       nil
     }
   }
@@ -94,7 +94,7 @@ extension Contact.Event {
     case .optedIn: .contactOptedIn
     case .optedOut: .contactOptedOut
     case .created, .untagged, .optOutSuspected, .optOutDismissed, .erasureRequested,
-      .dataDestroyed, .erased:
+      .dataDestroyed, .erased, .leadCaptured:
       nil
     }
   }

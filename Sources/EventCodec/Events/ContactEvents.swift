@@ -14,6 +14,7 @@ extension Contact.Event: PayloadCoding {
     case erasureRequested = "subject.erasure_requested"
     case dataDestroyed = "subject.data_destroyed"
     case erased = "subject.erased"
+    case leadCaptured = "lead.created"
   }
 
   static var streamKind: Identifier.Kind { .contact }
@@ -58,6 +59,9 @@ extension Contact.Event: PayloadCoding {
     case .erased(let record):
       record.write(to: &payload.fields)
       return .erased
+    case .leadCaptured(let lead):
+      lead.write(to: &payload)
+      return .leadCaptured
     }
   }
 
@@ -85,6 +89,7 @@ extension Contact.Event: PayloadCoding {
     case .dataDestroyed:
       return .dataDestroyed(atMicros: try payload.fields.int64("at_micros"))
     case .erased: return .erased(try ErasureRecord.read(from: &payload.fields))
+    case .leadCaptured: return .leadCaptured(try Lead.read(from: &payload))
     }
   }
 }

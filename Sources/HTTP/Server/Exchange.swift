@@ -101,6 +101,7 @@ extension Exchange {
         connection.requestArrived()
         if core.isAborting { return .abort }
         if state.fault == nil, core.isStopping { state.fault = .stopping }
+        if state.fault == nil, !core.admits(state.request) { state.fault = .overloaded }
         if let fault = state.fault {
           state.phase = .responding
           return .respond(refusal(fault))
@@ -163,6 +164,7 @@ extension Exchange {
   private func handle(_ request: HTTPRequest) -> Task<Void, Never> {
     Task { [self] in
       let response = await core.handler(request)
+      core.answered()
       guard deliver(response, isHead: request.method == "HEAD"),
         case .stream(let chunks) = response.body
       else { return }

@@ -2,6 +2,17 @@
 /// requests are smuggled past proxies. Source: RFC 9112, sections 3.2 and 6.3.
 enum Framing {
   static func fault(of request: HTTPRequest, limits: HTTPLimits) -> HTTPServerFault? {
+    let targetBytes = request.rawTarget.utf8.count
+    guard targetBytes <= limits.maxTargetBytes else {
+      return .targetTooLong(limitBytes: limits.maxTargetBytes)
+    }
+    // A colon, a blank and the end of the line come with each field.
+    let fieldBytes = request.headers.fields.reduce(0) {
+      $0 + $1.name.utf8.count + $1.value.utf8.count + 4
+    }
+    guard targetBytes + fieldBytes <= limits.maxHeaderBytes else {
+      return .headersTooLarge(limitBytes: limits.maxHeaderBytes)
+    }
     let lengths = request.headers.values("Content-Length")
     let codings = request.headers.values("Transfer-Encoding")
     guard lengths.count <= 1, codings.count <= 1, lengths.isEmpty || codings.isEmpty,

@@ -52,8 +52,10 @@ final class MicroHTTPD: @unchecked Sendable {
       listen_fd: listener, threads: UInt32(limits.threads),
       connection_limit: UInt32(limits.maxConnections),
       idle_timeout_seconds: UInt32(limits.idleTimeoutSeconds),
-      // One pool holds the read buffer, the parsed header and the write buffer.
-      connection_memory_bytes: limits.maxHeaderBytes + (4 << 10),
+      // One pool holds the read buffer, the parsed header and the write buffer: several times what
+      // we take, so that there is room to answer what is too large. MHD maps pools of this size, so
+      // that memory which no request has touched costs nothing.
+      connection_memory_bytes: limits.maxHeaderBytes * 4,
       tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
     // Unretained: `stop` keeps the core alive until the last callback has returned.
     return unsafe daybook_mhd_start(

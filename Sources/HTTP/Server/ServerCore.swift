@@ -13,6 +13,8 @@ final class ServerCore: Sendable {
 
   private let nextID = Atomic<UInt64>(1)
   private let stage = Atomic<Int>(Stage.running)
+  /// Requests whose handlers run.
+  private let outstandingCount = Atomic<Int>(0)
   private let registry = Mutex(Registry())
 
   private enum Stage {
@@ -69,6 +71,18 @@ extension ServerCore {
     registry.withLock { $0.exchanges[exchange.id] = exchange }
     return exchange
   }
+
+  /// Whether the handler of `request` may start. What was admitted has to be `answered` once.
+  func admits(_ request: HTTPRequest) -> Bool {
+    let count = outstandingCount.wrappingAdd(1, ordering: .relaxed).newValue
+    if count <= limits.maxOutstandingRequests || limits.essentialPaths.contains(request.rawPath) {
+      return true
+    }
+    answered()
+    return false
+  }
+
+  func answered() { outstandingCount.wrappingSubtract(1, ordering: .relaxed) }
 
   func remove(_ exchange: Exchange) {
     let waiter: CheckedContinuation<Void, Never>? = registry.withLock { registry in

@@ -14,11 +14,29 @@ import TwilioProvider
 
 let serveCommand = Command(
   "serve", "run the API, the console and the reactors; the only writer of the log",
-  options: [supervisedOption, privateWebhooksOption], isLongRunning: true
+  details: """
+    With --tls-cert and --tls-key it speaks HTTPS, and TLS 1.3 alone.
+    """,
+  options: [supervisedOption, privateWebhooksOption, certificateOption, keyOption],
+  isLongRunning: true
 ) { invocation in
   let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
+  let tls = try tlsFiles(invocation)
   return try await runService("serve", invocation) { context in
-    try await startServe(context, allowsPrivateWebhooks: allowsPrivateWebhooks)
+    try await startServe(context, tls: tls, allowsPrivateWebhooks: allowsPrivateWebhooks)
+  }
+}
+
+private let certificateOption = Option(
+  "--tls-cert", value: "FILE", "the certificate chain as PEM; makes the API HTTPS")
+private let keyOption = Option("--tls-key", value: "FILE", "the certificate's private key as PEM")
+
+private func tlsFiles(_ invocation: Invocation) throws(UsageError) -> HTTPTLS? {
+  switch (invocation.value(certificateOption.flag), invocation.value(keyOption.flag)) {
+  case (nil, nil): return nil
+  case (let certificate?, let key?): return HTTPTLS(certificatePath: certificate, keyPath: key)
+  default:
+    throw UsageError("--tls-cert and --tls-key belong together: give both.", command: "serve")
   }
 }
 
@@ -41,7 +59,7 @@ private func adapters(client: HTTPClient) -> Adapters {
 
 /// The write side and the API in one process: the log has one writer.
 private func startServe(
-  _ context: ServiceContext, allowsPrivateWebhooks: Bool
+  _ context: ServiceContext, tls: HTTPTLS?, allowsPrivateWebhooks: Bool
 ) async throws -> Service {
   System.raiseOpenFileLimit()
   let settings = context.settings
@@ -63,7 +81,8 @@ private func startServe(
   if try hold.record()?.isHeld == true {
     context.log.warning("nothing is sent after the restore until 'daybook release'")
   }
-  let pool = ReadPool.make(connectionString: settings.databaseURL ?? "", size: 4)
+  let pool = ReadPool.make(
+    connectionString: settings.databaseURL ?? "", size: readConnectionCount)
   let erasing = ErasureTools(eraser: log, rows: PurgedRows(pool: pool)) { org in
     try exports.discardAll(of: org)
   }
@@ -81,14 +100,16 @@ private func startServe(
   }
   let server = try startAPI(
     context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,
-    exports: exports, hold: hold, requests: requests,
+    exports: exports, hold: hold, requests: requests, tls: tls,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
     context.log.warning("a checkpoint was not published", ["reason": .string(line)])
   }
   publisher.start()
-  return Service(details: ["url": .string(settings.localURL), "port": JSON(server.port)]) {
+  let url =
+    tls == nil ? settings.localURL : settings.localURL.replacing("http://", with: "https://")
+  return Service(details: ["url": .string(url), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
     requests.flush()
     await publisher.stop()
@@ -100,6 +121,8 @@ private func startServe(
     providerClient.close()
   }
 }
+
+private let readConnectionCount = 4
 
 private func exportDesk(
   _ context: ServiceContext, log: LMDBEventLog, engine: Engine
@@ -114,7 +137,7 @@ private func exportDesk(
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, owners: PostgresPool,
   adapters: Adapters, links: OutboundLinks, exports: ExportDesk, hold: SendingHold,
-  requests: RequestLog,
+  requests: RequestLog, tls: HTTPTLS?,
   allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
@@ -124,6 +147,8 @@ private func startAPI(
   apiSettings.consoleDirectory = consoleDirectory()
   apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
   apiSettings.hold = hold
+  apiSettings.readConnections = readConnectionCount
+  apiSettings.isSecure = tls != nil || settings.baseURL.hasPrefix("https://")
   var services = Services(
     engine: engine, pool: pool, owners: owners,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
@@ -138,8 +163,9 @@ private func startAPI(
   let log = context.log
   var limits = HTTPLimits()
   limits.maxBodyBytes = 64 << 20
+  limits.essentialPaths = ["/livez", "/readyz", "/metrics"]
   return try HTTPServer(
-    host: settings.listenAddress, port: settings.port, limits: limits,
+    host: settings.listenAddress, port: settings.port, limits: limits, tls: tls,
     errorResponder: api.response(to:)
   ) { request in
     let started = ContinuousClock.now

@@ -15,6 +15,7 @@ final class Subscriber: Sendable {
     let id: String
     let type: String
     let sequence: Int64
+    let subject: String
     let isSigned: Bool
   }
 
@@ -23,6 +24,7 @@ final class Subscriber: Sendable {
       var deliveries: [Delivery] = []
       var attempts: [String] = []
       var status = 204
+      var refusedSubject: String?
       var secret = ""
     }
 
@@ -47,6 +49,8 @@ final class Subscriber: Sendable {
   var attempts: [String] { memory.state.withLock { $0.attempts } }
 
   func answer(with status: Int) { memory.state.withLock { $0.status = status } }
+  /// Answers what is about one object with 503.
+  func refuse(subject: String?) { memory.state.withLock { $0.refusedSubject = subject } }
   func expect(secret: String) { memory.state.withLock { $0.secret = secret } }
   func stop() async { await server.stop(graceMillis: 500) }
 
@@ -55,12 +59,15 @@ final class Subscriber: Sendable {
     state.attempts.append(id)
     guard (200..<300).contains(state.status) else { return state.status }
     let body = try? JSON(parsing: request.body)
+    let subject = body?["data"]?["subject"]?["id"]?.string ?? ""
+    guard subject != state.refusedSubject else { return 503 }
     let seconds = request.headers["webhook-timestamp"].flatMap { Int64($0) } ?? 0
     let expected = try? WebhookMessage.signature(
       id: id, timestampSeconds: seconds, body: request.body, secrets: [state.secret])
     state.deliveries.append(
       Delivery(
         id: id, type: body?["type"]?.string ?? "", sequence: body?["data"]?["sequence"]?.int ?? -1,
+        subject: subject,
         isSigned: expected == request.headers["webhook-signature"]))
     return state.status
   }
@@ -132,6 +139,60 @@ extension HouseTests {
             "contact.created", "contact.tagged", "contact.tagged", "contact.opted_in",
             "contact.tagged",
           ])
+      }
+    }
+
+    @Test func `events about others go on while one waits, its own stay behind it`() async throws {
+      try await with { house, org, subscriber, endpoint in
+        let stuck = try await org.contact("+12125550123")
+        try await wait("both of it") { subscriber.deliveries.count == 2 }
+        subscriber.refuse(subject: stuck.text)
+        try await org.tag(stuck, "first")
+        try await wait("a failure") { try failures(of: endpoint, in: org) == 1 }
+        try await org.tag(stuck, "second")
+        let other = try await org.contact("+12125550124")
+        try await org.tag(other, "third")
+        try await wait("the others") { subscriber.deliveries.count == 5 }
+        #expect(subscriber.attempts.count == 6)
+        let standing = try #require(try house.engine.deliveries.standing(of: endpoint))
+        #expect(standing.waitingCount == 2)
+        #expect(standing.failureCount == 1)
+        try await house.restart()
+        subscriber.refuse(subject: nil)
+        try house.advance(byMicros: 6_000_000)
+        try await wait("all of it") { subscriber.deliveries.count == 7 }
+        let ofStuck = subscriber.deliveries.filter { $0.subject == stuck.text }
+        #expect(ofStuck.map(\.sequence) == ofStuck.map(\.sequence).sorted())
+        // How it went is known after a restart, newest first.
+        let log = try house.engine.deliveries.deliveries(of: endpoint, before: nil, limit: 100)
+        #expect(log.count == subscriber.attempts.count)
+        #expect(log.map(\.delivery.status).count { $0 == 503 } == 1)
+        #expect(log.allSatisfy { $0.delivery.url == subscriber.url })
+      }
+    }
+
+    @Test func `one event that is never taken is given up; the endpoint stays`() async throws {
+      try await with { house, org, subscriber, endpoint in
+        let stuck = try await org.contact("+12125550123")
+        let other = try await org.contact("+12125550124")
+        try await wait("the beginning") { subscriber.deliveries.count == 4 }
+        subscriber.refuse(subject: stuck.text)
+        try await org.tag(stuck, "poison")
+        for attempt in 1...10 {
+          try await wait("failure \(attempt)") {
+            try failures(of: endpoint, in: org) == attempt
+          }
+          let taken = subscriber.deliveries.count
+          try await org.tag(other, "tag-\(attempt)")
+          try await wait("another's") { subscriber.deliveries.count == taken + 1 }
+          try house.advance(byMicros: 2 * Moment.dayMicros)
+        }
+        #expect(try !org.story(of: endpoint).contains("disabled"))
+        subscriber.refuse(subject: nil)
+        try await org.tag(stuck, "next")
+        try await wait("what came behind") {
+          subscriber.deliveries.last?.subject == stuck.text
+        }
       }
     }
 

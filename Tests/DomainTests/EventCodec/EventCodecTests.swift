@@ -68,7 +68,8 @@ import Testing
         switch event {
         case .org(.smsConfigured), .org(.providerConfigured), .org(.suppressed),
           .org(.unsuppressed), .org(.addressKeyDrawn), .contact(.erasureRequested),
-          .webhookEndpoint(.created), .webhookEndpoint(.secretRotated):
+          .webhookEndpoint(.created), .webhookEndpoint(.secretRotated),
+          .inboundHook(.created), .inboundHook(.secretRotated):
           SubjectID(Self.org.value)
         case .apiKey(.restricted(let restrictions)) where restrictions.signingSecret != nil:
           SubjectID(Self.org.value)

@@ -11,6 +11,7 @@ enum SampleEvents {
     + run.map(DomainEvent.run) + timer.map(DomainEvent.timer)
     + webhook.map(DomainEvent.webhookEndpoint) + importJob.map(DomainEvent.importJob)
     + template.map(DomainEvent.template) + payment.map(DomainEvent.payment)
+    + hook.map(DomainEvent.inboundHook)
 
   static let orgID = Identifier(.org, 0x0193_A000_0000_0000_0000_0000_0000_0001)
   static let contactID = Identifier(.contact, 0x0193_A000_0000_0000_0000_0000_0000_0002)
@@ -122,6 +123,16 @@ enum SampleEvents {
       ErasureRecord(
         keyIDs: ["0c2d"], reason: .personAsked, requestedAtMicros: 24, rewrittenAtMicros: 25,
         purgedAtMicros: 26, erasedAtMicros: 27)),
+    .leadCaptured(
+      Lead(
+        source: "pricing page", isNewContact: true, hook: Identifier(.inboundHook, 9),
+        unrecordedConsents: [.sms],
+        origin: .known(
+          LeadOrigin(
+            utm: .init(
+              source: "google", medium: "cpc", campaign: "spring", term: "crm", content: "a"),
+            page: "https://example.com/pricing", referrer: "https://example.org",
+            ip: "203.0.113.7")))),
   ]
 
   static let facts = GateFacts(
@@ -244,6 +255,18 @@ enum SampleEvents {
     .styleSet(WebhookEndpoint.Style(payload: .thin, format: .cloudEvents)),
     .secretRotated(secret: .known("whsec_Q2hh"), previousUntilMicros: 20), .tested,
     .redeliveryRequested(from: 21, to: 22), .redelivered(deliveredCount: 23, failedCount: 24),
+  ]
+
+  private static let hookSettings = HookSettings(
+    name: "Website form", authentication: .hmac, signatureHeader: "X-Form-Signature",
+    action: .lead,
+    mapping: [
+      .init(field: "email", source: "data.email"), .init(field: "tags", source: "=web"),
+    ], deliveryID: "data.id")
+
+  private static let hook: [InboundHook.Event] = [
+    .created(settings: hookSettings, secret: .known("s3cret")), .updated(settings: hookSettings),
+    .secretRotated(secret: .known("s4cret")), .enabled, .disabled, .deleted,
   ]
 
   private static let templateContent = TemplateContent(

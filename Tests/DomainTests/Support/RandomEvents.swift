@@ -13,6 +13,7 @@ enum RandomEvents {
       + webhook(&random).map(DomainEvent.webhookEndpoint)
       + importJob(&random).map(DomainEvent.importJob)
       + template(&random).map(DomainEvent.template) + payment(&random).map(DomainEvent.payment)
+      + hook(&random).map(DomainEvent.inboundHook)
   }
 
   private static func org(_ random: inout SplitMix64) -> [Org.Event] {
@@ -125,6 +126,7 @@ enum RandomEvents {
           keyIDs: [random.text()], reason: random.one(), requestedAtMicros: random.int64(),
           rewrittenAtMicros: random.int64(), purgedAtMicros: random.int64(),
           erasedAtMicros: random.int64())),
+      .leadCaptured(random.lead()),
     ]
   }
 
@@ -147,6 +149,14 @@ enum RandomEvents {
       .opened(isMachine: random.bool(), atMicros: random.int64()),
       .clicked(link: random.count(), isMachine: random.bool(), atMicros: random.int64()),
       .complained(atMicros: random.int64()),
+    ]
+  }
+
+  private static func hook(_ random: inout SplitMix64) -> [InboundHook.Event] {
+    [
+      .created(settings: random.hookSettings(), secret: random.personal { $0.text() }),
+      .updated(settings: random.hookSettings()),
+      .secretRotated(secret: random.personal { $0.text() }), .enabled, .disabled, .deleted,
     ]
   }
 

@@ -126,6 +126,28 @@ extension SplitMix64 {
     }
   }
 
+  mutating func hookSettings() -> HookSettings {
+    HookSettings(
+      name: text(), authentication: one(), signatureHeader: maybe { $0.text() }, action: one(),
+      mapping: list { HookSettings.Mapping(field: $0.text(), source: $0.text()) },
+      deliveryID: maybe { $0.text() })
+  }
+
+  mutating func lead() -> Lead {
+    Lead(
+      source: text(), isNewContact: bool(), hook: maybe { $0.id(.inboundHook) },
+      unrecordedConsents: list { $0.one() },
+      origin: personal {
+        LeadOrigin(
+          utm: .init(
+            source: $0.maybe { $0.text() }, medium: $0.maybe { $0.text() },
+            campaign: $0.maybe { $0.text() }, term: $0.maybe { $0.text() },
+            content: $0.maybe { $0.text() }),
+          page: $0.maybe { $0.text() }, referrer: $0.maybe { $0.text() }, ip: $0.maybe { $0.text() }
+        )
+      })
+  }
+
   mutating func templateContent() -> TemplateContent {
     TemplateContent(
       body: text(), subject: maybe { $0.text() }, html: maybe { $0.text() },

@@ -8,7 +8,27 @@ package enum WebhookMessage {
   /// A full body above this is sent thin: subscribers refuse large ones.
   static let bodyLimitBytes = 20_000
 
+  /// How long a subscriber may take.
+  private static let timeoutMillis = 20_000
+
   package static func newSecret() -> String { "whsec_" + Base64.encode(Random.bytes(32)) }
+
+  /// The request that delivers `event` (as `EventJSON.object` gives it).
+  package static func request(
+    for event: JSON, _ style: WebhookEndpoint.Style, url: String, timestampSeconds: Int64,
+    secrets: [String]
+  ) throws(CryptoError) -> ClientRequest {
+    let body = body(of: event, style)
+    let id = event["id"]?.string ?? ""
+    var headers: HTTPHeaders = ["content-type": contentType(style)]
+    headers.set("webhook-id", id)
+    headers.set("webhook-timestamp", String(timestampSeconds))
+    headers.set(
+      "webhook-signature",
+      try signature(id: id, timestampSeconds: timestampSeconds, body: body, secrets: secrets))
+    return ClientRequest(
+      method: "POST", url: url, headers: headers, body: body, timeoutMillis: timeoutMillis)
+  }
 
   static func contentType(_ style: WebhookEndpoint.Style) -> String {
     style.format == .standard ? "application/json" : "application/cloudevents+json"

@@ -1,0 +1,150 @@
+import Application
+import Domain
+import EventLog
+import HTTP
+
+/// Events one after the other, to somebody who takes them when it can: nothing is read before there is
+/// room for it.
+struct EventTail: Sendable {
+  private static let pageSize = 200
+
+  private let wanted: WantedEvents
+  private let feed: EventFeed
+  private let report: @Sendable (String) -> Void
+
+  init(_ wanted: WantedEvents, _ exchange: Exchange) throws(APIError) {
+    self.wanted = wanted
+    feed = exchange.services.feeds.feed(of: try exchange.executor(), exchange.engine.log)
+    report = { [services = exchange.services, id = exchange.requestID] line in
+      services.report("a tail ended: \(line)", id)
+    }
+  }
+
+  /// Where a listener is: in the log as long as there is more of it than a page, then in the feed.
+  private actor Place {
+    private let tail: EventTail
+    private let listener: EventFeed.Listener
+    private var position: UInt64
+    private var isLive = false
+    private var hasGreeted = false
+
+    init(_ tail: EventTail, after position: UInt64) {
+      self.tail = tail
+      self.position = position
+      // Listens before it reads: between the log and the feed nothing is missed.
+      listener = tail.feed.listen()
+    }
+
+    /// The next bytes; nil where the log cannot be read.
+    func next(
+      greeting: String, write: @Sendable (EventFeed.Item) -> [UInt8],
+      shared: Bool, heartbeat: String
+    ) async -> [UInt8]? {
+      if !hasGreeted, !greeting.isEmpty {
+        hasGreeted = true
+        return Array(greeting.utf8)
+      }
+      while !Task.isCancelled {
+        if !isLive {
+          let bytes: [UInt8]
+          do {
+            bytes = try fromLog(write)
+          } catch {
+            tail.report(error.code)
+            return nil
+          }
+          if !bytes.isEmpty { return bytes }
+          continue
+        }
+        switch await listener.next(after: position) {
+        case .behind: isLive = false
+        case .items(let items):
+          if items.isEmpty { return Array(heartbeat.utf8) }
+          let bytes = fromFeed(items, write, shared: shared)
+          if !bytes.isEmpty { return bytes }
+        }
+      }
+      return nil
+    }
+
+    private func fromLog(
+      _ write: (EventFeed.Item) -> [UInt8]
+    ) throws(APIError) -> [UInt8] {
+      let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
+      position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
+      isLive = !found.hasMore
+      return found.items.flatMap(write)
+    }
+
+    private func fromFeed(
+      _ items: [EventFeed.Fresh], _ write: (EventFeed.Item) -> [UInt8], shared: Bool
+    ) -> [UInt8] {
+      position = items.last?.item.position ?? position
+      let fitting = items.filter { tail.wanted.includes($0.item) }
+      // One event to ten thousand listeners: they share its bytes.
+      if shared, fitting.count == 1 { return fitting[0].message }
+      return fitting.flatMap { shared ? $0.message : write($0.item) }
+    }
+  }
+
+  /// Server-sent events, without end.
+  func messages(after position: UInt64) -> HTTPResponse {
+    let place = Place(self, after: position)
+    return HTTPResponse.eventStream(
+      AsyncStream {
+        await place.next(
+          greeting: ": tail of the log\n\n", write: { $0.message }, shared: true,
+          heartbeat: ": still here\n\n")
+      })
+  }
+
+  /// An event a line: all there is, or without end.
+  func lines(after position: UInt64, follows: Bool) -> HTTPResponse {
+    let lines: AsyncStream<[UInt8]>
+    if follows {
+      let place = Place(self, after: position)
+      lines = AsyncStream {
+        await place.next(greeting: "", write: { $0.line }, shared: false, heartbeat: "\n")
+      }
+    } else {
+      lines = untilTheEnd(after: position)
+    }
+    var response = HTTPResponse(
+      status: 200, headers: ["content-type": ListStream.mediaType, "cache-control": "no-store"],
+      body: .stream(lines))
+    response.endsOnStop = follows
+    return response
+  }
+
+  private func untilTheEnd(after position: UInt64) -> AsyncStream<[UInt8]> {
+    let pages = Pages(self, after: position)
+    return AsyncStream { await pages.next() }
+  }
+
+  /// What the log holds, a page at a time.
+  private actor Pages {
+    private let tail: EventTail
+    private var position: UInt64
+    private var isOver = false
+
+    init(_ tail: EventTail, after position: UInt64) {
+      self.tail = tail
+      self.position = position
+    }
+
+    func next() -> [UInt8]? {
+      while !isOver, !Task.isCancelled {
+        do throws(APIError) {
+          let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
+          position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
+          isOver = !found.hasMore
+          if !found.items.isEmpty { return found.items.flatMap(\.line) }
+        } catch {
+          tail.report(error.code)
+          isOver = true
+        }
+      }
+      return nil
+    }
+  }
+}

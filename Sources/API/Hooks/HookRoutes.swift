@@ -1,0 +1,277 @@
+import Application
+import Crypto
+import Domain
+import HTTP
+import JSON
+
+/// Inbound hooks: made, changed, tried. What they are told is in `HookReceiving.swift`.
+enum HookRoutes {
+  private static let refusals = ["unknown_field", "required"]
+
+  static let all =
+    [
+      Operation(
+        "POST", "/api/inbound-hooks", .scope("webhooks:write"), "Make an inbound hook",
+        details: """
+          An address that another system tells things to: signed, or with a secret at its end for forms that can sign
+          nothing. `mapping` says which field comes from where in the JSON or form body.
+          """,
+        body: .json(
+          HookSchemas.create,
+          example: [
+            "name": "Website form", "authentication": "secret_in_path", "action": "lead",
+            "mapping": ["email": "data.email", "first_name": "data.name", "tags": "=web"],
+          ]), answers: [.created(HookSchemas.hook)], refuses: [400: refusals], handler: create),
+      Operation(
+        "GET", "/api/inbound-hooks", .scope("webhooks:read"), "List inbound hooks",
+        parameters: [.limit, .query("after", .id(.inboundHook), "`next` of the page before.")],
+        answers: [.list(HookSchemas.hook)], handler: list),
+      Operation(
+        "GET", "/api/inbound-hooks/{id}", .scope("webhooks:read"), "Read an inbound hook",
+        answers: [.ok(HookSchemas.hook)], handler: show),
+      Operation(
+        "PATCH", "/api/inbound-hooks/{id}", .scope("webhooks:write"), "Change an inbound hook",
+        body: .json(HookSchemas.update, example: ["name": "Landing page"]),
+        answers: [.ok(HookSchemas.hook)], refuses: [400: refusals], handler: update),
+      Operation(
+        "DELETE", "/api/inbound-hooks/{id}", .scope("webhooks:write"), "Delete an inbound hook",
+        answers: [.ok(HookSchemas.hook)],
+        handler: { exchange throws(APIError) in
+          try await change(exchange, .delete)
+        }),
+      Operation(
+        "POST", "/api/inbound-hooks/{id}/enable", .scope("webhooks:write"),
+        "Take in what comes again", answers: [.ok(HookSchemas.hook)],
+        handler: { exchange throws(APIError) in try await change(exchange, .enable) }),
+      Operation(
+        "POST", "/api/inbound-hooks/{id}/disable", .scope("webhooks:write"),
+        "Refuse what comes", answers: [.ok(HookSchemas.hook)],
+        handler: { exchange throws(APIError) in try await change(exchange, .disable) }),
+      Operation(
+        "POST", "/api/inbound-hooks/{id}/rotate-secret", .scope("webhooks:write"),
+        "Give an inbound hook a new secret", details: "The old one is no good from then on.",
+        answers: [.ok(HookSchemas.hook)], handler: rotate),
+      Operation(
+        "POST", "/api/inbound-hooks/{id}/test", .scope("webhooks:read"),
+        "See what a body would lead to", details: "Nothing is written.",
+        body: .json(
+          HookSchemas.test, example: ["payload": ["data": ["email": "ann@example.com"]]]),
+        answers: [.ok(HookSchemas.tested)], idempotency: .ignored, handler: test),
+    ] + HookReceiving.all
+
+  private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    var fields = try exchange.body()
+    let settings = settings(&fields, nil)
+    try fields.finish()
+    guard let settings else { preconditionFailure("finish refuses missing fields") }
+    let secret = secret(for: settings.authentication)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.createInboundHook(settings, secret: secret)
+    }
+    let id = try ContactWrites.created(.inboundHook, written)
+    let version = written.receipt.version(of: id)
+    return exchange.respond(
+      201, try view(id, version: version, showsSecret: true, exchange), receipt: written.receipt)
+  }
+
+  private static func secret(for authentication: HookSettings.Authentication) -> String {
+    switch authentication {
+    case .standardWebhooks: WebhookMessage.newSecret()
+    case .hmac, .secretInPath: Base64.encodeURL(Random.bytes(32))
+    }
+  }
+
+  /// What the request says, and what it does not as it was.
+  private static func settings(_ fields: inout Fields, _ before: HookSettings?) -> HookSettings? {
+    let isNew = before == nil
+    let name = fields.string("name", required: isNew, limit: 200) ?? before?.name
+    let authentication =
+      fields.choice("authentication", HookSettings.Authentication.self, required: isNew)
+      ?? before?.authentication
+    let action =
+      fields.choice("action", HookSettings.Action.self, required: isNew) ?? before?.action
+    let header = fields.string("signature_header", limit: 100) ?? before?.signatureHeader
+    let deliveryID = fields.string("delivery_id", limit: 200) ?? before?.deliveryID
+    let mapping =
+      fields.value("mapping", required: isNew)?.object?.fields.compactMap { key, value in
+        value.string.map { HookSettings.Mapping(field: key, source: $0) }
+      } ?? before?.mapping
+    guard let name, let authentication, let action, let mapping else { return nil }
+    return HookSettings(
+      name: name, authentication: authentication, signatureHeader: header, action: action,
+      mapping: mapping, deliveryID: deliveryID)
+  }
+
+  private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .inboundHook)
+    guard let before = try snapshot(id, version: .max, exchange).state.settings else {
+      throw .notFound("inbound hook")
+    }
+    var fields = try exchange.body()
+    let settings = settings(&fields, before)
+    try fields.finish()
+    guard let settings else { preconditionFailure("nothing is missing in a change") }
+    guard settings.authentication == before.authentication else {
+      // Each has secrets of its own shape.
+      return try await change(
+        exchange, .update(settings),
+        and: .rotateSecret(secret(for: settings.authentication)), showsSecret: true)
+    }
+    return try await change(exchange, .update(settings))
+  }
+
+  private static func rotate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .inboundHook)
+    guard let settings = try snapshot(id, version: .max, exchange).state.settings else {
+      throw .notFound("inbound hook")
+    }
+    return try await change(
+      exchange, .rotateSecret(secret(for: settings.authentication)), showsSecret: true)
+  }
+
+  private static func change(
+    _ exchange: Exchange, _ command: InboundHook.Command, and second: InboundHook.Command? = nil,
+    showsSecret: Bool = false
+  ) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .inboundHook)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.changeInboundHook(id, by: command)
+      if let second { try workspace.changeInboundHook(id, by: second) }
+    }
+    let version = written.receipt.version(of: id)
+    return exchange.respond(
+      200, try view(id, version: version, showsSecret: showsSecret, exchange),
+      receipt: written.receipt)
+  }
+
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .inboundHook)
+    return exchange.respond(200, try view(id, version: .max, exchange))
+  }
+
+  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let ids = try await exchange.readState { $0.inboundHooks }
+    let limit = try exchange.limit()
+    let after = try exchange.queryID("after", .inboundHook)
+    let wanted = ids.filter { id in after.map { id > $0 } ?? true }
+    var data: [JSON] = []
+    for id in wanted.prefix(limit) { data.append(try view(id, version: .max, exchange)) }
+    let hasMore = wanted.count > limit
+    return exchange.respond(
+      200,
+      [
+        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
+        "next": JSON(hasMore ? wanted[limit - 1].text : nil),
+      ])
+  }
+}
+
+// MARK: - Trying
+
+extension HookRoutes {
+  private static func test(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .inboundHook)
+    guard let settings = try snapshot(id, version: .max, exchange).state.settings else {
+      throw .notFound("inbound hook")
+    }
+    var fields = try exchange.body()
+    let json = fields.value("payload")
+    let form = fields.string("form", limit: 100_000)
+    if (json == nil) == (form == nil) {
+      fields.fail("payload", "required", "Give either payload or form.")
+    }
+    try fields.finish()
+    let payload =
+      form.map {
+        HookPayload(form: FormCoding.decode(bytes: Array($0.utf8)).map { ($0.name, $0.value) })
+      } ?? HookPayload(json ?? .null)
+    let values = payload.values(settings.mapping).sorted { $0.key < $1.key }
+    let (events, problems) = try await outcome(id, settings, payload, exchange)
+    return exchange.respond(
+      200,
+      [
+        "object": "inbound_hook_test",
+        "values": .object(JSONObject(values.map { ($0.key, $0.value) })),
+        "problems": .array(
+          problems.map {
+            [
+              "param": .string($0.param), "code": .string($0.code),
+              "message": .string($0.message),
+            ]
+          }), "events": .array(events),
+      ])
+  }
+
+  private static func outcome(
+    _ id: Identifier, _ settings: HookSettings, _ payload: HookPayload, _ exchange: Exchange
+  ) async throws(APIError) -> (events: [JSON], problems: [APIError.Detail]) {
+    let executor = try exchange.executor()
+    let command: HookCommand
+    do throws(HookRefusal) {
+      command = try HookCommand(id, settings, payload)
+    } catch {
+      return ([], error.problems.map(APIError.Detail.init))
+    }
+    do throws(CommandError) {
+      let planned = try await executor.preview(HookReceiving.call(id, exchange, key: nil)) {
+        workspace throws(CommandError) in
+        _ = try command.carryOut(in: &workspace)
+      }
+      return (planned.map { ["type": .string($0.type)] }, [])
+    } catch {
+      let problem = APIError(error)
+      let own = APIError.Detail(param: "", code: problem.code, message: problem.message)
+      return ([], problem.details.isEmpty ? [own] : problem.details)
+    }
+  }
+}
+
+// MARK: - Showing
+
+extension HookRoutes {
+  static func snapshot(
+    _ id: Identifier, version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> Snapshot<InboundHook.State> {
+    let snapshot: Snapshot<InboundHook.State>
+    do {
+      snapshot = try exchange.engine.inboundHook(id, of: exchange.org, version: version)
+    } catch {
+      throw APIError(error)
+    }
+    guard snapshot.state.exists, !snapshot.state.isDeleted || version != .max else {
+      throw .notFound("inbound hook")
+    }
+    return snapshot
+  }
+
+  static func view(
+    _ id: Identifier, version: UInt64, showsSecret: Bool = false, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    let snapshot = try snapshot(id, version: version, exchange)
+    let state = snapshot.state
+    guard let settings = state.settings else { throw .notFound("inbound hook") }
+    let url = exchange.services.settings.publicURL + "/webhooks/in/\(exchange.org)/\(id)"
+    var object = JSONObject([
+      ("id", .string(id.text)), ("object", "inbound_hook"), ("name", .string(settings.name)),
+      ("authentication", .string(settings.authentication.rawValue)),
+      ("signature_header", JSON(settings.signatureHeader)),
+      ("action", .string(settings.action.rawValue)),
+      (
+        "mapping",
+        .object(JSONObject(settings.mapping.map { ($0.field, .string($0.source)) }))
+      ), ("delivery_id", JSON(settings.deliveryID)), ("enabled", .bool(state.isEnabled)),
+      ("deleted", .bool(state.isDeleted)), ("url", .string(url)),
+      ("version", .int(Int64(snapshot.version))), ("account", .string(exchange.org.text)),
+      ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
+      ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
+    ])
+    if showsSecret { object["secret"] = JSON(state.secret) }
+    return .object(object)
+  }
+}
+
+extension APIError.Detail {
+  init(_ problem: HookPayload.Problem) {
+    self.init(param: problem.field, code: problem.code, message: problem.message)
+  }
+}

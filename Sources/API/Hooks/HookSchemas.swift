@@ -1,0 +1,74 @@
+import Domain
+
+/// Inbound hooks as they come in and go out.
+enum HookSchemas {
+  private static let mapping = Schema.map(.string(1...500))
+
+  private static let settings: [Schema.Property] = [
+    .optional("signature_header", .string(1...100), "Of `hmac_sha256`; X-Signature-256."),
+    .optional(
+      "delivery_id", .string(1...200),
+      "Where the body names the delivery: one that came before is not carried out again."),
+  ]
+
+  static let create = Schema.input(
+    "InboundHookInput",
+    [
+      .required("name", .string(1...200)),
+      .required("authentication", .choice(HookSettings.Authentication.self)),
+      .required("action", .choice(HookSettings.Action.self)),
+      .required("mapping", mapping, "A path into the body, or `=` and the value, by field."),
+    ] + settings)
+
+  static let update = Schema.input(
+    "InboundHookChange",
+    [
+      .optional("name", .string(1...200)),
+      .optional("authentication", .choice(HookSettings.Authentication.self)),
+      .optional("action", .choice(HookSettings.Action.self)), .optional("mapping", mapping),
+    ] + settings)
+
+  static let hook = Schema.stored(
+    "InboundHook", "inbound_hook", .inboundHook,
+    [
+      .required("name", .string()),
+      .required("authentication", .choice(HookSettings.Authentication.self)),
+      .required("signature_header", .string().nullable),
+      .required("action", .choice(HookSettings.Action.self)), .required("mapping", mapping),
+      .required("delivery_id", .string().nullable), .required("enabled", .bool),
+      .required("deleted", .bool),
+      .required("url", .string(), "Where to send to; with `secret_in_path` the secret follows."),
+      .optional("secret", .string().nullable, "Shown once, at creation and rotation."),
+    ])
+
+  static let test = Schema.input(
+    "InboundHookTest",
+    [
+      .optional("payload", .map(.anything), "The body, as JSON."),
+      .optional("form", .string(1...100_000), "Or the body of a form: `a=1&b=2`."),
+    ])
+
+  static let tested = Schema.object(
+    "InboundHookTestResult",
+    [
+      .required("object", .constant("inbound_hook_test")),
+      .required("values", .map(.anything), "What the mapping found, by field."),
+      .required(
+        "problems",
+        .array(
+          .object([
+            .required("param", .string()), .required("code", .string()),
+            .required("message", .string()),
+          ])), "Why nothing would follow."),
+      .required("events", .array(.anything), "What would be written."),
+    ])
+
+  static let delivery = Schema.object(
+    "InboundDelivery",
+    [
+      .required("object", .constant("inbound_delivery")), .required("hook", .id(.inboundHook)),
+      .required("status", .choice(["accepted", "duplicate"])),
+      .required("contact", .id(.contact).nullable),
+      .required("events", .array(.id(.event))),
+    ])
+}

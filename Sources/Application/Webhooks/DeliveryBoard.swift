@@ -1,0 +1,131 @@
+import Domain
+import Synchronization
+
+/// Where webhook deliveries stand and how the latest went, for people who look: in memory, and the
+/// deliveries on disk too, so that a restart loses none. What counts (cursors, failures) is in files
+/// and in the log.
+package final class DeliveryBoard: Sendable {
+  package struct Delivery: Sendable, Equatable {
+    package var event: Identifier
+    package var type: String
+    package var position: UInt64
+    package var attempt: Int
+    package var atMicros: Micros
+    package var tookMillis: Int64
+    package var url: String
+    /// nil where there was no answer.
+    package var status: Int?
+    package var error: String?
+    /// The beginning of what the subscriber answered.
+    package var response: String
+    package var isRedelivery: Bool
+  }
+
+  package struct Standing: Sendable, Equatable {
+    /// The last position before which everything is dealt with.
+    package var position: UInt64 = 0
+    /// Attempts that failed for the oldest event that waits for another.
+    package var failureCount = 0
+    package var retryAtMicros: Micros?
+    /// Events that are under way, wait for another attempt, or wait behind one that does.
+    package var waitingCount = 0
+    /// Whether so many attempts failed in a row that only one at a time is made.
+    package var isCircuitOpen = false
+
+    package init() {}
+
+    init(
+      position: UInt64, failureCount: Int, retryAtMicros: Micros?, waitingCount: Int,
+      isCircuitOpen: Bool
+    ) {
+      self.position = position
+      self.failureCount = failureCount
+      self.retryAtMicros = retryAtMicros
+      self.waitingCount = waitingCount
+      self.isCircuitOpen = isCircuitOpen
+    }
+  }
+
+  private struct Book {
+    var standing = Standing()
+    /// The latest, oldest first.
+    var deliveries: [Delivery] = []
+    /// How many there ever were, as far as the archive knows: the number of the newest.
+    var count = 0
+    var lineCount = 0
+    var isLoaded = false
+  }
+
+  private struct State {
+    var archive: DeliveryArchive?
+    var books: [Identifier: Book] = [:]
+  }
+
+  private static let keptCount = DeliveryArchive.lineLimit
+  private let state = Mutex(State())
+
+  package init() {}
+
+  /// From now on deliveries are kept in `directory`, and those that are there are known.
+  func keep(in directory: String) throws {
+    let archive = try DeliveryArchive(directory: directory)
+    state.withLock { $0.archive = archive }
+  }
+
+  /// Reads what the archive has of an endpoint, once.
+  func load(_ endpoint: Identifier) {
+    state.withLock { state in
+      guard let archive = state.archive, state.books[endpoint]?.isLoaded != true else { return }
+      let (deliveries, lineCount) = archive.read(endpoint)
+      var book = state.books[endpoint] ?? Book()
+      book.deliveries = (deliveries + book.deliveries).suffix(Self.keptCount)
+      book.count += deliveries.count
+      book.lineCount = lineCount
+      book.isLoaded = true
+      state.books[endpoint] = book
+    }
+  }
+
+  package func standing(of endpoint: Identifier) -> Standing? {
+    state.withLock { $0.books[endpoint]?.standing }
+  }
+
+  /// Every endpoint that deliveries were made to, or tried.
+  package var standings: [Identifier: Standing] {
+    state.withLock { $0.books.mapValues(\.standing) }
+  }
+
+  /// The latest, newest first, and those before number `before`: each with its number.
+  package func deliveries(
+    of endpoint: Identifier, before: Int?, limit: Int
+  ) -> [(number: Int, delivery: Delivery)] {
+    load(endpoint)
+    return state.withLock { state in
+      guard let book = state.books[endpoint] else { return [] }
+      let first = book.count - book.deliveries.count + 1
+      let end = before.map { min(max($0 - first, 0), book.deliveries.count) }
+      return book.deliveries.prefix(end ?? book.deliveries.count).enumerated().suffix(limit)
+        .reversed().map { (first + $0.offset, $0.element) }
+    }
+  }
+
+  /// - Throws: Where the archive cannot be written; the delivery is known until the next start then.
+  func note(_ delivery: Delivery, of endpoint: Identifier) throws {
+    try state.withLock { state in
+      var book = state.books[endpoint] ?? Book()
+      defer { state.books[endpoint] = book }
+      book.deliveries.append(delivery)
+      book.count += 1
+      // Twice as many for a while, so that the array moves seldom.
+      if book.deliveries.count > Self.keptCount * 2 {
+        book.deliveries.removeFirst(book.deliveries.count - Self.keptCount)
+      }
+      guard let archive = state.archive else { return }
+      book.lineCount = try archive.append(delivery, of: endpoint, lineCount: book.lineCount)
+    }
+  }
+
+  func show(_ standing: Standing, of endpoint: Identifier) {
+    state.withLock { $0.books[endpoint, default: Book()].standing = standing }
+  }
+}

@@ -1,0 +1,97 @@
+import Foundation
+import Glibc
+
+/// A blocking connection that sends the same kinds of request again and again: as little as possible of
+/// the machine goes into measuring.
+final class LoadClient {
+  struct Broken: Error {}
+
+  let descriptor: Int32
+  private var buffer = [UInt8](repeating: 0, count: 64 << 10)
+
+  init(port: Int) throws {
+    descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    // sockaddr_in: family (host order), port, address 127.0.0.1, eight bytes of nothing.
+    var address: [UInt8] = [
+      2, 0, UInt8(port >> 8), UInt8(port & 255), 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0,
+    ]
+    let code = unsafe address.withUnsafeMutableBytes { bytes in
+      unsafe connect(descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), 16)
+    }
+    var on: Int32 = 1
+    _ = unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
+    guard code == 0 else { throw Broken() }
+  }
+
+  deinit { close(descriptor) }
+
+  func send(_ request: [UInt8]) throws {
+    let count = unsafe request.withUnsafeBytes { bytes in
+      unsafe Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+    }
+    guard count == request.count else { throw Broken() }
+  }
+
+  /// The body of a whole answer with a 2xx status.
+  func answer() throws -> ArraySlice<UInt8> {
+    var filled = 0
+    while true {
+      filled += try receive(at: filled)
+      guard let head = headEnd(filled) else { continue }
+      let text = String(decoding: buffer[..<head], as: UTF8.self).lowercased()
+      guard text.hasPrefix("http/1.1 2"),
+        let field = text.range(of: "content-length: "),
+        let length = Int(text[field.upperBound...].prefix { $0.isNumber })
+      else { throw Broken() }
+      while filled < head + length { filled += try receive(at: filled) }
+      return buffer[head..<head + length]
+    }
+  }
+
+  private func receive(at place: Int) throws -> Int {
+    let count = unsafe buffer[place...].withUnsafeMutableBytes { bytes in
+      unsafe recv(descriptor, bytes.baseAddress, bytes.count, 0)
+    }
+    guard count > 0 else { throw Broken() }
+    return count
+  }
+
+  private func headEnd(_ filled: Int) -> Int? {
+    guard filled >= 4 else { return nil }
+    for index in 3..<filled where buffer[index] == 10 && buffer[index - 2] == 10 {
+      return index + 1
+    }
+    return nil
+  }
+
+  /// Everything that has arrived; nil where nothing has, or the connection is over.
+  func receiveNow() -> ArraySlice<UInt8>? {
+    let count = unsafe buffer.withUnsafeMutableBytes { bytes in
+      unsafe recv(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT))
+    }
+    return count > 0 ? buffer[..<count] : nil
+  }
+}
+
+/// What another process costs, from /proc.
+struct ProcessCost {
+  let cpuSeconds: Double
+  let residentMiB: Double
+  let threadCount: Int
+
+  init(pid: Int32) {
+    let stat = (try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8)) ?? ""
+    // After the name in brackets: state is field 3, utime and stime are 14 and 15.
+    let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+    let ticks = fields.count > 12 ? (Double(fields[11]) ?? 0) + (Double(fields[12]) ?? 0) : 0
+    cpuSeconds = ticks / 100
+    let status = (try? String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)) ?? ""
+    func number(_ name: String) -> Double {
+      let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") }
+      return line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Double($0) }
+        ?? 0
+    }
+    residentMiB = number("VmRSS") / 1024
+    threadCount = Int(number("Threads"))
+  }
+}
