@@ -22,7 +22,7 @@ import Testing
     "GET /api/events",
     // Few, and whole in every answer.
     "GET /api/webhook-endpoints", "GET /api/webhook-endpoints/{id}/deliveries",
-    "GET /api/webhook-endpoints/{id}/dead-letters",
+    "GET /api/webhook-endpoints/{id}/dead-letters", "GET /api/inbound-hooks",
     // One line for each service, and for each kind of use: no objects of the account.
     "GET /api/providers", "GET /api/wallet/prices",
   ]
@@ -59,7 +59,7 @@ import Testing
     // The console's own session: nothing of the account changes.
     "DELETE /api/session", "POST /api/session/password",
     // Nothing is written.
-    "POST /api/templates/{id}/preview",
+    "POST /api/templates/{id}/preview", "POST /api/inbound-hooks/{id}/test",
     // Read models are no part of the book: an order to them is none either.
     "POST /api/projections/{name}/rebuild", "DELETE /api/projections/{name}/rebuild",
     "POST /api/projections/{name}/drain",

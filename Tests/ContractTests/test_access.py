@@ -191,6 +191,13 @@ def one_of_each(owner: Client) -> dict[str, str]:
         )["id"],
         "workflows": workflow,
         "runs": owner.made(f"/api/workflows/{workflow}/runs", {"contact": contact})["id"],
+        "inbound-hooks": owner.made(
+            "/api/inbound-hooks",
+            {
+                "name": "Form", "authentication": "secret_in_path", "action": "lead",
+                "mapping": {"email": "data.email"},
+            },
+        )["id"],
         "webhook-endpoints": owner.made(
             "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["campaign.created"]}
         )["id"],

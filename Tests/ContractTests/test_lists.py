@@ -11,7 +11,7 @@ from test_access import filled, one_of_each
 # A tail, whose cursors are positions of the log; and what is whole in every answer.
 OTHERS = {
     "/api/events", "/api/webhook-endpoints", "/api/webhook-endpoints/{id}/deliveries",
-    "/api/webhook-endpoints/{id}/dead-letters", "/api/providers",
+    "/api/webhook-endpoints/{id}/dead-letters", "/api/providers", "/api/inbound-hooks",
 }
 
 
