@@ -198,6 +198,7 @@ def test_the_timeline_goes_on_after_the_line_was_cut(page: Page, system: System,
     expect(timeline.get_by_text("while-away")).to_be_visible()
 
 
+@pytest.mark.expects_failures
 def test_a_person_is_erased_after_being_told_what_goes_and_what_stays(page: Page, system: System) -> None:
     someone = system.create_contact(consents=[CONSENT])
     open_contact(page, system, someone)

@@ -87,7 +87,7 @@ extension EndToEnd {
         #expect(try await deliver(id: "m1").json(200)["status"]?.string == "duplicate")
         let contacts = try await account.api.all("/api/contacts")
         #expect(contacts.count == 1)
-        #expect(contacts.first?["custom"]?["size"]?.int == 12)
+        #expect(contacts.first?["custom"]?["size"]?.double == 12)
       }
     }
 

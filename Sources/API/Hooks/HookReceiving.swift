@@ -61,13 +61,16 @@ enum HookReceiving {
     }
     let stream = done.receipt?.versions.first?.stream.value
     let contact = (done.output ?? nil) ?? stream.map { Identifier(.contact, $0) }
-    return exchange.respond(
+    var response = exchange.respond(
       200,
       [
         "object": "inbound_delivery", "hook": .string(id.text),
         "status": done.isReplay ? "duplicate" : "accepted", "contact": JSON(contact?.text),
         "events": .array((done.receipt?.eventIDs ?? []).map { .string($0.text) }),
       ])
+    let lastPosition = await executor.lastPosition
+    response.headers.set("log-position", String(done.receipt?.lastPosition ?? lastPosition))
+    return response
   }
 
   static func call(_ id: Identifier, _ exchange: Exchange, key: String?) -> Call {

@@ -17,8 +17,10 @@ enum ErrorCatalogue {
     case 409: "It contradicts what is there."
     case 412: "The object changed since it was read."
     case 413: "The request is too large."
+    case 414: "The request line is too long."
     case 415: "The media type is not known here."
     case 422: "A rule forbids it."
+    case 431: "The headers are too large."
     case 429: "Too many requests."
     case 503: "The server cannot do it at the moment."
     default: "The server has a fault."
@@ -148,6 +150,10 @@ enum ErrorCatalogue {
     ("insufficient_funds", "The wallet does not cover it. Add funds."),
     ("balance_limit_exceeded", "A wallet holds no more than that."),
     ("unknown_segment", "There is no such segment."),
+    (
+      "opt_in_by_person_only",
+      "After a no only the person can say yes again (a keyword, a form, a signed paper), not staff."
+    ),
     ("missing_field", "The contact has no value for a merge field. Give a fallback."),
     ("sms_not_configured", "The account has no number to text from."),
     (
