@@ -4,8 +4,8 @@ import Foundation
 /// `open`: how long until a log can be appended to whose writer was killed in the middle of its work, and what that writer
 /// took of memory.
 enum OpenBench {
-  /// Names the log that this process is to write until it is killed.
-  private static let writerVariable = "DAYBOOK_BENCH_WRITES_TO"
+  /// Names the log that this process is to write until it is killed. No setting of Daybook: those are checked.
+  private static let writerVariable = "BENCH_OPEN_WRITES_TO"
 
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
