@@ -110,6 +110,36 @@ extension HouseTests {
       }
     }
 
+    /// The dispatcher looks at the rules first and takes then: a launch may come in between.
+    @Test func `nothing is taken under rules that no longer hold`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        try await org.audience(40)
+        let segment = try await org.segment(tagged: "all")
+        let before = try await org.executor.control()
+        let launch = try await org.perform { workspace throws(CommandError) in
+          let campaign = try workspace.createCampaign(
+            CampaignDefinition(
+              name: "Slow", segment: segment, channel: .sms, purpose: .marketing, body: "Hi"))
+          try workspace.setPace(of: campaign, perMinute: 1)
+          try workspace.launchCampaign(campaign)
+          return campaign
+        }
+        let campaign = try #require(launch.output)
+        let batch = try #require(try await org.executor.campaignWork().batch)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.planBatch(batch.ordinal, of: campaign)
+        }
+        let stale = try await org.executor.takeQueued(limit: 48, room: .init(), under: before)
+        #expect(stale == nil)
+        let now = try await org.executor.control()
+        #expect(now.paces == [campaign: 1])
+        let work = try await org.executor.takeQueued(
+          limit: 48, room: .init(campaigns: [campaign: 1]), under: now)
+        #expect(work?.messages.count == 1)
+      }
+    }
+
     /// More than one commit takes: 6,000 messages, each with its hold.
     @Test func `cancelling a large campaign stops all of it at once`() async throws {
       try await House.with { house in

@@ -262,6 +262,7 @@ enum ReferencePage {
     section{scroll-margin-top:4rem}h3{font-size:1rem;margin:.5rem 0}
     table{border-collapse:collapse;width:100%;margin:.5rem 0}
     tr{scroll-margin-top:4rem}td:last-child{min-width:9rem}td,p{overflow-wrap:anywhere}
+    td:nth-child(2):not(:last-child){overflow-wrap:normal}
     th,td{text-align:left;vertical-align:top;padding:.2rem .6rem .2rem 0;border-top:1px solid #8882}
     b{font-size:.8rem;padding:.1rem .4rem;border:1px solid;border-radius:.2rem}
     .GET{color:#17803d}.POST,.PUT{color:#1d5fd1}.PATCH{color:#9a6700}.DELETE{color:#c0271d}
