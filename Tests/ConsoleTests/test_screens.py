@@ -214,6 +214,27 @@ def test_a_call_is_listed_with_its_end(page: Page, system: System) -> None:
     expect(row).to_contain_text("0:20")
 
 
+def test_a_list_that_is_longer_than_a_page_is_read_to_its_end(page: Page, system: System) -> None:
+    has_tag = {"field": "tags", "op": "contains", "value": "no such tag"}
+    made = {f"Long list {index}" for index in range(51)}
+    for name in made:
+        system.call("POST", "/api/segments", {"name": name, "filter": has_tag})
+    page.goto(f"/{system.org}/segments")
+    links = page.locator(".row-link")
+    pager = page.get_by_role("navigation", name="Pages")
+    expect(pager).to_contain_text("1–50")
+    first = set(links.all_inner_texts())
+    pager.get_by_role("button", name="Next").click()
+    expect(pager).to_contain_text("51–")
+    second = set(links.all_inner_texts())
+    assert made <= first | second
+    assert len(first) == 50
+    assert not first & second
+    pager.get_by_role("button", name="Previous").click()
+    expect(pager).to_contain_text("1–50")
+    assert set(links.all_inner_texts()) == first
+
+
 def test_a_campaign_can_be_an_email_from_a_template(page: Page, system: System) -> None:
     name = f"Letter {system.create_contact().id[-6:]}"
     content = {"name": name, "channel": "email", "subject": "Hello", "body": "Hi {{first_name}}"}

@@ -4,9 +4,8 @@ import { useQuery } from "../../api/hooks";
 import type { AuditEvent, List } from "../../api/types";
 import { Link, useNavigator, withQuery } from "../../app/router";
 import { useActing } from "../../app/session";
-import { Async } from "../../ui/Async";
 import { Page } from "../../ui/Page";
-import { Pager } from "../../ui/Pager";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState } from "../../ui/states";
 import { useCursors } from "../../ui/useCursors";
 import { AuditTable } from "./AuditTable";
@@ -21,7 +20,7 @@ export function AuditScreen({ query }: { query: URLSearchParams }) {
   const { account } = useActing();
   const { go } = useNavigator();
   const filters = readFilters(query);
-  const cursors = useCursors(query, (after) => withQuery("/audit", { ...filters, after }));
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/audit", { ...filters, after }));
   const events = useQuery<List<AuditEvent>>(
     withQuery("/api/audit/events", {
       ...filters,
@@ -39,29 +38,21 @@ export function AuditScreen({ query }: { query: URLSearchParams }) {
         filters={filters}
         onFilter={(changed) => go(withQuery("/audit", changed))}
       />
-      <Async query={events}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title={isFiltered ? "Nothing matches." : "Nothing on record yet."} icon="audit">
-              {isFiltered && (
-                <Link className="button" to="/audit">
-                  Show everything
-                </Link>
-              )}
-            </EmptyState>
-          ) : (
-            <>
-              <AuditTable events={list.data} />
-              <Pager
-                isLoading={events.isLoading}
-                label={cursors.label(list, pageSize)}
-                onPrevious={cursors.previous}
-                onNext={cursors.next(list)}
-              />
-            </>
-          )
+      <PagedList
+        query={events}
+        cursors={cursors}
+        empty={
+          <EmptyState title={isFiltered ? "Nothing matches." : "Nothing on record yet."} icon="audit">
+            {isFiltered && (
+              <Link className="button" to="/audit">
+                Show everything
+              </Link>
+            )}
+          </EmptyState>
         }
-      </Async>
+      >
+        {(rows) => <AuditTable events={rows} />}
+      </PagedList>
     </Page>
   );
 }

@@ -3,13 +3,13 @@ import { useQuery } from "../../api/hooks";
 import { useLive } from "../../api/live";
 import type { List, Message } from "../../api/types";
 import { Link, usePlace, withQuery } from "../../app/router";
-import { Async } from "../../ui/Async";
 import { ContactName } from "../../ui/ContactName";
 import { formatMoney } from "../../ui/money";
 import { Page } from "../../ui/Page";
-import { Pager } from "../../ui/Pager";
+import { PagedList } from "../../ui/PagedList";
 import { formatPhone } from "../../ui/phone";
 import { EmptyState } from "../../ui/states";
+import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 import { useCursors } from "../../ui/useCursors";
 import { MessageStatus } from "../contact/MessageStatus";
@@ -30,7 +30,7 @@ const outcomes: Record<string, string> = {
 export function CallsScreen() {
   const { query } = usePlace();
   const [direction, setDirection] = useState("");
-  const cursors = useCursors(query, (after) => withQuery("/calls", { after }));
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/calls", { after }));
   const calls = useQuery<List<Message>>(
     withQuery("/api/messages", {
       channel: "voice",
@@ -55,72 +55,63 @@ export function CallsScreen() {
         </select>
       }
     >
-      <Async query={calls}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="No calls yet." icon="phone">
-              <Link className="button" to="/contacts">
-                Call somebody from their page
-              </Link>
-            </EmptyState>
-          ) : (
-            <>
-              <CallsTable calls={list.data} />
-              <Pager
-                isLoading={calls.isLoading}
-                label={cursors.label(list, pageSize)}
-                onPrevious={cursors.previous}
-                onNext={cursors.next(list)}
-              />
-            </>
-          )
+      <PagedList
+        query={calls}
+        cursors={cursors}
+        empty={
+          <EmptyState title="No calls yet." icon="phone">
+            <Link className="button" to="/contacts">
+              Call somebody from their page
+            </Link>
+          </EmptyState>
         }
-      </Async>
+      >
+        {(rows) => <CallsTable calls={rows} />}
+      </PagedList>
     </Page>
   );
 }
 
 function CallsTable({ calls }: { calls: Message[] }) {
   return (
-    <div className="table-frame card">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Person</th>
-            <th scope="col">Call</th>
-            <th scope="col" className="wide-only">
-              Length
-            </th>
-            <th scope="col" className="wide-only">
-              Price
-            </th>
-            <th scope="col">Time</th>
-          </tr>
-        </thead>
-        <tbody>
-          {calls.map((call) => (
-            <tr key={call.id}>
-              <td>
-                <Link className="row-link" to={`/contacts/${call.contact}`}>
-                  <ContactName id={call.contact} />
-                </Link>
-                <div className="muted small number">
-                  {formatPhone((call.direction === "inbound" ? call.from : call.to) ?? "")}
-                </div>
-              </td>
-              <td>
-                <Outcome call={call} />
-              </td>
-              <td className="number wide-only">{lengthText(call.call_seconds)}</td>
-              <td className="number wide-only">
-                {call.price && call.price.amount > 0 ? formatMoney(call.price) : ""}
-              </td>
-              <td className="muted nowrap">{call.created_at && <Time at={call.created_at} />}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={calls}
+      rowKey={({ id }) => id}
+      columns={[
+        { title: "Person", cell: (call) => <Person call={call} /> },
+        { title: "Call", cell: (call) => <Outcome call={call} /> },
+        {
+          title: "Length",
+          className: "number",
+          isWideOnly: true,
+          cell: ({ call_seconds }) => lengthText(call_seconds),
+        },
+        {
+          title: "Price",
+          className: "number",
+          isWideOnly: true,
+          cell: ({ price }) => price && price.amount > 0 && formatMoney(price),
+        },
+        {
+          title: "Time",
+          className: "muted nowrap",
+          cell: ({ created_at }) => created_at && <Time at={created_at} />,
+        },
+      ]}
+    />
+  );
+}
+
+function Person({ call }: { call: Message }) {
+  return (
+    <>
+      <Link className="row-link" to={`/contacts/${call.contact}`}>
+        <ContactName id={call.contact} />
+      </Link>
+      <div className="muted small number">
+        {formatPhone((call.direction === "inbound" ? call.from : call.to) ?? "")}
+      </div>
+    </>
   );
 }
 

@@ -2,11 +2,12 @@ import { useEffect, useState } from "react";
 import { useQuery } from "../../api/hooks";
 import type { List, Message } from "../../api/types";
 import { Link, withQuery } from "../../app/router";
-import { Async } from "../../ui/Async";
 import { ContactName } from "../../ui/ContactName";
-import { Pager } from "../../ui/Pager";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState } from "../../ui/states";
+import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
+import { useInnerCursors } from "../../ui/useCursors";
 import { MessageStatus } from "../contact/MessageStatus";
 
 const pageSize = 25;
@@ -21,10 +22,9 @@ interface CampaignMessagesProps {
 /** Every recipient with what became of their message. */
 export function CampaignMessages({ campaign, revision }: CampaignMessagesProps) {
   const [status, setStatus] = useState("");
-  const [trail, setTrail] = useState<string[]>([]);
-  const after = trail[trail.length - 1] ?? null;
+  const cursors = useInnerCursors(pageSize);
   const messages = useQuery<List<Message>>(
-    withQuery("/api/messages", { campaign, status, after, limit: String(pageSize) }),
+    withQuery("/api/messages", { campaign, status, after: cursors.after, limit: String(pageSize) }),
   );
   const { reload } = messages;
   useEffect(() => reload(), [revision, reload]);
@@ -37,7 +37,7 @@ export function CampaignMessages({ campaign, revision }: CampaignMessagesProps) 
           value={status}
           onChange={(event) => {
             setStatus(event.target.value);
-            setTrail([]);
+            cursors.restart();
           }}
         >
           {statuses.map((each) => (
@@ -47,52 +47,40 @@ export function CampaignMessages({ campaign, revision }: CampaignMessagesProps) 
           ))}
         </select>
       </header>
-      <Async query={messages}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="No messages here." icon="message" />
-          ) : (
-            <>
-              <div className="table-frame card">
-                <table className="table compact">
-                  <thead>
-                    <tr>
-                      <th scope="col">Person</th>
-                      <th scope="col">Status</th>
-                      <th scope="col" className="wide-only">
-                        Time
-                      </th>
-                    </tr>
-                  </thead>
-                  <tbody>
-                    {list.data.map((message) => (
-                      <tr key={message.id}>
-                        <td>
-                          <Link className="row-link" to={`/contacts/${message.contact}`}>
-                            <ContactName id={message.contact} />
-                          </Link>
-                        </td>
-                        <td>
-                          <MessageStatus message={message} />
-                        </td>
-                        <td className="muted nowrap wide-only">
-                          {message.created_at && <Time at={message.created_at} />}
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </div>
-              <Pager
-                isLoading={messages.isLoading}
-                label=""
-                onPrevious={trail.length === 0 ? null : () => setTrail(trail.slice(0, -1))}
-                onNext={list.has_more && list.next ? () => setTrail([...trail, list.next ?? ""]) : null}
-              />
-            </>
-          )
-        }
-      </Async>
+      <PagedList
+        query={messages}
+        cursors={cursors}
+        empty={<EmptyState title="No messages here." icon="message" />}
+      >
+        {(rows) => <RecipientsTable messages={rows} />}
+      </PagedList>
     </section>
+  );
+}
+
+function RecipientsTable({ messages }: { messages: Message[] }) {
+  return (
+    <Table
+      className="compact"
+      rows={messages}
+      rowKey={({ id }) => id}
+      columns={[
+        {
+          title: "Person",
+          cell: ({ contact }) => (
+            <Link className="row-link" to={`/contacts/${contact}`}>
+              <ContactName id={contact} />
+            </Link>
+          ),
+        },
+        { title: "Status", cell: (message) => <MessageStatus message={message} /> },
+        {
+          title: "Time",
+          className: "muted nowrap",
+          isWideOnly: true,
+          cell: ({ created_at }) => created_at && <Time at={created_at} />,
+        },
+      ]}
+    />
   );
 }

@@ -1,25 +1,31 @@
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { useQuery } from "../../api/hooks";
 import { useLive } from "../../api/live";
 import type { Campaign, List } from "../../api/types";
-import { Link } from "../../app/router";
-import { Async } from "../../ui/Async";
+import { Link, usePlace, withQuery } from "../../app/router";
 import { Icon } from "../../ui/Icon";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/Page";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState } from "../../ui/states";
+import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
-import { useRowKeys } from "../../ui/useRowKeys";
+import { useCursors } from "../../ui/useCursors";
 import { CampaignStatus } from "./CampaignStatus";
 import { ConservationBar } from "./ConservationBar";
 import { NewCampaignDialog } from "./NewCampaignDialog";
 
+const pageSize = 50;
 const calmMillis = 1_000;
 
 /** One message to many people. */
 export function CampaignsScreen() {
   const [isCreating, setCreating] = useState(false);
-  const campaigns = useQuery<List<Campaign>>("/api/campaigns?limit=200");
+  const { query } = usePlace();
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/campaigns", { after }));
+  const campaigns = useQuery<List<Campaign>>(
+    withQuery("/api/campaigns", { after: cursors.after, limit: String(pageSize) }),
+  );
   useLive(campaigns, ["campaign.*"], calmMillis);
   useKeys({ n: () => setCreating(true) });
   return (
@@ -32,68 +38,59 @@ export function CampaignsScreen() {
         </button>
       }
     >
-      <Async query={campaigns}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="No campaigns yet." icon="megaphone">
-              <p className="muted">Write one text to everybody in a segment.</p>
-              <button type="button" className="button" onClick={() => setCreating(true)}>
-                New campaign
-              </button>
-            </EmptyState>
-          ) : (
-            <CampaignsTable campaigns={list.data} />
-          )
+      <PagedList
+        query={campaigns}
+        cursors={cursors}
+        empty={
+          <EmptyState title="No campaigns yet." icon="megaphone">
+            <p className="muted">Write one text to everybody in a segment.</p>
+            <button type="button" className="button" onClick={() => setCreating(true)}>
+              New campaign
+            </button>
+          </EmptyState>
         }
-      </Async>
+      >
+        {(rows) => <CampaignsTable campaigns={rows} />}
+      </PagedList>
       {isCreating && <NewCampaignDialog onClose={() => setCreating(false)} />}
     </Page>
   );
 }
 
 function CampaignsTable({ campaigns }: { campaigns: Campaign[] }) {
-  const table = useRef<HTMLTableElement>(null);
-  useRowKeys(table);
   return (
-    <div className="table-frame card">
-      <table ref={table} className="table">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Status</th>
-            <th scope="col" className="progress-column wide-only">
-              Progress
-            </th>
-            <th scope="col" className="right">
-              Planned
-            </th>
-            <th scope="col" className="wide-only">
-              Created
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {campaigns.map((campaign) => (
-            <tr key={campaign.id}>
-              <td>
-                <Link className="row-link" to={`/campaigns/${campaign.id}`}>
-                  {campaign.name}
-                </Link>
-              </td>
-              <td>
-                <CampaignStatus status={campaign.status} />
-              </td>
-              <td className="wide-only">{(campaign.planned ?? 0) > 0 && <ConservationBar campaign={campaign} />}</td>
-              <td className="right number">
-                {campaign.status === "draft" ? "–" : (campaign.planned ?? 0).toLocaleString("en-US")}
-              </td>
-              <td className="nowrap muted wide-only">
-                <Time at={campaign.created_at} show="date" />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={campaigns}
+      rowKey={({ id }) => id}
+      columns={[
+        {
+          title: "Name",
+          cell: ({ id, name }) => (
+            <Link className="row-link" to={`/campaigns/${id}`}>
+              {name}
+            </Link>
+          ),
+        },
+        { title: "Status", cell: ({ status }) => <CampaignStatus status={status} /> },
+        {
+          title: "Progress",
+          className: "progress-column",
+          isWideOnly: true,
+          cell: (campaign) => (campaign.planned ?? 0) > 0 && <ConservationBar campaign={campaign} />,
+        },
+        {
+          title: "Planned",
+          isNumber: true,
+          cell: ({ status, planned }) =>
+            status === "draft" ? "–" : (planned ?? 0).toLocaleString("en-US"),
+        },
+        {
+          title: "Created",
+          className: "nowrap muted",
+          isWideOnly: true,
+          cell: ({ created_at }) => <Time at={created_at} show="date" />,
+        },
+      ]}
+    />
   );
 }

@@ -1,10 +1,9 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
 import type { Campaign, Channel, List, Segment, Template } from "../../api/types";
 import { Link, useNavigator } from "../../app/router";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 import { FailureNote } from "../../ui/states";
 
 const bodyLabels: Record<Channel, string> = {
@@ -26,9 +25,8 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
   const templates = useQuery<List<Template>>("/api/templates?limit=200");
   const write = useWrite();
   const { go } = useNavigator();
-  const problems = write.failure?.fields ?? new Map<string, string>();
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const problems = problemsOf(write);
+  const submit = async () => {
     const words = {
       body,
       ...(channel === "email" && { subject }),
@@ -45,99 +43,96 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
     (each) => each.channel === channel && !each.archived,
   );
   return (
-    <Dialog title="New campaign" isWide onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <FailureNote failure={segments.failure} />
-        {problems.size === 0 && <FailureNote failure={write.failure} />}
-        <Field label="Name" problem={problems.get("name")}>
-          <input required value={name} onChange={(e) => setName(e.target.value)} />
+    <FormDialog
+      title="New campaign"
+      action="Create draft"
+      doing="Creating…"
+      write={write}
+      isWide
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <FailureNote failure={segments.failure} />
+      <Field label="Name" problem={problems.get("name")}>
+        <input required value={name} onChange={(e) => setName(e.target.value)} />
+      </Field>
+      <div className="field-pair">
+        <Field
+          label="To"
+          problem={problems.get("segment")}
+          hint={
+            segments.data !== null && list.length === 0 ? (
+              <Link to="/segments">Make a segment first</Link>
+            ) : undefined
+          }
+        >
+          <select required value={segment} onChange={(e) => setSegment(e.target.value)}>
+            <option value="">Choose a segment</option>
+            {list.map((each) => (
+              <option key={each.id} value={each.id}>
+                {each.name}
+                {typeof each.size === "number" && ` (${each.size.toLocaleString("en-US")})`}
+              </option>
+            ))}
+          </select>
         </Field>
-        <div className="field-pair">
-          <Field
-            label="To"
-            problem={problems.get("segment")}
-            hint={
-              segments.data !== null && list.length === 0 ? (
-                <Link to="/segments">Make a segment first</Link>
-              ) : undefined
-            }
+        <Field label="Purpose" problem={problems.get("purpose")}>
+          <select value={purpose} onChange={(e) => setPurpose(e.target.value)}>
+            <option value="marketing">Marketing</option>
+            <option value="transactional">Personal or service</option>
+          </select>
+        </Field>
+      </div>
+      <div className="field-pair">
+        <Field label="Channel" problem={problems.get("channel")}>
+          <select
+            value={channel}
+            onChange={(e) => {
+              setChannel(e.target.value as Channel);
+              setTemplate("");
+            }}
           >
-            <select required value={segment} onChange={(e) => setSegment(e.target.value)}>
-              <option value="">Choose a segment</option>
-              {list.map((each) => (
-                <option key={each.id} value={each.id}>
-                  {each.name}
-                  {typeof each.size === "number" && ` (${each.size.toLocaleString("en-US")})`}
-                </option>
-              ))}
-            </select>
-          </Field>
-          <Field label="Purpose" problem={problems.get("purpose")}>
-            <select value={purpose} onChange={(e) => setPurpose(e.target.value)}>
-              <option value="marketing">Marketing</option>
-              <option value="transactional">Personal or service</option>
-            </select>
-          </Field>
-        </div>
-        <div className="field-pair">
-          <Field label="Channel" problem={problems.get("channel")}>
-            <select
-              value={channel}
-              onChange={(e) => {
-                setChannel(e.target.value as Channel);
-                setTemplate("");
-              }}
-            >
-              <option value="sms">Text</option>
-              <option value="email">Email</option>
-              <option value="voice">Call</option>
-            </select>
-          </Field>
-          <Field label="Words" problem={problems.get("template")}>
-            <select value={template} onChange={(e) => setTemplate(e.target.value)}>
-              <option value="">Written here</option>
-              {fitting.map((each) => (
-                <option key={each.id} value={each.id}>
-                  {each.name} (version {each.version})
-                </option>
-              ))}
-            </select>
-          </Field>
-        </div>
-        {template === "" && (
-          <>
-            {channel === "email" && (
-              <Field label="Subject" problem={problems.get("subject")}>
-                <input required value={subject} onChange={(e) => setSubject(e.target.value)} />
-              </Field>
-            )}
-            <Field
-              label={bodyLabels[channel]}
-              hint="{{first_name|there}} becomes the person's first name, or “there” without one. How to opt out is added to marketing where it is missing."
-              problem={problems.get("body")}
-            >
-              <textarea required rows={4} value={body} onChange={(e) => setBody(e.target.value)} />
+            <option value="sms">Text</option>
+            <option value="email">Email</option>
+            <option value="voice">Call</option>
+          </select>
+        </Field>
+        <Field label="Words" problem={problems.get("template")}>
+          <select value={template} onChange={(e) => setTemplate(e.target.value)}>
+            <option value="">Written here</option>
+            {fitting.map((each) => (
+              <option key={each.id} value={each.id}>
+                {each.name} (version {each.version})
+              </option>
+            ))}
+          </select>
+        </Field>
+      </div>
+      {template === "" && (
+        <>
+          {channel === "email" && (
+            <Field label="Subject" problem={problems.get("subject")}>
+              <input required value={subject} onChange={(e) => setSubject(e.target.value)} />
             </Field>
-            {channel !== "sms" && (
-              <Field
-                label={channel === "email" ? "HTML (optional)" : "On an answering machine (optional)"}
-                problem={problems.get(channel === "email" ? "html" : "voicemail")}
-              >
-                <textarea rows={4} value={extra} onChange={(e) => setExtra(e.target.value)} />
-              </Field>
-            )}
-          </>
-        )}
-        <p className="muted small">Nothing is sent yet. You launch it on the next page.</p>
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {write.isBusy ? "Creating…" : "Create draft"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+          )}
+          <Field
+            label={bodyLabels[channel]}
+            hint="{{first_name|there}} becomes the person's first name, or “there” without one. How to opt out is added to marketing where it is missing."
+            problem={problems.get("body")}
+          >
+            <textarea required rows={4} value={body} onChange={(e) => setBody(e.target.value)} />
+          </Field>
+          {channel !== "sms" && (
+            <Field
+              label={channel === "email" ? "HTML (optional)" : "On an answering machine (optional)"}
+              problem={problems.get(channel === "email" ? "html" : "voicemail")}
+            >
+              <textarea rows={4} value={extra} onChange={(e) => setExtra(e.target.value)} />
+            </Field>
+          )}
+        </>
+      )}
+      <p className="muted small">Nothing is sent yet. You launch it on the next page.</p>
+    </FormDialog>
   );
 }

@@ -1,10 +1,8 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useWrite } from "../../api/hooks";
 import type { Contact, CustomValue } from "../../api/types";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
-import { FailureNote } from "../../ui/states";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 
 const fields = [
   ["first_name", "First name"],
@@ -24,11 +22,10 @@ interface EditContactDialogProps {
 export function EditContactDialog({ contact, onClose, onSaved }: EditContactDialogProps) {
   const [draft, setDraft] = useState<Record<string, string>>(() => textsOf(contact));
   const write = useWrite();
-  const problems = write.failure?.fields ?? new Map<string, string>();
+  const problems = problemsOf(write);
   const isStale = write.failure?.code === "version_mismatch";
 
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     const changes = changesOf(contact, draft);
     if (Object.keys(changes).length === 0) {
       onClose();
@@ -48,29 +45,26 @@ export function EditContactDialog({ contact, onClose, onSaved }: EditContactDial
     </Field>
   );
   return (
-    <Dialog title="Edit contact" onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        {isStale ? (
+    <FormDialog
+      title="Edit contact"
+      action="Save"
+      doing="Saving…"
+      write={write}
+      note={
+        isStale ? (
           <p className="note note-amber" role="alert">
             Somebody changed this contact in the meantime. Close this and look again.
           </p>
-        ) : (
-          problems.size === 0 && <FailureNote failure={write.failure} />
-        )}
-        {fields.map(([name, label]) => input(name, label))}
-        {Object.keys(contact.custom ?? {}).map((name) =>
-          input(`custom.${name}`, name.replace(/_/g, " ")),
-        )}
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {write.isBusy ? "Saving…" : "Save"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+        ) : undefined
+      }
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      {fields.map(([name, label]) => input(name, label))}
+      {Object.keys(contact.custom ?? {}).map((name) =>
+        input(`custom.${name}`, name.replace(/_/g, " ")),
+      )}
+    </FormDialog>
   );
 }
 

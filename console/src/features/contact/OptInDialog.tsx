@@ -1,10 +1,8 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useWrite } from "../../api/hooks";
 import type { Channel, Contact } from "../../api/types";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
-import { FailureNote } from "../../ui/states";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 import { channelNames, contactName } from "../contacts/names";
 
 export interface ConsentDialogProps {
@@ -28,59 +26,54 @@ export function OptInDialog({ contact, channel, onClose, onDone }: ConsentDialog
   const [source, setSource] = useState("");
   const [wording, setWording] = useState("");
   const write = useWrite();
-  const problems = write.failure?.fields ?? new Map<string, string>();
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const problems = problemsOf(write);
+  const submit = async () => {
     const body = { channel, purpose, method, source, wording };
     const answer = await write.run("POST", `/api/contacts/${contact.id}/consents`, body);
     if (answer !== null) onDone();
   };
   return (
-    <Dialog title={`Opt-in for ${channelNames[channel]}`} onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <p className="muted">
-          {contactName(contact)} agreed to hear from you. This goes into the record for good.
-        </p>
-        {problems.size === 0 && <FailureNote failure={write.failure} />}
-        <Field label="Purpose" problem={problems.get("purpose")}>
-          <select value={purpose} onChange={(event) => setPurpose(event.target.value)}>
-            <option value="marketing">Marketing</option>
-            <option value="transactional">Personal or service</option>
-          </select>
-        </Field>
-        <Field label="How it was given" problem={problems.get("method")}>
-          <select value={method} onChange={(event) => setMethod(event.target.value)}>
-            {methods.map(([value, name]) => (
-              <option key={value} value={value}>
-                {name}
-              </option>
-            ))}
-          </select>
-        </Field>
-        <Field label="Where" hint="Such as the page, event or list" problem={problems.get("source")}>
-          <input required value={source} onChange={(event) => setSource(event.target.value)} />
-        </Field>
-        <Field
-          label="What they agreed to"
-          hint="The exact words they were shown or told"
-          problem={problems.get("wording")}
-        >
-          <textarea
-            required
-            rows={3}
-            value={wording}
-            onChange={(event) => setWording(event.target.value)}
-          />
-        </Field>
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {write.isBusy ? "Recording…" : "Record opt-in"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={`Opt-in for ${channelNames[channel]}`}
+      action="Record opt-in"
+      doing="Recording…"
+      write={write}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <p className="muted">
+        {contactName(contact)} agreed to hear from you. This goes into the record for good.
+      </p>
+      <Field label="Purpose" problem={problems.get("purpose")}>
+        <select value={purpose} onChange={(event) => setPurpose(event.target.value)}>
+          <option value="marketing">Marketing</option>
+          <option value="transactional">Personal or service</option>
+        </select>
+      </Field>
+      <Field label="How it was given" problem={problems.get("method")}>
+        <select value={method} onChange={(event) => setMethod(event.target.value)}>
+          {methods.map(([value, name]) => (
+            <option key={value} value={value}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </Field>
+      <Field label="Where" hint="Such as the page, event or list" problem={problems.get("source")}>
+        <input required value={source} onChange={(event) => setSource(event.target.value)} />
+      </Field>
+      <Field
+        label="What they agreed to"
+        hint="The exact words they were shown or told"
+        problem={problems.get("wording")}
+      >
+        <textarea
+          required
+          rows={3}
+          value={wording}
+          onChange={(event) => setWording(event.target.value)}
+        />
+      </Field>
+    </FormDialog>
   );
 }

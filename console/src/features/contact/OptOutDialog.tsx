@@ -1,8 +1,7 @@
 import { useState } from "react";
 import { useWrite } from "../../api/hooks";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
-import { FailureNote } from "../../ui/states";
+import { FormDialog } from "../../ui/FormDialog";
 import { channelNames, contactName } from "../contacts/names";
 import type { ConsentDialogProps } from "./OptInDialog";
 
@@ -15,31 +14,25 @@ export function OptOutDialog({ contact, channel, onClose, onDone }: ConsentDialo
     if ((await write.run("POST", path, { channel, method })) !== null) onDone();
   };
   return (
-    <Dialog title={`Opt out of ${channelNames[channel]}`} onClose={onClose}>
+    <FormDialog
+      title={`Opt out of ${channelNames[channel]}`}
+      action="Record opt-out"
+      doing="Recording…"
+      write={write}
+      isDangerous
+      onSubmit={record}
+      onClose={onClose}
+    >
       <p className="muted">
-        From now on {contactName(contact)} gets nothing over {channelNames[channel]}, messages that
-        wait included. Only a new opt-in changes that.
+      From now on {contactName(contact)} gets nothing over {channelNames[channel]}, messages that
+      wait included. Only a new opt-in changes that.
       </p>
-      <FailureNote failure={write.failure} />
       <Field label="How they asked">
-        <select value={method} onChange={(event) => setMethod(event.target.value)}>
-          <option value="call">By phone</option>
-          <option value="staff">Told a member of staff</option>
-        </select>
+      <select value={method} onChange={(event) => setMethod(event.target.value)}>
+        <option value="call">By phone</option>
+        <option value="staff">Told a member of staff</option>
+      </select>
       </Field>
-      <DialogActions>
-        <button type="button" className="button" onClick={onClose}>
-          Cancel
-        </button>
-        <button
-          type="button"
-          className="button button-danger"
-          disabled={write.isBusy}
-          onClick={() => void record()}
-        >
-          {write.isBusy ? "Recording…" : "Record opt-out"}
-        </button>
-      </DialogActions>
-    </Dialog>
+    </FormDialog>
   );
 }

@@ -2,11 +2,10 @@ import { useEffect, useRef, useState } from "react";
 import { useQuery } from "../../api/hooks";
 import type { Contact, List } from "../../api/types";
 import { Link, useNavigator, withQuery } from "../../app/router";
-import { Async } from "../../ui/Async";
 import { Icon } from "../../ui/Icon";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/Page";
-import { Pager } from "../../ui/Pager";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState } from "../../ui/states";
 import { useCursors } from "../../ui/useCursors";
 import { useDebounced } from "../../ui/useDebounced";
@@ -26,7 +25,7 @@ export function ContactsScreen({ query }: { query: URLSearchParams }) {
   const [opened, setOpened] = useState<Opened>(null);
   const q = query.get("q") ?? "";
   const tag = query.get("tag") ?? "";
-  const cursors = useCursors(query, (after) => withQuery("/contacts", { q, tag, after }));
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/contacts", { q, tag, after }));
   const contacts = useQuery<List<Contact>>(
     withQuery("/api/contacts", {
       q,
@@ -63,23 +62,13 @@ export function ContactsScreen({ query }: { query: URLSearchParams }) {
         <SearchField value={q} onSearch={(text) => show({ q: text })} inputRef={search} />
         <TagFilter value={tag} contacts={contacts.data?.data ?? []} onTag={(t) => show({ tag: t })} />
       </div>
-      <Async query={contacts}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <NoContacts isFiltered={q !== "" || tag !== ""} onOpen={setOpened} />
-          ) : (
-            <>
-              <ContactsTable contacts={list.data} onTag={(name) => show({ tag: name })} />
-              <Pager
-                isLoading={contacts.isLoading}
-                label={cursors.label(list, pageSize)}
-                onPrevious={cursors.previous}
-                onNext={cursors.next(list)}
-              />
-            </>
-          )
-        }
-      </Async>
+      <PagedList
+        query={contacts}
+        cursors={cursors}
+        empty={<NoContacts isFiltered={q !== "" || tag !== ""} onOpen={setOpened} />}
+      >
+        {(rows) => <ContactsTable contacts={rows} onTag={(name) => show({ tag: name })} />}
+      </PagedList>
       {opened === "new" && <NewContactDialog onClose={() => setOpened(null)} />}
       {opened === "import" && (
         <ImportDialog onImported={() => contacts.reload()} onClose={() => setOpened(null)} />

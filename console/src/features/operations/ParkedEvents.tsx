@@ -2,6 +2,7 @@ import { useQuery, useWrite } from "../../api/hooks";
 import type { DrainedProjection, List, ParkedEvent } from "../../api/types";
 import { Async } from "../../ui/Async";
 import { EmptyState, FailureNote } from "../../ui/states";
+import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 import { useToast } from "../../ui/Toast";
 
@@ -32,28 +33,30 @@ export function ParkedEvents({ name, onDrained }: { name: string; onDrained: () 
           data.length === 0 ? (
             <EmptyState title="Nothing of your accounts is parked." icon="check" />
           ) : (
-            <div className="table-frame card">
-              <table className="table compact">
-                <thead>
-                  <tr>
-                    <th scope="col" className="right">Position</th>
-                    <th scope="col">Event</th>
-                    <th scope="col">Why</th>
-                    <th scope="col" className="wide-only">Since</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {data.map((event) => (
-                    <tr key={event.position}>
-                      <td className="right number">{event.position.toLocaleString("en-US")}</td>
-                      <td><code>{event.type}</code></td>
-                      <td>{event.reason ?? <span className="muted">waits behind another one</span>}</td>
-                      <td className="wide-only muted nowrap"><Time at={event.parked_at} /></td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              className="compact"
+              rows={data}
+              rowKey={({ position }) => position}
+              columns={[
+                {
+                  title: "Position",
+                  isNumber: true,
+                  cell: ({ position }) => position.toLocaleString("en-US"),
+                },
+                { title: "Event", cell: ({ type }) => <code>{type}</code> },
+                {
+                  title: "Why",
+                  cell: ({ reason }) =>
+                    reason ?? <span className="muted">waits behind another one</span>,
+                },
+                {
+                  title: "Since",
+                  className: "muted nowrap",
+                  isWideOnly: true,
+                  cell: ({ parked_at }) => <Time at={parked_at} />,
+                },
+              ]}
+            />
           )
         }
       </Async>

@@ -1,10 +1,9 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
 import type { Contact, Filter, List, Segment } from "../../api/types";
 import { useNavigator, withQuery } from "../../app/router";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { FormDialog } from "../../ui/FormDialog";
 import { FailureNote } from "../../ui/states";
 import { useDebounced } from "../../ui/useDebounced";
 import type { Group } from "./filter";
@@ -19,40 +18,34 @@ export function NewSegmentDialog({ onClose }: { onClose: () => void }) {
   const write = useWrite();
   const { go } = useNavigator();
   const filter = filterOf(draft);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     if (filter === null) return;
     const segment = await write.run<Segment>("POST", "/api/segments", { name, filter });
     if (segment !== null) go(`/segments/${segment.id}`);
   };
   return (
-    <Dialog title="New segment" isWide onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <FailureNote failure={write.failure} />
-        <Field label="Name">
-          <input
-            required
-            placeholder="VIP, opted in"
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
-        </Field>
-        <FilterBuilder draft={draft} onChange={setDraft} />
-        <MatchCount filter={filter} />
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button
-            type="submit"
-            className="button button-primary"
-            disabled={write.isBusy || filter === null}
-          >
-            {write.isBusy ? "Creating…" : "Create segment"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="New segment"
+      action="Create segment"
+      doing="Creating…"
+      write={write}
+      note={<FailureNote failure={write.failure} />}
+      isIncomplete={filter === null}
+      isWide
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <Field label="Name">
+        <input
+          required
+          placeholder="VIP, opted in"
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+      </Field>
+      <FilterBuilder draft={draft} onChange={setDraft} />
+      <MatchCount filter={filter} />
+    </FormDialog>
   );
 }
 

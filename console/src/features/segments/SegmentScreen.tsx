@@ -2,11 +2,10 @@ import { useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
 import type { Contact, List, Segment } from "../../api/types";
 import { Link, useNavigator, usePlace, withQuery } from "../../app/router";
-import { Async } from "../../ui/Async";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
 import { Icon } from "../../ui/Icon";
 import { Page } from "../../ui/Page";
-import { Pager } from "../../ui/Pager";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState, FailureState } from "../../ui/states";
 import { useCursors } from "../../ui/useCursors";
 import { ContactsTable } from "../contacts/ContactsTable";
@@ -21,7 +20,7 @@ export function SegmentScreen({ id }: { id: string }) {
   const [isDeleting, setDeleting] = useState(false);
   const path = `/api/segments/${encodeURIComponent(id)}`;
   const segment = useQuery<Segment>(path);
-  const cursors = useCursors(query, (after) => withQuery(`/segments/${id}`, { after }));
+  const cursors = useCursors(query, pageSize, (after) => withQuery(`/segments/${id}`, { after }));
   const contacts = useQuery<List<Contact>>(
     withQuery(`${path}/contacts`, { after: cursors.after, limit: String(pageSize) }),
   );
@@ -54,26 +53,15 @@ export function SegmentScreen({ id }: { id: string }) {
       }
     >
       {segment.data !== null && <p className="lead muted">{describeFilter(segment.data.filter)}</p>}
-      <Async query={contacts}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="Nobody matches right now." icon="people" />
-          ) : (
-            <>
-              <ContactsTable
-                contacts={list.data}
-                onTag={(tag) => go(withQuery("/contacts", { tag }))}
-              />
-              <Pager
-                isLoading={contacts.isLoading}
-                label={cursors.label(list, pageSize)}
-                onPrevious={cursors.previous}
-                onNext={cursors.next(list)}
-              />
-            </>
-          )
-        }
-      </Async>
+      <PagedList
+        query={contacts}
+        cursors={cursors}
+        empty={<EmptyState title="Nobody matches right now." icon="people" />}
+      >
+        {(rows) => (
+          <ContactsTable contacts={rows} onTag={(tag) => go(withQuery("/contacts", { tag }))} />
+        )}
+      </PagedList>
       {isDeleting && (
         <ConfirmDialog
           title="Delete this segment?"

@@ -1,20 +1,27 @@
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { useQuery } from "../../api/hooks";
 import type { List, Segment } from "../../api/types";
-import { Link } from "../../app/router";
-import { Async } from "../../ui/Async";
+import { Link, usePlace, withQuery } from "../../app/router";
 import { Icon } from "../../ui/Icon";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/Page";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState } from "../../ui/states";
-import { useRowKeys } from "../../ui/useRowKeys";
+import { Table } from "../../ui/Table";
+import { useCursors } from "../../ui/useCursors";
 import { describeFilter } from "./filter";
 import { NewSegmentDialog } from "./NewSegmentDialog";
+
+const pageSize = 50;
 
 /** Groups of people that keep themselves up to date. */
 export function SegmentsScreen() {
   const [isCreating, setCreating] = useState(false);
-  const segments = useQuery<List<Segment>>("/api/segments?limit=200");
+  const { query } = usePlace();
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/segments", { after }));
+  const segments = useQuery<List<Segment>>(
+    withQuery("/api/segments", { after: cursors.after, limit: String(pageSize) }),
+  );
   useKeys({ n: () => setCreating(true) });
   return (
     <Page
@@ -26,54 +33,47 @@ export function SegmentsScreen() {
         </button>
       }
     >
-      <Async query={segments}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="No segments yet." icon="segment">
-              <p className="muted">A segment holds everybody who matches, now and later.</p>
-              <button type="button" className="button" onClick={() => setCreating(true)}>
-                New segment
-              </button>
-            </EmptyState>
-          ) : (
-            <SegmentsTable segments={list.data} />
-          )
+      <PagedList
+        query={segments}
+        cursors={cursors}
+        empty={
+          <EmptyState title="No segments yet." icon="segment">
+            <p className="muted">A segment holds everybody who matches, now and later.</p>
+            <button type="button" className="button" onClick={() => setCreating(true)}>
+              New segment
+            </button>
+          </EmptyState>
         }
-      </Async>
+      >
+        {(rows) => <SegmentsTable segments={rows} />}
+      </PagedList>
       {isCreating && <NewSegmentDialog onClose={() => setCreating(false)} />}
     </Page>
   );
 }
 
 function SegmentsTable({ segments }: { segments: Segment[] }) {
-  const table = useRef<HTMLTableElement>(null);
-  useRowKeys(table);
   return (
-    <div className="table-frame card">
-      <table ref={table} className="table">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Who</th>
-            <th scope="col" className="right">
-              People
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {segments.map((segment) => (
-            <tr key={segment.id}>
-              <td className="nowrap">
-                <Link className="row-link" to={`/segments/${segment.id}`}>
-                  {segment.name}
-                </Link>
-              </td>
-              <td className="muted">{describeFilter(segment.filter)}</td>
-              <td className="right number">{segment.size?.toLocaleString("en-US") ?? "–"}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={segments}
+      rowKey={({ id }) => id}
+      columns={[
+        {
+          title: "Name",
+          className: "nowrap",
+          cell: ({ id, name }) => (
+            <Link className="row-link" to={`/segments/${id}`}>
+              {name}
+            </Link>
+          ),
+        },
+        { title: "Who", className: "muted", cell: ({ filter }) => describeFilter(filter) },
+        {
+          title: "People",
+          isNumber: true,
+          cell: ({ size }) => size?.toLocaleString("en-US") ?? "–",
+        },
+      ]}
+    />
   );
 }

@@ -1,9 +1,8 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
 import type { Channel, Contact, List, Template, TemplatePreview } from "../../api/types";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 import { FailureNote } from "../../ui/states";
 
 interface TemplateDialogProps {
@@ -21,9 +20,8 @@ export function TemplateDialog({ template, onSaved, onClose }: TemplateDialogPro
   const [body, setBody] = useState(template?.body ?? "");
   const [html, setHTML] = useState(template?.html ?? "");
   const write = useWrite();
-  const problems = write.failure?.fields ?? new Map<string, string>();
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const problems = problemsOf(write);
+  const submit = async () => {
     const content = {
       name,
       body,
@@ -37,49 +35,46 @@ export function TemplateDialog({ template, onSaved, onClose }: TemplateDialogPro
     if (saved !== null) onSaved();
   };
   return (
-    <Dialog title={template === null ? "New template" : `Edit ${template.name}`} onClose={onClose}>
-      <form noValidate onSubmit={(event) => void submit(event)}>
-        {problems.size === 0 && <FailureNote failure={write.failure} />}
-        <Field label="Name" problem={problems.get("name")}>
-          <input required value={name} onChange={(event) => setName(event.target.value)} />
+    <FormDialog
+      title={template === null ? "New template" : `Edit ${template.name}`}
+      action={template === null ? "Create template" : `Save as version ${template.version + 1}`}
+      doing="Saving…"
+      write={write}
+      noValidate
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <Field label="Name" problem={problems.get("name")}>
+        <input required value={name} onChange={(event) => setName(event.target.value)} />
+      </Field>
+      {template === null && (
+        <Field label="Channel">
+          <select value={channel} onChange={(event) => setChannel(event.target.value as Channel)}>
+            <option value="sms">Text</option>
+            <option value="email">Email</option>
+            <option value="voice">Call</option>
+          </select>
         </Field>
-        {template === null && (
-          <Field label="Channel">
-            <select value={channel} onChange={(event) => setChannel(event.target.value as Channel)}>
-              <option value="sms">Text</option>
-              <option value="email">Email</option>
-              <option value="voice">Call</option>
-            </select>
-          </Field>
-        )}
-        {channel === "email" && (
-          <Field label="Subject" problem={problems.get("subject")}>
-            <input value={subject} onChange={(event) => setSubject(event.target.value)} />
-          </Field>
-        )}
-        <Field
-          label="Text"
-          hint="With fields such as {{first_name|there}}"
-          problem={problems.get("body")}
-        >
-          <textarea rows={5} value={body} onChange={(event) => setBody(event.target.value)} />
+      )}
+      {channel === "email" && (
+        <Field label="Subject" problem={problems.get("subject")}>
+          <input value={subject} onChange={(event) => setSubject(event.target.value)} />
         </Field>
-        {channel === "email" && (
-          <Field label="HTML" problem={problems.get("html")}>
-            <textarea rows={5} value={html} onChange={(event) => setHTML(event.target.value)} />
-          </Field>
-        )}
-        {template !== null && <Preview template={template} />}
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {template === null ? "Create template" : `Save as version ${template.version + 1}`}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+      )}
+      <Field
+        label="Text"
+        hint="With fields such as {{first_name|there}}"
+        problem={problems.get("body")}
+      >
+        <textarea rows={5} value={body} onChange={(event) => setBody(event.target.value)} />
+      </Field>
+      {channel === "email" && (
+        <Field label="HTML" problem={problems.get("html")}>
+          <textarea rows={5} value={html} onChange={(event) => setHTML(event.target.value)} />
+        </Field>
+      )}
+      {template !== null && <Preview template={template} />}
+    </FormDialog>
   );
 }
 

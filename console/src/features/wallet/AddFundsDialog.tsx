@@ -1,10 +1,8 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useWrite } from "../../api/hooks";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 import { formatMoney, parseDollars } from "../../ui/money";
-import { FailureNote } from "../../ui/states";
 import { useToast } from "../../ui/Toast";
 
 const usualAmounts = ["25", "50", "100", "250"] as const;
@@ -21,8 +19,7 @@ export function AddFundsDialog({ onClose, onAdded }: AddFundsDialogProps) {
   const toast = useToast();
   const amount = parseDollars(typed);
   const problem = wasTried && amount === null ? "Enter an amount such as 50 or 12.50" : undefined;
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     setTried(true);
     if (amount === null) return;
     if ((await write.run("POST", "/api/wallet/add-funds", { amount })) === null) return;
@@ -30,41 +27,38 @@ export function AddFundsDialog({ onClose, onAdded }: AddFundsDialogProps) {
     onAdded();
   };
   return (
-    <Dialog title="Add funds" onClose={onClose}>
-      <form noValidate onSubmit={(event) => void submit(event)}>
-        {write.failure?.fields.get("amount") === undefined && <FailureNote failure={write.failure} />}
-        <div className="row" role="group" aria-label="Usual amounts">
-          {usualAmounts.map((dollars) => (
-            <button
-              key={dollars}
-              type="button"
-              className="button"
-              aria-pressed={typed === dollars}
-              onClick={() => setTyped(dollars)}
-            >
-              ${dollars}
-            </button>
-          ))}
-        </div>
-        <Field
-          label="Amount in dollars"
-          problem={problem ?? write.failure?.fields.get("amount")}
-        >
-          <input
-            inputMode="decimal"
-            value={typed}
-            onChange={(event) => setTyped(event.target.value)}
-          />
-        </Field>
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
+    <FormDialog
+      title="Add funds"
+      action="Add funds"
+      doing="Adding…"
+      write={write}
+      noValidate
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <div className="row" role="group" aria-label="Usual amounts">
+        {usualAmounts.map((dollars) => (
+          <button
+            key={dollars}
+            type="button"
+            className="button"
+            aria-pressed={typed === dollars}
+            onClick={() => setTyped(dollars)}
+          >
+            ${dollars}
           </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {write.isBusy ? "Adding…" : "Add funds"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+        ))}
+      </div>
+      <Field
+        label="Amount in dollars"
+        problem={problem ?? problemsOf(write).get("amount")}
+      >
+        <input
+          inputMode="decimal"
+          value={typed}
+          onChange={(event) => setTyped(event.target.value)}
+        />
+      </Field>
+    </FormDialog>
   );
 }

@@ -1,12 +1,10 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import type { Failure } from "../../api/failure";
 import { asFailure, useClient } from "../../api/hooks";
 import { withQuery } from "../../app/router";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { download } from "../../ui/download";
 import { Field } from "../../ui/Field";
-import { FailureNote } from "../../ui/states";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 
 const formats = { csv: "text/csv", json: "application/json" } as const;
 
@@ -17,9 +15,9 @@ export function StatementDialog({ onClose }: { onClose: () => void }) {
   const [format, setFormat] = useState<keyof typeof formats>("csv");
   const [isBusy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
+  const problems = problemsOf({ failure });
   const client = useClient();
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     setBusy(true);
     setFailure(null);
     try {
@@ -37,32 +35,29 @@ export function StatementDialog({ onClose }: { onClose: () => void }) {
     }
   };
   return (
-    <Dialog title="Statement" onClose={onClose}>
-      <form noValidate onSubmit={(event) => void submit(event)}>
-        <FailureNote failure={failure} />
-        <div className="field-pair">
-          <Field label="From (UTC)" hint="Nothing: 30 days">
-            <input type="date" value={from} onChange={(event) => setFrom(event.target.value)} />
-          </Field>
-          <Field label="Until (UTC, not included)" hint="Nothing: now">
-            <input type="date" value={to} onChange={(event) => setTo(event.target.value)} />
-          </Field>
-        </div>
-        <Field label="Format">
-          <select value={format} onChange={(event) => setFormat(event.target.value as keyof typeof formats)}>
-            <option value="csv">CSV, for spreadsheets</option>
-            <option value="json">JSON</option>
-          </select>
+    <FormDialog
+      title="Statement"
+      action="Download"
+      doing="Preparing…"
+      write={{ isBusy, failure }}
+      noValidate
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <div className="field-pair">
+        <Field label="From (UTC)" hint="Nothing: 30 days" problem={problems.get("from")}>
+          <input type="date" value={from} onChange={(event) => setFrom(event.target.value)} />
         </Field>
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={isBusy}>
-            {isBusy ? "Preparing…" : "Download"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+        <Field label="Until (UTC, not included)" hint="Nothing: now" problem={problems.get("to")}>
+          <input type="date" value={to} onChange={(event) => setTo(event.target.value)} />
+        </Field>
+      </div>
+      <Field label="Format">
+        <select value={format} onChange={(event) => setFormat(event.target.value as keyof typeof formats)}>
+          <option value="csv">CSV, for spreadsheets</option>
+          <option value="json">JSON</option>
+        </select>
+      </Field>
+    </FormDialog>
   );
 }

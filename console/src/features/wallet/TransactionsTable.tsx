@@ -1,48 +1,38 @@
 import type { WalletTransaction } from "../../api/types";
 import { formatMoney } from "../../ui/money";
+import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
 
 export function TransactionsTable({ transactions }: { transactions: WalletTransaction[] }) {
   return (
-    <div className="table-frame card">
-      <table className="table compact">
-        <thead>
-          <tr>
-            <th scope="col">Time</th>
-            <th scope="col">What</th>
-            <th scope="col" className="wide-only">
-              Kind
-            </th>
-            <th scope="col" className="right">
-              Amount
-            </th>
-            <th scope="col" className="right wide-only">
-              Balance after
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {transactions.map((transaction) => (
-            <tr key={transaction.id}>
-              <td className="nowrap muted">
-                <Time at={transaction.created_at} />
-              </td>
-              <td>{transaction.description ?? kindLook(transaction.type).name}</td>
-              <td className="wide-only">
-                <span className={`badge badge-${kindLook(transaction.type).colour}`}>
-                  {kindLook(transaction.type).name}
-                </span>
-              </td>
-              <td className="right number">{signed(transaction)}</td>
-              <td className="right number muted wide-only">
-                {transaction.balance_after ? formatMoney(transaction.balance_after, "ledger") : "–"}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      className="compact"
+      rows={transactions}
+      rowKey={({ id }) => id}
+      columns={[
+        {
+          title: "Time",
+          className: "nowrap muted",
+          cell: ({ created_at }) => <Time at={created_at} />,
+        },
+        { title: "What", cell: ({ description, type }) => description ?? kindLook(type).name },
+        { title: "Kind", isWideOnly: true, cell: ({ type }) => <Kind type={type} /> },
+        { title: "Amount", isNumber: true, cell: signed },
+        {
+          title: "Balance after",
+          className: "muted",
+          isNumber: true,
+          isWideOnly: true,
+          cell: ({ balance_after }) => (balance_after ? formatMoney(balance_after, "ledger") : "–"),
+        },
+      ]}
+    />
   );
+}
+
+function Kind({ type }: { type: string }) {
+  const { name, colour } = kindLook(type);
+  return <span className={`badge badge-${colour}`}>{name}</span>;
 }
 
 /** Money in with a plus, money out with a minus; a hold moves nothing yet. */

@@ -3,11 +3,10 @@ import { useQuery } from "../../api/hooks";
 import { useLive } from "../../api/live";
 import type { List, Money, Wallet, WalletTransaction } from "../../api/types";
 import { usePlace, withQuery } from "../../app/router";
-import { Async } from "../../ui/Async";
 import { Icon } from "../../ui/Icon";
 import { formatMoney } from "../../ui/money";
 import { Page } from "../../ui/Page";
-import { Pager } from "../../ui/Pager";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState, Skeleton } from "../../ui/states";
 import { useCursors } from "../../ui/useCursors";
 import { AddFundsDialog } from "./AddFundsDialog";
@@ -23,7 +22,7 @@ export function WalletScreen() {
   const { query } = usePlace();
   const [isAdding, setAdding] = useState(false);
   const [isStating, setStating] = useState(false);
-  const cursors = useCursors(query, (after) => withQuery("/wallet", { after }));
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/wallet", { after }));
   const wallet = useQuery<Wallet>("/api/wallet/balance");
   const transactions = useQuery<List<WalletTransaction>>(
     withQuery("/api/wallet/transactions", { after: cursors.after, limit: String(pageSize) }),
@@ -54,27 +53,19 @@ export function WalletScreen() {
       <Balance wallet={wallet.data} />
       <AutoRechargeCard />
       <h2 className="section-title">Transactions</h2>
-      <Async query={transactions}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="No money has moved yet." icon="wallet">
-              <button type="button" className="button" onClick={() => setAdding(true)}>
-                Add funds
-              </button>
-            </EmptyState>
-          ) : (
-            <>
-              <TransactionsTable transactions={list.data} />
-              <Pager
-                isLoading={transactions.isLoading}
-                label={cursors.label(list, pageSize)}
-                onPrevious={cursors.previous}
-                onNext={cursors.next(list)}
-              />
-            </>
-          )
+      <PagedList
+        query={transactions}
+        cursors={cursors}
+        empty={
+          <EmptyState title="No money has moved yet." icon="wallet">
+            <button type="button" className="button" onClick={() => setAdding(true)}>
+              Add funds
+            </button>
+          </EmptyState>
         }
-      </Async>
+      >
+        {(rows) => <TransactionsTable transactions={rows} />}
+      </PagedList>
       {isStating && <StatementDialog onClose={() => setStating(false)} />}
       {isAdding && (
         <AddFundsDialog

@@ -1,11 +1,10 @@
-import type { FormEvent } from "react";
 import { useState } from "react";
 import { useWrite } from "../../api/hooks";
 import type { WebhookEndpoint } from "../../api/types";
 import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { FormDialog, problemsOf } from "../../ui/FormDialog";
 import { Icon } from "../../ui/Icon";
-import { FailureNote } from "../../ui/states";
 import { useToast } from "../../ui/Toast";
 import { splitTags } from "../contacts/tags";
 
@@ -19,9 +18,8 @@ export function NewWebhookDialog({ onCreated, onClose }: NewWebhookDialogProps) 
   const [types, setTypes] = useState("message.*");
   const [secret, setSecret] = useState<string | null>(null);
   const write = useWrite();
-  const problems = write.failure?.fields ?? new Map<string, string>();
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const problems = problemsOf(write);
+  const submit = async () => {
     const body = { url: url.trim(), types: splitTags(types) };
     const endpoint = await write.run<WebhookEndpoint>("POST", "/api/webhook-endpoints", body);
     if (endpoint === null) return;
@@ -30,35 +28,31 @@ export function NewWebhookDialog({ onCreated, onClose }: NewWebhookDialogProps) 
   };
   if (secret !== null) return <SecretDialog secret={secret} onClose={onClose} />;
   return (
-    <Dialog title="New endpoint" onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        {problems.size === 0 && <FailureNote failure={write.failure} />}
-        <Field label="URL" problem={problems.get("url")}>
-          <input
-            type="url"
-            required
-            placeholder="https://example.com/hooks/daybook"
-            value={url}
-            onChange={(event) => setURL(event.target.value)}
-          />
-        </Field>
-        <Field
-          label="Events"
-          hint="Separated by commas: message.delivered, contact.* or * for everything"
-          problem={problems.get("types")}
-        >
-          <input required value={types} onChange={(event) => setTypes(event.target.value)} />
-        </Field>
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {write.isBusy ? "Creating…" : "Create endpoint"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <FormDialog
+      title="New endpoint"
+      action="Create endpoint"
+      doing="Creating…"
+      write={write}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <Field label="URL" problem={problems.get("url")}>
+        <input
+          type="url"
+          required
+          placeholder="https://example.com/hooks/daybook"
+          value={url}
+          onChange={(event) => setURL(event.target.value)}
+        />
+      </Field>
+      <Field
+        label="Events"
+        hint="Separated by commas: message.delivered, contact.* or * for everything"
+        problem={problems.get("types")}
+      >
+        <input required value={types} onChange={(event) => setTypes(event.target.value)} />
+      </Field>
+    </FormDialog>
   );
 }
 

@@ -1,10 +1,9 @@
-import type { FormEvent } from "react";
 import { useRef, useState } from "react";
 import type { Failure } from "../../api/failure";
 import { useWrite } from "../../api/hooks";
 import type { Workflow } from "../../api/types";
-import { Dialog, DialogActions } from "../../ui/Dialog";
 import { Field } from "../../ui/Field";
+import { FormDialog } from "../../ui/FormDialog";
 import { FailureNote } from "../../ui/states";
 
 const example = `name: Webinar follow-up
@@ -34,8 +33,7 @@ export function PublishDialog({ title, source, onPublished, onClose }: PublishDi
   const editor = useRef<HTMLTextAreaElement>(null);
   const write = useWrite();
   const problem = write.failure === null ? null : placeOf(write.failure);
-  const submit = async (event: FormEvent) => {
-    event.preventDefault();
+  const submit = async () => {
     const workflow = await write.run<Workflow>("POST", "/api/workflows", { source: text });
     if (workflow !== null) onPublished(workflow);
   };
@@ -49,42 +47,40 @@ export function PublishDialog({ title, source, onPublished, onClose }: PublishDi
     editor.current?.setSelectionRange(start, start + (lines[line - 1]?.length ?? 0));
   };
   return (
-    <Dialog title={title} isWide onClose={onClose}>
-      <form onSubmit={(event) => void submit(event)}>
-        <FailureNote failure={write.failure} />
-        {problem !== null && (
-          <button type="button" className="button" onClick={() => goTo(problem.line)}>
-            Go to line {problem.line}, column {problem.column}
-          </button>
-        )}
-        <Field label="Definition" hint="A name that exists already makes its next version.">
-          <textarea
-            ref={editor}
-            className="code-editor"
-            rows={16}
-            spellCheck={false}
-            value={text}
-            onChange={(event) => setText(event.target.value)}
-          />
-        </Field>
-        <label className="file-line">
-          <span>or from a file</span>
-          <input
-            type="file"
-            accept=".yaml,.yml,text/yaml"
-            onChange={(event) => void take(event.target.files?.[0])}
-          />
-        </label>
-        <DialogActions>
-          <button type="button" className="button" onClick={onClose}>
-            Cancel
-          </button>
-          <button type="submit" className="button button-primary" disabled={write.isBusy}>
-            {write.isBusy ? "Publishing…" : "Publish"}
-          </button>
-        </DialogActions>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={title}
+      action="Publish"
+      doing="Publishing…"
+      write={write}
+      note={<FailureNote failure={write.failure} />}
+      isWide
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      {problem !== null && (
+        <button type="button" className="button" onClick={() => goTo(problem.line)}>
+          Go to line {problem.line}, column {problem.column}
+        </button>
+      )}
+      <Field label="Definition" hint="A name that exists already makes its next version.">
+        <textarea
+          ref={editor}
+          className="code-editor"
+          rows={16}
+          spellCheck={false}
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
+      </Field>
+      <label className="file-line">
+        <span>or from a file</span>
+        <input
+          type="file"
+          accept=".yaml,.yml,text/yaml"
+          onChange={(event) => void take(event.target.files?.[0])}
+        />
+      </label>
+    </FormDialog>
   );
 }
 

@@ -1,23 +1,30 @@
-import { useRef, useState } from "react";
+import { useState } from "react";
 import { useQuery } from "../../api/hooks";
 import { useLive } from "../../api/live";
 import type { List, Workflow } from "../../api/types";
-import { Link, useNavigator } from "../../app/router";
-import { Async } from "../../ui/Async";
+import { Link, useNavigator, usePlace, withQuery } from "../../app/router";
 import { Icon } from "../../ui/Icon";
 import { useKeys } from "../../ui/keys";
 import { Page } from "../../ui/Page";
+import { PagedList } from "../../ui/PagedList";
 import { EmptyState } from "../../ui/states";
+import { Table } from "../../ui/Table";
 import { Time } from "../../ui/Time";
-import { useRowKeys } from "../../ui/useRowKeys";
+import { useCursors } from "../../ui/useCursors";
 import { PublishDialog } from "./PublishDialog";
 import { WorkflowStatus } from "./WorkflowStatus";
+
+const pageSize = 50;
 
 /** What happens by itself. */
 export function WorkflowsScreen() {
   const [isPublishing, setPublishing] = useState(false);
   const { go } = useNavigator();
-  const workflows = useQuery<List<Workflow>>("/api/workflows?limit=200");
+  const { query } = usePlace();
+  const cursors = useCursors(query, pageSize, (after) => withQuery("/workflows", { after }));
+  const workflows = useQuery<List<Workflow>>(
+    withQuery("/api/workflows", { after: cursors.after, limit: String(pageSize) }),
+  );
   useLive(workflows, ["workflow.*"]);
   useKeys({ n: () => setPublishing(true) });
   return (
@@ -30,20 +37,20 @@ export function WorkflowsScreen() {
         </button>
       }
     >
-      <Async query={workflows}>
-        {(list) =>
-          list.data.length === 0 ? (
-            <EmptyState title="No workflows yet." icon="flow">
-              <p className="muted">A workflow texts, waits and decides for one person at a time.</p>
-              <button type="button" className="button" onClick={() => setPublishing(true)}>
-                New workflow
-              </button>
-            </EmptyState>
-          ) : (
-            <WorkflowsTable workflows={list.data} />
-          )
+      <PagedList
+        query={workflows}
+        cursors={cursors}
+        empty={
+          <EmptyState title="No workflows yet." icon="flow">
+            <p className="muted">A workflow texts, waits and decides for one person at a time.</p>
+            <button type="button" className="button" onClick={() => setPublishing(true)}>
+              New workflow
+            </button>
+          </EmptyState>
         }
-      </Async>
+      >
+        {(rows) => <WorkflowsTable workflows={rows} />}
+      </PagedList>
       {isPublishing && (
         <PublishDialog
           title="New workflow"
@@ -57,42 +64,28 @@ export function WorkflowsScreen() {
 }
 
 function WorkflowsTable({ workflows }: { workflows: Workflow[] }) {
-  const table = useRef<HTMLTableElement>(null);
-  useRowKeys(table);
   return (
-    <div className="table-frame card">
-      <table ref={table} className="table">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Status</th>
-            <th scope="col" className="right">
-              Version
-            </th>
-            <th scope="col" className="wide-only">
-              Changed
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {workflows.map((workflow) => (
-            <tr key={workflow.id}>
-              <td>
-                <Link className="row-link" to={`/workflows/${workflow.id}`}>
-                  {workflow.name}
-                </Link>
-              </td>
-              <td>
-                <WorkflowStatus workflow={workflow} />
-              </td>
-              <td className="right number">{workflow.latest_version}</td>
-              <td className="muted nowrap wide-only">
-                <Time at={workflow.updated_at} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={workflows}
+      rowKey={({ id }) => id}
+      columns={[
+        {
+          title: "Name",
+          cell: ({ id, name }) => (
+            <Link className="row-link" to={`/workflows/${id}`}>
+              {name}
+            </Link>
+          ),
+        },
+        { title: "Status", cell: (workflow) => <WorkflowStatus workflow={workflow} /> },
+        { title: "Version", isNumber: true, cell: ({ latest_version }) => latest_version },
+        {
+          title: "Changed",
+          className: "muted nowrap",
+          isWideOnly: true,
+          cell: ({ updated_at }) => <Time at={updated_at} />,
+        },
+      ]}
+    />
   );
 }
