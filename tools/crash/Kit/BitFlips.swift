@@ -19,6 +19,9 @@ package struct BitFlips {
     try await withScratch { scratch in
       let directory = scratch + "/log"
       try await fill(directory)
+      let sound = try Flipper.files.map {
+        try Data(contentsOf: URL(filePath: "\(directory)/\($0)"))
+      }
       let outPath = scratch + "/verdicts"
       var endedCount = 0
       var done = 0
@@ -28,8 +31,10 @@ package struct BitFlips {
         let ending = try reader.wait(seconds: 3_600)
         done = try Self.verdicts(outPath).count
         guard case .signal = ending else { break }
-        // The bit that it died of: put back, noted, and on with the next.
-        try Flipper(directory: directory, seed: seed).flip(done)
+        // Noted, and on with the next. It may have died before or after it put the bit back.
+        for (file, bytes) in zip(Flipper.files, sound) {
+          try bytes.write(to: URL(filePath: "\(directory)/\(file)"))
+        }
         try append("\(done) ended\n", outPath)
         done += 1
         endedCount += 1
@@ -90,7 +95,7 @@ package struct BitFlips {
 package struct Flipper {
   let directory: String
   let seed: UInt64
-  private static let files = ["log/data.mdb", "vault/data.mdb"]
+  static let files = ["log/data.mdb", "vault/data.mdb"]
 
   package init(directory: String, seed: UInt64) {
     self.directory = directory
