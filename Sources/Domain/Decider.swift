@@ -34,10 +34,12 @@ package enum Personal<Value: Sendable & Equatable>: Sendable, Equatable {
   }
 }
 
+extension Personal: Codable where Value: Codable {}
+
 /// Microseconds since 1970, UTC.
 package typealias Micros = Int64
 
-package enum Channel: String, Sendable, CaseIterable {
+package enum Channel: String, Sendable, CaseIterable, Codable {
   case sms
   case voice
   case email
@@ -52,7 +54,7 @@ package enum Channel: String, Sendable, CaseIterable {
 }
 
 /// Why a message is sent; consent and hours depend on it.
-package enum Purpose: String, Sendable, CaseIterable {
+package enum Purpose: String, Sendable, CaseIterable, Codable {
   case marketing
   case transactional
 }

@@ -1,7 +1,7 @@
 /// A sortable id with a prefix that says what it names: `con_01JD3X…` (prefix, then 26 characters of
 /// Crockford base32 in lower case). 48 bits of milliseconds lead, so ids sort by creation.
-package struct Identifier: Hashable, Sendable {
-  package enum Kind: String, Sendable, CaseIterable {
+package struct Identifier: Hashable, Sendable, Codable {
+  package enum Kind: String, Sendable, CaseIterable, Codable {
     case org = "acc"
     case user = "usr"
     case apiKey = "key"

@@ -13,8 +13,8 @@ import Synchronization
 package final class Vault: Sendable {
   static let formatVersion: UInt8 = 1
   private static let epochKey = Array("epoch".utf8)
-  /// About 500 bytes each, twice: 50 MB.
-  private static let maxCachedCount = 50_000
+  /// About 500 bytes each, twice: 16 MB. Another key costs a look-up and an unwrapping, some microseconds.
+  private static let maxCachedCount = 16_384
 
   struct OrgKeyName: Hashable {
     let org: UInt128

@@ -128,15 +128,16 @@ extension ContactRow {
 
 /// The fields that an org defined, as a JSON object in the order of their names.
 package enum CustomFields {
-  package static func json(_ fields: [String: FieldValue]) -> JSON {
-    .object(JSONObject(fields.sorted { $0.key < $1.key }.map { ($0.key, $0.value.json) }))
+  package static func json(_ values: FieldValues) -> JSON {
+    .object(JSONObject(values.fields.map { ($0.name, $0.value.json) }))
   }
 
-  package static func values(_ json: JSON) -> [String: FieldValue] {
-    let fields = json.object?.fields ?? []
-    return Dictionary(
-      fields.compactMap { field in FieldValue(json: field.value).map { (field.key, $0) } },
-      uniquingKeysWith: { $1 })
+  package static func values(_ json: JSON) -> FieldValues {
+    var values = FieldValues()
+    for (name, json) in json.object?.fields ?? [] {
+      if let value = FieldValue(json: json) { values[name] = value }
+    }
+    return values
   }
 }
 

@@ -28,7 +28,7 @@ enum ContactInput {
     let details = ContactDetails(
       firstName: name(&fields, "first_name"), lastName: name(&fields, "last_name"),
       company: name(&fields, "company"), email: name(&fields, "email"),
-      phone: name(&fields, "phone"), custom: custom(&fields) ?? [:])
+      phone: name(&fields, "phone"), custom: custom(&fields))
     return ContactRequest(details: details, source: "", tags: fields.strings("tags") ?? [])
   }
 
@@ -65,9 +65,8 @@ enum ContactInput {
     return changes
   }
 
-  private static func custom(_ fields: inout Fields) -> [String: FieldValue]? {
-    let changes = customChanges(&fields)
-    return Dictionary(uniqueKeysWithValues: changes)
+  private static func custom(_ fields: inout Fields) -> FieldValues {
+    FieldValues(Dictionary(uniqueKeysWithValues: customChanges(&fields)))
   }
 
   private static func customChanges(_ fields: inout Fields) -> [(String, FieldValue)] {

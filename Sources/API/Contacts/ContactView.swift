@@ -16,7 +16,7 @@ struct ContactView {
 
   var json: JSON {
     let details = state.details
-    let custom = details.custom.sorted { $0.key < $1.key }.map { ($0.key, $0.value.json) }
+    let custom = details.custom.fields.map { ($0.name, $0.value.json) }
     return .object(
       JSONObject([
         ("id", .string(id.text)), ("object", "contact"),

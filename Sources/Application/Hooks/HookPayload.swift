@@ -122,8 +122,8 @@ package struct HookInput: Sendable {
     }
   }
 
-  private mutating func custom() -> [String: FieldValue] {
-    var custom: [String: FieldValue] = [:]
+  private mutating func custom() -> FieldValues {
+    var custom = FieldValues()
     for (field, value) in values.sorted(by: { $0.key < $1.key }) where field.hasPrefix("custom.") {
       guard let own = FieldValue(json: value) else {
         fail(field, "invalid_type", "\(field) must be a text, a number or a boolean.")

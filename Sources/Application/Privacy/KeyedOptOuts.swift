@@ -3,10 +3,14 @@ import Domain
 
 /// What is kept of an address whose owner was erased: a code that only the org's key makes again.
 struct AddressHasher: Sendable {
+  private let key: String
   private let keyed: HMACSHA256
 
   /// `key`: 64 digits of 32 random bytes, see `Org.Event.addressKeyDrawn`. Their text is the key.
-  init(key: String) { keyed = HMACSHA256(key: Array(key.utf8)) }
+  init(key: String) {
+    self.key = key
+    keyed = HMACSHA256(key: Array(key.utf8))
+  }
 
   /// Of the address in the form in which addresses are compared: 64 digits in hex.
   func hash(_ address: String, _ channel: Channel) -> String {
@@ -15,9 +19,21 @@ struct AddressHasher: Sendable {
   }
 }
 
+/// As its key: the rest follows from it.
+extension AddressHasher: Codable {
+  init(from decoder: any Decoder) throws {
+    self.init(key: try decoder.singleValueContainer().decode(String.self))
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(key)
+  }
+}
+
 /// The noes of people who were erased.
-struct KeyedOptOuts: Sendable {
-  private struct Entry: Hashable {
+struct KeyedOptOuts: Sendable, Codable {
+  private struct Entry: Hashable, Codable {
     let channel: Channel
     let hash: String
   }

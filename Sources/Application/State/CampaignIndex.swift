@@ -1,8 +1,8 @@
 import Domain
 
 /// How far each unfinished campaign is: counted from its messages' states, never incremented apart.
-struct CampaignIndex {
-  struct Progress: Equatable {
+struct CampaignIndex: Codable {
+  struct Progress: Equatable, Codable {
     var sentCount = 0
     var failedCount = 0
     var skippedCount = 0

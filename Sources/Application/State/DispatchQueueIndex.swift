@@ -5,8 +5,8 @@ import Domain
 /// Queued messages stand in lanes, one a campaign and one for all else, calls apart, that are served in turn:
 /// a large campaign does not keep an answer waiting, a paused one keeps nobody waiting but itself, and calls
 /// that wait for a free line keep no text waiting.
-struct DispatchQueueIndex {
-  private struct Lane: Hashable {
+struct DispatchQueueIndex: Codable {
+  private struct Lane: Hashable, Codable {
     let campaign: Identifier?
     let isCall: Bool
 
@@ -38,7 +38,7 @@ struct DispatchQueueIndex {
   /// Calls that ring or are spoken, as far as anybody knows.
   private(set) var openCalls: Set<Identifier> = []
   /// Taken by the provider, by the moment at which that was recorded: some never get a receipt.
-  private var receipts: [(message: Identifier, sinceMicros: Micros)] = []
+  private var receipts: [Receipt] = []
   private var firstReceipt = 0
   /// Messages by the provider's id: those under way and the latest that came to an end.
   private var byProviderID: [String: Identifier] = [:]
@@ -47,7 +47,7 @@ struct DispatchQueueIndex {
   private static let endedLimit = 10_000
 
   /// An address in the form in which addresses are compared.
-  struct Address: Hashable {
+  struct Address: Hashable, Codable {
     let channel: Channel
     let key: String
 
@@ -57,7 +57,7 @@ struct DispatchQueueIndex {
     }
   }
 
-  private struct QueueEntry: Comparable {
+  private struct QueueEntry: Comparable, Codable {
     let notBeforeMicros: Micros
     let ordinal: UInt64
     let message: Identifier
@@ -65,6 +65,11 @@ struct DispatchQueueIndex {
     static func < (left: QueueEntry, right: QueueEntry) -> Bool {
       (left.notBeforeMicros, left.ordinal) < (right.notBeforeMicros, right.ordinal)
     }
+  }
+
+  struct Receipt: Codable {
+    let message: Identifier
+    let sinceMicros: Micros
   }
 
   mutating func apply(
@@ -79,7 +84,7 @@ struct DispatchQueueIndex {
     let isUnanswered = after.status == .dispatched || after.status == .unknown
     if isUnanswered { unanswered.insert(message) } else { unanswered.remove(message) }
     if after.status == .accepted, before?.status != .accepted {
-      receipts.append((message, recordedAtMicros))
+      receipts.append(Receipt(message: message, sinceMicros: recordedAtMicros))
     }
     track(message, from: before, to: after)
   }
@@ -206,8 +211,8 @@ extension DispatchQueueIndex {
   /// came since. Whoever takes one asks the provider about it.
   mutating func takeSilent(
     untilMicros: Micros, isSilent: (Identifier) -> Bool
-  ) -> [(message: Identifier, sinceMicros: Micros)] {
-    var silent: [(message: Identifier, sinceMicros: Micros)] = []
+  ) -> [Receipt] {
+    var silent: [Receipt] = []
     while firstReceipt < receipts.count {
       let entry = receipts[firstReceipt]
       let isStillSilent = isSilent(entry.message)

@@ -34,8 +34,10 @@ struct MinHeap<Element: Comparable> {
   }
 }
 
+extension MinHeap: Codable where Element: Codable {}
+
 /// Something that waits for a moment.
-struct Due: Comparable {
+struct Due: Comparable, Codable {
   let atMicros: Int64
   let id: UInt128
 

@@ -8,7 +8,7 @@ import EventCodec
 ///
 /// `@unchecked Sendable`: built by one thread, then handed over once and for all to the executor,
 /// whose isolation every later access passes (`OrgExecutor.withState`).
-final class OrgState: @unchecked Sendable {
+final class OrgState: Codable, @unchecked Sendable {
   let org: Identifier
   var tables = Tables()
   var wallet = Wallet.State()
@@ -112,12 +112,17 @@ struct EventPlace {
 }
 
 /// Messages that came to an end, in the order in which they did.
-private struct EndedMessages {
-  private var entries: [(message: Identifier, sequence: UInt64)] = []
+private struct EndedMessages: Codable {
+  private struct Entry: Codable {
+    let message: Identifier
+    let sequence: UInt64
+  }
+
+  private var entries: [Entry] = []
   private var start = 0
 
   mutating func append(_ message: Identifier, sequence: UInt64) {
-    entries.append((message, sequence))
+    entries.append(Entry(message: message, sequence: sequence))
   }
 
   mutating func popFirst(through sequence: UInt64) -> Identifier? {
@@ -135,7 +140,7 @@ private struct EndedMessages {
 // MARK: - Contacts
 
 /// A text that reads like a no; a human decides.
-package struct SuspectedOptOut: Sendable, Equatable {
+package struct SuspectedOptOut: Sendable, Equatable, Codable {
   package let message: Identifier
   package let atMicros: Micros
 }

@@ -1,15 +1,20 @@
 import Domain
 
 /// When each address was last sent advertising: what frequency caps count. Nothing older than a day.
-struct RecentMessages {
-  private struct Entry {
+struct RecentMessages: Codable {
+  private struct Entry: Codable {
     let message: Identifier
+    let atMicros: Micros
+  }
+
+  private struct Noted: Codable {
+    let address: DispatchQueueIndex.Address
     let atMicros: Micros
   }
 
   private var entries: [DispatchQueueIndex.Address: [Entry]] = [:]
   /// Addresses in the order in which something was noted, for cleaning.
-  private var order: [(address: DispatchQueueIndex.Address, atMicros: Micros)] = []
+  private var order: [Noted] = []
   private var start = 0
 
   /// Texts and calls to one number count together.
@@ -29,7 +34,7 @@ struct RecentMessages {
     case .queued, .dispatched:
       entries[address]?.removeAll { $0.message == message }
       entries[address, default: []].append(Entry(message: message, atMicros: atMicros))
-      order.append((address, atMicros))
+      order.append(Noted(address: address, atMicros: atMicros))
       clean(nowMicros: atMicros)
     case .held, .skipped, .cancelled:
       entries[address]?.removeAll { $0.message == message }
@@ -63,7 +68,7 @@ struct RecentMessages {
 }
 
 /// What an org spent or set aside on the latest day (UTC) on which it did.
-struct DaySpending {
+struct DaySpending: Codable {
   private var day: Int64 = .min
   private var micros: Int64 = 0
 

@@ -5,22 +5,37 @@ import Domain
 /// What an event starts follows from the log alone: whether a workflow listened and a contact was on
 /// its way are asked as of the event's own place, so that an event that is met again starts nothing that
 /// it had not started before.
-struct RunIndex {
-  struct Key: Hashable {
+struct RunIndex: Codable {
+  struct Key: Hashable, Codable {
     let workflow: Identifier
     let contact: Identifier
   }
 
   /// A workflow's versions, and when it was paused, by org sequence.
-  private struct History {
-    var versions: [(sequence: UInt64, definition: WorkflowDefinition)] = []
-    var pauses: [(sequence: UInt64, isPaused: Bool)] = []
+  private struct History: Codable {
+    var versions: [Version] = []
+    var pauses: [Pause] = []
+  }
+
+  private struct Version: Codable {
+    let sequence: UInt64
+    let definition: WorkflowDefinition
+  }
+
+  private struct Pause: Codable {
+    let sequence: UInt64
+    let isPaused: Bool
+  }
+
+  private struct End: Codable {
+    let key: Key
+    let sequence: UInt64
   }
 
   /// One run at a time, so that one number is enough: the last one's end.
   private var endedAt: [Key: UInt64] = [:]
   /// The ends in their order, for forgetting the oldest.
-  private var ends: [(key: Key, sequence: UInt64)] = []
+  private var ends: [End] = []
   private var firstEnd = 0
   /// What happened up to here starts nothing any more: who was on their way then is forgotten.
   private var forgottenUpTo: UInt64 = 0
@@ -35,10 +50,14 @@ struct RunIndex {
   mutating func apply(_ event: Workflow.Event, of workflow: Identifier, orgSequence: UInt64) {
     switch event {
     case .published(_, let definition, _):
-      histories[workflow, default: History()].versions.append((orgSequence, definition))
+      histories[workflow, default: History()].versions.append(
+        Version(sequence: orgSequence, definition: definition))
     case .paused, .deleted:
-      histories[workflow, default: History()].pauses.append((orgSequence, true))
-    case .resumed: histories[workflow, default: History()].pauses.append((orgSequence, false))
+      histories[workflow, default: History()].pauses.append(
+        Pause(sequence: orgSequence, isPaused: true))
+    case .resumed:
+      histories[workflow, default: History()].pauses.append(
+        Pause(sequence: orgSequence, isPaused: false))
     }
   }
 
@@ -57,7 +76,7 @@ struct RunIndex {
       startedAtMicros[run] = nil
       depth[run] = nil
       endedAt[key] = place.orgSequence
-      ends.append((key, place.orgSequence))
+      ends.append(End(key: key, sequence: place.orgSequence))
       forgetOldEnds()
     case .stepAdvanced, .waiting:
       break
@@ -66,10 +85,10 @@ struct RunIndex {
 
   private mutating func forgetOldEnds() {
     guard ends.count - firstEnd > Self.endLimit else { return }
-    let (key, sequence) = ends[firstEnd]
+    let end = ends[firstEnd]
     firstEnd += 1
-    if endedAt[key] == sequence { endedAt[key] = nil }
-    forgottenUpTo = sequence
+    if endedAt[end.key] == end.sequence { endedAt[end.key] = nil }
+    forgottenUpTo = end.sequence
     if firstEnd > Self.endLimit {
       ends.removeFirst(firstEnd)
       firstEnd = 0

@@ -1,7 +1,7 @@
 import Domain
 
 /// The states of an org's aggregates by id.
-struct Tables {
+struct Tables: Codable {
   var orgs: [Identifier: Org.State] = [:]
   var users: [Identifier: User.State] = [:]
   var apiKeys: [Identifier: APIKey.State] = [:]

@@ -24,7 +24,7 @@ package enum APIKey: Decider {
   }
 
   /// From where, until when and how a key may be used.
-  package struct Restrictions: Sendable, Equatable {
+  package struct Restrictions: Sendable, Equatable, Codable {
     package var expiresAtMicros: Micros?
     /// IP addresses or networks (`203.0.113.0/24`); empty: from anywhere.
     package var networks: [String]
@@ -41,25 +41,23 @@ package enum APIKey: Decider {
     }
   }
 
-  package struct State: Sendable, Equatable {
+  /// Works for a while beside the new one.
+  package struct PreviousSecret: Sendable, Equatable, Codable {
+    package let hash: String
+    package let untilMicros: Micros
+  }
+
+  package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var isRevoked = false
     package var name = ""
     package var secretHash = ""
-    package var previous: (hash: String, untilMicros: Micros)?
+    package var previous: PreviousSecret?
     package var scopes: [String] = []
     package var restrictions = Restrictions()
     package var limit: RateLimit?
 
     package init() {}
-
-    package static func == (left: State, right: State) -> Bool {
-      left.exists == right.exists && left.isRevoked == right.isRevoked && left.name == right.name
-        && left.secretHash == right.secretHash && left.previous?.hash == right.previous?.hash
-        && left.previous?.untilMicros == right.previous?.untilMicros
-        && left.scopes == right.scopes && left.restrictions == right.restrictions
-        && left.limit == right.limit
-    }
   }
 
   package enum Rejection: Error, Equatable {
@@ -72,7 +70,7 @@ package enum APIKey: Decider {
 }
 
 /// How many requests a key may make: a bucket of `burst` tokens that refills by `perMinute`.
-package struct RateLimit: Sendable, Equatable {
+package struct RateLimit: Sendable, Equatable, Codable {
   package var perMinute: Int
   package var burst: Int
 
@@ -131,7 +129,8 @@ extension APIKey {
     case .scopesChanged(let scopes): next.scopes = scopes
     case .limitSet(let limit): next.limit = limit
     case .rolled(let secretHash, let previousUntilMicros):
-      next.previous = (state.secretHash, previousUntilMicros)
+      next.previous = PreviousSecret(
+        hash: state.secretHash, untilMicros: previousUntilMicros)
       next.secretHash = secretHash
     }
     return next

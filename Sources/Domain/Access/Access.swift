@@ -29,7 +29,7 @@ package enum User: Decider {
     case reactivated
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var details: UserDetails?
     package var role = ""
@@ -55,7 +55,7 @@ package enum User: Decider {
 }
 
 /// Personal to the user.
-package struct UserDetails: Sendable, Equatable {
+package struct UserDetails: Sendable, Equatable, Codable {
   package var email: String
   package var name: String
   /// scrypt, with its parameters and salt.

@@ -13,7 +13,7 @@ package enum Role: Decider {
     case deleted
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var isDeleted = false
     package var name = ""

@@ -37,11 +37,11 @@ package enum Campaign: Decider {
     case deleted
   }
 
-  package enum Status: String, Sendable, CaseIterable {
+  package enum Status: String, Sendable, CaseIterable, Codable {
     case draft, running, paused, completed, cancelled
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var status: Status?
     package var definition: CampaignDefinition?
     package var plannedCount = 0
@@ -76,7 +76,7 @@ package enum Campaign: Decider {
   package static let initialState = State()
 }
 
-package struct CampaignDefinition: Sendable, Equatable {
+package struct CampaignDefinition: Sendable, Equatable, Codable {
   package var name: String
   package var segment: Identifier
   package var channel: Channel
@@ -117,7 +117,7 @@ extension CampaignDefinition {
 }
 
 /// How a campaign's recipients ended.
-package struct CampaignOutcome: Sendable, Equatable {
+package struct CampaignOutcome: Sendable, Equatable, Codable {
   /// Handed to the carrier (sent or delivered).
   package var sentCount: Int
   package var failedCount: Int

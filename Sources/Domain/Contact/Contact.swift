@@ -44,22 +44,27 @@ package enum Contact {
     case leadCaptured(Lead)
   }
 
-  package struct State: Sendable, Equatable {
-    package var exists = false
-    package var details = ContactDetails()
-    package var source = ""
-    package var tags: Set<String> = []
-    package var consents: [Channel: ConsentStatus] = [:]
-    /// What each yes covers. A yes belongs to the address that gave it: another number has none.
-    package var grants: [ConsentGrant] = []
-    /// Channels on which the person may have said no: nobody has decided yet.
-    package var suspectedOptOuts: Set<Channel> = []
-    /// Asked for, or the person's key is gone: there is nothing left to show or to send to.
-    package var isErased = false
-    /// nil where nobody asked: the key of a restored log's person was destroyed later.
-    package var erasure: Erasure?
+  package struct State: Sendable, Equatable, Codable {
+    /// Contacts are many: tables of them hold a pointer each. See the properties below.
+    fileprivate var fields: Boxed<Fields>
 
-    package init() {}
+    package init() { fields = Self.unknown }
+
+    /// Shared by all who are not known.
+    private static let unknown = Boxed(Fields())
+
+    fileprivate struct Fields: Sendable, Equatable, Codable {
+      var exists = false
+      var isErased = false
+      var details = ContactDetails()
+      var source = ""
+      var tags: Set<String> = []
+      var consents: [Channel: ConsentStatus] = [:]
+      var grants: [ConsentGrant] = []
+      var suspectedOptOuts: Set<Channel> = []
+      /// Few people have one.
+      var erasure: Boxed<Erasure>?
+    }
   }
 
   package enum Rejection: Error, Equatable {
@@ -78,8 +83,61 @@ package enum Contact {
   package static let initialState = State()
 }
 
+// MARK: - What is known of a contact
+
+extension Contact.State {
+  package var exists: Bool {
+    _read { yield fields.value.exists }
+    _modify { yield &fields.value.exists }
+  }
+
+  package var details: ContactDetails {
+    _read { yield fields.value.details }
+    _modify { yield &fields.value.details }
+  }
+
+  package var source: String {
+    _read { yield fields.value.source }
+    _modify { yield &fields.value.source }
+  }
+
+  package var tags: Set<String> {
+    _read { yield fields.value.tags }
+    _modify { yield &fields.value.tags }
+  }
+
+  package var consents: [Channel: ConsentStatus] {
+    _read { yield fields.value.consents }
+    _modify { yield &fields.value.consents }
+  }
+
+  /// What each yes covers. A yes belongs to the address that gave it: another number has none.
+  package var grants: [ConsentGrant] {
+    _read { yield fields.value.grants }
+    _modify { yield &fields.value.grants }
+  }
+
+  /// Channels on which the person may have said no: nobody has decided yet.
+  package var suspectedOptOuts: Set<Channel> {
+    _read { yield fields.value.suspectedOptOuts }
+    _modify { yield &fields.value.suspectedOptOuts }
+  }
+
+  /// Asked for, or the person's key is gone: there is nothing left to show or to send to.
+  package var isErased: Bool {
+    _read { yield fields.value.isErased }
+    _modify { yield &fields.value.isErased }
+  }
+
+  /// nil where nobody asked: the key of a restored log's person was destroyed later.
+  package var erasure: Erasure? {
+    get { fields.value.erasure?.value }
+    set { fields.value.erasure = newValue.map(Boxed.init) }
+  }
+}
+
 /// What is known about a person. Every field is personal.
-package struct ContactDetails: Sendable, Equatable {
+package struct ContactDetails: Sendable, Equatable, Codable {
   package var firstName: String?
   package var lastName: String?
   package var company: String?
@@ -88,12 +146,12 @@ package struct ContactDetails: Sendable, Equatable {
   package var phone: String?
   /// The number as it was given, where it differs from `phone`.
   package var rawPhone: String?
-  package var custom: [String: FieldValue] = [:]
+  package var custom = FieldValues()
 
   package init(
     firstName: String? = nil, lastName: String? = nil, company: String? = nil,
     email: String? = nil, phone: String? = nil, rawPhone: String? = nil,
-    custom: [String: FieldValue] = [:]
+    custom: FieldValues = [:]
   ) {
     self.firstName = firstName
     self.lastName = lastName
@@ -106,7 +164,7 @@ package struct ContactDetails: Sendable, Equatable {
 }
 
 /// The value of a field that the org defined.
-package enum FieldValue: Sendable, Equatable, Hashable {
+package enum FieldValue: Sendable, Equatable, Hashable, Codable {
   case text(String)
   case number(Double)
   case flag(Bool)
@@ -183,7 +241,7 @@ package struct ConsentEvidence: Sendable, Equatable {
 
 /// A no: it counts for the address, not only for the contact that carries it.
 package struct OptOut: Sendable, Equatable {
-  package enum Method: String, Sendable, CaseIterable {
+  package enum Method: String, Sendable, CaseIterable, Codable {
     case keyword
     /// A free text that reads as a revocation.
     case text
@@ -229,7 +287,7 @@ package struct OptOut: Sendable, Equatable {
 }
 
 /// A yes that permits sending.
-package struct ConsentGrant: Sendable, Equatable {
+package struct ConsentGrant: Sendable, Equatable, Codable {
   package var channel: Channel
   package var purpose: Purpose
   /// nil: whoever of the org sends.
@@ -251,7 +309,7 @@ package struct ConsentGrant: Sendable, Equatable {
 }
 
 /// Where a contact stands on one channel.
-package enum ConsentStatus: Sendable, Equatable {
+package enum ConsentStatus: Sendable, Equatable, Codable {
   case optedIn(purpose: Purpose, atMicros: Micros)
   case optedOut
 }

@@ -225,7 +225,7 @@ extension ContactDetails {
   /// Every field that is set: the standard ones in their order, then the custom ones by name.
   package var fields: [(field: String, value: FieldValue)] {
     let standard = Self.standardFields.compactMap { name in self[name].map { (name, $0) } }
-    let own = custom.sorted { $0.key < $1.key }.map { ("custom." + $0.key, $0.value) }
+    let own = custom.fields.map { ("custom." + $0.name, $0.value) }
     return standard + own
   }
 

@@ -1,8 +1,8 @@
 /// The erasure of a person: who asked, why, and how far it is. Its events stand on the contact's own stream
 /// under the name `subject`, and are the last ones there. None of them holds personal data.
-package struct Erasure: Sendable, Equatable {
+package struct Erasure: Sendable, Equatable, Codable {
   /// On what ground (GDPR, article 17(1)). Closed: a free text would be the one place left with a name in it.
-  package enum Reason: String, Sendable, CaseIterable {
+  package enum Reason: String, Sendable, CaseIterable, Codable {
     case personAsked = "person_asked"
     case consentWithdrawn = "consent_withdrawn"
     case objection

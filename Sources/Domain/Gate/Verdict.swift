@@ -1,5 +1,5 @@
 /// Why a message waits or is not sent. Closed and versioned with the rule set; names never change.
-package enum GateReason: String, Sendable, CaseIterable {
+package enum GateReason: String, Sendable, CaseIterable, Codable {
   case noConsent = "no_consent"
   case revoked
   case suppressed
@@ -26,8 +26,8 @@ package enum GateReason: String, Sendable, CaseIterable {
 }
 
 /// What the gate decided, by which rules and on which facts. Recorded with every intent.
-package struct Verdict: Sendable, Equatable {
-  package enum Outcome: Sendable, Equatable {
+package struct Verdict: Sendable, Equatable, Codable {
+  package enum Outcome: Sendable, Equatable, Codable {
     case allowed
     case held(GateReason, untilMicros: Micros)
     case refused(GateReason)
@@ -48,8 +48,8 @@ package struct Verdict: Sendable, Equatable {
 }
 
 /// The answers that the gate judged by. Inputs: gathered outside, recorded as they were.
-package struct GateFacts: Sendable, Equatable {
-  package enum Consent: String, Sendable, CaseIterable {
+package struct GateFacts: Sendable, Equatable, Codable {
+  package enum Consent: String, Sendable, CaseIterable, Codable {
     case none
     case optedIn = "opted_in"
     case optedOut = "opted_out"
@@ -58,7 +58,7 @@ package struct GateFacts: Sendable, Equatable {
   }
 
   /// How an address came to its end, where nobody said no.
-  package enum Ending: String, Sendable, CaseIterable {
+  package enum Ending: String, Sendable, CaseIterable, Codable {
     /// Mail to it came back for good.
     case bounced
     /// Its holder called our mail spam.
@@ -73,7 +73,7 @@ package struct GateFacts: Sendable, Equatable {
   }
 
   /// What is wrong with a number, whoever carries it.
-  package enum NumberFault: String, Sendable, CaseIterable {
+  package enum NumberFault: String, Sendable, CaseIterable, Codable {
     case landline, reassigned
 
     var reason: GateReason {
@@ -143,7 +143,7 @@ package struct GateFacts: Sendable, Equatable {
 }
 
 /// A zone's wall clock: an answer of the time-zone database, so that no rule has to ask it again.
-package struct ZoneTime: Sendable, Equatable {
+package struct ZoneTime: Sendable, Equatable, Codable {
   /// IANA name, such as `America/Chicago`.
   package var zone: String
   /// Minutes since local midnight, 0 to 1439.
@@ -162,7 +162,7 @@ package struct ZoneTime: Sendable, Equatable {
 }
 
 /// At most so many messages to one person within so many hours.
-package struct FrequencyCap: Sendable, Equatable {
+package struct FrequencyCap: Sendable, Equatable, Codable {
   package var count: Int
   package var hours: Int
 

@@ -22,7 +22,7 @@ package enum InboundHook: Decider {
     case deleted
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var settings: HookSettings?
     package var secret: String?
     package var isEnabled = false
@@ -47,8 +47,8 @@ package enum InboundHook: Decider {
 }
 
 /// How a hook knows who calls, and what becomes of what it is told.
-package struct HookSettings: Sendable, Equatable {
-  package enum Authentication: String, Sendable, CaseIterable {
+package struct HookSettings: Sendable, Equatable, Codable {
+  package enum Authentication: String, Sendable, CaseIterable, Codable {
     /// Standard Webhooks: id, time and signature in headers.
     case standardWebhooks = "standard_webhooks"
     /// HMAC-SHA-256 of the body in a header, as hex or base64.
@@ -57,7 +57,7 @@ package struct HookSettings: Sendable, Equatable {
     case secretInPath = "secret_in_path"
   }
 
-  package enum Action: String, Sendable, CaseIterable {
+  package enum Action: String, Sendable, CaseIterable, Codable {
     /// Somebody enquired: a contact with `lead.created`.
     case lead
     /// Creates the contact with that email or phone, or changes it.
@@ -67,7 +67,7 @@ package struct HookSettings: Sendable, Equatable {
   }
 
   /// Where one field's value comes from.
-  package struct Mapping: Sendable, Equatable {
+  package struct Mapping: Sendable, Equatable, Codable {
     /// `email`, `custom.size`, `consent.sms`, `utm_source`, …
     package var field: String
     /// A path into the body (`person.emails.0`), or `=` and the value itself.

@@ -11,7 +11,7 @@ package enum ImportJob: Decider {
     case completed(ImportOutcome)
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var isStarted = false
     package var rowCount = 0
     package var outcome: ImportOutcome?
@@ -29,7 +29,7 @@ package enum ImportJob: Decider {
   package static let initialState = State()
 }
 
-package struct ImportOutcome: Sendable, Equatable {
+package struct ImportOutcome: Sendable, Equatable, Codable {
   package var createdCount: Int
   package var updatedCount: Int
   package var unchangedCount: Int

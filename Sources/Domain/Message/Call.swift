@@ -1,5 +1,5 @@
 /// What is particular about a call.
-package struct VoicePlan: Sendable, Equatable {
+package struct VoicePlan: Sendable, Equatable, Codable {
   /// The longest a call may last; the wallet holds the price of this many.
   package var maxMinutes: Int
   /// Recorded after the announcement that it is.
@@ -19,8 +19,8 @@ package struct VoicePlan: Sendable, Equatable {
 }
 
 /// How a call ended.
-package struct CallResult: Sendable, Equatable {
-  package enum Outcome: String, Sendable, CaseIterable {
+package struct CallResult: Sendable, Equatable, Codable {
+  package enum Outcome: String, Sendable, CaseIterable, Codable {
     case answered
     /// A machine took it.
     case voicemail
@@ -57,7 +57,7 @@ package enum Engagement: Sendable, Equatable {
 }
 
 /// The template that a message was made from.
-package struct TemplateUse: Sendable, Equatable {
+package struct TemplateUse: Sendable, Equatable, Codable {
   package var id: Identifier
   package var version: Int
 

@@ -49,7 +49,7 @@ package enum Message {
     case complained(atMicros: Micros)
   }
 
-  package enum Status: String, Sendable, CaseIterable {
+  package enum Status: String, Sendable, CaseIterable, Codable {
     case planned, held, queued, dispatched, accepted, sent, delivered, failed, skipped, cancelled,
       unknown, received
 
@@ -62,7 +62,7 @@ package enum Message {
     }
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var status: Status?
     package var plan: MessagePlan?
     package var inbound: InboundMessage?
@@ -95,7 +95,7 @@ package enum Message {
 }
 
 /// What is to be sent to whom, and on whose behalf.
-package struct MessagePlan: Sendable, Equatable {
+package struct MessagePlan: Sendable, Equatable, Codable {
   package var contact: Identifier
   package var channel: Channel
   package var purpose: Purpose
@@ -136,7 +136,7 @@ package struct MessagePlan: Sendable, Equatable {
   }
 }
 
-package struct MessageContent: Sendable, Equatable {
+package struct MessageContent: Sendable, Equatable, Codable {
   /// The person's number (E.164) or email address.
   package var address: String
   /// The text; of a call, what is said.
@@ -164,8 +164,8 @@ package struct MessageContent: Sendable, Equatable {
 }
 
 /// What a person sent to us.
-package struct InboundMessage: Sendable, Equatable {
-  package enum Keyword: String, Sendable, CaseIterable {
+package struct InboundMessage: Sendable, Equatable, Codable {
+  package enum Keyword: String, Sendable, CaseIterable, Codable {
     case optOut = "opt_out"
     case optIn = "opt_in"
     case help

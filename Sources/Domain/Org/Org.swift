@@ -57,18 +57,18 @@ package enum Org: Decider {
     case addressKeyDrawn(Personal<String>)
   }
 
-  package enum Kind: String, Sendable, CaseIterable {
+  package enum Kind: String, Sendable, CaseIterable, Codable {
     case direct, agency, client
   }
 
-  package enum Status: String, Sendable, CaseIterable {
+  package enum Status: String, Sendable, CaseIterable, Codable {
     case active
     case pastDue = "past_due"
     case paused
     case archived
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var name = ""
     package var kind = Kind.direct
@@ -116,7 +116,7 @@ package enum Org: Decider {
 }
 
 /// Through whom an org texts. The token is sealed under a key of the org's own.
-package struct SMSSettings: Sendable, Equatable {
+package struct SMSSettings: Sendable, Equatable, Codable {
   /// Our own number: E.164.
   package var from: String
   package var accountSID: String

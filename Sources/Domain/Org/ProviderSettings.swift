@@ -1,7 +1,7 @@
 /// How an org reaches the provider of one service. What is secret is sealed under the org's key and is
 /// never shown again.
-package struct ProviderSettings: Sendable, Equatable {
-  package enum Service: String, Sendable, CaseIterable {
+package struct ProviderSettings: Sendable, Equatable, Codable {
+  package enum Service: String, Sendable, CaseIterable, Codable {
     case email
     case payment
   }

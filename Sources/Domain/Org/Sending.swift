@@ -1,5 +1,5 @@
 /// Who stopped the sending; each lifts only their own stop.
-package enum HaltScope: String, Sendable, CaseIterable {
+package enum HaltScope: String, Sendable, CaseIterable, Codable {
   /// Somebody of the org.
   case org
   /// The operator, for every org.
@@ -7,9 +7,9 @@ package enum HaltScope: String, Sendable, CaseIterable {
 }
 
 /// How an org sends. Whatever is nil is not limited by the org.
-package struct SendingRules: Sendable, Equatable {
+package struct SendingRules: Sendable, Equatable, Codable {
   /// What the carriers know of the sender.
-  package enum Registration: String, Sendable, CaseIterable {
+  package enum Registration: String, Sendable, CaseIterable, Codable {
     case pending, verified, rejected
   }
 
@@ -65,7 +65,7 @@ package struct SendingRules: Sendable, Equatable {
 
 /// An address that the org does not write to or call, whoever carries it.
 package struct Suppression: Sendable, Equatable {
-  package enum List: String, Sendable, CaseIterable {
+  package enum List: String, Sendable, CaseIterable, Codable {
     /// Kept by the org's people: complaints, competitors, customers of others.
     case suppression
     /// Asked not to be called or texted for advertising (47 CFR 64.1200(d)).

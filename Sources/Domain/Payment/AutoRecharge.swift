@@ -1,5 +1,5 @@
 /// When a wallet fills itself up. Requirements WAL-05 and WAL-07, with a cap that they do not name.
-package struct AutoRecharge: Sendable, Equatable {
+package struct AutoRecharge: Sendable, Equatable, Codable {
   package var isOn: Bool
   /// Below this much available credit.
   package var thresholdMicros: Int64

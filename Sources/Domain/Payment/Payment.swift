@@ -25,16 +25,16 @@ package enum Payment: Decider {
     case refundFailed(amountMicros: Int64, code: String)
   }
 
-  package enum Reason: String, Sendable, CaseIterable {
+  package enum Reason: String, Sendable, CaseIterable, Codable {
     case manual
     case autoRecharge = "auto_recharge"
   }
 
-  package enum Status: String, Sendable, CaseIterable {
+  package enum Status: String, Sendable, CaseIterable, Codable {
     case requested, pending, succeeded, failed
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var status: Status?
     package var amountMicros: Int64 = 0
     package var reason = Reason.manual

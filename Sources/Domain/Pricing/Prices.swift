@@ -1,7 +1,7 @@
 /// What things cost: listed prices, each from a day on. A price in use is never changed; a new one gets
 /// a new line.
 package enum Prices {
-  package enum Resource: String, Sendable, CaseIterable {
+  package enum Resource: String, Sendable, CaseIterable, Codable {
     /// One segment.
     case smsOutbound = "sms"
     /// One segment.
@@ -63,9 +63,9 @@ package enum Prices {
 }
 
 /// A markup on one resource, from a moment on: set by an org's agency or by the operator.
-package struct PriceOverride: Sendable, Equatable {
+package struct PriceOverride: Sendable, Equatable, Codable {
   /// For whom it was set.
-  package enum Reach: String, Sendable, CaseIterable {
+  package enum Reach: String, Sendable, CaseIterable, Codable {
     /// This org alone.
     case org
     /// Every client of the agency: in the agency's own book it is what new clients begin with, in a client's

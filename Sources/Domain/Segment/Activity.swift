@@ -17,9 +17,9 @@ package struct ContactFacts: Sendable, Equatable {
 /// When things happened to a contact: the latest moments of each kind.
 ///
 /// Invariant: sorted; at most `keptCount` of a kind, which no condition can tell from more.
-package struct Activity: Sendable, Equatable {
+package struct Activity: Sendable, Equatable, Codable {
   /// What filters can count, by the type of the event.
-  package enum Kind: String, Sendable, CaseIterable {
+  package enum Kind: String, Sendable, CaseIterable, Codable {
     case contactUpdated = "contact.updated"
     case contactTagged = "contact.tagged"
     case contactOptedIn = "contact.opted_in"
@@ -39,7 +39,7 @@ package struct Activity: Sendable, Equatable {
     package var dependency: String { "event:" + rawValue }
   }
 
-  package struct Moment: Sendable, Equatable {
+  package struct Moment: Sendable, Equatable, Codable {
     package let kind: Kind
     package let atMicros: Micros
 

@@ -13,7 +13,7 @@ package enum Segment: Decider {
     case deleted
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var isDeleted = false
     package var name = ""
@@ -36,15 +36,15 @@ package enum Segment: Decider {
 ///
 /// JSON: `{"all": […]}`, `{"any": […]}`, `{"not": …}`, `{"field": "city", "op": "eq", "value": …}` or
 /// `{"event": "message.received", "op": "gte", "count": 2, "within": "30d"}`.
-package indirect enum Filter: Sendable, Equatable {
+package indirect enum Filter: Sendable, Equatable, Codable {
   case all([Filter])
   case any([Filter])
   case not(Filter)
   case condition(Condition)
   case happened(Happened)
 
-  package struct Condition: Sendable, Equatable {
-    package enum Operator: String, Sendable, CaseIterable {
+  package struct Condition: Sendable, Equatable, Codable {
+    package enum Operator: String, Sendable, CaseIterable, Codable {
       case equals = "eq"
       case notEquals = "ne"
       case contains
@@ -76,7 +76,7 @@ package indirect enum Filter: Sendable, Equatable {
   }
 
   /// How often something happened to a contact, or was done by it, in the time up to now.
-  package struct Happened: Sendable, Equatable {
+  package struct Happened: Sendable, Equatable, Codable {
     package var kind: Activity.Kind
     package var comparison: Condition.Operator
     package var count: Int
@@ -95,7 +95,7 @@ package indirect enum Filter: Sendable, Equatable {
   }
 
   /// A length of time as people write it: `30d`, `12h`, `45m`.
-  package struct Duration: Sendable, Equatable {
+  package struct Duration: Sendable, Equatable, Codable {
     package let text: String
     package let micros: Int64
 

@@ -14,7 +14,7 @@ package enum Template: Decider {
     case archived
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var channel: Channel?
     package var name = ""
     package var isArchived = false
@@ -48,7 +48,7 @@ package enum Template: Decider {
 }
 
 /// What a template says, with merge fields such as `{{first_name|there}}`.
-package struct TemplateContent: Sendable, Equatable {
+package struct TemplateContent: Sendable, Equatable, Codable {
   package var body: String
   /// Of emails alone.
   package var subject: String?

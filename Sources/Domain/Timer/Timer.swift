@@ -15,7 +15,7 @@ package enum Timer: Decider {
     case cancelled
   }
 
-  package enum State: Sendable, Equatable {
+  package enum State: Sendable, Equatable, Codable {
     case none
     case pending(owner: Identifier, dueMicros: Micros)
     case over

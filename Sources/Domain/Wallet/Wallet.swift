@@ -28,7 +28,7 @@ package enum Wallet {
     case refunded(message: Identifier, charge: Charge)
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var isOpen = false
     package var balanceMicros: Int64 = 0
     package var heldMicros: Int64 = 0

@@ -21,14 +21,14 @@ package enum WebhookEndpoint: Decider {
   }
 
   /// How a delivery's body looks.
-  package struct Style: Sendable, Equatable {
-    package enum Payload: String, Sendable, CaseIterable {
+  package struct Style: Sendable, Equatable, Codable {
+    package enum Payload: String, Sendable, CaseIterable, Codable {
       case full
       /// Ids and types only: the subscriber reads the rest.
       case thin
     }
 
-    package enum Format: String, Sendable, CaseIterable {
+    package enum Format: String, Sendable, CaseIterable, Codable {
       case standard
       /// CloudEvents 1.0, structured mode.
       case cloudEvents = "cloudevents"
@@ -43,7 +43,7 @@ package enum WebhookEndpoint: Decider {
     }
   }
 
-  package struct Redelivery: Sendable, Equatable {
+  package struct Redelivery: Sendable, Equatable, Codable {
     package let from: UInt64
     package let to: UInt64
   }
@@ -64,7 +64,7 @@ package enum WebhookEndpoint: Decider {
     case redelivered(deliveredCount: Int, failedCount: Int)
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var isDeleted = false
     package var isEnabled = false

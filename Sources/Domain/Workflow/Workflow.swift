@@ -17,7 +17,7 @@ package enum Workflow: Decider {
     case deleted
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var versions: [Int: WorkflowDefinition] = [:]
     package var sources: [Int: String] = [:]
     package var latestVersion = 0
@@ -38,8 +38,8 @@ package enum Workflow: Decider {
   package static let initialState = State()
 }
 
-package struct WorkflowDefinition: Sendable, Equatable {
-  package enum Trigger: Sendable, Equatable {
+package struct WorkflowDefinition: Sendable, Equatable, Codable {
+  package enum Trigger: Sendable, Equatable, Codable {
     case tagAdded(String)
     case contactCreated
     case messageReceived
@@ -59,7 +59,7 @@ package struct WorkflowDefinition: Sendable, Equatable {
 }
 
 /// What a step sends: its own words, or a template's latest version.
-package struct StepMessage: Sendable, Equatable {
+package struct StepMessage: Sendable, Equatable, Codable {
   package var channel: Channel
   package var purpose: Purpose
   package var body: String
@@ -88,15 +88,15 @@ package struct StepMessage: Sendable, Equatable {
 }
 
 /// One node of a workflow: nested branches of the document are flattened into ids.
-package struct WorkflowStep: Sendable, Equatable {
-  package indirect enum Condition: Sendable, Equatable {
+package struct WorkflowStep: Sendable, Equatable, Codable {
+  package indirect enum Condition: Sendable, Equatable, Codable {
     /// The contact sent a message after the run started.
     case replied
     case contact(Filter)
     case not(Condition)
   }
 
-  package enum Action: Sendable, Equatable {
+  package enum Action: Sendable, Equatable, Codable {
     case sendSMS(body: String, purpose: Purpose)
     /// An email or a call, or a text from a template.
     case send(StepMessage)

@@ -19,11 +19,11 @@ package enum WorkflowRun: Decider {
     case failed(step: String, reason: String)
   }
 
-  package enum Status: String, Sendable, CaseIterable {
+  package enum Status: String, Sendable, CaseIterable, Codable {
     case running, waiting, completed, failed
   }
 
-  package struct State: Sendable, Equatable {
+  package struct State: Sendable, Equatable, Codable {
     package var status: Status?
     package var workflow: Identifier?
     package var version = 0

@@ -104,10 +104,8 @@ extension ContactDetails {
     part.optional("raw_phone", rawPhone)
     guard !custom.isEmpty else { return }
     part.object("custom") { object in
-      // Sorted: the same details have the same bytes.
-      for (name, value) in custom.sorted(by: { $0.key < $1.key }) {
-        object.field(name, value.json)
-      }
+      // They are in order: the same details have the same bytes.
+      for field in custom.fields { object.field(field.name, field.value.json) }
     }
   }
 
@@ -121,10 +119,10 @@ extension ContactDetails {
 
   private static func readCustom(
     from part: inout FieldReader
-  ) throws(CodecError) -> [String: FieldValue] {
+  ) throws(CodecError) -> FieldValues {
     guard let json = try part.optionalJSON("custom") else { return [:] }
     guard let object = json.object else { throw part.error("custom") }
-    var custom: [String: FieldValue] = [:]
+    var custom = FieldValues()
     for (name, json) in object.fields {
       // Not the field's name in the error: an org could have put a person's name there.
       guard let value = FieldValue(json: json) else { throw part.error("custom") }

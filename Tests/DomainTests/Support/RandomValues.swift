@@ -88,8 +88,9 @@ extension SplitMix64 {
     ContactDetails(
       firstName: maybe { $0.text() }, lastName: maybe { $0.text() }, company: maybe { $0.text() },
       email: maybe { $0.text() }, phone: maybe { $0.text() }, rawPhone: maybe { $0.text() },
-      custom: Dictionary(
-        list { ($0.text(), $0.fieldValue()) }, uniquingKeysWith: { first, _ in first }))
+      custom: FieldValues(
+        Dictionary(
+          list { ($0.text(), $0.fieldValue()) }, uniquingKeysWith: { first, _ in first })))
   }
 
   mutating func consent() -> Consent {

@@ -84,7 +84,7 @@ func message(_ number: UInt128) -> Identifier { Identifier(.message, number) }
 
 func created(
   _ firstName: String, phone: String? = nil, email: String? = nil, lastName: String? = nil,
-  company: String? = nil, custom: [String: FieldValue] = [:], source: String = "api"
+  company: String? = nil, custom: FieldValues = [:], source: String = "api"
 ) -> DomainEvent {
   .contact(
     .created(
