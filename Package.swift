@@ -82,6 +82,7 @@ let package = Package(
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
     module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),
     module("CSV", path: "Sources/CSV"),
+    module("BinaryCoding", path: "Sources/BinaryCoding"),
     module("Logging", path: "Sources/Logging", ["JSON"]),
     module("CLI", path: "Sources/CLI"),
     module("Supervisor", path: "Sources/Supervisor", ["JSON"]),
@@ -93,9 +94,12 @@ let package = Package(
       "Application", path: "Sources/Application",
       [
         "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV",
-        "PhoneNumbers",
+        "PhoneNumbers", "BinaryCoding",
         "HTTP", "Logging",
-      ], exclude: ["Audit/decisions", "Privacy/decisions", "Webhooks/decisions"]),
+      ],
+      exclude: [
+        "Audit/decisions", "Privacy/decisions", "Webhooks/decisions",
+      ]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
       ["Application", "Domain", "HTTP", "Crypto", "JSON"]),
@@ -178,7 +182,7 @@ let package = Package(
       ["EventLog", "LMDB", "Zstd", "Merkle", "Vault", "Crypto", "JSON", "CrashKit"]),
     tests(
       "WrapperTests",
-      ["JSON", "Crypto", "Postgres", "YAML", "PhoneNumbers", "CSV", "TestSupport"]),
+      ["JSON", "Crypto", "Postgres", "YAML", "PhoneNumbers", "CSV", "BinaryCoding", "TestSupport"]),
     // Apart from the wrappers that block threads: these wait for sockets within bounds.
     tests("HTTPTests", ["HTTP", "TestSupport"]),
     tests("DomainTests", ["Domain", "EventCodec", "EventLog", "JSON"]),
