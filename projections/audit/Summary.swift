@@ -56,7 +56,10 @@ extension Org.Event {
     case .rateLimitSet(let limit):
       limit.map { "Limited to \($0.perMinute) requests a minute" } ?? "Limit set to the standard"
     case .accessRefused(let refusal): "Refused \(refusal.operation): \(refusal.reason)"
-    case .sendingHalted(let scope, let reason, _): "Sending halted (\(scope.rawValue)): \(reason)"
+    case .sendingHalted(let scope, .wait, let reason, _):
+      "Sending halted (\(scope.rawValue)): \(reason)"
+    case .sendingHalted(let scope, .skip, let reason, _):
+      "Sending halted (\(scope.rawValue)), what waited is skipped: \(reason)"
     case .sendingResumed(let scope, _): "Sending resumed (\(scope.rawValue))"
     case .sendingRulesSet: "Sending rules set"
     case .priceSet(let price):

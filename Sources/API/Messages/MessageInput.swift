@@ -23,7 +23,8 @@ enum MessageInput {
       contact: contact ?? Identifier(.contact, 0), body: body, purpose: purpose, channel: channel)
     request.media = media
     request.template = template.map { TemplateUse(id: $0, version: 0) }
-    request.sendAtMicros = sendAt(&fields)
+    request.sendAtMicros = time("send_at", &fields)
+    request.expiresAtMicros = time("expires_at", &fields)
     switch channel {
     case .sms: break
     case .email:
@@ -46,10 +47,10 @@ enum MessageInput {
     }
   }
 
-  private static func sendAt(_ fields: inout Fields) -> Micros? {
-    guard let text = fields.string("send_at") else { return nil }
+  private static func time(_ name: String, _ fields: inout Fields) -> Micros? {
+    guard let text = fields.string(name) else { return nil }
     guard let micros = Timestamp.micros(text) else {
-      fields.fail("send_at", "invalid_time", "send_at is a time: 2026-11-21T09:30:00Z.")
+      fields.fail(name, "invalid_time", "\(name) is a time: 2026-11-21T09:30:00Z.")
       return nil
     }
     return micros

@@ -23,6 +23,9 @@ enum MessageSchemas {
       .optional(
         "send_at", .time,
         "Not before this moment of the account's clock. Judged then; until then it is `planned`."),
+      .optional(
+        "expires_at", .time,
+        "From this moment of the account's clock on it does not go out any more: `stale`."),
     ])
 
   static let verdict = Schema.object(

@@ -133,8 +133,17 @@ enum ReasonText {
     case .complaint: "The person called an earlier mail spam. Only their own new opt-in lifts that."
     case .landline: "The number is a landline: it takes calls, no texts."
     case .reassignedNumber: "The number belongs to somebody else by now."
-    case .duplicateContent, .carrierCap,
-      .templateError, .stale, .holdout, .testMode, .killSwitch, nil:
+    case .duplicateContent:
+      "The same text went to this address within the hours that the account's rules name."
+    case .carrierCap:
+      "The carriers take no more of this sender today; it goes out when their next day begins."
+    case .stale: "It could only go out after the moment from which on nobody wants it."
+    case .holdout: "The person is among those that the campaign keeps out to compare with."
+    case .testMode:
+      "A test account with a real provider reaches only numbers and mailboxes kept for tests, such as "
+        + "+1 212 555 0123 and ann@example.com."
+    case .killSwitch: "All sending was stopped, and what waited was skipped."
+    case .templateError, nil:
       "Not allowed: \(reason)."
     }
   }

@@ -12,8 +12,10 @@ enum SendingRoutes {
         answers: [.ok(SendingSchemas.sending)], handler: show),
       Operation(
         "POST", "/api/sending/halt", .scope("account:write"), "Stop all sending of the account",
-        details: "Nothing is handed to a provider after this. What is queued waits; calls that are "
-          + "under way end.",
+        details:
+          "Nothing is handed to a provider after this; calls that are under way end. What is "
+          + "queued or held waits (`wait`), or is skipped with what comes until it is lifted, and "
+          + "never goes out (`skip`).",
         body: .json(SendingSchemas.halt, example: ["reason": "wrong list"]),
         answers: [.ok(SendingSchemas.sending)], handler: halt),
       Operation(
@@ -66,6 +68,7 @@ enum SendingRoutes {
       return [
         "object": "sending", "account": .string(exchange.org.text),
         "halted_by": .array(settings.halts.map(\.rawValue).sorted().map { .string($0) }),
+        "waiting": .string((settings.kills.isEmpty ? HaltMode.wait : .skip).rawValue),
         "rules": rules(settings.sendingRules),
         "rule_set": .string(Gate.ruleSet(at: nowMicros).version),
         "suspected_opt_outs": JSON(suspectedCount),
@@ -88,15 +91,19 @@ enum SendingRoutes {
       object["registration"] = .string(registration.rawValue)
     }
     if let calls = rules.concurrentCalls { object["concurrent_calls"] = JSON(calls) }
+    if let hours = rules.duplicateHours { object["duplicate_hours"] = JSON(hours) }
+    if let hours = rules.maxAgeHours { object["max_age_hours"] = JSON(hours) }
+    if let brand = rules.brand { object["carrier_brand"] = .string(brand.rawValue) }
     return .object(object)
   }
 
   private static func halt(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let reason = fields.string("reason", required: true, limit: 200) ?? ""
+    let mode = fields.choice("waiting", HaltMode.self) ?? .wait
     try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.haltSending(.org, reason: reason)
+      try workspace.haltSending(.org, mode, reason: reason)
     }
     return exchange.respond(200, try await view(exchange), receipt: written.receipt)
   }
@@ -120,6 +127,9 @@ enum SendingRoutes {
     rules.lowBalanceMicros = fields.int("low_balance")
     rules.registration = fields.choice("registration", SendingRules.Registration.self)
     rules.concurrentCalls = fields.int("concurrent_calls").map { Int($0) }
+    rules.duplicateHours = fields.int("duplicate_hours").map { Int($0) }
+    rules.maxAgeHours = fields.int("max_age_hours").map { Int($0) }
+    rules.brand = fields.choice("carrier_brand", BrandClass.self)
     try fields.finish()
     let written = try await exchange.write { [rules] workspace throws(CommandError) in
       try workspace.setSendingRules(rules)
@@ -133,11 +143,12 @@ enum SendingRoutes {
     let reason = fields.string("reason", limit: 200) ?? "by the operator"
     let account = fields.id("account", .org)
     let scope = fields.choice("scope", HaltScope.self) ?? .all
+    let mode = fields.choice("waiting", HaltMode.self) ?? .wait
     try fields.finish()
     let call = Call(actor: "operator", origin: "operator", correlation: exchange.requestID)
     do {
       let count = try await exchange.engine.setSending(
-        halted: isHalted, scope, of: account, reason: reason, call)
+        halted: isHalted, scope, mode, of: account, reason: reason, call)
       return exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
     } catch {
       throw APIError(error)

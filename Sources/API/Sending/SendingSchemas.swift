@@ -9,6 +9,9 @@ enum SendingSchemas {
       .required(
         "halted_by", .array(.choice(HaltScope.self)),
         "Who stopped the sending; empty: it goes on."),
+      .required(
+        "waiting", .choice(HaltMode.self),
+        "What becomes of that which waits while it is stopped: `skip` once it is stopped for good."),
       .required("rules", rules), .required("rule_set", .string()),
       .required("suspected_opt_outs", .count),
       .required(
@@ -16,7 +19,11 @@ enum SendingSchemas {
         "`low_balance`: less is left than the rules say."),
     ])
 
-  static let halt = Schema.input("HaltInput", [.required("reason", .string(1...200))])
+  static let halt = Schema.input(
+    "HaltInput", [.required("reason", .string(1...200)), waiting])
+
+  private static let waiting = Schema.Property.optional(
+    "waiting", .choice(HaltMode.self), "What becomes of that which waits; `wait`, unless said so.")
 
   static let operatorHalt = Schema.input(
     "OperatorHaltInput",
@@ -25,6 +32,7 @@ enum SendingSchemas {
       .optional("account", .id(.org), "One account; without it, all of them."),
       .optional(
         "scope", .choice(HaltScope.self), "Whose stop it is: `all`, unless said otherwise."),
+      waiting,
     ])
 
   static let operatorHaltAnswer = Schema.object(
@@ -44,6 +52,16 @@ enum SendingSchemas {
       .optional(
         "concurrent_calls", .int(1...1_000).nullable,
         "Calls at the same time; \(SendingRules.standardConcurrentCalls), unless said otherwise."),
+      .optional(
+        "duplicate_hours", .int(1...Int64(Gate.capHoursLimit)).nullable,
+        "The same text does not go to the same address again within so many hours, unless it "
+          + "answers them. Counted from the day on which this was set."),
+      .optional(
+        "max_age_hours", .int(1...Int64(SendingRules.maxAgeHoursLimit)).nullable,
+        "What did not go out so long after it was planned for is skipped."),
+      .optional(
+        "carrier_brand", .choice(BrandClass.self).nullable,
+        "What the carriers registered the sender as: their daily limit holds what goes beyond it."),
     ])
 
   static let prices = Schema.object(

@@ -383,6 +383,8 @@ extension APIError {
       self.init(422, "invalid_request", "empty_audience", "Nobody is in the segment.")
     case .paceOutOfRange(let limit):
       self = .invalid("per_minute", "out_of_range", "A pace is 1 to \(limit) messages a minute.")
+    case .holdoutOutOfRange(let limit):
+      self = .invalid("holdout_percent", "out_of_range", "A holdout is 1 to \(limit) percent.")
     case .batchSizeNotPositive, .unknownBatch, .notConserved, .notAllowed:
       self = .conflict("not_allowed_now")
     }

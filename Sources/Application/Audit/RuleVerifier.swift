@@ -9,6 +9,7 @@ package struct RuleVerifier {
   package struct Violation: Equatable, Sendable {
     package let position: UInt64
     /// `intent_after_opt_out`, `intent_to_suppressed`, `intent_to_erased`, `intent_while_halted`,
+    /// `intent_after_kill_switch`,
     /// `intent_of_stopped_campaign`, `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
     /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`.
     package let rule: String
@@ -48,8 +49,14 @@ package struct RuleVerifier {
 
   private static func apply(_ change: Org.Event, to book: inout OrgBook) {
     switch change {
-    case .sendingHalted(let scope, _, _): book.halts.insert(scope)
-    case .sendingResumed(let scope, _): book.halts.remove(scope)
+    case .sendingHalted(let scope, let mode, _, _):
+      book.halts.insert(scope)
+      guard mode == .skip else { return }
+      book.kills.insert(scope)
+      book.killed.formUnion(book.messages.filter { $0.value.status.isWaiting }.keys)
+    case .sendingResumed(let scope, _):
+      book.halts.remove(scope)
+      book.kills.remove(scope)
     case .suppressed(let entry) where entry.list == .suppression:
       guard let address = entry.address.value else { return }
       book.suppressed[entry.channel, default: []].insert(entry.channel.key(address))
@@ -80,6 +87,10 @@ package struct RuleVerifier {
     /// People who asked to be forgotten.
     var erased: Set<Identifier> = []
     var halts: Set<HaltScope> = []
+    /// What waited when the sending was stopped for good.
+    var killed: Set<Identifier> = []
+    /// ... and who stopped it so, still.
+    var kills: Set<HaltScope> = []
     /// Paused or cancelled.
     var stoppedCampaigns: Set<Identifier> = []
     /// What was charged, by resource, until it is given back.
@@ -151,7 +162,10 @@ extension RuleVerifier {
     case .dispatched(_, let verdict):
       checkIntent(verdict, event, book)
       checkHandOut(verdict, event, book)
+      move(event.stream, to: .dispatched, &book)
+    case .retryScheduled:
       move(event.stream, to: .queued, &book)
+      if !book.kills.isEmpty { book.killed.insert(event.stream) }
     case .held: move(event.stream, to: .held, &book)
     case .skipped: move(event.stream, to: .skipped, &book)
     case .sent: move(event.stream, to: .sent, &book)
@@ -160,7 +174,7 @@ extension RuleVerifier {
     case .cancelled: move(event.stream, to: .cancelled, &book)
     case .callEnded(let result, _):
       move(event.stream, to: result.wasAnswered ? .delivered : .failed, &book)
-    case .accepted, .retryScheduled, .unknown, .received, .opened, .clicked, .complained:
+    case .accepted, .unknown, .received, .opened, .clicked, .complained:
       break
     }
   }
@@ -193,6 +207,7 @@ extension RuleVerifier {
     _ verdict: Verdict, _ event: RecordedDomainEvent, _ book: OrgBook
   ) {
     if !book.halts.isEmpty { report("intent_while_halted", event) }
+    if book.killed.contains(event.stream) { report("intent_after_kill_switch", event) }
     guard let message = book.messages[event.stream] else { return }
     if let campaign = message.campaign, book.stoppedCampaigns.contains(campaign) {
       report("intent_of_stopped_campaign", event)

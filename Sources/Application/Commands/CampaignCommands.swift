@@ -54,6 +54,7 @@ extension Workspace {
     if definition.channel == .email, definition.subject?.isBlank != false {
       throw .invalid(field: "subject", code: "required", message: "An email needs a subject.")
     }
+    try checkLengths(of: definition)
     for (field, text) in definition.texts {
       do {
         _ = try MergeFields.fields(of: text)
@@ -62,6 +63,32 @@ extension Workspace {
       }
     }
     return definition
+  }
+
+  /// Each channel has its own words, as many as its providers take.
+  private func checkLengths(of definition: CampaignDefinition) throws(CommandError) {
+    let foreign =
+      switch definition.channel {
+      case .sms: ["subject", "html", "voicemail"]
+      case .email: ["voicemail"]
+      case .voice: ["subject", "html"]
+      }
+    let limit =
+      switch definition.channel {
+      case .sms: 1_600
+      case .voice: 4_000
+      case .email: 500_000
+      }
+    for (field, text) in definition.texts {
+      guard !foreign.contains(field) else {
+        throw .invalid(
+          field: field, code: "unsupported_field", message: "This channel has no \(field).")
+      }
+      guard text.count <= limit else {
+        throw .invalid(
+          field: field, code: "too_long", message: "\(field) has at most \(limit) characters here.")
+      }
+    }
   }
 
   /// What one recipient of a campaign gets.
@@ -124,7 +151,8 @@ extension Workspace {
     if let campaign = state.cancelledWaiting.min() {
       return try cancelWaiting(of: campaign, limit: Self.sweepLimit)
     }
-    if let address = state.revokedWaiting.first { try revokeWaiting(address) }
+    if let address = state.revokedWaiting.first { return try revokeWaiting(address) }
+    try skipKilled(state.killedWaiting.prefix(Self.sweepLimit).sorted())
   }
 
   package mutating func pauseCampaign(_ id: Identifier) throws(CommandError) {

@@ -33,8 +33,69 @@ extension Workspace {
     if plan.purpose == .marketing {
       facts.recentMicros = recentMicros(to: address, of: plan.channel, except: id)
     }
+    facts.expiresAtMicros = plan.expiresAtMicros
+    facts.isKilled =
+      !state.settings.kills.isEmpty || id.map(state.killedWaiting.contains) == true
+    facts.testReach = testReach(of: plan, address)
+    facts.holdout = holdout(of: plan)
     apply(state.settings.sendingRules, to: &facts, reservedMicros: reservedMicros)
+    noteRepetition(of: plan, address, except: id, in: &facts)
+    facts.carrier = carrierUse(of: plan, place.regions)
     return facts
+  }
+
+  /// Where the account is a test: whom the message would reach.
+  private func testReach(of plan: MessagePlan, _ address: String) -> TestReach? {
+    guard state.settings.isTest else { return nil }
+    let url =
+      plan.channel == .email
+      ? state.settings.providers[.email]?.baseURL : state.settings.sms?.baseURL
+    return TestReach(address, on: plan.channel, providerURL: url ?? "")
+  }
+
+  private func holdout(of plan: MessagePlan) -> HoldoutDraw? {
+    guard let campaign = plan.campaign,
+      let percent = definition(ofCampaign: campaign)?.holdoutPercent
+    else {
+      return nil
+    }
+    return HoldoutDraw(percent: percent, campaign: campaign, contact: plan.contact)
+  }
+
+  private func noteRepetition(
+    of plan: MessagePlan, _ address: String, except id: Identifier?, in facts: inout GateFacts
+  ) {
+    guard let hours = state.settings.sendingRules.duplicateHours,
+      let text = plan.content.value.map(TextPrint.init)
+    else { return }
+    facts.duplicateHours = hours
+    facts.sameTextMicros = sameTextMicros(text, to: address, of: plan.channel, except: id)
+  }
+
+  /// No number tells its carrier, so every text to a number of the United States counts.
+  private func carrierUse(of plan: MessagePlan, _ regions: [String]) -> CarrierUse? {
+    guard let brand = state.settings.sendingRules.brand, plan.channel == .sms,
+      regions.contains(where: CarrierSegments.isCounted), let day = carrierDay()
+    else { return nil }
+    return CarrierUse(
+      brand: brand, segmentCount: plan.segmentCount,
+      usedCount: state.carrierSegments.count(fromMicros: day.lowerBound, nowMicros: nowMicros)
+        + newCarrierSegmentCount,
+      resetsAtMicros: day.upperBound)
+  }
+
+  /// From midnight to midnight where the carrier counts, around now; nil where nobody knows the zone.
+  private func carrierDay() -> Range<Micros>? {
+    func midnight(after micros: Micros) -> Micros? {
+      tools.zones.time(in: CarrierUse.zone, atMicros: micros, opensAtMinute: 0)?.nextOpenMicros
+    }
+    // A day has 25 hours at most.
+    guard var start = midnight(after: nowMicros - 26 * 3_600_000_000) else { return nil }
+    while let next = midnight(after: start) {
+      if next > nowMicros { return start..<next }
+      start = next
+    }
+    return nil
   }
 
   private func apply(

@@ -20,6 +20,8 @@ package struct MessageRequest: Sendable, Equatable {
   package var template: TemplateUse?
   /// Not before this moment of the org's clock.
   package var sendAtMicros: Micros?
+  /// From this moment of the org's clock on nobody wants it any more.
+  package var expiresAtMicros: Micros?
 
   package init(
     contact: Identifier, body: String, purpose: Purpose, campaign: Identifier? = nil,
@@ -58,6 +60,13 @@ extension Workspace {
     {
       throw .invalid(
         field: "send_at", code: "out_of_range", message: "send_at is a year ahead at most.")
+    }
+    if let expiresAtMicros = request.expiresAtMicros,
+      expiresAtMicros <= max(nowMicros, request.sendAtMicros ?? nowMicros)
+    {
+      throw .invalid(
+        field: "expires_at", code: "out_of_range",
+        message: "expires_at lies ahead, and after send_at.")
     }
     let contact = try contact(request.contact)
     guard !contact.isErased else { throw .contact(.erased) }
@@ -135,7 +144,17 @@ extension Workspace {
       segmentCount: isText ? size.segmentCount : 1,
       encoding: request.channel == .sms ? size.encoding.rawValue : "utf8",
       campaign: request.campaign, run: request.run, step: request.step, voice: request.voice,
-      template: request.template, sendAtMicros: request.sendAtMicros)
+      template: request.template, sendAtMicros: request.sendAtMicros,
+      expiresAtMicros: expiry(of: request))
+  }
+
+  /// What the caller asked for, or the org's own rule, whichever comes first.
+  private func expiry(of request: MessageRequest) -> Micros? {
+    let plannedMicros = max(nowMicros, request.sendAtMicros ?? nowMicros)
+    let byRule = state.settings.sendingRules.maxAgeHours.map {
+      plannedMicros + Int64($0) * 3_600_000_000
+    }
+    return [request.expiresAtMicros, byRule].compactMap(\.self).min()
   }
 
   /// Our own number or address.
@@ -302,7 +321,7 @@ extension Workspace {
       return try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
     }
     let priceMicros = price(of: plan)
-    let verdict = Gate.judge(facts(for: plan, contact, priceMicros: priceMicros))
+    let verdict = Gate.judge(facts(for: plan, contact, priceMicros: priceMicros, id: id))
     try follow(
       try run(Message.self, id, .release(verdict: verdict, priceMicros: priceMicros)), of: id)
   }

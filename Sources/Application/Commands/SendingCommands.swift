@@ -2,11 +2,23 @@ import Domain
 
 extension Workspace {
   /// The kill switch. Nothing is handed to a provider at a later position than this commit's; calls that
-  /// are under way end and are recorded. What is queued waits.
+  /// are under way end and are recorded. What is queued waits, or is skipped.
   package mutating func haltSending(
-    _ scope: HaltScope, reason: String
+    _ scope: HaltScope, _ mode: HaltMode = .wait, reason: String
   ) throws(CommandError) {
-    try run(Org.self, org, .halt(scope, reason: reason, by: actor))
+    let events = try run(Org.self, org, .halt(scope, mode, reason: reason, by: actor))
+    guard mode == .skip, !events.isEmpty else { return }
+    try skipKilled(state.queue.stoppable.values.flatMap(\.self).sorted())
+  }
+
+  /// As much as one commit takes; the rest is put on record by `sweep`.
+  mutating func skipKilled(_ messages: [Identifier]) throws(CommandError) {
+    for id in messages.prefix(Self.sweepLimit) {
+      guard var facts = try latestFacts(of: id) else { continue }
+      facts.nowMicros = nowMicros
+      facts.isKilled = true
+      try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)
+    }
   }
 
   /// Lifts one stop; sending goes on once there is none. Every message passes the gate again.
@@ -49,11 +61,15 @@ extension Workspace {
     return price
   }
 
-  /// What the org's agency asks of all its clients; at once where its day has come.
+  /// What the org's agency asks of all its clients, from the moment that the agency named: prices that come
+  /// late, twice or in another order end in the same book. What was charged stays as it was.
   package mutating func takeOver(_ price: PriceOverride) throws(CommandError) {
-    var price = price
-    price.fromMicros = max(price.fromMicros, nowMicros)
-    try run(Org.self, org, .setPrice(price, nowMicros: nowMicros))
+    let isSuperseded = state.settings.prices.contains {
+      $0.reach == price.reach && $0.resource == price.resource
+        && $0.fromMicros > price.fromMicros && $0.fromMicros <= nowMicros
+    }
+    guard !isSuperseded else { return }
+    try run(Org.self, org, .setPrice(price, nowMicros: min(nowMicros, price.fromMicros)))
   }
 
   /// A charge for something that happened and cannot be refused any more: where the credit does not

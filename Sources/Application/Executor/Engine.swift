@@ -133,7 +133,8 @@ extension Engine {
   /// Stops the sending of one org, or of all there are, or lets it go on: a commit in every org's own
   /// book. Returns how many there were.
   package func setSending(
-    halted isHalted: Bool, _ scope: HaltScope, of org: Identifier?, reason: String, _ call: Call
+    halted isHalted: Bool, _ scope: HaltScope, _ mode: HaltMode = .wait, of org: Identifier?,
+    reason: String, _ call: Call
   ) async throws(CommandError) -> Int {
     let executors = try org.map { org throws(CommandError) in [try executor(for: org)] }
     let all = executors ?? allExecutors
@@ -143,7 +144,7 @@ extension Engine {
           do throws(CommandError) {
             _ = try await executor.perform(call) { workspace throws(CommandError) in
               if isHalted {
-                try workspace.haltSending(scope, reason: reason)
+                try workspace.haltSending(scope, mode, reason: reason)
               } else {
                 try workspace.resumeSending(scope)
               }

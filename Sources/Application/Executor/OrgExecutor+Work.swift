@@ -30,7 +30,9 @@ extension OrgExecutor {
 
   func campaignWork() throws(CommandError) -> CampaignWork {
     try withState { state in
-      let mustSweep = !state.cancelledWaiting.isEmpty || !state.revokedWaiting.isEmpty
+      let mustSweep =
+        !state.cancelledWaiting.isEmpty || !state.revokedWaiting.isEmpty
+        || !state.killedWaiting.isEmpty
       guard !state.campaigns.running.isEmpty else {
         return CampaignWork(mustSweep: mustSweep, batch: nil, finished: [])
       }

@@ -41,6 +41,10 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var recent = RecentMessages()
   /// What was spent or set aside on the latest day (UTC).
   private(set) var daySpending = DaySpending()
+  /// What carriers count of a day.
+  private(set) var carrierSegments = CarrierSegments()
+  /// What waited when the sending was stopped for good, and is not on record as skipped yet.
+  private(set) var killedWaiting: Set<Identifier> = []
   /// When each contact last wrote to us, on the org's clock.
   private(set) var lastInboundMicros: [Identifier: Micros] = [:]
   /// What filters look at beside a contact's state.
@@ -186,6 +190,8 @@ extension OrgState {
       suppressed[entry.list]?.remove(.init(address, entry.channel))
     case .addressKeyDrawn(let key):
       keyedOptOuts.hasher = key.value.map(AddressHasher.init)
+    case .sendingHalted(_, .skip, _, _):
+      for waiting in queue.stoppable.values { killedWaiting.formUnion(waiting) }
     case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
@@ -321,18 +327,27 @@ extension OrgState {
     let after = Message.evolve(before ?? Message.initialState, with: event)
     queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
     campaigns.apply(from: before, to: after, of: stream)
-    recent.apply(event, of: stream, after, atMicros: place.occurredAtMicros)
+    recent.apply(
+      event, of: stream, after, atMicros: place.occurredAtMicros,
+      keepsTexts: settings.sendingRules.duplicateHours != nil)
+    carrierSegments.apply(event, of: stream, atMicros: place.occurredAtMicros)
     if case .received(let inbound) = event {
       lastInboundMicros[inbound.contact] = place.occurredAtMicros
     }
     tables.messages[stream] = after
-    noteWaiting(after)
+    noteWaiting(stream, after)
     if mayForget(after) { ended.append(stream, sequence: place.orgSequence) }
   }
 
   /// Where a no or a cancellation left something over, it is on record until that is gone too.
-  private func noteWaiting(_ message: Message.State) {
+  private func noteWaiting(_ id: Identifier, _ message: Message.State) {
     guard let plan = message.plan else { return }
+    if message.status?.isWaiting != true {
+      killedWaiting.remove(id)
+    } else if !settings.kills.isEmpty {
+      // It was under way when the sending was stopped for good, and comes back.
+      killedWaiting.insert(id)
+    }
     if !revokedWaiting.isEmpty {
       let address = DispatchQueueIndex.Address(plan.content.value?.address ?? "", plan.channel)
       if queue.stoppable[address] == nil { revokedWaiting.remove(address) }

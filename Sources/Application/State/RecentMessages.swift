@@ -1,10 +1,33 @@
 import Domain
 
-/// When each address was last sent advertising: what frequency caps count. Nothing older than a day.
+/// What makes two messages the same text. Equal for equal content; two texts have the same print once in
+/// 2^64.
+struct TextPrint: Hashable, Sendable, Codable {
+  private let value: UInt64
+
+  init(_ content: MessageContent) {
+    // FNV-1a, with a byte between the parts that no UTF-8 text contains.
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    func add(_ byte: UInt8) { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    let parts = [content.body, content.subject, content.html, content.voicemail].map { $0 ?? "" }
+    for part in parts + content.media {
+      for byte in part.utf8 { add(byte) }
+      add(0xFF)
+    }
+    value = hash
+  }
+}
+
+/// When each address was last sent something: what frequency caps count, and what would be the same
+/// again. Nothing older than a day.
 struct RecentMessages: Codable {
   private struct Entry: Codable {
     let message: Identifier
     let atMicros: Micros
+    /// Caps count advertising alone.
+    let isMarketing: Bool
+    /// nil where the org does not care, or where the message never arrived.
+    var text: TextPrint?
   }
 
   private struct Noted: Codable {
@@ -24,21 +47,32 @@ struct RecentMessages: Codable {
 
   static let lengthMicros = Int64(Gate.capHoursLimit) * 3_600_000_000
 
+  /// `keepsTexts`: the org does not say the same twice.
   mutating func apply(
-    _ event: Message.Event, of message: Identifier, _ state: Message.State, atMicros: Micros
+    _ event: Message.Event, of message: Identifier, _ state: Message.State, atMicros: Micros,
+    keepsTexts: Bool
   ) {
-    guard let plan = state.plan, plan.purpose == .marketing, let text = plan.content.value?.address
+    guard let plan = state.plan, let content = plan.content.value,
+      keepsTexts || plan.purpose == .marketing
     else { return }
-    let address = Self.address(text, plan.channel)
     switch event {
     case .queued, .dispatched:
+      let address = Self.address(content.address, plan.channel)
       entries[address]?.removeAll { $0.message == message }
-      entries[address, default: []].append(Entry(message: message, atMicros: atMicros))
+      entries[address, default: []].append(
+        Entry(
+          message: message, atMicros: atMicros, isMarketing: plan.purpose == .marketing,
+          text: keepsTexts ? TextPrint(content) : nil))
       order.append(Noted(address: address, atMicros: atMicros))
       clean(nowMicros: atMicros)
     case .held, .skipped, .cancelled:
-      entries[address]?.removeAll { $0.message == message }
-    case .planned, .accepted, .retryScheduled, .unknown, .sent, .delivered, .failed, .received,
+      entries[Self.address(content.address, plan.channel)]?.removeAll { $0.message == message }
+    case .failed:
+      // Whoever tries again says it for the first time.
+      let address = Self.address(content.address, plan.channel)
+      let index = entries[address]?.firstIndex { $0.message == message }
+      if let index { entries[address]?[index].text = nil }
+    case .planned, .accepted, .retryScheduled, .unknown, .sent, .delivered, .received,
       .opened, .clicked, .complained, .callEnded:
       break
     }
@@ -57,13 +91,24 @@ struct RecentMessages: Codable {
     }
   }
 
-  /// Oldest first.
+  /// When advertising went to it, oldest first.
   func moments(
     _ address: DispatchQueueIndex.Address, nowMicros: Micros, except message: Identifier?
   ) -> [Micros] {
     (entries[address] ?? []).compactMap {
-      $0.message != message && nowMicros - $0.atMicros < Self.lengthMicros ? $0.atMicros : nil
+      $0.isMarketing && $0.message != message && nowMicros - $0.atMicros < Self.lengthMicros
+        ? $0.atMicros : nil
     }
+  }
+
+  /// When the same went to it last.
+  func lastMicros(
+    of text: TextPrint, to address: DispatchQueueIndex.Address, nowMicros: Micros,
+    except message: Identifier?
+  ) -> Micros? {
+    (entries[address] ?? []).last {
+      $0.text == text && $0.message != message && nowMicros - $0.atMicros < Self.lengthMicros
+    }?.atMicros
   }
 }
 

@@ -24,6 +24,11 @@ package struct Workspace {
   private(set) var newContactsByEmail: [String: Identifier] = [:]
   /// Advertising that this command queued, by address.
   private var newMarketing: [DispatchQueueIndex.Address: [Identifier]] = [:]
+  /// Texts that this command queued, by address, where the org does not say the same twice.
+  private var newTexts: [DispatchQueueIndex.Address: [(message: Identifier, text: TextPrint)]] =
+    [:]
+  /// Segments that this command handed out and that a carrier counts.
+  private(set) var newCarrierSegmentCount = 0
   /// What this command spent or set aside.
   private var committedMicros: Int64 = 0
 
@@ -107,17 +112,32 @@ package struct Workspace {
   }
 
   private mutating func note(_ event: DomainEvent, of id: Identifier) {
-    if case .message(let event) = event { noteMarketing(event, of: id) }
+    if case .message(let event) = event { noteMessage(event, of: id) }
     guard case .contact(.created(.known(let details), _)) = event else { return }
     if let phone = details.phone { newContactsByPhone[phone] = id }
     if let email = details.email?.lowercased() { newContactsByEmail[email] = id }
   }
 
-  private mutating func noteMarketing(_ event: Message.Event, of id: Identifier) {
-    guard case .queued = event, let plan = overlay.messages[id]?.plan ?? newPlan(of: id),
-      plan.purpose == .marketing, let address = plan.content.value?.address
+  private mutating func noteMessage(_ event: Message.Event, of id: Identifier) {
+    switch event {
+    case .queued: noteQueued(id)
+    case .dispatched(_, let verdict):
+      newCarrierSegmentCount += verdict.facts.carrier?.segmentCount ?? 0
+    case .planned, .held, .skipped, .accepted, .retryScheduled, .unknown, .sent, .delivered,
+      .failed, .cancelled, .received, .callEnded, .opened, .clicked, .complained:
+      break
+    }
+  }
+
+  private mutating func noteQueued(_ id: Identifier) {
+    guard let plan = overlay.messages[id]?.plan ?? newPlan(of: id),
+      let content = plan.content.value
     else { return }
-    newMarketing[RecentMessages.address(address, plan.channel), default: []].append(id)
+    let address = RecentMessages.address(content.address, plan.channel)
+    if plan.purpose == .marketing { newMarketing[address, default: []].append(id) }
+    if state.settings.sendingRules.duplicateHours != nil {
+      newTexts[address, default: []].append((id, TextPrint(content)))
+    }
   }
 
   /// The plan that this command decided for `id`, before it is in the overlay.
@@ -138,6 +158,21 @@ package struct Workspace {
     let known = state.recent.moments(address, nowMicros: nowMicros, except: id)
     let new = newMarketing[address, default: []].count { $0 != id }
     return (known + Array(repeating: nowMicros, count: new)).suffix(limit)
+  }
+
+  /// When the same was queued for or handed out to `address` last, within a day.
+  func sameTextMicros(
+    _ text: TextPrint, to address: String, of channel: Channel, except id: Identifier?
+  ) -> Micros? {
+    let address = RecentMessages.address(address, channel)
+    let isNew = newTexts[address, default: []].contains { $0.message != id && $0.text == text }
+    return isNew
+      ? nowMicros : state.recent.lastMicros(of: text, to: address, nowMicros: nowMicros, except: id)
+  }
+
+  /// A campaign's definition, as this command knows it.
+  func definition(ofCampaign id: Identifier) -> CampaignDefinition? {
+    (overlay.campaigns[id] ?? state.tables.campaigns[id])?.definition
   }
 
   /// What was spent or set aside today (UTC), by this command too.

@@ -68,6 +68,7 @@ package enum Campaign: Decider {
     case notConserved(planned: Int, ended: Int)
     case notAllowed(status: Status)
     case paceOutOfRange(limit: Int)
+    case holdoutOutOfRange(limit: Int)
   }
 
   /// Messages a minute at most, where a pace is set.
@@ -90,11 +91,13 @@ package struct CampaignDefinition: Sendable, Equatable, Codable {
   package var voicemail: String?
   /// Where the texts came from.
   package var template: TemplateUse?
+  /// Of a hundred people that it could go to, how many are kept out to compare with.
+  package var holdoutPercent: Int?
 
   package init(
     name: String, segment: Identifier, channel: Channel, purpose: Purpose, body: String,
     subject: String? = nil, html: String? = nil, voicemail: String? = nil,
-    template: TemplateUse? = nil
+    template: TemplateUse? = nil, holdoutPercent: Int? = nil
   ) {
     self.name = name
     self.segment = segment
@@ -105,6 +108,7 @@ package struct CampaignDefinition: Sendable, Equatable, Codable {
     self.html = html
     self.voicemail = voicemail
     self.template = template
+    self.holdoutPercent = holdoutPercent
   }
 }
 
@@ -185,6 +189,9 @@ extension Campaign {
   private static func check(_ definition: CampaignDefinition) throws(Rejection) {
     guard !definition.name.isBlank else { throw .emptyName }
     guard !definition.body.isBlank else { throw .emptyBody }
+    guard definition.holdoutPercent.map((1...HoldoutDraw.percentLimit).contains) ?? true else {
+      throw .holdoutOutOfRange(limit: HoldoutDraw.percentLimit)
+    }
   }
 
   private static func control(

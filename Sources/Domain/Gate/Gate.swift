@@ -12,6 +12,8 @@ package enum Gate {
     package let regions: [String: RegionRule]
     /// So long before a window's end nothing is handed over any more: providers have queues of their own.
     package var closingMarginMinutes = 0
+    /// Segments a day that carriers take of one brand.
+    package var carrierDailySegments: [BrandClass: Int] = [:]
   }
 
   /// Oldest first; the last one whose day has come counts. A change is a further entry, never an edit.
@@ -30,6 +32,12 @@ package enum Gate {
     RuleSet(
       version: "2026-11-21.3", effectiveFromMicros: .min, windowStartMinute: 8 * 60,
       windowEndMinute: 21 * 60, regions: RegionRules.of2026November, closingMarginMinutes: 5),
+    // The carriers' day; what comes too late, twice, to real people from a test account, or to those
+    // who are kept out to compare with; the kill switch that lets nothing wait.
+    RuleSet(
+      version: "2026-11-21.4", effectiveFromMicros: .min, windowStartMinute: 8 * 60,
+      windowEndMinute: 21 * 60, regions: RegionRules.of2026November, closingMarginMinutes: 5,
+      carrierDailySegments: CarrierCaps.of2026November),
   ]
 
   package static func ruleSet(at nowMicros: Micros) -> RuleSet {
@@ -55,11 +63,16 @@ package enum Gate {
     let held = [
       (GateReason.quietHours, closedUntil(facts, rules)),
       (.frequencyCap, cappedUntil(facts, rules)), (.budget, overBudgetUntil(facts)),
+      (.carrierCap, carrierFullUntil(facts, rules)),
     ]
     // What lasts longest: nobody is told eight in the morning and then kept until the evening.
     let longest = held.compactMap { reason, until in until.map { (reason, $0) } }
       .max { $0.1 < $1.1 }
-    if let (reason, untilMicros) = longest { return .held(reason, untilMicros: untilMicros) }
+    if let (reason, untilMicros) = longest {
+      // What could only go out too late is not kept for nothing.
+      return isStale(facts, atMicros: untilMicros)
+        ? .refused(.stale) : .held(reason, untilMicros: untilMicros)
+    }
     guard facts.priceMicros <= facts.walletAvailableMicros else {
       return .refused(.insufficientFunds)
     }
@@ -74,13 +87,29 @@ package enum Gate {
     if facts.isSuppressed { return .suppressed }
     if facts.consent == .suspected, facts.purpose == .marketing { return .revoked }
     guard facts.accountStatus == "active" else { return .paused }
+    if facts.isKilled { return .killSwitch }
+    if facts.testReach == .person { return .testMode }
     guard hasConsent(facts) else { return .noConsent }
     guard facts.channel == .email || !facts.zones.isEmpty else { return .invalidAddress }
     if let fault = facts.numberFault { return fault.reason }
     if facts.channel != .email, let registration = facts.registration, registration != .verified {
       return .brandNotRegistered
     }
-    return nil
+    if isStale(facts, atMicros: facts.nowMicros) { return .stale }
+    if isRepetition(facts) { return .duplicateContent }
+    // Last: who is kept out is compared with those who could have been written to.
+    return facts.holdout?.isKeptOut == true ? .holdout : nil
+  }
+
+  private static func isStale(_ facts: GateFacts, atMicros: Micros) -> Bool {
+    facts.expiresAtMicros.map { atMicros >= $0 } ?? false
+  }
+
+  /// People who talk with each other may say the same thing twice.
+  private static func isRepetition(_ facts: GateFacts) -> Bool {
+    guard !facts.isReply, let hours = facts.duplicateHours, let atMicros = facts.sameTextMicros
+    else { return false }
+    return facts.nowMicros - atMicros < Int64(hours) * hourMicros
   }
 
   /// Marketing needs a recorded yes to marketing; giving the number is enough for what was asked
@@ -135,15 +164,17 @@ extension Gate {
 // MARK: - Caps
 
 extension Gate {
-  /// As long as some marketing is remembered.
+  /// As long as what was sent is remembered.
   package static let capHoursLimit = 24
+
+  private static let hourMicros: Int64 = 3_600_000_000
 
   private static func cappedUntil(_ facts: GateFacts, _ rules: RuleSet) -> Micros? {
     guard facts.purpose == .marketing else { return nil }
     let caps =
       facts.regions.compactMap { rules.regions[$0]?.cap } + [facts.orgCap].compactMap(\.self)
     return caps.compactMap { cap -> Micros? in
-      let lengthMicros = Int64(cap.hours) * 3_600_000_000
+      let lengthMicros = Int64(cap.hours) * hourMicros
       let counted = facts.recentMicros.filter { facts.nowMicros - $0 < lengthMicros }.sorted()
       guard counted.count >= cap.count else { return nil }
       return counted[counted.count - cap.count] + lengthMicros
@@ -159,5 +190,12 @@ extension Gate {
     else { return nil }
     // Until the next day begins (UTC).
     return (facts.nowMicros / dayMicros + 1) * dayMicros
+  }
+
+  private static func carrierFullUntil(_ facts: GateFacts, _ rules: RuleSet) -> Micros? {
+    guard let use = facts.carrier, let limit = rules.carrierDailySegments[use.brand],
+      use.segmentCount > limit - use.usedCount
+    else { return nil }
+    return use.resetsAtMicros
   }
 }

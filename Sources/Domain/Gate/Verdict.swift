@@ -121,6 +121,20 @@ package struct GateFacts: Sendable, Equatable, Codable {
   /// nil where the address said no in words, or did not.
   package var ending: Ending?
   package var numberFault: NumberFault?
+  /// From this moment on nobody wants it any more.
+  package var expiresAtMicros: Micros?
+  /// When the same text was queued for or handed out to this address last, within `duplicateHours`.
+  package var sameTextMicros: Micros?
+  /// How long the org keeps from saying the same again; nil: it does not.
+  package var duplicateHours: Int?
+  /// Of a campaign that keeps some people out.
+  package var holdout: HoldoutDraw?
+  /// nil: the account is no test.
+  package var testReach: TestReach?
+  /// The sending was stopped for good for what waits, and this waited, or it is still stopped.
+  package var isKilled = false
+  /// nil where no carrier counts: another channel, another country, or the org states no brand.
+  package var carrier: CarrierUse?
 
   package init(
     nowMicros: Micros, channel: Channel, purpose: Purpose, hasAddress: Bool, accountStatus: String,

@@ -113,12 +113,15 @@ package struct MessagePlan: Sendable, Equatable, Codable {
   package var template: TemplateUse?
   /// Not before this moment, where somebody asked for one.
   package var sendAtMicros: Micros?
+  /// From this moment on nobody wants it any more.
+  package var expiresAtMicros: Micros?
 
   package init(
     contact: Identifier, channel: Channel, purpose: Purpose, from: String,
     content: Personal<MessageContent>, segmentCount: Int, encoding: String,
     campaign: Identifier? = nil, run: Identifier? = nil, step: String? = nil,
-    voice: VoicePlan? = nil, template: TemplateUse? = nil, sendAtMicros: Micros? = nil
+    voice: VoicePlan? = nil, template: TemplateUse? = nil, sendAtMicros: Micros? = nil,
+    expiresAtMicros: Micros? = nil
   ) {
     self.contact = contact
     self.channel = channel
@@ -133,6 +136,7 @@ package struct MessagePlan: Sendable, Equatable, Codable {
     self.voice = voice
     self.template = template
     self.sendAtMicros = sendAtMicros
+    self.expiresAtMicros = expiresAtMicros
   }
 }
 

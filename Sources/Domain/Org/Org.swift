@@ -21,7 +21,7 @@ package enum Org: Decider {
     /// Somebody tried what is not theirs to do.
     case recordRefusal(AccessRefusal)
     /// The kill switch: nothing is handed to a provider from this commit on.
-    case halt(HaltScope, reason: String, by: String)
+    case halt(HaltScope, HaltMode, reason: String, by: String)
     case resume(HaltScope, by: String)
     case setSendingRules(SendingRules)
     /// From now on or from a later moment: what was charged stays as it was.
@@ -47,7 +47,7 @@ package enum Org: Decider {
     case auditExported(AuditExportRecord)
     case rateLimitSet(RateLimit?)
     case accessRefused(AccessRefusal)
-    case sendingHalted(scope: HaltScope, reason: String, by: String)
+    case sendingHalted(scope: HaltScope, mode: HaltMode, reason: String, by: String)
     case sendingResumed(scope: HaltScope, by: String)
     case sendingRulesSet(SendingRules)
     case priceSet(PriceOverride)
@@ -83,6 +83,8 @@ package enum Org: Decider {
     package var rateLimit: RateLimit?
     /// Why nothing goes out now; empty: it does.
     package var halts: Set<HaltScope> = []
+    /// Those of them that let nothing wait.
+    package var kills: Set<HaltScope> = []
     package var sendingRules = SendingRules()
     /// In the order of their days.
     package var prices: [PriceOverride] = []
@@ -214,9 +216,11 @@ extension Org {
     _ command: Command, given state: State
   ) throws(Rejection) -> [Event] {
     switch command {
-    case .halt(let scope, let reason, let by):
-      return state.halts.contains(scope)
-        ? [] : [.sendingHalted(scope: scope, reason: reason, by: by)]
+    case .halt(let scope, let mode, let reason, let by):
+      // A stop may become one that lets nothing wait; what was skipped stays so.
+      let isNews =
+        !state.halts.contains(scope) || (mode == .skip && !state.kills.contains(scope))
+      return isNews ? [.sendingHalted(scope: scope, mode: mode, reason: reason, by: by)] : []
     case .resume(let scope, let by):
       return state.halts.contains(scope) ? [.sendingResumed(scope: scope, by: by)] : []
     case .setSendingRules(let rules):
@@ -273,10 +277,12 @@ extension Org {
       next.status = status
     case .clockAdvanced(let byMicros):
       next.clockOffsetMicros += byMicros
-    case .sendingHalted(let scope, _, _):
+    case .sendingHalted(let scope, let mode, _, _):
       next.halts.insert(scope)
+      if mode == .skip { next.kills.insert(scope) }
     case .sendingResumed(let scope, _):
       next.halts.remove(scope)
+      next.kills.remove(scope)
     case .sendingRulesSet(let rules):
       next.sendingRules = rules
     case .priceSet(let price):

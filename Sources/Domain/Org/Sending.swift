@@ -6,6 +6,14 @@ package enum HaltScope: String, Sendable, CaseIterable, Codable {
   case all
 }
 
+/// What becomes of that which waits while sending is stopped.
+package enum HaltMode: String, Sendable, CaseIterable, Codable {
+  /// It goes on waiting, and goes out once the stop is lifted.
+  case wait
+  /// It is skipped, and so is what comes meanwhile: nothing of it ever goes out.
+  case skip
+}
+
 /// How an org sends. Whatever is nil is not limited by the org.
 package struct SendingRules: Sendable, Equatable, Codable {
   /// What the carriers know of the sender.
@@ -26,11 +34,18 @@ package struct SendingRules: Sendable, Equatable, Codable {
   package var registration: Registration?
   /// Calls that ring or are spoken at the same time: as many as the provider's account allows.
   package var concurrentCalls: Int?
+  /// The same text does not go to the same address again within so many hours.
+  package var duplicateHours: Int?
+  /// What did not go out so many hours after it was planned for is skipped.
+  package var maxAgeHours: Int?
+  /// What carriers count against; nil: they do not count this sender (toll-free, short codes).
+  package var brand: BrandClass?
 
   package init(
     capCount: Int? = nil, capHours: Int? = nil, messagesPerSecond: Int? = nil,
     dailyBudgetMicros: Int64? = nil, lowBalanceMicros: Int64? = nil,
-    registration: Registration? = nil, concurrentCalls: Int? = nil
+    registration: Registration? = nil, concurrentCalls: Int? = nil, duplicateHours: Int? = nil,
+    maxAgeHours: Int? = nil, brand: BrandClass? = nil
   ) {
     self.capCount = capCount
     self.capHours = capHours
@@ -39,7 +54,13 @@ package struct SendingRules: Sendable, Equatable, Codable {
     self.lowBalanceMicros = lowBalanceMicros
     self.registration = registration
     self.concurrentCalls = concurrentCalls
+    self.duplicateHours = duplicateHours
+    self.maxAgeHours = maxAgeHours
+    self.brand = brand
   }
+
+  /// Thirty days.
+  package static let maxAgeHoursLimit = 720
 
   /// What an account may do that says nothing of itself.
   package static let standardConcurrentCalls = 10
@@ -53,6 +74,12 @@ package struct SendingRules: Sendable, Equatable, Codable {
       return "messages_per_second"
     }
     if let concurrentCalls, !(1...1_000).contains(concurrentCalls) { return "concurrent_calls" }
+    if let duplicateHours, !(1...Gate.capHoursLimit).contains(duplicateHours) {
+      return "duplicate_hours"
+    }
+    if let maxAgeHours, !(1...Self.maxAgeHoursLimit).contains(maxAgeHours) {
+      return "max_age_hours"
+    }
     if let dailyBudgetMicros, !(0...Wallet.balanceLimitMicros).contains(dailyBudgetMicros) {
       return "daily_budget"
     }

@@ -141,6 +141,7 @@ extension CampaignDefinition {
         object.field("version", template.version)
       }
     }
+    fields.optional("holdout_percent", holdoutPercent.map(Int64.init))
   }
 
   fileprivate static func read(from fields: inout FieldReader) throws(CodecError) -> Self {
@@ -152,7 +153,7 @@ extension CampaignDefinition {
       template: try fields.optionalObject("template") { object throws(CodecError) in
         TemplateUse(
           id: try object.identifier("id", .template), version: try object.int("version"))
-      })
+      }, holdoutPercent: try fields.optionalInt64("holdout_percent").map(Int.init))
   }
 }
 

@@ -216,6 +216,7 @@ extension MessagePlan {
       }
     }
     payload.fields.optional("send_at_micros", sendAtMicros)
+    payload.fields.optional("expires_at_micros", expiresAtMicros)
     payload.personal(content, of: contact) { $0.write(to: &$1) }
   }
 
@@ -238,7 +239,8 @@ extension MessagePlan {
       template: try payload.fields.optionalObject("template") { object throws(CodecError) in
         TemplateUse(
           id: try object.identifier("id", .template), version: try object.int("version"))
-      }, sendAtMicros: try payload.fields.optionalInt64("send_at_micros"))
+      }, sendAtMicros: try payload.fields.optionalInt64("send_at_micros"),
+      expiresAtMicros: try payload.fields.optionalInt64("expires_at_micros"))
   }
 }
 

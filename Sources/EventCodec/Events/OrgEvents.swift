@@ -71,10 +71,12 @@ extension Org.Event: PayloadCoding {
       payload.fields.field("operation", refusal.operation)
       payload.fields.field("reason", refusal.reason)
       return .accessRefused
-    case .sendingHalted(let scope, let reason, let by):
+    case .sendingHalted(let scope, let mode, let reason, let by):
       payload.fields.field("scope", scope)
       payload.fields.field("reason", reason)
       payload.fields.field("by", by)
+      // Older books know no other stop than that which lets things wait.
+      if mode == .skip { payload.fields.field("mode", mode) }
       return .sendingHalted
     case .sendingResumed(let scope, let by):
       payload.fields.field("scope", scope)
@@ -157,9 +159,7 @@ extension Org.Event: PayloadCoding {
           operation: try payload.fields.string("operation"),
           reason: try payload.fields.string("reason")))
     case .sendingHalted:
-      .sendingHalted(
-        scope: try payload.fields.word("scope"), reason: try payload.fields.string("reason"),
-        by: try payload.fields.string("by"))
+      try readHalt(from: &payload.fields)
     case .sendingResumed:
       .sendingResumed(
         scope: try payload.fields.word("scope"), by: try payload.fields.string("by"))
@@ -226,6 +226,16 @@ extension ProviderSettings {
   }
 }
 
+extension Org.Event {
+  fileprivate static func readHalt(from fields: inout FieldReader) throws(CodecError) -> Self {
+    let scope: HaltScope = try fields.word("scope")
+    let reason = try fields.string("reason")
+    let by = try fields.string("by")
+    return .sendingHalted(
+      scope: scope, mode: try fields.optionalWord("mode") ?? .wait, reason: reason, by: by)
+  }
+}
+
 extension SendingRules {
   fileprivate func write(to fields: inout JSONWriter) {
     fields.optional("cap_count", capCount.map(Int64.init))
@@ -235,6 +245,9 @@ extension SendingRules {
     fields.optional("low_balance_micros", lowBalanceMicros)
     fields.optional("registration", registration)
     fields.optional("concurrent_calls", concurrentCalls.map(Int64.init))
+    fields.optional("duplicate_hours", duplicateHours.map(Int64.init))
+    fields.optional("max_age_hours", maxAgeHours.map(Int64.init))
+    fields.optional("brand", brand)
   }
 
   fileprivate static func read(from fields: inout FieldReader) throws(CodecError) -> Self {
@@ -245,7 +258,10 @@ extension SendingRules {
       dailyBudgetMicros: try fields.optionalInt64("daily_budget_micros"),
       lowBalanceMicros: try fields.optionalInt64("low_balance_micros"),
       registration: try fields.optionalWord("registration"),
-      concurrentCalls: try fields.optionalInt64("concurrent_calls").map(Int.init))
+      concurrentCalls: try fields.optionalInt64("concurrent_calls").map(Int.init),
+      duplicateHours: try fields.optionalInt64("duplicate_hours").map(Int.init),
+      maxAgeHours: try fields.optionalInt64("max_age_hours").map(Int.init),
+      brand: try fields.optionalWord("brand"))
   }
 }
 

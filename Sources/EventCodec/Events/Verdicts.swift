@@ -76,6 +76,18 @@ extension GateFacts {
     object.optional("daily_budget_micros", dailyBudgetMicros)
     object.optional("ending", ending)
     object.optional("number_fault", numberFault)
+    object.optional("expires_at_micros", expiresAtMicros)
+    object.optional("same_text_micros", sameTextMicros)
+    object.optional("duplicate_hours", duplicateHours.map(Int64.init))
+    if let holdout {
+      object.object("holdout") { draw in
+        draw.field("percent", holdout.percent)
+        draw.field("lot", holdout.lot)
+      }
+    }
+    object.optional("test_reach", testReach)
+    if isKilled { object.field("is_killed", true) }
+    carrier?.write(to: &object)
   }
 
   fileprivate static func read(from object: inout FieldReader) throws(CodecError) -> GateFacts {
@@ -106,6 +118,33 @@ extension GateFacts {
     facts.dailyBudgetMicros = try object.optionalInt64("daily_budget_micros")
     facts.ending = try object.optionalWord("ending")
     facts.numberFault = try object.optionalWord("number_fault")
+    facts.expiresAtMicros = try object.optionalInt64("expires_at_micros")
+    facts.sameTextMicros = try object.optionalInt64("same_text_micros")
+    facts.duplicateHours = try object.optionalInt64("duplicate_hours").map(Int.init)
+    facts.holdout = try object.optionalObject("holdout") { draw throws(CodecError) in
+      HoldoutDraw(percent: try draw.int("percent"), lot: try draw.int("lot"))
+    }
+    facts.testReach = try object.optionalWord("test_reach")
+    facts.isKilled = try object.isSet("is_killed")
+    facts.carrier = try object.optionalObject("carrier", CarrierUse.read)
     return facts
+  }
+}
+
+extension CarrierUse {
+  fileprivate func write(to object: inout JSONWriter) {
+    object.object("carrier") { use in
+      use.field("brand", brand)
+      use.field("segment_count", segmentCount)
+      use.field("used_count", usedCount)
+      use.field("resets_at_micros", resetsAtMicros)
+    }
+  }
+
+  fileprivate static func read(from object: inout FieldReader) throws(CodecError) -> Self {
+    CarrierUse(
+      brand: try object.word("brand"), segmentCount: try object.int("segment_count"),
+      usedCount: try object.int("used_count"),
+      resetsAtMicros: try object.int64("resets_at_micros"))
   }
 }

@@ -9,17 +9,21 @@ private let orgOption = Option("--org", value: "ACCOUNT", "one account (acc_…)
 private let scopeOption = Option(
   "--scope", value: "SCOPE", "whose stop: all or org; all")
 
+private let skipOption = Option("--skip", "what waits is skipped, and never goes out")
+
 let haltCommand = Command(
   "halt", "stop the sending of all accounts, or of one, at once",
   details: """
     The kill switch. Nothing is handed to a provider after the commit that says so; calls
-    that are under way end, and what is queued waits. Recorded in the book of every
-    account. Needs a running system. 'daybook resume' lifts it.
+    that are under way end, and what is queued waits. With --skip it is skipped instead,
+    and so is what comes until the stop is lifted. Recorded in the book of every account.
+    Needs a running system. 'daybook resume' lifts it.
     """,
-  options: [reasonOption, orgOption, .json]
+  options: [reasonOption, orgOption, skipOption, .json]
 ) { invocation in
   var body = JSONObject([("halted", true)])
   if let reason = invocation.value(reasonOption.flag) { body["reason"] = .string(reason) }
+  if invocation.has(skipOption.flag) { body["waiting"] = .string("skip") }
   return try await setSending(body, invocation, done: "Sending is stopped for")
 }
 

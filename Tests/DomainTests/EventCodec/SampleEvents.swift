@@ -45,7 +45,7 @@ enum SampleEvents {
     .rateLimitSet(RateLimit(perMinute: 600, burst: 1_200)),
     .accessRefused(
       AccessRefusal(actor: "key:key_1", operation: "POST /api/contacts", reason: "missing_scope")),
-    .sendingHalted(scope: .all, reason: "wrong list", by: "operator"),
+    .sendingHalted(scope: .all, mode: .wait, reason: "wrong list", by: "operator"),
     .sendingResumed(scope: .all, by: "operator"),
     .sendingRulesSet(
       SendingRules(

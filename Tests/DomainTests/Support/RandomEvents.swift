@@ -39,7 +39,8 @@ enum RandomEvents {
       .rateLimitSet(random.maybe { RateLimit(perMinute: $0.count(), burst: $0.count()) }),
       .accessRefused(
         AccessRefusal(actor: random.text(), operation: random.text(), reason: random.text())),
-      .sendingHalted(scope: random.one(), reason: random.text(), by: random.text()),
+      .sendingHalted(
+        scope: random.one(), mode: random.one(), reason: random.text(), by: random.text()),
       .sendingResumed(scope: random.one(), by: random.text()),
       .sendingRulesSet(random.sendingRules()),
       .priceSet(
@@ -218,7 +219,8 @@ enum RandomEvents {
       name: random.text(), segment: random.id(.segment), channel: random.one(),
       purpose: random.one(), body: random.text(), subject: random.maybe { $0.text() },
       html: random.maybe { $0.text() }, voicemail: random.maybe { $0.text() },
-      template: random.maybe { TemplateUse(id: $0.id(.template), version: $0.count()) })
+      template: random.maybe { TemplateUse(id: $0.id(.template), version: $0.count()) },
+      holdoutPercent: random.maybe { $0.count() })
   }
 
   private static func workflow(_ random: inout SplitMix64) -> [Workflow.Event] {

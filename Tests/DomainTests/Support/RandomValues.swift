@@ -111,7 +111,9 @@ extension SplitMix64 {
     SendingRules(
       capCount: maybe { $0.count() }, capHours: maybe { $0.count() },
       messagesPerSecond: maybe { $0.count() }, dailyBudgetMicros: maybe { $0.int64() },
-      lowBalanceMicros: maybe { $0.int64() }, registration: maybe { $0.one() })
+      lowBalanceMicros: maybe { $0.int64() }, registration: maybe { $0.one() },
+      concurrentCalls: maybe { $0.count() }, duplicateHours: maybe { $0.count() },
+      maxAgeHours: maybe { $0.count() }, brand: maybe { $0.one() })
   }
 
   mutating func suppression() -> Suppression {
@@ -164,7 +166,7 @@ extension SplitMix64 {
         VoicePlan(
           maxMinutes: $0.count(), isRecorded: $0.bool(), isVoicemailDrop: $0.bool())
       }, template: maybe { TemplateUse(id: $0.id(.template), version: $0.count()) },
-      sendAtMicros: maybe { $0.int64() })
+      sendAtMicros: maybe { $0.int64() }, expiresAtMicros: maybe { $0.int64() })
   }
 
   mutating func verdict() -> Verdict {
@@ -199,6 +201,17 @@ extension SplitMix64 {
     facts.spentTodayMicros = maybe { $0.int64() }
     facts.dailyBudgetMicros = maybe { $0.int64() }
     facts.ending = maybe { $0.one() }
+    facts.expiresAtMicros = maybe { $0.int64() }
+    facts.sameTextMicros = maybe { $0.int64() }
+    facts.duplicateHours = maybe { $0.count() }
+    facts.holdout = maybe { HoldoutDraw(percent: $0.count(), lot: $0.count()) }
+    facts.testReach = maybe { $0.one() }
+    facts.isKilled = bool()
+    facts.carrier = maybe {
+      CarrierUse(
+        brand: $0.one(), segmentCount: $0.count(), usedCount: $0.count(),
+        resetsAtMicros: $0.int64())
+    }
     facts.numberFault = maybe { $0.one() }
     return facts
   }
