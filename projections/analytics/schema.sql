@@ -79,6 +79,13 @@ CREATE TABLE campaigns (
   channel       text        NOT NULL,
   purpose       text        NOT NULL,
   body          text        NOT NULL,
+  subject       text,
+  html          text,
+  voicemail     text,
+  template      uuid,
+  template_version bigint,
+  holdout_percent bigint,
+  per_minute    bigint,                -- its pace
   status        text        NOT NULL,  -- draft, running, completed, cancelled
   planned_count bigint      NOT NULL,  -- the audience as it was fixed at launch
   launched_at   timestamptz,

@@ -43,10 +43,14 @@ extension CampaignView {
   /// From the read model.
   init(_ overview: CampaignOverview, _ org: Identifier) {
     let row = overview.campaign
+    let words = row.words
     self.init(
-      id: Identifier(.campaign, row.key.id), org: org, name: row.name,
-      segment: Identifier(.segment, row.segment), channel: row.channel, purpose: row.purpose,
-      body: row.body, status: row.status, plannedCount: overview.counts.planned,
+      id: Identifier(.campaign, row.key.id), org: org, name: words.name,
+      segment: Identifier(.segment, words.segment), channel: words.channel,
+      purpose: words.purpose, body: words.body, subject: words.subject, html: words.html,
+      voicemail: words.voicemail, template: words.template.map { Identifier(.template, $0) },
+      templateVersion: words.templateVersion, holdoutPercent: words.holdoutPercent,
+      perMinute: row.perMinute, status: row.status, plannedCount: overview.counts.planned,
       sentCount: overview.counts.sent, failedCount: overview.counts.failed,
       skippedCount: overview.counts.skipped, cancelledCount: overview.counts.cancelled,
       version: UInt64(row.version), createdAtMicros: row.createdAtMicros,

@@ -14,13 +14,30 @@ enum CampaignSchemas {
       .optional(
         "template", .id(.template),
         "Instead of the texts: its words of now, whatever becomes of it."),
+      .optional("holdout_percent", .int(1...50), holdoutNote),
     ])
+
+  private static let holdoutNote =
+    "Of a hundred people that it could go to, so many are skipped (`holdout`), to compare with. "
+    + "Who they are follows from the campaign's and the contact's ids."
 
   static let update = Schema.input(
     "CampaignChange",
     [
       .optional("name", .string(1...200)), .optional("segment", .id(.segment)),
-      .optional("purpose", .choice(Purpose.self)), .optional("body", .string(1...1_600)),
+      .optional("purpose", .choice(Purpose.self)),
+      .optional(
+        "channel", .choice(Channel.self), "Words that the new channel does not have are dropped."),
+      .optional(
+        "body", .string(1...500_000), "Words of its own take the place of a template's."),
+      .optional("subject", .string(1...998), "Of an email."),
+      .optional("html", .string(1...500_000).nullable, "Of an email."),
+      .optional(
+        "voicemail", .string(1...4_000).nullable, "Of a call: what an answering machine is told."),
+      .optional(
+        "template", .id(.template).nullable,
+        "Its words of now take the place of the campaign's; `null` keeps them as they are."),
+      .optional("holdout_percent", .int(1...50).nullable, holdoutNote),
     ])
 
   static let campaign = Schema.stored(
@@ -28,7 +45,14 @@ enum CampaignSchemas {
     [
       .required("name", .string()), .required("segment", .id(.segment)),
       .required("channel", .choice(Channel.self)), .required("purpose", .choice(Purpose.self)),
-      .required("body", .string(0...500_000)), .required("status", .choice(Campaign.Status.self)),
+      .required("body", .string(0...500_000)), .required("subject", .string(0...998).nullable),
+      .required("html", .string(0...500_000).nullable),
+      .required("voicemail", .string(0...4_000).nullable),
+      .required("template", .id(.template).nullable),
+      .required("template_version", .count.nullable, "Whose words they are."),
+      .required("holdout_percent", .count.nullable),
+      .required("per_minute", .count.nullable, "Its pace; null: as fast as the sender may."),
+      .required("status", .choice(Campaign.Status.self)),
       .required("planned", .count, "= sent + failed + skipped + cancelled + pending."),
       .required("sent", .count), .required("failed", .count), .required("skipped", .count),
       .required("cancelled", .count), .required("pending", .count),

@@ -19,8 +19,10 @@ enum CampaignWrites {
       details: "What is not named stays. Nothing changes once it was launched.",
       body: .json(CampaignSchemas.update, example: ["name": "Early spring"]),
       answers: [.ok(CampaignSchemas.campaign)],
-      refuses: [400: ["unknown_segment", "invalid_merge_field"], 409: ["not_allowed_now"]],
-      handler: update),
+      refuses: [
+        400: ["unknown_segment", "invalid_merge_field", "unsupported_field"],
+        409: ["not_allowed_now"],
+      ], handler: update),
     Operation(
       "DELETE", "/api/campaigns/{id}", .scope("campaigns:write"), "Delete a campaign",
       details: "A running one is cancelled first. It is shown no more; what it sent stays on "
@@ -72,6 +74,7 @@ enum CampaignWrites {
     let subject = channel == .email ? fields.string("subject", limit: 998) : nil
     let html = channel == .email ? fields.string("html", limit: 500_000) : nil
     let voicemail = channel == .voice ? fields.string("voicemail", limit: 4_000) : nil
+    let holdoutPercent = fields.int("holdout_percent").map { Int($0) }
     if let body {
       do {
         _ = try MergeFields.fields(of: body)
@@ -84,7 +87,7 @@ enum CampaignWrites {
     let definition = CampaignDefinition(
       name: name, segment: segment, channel: channel, purpose: purpose, body: body ?? "",
       subject: subject, html: html, voicemail: voicemail,
-      template: template.map { TemplateUse(id: $0, version: 0) })
+      template: template.map { TemplateUse(id: $0, version: 0) }, holdoutPercent: holdoutPercent)
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.createCampaign(definition)
     }
@@ -94,21 +97,10 @@ enum CampaignWrites {
   private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .campaign)
     var fields = try exchange.body()
-    let name = fields.string("name", limit: 200)
-    let segment = fields.id("segment", .segment)
-    let purpose = fields.choice("purpose", Purpose.self)
-    let body = fields.string("body", limit: 6_400)
+    let change = CampaignChange(&fields)
     try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.updateCampaign(id) { definition in
-        definition.name = name ?? definition.name
-        definition.segment = segment ?? definition.segment
-        definition.purpose = purpose ?? definition.purpose
-        guard let body else { return }
-        // Words of its own take the place of the template's.
-        definition.body = body
-        definition.template = nil
-      }
+      try workspace.updateCampaign(id) { change.apply(to: &$0) }
     }
     return try answer(200, id, written, exchange)
   }
@@ -195,6 +187,13 @@ struct CampaignView {
   var channel: String
   var purpose: String
   var body: String
+  var subject: String?
+  var html: String?
+  var voicemail: String?
+  var template: Identifier?
+  var templateVersion: Int64?
+  var holdoutPercent: Int64?
+  var perMinute: Int64?
   var status: String
   var isDeleted = false
   var plannedCount: Int64
@@ -212,7 +211,10 @@ struct CampaignView {
       JSONObject([
         ("id", .string(id.text)), ("object", "campaign"), ("name", .string(name)),
         ("segment", .string(segment.text)), ("channel", .string(channel)),
-        ("purpose", .string(purpose)), ("body", .string(body)), ("status", .string(status)),
+        ("purpose", .string(purpose)), ("body", .string(body)), ("subject", JSON(subject)),
+        ("html", JSON(html)), ("voicemail", JSON(voicemail)), ("template", JSON(template?.text)),
+        ("template_version", JSON(templateVersion)), ("holdout_percent", JSON(holdoutPercent)),
+        ("per_minute", JSON(perMinute)), ("status", .string(status)),
         ("planned", .int(plannedCount)), ("sent", .int(sentCount)), ("failed", .int(failedCount)),
         ("skipped", .int(skippedCount)), ("cancelled", .int(cancelledCount)),
         ("pending", .int(pending)), ("deleted", .bool(isDeleted)),
@@ -233,7 +235,11 @@ extension CampaignView {
     self.init(
       id: id, org: org, name: definition.name, segment: definition.segment,
       channel: definition.channel.rawValue, purpose: definition.purpose.rawValue,
-      body: definition.body, status: status.rawValue,
+      body: definition.body, subject: definition.subject, html: definition.html,
+      voicemail: definition.voicemail, template: definition.template?.id,
+      templateVersion: definition.template.map { Int64($0.version) },
+      holdoutPercent: definition.holdoutPercent.map(Int64.init),
+      perMinute: snapshot.state.pacePerMinute.map(Int64.init), status: status.rawValue,
       plannedCount: Int64(snapshot.state.plannedCount), version: snapshot.version,
       createdAtMicros: snapshot.createdAtMicros, updatedAtMicros: snapshot.updatedAtMicros)
     isDeleted = snapshot.state.isDeleted

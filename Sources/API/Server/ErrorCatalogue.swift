@@ -164,7 +164,7 @@ enum ErrorCatalogue {
     ("not_refundable", "The payment has not succeeded, or a refund of it is under way."),
     ("archived", "The template was archived: it makes no further messages."),
     ("invalid_merge_field", "A merge field of the text is unknown or not closed."),
-    ("unsupported_field", "Templates of this channel have no such field."),
+    ("unsupported_field", "Templates and campaigns of this channel have no such field."),
     ("email_not_configured", "The account has no address to send email from."),
     ("postal_address_missing", "Marketing email shows a postal address: set the account's."),
     ("agency_only", "Only its agency sets a client's prices."),
