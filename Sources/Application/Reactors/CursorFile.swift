@@ -6,6 +6,9 @@ import JSON
 struct CursorFile: Sendable {
   let path: String
 
+  /// Positions that a follower may come on without writing it down, where nothing of them was for it.
+  static let idleStride: UInt64 = 10_000
+
   init(directory: String, name: String) { path = directory + "/" + name + ".json" }
 
   /// nil where there is none yet.

@@ -71,6 +71,10 @@ package final class ReactorHost: Sendable {
       engine: engine, cursor: CursorFile(directory: cursorDirectory, name: "workflows"),
       report: report)
     keep { await workflows.run() }
+    let prices = PriceReactor(
+      engine: engine, cursor: CursorFile(directory: cursorDirectory, name: "prices"),
+      report: report)
+    keep { await prices.run() }
     engine.forEachOrg { [weak self] executor in self?.start(executor, restored: restored) }
   }
 

@@ -34,13 +34,17 @@ struct WorkflowReactor: Sendable {
 
   private func follow() async throws {
     var position = UInt64(exactly: try cursor.read()?["position"]?.int ?? 0) ?? 0
+    var written = position
     while !Task.isCancelled {
       let page = try engine.log.read(
         after: position, limit: 500, filter: EventFilter(types: Self.types))
       try await react(to: page.events)
       if page.scannedTo > position {
         position = page.scannedTo
+        // What is not ours need not be remembered one by one: looking at it once more costs little.
+        guard !page.events.isEmpty || position - written >= CursorFile.idleStride else { continue }
         try cursor.write(["position": .int(Int64(position))])
+        written = position
       } else {
         _ = try await engine.log.waitForHead(beyond: position, timeoutMillis: 60_000)
       }

@@ -1,5 +1,7 @@
 import Application
 import Domain
+import EventCodec
+import Foundation
 import JSON
 import Synchronization
 import Testing
@@ -159,6 +161,48 @@ extension HouseTests {
           try workspace.setMarkup(75, on: .mms, fromMicros: nil)
         }
         #expect(try await price(late) == 35_000)
+      }
+    }
+
+    @Test func `what an agency asked reaches its clients after a crash, once`() async throws {
+      try await House.with(isRunning: false) { house in
+        let agency = try await house.engine.createOrg(
+          TestOrg.call, name: "Agency", kind: .agency, agency: nil, timeZone: "America/New_York",
+          isTest: true, clockOffsetMicros: 0)
+        let made = try await house.engine.createOrg(
+          TestOrg.call, name: "Client", kind: .client, agency: agency.org,
+          timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0)
+        let client = TestOrg(house: house, id: made.org, number: "")
+        func price() async throws -> Int64 {
+          try await client.executor.read { workspace throws(CommandError) in
+            workspace.priceMicros(of: .mms)
+          }
+        }
+        func setCount() throws -> Int { try client.events.count { $0.type == "org.price_set" } }
+        // The process dies between the agency's commit and the clients'.
+        let first = try await agency.perform(TestOrg.call) { workspace throws(CommandError) in
+          try workspace.setMarkup(100, on: .mms, fromMicros: nil, reach: .agency)
+        }.output
+        try await house.restart()
+        try await wait("the client pays it") { try await price() == 40_000 }
+        house.clock.advance(byMicros: Moment.minuteMicros)
+        let agencyNow = try house.engine.executor(for: agency.org)
+        let second = try await agencyNow.perform(TestOrg.call) { workspace throws(CommandError) in
+          try workspace.setMarkup(150, on: .mms, fromMicros: nil, reach: .agency)
+        }.output
+        _ = try await house.engine.spread(
+          try #require(second), of: agency.org, TestOrg.call)
+        #expect(try await price() == 50_000)
+        // The first comes once more, late: the cursor was lost.
+        await house.stop()
+        try FileManager.default.removeItem(atPath: house.cursorDirectory + "/prices.json")
+        try house.start()
+        _ = try await house.engine.spread(try #require(first), of: agency.org, TestOrg.call)
+        try await wait("all is read again") {
+          FileManager.default.fileExists(atPath: house.cursorDirectory + "/prices.json")
+        }
+        #expect(try await price() == 50_000)
+        #expect(try setCount() == 2)
       }
     }
 
