@@ -103,10 +103,12 @@ extension OrgExecutor {
       let next = state.queue.nextMicros(room: room).map { max(0, $0 - nowMicros) }
       return DispatchWork(
         messages: messages.compactMap { id in
-          guard let plan = state.tables.messages[id]?.plan else { return nil }
+          guard let message = state.tables.messages[id], let channel = message.channel else {
+            return nil
+          }
           return Ticket(
-            message: id, campaign: plan.campaign, channel: plan.channel,
-            address: plan.content.value?.address ?? "")
+            message: id, campaign: message.campaign, channel: channel,
+            address: message.address ?? "")
         }, nextInMicros: next)
     }
   }
@@ -118,7 +120,7 @@ extension OrgExecutor {
     try? withState { state in
       for message in messages {
         state.queue.putBack(
-          message, state.tables.messages[message]?.plan, notBeforeMicros: notBeforeMicros)
+          message, state.tables.messages[message], notBeforeMicros: notBeforeMicros)
       }
     }
   }

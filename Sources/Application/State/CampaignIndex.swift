@@ -42,7 +42,7 @@ struct CampaignIndex: Codable {
   mutating func apply(
     from before: Message.State?, to after: Message.State, of message: Identifier
   ) {
-    guard let campaign = after.plan?.campaign, progress[campaign] != nil else { return }
+    guard let campaign = after.campaign, progress[campaign] != nil else { return }
     Self.count(before?.status, by: -1, in: &progress[campaign, default: Progress()])
     Self.count(after.status, by: 1, in: &progress[campaign, default: Progress()])
     if after.status?.isEnded == true { ended[campaign, default: []].insert(message) }

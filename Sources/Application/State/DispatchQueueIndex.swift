@@ -10,9 +10,9 @@ struct DispatchQueueIndex: Codable {
     let campaign: Identifier?
     let isCall: Bool
 
-    init(_ plan: MessagePlan?) {
-      campaign = plan?.campaign
-      isCall = plan?.channel == .voice
+    init(_ message: Message.State?) {
+      campaign = message?.campaign
+      isCall = message?.channel == .voice
     }
   }
 
@@ -78,7 +78,7 @@ struct DispatchQueueIndex: Codable {
   ) {
     trackStoppable(message, from: before, to: after)
     if after.status == .queued, before?.status != .queued {
-      insert(message, notBeforeMicros: after.notBeforeMicros, in: Lane(after.plan))
+      insert(message, notBeforeMicros: after.notBeforeMicros, in: Lane(after))
     }
     trackCall(message, after)
     let isUnanswered = after.status == .dispatched || after.status == .unknown
@@ -90,7 +90,7 @@ struct DispatchQueueIndex: Codable {
   }
 
   private mutating func trackCall(_ message: Identifier, _ after: Message.State) {
-    guard after.plan?.channel == .voice else { return }
+    guard after.channel == .voice else { return }
     switch after.status {
     case .dispatched, .unknown, .accepted, .sent: openCalls.insert(message)
     case .planned, .held, .queued, .delivered, .failed, .skipped, .cancelled, .received, nil:
@@ -103,18 +103,18 @@ struct DispatchQueueIndex: Codable {
   ) {
     let wasStoppable = before?.status?.isWaiting == true
     let isStoppable = after.status?.isWaiting == true
-    guard wasStoppable != isStoppable, let plan = after.plan else { return }
-    let address = Address(plan.content.value?.address ?? "", plan.channel)
+    guard wasStoppable != isStoppable, let channel = after.channel else { return }
+    let address = Address(after.address ?? "", channel)
     if isStoppable {
       stoppable[address, default: []].insert(message)
-      if let campaign = plan.campaign {
+      if let campaign = after.campaign {
         stoppableByCampaign[campaign, default: []].insert(message)
       }
       return
     }
     stoppable[address]?.remove(message)
     if stoppable[address]?.isEmpty == true { stoppable[address] = nil }
-    guard let campaign = plan.campaign else { return }
+    guard let campaign = after.campaign else { return }
     stoppableByCampaign[campaign]?.remove(message)
     if stoppableByCampaign[campaign]?.isEmpty == true { stoppableByCampaign[campaign] = nil }
   }
@@ -122,7 +122,7 @@ struct DispatchQueueIndex: Codable {
   private mutating func track(
     _ message: Identifier, from before: Message.State?, to after: Message.State
   ) {
-    guard after.plan != nil, let providerID = after.providerID else { return }
+    guard after.hasPlan, let providerID = after.providerID else { return }
     byProviderID[providerID] = message
     guard after.status?.isFinal == true, before?.status?.isFinal != true else { return }
     endedProviderIDs.append(providerID)
@@ -187,8 +187,8 @@ extension DispatchQueueIndex {
     return nil
   }
 
-  mutating func putBack(_ message: Identifier, _ plan: MessagePlan?, notBeforeMicros: Micros) {
-    insert(message, notBeforeMicros: notBeforeMicros, in: Lane(plan))
+  mutating func putBack(_ message: Identifier, _ state: Message.State?, notBeforeMicros: Micros) {
+    insert(message, notBeforeMicros: notBeforeMicros, in: Lane(state))
   }
 
   /// When the next queued message may be tried; nil without one. Lanes without room do not count.

@@ -169,7 +169,7 @@ extension OrgState {
     switch event {
     case .contact: stream
     case .message(.received(let inbound)): inbound.contact
-    case .message: tables.messages[stream]?.plan?.contact
+    case .message: tables.messages[stream]?.contact
     case .run(.started(_, _, let contact, _)): contact
     case .run: tables.runs[stream]?.contact
     case .org, .user, .apiKey, .role, .wallet, .segment, .campaign, .workflow, .timer,
@@ -324,7 +324,9 @@ extension OrgState {
 extension OrgState {
   private func apply(_ event: Message.Event, of stream: Identifier, at place: EventPlace) {
     let before = tables.messages[stream]
-    let after = Message.evolve(before ?? Message.initialState, with: event)
+    var after = Message.evolve(before ?? Message.initialState, with: event)
+    // Asked for while it waits; later it is read from the log, where somebody wants it.
+    if after.status?.isWaiting != true { after.verdict = nil }
     queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
     campaigns.apply(from: before, to: after, of: stream)
     recent.apply(
@@ -341,7 +343,7 @@ extension OrgState {
 
   /// Where a no or a cancellation left something over, it is on record until that is gone too.
   private func noteWaiting(_ id: Identifier, _ message: Message.State) {
-    guard let plan = message.plan else { return }
+    guard let channel = message.channel else { return }
     if message.status?.isWaiting != true {
       killedWaiting.remove(id)
     } else if !settings.kills.isEmpty {
@@ -349,10 +351,10 @@ extension OrgState {
       killedWaiting.insert(id)
     }
     if !revokedWaiting.isEmpty {
-      let address = DispatchQueueIndex.Address(plan.content.value?.address ?? "", plan.channel)
+      let address = DispatchQueueIndex.Address(message.address ?? "", channel)
       if queue.stoppable[address] == nil { revokedWaiting.remove(address) }
     }
-    if let campaign = plan.campaign, queue.stoppableByCampaign[campaign] == nil {
+    if let campaign = message.campaign, queue.stoppableByCampaign[campaign] == nil {
       cancelledWaiting.remove(campaign)
     }
   }
@@ -370,7 +372,7 @@ extension OrgState {
   /// What has ended is asked for rarely: it can be folded from its stream. A sent message that never
   /// gets its receipt counts too. A running campaign keeps its own: news that comes late still counts.
   private func mayForget(_ message: Message.State) -> Bool {
-    if let campaign = message.plan?.campaign, campaigns.running.contains(campaign) { return false }
+    if let campaign = message.campaign, campaigns.running.contains(campaign) { return false }
     return message.status?.isEnded == true
   }
 

@@ -64,10 +64,12 @@ package enum Message {
 
   package struct State: Sendable, Equatable, Codable {
     package var status: Status?
-    package var plan: MessagePlan?
-    package var inbound: InboundMessage?
+    /// Behind a pointer, as most of a message is: an org in the middle of a campaign holds tens of thousands
+    /// of states in one table, which grows by doubling.
+    private var boxedPlan: Boxed<MessagePlan>?
+    private var boxedInbound: Boxed<InboundMessage>?
+    private var boxedVerdict: Boxed<Verdict>?
     package var reason: GateReason?
-    package var verdict: Verdict?
     package var priceMicros: Int64 = 0
     package var attempt = 0
     package var notBeforeMicros: Micros = 0
@@ -83,6 +85,28 @@ package enum Message {
     package var engagementCount = 0
 
     package init() {}
+
+    package var plan: MessagePlan? {
+      get { boxedPlan?.value }
+      set { boxedPlan = newValue.map(Boxed.init) }
+    }
+
+    package var inbound: InboundMessage? {
+      get { boxedInbound?.value }
+      set { boxedInbound = newValue.map(Boxed.init) }
+    }
+
+    package var verdict: Verdict? {
+      get { boxedVerdict?.value }
+      set { boxedVerdict = newValue.map(Boxed.init) }
+    }
+
+    // Parts of the plan that are asked for with every event, without a copy of all of it.
+    package var hasPlan: Bool { boxedPlan != nil }
+    package var campaign: Identifier? { boxedPlan?.value.campaign }
+    package var channel: Channel? { boxedPlan?.value.channel }
+    package var contact: Identifier? { boxedPlan?.value.contact }
+    package var address: String? { boxedPlan?.value.content.value?.address }
   }
 
   package enum Rejection: Error, Equatable {
