@@ -62,13 +62,14 @@ final class Session {
     try unsafe answer(PQexec(handle, sql))
   }
 
+  /// `isBinary`: the answer's fields come in the binary form of their types.
   func execute(
-    _ sql: String, _ parameters: EncodedParameters
+    _ sql: String, _ parameters: EncodedParameters, isBinary: Bool
   ) throws(PostgresError) -> ServerAnswer {
     let result = unsafe withPointers(to: parameters) { values in
       unsafe PQexecParams(
         handle, sql, Int32(values.count), parameters.types, values.baseAddress,
-        parameters.lengths, parameters.formats, 0)
+        parameters.lengths, parameters.formats, isBinary ? 1 : 0)
     }
     return try unsafe answer(result)
   }
@@ -78,12 +79,12 @@ final class Session {
   }
 
   func executePrepared(
-    _ name: String, _ parameters: EncodedParameters
+    _ name: String, _ parameters: EncodedParameters, isBinary: Bool
   ) throws(PostgresError) -> ServerAnswer {
     let result = unsafe withPointers(to: parameters) { values in
       unsafe PQexecPrepared(
         handle, name, Int32(values.count), values.baseAddress, parameters.lengths,
-        parameters.formats, 0)
+        parameters.formats, isBinary ? 1 : 0)
     }
     return try unsafe answer(result)
   }
@@ -161,6 +162,23 @@ final class ServerAnswer: @unchecked Sendable {
   /// The UTF-8 of one field, or nil for null.
   func utf8(row: Int, column: Int) -> [UInt8]? {
     unsafe withField(row: row, column: column) { unsafe [UInt8]($0) }
+  }
+
+  /// Appends a row's fields as COPY has them: each its length (-1: null) and its bytes.
+  func appendFields(row: Int, to bytes: inout [UInt8]) {
+    let columnCount = unsafe PQnfields(handle)
+    for column in 0..<columnCount {
+      let isNull = unsafe PQgetisnull(handle, Int32(row), column) != 0
+      guard !isNull else {
+        bytes.appendBigEndian(Int32(-1))
+        continue
+      }
+      let count = unsafe PQgetlength(handle, Int32(row), column)
+      bytes.appendBigEndian(count)
+      unsafe bytes.append(
+        contentsOf: UnsafeRawBufferPointer(
+          start: PQgetvalue(handle, Int32(row), column), count: Int(count)))
+    }
   }
 
   private func withField<Result>(

@@ -2,18 +2,15 @@ extension PostgresConnection {
   /// Streams rows that are already in the binary form of COPY (header, rows, trailer) into a table:
   /// for callers that make rows without a connection at hand, and count round trips.
   ///
-  /// `preparation` is SQL that goes to the server in front of the COPY, in the same message.
-  ///
   /// - Returns: The count of rows.
   @discardableResult
   package func copyIn(
     table: String, columns: [String], schema: String, isFrozen: Bool = false,
-    preparation: String = "", binary chunks: [[UInt8]]
+    binary chunks: [[UInt8]]
   ) throws(PostgresError) -> Int {
     let names = columns.map { quotedIdentifier($0) }.joined(separator: ", ")
     _ = try session.execute(
       """
-      \(preparation)
       COPY \(quotedIdentifier(schema)).\(quotedIdentifier(table)) (\(names)) FROM STDIN \
       (FORMAT binary\(isFrozen ? ", FREEZE" : ""))
       """)

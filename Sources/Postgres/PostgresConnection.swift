@@ -62,14 +62,28 @@ package final class PostgresConnection {
   package func query(
     _ sql: String, _ parameters: [PostgresValue] = []
   ) throws(PostgresError) -> PostgresRows {
+    PostgresRows(try answer(sql, parameters, isBinary: false))
+  }
+
+  /// As `query`, and the fields of the answer come in the binary form of their types, which takes no
+  /// parsing.
+  package func binaryQuery(
+    _ sql: String, _ parameters: [PostgresValue] = []
+  ) throws(PostgresError) -> PostgresBinaryRows {
+    PostgresBinaryRows(try answer(sql, parameters, isBinary: true))
+  }
+
+  private func answer(
+    _ sql: String, _ parameters: [PostgresValue], isBinary: Bool
+  ) throws(PostgresError) -> ServerAnswer {
     let encoded = try EncodedParameters(parameters)
     do {
-      return PostgresRows(try run(sql, encoded))
+      return try run(sql, encoded, isBinary: isBinary)
     } catch .rejected(let rejection) where rejection.kind == .staleStatement {
       // A plan whose table has changed its columns. Outside of a transaction nothing was lost.
       statements.forgetAll()
       guard !isInTransaction else { throw .rejected(rejection) }
-      return PostgresRows(try run(sql, encoded))
+      return try run(sql, encoded, isBinary: isBinary)
     }
   }
 
@@ -92,18 +106,18 @@ package final class PostgresConnection {
   }
 
   private func run(
-    _ sql: String, _ parameters: EncodedParameters
+    _ sql: String, _ parameters: EncodedParameters, isBinary: Bool
   ) throws(PostgresError) -> ServerAnswer {
     do {
       guard let statement = statements.statement(for: sql, types: parameters.types) else {
-        return try session.execute(sql, parameters)
+        return try session.execute(sql, parameters, isBinary: isBinary)
       }
       if statement.isNew {
         try session.prepare(statement.name, sql, types: parameters.types)
         statements.keep(statement)
         for name in statements.takeEvicted() { _ = try session.execute("DEALLOCATE \(name)") }
       }
-      return try session.executePrepared(statement.name, parameters)
+      return try session.executePrepared(statement.name, parameters, isBinary: isBinary)
     } catch {
       throw outcomeKnown(error)
     }

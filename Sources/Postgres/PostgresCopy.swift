@@ -128,6 +128,9 @@ package struct PostgresCopyWriter: ~Copyable {
     case .intArray(let values):
       try field([.int8Array], "an array of integers")
       appendArray(values, elementType: 20) { $0.appendFixed($1) }
+    case .binary(let value, _):
+      nextColumn()
+      appendBytes(value)
     }
   }
 

@@ -22,6 +22,23 @@ package struct PostgresRows: Sendable, RandomAccessCollection {
   }
 }
 
+/// The rows of a query whose fields came in binary form. Immutable.
+package struct PostgresBinaryRows: Sendable {
+  private let answer: ServerAnswer
+  package let count: Int
+
+  init(_ answer: ServerAnswer) {
+    self.answer = answer
+    count = answer.rowCount
+  }
+
+  /// Appends a row's fields as COPY has them: each its 32-bit length (-1: null) and its bytes.
+  package func appendFields(row: Int, to bytes: inout [UInt8]) {
+    precondition(row >= 0 && row < count, "a row of the answer")
+    answer.appendFields(row: row, to: &bytes)
+  }
+}
+
 /// One row. The getters take a column's name, or its place from 0 on.
 package struct PostgresRow: Sendable {
   fileprivate let answer: ServerAnswer

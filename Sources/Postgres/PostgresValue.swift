@@ -14,6 +14,9 @@ package enum PostgresValue: Equatable, Sendable {
   case bytes([UInt8])
   case textArray([String])
   case intArray([Int64])
+  /// A value in the binary form of the built-in type with this object identifier; see
+  /// `PostgresColumns`.
+  case binary([UInt8], type: UInt32)
 }
 
 /// Microseconds from 1970-01-01 to 2000-01-01, where Postgres counts from.
@@ -64,6 +67,10 @@ struct EncodedParameters {
     case .textArray(let values): try appendText(arrayLiteral(values))
     case .intArray(let values):
       try appendText("{\(values.map { String($0) }.joined(separator: ","))}")
+    case .binary(let value, let type):
+      offsets.append(bytes.count)
+      bytes += value
+      finish(length: value.count, format: 1, type: type)
     }
   }
 

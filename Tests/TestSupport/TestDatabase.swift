@@ -41,7 +41,7 @@ private enum TestServer {
     var options = PostgresCluster.Options()
     options.durability = .unsafeForTests
     options.lifetime = .thisProcess
-    options.maxConnections = 200
+    options.maxConnections = 400
     let cluster = try PostgresCluster.start(in: directory, options: options)
     atexit { TestServer.removeOwn() }
     return cluster.connectionString()

@@ -28,6 +28,14 @@ package struct Batch: Sendable {
 
   package var isEmpty: Bool { events.isEmpty && undecodable.isEmpty }
 
+  /// Adds what follows.
+  mutating func append(_ next: Batch) {
+    precondition(next.start == end, "a batch begins where the one before ends")
+    events += next.events
+    undecodable += next.undecodable
+    end = next.end
+  }
+
   /// The batch up to `position`.
   package func prefix(through position: UInt64) -> Batch {
     guard end > position else { return self }

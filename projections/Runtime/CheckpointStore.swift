@@ -52,11 +52,25 @@ enum CheckpointStore {
   static func lock(
     _ projections: [any Projection.Type], for lease: Lease, _ connection: PostgresConnection
   ) throws -> [Stored] {
+    try find(projections, lease, connection, suffix: " FOR UPDATE OF p SKIP LOCKED")
+  }
+
+  /// Where the projections stand, whoever moves them at this moment.
+  static func read(
+    _ projections: [any Projection.Type], for lease: Lease, _ connection: PostgresConnection
+  ) throws -> [Stored] {
+    try find(projections, lease, connection, suffix: "")
+  }
+
+  private static func find(
+    _ projections: [any Projection.Type], _ lease: Lease, _ connection: PostgresConnection,
+    suffix: String
+  ) throws -> [Stored] {
     try connection.query(
       """
       SELECT \(columns), p.lease_holder <> $3 AND p.lease_until > clock_timestamp()
       FROM daybook.projections p JOIN unnest($1::text[], $2::bigint[]) AS w(name, version)
-      USING (name, version) ORDER BY p.name FOR UPDATE OF p SKIP LOCKED
+      USING (name, version) ORDER BY p.name\(suffix)
       """,
       [
         .textArray(projections.map { $0.name }),

@@ -59,9 +59,11 @@ struct Divergence<P: Projection> {
       for event in triage.good {
         try folder.fold([event])
         watched.closeEvent(at: event.position)
-        for row in watched.takeVersions().rows() where places.map({ row[$0] }) == wanted {
-          let isDeleted = row.count > watched.columns.count && row.last == [1]
-          visit(event.position, isDeleted ? nil : Array(row.prefix(watched.columns.count)))
+        watched.takeVersions { versions in
+          for row in versions.rows() where places.map({ row[$0] }) == wanted {
+            let isDeleted = row.count > watched.columns.count && row.last == [1]
+            visit(event.position, isDeleted ? nil : Array(row.prefix(watched.columns.count)))
+          }
         }
       }
     }

@@ -23,10 +23,12 @@ struct Lease: Sendable {
     SET idle_in_transaction_session_timeout = '8s'; SET statement_timeout = '60s'
     """
 
-  /// Keeps what is ours while nothing moves, and writes down how fast it was lately: events a second
-  /// by name.
-  func renew(_ rates: [String: Double], _ connection: PostgresConnection) throws {
-    let rates = rates.sorted { $0.key < $1.key }
+  /// Keeps what is ours of `names` while nothing moves, and writes down how fast it was lately: events a
+  /// second by name.
+  func renew(
+    _ names: [String], _ rates: [String: Double], _ connection: PostgresConnection
+  ) throws {
+    let rates = rates.filter { names.contains($0.key) }.sorted { $0.key < $1.key }
     try connection.execute(
       """
       UPDATE daybook.projections p
@@ -34,10 +36,11 @@ struct Lease: Sendable {
         rate = coalesce(
           (SELECT w.rate FROM unnest($2::text[], $3::bigint[]) AS w(name, rate)
             WHERE w.name = p.name), p.rate)
-      WHERE lease_holder = $1
+      WHERE lease_holder = $1 AND name = ANY($4::text[])
       """,
       [
         .text(holder), .textArray(rates.map(\.key)), .intArray(rates.map { Int64($0.value) }),
+        .textArray(names),
       ])
   }
 

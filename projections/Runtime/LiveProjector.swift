@@ -19,9 +19,10 @@ package enum ProjectorNews: Sendable, Equatable {
   case rebuildFailed(projection: String, reason: String)
 }
 
-/// Keeps read models up with the log: one reader of the log and one connection for all of them.
+/// Keeps read models up with the log, in two lanes with a connection each: those that an event may keep busy
+/// for long, and all others, which do not wait for them.
 ///
-/// A batch is whatever the log holds beyond the slowest checkpoint, up to `batchLimit` events: small
+/// A batch is whatever the log holds beyond a lane's slowest checkpoint, up to `batchLimit` events: small
 /// without lag, larger with it. A projection that is far behind, such as a new version, is rebuilt
 /// beside the others and does not hold them up.
 package final class LiveProjector: Sendable {
@@ -47,9 +48,10 @@ package final class LiveProjector: Sendable {
   let options: Options
   private let lease: Lease
   let positions = Mutex<[String: LiveRound.Outcome]>([:])
-  private let refreshedAt = Mutex(ContinuousClock.now)
   private let meters = Mutex<(since: ContinuousClock.Instant, positions: [String: UInt64])>(
     (.now, [:]))
+  /// Events a second lately, by name.
+  private let rates = Mutex<[String: Double]>([:])
   private let tidiedAt = Mutex<ContinuousClock.Instant?>(nil)
   private let rebuilds = BackgroundRebuilds()
   /// Projections that somebody wants to have rebuilt.
@@ -65,7 +67,7 @@ package final class LiveProjector: Sendable {
     self.options = options
     lease = Lease(seconds: options.leaseSeconds)
     pool = PostgresPool(
-      connectionString: connectionString, size: 1,
+      connectionString: connectionString, size: Lane.allCases.count + 1,
       options: PostgresConnection.Options(applicationName: "daybook project"),
       prepare: { try Self.prepare($0) })
   }
@@ -77,7 +79,8 @@ package final class LiveProjector: Sendable {
     try connection.execute(
       """
       SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off;
-      SET enable_mergejoin = off; SET jit = off; \(Lease.sessionSQL)
+      SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan;
+      \(Lease.sessionSQL)
       """)
   }
 
@@ -95,14 +98,14 @@ package final class LiveProjector: Sendable {
     defer { checks.cancel() }
     var backoff = Backoff()
     while !Task.isCancelled {
+      var startedAt = ContinuousClock.now
       do {
         try await start()
+        startedAt = .now
         if backoff.hasWaited { options.news(.recovered) }
-        while !Task.isCancelled {
-          try await step()
-          backoff.reset()
-        }
+        try await work()
       } catch {
+        if ContinuousClock.now - startedAt > Self.soundAfter { backoff.reset() }
         let error = ProjectionError(error)
         guard error != .cancelled else { break }
         guard error.isRetryable else { throw error }
@@ -119,60 +122,118 @@ package final class LiveProjector: Sendable {
     try await start()
     let head = try reader.head()
     repeat {
-      while try await advance(beyond: head) {}
+      beginRebuilds(at: head)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for lane in Lane.allCases {
+          group.addTask { while try await self.advance(lane, beyond: head) {} }
+        }
+        try await group.waitForAll()
+      }
     } while await rebuilds.wait()
     await leave()
   }
 
+  /// Goes on until the task is cancelled or something fails.
+  private func work() async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for lane in Lane.allCases { group.addTask { try await self.follow(lane) } }
+      group.addTask { try await self.keep() }
+      // The first that ends, by an error or because it was cancelled, ends all.
+      defer { group.cancelAll() }
+      try await group.next()
+    }
+  }
+
+  /// Longer than this it worked, so that the next failure is another one.
+  private static let soundAfter = Duration.seconds(2)
+
   /// Makes what is missing and finds out where everything stands.
   private func start() async throws {
     try await pool.with { [projections] in try Catalog.migrate($0, projections) }
-    try await refresh()
+    try await look(at: projections)
+    try await seeOrders()
+    try await dropOutdated()
     options.news(.started(positions: appliedPositions))
   }
 
-  private func step() async throws {
-    if refreshedAt.withLock({ ContinuousClock.now - $0 > Self.refreshPause }) {
-      try await refresh()
+  private func follow(_ lane: Lane) async throws {
+    var lookedAt = ContinuousClock.now
+    while !Task.isCancelled {
+      let pause = isHeld(lane) ? Self.heldPause : Self.lookPause
+      if ContinuousClock.now - lookedAt > pause {
+        // By the lane itself, so that it does not meet a lock of its own process.
+        try await renew(lane)
+        try await look(at: projections.filter { Lane(of: $0) == lane })
+        lookedAt = .now
+      }
+      let head = try reader.head()
+      if try await advance(lane, beyond: head) { continue }
+      _ = try await reader.waitForHead(
+        beyond: head, timeoutMillis: isHeld(lane) ? Self.heldMillis : Self.idleMillis)
     }
-    let head = try reader.head()
-    if try await advance(beyond: head) { return }
-    _ = try await reader.waitForHead(beyond: head, timeoutMillis: Self.idleMillis)
   }
 
-  /// How long nothing happens at most before the checkpoints are read again.
+  private func keep() async throws {
+    while !Task.isCancelled {
+      beginRebuilds(at: try reader.head())
+      try await Task.sleep(for: Self.lookPause)
+      measureRates()
+      try await seeOrders()
+      try await dropOutdated()
+    }
+  }
+
+  /// How long nothing happens at most before a lane looks again whether it may move.
   private static let idleMillis = 1_000
 
   /// Somebody may have rebuilt, resumed or left a projection; our lease wants to be renewed.
-  private static let refreshPause = Duration.seconds(1)
+  private static let lookPause = Duration.seconds(1)
 
-  private func refresh() async throws {
-    let (reader, projections, lease) = (reader, projections, lease)
-    let rates = rates()
+  /// A checkpoint that somebody holds is mostly free within milliseconds: a check notes what it saw.
+  private static let heldMillis = 10
+  private static let heldPause = Duration.milliseconds(10)
+
+  private func isHeld(_ lane: Lane) -> Bool {
+    positions.withLock { positions in
+      projections.contains { Lane(of: $0) == lane && positions[$0.name]?.isHeld == true }
+    }
+  }
+
+  private func renew(_ lane: Lane) async throws {
+    let names = projections.filter { Lane(of: $0) == lane }.map { $0.name }
+    let (lease, rates) = (lease, rates.withLock { $0 })
+    try await pool.with { try lease.renew(names, rates, $0) }
+  }
+
+  /// Finds out where these projections stand and whether we may move them.
+  private func look(at projections: [any Projection.Type]) async throws {
+    let (reader, lease) = (reader, lease)
     take(
       try await pool.with { connection in
-        try lease.renew(rates, connection)
-        return try connection.transaction {
+        try connection.transaction {
           for projection in projections {
             try HistoryCheck.stopIfForeign(projection, reader, connection)
           }
           return Dictionary(
-            try CheckpointStore.lock(projections, for: lease, connection).map {
+            try CheckpointStore.read(projections, for: lease, connection).map {
               ($0.name, LiveRound.Outcome($0))
             }
           ) { $1 }
         }
       })
+  }
+
+  /// Which projections somebody wants to have rebuilt.
+  private func seeOrders() async throws {
+    let projections = projections
     let waiting = try await pool.with { try RebuildRecord.waiting(projections, $0) }
     ordered.withLock { $0 = waiting }
-    refreshedAt.withLock { $0 = ContinuousClock.now }
-    try await dropOutdated()
   }
 
   /// Events a second since the last time.
-  private func rates() -> [String: Double] {
+  private func measureRates() {
     let positions = appliedPositions
-    return meters.withLock { meters in
+    let measured = meters.withLock { meters -> [String: Double] in
       let now = ContinuousClock.now
       let seconds = (now - meters.since) / .seconds(1)
       let before = meters.positions
@@ -183,6 +244,7 @@ package final class LiveProjector: Sendable {
         $0[$1.key] = Double($1.value - last) / seconds
       }
     }
+    rates.withLock { $0 = measured }
   }
 
   /// Looks a few times an hour for what was replaced and is not needed any more.
@@ -198,9 +260,9 @@ package final class LiveProjector: Sendable {
     }
   }
 
-  /// Applies the next batch; false where all that can move are at `head`.
-  private func advance(beyond head: UInt64) async throws -> Bool {
-    let running = running(at: head)
+  /// Applies a lane's next batch; false where all of it that can move are at `head`.
+  private func advance(_ lane: Lane, beyond head: UInt64) async throws -> Bool {
+    let running = running(in: lane)
     guard let from = running.map(\.position).min(), from < head else { return false }
     let batch = try Batch.read(reader, after: from, limit: options.batchLimit)
     guard batch.end > from else { return false }
@@ -237,11 +299,23 @@ package final class LiveProjector: Sendable {
     await Task { _ = try? await pool.with { try lease.release($0) } }.value
   }
 
-  /// The projections that move together. A new version, and one that is far behind, is rebuilt beside
-  /// them: alone it catches up many times faster, and the others do not wait for it.
-  private func running(at head: UInt64) -> [(name: String, position: UInt64)] {
+  /// The projections of a lane that move: together.
+  private func running(in lane: Lane) -> [(name: String, position: UInt64)] {
     let known = positions.withLock { $0 }
-    let behind = known.filter { _, outcome in
+    let rebuilding = rebuilds.names
+    return projections.compactMap { projection in
+      let name = projection.name
+      guard Lane(of: projection) == lane, let outcome = known[name], outcome.isRunning,
+        !rebuilding.contains(name)
+      else { return nil }
+      return (name, outcome.position)
+    }
+  }
+
+  /// A new version, and a projection that is far behind, is rebuilt beside the others: alone it catches up
+  /// many times faster, and they do not wait for it.
+  private func beginRebuilds(at head: UInt64) {
+    let behind = positions.withLock { $0 }.filter { _, outcome in
       !outcome.isElsewhere
         && (outcome.state == .building
           || outcome.state == .live && outcome.position + options.rebuildLagEvents < head)
@@ -250,9 +324,6 @@ package final class LiveProjector: Sendable {
     rebuilds.begin(wanted.sorted()) { names in
       try await self.rebuild(try await self.stillWanted(names, behind: Set(behind.keys)))
     }
-    let rebuilding = rebuilds.names
-    return known.filter { $0.value.isRunning && !rebuilding.contains($0.key) }
-      .map { (name: $0.key, position: $0.value.position) }
   }
 
   /// Those that are behind, and those of the ordered ones that nobody has cancelled since.
@@ -263,7 +334,7 @@ package final class LiveProjector: Sendable {
   }
 
   private func rebuild(_ names: [String]) async throws {
-    guard !names.isEmpty else { return try await refresh() }
+    guard !names.isEmpty else { return try await seeOrders() }
     for name in names { options.news(.rebuilding(projection: name)) }
     let rebuilder = Rebuilder(
       reader: reader, connectionString: connectionString,
@@ -281,7 +352,18 @@ package final class LiveProjector: Sendable {
       }
       throw error
     }
-    try await refresh()
+    try await seeOrders()
+    try await look(at: projections.filter { names.contains($0.name) })
+  }
+}
+
+/// Projections that move together, on a connection of their own.
+private enum Lane: CaseIterable {
+  case prompt
+  case lingering
+
+  init(of projection: any Projection.Type) {
+    self = projection.lingers ? .lingering : .prompt
   }
 }
 

@@ -16,6 +16,8 @@ struct LiveRound {
     var state: ProjectionState
     /// Another process projects it, or rebuilds it at this moment.
     var isElsewhere = false
+    /// Somebody holds its checkpoint at this moment.
+    var isHeld = false
     var parkedCount: Int64 = 0
 
     var isStopped: Bool { state == .stopped }
@@ -44,7 +46,8 @@ struct LiveRound {
     var moves: [CheckpointStore.Move] = []
     for projection in projections.sorted(by: { $0.name < $1.name }) {
       guard let found = stored[projection.name] else {
-        outcomes[projection.name] = Outcome(position: 0, state: .live, isElsewhere: true)
+        outcomes[projection.name] = Outcome(
+          position: 0, state: .live, isElsewhere: true, isHeld: true)
         continue
       }
       var outcome = Outcome(found)
@@ -126,10 +129,7 @@ private struct Advance {
     try ParkedStore.add(triage.parked, to: projection, connection)
     var next = checkpoint
     next.position = batch.end
-    for event in batch.events
-    where event.position > checkpoint.position && projection.consumes(event) {
-      next.root.add(event)
-    }
+    for event in triage.consumed { next.root.add(event) }
     next.recordedAtMicros = batch.events.last?.recordedAtMicros ?? checkpoint.recordedAtMicros
     return .moved(next, parkedCount: triage.parked.count)
   }

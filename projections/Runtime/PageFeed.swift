@@ -4,8 +4,8 @@ internal import EventLog
 import Foundation
 import Synchronization
 
-/// One pass over the log for several consumers: read and decoded once, on a thread of its own, a few
-/// pages ahead of the slowest.
+/// One pass over the log for several consumers: read and decoded once, on threads of its own, a few pages
+/// ahead of the slowest.
 ///
 /// `@unchecked Sendable`: everything that changes is guarded by `condition`.
 final class PageFeed: @unchecked Sendable {
@@ -28,16 +28,21 @@ final class PageFeed: @unchecked Sendable {
   private let end: UInt64
   private let types: Set<String>?
   private let condition = NSCondition()
+  /// By number: page n holds the positions after n × `pageLimit`, `pageLimit` of them.
   private var pages: [Int: Batch] = [:]
-  private var producedCount = 0
+  /// Pages that a thread has, or is about to, put.
+  private var begunCount = 0
   /// Pages that each consumer has taken; a consumer that gave up is left out.
   private var takenCounts: [Int: Int]
-  private var isOver = false
   private var failure: ProjectionError?
 
-  /// Decoded events of a page; a page of rows to come is a few megabytes.
-  private static let pageLimit = 10_000
-  private static let windowCount = 3
+  /// Positions of a page; a page of events to come is a few megabytes.
+  private static let pageLimit = 8_192
+  /// One consumer folds while the threads read: more than cores would only take memory.
+  private static let threadCount = min(4, max(2, ProcessInfo.processInfo.activeProcessorCount))
+  private static let windowCount = threadCount + 2
+
+  private let pageCount: Int
 
   /// Feeds the events up to `end`.
   init(
@@ -46,10 +51,13 @@ final class PageFeed: @unchecked Sendable {
     self.reader = reader
     self.end = end
     self.types = types
+    pageCount = (Int(end) + Self.pageLimit - 1) / Self.pageLimit
     takenCounts = Dictionary(uniqueKeysWithValues: (0..<consumerCount).map { ($0, 0) })
-    let thread = Thread { [self] in produce() }
-    thread.name = "log-feed"
-    thread.start()
+    for number in 0..<min(Self.threadCount, pageCount) {
+      let thread = Thread { [self] in produce() }
+      thread.name = "log-feed-\(number)"
+      thread.start()
+    }
   }
 
   /// The consumer's next page; nil at the end. Blocks.
@@ -59,12 +67,12 @@ final class PageFeed: @unchecked Sendable {
     while true {
       if let failure { throw failure }
       guard let taken = takenCounts[consumer] else { throw .cancelled }
+      if taken == pageCount { return nil }
       if let page = pages[taken] {
         takenCounts[consumer] = taken + 1
         dropTaken()
         return page
       }
-      if isOver { return nil }
       condition.wait()
     }
   }
@@ -78,46 +86,54 @@ final class PageFeed: @unchecked Sendable {
   }
 
   private func dropTaken() {
-    let slowest = takenCounts.values.min() ?? producedCount
+    let slowest = takenCounts.values.min() ?? pageCount
     pages = pages.filter { $0.key >= slowest }
     condition.broadcast()
   }
 
   private func produce() {
-    var position: UInt64 = 0
     do throws(ProjectionError) {
-      while position < end, waitForRoom() {
-        let page = try Batch.read(reader, after: position, limit: Self.pageLimit, types: types)
-        guard page.end > position else { throw .gap(expected: position + 1, found: position) }
-        position = page.end
-        put(page.prefix(through: end))
-      }
-      finish(nil)
+      while let number = begin() { put(try read(number), number) }
     } catch {
-      finish(error)
+      condition.lock()
+      failure = error
+      condition.broadcast()
+      condition.unlock()
     }
   }
 
-  /// False where nobody reads any more.
-  private func waitForRoom() -> Bool {
+  /// The number of the next page that nobody reads yet; nil where there is none, or nobody to read for.
+  private func begin() -> Int? {
     condition.lock()
     defer { condition.unlock() }
-    while !takenCounts.isEmpty, pages.count >= Self.windowCount { condition.wait() }
-    return !takenCounts.isEmpty
+    while true {
+      guard let slowest = takenCounts.values.min(), begunCount < pageCount, failure == nil else {
+        return nil
+      }
+      if begunCount < slowest + Self.windowCount {
+        begunCount += 1
+        return begunCount - 1
+      }
+      condition.wait()
+    }
   }
 
-  private func put(_ page: Batch) {
-    condition.lock()
-    pages[producedCount] = page
-    producedCount += 1
-    condition.broadcast()
-    condition.unlock()
+  private func read(_ number: Int) throws(ProjectionError) -> Batch {
+    let start = UInt64(number * Self.pageLimit)
+    let end = min(self.end, start + UInt64(Self.pageLimit))
+    var page = try Batch.read(reader, after: start, limit: Self.pageLimit, types: types)
+      .prefix(through: end)
+    while page.end < end {
+      let rest = try Batch.read(reader, after: page.end, limit: Self.pageLimit, types: types)
+      guard rest.end > page.end else { throw .gap(expected: page.end + 1, found: page.end) }
+      page.append(rest.prefix(through: end))
+    }
+    return page
   }
 
-  private func finish(_ error: ProjectionError?) {
+  private func put(_ page: Batch, _ number: Int) {
     condition.lock()
-    isOver = true
-    failure = error
+    pages[number] = page
     condition.broadcast()
     condition.unlock()
   }

@@ -39,6 +39,10 @@ package protocol Projection: SendableMetatype {
   /// - Throws: `FoldError` where the rows contradict the event; it is parked.
   static func apply(_ event: RecordedDomainEvent, to tables: Tables) throws(FoldError)
 
+  /// Whether an event can keep the projection busy for long, such as a sweep over all contacts: then the
+  /// others do not wait for it.
+  static var lingers: Bool { get }
+
   /// Whether this event concerns all rows of its org in some table; see `Sweep`.
   static func sweeps(_ event: RecordedDomainEvent) -> Bool
 
@@ -57,6 +61,7 @@ package protocol Projection: SendableMetatype {
 extension Projection {
   package static var history: Set<String> { [] }
   package static func parkingKey(of event: RecordedDomainEvent) -> Identifier { event.stream }
+  package static var lingers: Bool { false }
   package static func sweeps(_ event: RecordedDomainEvent) -> Bool { false }
   package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? { nil }
   package static var purges: [String] { [] }

@@ -18,6 +18,8 @@ package enum ProjectionError: Error, Equatable {
   /// The tables are not what the code expects. Raise the version and rebuild.
   case schemaMismatch(table: String, reason: String)
   case row(RowError)
+  /// The file for the rows that memory has no room for cannot be made, written or read: mostly a full disk.
+  case rowFile(reason: String)
   /// Rows that should be there to update or delete are not: somebody else wrote to the tables.
   case rowsDiverged(table: String, expected: Int, found: Int)
   case unknownProjection(String)
@@ -40,6 +42,7 @@ extension ProjectionError {
     case .poison: "projection_poison"
     case .schemaMismatch: "projection_schema_mismatch"
     case .row: "projection_row"
+    case .rowFile: "projection_row_file"
     case .rowsDiverged: "projection_rows_diverged"
     case .unknownProjection: "projection_unknown"
     case .rebuildRunning: "projection_rebuild_running"
@@ -55,7 +58,7 @@ extension ProjectionError {
     switch self {
     case .log(let error): error.isRetryable
     case .postgres(let error): error.isRetryable
-    case .rebuildRunning: true
+    case .rebuildRunning, .rowFile: true
     case .gap, .differentHistory, .beyondHead, .undecodable, .poison, .schemaMismatch, .row,
       .rowsDiverged, .unknownProjection, .nothingToRollBack, .cancelled:
       false
@@ -69,6 +72,7 @@ extension ProjectionError {
     case let error as PostgresError: self = .postgres(error)
     case let error as EventLogError: self = .log(error)
     case let error as RowError: self = .row(error)
+    case let error as RowFile.Failure: self = .rowFile(reason: error.description)
     case is CancellationError: self = .cancelled
     default: preconditionFailure("projections throw their own errors: \(type(of: error))")
     }
@@ -89,6 +93,7 @@ extension ProjectionError: CustomStringConvertible {
       "\(code): \(name) cannot apply position \(position): \(reason)"
     case .schemaMismatch(let table, let reason): "\(code): \(table): \(reason)"
     case .row(let error): "\(code): \(error)"
+    case .rowFile(let reason): "\(code): \(reason)"
     case .rowsDiverged(let table, let expected, let found):
       "\(code): \(table): \(found) of \(expected) rows were there"
     case .unknownProjection(let name): "\(code): \(name)"

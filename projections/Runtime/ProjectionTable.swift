@@ -8,7 +8,7 @@ package protocol ProjectionTable: AnyObject {
   /// Rows that memory holds, changed or not.
   var residentCount: Int { get }
 
-  /// Everything that exists is in memory and nothing has to be loaded: the beginning of a rebuild.
+  /// Everything that exists is here, in memory or in a file, and nothing has to be loaded: a rebuild.
   var isComplete: Bool { get set }
 
   /// Every version that a row gets is kept, not only the last one.
@@ -17,15 +17,15 @@ package protocol ProjectionTable: AnyObject {
   /// The rows that the event at `position` touched have their version now.
   func closeEvent(at position: UInt64)
 
-  /// The versions since the last call, or the appended rows: for whoever looks at each event.
-  func takeVersions() -> RowWriter
+  /// Lends the versions since the last call, or the appended rows, where there are any; they are forgotten
+  /// unless `write` throws.
+  func takeVersions(_ write: (RowWriter) throws -> Void) rethrows
 
   /// The rows in memory.
   func residentRows() -> RowWriter
 
-  /// The declared keys that are not in memory yet, a list for each key column; empty where there are
-  /// none. Counts them as loaded.
-  func takeMissingKeys() -> [[String]]
+  /// The declared keys that are not in memory yet. Counts them as loaded.
+  func takeMissingKeys() -> RowWriter
 
   /// Orgs whose rows were asked for as a whole and are not in memory. Counts them as loaded.
   func takeMissingOrgs() -> [UInt128]
@@ -45,6 +45,22 @@ package protocol ProjectionTable: AnyObject {
 
   /// The database has all `changes` now, and what was appended.
   func markWritten(keepingRows: Bool)
+
+  /// Puts the rows that were not looked at for longest, about half of them, into a file, from which they
+  /// come back when they are asked for. Only while `isComplete`, and between two events.
+  ///
+  /// - Throws: `RowFile.Failure`.
+  func evict() throws
+
+  /// Rows that are looked at from now on were looked at later than all others.
+  func beginPage()
+
+  /// Why a row could not be taken back from the file. What was folded since is wrong.
+  var failure: (any Error)? { get }
+
+  /// Calls `visit` for all of an org's rows, about `limit` at a time, which `rows(of:)` gives meanwhile.
+  /// Only while `isComplete`.
+  func sweep(of org: UInt128, limit: Int, _ visit: () throws -> Void) throws
 
   /// Forgets everything, written or not.
   func reset()

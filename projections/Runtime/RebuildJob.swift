@@ -6,9 +6,9 @@ internal import Postgres
 /// Fills a fresh schema from the log, within one transaction of one connection: nothing of it is seen
 /// before the commit, and a kill leaves nothing behind.
 ///
-/// Rows are folded in memory and copied into tables without keys. Where memory would grow beyond the
-/// budget they are written early, the keys that finding them needs are made, and the fold goes on as
-/// live. Ledgers and versions are never looked at again: theirs are made at the end.
+/// Rows are folded in memory, those that memory has no room for wait in a file, and at the end all are
+/// copied into tables without keys; see decision 0004. Ledgers and versions are never looked at again:
+/// they are copied as they come.
 final class RebuildJob<P: Projection> {
   let schema: String
   private(set) var checkpoint = Checkpoint.start
@@ -20,14 +20,13 @@ final class RebuildJob<P: Projection> {
   private var heldKeys: Set<ParkingKey> = []
   private(set) var parked: [ParkedEvent] = []
   private let budget: RowBudget
-  private var hasRowKeys = false
   /// Indexed, and written after each batch.
   private var isLive = false
   /// The last request to erase somebody that was carried out; rows of before it hold what it took out.
   private(set) var purgedPosition: UInt64 = 0
 
   /// Appended rows and versions in memory before they are copied.
-  private static var appendedByteLimit: Int { 4 << 20 }
+  private static var appendedByteLimit: Int { 1 << 20 }
 
   /// `poisons`: events that turned out not to fit, by position.
   init(
@@ -52,11 +51,10 @@ final class RebuildJob<P: Projection> {
       page, for: P.self, after: checkpoint.position, held: heldKeys, poisons: poisons)
     heldKeys = triage.heldKeys
     parked += triage.parked
-    try folder.fold(triage.good[...])
-    for event in page.events where P.consumes(event) {
-      checkpoint.root.add(event)
-      consumedCount += 1
-    }
+    for table in folder.all { table.beginPage() }
+    try folder.fold(triage.good[...]) { try relieve() }
+    for event in triage.consumed { checkpoint.root.add(event) }
+    consumedCount += triage.consumed.count
     last = page.events.last ?? last
     checkpoint.recordedAtMicros = last?.recordedAtMicros
     checkpoint.position = page.end
@@ -64,31 +62,16 @@ final class RebuildJob<P: Projection> {
   }
 
   private func relieve() throws {
-    for table in folder.tables.all where table.appendedByteCount >= Self.appendedByteLimit {
+    for table in folder.all where table.appendedByteCount >= Self.appendedByteLimit {
       try folder.store.append(table)
     }
-    let residentCount = folder.tables.all.reduce(0) {
-      $0 + ($1.keyColumnCount > 0 ? $1.residentCount : 0)
-    }
-    guard budget.isExceeded(by: P.name, holding: residentCount) else { return }
-    try folder.write()
-    budget.hold(0, by: P.name)
-    try makeRowKeys()
-    for table in folder.tables.all { table.isComplete = false }
+    guard !isLive, budget.isExceeded(by: P.name, holding: residentCount) else { return }
+    for table in folder.all { try table.evict() }
+    budget.hold(residentCount, by: P.name)
   }
 
-  /// The keys by which rows are found again.
-  private func makeRowKeys() throws {
-    guard !hasRowKeys else { return }
-    hasRowKeys = true
-    try Catalog.run(keys(ofRows: true), in: schema, connection)
-  }
-
-  private func keys(ofRows: Bool) -> [String] {
-    let names = folder.tables.all.filter { $0.keyColumnCount > 0 }.map(\.tableName)
-    return P.schemaScript.keys.filter { key in
-      names.contains { SchemaScript.isKey(key, of: $0) } == ofRows
-    }
+  private var residentCount: Int {
+    folder.all.reduce(0) { $0 + ($1.keyColumnCount > 0 ? $1.residentCount : 0) }
   }
 
   /// Writes the rest. With `isIndexed` the tables are ready to be read and to go on as live.
@@ -96,12 +79,11 @@ final class RebuildJob<P: Projection> {
     try folder.write()
     budget.leave(P.name)
     guard isIndexed else { return try purge() }
-    try makeRowKeys()
-    try Catalog.run(keys(ofRows: false), in: schema, connection)
-    try Catalog.run(P.schemaScript.indexes, in: schema, connection)
+    let script = P.schemaScript
+    try Catalog.run(script.keys + script.indexes, in: schema, connection)
     isLive = true
     try purge()
-    for table in folder.tables.all {
+    for table in folder.all {
       table.isComplete = false
       try connection.execute(
         "ANALYZE \(quotedIdentifier(schema)).\(quotedIdentifier(table.tableName))")

@@ -1,17 +1,18 @@
 import Synchronization
 
-/// How many rows the rebuilds that run together may hold in memory: those of one pass over the log.
+/// How many rows the rebuilds that run together may hold in memory: those of one pass over the log. The rest
+/// wait in files.
 package final class RowBudget: Sendable {
-  /// A row takes about a kilobyte, and at most two: with the pages of the log that are on their way
-  /// about half a gigabyte.
-  package static let standardLimit = 300_000
+  /// A row takes about a kilobyte, and at most two. As much again goes to pages of the log that are on their
+  /// way, and to where the rows in files are.
+  package static let standardLimit = 200_000
 
   private let limit: Int
   private let counts = Mutex<[String: Int]>([:])
 
   init(limit: Int = RowBudget.standardLimit) { self.limit = limit }
 
-  /// Whether whoever holds `count` rows has to write them: together there are too many, and it holds
+  /// Whether whoever holds `count` rows has to evict some: together there are too many, and it holds
   /// no less than its share of them.
   func isExceeded(by name: String, holding count: Int) -> Bool {
     counts.withLock { counts in

@@ -4,6 +4,7 @@
 // Source: PostgreSQL 15 documentation, COPY, "Binary Format".
 
 package import Domain
+internal import Glibc
 package import JSON
 
 /// Rows as bytes for `COPY … FROM STDIN (FORMAT binary)`.
@@ -20,6 +21,24 @@ package struct RowWriter: Sendable {
   static let epochDays: Int64 = 10_957
 
   package init() {}
+
+  /// Where a row's first field begins: after the count of fields.
+  static let fieldOffset = 2
+  /// What a jsonb's binary form begins with.
+  static let jsonbVersion: UInt8 = 1
+
+  /// Adds a row that was written before.
+  mutating func append(written row: ArraySlice<UInt8>) {
+    bytes.append(contentsOf: row)
+    rowCount += 1
+  }
+
+  /// Adds a row whose fields `write` appends as COPY has them, and which is not for COPY.
+  mutating func row(_ write: (inout [UInt8]) -> Void) {
+    integer(Int16(0))
+    write(&bytes)
+    rowCount += 1
+  }
 
   package mutating func row(columnCount: Int) {
     integer(Int16(columnCount))
@@ -98,8 +117,7 @@ package struct RowWriter: Sendable {
   package mutating func jsonb(_ value: JSON) {
     let text = Self.withoutNul(value).bytes()
     integer(Int32(text.count + 1))
-    // The version of jsonb's binary form.
-    bytes.append(1)
+    bytes.append(Self.jsonbVersion)
     bytes.append(contentsOf: text)
   }
 
@@ -130,9 +148,17 @@ package enum Day {
 // MARK: - NUL
 
 extension RowWriter {
+  private static func hasNul(_ text: String) -> Bool {
+    // Byte by byte this was a tenth of a rebuild.
+    let found = unsafe text.utf8.withContiguousStorageIfAvailable { utf8 in
+      unsafe utf8.baseAddress.map { unsafe memchr($0, 0, utf8.count) != nil } ?? false
+    }
+    return found ?? text.utf8.contains(0)
+  }
+
   /// Postgres stores no U+0000 in text and jsonb; whoever sends one sees U+FFFD in read models.
   static func withoutNul(_ text: String) -> String {
-    guard text.utf8.contains(0) else { return text }
+    guard hasNul(text) else { return text }
     return String(text.map { $0 == "\0" ? "\u{FFFD}" : $0 })
   }
 

@@ -11,6 +11,10 @@ package final class Rows<Row: KeyedRow> {
     /// The database holds a row under this key.
     var isStored: Bool
     var isChanged = false
+    /// The row is in the file, as it is here.
+    var isFiled = false
+    /// When it was looked at last: a page of a rebuild.
+    var page: UInt32 = 0
 
     init(row: Row? = nil, isStored: Bool = false) {
       self.row = row
@@ -35,12 +39,17 @@ package final class Rows<Row: KeyedRow> {
   private var loadedOrgs: Set<UInt128> = []
   private let isIndexedByOrg: Bool
   private var keysByOrg: [UInt128: Set<Row.Key>] = [:]
-  /// Everything that exists is in memory and nothing has to be loaded: the beginning of a rebuild.
   package var isComplete = false
   package var keepsHistory = false
   /// Keys that the event in hand changes; kept up for the history alone.
   private var touched: [Row.Key] = []
   private var versions = RowWriter()
+  /// Rows for which memory had no room; only while `isComplete`.
+  private var file: RowFile?
+  private var page: UInt32 = 0
+  /// The keys that a sweep looks at now, of all of the org's.
+  private var sweptKeys: [Row.Key]?
+  package private(set) var failure: (any Error)?
 
   /// `indexedByOrg`: `rows(of:)` will be asked.
   package init(indexedByOrg: Bool = false) { isIndexedByOrg = indexedByOrg }
@@ -75,15 +84,14 @@ package final class Rows<Row: KeyedRow> {
   /// The row under a declared key; nil where there is none. Setting nil deletes it.
   package subscript(key: Row.Key) -> Row? {
     get {
-      guard let entry = entries[key] else {
+      guard let entry = entry(key) else {
         requireDeclared(key)
         return nil
       }
       return entry.row
     }
     _modify {
-      if entries[key] == nil { requireDeclared(key) }
-      let entry = changing(key, isStored: false)
+      let entry = changing(key, isStored: false, mustBeDeclared: true)
       yield &entry.row
     }
   }
@@ -97,35 +105,54 @@ package final class Rows<Row: KeyedRow> {
 
   /// Adds a row that no earlier event can have made: nothing is loaded, the primary key vouches.
   package func insertNew(_ row: Row) throws(FoldError) {
-    let key = row.key
-    guard entries[key]?.row == nil else { throw .unexpectedRow(table: Row.table) }
-    changing(key, isStored: false).row = row
+    let entry = changing(row.key, isStored: false)
+    guard entry.row == nil else { throw .unexpectedRow(table: Row.table) }
+    entry.row = row
   }
 
   /// Deletes a row that earlier events certainly made, loaded or not.
   package func deleteExisting(_ key: Row.Key) throws(FoldError) {
-    if isComplete, entries[key]?.row == nil { throw .missingRow(table: Row.table) }
-    changing(key, isStored: !isComplete).row = nil
+    let entry = changing(key, isStored: !isComplete)
+    if isComplete, entry.row == nil { throw .missingRow(table: Row.table) }
+    entry.row = nil
   }
 
   /// An org's rows in memory, in no particular order: after `wantAll`, and in a sweep.
   package func rows(of org: Identifier) -> [Row] {
     precondition(isIndexedByOrg, "\(Row.table) keeps no index by org")
-    return (keysByOrg[org.value] ?? []).compactMap { entries[$0]?.row }
+    if let sweptKeys { return sweptKeys.compactMap { entry($0)?.row } }
+    return (keysByOrg[org.value] ?? []).compactMap { entry($0)?.row }
   }
 
   /// The entry of a row that the event in hand changes. `isStored`: of a key that is new here.
-  private func changing(_ key: Row.Key, isStored: Bool) -> Entry {
+  private func changing(
+    _ key: Row.Key, isStored: Bool, mustBeDeclared: Bool = false
+  ) -> Entry {
     if keepsHistory { touched.append(key) }
     let entry: Entry
-    if let known = entries[key] {
+    if let known = self.entry(key) {
       entry = known
+      if known.isFiled {
+        known.isFiled = false
+        file?.forget(hash(key))
+      }
     } else {
+      if mustBeDeclared { requireDeclared(key) }
       entry = Entry(isStored: isStored)
+      entry.page = page
       set(entry, at: key)
     }
     entry.isChanged = true
     return entry
+  }
+
+  /// What is known under the key, in memory or in the file.
+  private func entry(_ key: Row.Key) -> Entry? {
+    if let entry = entries[key] {
+      entry.page = page
+      return entry
+    }
+    return file == nil ? nil : filed(key)
   }
 
   private func set(_ entry: Entry, at key: Row.Key) {
@@ -144,6 +171,83 @@ package final class Rows<Row: KeyedRow> {
   }
 }
 
+// MARK: - Rows in a file
+
+extension Rows {
+  private func hash(_ key: Row.Key) -> UInt64 { UInt64(bitPattern: Int64(key.hashValue)) }
+
+  /// Takes a row back from the file.
+  private func filed(_ key: Row.Key) -> Entry? {
+    guard let file, file.contains(hash(key)) else { return nil }
+    do {
+      guard let bytes = try file.row(hash(key)), Self.isRow(bytes, of: key) else { return nil }
+      var reader = RowReader(fields: bytes, from: RowWriter.fieldOffset, table: Row.table)
+      let entry = Entry(row: try Row(from: &reader))
+      entry.isFiled = true
+      entry.page = page
+      entries[key] = entry
+      return entry
+    } catch {
+      failure = error
+      return nil
+    }
+  }
+
+  /// Two keys may have one hash.
+  private static func isRow(_ bytes: [UInt8], of key: Row.Key) -> Bool {
+    var writer = RowWriter()
+    key.write(to: &writer)
+    return bytes.dropFirst(RowWriter.fieldOffset).starts(with: writer.bytes)
+  }
+
+  package func evict() throws {
+    precondition(isComplete, "rows that the database has are not put into a file")
+    let file = try self.file ?? RowFile()
+    self.file = file
+    let limit = evictedPage
+    let pinned = Set(touched)
+    var writer = RowWriter()
+    var evicted: [Row.Key] = []
+    for (key, entry) in entries where entry.page <= limit && !pinned.contains(key) {
+      if let row = entry.row, !entry.isFiled {
+        // Whoever shares its hash with another one stays in memory.
+        guard !file.contains(hash(key)) else { continue }
+        writer.removeAll()
+        writer.append(row)
+        guard try file.append(writer.bytes[...], hash: hash(key)) else { continue }
+      }
+      if entry.row == nil, isIndexedByOrg { keysByOrg[key.org]?.remove(key) }
+      evicted.append(key)
+    }
+    for key in evicted { entries[key] = nil }
+  }
+
+  /// Half of the rows were not looked at since.
+  private var evictedPage: UInt32 {
+    var counts: [UInt32: Int] = [:]
+    for entry in entries.values { counts[entry.page, default: 0] += 1 }
+    var count = 0
+    for (page, rows) in counts.sorted(by: { $0.key < $1.key }) {
+      count += rows
+      if count * 2 >= entries.count { return page }
+    }
+    return page
+  }
+
+  package func beginPage() { page &+= 1 }
+
+  package func sweep(
+    of org: UInt128, limit: Int, _ visit: () throws -> Void
+  ) throws {
+    defer { sweptKeys = nil }
+    let keys = Array(keysByOrg[org] ?? [])
+    for start in stride(from: 0, to: keys.count, by: limit) {
+      sweptKeys = Array(keys[start..<min(start + limit, keys.count)])
+      try visit()
+    }
+  }
+}
+
 // MARK: - What the runtime does
 
 extension Rows: ProjectionTable {
@@ -152,15 +256,14 @@ extension Rows: ProjectionTable {
   package var keyColumnCount: Int { Row.Key.columnCount }
   package var residentCount: Int { entries.count }
 
-  package func takeMissingKeys() -> [[String]] {
-    guard !missing.isEmpty else { return [] }
-    var columns = [[String]](repeating: [], count: keyColumnCount)
+  package func takeMissingKeys() -> RowWriter {
+    var keys = RowWriter()
     for key in missing {
-      for (column, text) in key.texts.enumerated() { columns[column].append(text) }
+      keys.append(key)
       if entries[key] == nil { set(Entry(), at: key) }
     }
     missing.removeAll(keepingCapacity: true)
-    return columns
+    return keys
   }
 
   package func takeMissingOrgs() -> [UInt128] {
@@ -185,13 +288,15 @@ extension Rows: ProjectionTable {
     touched.removeAll(keepingCapacity: true)
   }
 
-  package func takeVersions() -> RowWriter {
-    defer { versions.removeAll() }
-    return versions
+  package func takeVersions(_ write: (RowWriter) throws -> Void) rethrows {
+    guard versions.rowCount > 0 else { return }
+    try write(versions)
+    versions.removeAll()
   }
 
   package func residentRows() -> RowWriter {
     var writer = RowWriter()
+    precondition(file == nil, "whoever asks for all rows has evicted none")
     for entry in entries.values {
       if let row = entry.row { writer.append(row) }
     }
@@ -211,12 +316,26 @@ extension Rows: ProjectionTable {
         try write(change, rows)
         rows.removeAll()
       }
+      if change == .insert { try appendFiled(to: &rows, pieceBytes, write) }
       if rows.rowCount > 0 { try write(change, rows) }
+    }
+  }
+
+  private func appendFiled(
+    to rows: inout RowWriter, _ pieceBytes: Int,
+    _ write: (TableChange, RowWriter) throws -> Void
+  ) throws {
+    try file?.forEachRow { row in
+      rows.append(written: row)
+      guard rows.bytes.count >= pieceBytes else { return }
+      try write(.insert, rows)
+      rows.removeAll()
     }
   }
 
   package func markWritten(keepingRows: Bool) {
     versions.removeAll()
+    precondition(!keepingRows || file == nil, "a file ends with the rebuild")
     guard keepingRows else {
       precondition(touched.isEmpty, "an event is closed before its rows are forgotten")
       reset()
@@ -236,6 +355,7 @@ extension Rows: ProjectionTable {
     loadedOrgs.removeAll()
     touched.removeAll()
     versions.removeAll()
+    file = nil
   }
 }
 
@@ -258,17 +378,24 @@ extension Appended: ProjectionTable {
   package var residentCount: Int { rows.rowCount }
 
   package func closeEvent(at position: UInt64) {}
-  package func takeVersions() -> RowWriter {
-    defer { rows.removeAll() }
-    return rows
+  package func takeVersions(_ write: (RowWriter) throws -> Void) rethrows {
+    guard rows.rowCount > 0 else { return }
+    try write(rows)
+    rows.removeAll()
   }
   package func residentRows() -> RowWriter { rows }
-  package func takeMissingKeys() -> [[String]] { [] }
+  package func takeMissingKeys() -> RowWriter { RowWriter() }
   package func takeMissingOrgs() -> [UInt128] { [] }
   package func absorb(_ reader: inout RowReader) throws(RowError) {
     preconditionFailure("appended rows are never loaded")
   }
   package var appendedByteCount: Int { rows.bytes.count }
+  package var failure: (any Error)? { nil }
+  package func evict() throws {}
+  package func beginPage() {}
+  package func sweep(of org: UInt128, limit: Int, _ visit: () throws -> Void) throws {
+    preconditionFailure("appended rows are never looked at")
+  }
   package func changes(
     pieceBytes: Int, _ write: (TableChange, RowWriter) throws -> Void
   ) throws {}

@@ -29,12 +29,6 @@ package struct SchemaScript: Sendable, Equatable {
     keys.append(statements.key)
   }
 
-  /// Whether `statement` makes the primary key of `table`, quoted or not.
-  static func isKey(_ statement: String, of table: String) -> Bool {
-    statement.hasPrefix("ALTER TABLE \(table) ")
-      || statement.hasPrefix("ALTER TABLE \"\(table)\" ")
-  }
-
   /// Whether the file itself says how full the table's pages get.
   func setsFillFactor(of table: String) -> Bool {
     tables.contains { $0.hasPrefix("CREATE TABLE \(table) ") && $0.contains("fillfactor") }

@@ -52,9 +52,6 @@ package protocol RowKey: Hashable, Sendable {
   var org: UInt128 { get }
 
   func write(to writer: inout RowWriter)
-
-  /// The values as Postgres reads them, in the order of the columns: for look-ups by key.
-  var texts: [String] { get }
 }
 
 /// The commonest key: an org and one of its things.
@@ -77,8 +74,6 @@ package struct ItemKey: RowKey {
     writer.uuid(org)
     writer.uuid(id)
   }
-
-  package var texts: [String] { [UUIDText.encode(org), UUIDText.encode(id)] }
 }
 
 /// Two things of an org, such as a segment and a contact.
@@ -100,8 +95,6 @@ package struct PairKey: RowKey {
     writer.uuid(first)
     writer.uuid(second)
   }
-
-  package var texts: [String] { [org, first, second].map(UUIDText.encode) }
 }
 
 /// 128 bits as Postgres writes a `uuid`: an id's value, most significant byte first, so that the

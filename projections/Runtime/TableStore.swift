@@ -17,49 +17,52 @@ struct TableStore {
 
   private func loadKeys(_ table: any ProjectionTable) throws -> Int {
     let keys = table.takeMissingKeys()
-    guard !keys.isEmpty else { return 0 }
-    let names = table.keyNames
-    let arrays = keys.indices.map { "$\($0 + 1)::\(table.columns[$0].type.rawValue)[]" }
-    let rows = try connection.query(
+    guard keys.rowCount > 0 else { return 0 }
+    let columns = Array(table.columns.prefix(table.keyColumnCount))
+    let rows = try connection.binaryQuery(
       """
-      SELECT \(table.columnList("t.")) FROM unnest(\(arrays.joined(separator: ", "))) \
-      AS k(\(names.joined(separator: ", "))) \
+      SELECT \(table.columnList("t.")) FROM \(Self.unnest(columns, as: "k")) \
       JOIN \(qualified(table)) t ON \(table.keyCondition("t", "k"))
-      """, keys.map(PostgresValue.textArray))
+      """, keys.arrays(of: columns))
     return try absorb(rows, into: table)
   }
 
   private func loadOrgs(_ table: any ProjectionTable) throws -> Int {
     let orgs = table.takeMissingOrgs()
     guard !orgs.isEmpty else { return 0 }
-    let rows = try connection.query(
+    let rows = try connection.binaryQuery(
       "SELECT \(table.columnList()) FROM \(qualified(table)) WHERE org = ANY($1::uuid[])",
       [.textArray(orgs.map(UUIDText.encode))])
     return try absorb(rows, into: table)
   }
 
-  /// The org's next rows after `key` in the order of the key; the last one's key, or nil at the end.
+  /// Loads the org's next rows after `key` in the order of the key. Gives the last one's key, or nil at the
+  /// end.
   func loadChunk(
-    _ table: any ProjectionTable, org: UInt128, after key: [String]?, limit: Int
-  ) throws -> [String]? {
-    let names = table.keyNames
-    let start = key.map { key in
-      let places = key.indices.map { "$\($0 + 2)::\(table.columns[$0].type.rawValue)" }
-      return " AND (\(names.joined(separator: ", "))) > (\(places.joined(separator: ", ")))"
-    }
-    let rows = try connection.query(
+    _ table: any ProjectionTable, org: UInt128, after key: [PostgresValue]?, limit: Int
+  ) throws -> [PostgresValue]? {
+    let names = table.keyNames.joined(separator: ", ")
+    let places = table.keyNames.indices.map { "$\($0 + 2)" }.joined(separator: ", ")
+    let rows = try connection.binaryQuery(
       """
-      SELECT \(table.columnList()) FROM \(qualified(table)) WHERE org = $1::uuid\(start ?? "") \
-      ORDER BY \(names.joined(separator: ", ")) LIMIT \(limit)
-      """, [.text(UUIDText.encode(org))] + (key ?? []).map(PostgresValue.text))
+      SELECT \(table.columnList()) FROM \(qualified(table)) WHERE org = $1::uuid \
+      \(key == nil ? "" : "AND (\(names)) > (\(places)) ")ORDER BY \(names) LIMIT \(limit)
+      """, [.text(UUIDText.encode(org))] + (key ?? []))
     _ = try absorb(rows, into: table)
-    guard rows.count == limit, let last = rows.last else { return nil }
-    return try names.indices.map { try last.text($0) }
+    guard rows.count == limit else { return nil }
+    var last = RowWriter()
+    last.row { rows.appendFields(row: limit - 1, to: &$0) }
+    return last.parameters(of: Array(table.columns.prefix(table.keyColumnCount)))
   }
 
-  private func absorb(_ rows: PostgresRows, into table: any ProjectionTable) throws -> Int {
-    for row in rows {
-      var reader = RowReader(row, table: table.tableName)
+  private func absorb(
+    _ rows: PostgresBinaryRows, into table: any ProjectionTable
+  ) throws -> Int {
+    var fields: [UInt8] = []
+    for row in 0..<rows.count {
+      fields.removeAll(keepingCapacity: true)
+      rows.appendFields(row: row, to: &fields)
+      var reader = RowReader(fields: fields, table: table.tableName)
       try table.absorb(&reader)
     }
     return rows.count
@@ -68,7 +71,7 @@ struct TableStore {
   // MARK: Writing
 
   /// A batch of the live projector is one piece.
-  private static let pieceBytes = 8 << 20
+  private static let pieceBytes = 4 << 20
 
   /// Writes what changed.
   func write(_ table: any ProjectionTable) throws {
@@ -84,12 +87,12 @@ struct TableStore {
 
   /// Writes the lines that nobody looks at again: versions, and rows of a ledger.
   func append(_ table: any ProjectionTable) throws {
-    let rows = table.takeVersions()
-    guard rows.rowCount > 0 else { return }
-    if table.keyColumnCount > 0 {
-      try insertHistory(rows, of: table)
-    } else {
-      try insert(rows, into: table)
+    try table.takeVersions { rows in
+      if table.keyColumnCount > 0 {
+        try insertHistory(rows, of: table)
+      } else {
+        try insert(rows, into: table)
+      }
     }
   }
 
@@ -107,24 +110,25 @@ struct TableStore {
   }
 
   private func update(_ rows: RowWriter, in table: any ProjectionTable) throws {
-    let staging = try stage(rows, table, columns: table.columns, suffix: "")
-    let values = table.columns.dropFirst(table.keyColumnCount).map {
-      "\(quotedIdentifier($0.name)) = s.\(quotedIdentifier($0.name))"
+    let values = table.columns.dropFirst(table.keyColumnCount).map { column in
+      let name = quotedIdentifier(column.name)
+      return "\(name) = s.\(name)" + (column.type == .textArray ? "::text[]" : "")
     }
     let found = try connection.execute(
       """
-      UPDATE \(qualified(table)) t SET \(values.joined(separator: ", ")) FROM \(staging) s \
-      WHERE \(table.keyCondition("t", "s"))
-      """, [])
+      UPDATE \(qualified(table)) t SET \(values.joined(separator: ", ")) \
+      FROM \(Self.unnest(table.columns, as: "s")) WHERE \(table.keyCondition("t", "s"))
+      """, rows.arrays(of: table.columns))
     try requireAll(rows, found, table)
   }
 
   private func delete(_ keys: RowWriter, from table: any ProjectionTable) throws {
     let columns = Array(table.columns.prefix(table.keyColumnCount))
-    let staging = try stage(keys, table, columns: columns, suffix: "_keys")
     let found = try connection.execute(
-      "DELETE FROM \(qualified(table)) t USING \(staging) s WHERE \(table.keyCondition("t", "s"))",
-      [])
+      """
+      DELETE FROM \(qualified(table)) t USING \(Self.unnest(columns, as: "s")) \
+      WHERE \(table.keyCondition("t", "s"))
+      """, keys.arrays(of: columns))
     try requireAll(keys, found, table)
   }
 
@@ -137,22 +141,12 @@ struct TableStore {
     }
   }
 
-  /// Puts rows into a table of this session, made when first needed and emptied at each commit. Goes
-  /// over the wire in one message, because a batch is as slow as its round trips.
-  private func stage(
-    _ rows: RowWriter, _ table: any ProjectionTable, columns: [Column], suffix: String
-  ) throws -> String {
-    let name = "stage_\(schema)_\(table.tableName)\(suffix)"
-    let definitions = columns.map { "\(quotedIdentifier($0.name)) \($0.type.rawValue)" }
-    try connection.copyIn(
-      table: name, columns: columns.map(\.name), schema: "pg_temp",
-      preparation: """
-        CREATE TEMP TABLE IF NOT EXISTS \(name) (\(definitions.joined(separator: ", "))) \
-        ON COMMIT DELETE ROWS;
-        DELETE FROM pg_temp.\(name);
-        """,
-      binary: rows.copyChunks)
-    return "pg_temp.\(name)"
+  /// Rows that come as parameters, an array for each column: one round trip, and a plan that is kept. A
+  /// table of the session's own has to be emptied at each commit, which takes longer than a small batch.
+  private static func unnest(_ columns: [Column], as name: String) -> String {
+    let names = columns.map { quotedIdentifier($0.name) }.joined(separator: ", ")
+    let arrays = columns.indices.map { "$\($0 + 1)" }.joined(separator: ", ")
+    return "unnest(\(arrays)) AS \(name)(\(names))"
   }
 
   private func qualified(_ table: any ProjectionTable) -> String {

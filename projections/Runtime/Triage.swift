@@ -25,6 +25,8 @@ struct ParkedEvent: Sendable, Equatable {
 
 /// Which of a stretch of events a projection applies, and which it parks. Pure.
 struct Triage {
+  /// All that the projection looks at.
+  private(set) var consumed: [RecordedDomainEvent] = []
   private(set) var good: [RecordedDomainEvent] = []
   private(set) var parked: [ParkedEvent] = []
   /// Every key that something is parked under, afterwards.
@@ -36,10 +38,16 @@ struct Triage {
     held heldKeys: Set<ParkingKey>, poisons: [UInt64: Poison]
   ) {
     self.heldKeys = heldKeys
+    let mask = StreamMask(projection.streams)
+    consumed = batch.events.filter { $0.position > position && mask.contains($0.stream.kind) }
     let bad = batch.undecodable.filter { $0.position > position && $0.concerns(projection) }
+    guard !bad.isEmpty || !heldKeys.isEmpty || !poisons.isEmpty else {
+      good = consumed
+      return
+    }
     var nextBad = bad.startIndex
-    good.reserveCapacity(batch.events.count)
-    for event in batch.events where event.position > position && projection.consumes(event) {
+    good.reserveCapacity(consumed.count)
+    for event in consumed {
       while nextBad < bad.endIndex, bad[nextBad].position < event.position {
         park(bad[nextBad])
         nextBad += 1

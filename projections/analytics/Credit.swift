@@ -25,8 +25,6 @@ package struct LastMessageRow: KeyedRow {
       writer.uuid(contact)
       writer.text(channel)
     }
-
-    package var texts: [String] { [UUIDText.encode(org), UUIDText.encode(contact), channel] }
   }
 
   package let key: Key

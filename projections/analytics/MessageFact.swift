@@ -183,8 +183,6 @@ package struct ReceivedRow: KeyedRow {
       writer.uuid(org)
       writer.text(providerID)
     }
-
-    package var texts: [String] { [UUIDText.encode(org), providerID] }
   }
 
   package let key: Key

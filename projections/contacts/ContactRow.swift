@@ -161,8 +161,6 @@ package struct ContactTagRow: KeyedRow {
       writer.text(tag)
       writer.uuid(contact)
     }
-
-    package var texts: [String] { [UUIDText.encode(org), tag, UUIDText.encode(contact)] }
   }
 
   package let key: Key

@@ -92,10 +92,6 @@ package struct MemberRow: KeyedRow {
       writer.uuid(contact)
       writer.bigint(span)
     }
-
-    package var texts: [String] {
-      [org, segment, contact].map(UUIDText.encode) + [String(span)]
-    }
   }
 
   package let key: Key

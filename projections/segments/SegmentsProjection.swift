@@ -13,6 +13,7 @@ package enum SegmentsProjection: Projection {
   package static let version = 3
   package static let streams: Set<Identifier.Kind>? = [.contact, .segment, .message, .run]
   package static let history: Set<String> = ["segments", "members"]
+  package static let lingers = true
   package static var schemaSQL: String {
     String(decoding: PackageResources.schema_sql, as: UTF8.self)
   }

@@ -9,7 +9,8 @@ import Testing
 
 /// Kills. Goal: no event is skipped or applied twice, whatever dies when. Method: a child process
 /// projects or rebuilds a seeded history and kills itself at a named point; in the end the live rows
-/// have to be those of a rebuild, digest for digest. `DAYBOOK_SOAK_SEEDS=1000` makes it a soak.
+/// have to be those of a rebuild, digest for digest. `DAYBOOK_SOAK_SEEDS=1000` makes it a soak, of 250 kills
+/// of Postgres too.
 @Suite struct CrashTests {
   private static let seeds: Range<UInt64> =
     0..<(ProcessInfo.processInfo.environment["DAYBOOK_SOAK_SEEDS"].flatMap(UInt64.init) ?? 4)
@@ -55,9 +56,13 @@ import Testing
       try await desk.project()
       let projector = desk.projector()
       let running = Task { try await projector.run() }
-      let history = RandomHistory(seed: 3, commitCount: 90)
-      for round in 0..<3 {
+      let rounds = max(3, Self.seeds.count / 4)
+      let history = RandomHistory(seed: 3, commitCount: rounds * 30)
+      var random = SeededNumbers(state: 3)
+      for round in 0..<rounds {
         try await history.append(to: desk.history, commits: (round * 30)..<(round * 30 + 15))
+        // At any point of what the projector makes of them.
+        try await Task.sleep(for: .milliseconds(random.below(40)))
         try cluster.stopImmediately()
         // The log does not know: writes go on.
         try await history.append(to: desk.history, commits: (round * 30 + 15)..<(round * 30 + 30))

@@ -1,3 +1,4 @@
+import AuditProjection
 import ContactsProjection
 import Domain
 import Postgres
@@ -111,6 +112,17 @@ import WalletProjection
         "SELECT * FROM \(Row.source(projection.schema, asOf: position)) t ORDER BY t::text"
       }
     }
+
+    /// A ledger, whose lines are their own history.
+    init<Row: TableRow>(ledger _: Row.Type, _ projection: any Projection.Type) {
+      name = "\(projection.name).\(Row.table)"
+      source = { position in
+        """
+        SELECT * FROM \(projection.schema).\(Row.table) t
+        WHERE position <= \(position ?? UInt64(Int64.max)) ORDER BY t::text
+        """
+      }
+    }
   }
 
   private static var tables: [Table] {
@@ -120,6 +132,8 @@ import WalletProjection
       Table(SegmentRow.self, SegmentsProjection.self),
       Table(MemberRow.self, SegmentsProjection.self),
       Table(WalletRow.self, WalletProjection.self),
+      Table(ledger: TransactionRow.self, WalletProjection.self),
+      Table(ledger: AuditRow.self, AuditProjection.self),
     ]
   }
 }

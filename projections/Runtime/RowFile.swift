@@ -1,0 +1,161 @@
+// Rows that memory has no room for. Bytes of the file, one record after the other:
+//
+//   hash of the key (8, little-endian) · length of the row (4, little-endian) · the row as COPY has it
+//
+// The hashes are of this process alone: the file has no name and ends with it.
+
+internal import Glibc
+
+/// Rows of one table in a file without a name, found by the hash of their key.
+///
+/// Appended to and never changed: a record that was forgotten or replaced is dead, and left out when the
+/// rows are read out.
+@safe
+final class RowFile {
+  /// What could not be done with the file. Nothing of the read model is seen yet.
+  struct Failure: Error, Equatable {
+    let function: String
+    let errorNumber: Int32
+
+    var description: String { unsafe "\(function): \(String(cString: strerror(errorNumber)))" }
+  }
+
+  /// Where a record begins, and how long its row is.
+  private struct Place: Equatable {
+    private static let lengthBits: UInt64 = 24
+    private let packed: UInt64
+
+    init?(offset: UInt64, length: Int) {
+      guard length < 1 << Self.lengthBits else { return nil }
+      packed = offset << Self.lengthBits | UInt64(length)
+    }
+
+    var offset: UInt64 { packed >> Self.lengthBits }
+    var length: Int { Int(packed & (1 << Self.lengthBits - 1)) }
+  }
+
+  private static let headerCount = 12
+  private static let bufferLimit = 1 << 20
+
+  private let descriptor: Int32
+  private var places: [UInt64: Place] = [:]
+  /// What is in the file; `buffer` comes after it.
+  private var writtenCount: UInt64 = 0
+  private var buffer: [UInt8] = []
+
+  /// Makes the file in the folder for large temporary files, which is on a disk where `/tmp` may not be.
+  init() throws(Failure) {
+    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
+    let path = folder + "/daybook-rows-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    let opened = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    guard opened >= 0 else { throw Failure(function: "open", errorNumber: errno) }
+    _ = unsafe unlink(path)
+    descriptor = opened
+  }
+
+  deinit { close(descriptor) }
+
+  /// Rows that are not dead.
+  var count: Int { places.count }
+
+  func contains(_ hash: UInt64) -> Bool { places[hash] != nil }
+
+  /// Appends a row whose hash is not known; false where the row is too long for a file.
+  func append(_ row: ArraySlice<UInt8>, hash: UInt64) throws(Failure) -> Bool {
+    guard let place = Place(offset: writtenCount + UInt64(buffer.count), length: row.count) else {
+      return false
+    }
+    precondition(places[hash] == nil, "one record a hash")
+    places[hash] = place
+    append(hash, byteCount: 8)
+    append(UInt64(row.count), byteCount: 4)
+    buffer.append(contentsOf: row)
+    if buffer.count >= Self.bufferLimit { try flush() }
+    return true
+  }
+
+  /// The row under the hash; nil where there is none.
+  func row(_ hash: UInt64) throws(Failure) -> [UInt8]? {
+    guard let place = places[hash] else { return nil }
+    return try read(at: place.offset + UInt64(Self.headerCount), count: place.length)
+  }
+
+  func forget(_ hash: UInt64) { places[hash] = nil }
+
+  /// Every row that is not dead, in the order of the file.
+  func forEachRow(_ body: (ArraySlice<UInt8>) throws -> Void) throws {
+    try flush()
+    var window: ArraySlice<UInt8> = []
+    var position: UInt64 = 0
+    func need(_ count: Int) throws(Failure) {
+      guard window.count < count else { return }
+      let next = position + UInt64(window.count)
+      let size = min(max(Self.bufferLimit, count), Int(writtenCount - next))
+      window = (Array(window) + (try read(at: next, count: size)))[...]
+    }
+    while position < writtenCount {
+      try need(Self.headerCount)
+      let hash = Self.number(window.prefix(8))
+      let length = Int(Self.number(window.dropFirst(8).prefix(4)))
+      try need(Self.headerCount + length)
+      if places[hash] == Place(offset: position, length: length) {
+        try body(window.dropFirst(Self.headerCount).prefix(length))
+      }
+      window = window.dropFirst(Self.headerCount + length)
+      position += UInt64(Self.headerCount + length)
+    }
+  }
+
+  // MARK: Bytes
+
+  private func append(_ value: UInt64, byteCount: Int) {
+    for index in 0..<byteCount { buffer.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
+  }
+
+  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
+    bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  private func flush() throws(Failure) {
+    var done = 0
+    while done < buffer.count {
+      let count = unsafe buffer.withUnsafeBytes { bytes in
+        unsafe pwrite(
+          descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done,
+          off_t(writtenCount) + off_t(done))
+      }
+      guard count > 0 else {
+        if count < 0, errno == EINTR { continue }
+        throw Failure(function: "pwrite", errorNumber: count < 0 ? errno : ENOSPC)
+      }
+      done += count
+    }
+    writtenCount += UInt64(done)
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  /// What was appended lately is still in the buffer; a record is wholly there or in the file.
+  private func read(at offset: UInt64, count: Int) throws(Failure) -> [UInt8] {
+    guard offset < writtenCount else {
+      let start = Int(offset - writtenCount)
+      return Array(buffer[start..<start + count])
+    }
+    var failed: Int32?
+    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
+      filled = 0
+      while filled < count {
+        let read = unsafe pread(
+          descriptor, bytes.baseAddress?.advanced(by: filled), count - filled,
+          off_t(offset) + off_t(filled))
+        if read < 0, errno == EINTR { continue }
+        guard read > 0 else {
+          failed = read < 0 ? errno : EIO
+          return
+        }
+        filled += read
+      }
+    }
+    if let failed { throw Failure(function: "pread", errorNumber: failed) }
+    return bytes
+  }
+}
