@@ -52,18 +52,36 @@ extension SHA256 {
     }
 
     /// One block of SHA-256: these bytes and zeros, under a mask of RFC 2104.
-    func padded(with mask: UInt8) -> PaddedKey {
+    func padded(with mask: UInt8) -> Block {
       let wide = UInt64(mask) &* 0x0101_0101_0101_0101
-      return PaddedKey(
-        key: (words.0 ^ wide, words.1 ^ wide, words.2 ^ wide, words.3 ^ wide),
+      return Block(
+        first: (words.0 ^ wide, words.1 ^ wide, words.2 ^ wide, words.3 ^ wide),
         rest: (wide, wide, wide, wide))
+    }
+
+    /// These bytes as the last block of a message that began with one block before it (FIPS 180-4, 5.1.1).
+    var afterOneBlock: Block {
+      let bitCount = UInt64(8 * (SHA256.blockByteCount + SHA256.digestByteCount))
+      return Block(first: words, rest: (UInt64(0x80).littleEndian, 0, 0, bitCount.bigEndian))
     }
   }
 
-  struct PaddedKey {
-    var key: (UInt64, UInt64, UInt64, UInt64)
+  /// 64 bytes.
+  struct Block {
+    var first: (UInt64, UInt64, UInt64, UInt64)
     var rest: (UInt64, UInt64, UInt64, UInt64)
   }
+
+  /// Completes `message`, before which `precedingByteCount` bytes were hashed, to whole blocks (FIPS 180-4, 5.1.1).
+  package static func pad(_ message: inout [UInt8], after precedingByteCount: Int = 0) {
+    let bitCount = UInt64(8 * (precedingByteCount + message.count))
+    let used = (message.count + 1 + 8) % blockByteCount
+    message.append(0x80)
+    if used > 0 { message.append(contentsOf: zeros[..<(blockByteCount - used)]) }
+    unsafe withUnsafeBytes(of: bitCount.bigEndian) { unsafe message.append(contentsOf: $0) }
+  }
+
+  private static let zeros = [UInt8](repeating: 0, count: blockByteCount)
 
   package mutating func update(_ digest: Digest) {
     digest.withBytes { update($0) }
@@ -74,7 +92,12 @@ extension SHA256 {
     unsafe withUnsafeBytes(of: number.bigEndian) { update(unsafe $0.bytes) }
   }
 
-  mutating func update(_ block: PaddedKey) {
+  /// The digest of one block that was hashed, and of `digest` after it.
+  func digest(then digest: Digest) -> Digest {
+    unsafe withUnsafeBytes(of: digest.afterOneBlock) { self.digest(padded: unsafe $0.bytes) }
+  }
+
+  mutating func update(_ block: Block) {
     unsafe withUnsafeBytes(of: block) { update(unsafe $0.bytes) }
   }
 }

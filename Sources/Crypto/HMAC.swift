@@ -48,11 +48,16 @@ package struct HMACSHA256: Sendable {
   }
 
   /// The same without an array.
-  package func digest() -> SHA256.Digest {
-    var last = outer
-    last.update(inner.digest())
-    return last.digest()
+  package func digest() -> SHA256.Digest { outer.digest(then: inner.digest()) }
+
+  /// The code of `message`, which was padded (`SHA256.pad`) as one that comes after the `keyByteCount` bytes of a key. Nothing
+  /// was added before.
+  package func digest(padded message: RawSpan) -> SHA256.Digest {
+    outer.digest(then: inner.digest(padded: message))
   }
+
+  /// What a key takes before a message.
+  package static let keyByteCount = SHA256.blockByteCount
 }
 
 /// HMAC-SHA1 (RFC 2104, RFC 2202), for providers that sign their webhooks with it.

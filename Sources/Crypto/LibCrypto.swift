@@ -82,6 +82,24 @@ package struct SHA256: Sendable {
     return digest
   }
 
+  /// The digest of what was hashed so far, which is whole blocks, and of `message`, which is padded already
+  /// (`pad(_:after:)`): hashed where it lies, without a copy.
+  package func digest(padded message: RawSpan) -> Digest {
+    precondition(
+      state.num == 0 && message.byteCount.isMultiple(of: Self.blockByteCount),
+      "a padded message ends with a block")
+    var last = self
+    last.update(message)
+    return last.words
+  }
+
+  /// The chaining value, which after a padded message is the digest.
+  private var words: Digest {
+    let words = state.h
+    return Digest(
+      bigEndian: (words.0, words.1), (words.2, words.3), (words.4, words.5), (words.6, words.7))
+  }
+
   /// The digest of `tag`, `left` and `right`: 65 bytes, two blocks with a padding that is always the same
   /// (FIPS 180-4, 5.1.1), put together here. The general functions copy everything twice on the way.
   package static func digest(tag: UInt8, _ left: Digest, _ right: Digest) -> Digest {
@@ -99,9 +117,7 @@ package struct SHA256: Sendable {
       unsafe SHA256_Transform(&hash.state, start)
       unsafe SHA256_Transform(&hash.state, start?.advanced(by: blockByteCount))
     }
-    let words = hash.state.h
-    return Digest(
-      bigEndian: (words.0, words.1), (words.2, words.3), (words.4, words.5), (words.6, words.7))
+    return hash.words
   }
 
   /// Appends the digest of what was hashed so far to `output`, without an array of its own.
@@ -188,28 +204,49 @@ package struct AESGCM: ~Copyable {
   package mutating func seal(
     _ plaintext: [UInt8], key: [UInt8], nonce: [UInt8], authenticating associated: [UInt8]
   ) throws(CryptoError) -> [UInt8] {
-    try start(key: key, nonce: nonce, associated: associated, encrypting: true)
-    let tagCount = Self.tagByteCount
-    var isSealed = false
-    let sealed = unsafe [UInt8](
-      unsafeUninitializedCapacity: plaintext.count + tagCount
-    ) { output, count in
-      var written: Int32 = 0
-      var code = unsafe plaintext.withUnsafeBufferPointer { bytes in
-        unsafe EVP_CipherUpdate(
-          context, output.baseAddress, &written, bytes.baseAddress, Int32(bytes.count))
-      }
-      var rest: Int32 = 0
-      let tag = unsafe output.baseAddress?.advanced(by: plaintext.count)
-      if code == 1 { code = unsafe EVP_CipherFinal_ex(context, tag, &rest) }
-      if code == 1 {
-        code = unsafe EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, Int32(tagCount), tag)
-      }
-      isSealed = code == 1
-      count = isSealed ? plaintext.count + tagCount : 0
-    }
-    guard isSealed else { throw .library(function: "EVP_CipherUpdate") }
+    var sealed: [UInt8] = []
+    sealed.reserveCapacity(plaintext.count + Self.tagByteCount)
+    try seal(
+      plaintext, key: key, nonce: nonce, authenticating: associated, appendingTo: &sealed)
     return sealed
+  }
+
+  /// The same, appended to `output`, which stays as it was where this throws.
+  package mutating func seal(
+    _ plaintext: [UInt8], key: [UInt8], nonce: [UInt8], authenticating associated: [UInt8],
+    appendingTo output: inout [UInt8]
+  ) throws(CryptoError) {
+    try start(key: key, nonce: nonce, associated: associated, encrypting: true)
+    let start = output.count
+    // Encrypted where it lies (EVP_EncryptInit(3): in and out may be the same).
+    output.append(contentsOf: plaintext)
+    output.append(contentsOf: Self.noTag)
+    let code = unsafe output.withUnsafeMutableBufferPointer { output in
+      unsafe encrypt(UnsafeMutableBufferPointer(rebasing: output[start...]))
+    }
+    guard code == 1 else {
+      output.removeLast(output.count - start)
+      throw .library(function: "EVP_CipherUpdate")
+    }
+  }
+
+  private static let noTag = [UInt8](repeating: 0, count: tagByteCount)
+
+  /// Encrypts all of `bytes` but the last 16, which become the tag.
+  @unsafe
+  private func encrypt(_ bytes: UnsafeMutableBufferPointer<UInt8>) -> Int32 {
+    let count = bytes.count - Self.tagByteCount
+    let tag = unsafe bytes.baseAddress?.advanced(by: count)
+    var written: Int32 = 0
+    var code = unsafe EVP_CipherUpdate(
+      context, bytes.baseAddress, &written, bytes.baseAddress, Int32(count))
+    var rest: Int32 = 0
+    if code == 1 { code = unsafe EVP_CipherFinal_ex(context, tag, &rest) }
+    if code == 1 {
+      code = unsafe EVP_CIPHER_CTX_ctrl(
+        context, EVP_CTRL_AEAD_GET_TAG, Int32(Self.tagByteCount), tag)
+    }
+    return code
   }
 
   /// The plaintext of what `seal` returned.

@@ -4,16 +4,19 @@ package typealias Digest = SHA256.Digest
 
 /// RFC 6962 section 2.1 (RFC 9162 section 2.1): hashes of leaves and nodes, proofs and their checks.
 package enum MerkleTree {
+  /// What is hashed before a leaf.
+  package static let leafPrefix: UInt8 = 0
+
   /// SHA-256(0x00 ‖ leaf).
   package static func leafHash(_ leaf: [UInt8]) -> Digest {
     unsafe leafHash(leaf.span.bytes)
   }
 
-  package static func leafHash(_ leaf: RawSpan) -> Digest { leafPrefix.digest(with: leaf) }
+  package static func leafHash(_ leaf: RawSpan) -> Digest { leafStart.digest(with: leaf) }
 
-  private static let leafPrefix: SHA256 = {
+  private static let leafStart: SHA256 = {
     var hash = SHA256()
-    hash.update(0 as UInt8)
+    hash.update(leafPrefix)
     return hash
   }()
 

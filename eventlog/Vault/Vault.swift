@@ -240,8 +240,8 @@ extension Vault {
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
   /// event that they seal is stored. Returns the names of erased subjects, which get none.
-  package func provide(_ names: Set<KeyName>) throws(VaultError) -> Set<KeyName> {
-    let unknown = cache.withLock { cache in names.filter { cache[$0] == nil } }
+  package func provide(_ names: [KeyName]) throws(VaultError) -> Set<KeyName> {
+    let unknown = cache.withLock { cache in Set(names.filter { cache[$0] == nil }) }
     guard !unknown.isEmpty else { return [] }
     var erased: Set<KeyName> = []
     var missing: [KeyName] = []

@@ -17,6 +17,8 @@ package struct ZstdError: Error, Equatable, CustomStringConvertible {
 @safe
 package struct Compressor: ~Copyable {
   private let context: OpaquePointer
+  /// Where frames are made: as large as the largest one needed.
+  private var frame: [UInt8] = []
 
   /// - Parameter level: 1 (fast) to 19 (small).
   package init(level: Int32) {
@@ -47,22 +49,22 @@ package struct Compressor: ~Copyable {
   package mutating func compress(
     _ input: RawSpan, appendingTo output: inout [UInt8]
   ) throws(ZstdError) -> Int {
+    let count = try compress(input)
+    output.append(contentsOf: frame[..<count])
+    return count
+  }
+
+  /// Leaves the frame in `frame` and returns its size.
+  private mutating func compress(_ input: RawSpan) throws(ZstdError) -> Int {
     let bound = ZSTD_compressBound(input.byteCount)
-    let start = output.count
-    output.reserveCapacity(start + bound)
-    output.append(contentsOf: repeatElement(0, count: bound))
+    if frame.count < bound { frame = [UInt8](repeating: 0, count: bound) }
     let code = unsafe input.withUnsafeBytes { source in
-      unsafe output.withUnsafeMutableBytes { target in
+      unsafe frame.withUnsafeMutableBytes { target in
         unsafe ZSTD_compress2(
-          context, target.baseAddress?.advanced(by: start), bound, source.baseAddress, source.count)
+          context, target.baseAddress, target.count, source.baseAddress, source.count)
       }
     }
-    guard ZSTD_isError(code) == 0 else {
-      output.removeLast(bound)
-      throw unsafe ZstdError(
-        function: "ZSTD_compress2", message: String(cString: ZSTD_getErrorName(code)))
-    }
-    output.removeLast(bound - code)
+    try check("ZSTD_compress2", code)
     return code
   }
 }
@@ -78,22 +80,26 @@ package enum BareBlock {
   /// 128 KiB: more than the content, so that it fits whatever the frame said.
   private static let windowDescriptor: UInt8 = 7 << 3
 
-  /// The header of a block of `byteCount` bytes: the last one, compressed.
-  private static func blockHeader(_ byteCount: Int) -> [UInt8] {
-    let bits = UInt32(byteCount) << 3 | 2 << 1 | 1
-    return (0..<3).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt32($0))) }
+  /// The header of a block of `byteCount` bytes: the last one, compressed. Three bytes, the lowest first.
+  private static func blockHeader(_ byteCount: Int) -> UInt32 {
+    UInt32(byteCount) << 3 | 2 << 1 | 1
   }
 
-  /// Whether `frame` is one that `restore` gives back.
-  fileprivate static func canStrip(_ frame: ArraySlice<UInt8>) -> Bool {
-    guard frame.count > headerBytes else { return false }
-    let start = frame.startIndex
-    return Array(frame[start..<start + 4]) == magic && frame[start + 4] == 0
-      && Array(frame[start + 6..<start + 9]) == blockHeader(frame.count - headerBytes)
+  /// Whether the first `count` bytes of `frame` are a frame that `restore` gives back.
+  fileprivate static func canStrip(_ frame: [UInt8], count: Int) -> Bool {
+    guard count > headerBytes, frame[..<4] == magic[...], frame[4] == 0 else { return false }
+    let bits = UInt32(frame[6]) | UInt32(frame[7]) << 8 | UInt32(frame[8]) << 16
+    return bits == blockHeader(count - headerBytes)
   }
 
   fileprivate static func restore(_ block: RawSpan) -> [UInt8] {
-    var frame = magic + [0, windowDescriptor] + blockHeader(block.byteCount)
+    var frame: [UInt8] = []
+    frame.reserveCapacity(headerBytes + block.byteCount)
+    frame.append(contentsOf: magic)
+    frame.append(0)
+    frame.append(windowDescriptor)
+    let bits = blockHeader(block.byteCount)
+    for shift: UInt32 in [0, 8, 16] { frame.append(UInt8(truncatingIfNeeded: bits >> shift)) }
     unsafe block.withUnsafeBytes { unsafe frame.append(contentsOf: $0) }
     return frame
   }
@@ -105,13 +111,9 @@ extension Compressor {
     _ input: RawSpan, appendingTo output: inout [UInt8]
   ) throws(ZstdError) -> Bool {
     guard input.byteCount <= BareBlock.maxContentBytes else { return false }
-    let start = output.count
-    _ = try compress(input, appendingTo: &output)
-    guard BareBlock.canStrip(output[start...]) else {
-      output.removeLast(output.count - start)
-      return false
-    }
-    output.removeSubrange(start..<start + BareBlock.headerBytes)
+    let count = try compress(input)
+    guard BareBlock.canStrip(frame, count: count) else { return false }
+    output.append(contentsOf: frame[BareBlock.headerBytes..<count])
     return true
   }
 }

@@ -10,7 +10,7 @@ struct StreamKey: Hashable {
 }
 
 /// A block ready to be stored, and what the index has to know of it.
-struct EncodedBlock {
+struct EncodedBlock: Sendable {
   let firstPosition: UInt64
   let lastPosition: UInt64
   let bytes: [UInt8]
@@ -23,7 +23,9 @@ struct EncodedBlock {
 /// Puts commits into a block. Byte layout: eventlog/README.md, "Block".
 ///
 /// A class, because it is filled in place on the writer's hottest path and then used again.
-final class BlockBuilder {
+///
+/// `@unchecked Sendable`: the writer's, and meanwhile the one thread's that makes its block.
+final class BlockBuilder: @unchecked Sendable {
   struct Org {
     let id: OrgID
     let firstSequence: UInt64
@@ -193,16 +195,16 @@ final class BlockBuilder {
 
   // MARK: Finishing
 
-  /// The block's bytes and index entries; empties the builder.
+  /// The block's bytes and index entries, with what `sealed` adds to it; empties the builder.
   func finish(
-    recordedAtMicros: Int64, hash: IndexHash, encoder: inout BlockEncoder, sealer: BlockSealer
+    _ sealed: SealedArea, dictionary: LogDictionary?, recordedAtMicros: Int64, hash: IndexHash,
+    encoder: inout BlockEncoder
   ) throws -> EncodedBlock {
-    let sealed = try sealer.seal(self, recordedAtMicros: recordedAtMicros)
     completeTables(sealedCounts: sealed.byteCounts)
     let (header, bytes) = try encoder.encode(
       BlockContent(
         firstPosition: firstPosition, recordedAtMicros: recordedAtMicros,
-        dictionary: sealer.dictionary, tables: tables, payload: payload,
+        dictionary: dictionary, tables: tables, payload: payload,
         commitments: sealed.commitments, sealed: sealed.bytes))
     let block = EncodedBlock(
       firstPosition: firstPosition, lastPosition: header.lastPosition, bytes: bytes,
@@ -248,8 +250,8 @@ final class BlockBuilder {
     for org in orgs { add(hash.org(org.id), org.nextSequence - 1) }
     for request in requests { add(hash.request(request.name), UInt64(request.commit)) }
     // Who has a stream of the same id here is found by that.
-    for (orgIndex, subject) in subjects where streamIndex(of: subject, orgIndex: orgIndex) == nil {
-      add(hash.subject(subject, org: orgs[orgIndex].id), 0)
+    for subject in tables.subjects where subject.streamIndex == nil {
+      add(hash.subject(subject.id, org: orgs[subject.orgIndex].id), 0)
     }
     return entries
   }

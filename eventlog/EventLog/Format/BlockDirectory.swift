@@ -29,6 +29,9 @@ struct BlockDirectory {
     let recordedAtMicros: Int64
     let context: StoredContext
     let request: (name: UInt128, fingerprint: UInt128)?
+
+    /// The ordinals of its events.
+    var events: Range<Int> { firstEvent..<firstEvent + eventCount }
   }
 
   struct EventRecord {
@@ -120,8 +123,11 @@ extension BlockDirectory {
     var versions = streams.map(\.versionBefore)
     var sequences = orgs.map(\.firstSequence)
     for event in events { versions[event.streamIndex] += 1 }
-    for commit in commits { sequences[commit.orgIndex] += UInt64(commit.eventCount) }
+    for index in commits.indices {
+      sequences[commits[index].orgIndex] += UInt64(commits[index].eventCount)
+    }
     var entries: [IndexEntry] = []
+    entries.reserveCapacity(streams.count + orgs.count)
     func add(_ hash: UInt64, _ detail: UInt64) {
       entries.append(IndexEntry(hash: hash, position: header.firstPosition, detail: detail))
     }
@@ -129,8 +135,8 @@ extension BlockDirectory {
       add(hash.stream(stream.id, org: orgs[stream.orgIndex].id), versions[index])
     }
     for (index, org) in orgs.enumerated() { add(hash.org(org.id), sequences[index] - 1) }
-    for (ordinal, commit) in commits.enumerated() {
-      if let request = commit.request { add(hash.request(request.name), UInt64(ordinal)) }
+    for ordinal in commits.indices {
+      if let request = commits[ordinal].request { add(hash.request(request.name), UInt64(ordinal)) }
     }
     for subject in subjects where subject.streamIndex == nil {
       add(hash.subject(subject.id, org: orgs[subject.orgIndex].id), 0)
@@ -141,7 +147,9 @@ extension BlockDirectory {
   /// Each org of the block and its next sequence after it.
   func nextSequences() -> [(OrgID, UInt64)] {
     var sequences = orgs.map(\.firstSequence)
-    for commit in commits { sequences[commit.orgIndex] += UInt64(commit.eventCount) }
+    for index in commits.indices {
+      sequences[commits[index].orgIndex] += UInt64(commits[index].eventCount)
+    }
     return orgs.indices.map { (orgs[$0].id, sequences[$0]) }
   }
 }

@@ -57,6 +57,13 @@ extension Array where Element == UInt8 {
     unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
   }
 
+  /// Over the bytes from `offset` on, which are there.
+  mutating func storeBig<Number: FixedWidthInteger>(_ value: Number, at offset: Int) {
+    unsafe withUnsafeMutableBytes { bytes in
+      unsafe bytes.storeBytes(of: value.bigEndian, toByteOffset: offset, as: Number.self)
+    }
+  }
+
   @inline(__always)
   mutating func appendVarint(_ value: UInt64) {
     var rest = value

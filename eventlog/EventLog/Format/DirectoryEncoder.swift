@@ -72,9 +72,10 @@ struct DirectoryEncoder {
       bytes.appendZigzag(own &- offset)
       offset = own
     }
-    for commit in commits { bytes.appendVarint(index(of: commit.context.actor)) }
-    for commit in commits { bytes.appendVarint(index(of: commit.context.origin)) }
-    for commit in commits { addText(commit.context.correlation, to: &bytes) }
+    var last = 0
+    for commit in commits { bytes.appendVarint(index(of: commit.context.actor, after: &last)) }
+    for commit in commits { bytes.appendVarint(index(of: commit.context.origin, after: &last)) }
+    for commit in commits { addText(commit.context.correlation, after: &last, to: &bytes) }
     for commit in commits {
       bytes.append((commit.context.causation == nil ? 0 : 1) | (commit.request == nil ? 0 : 2))
     }
@@ -92,17 +93,25 @@ struct DirectoryEncoder {
     return bytes
   }
 
-  private mutating func addText(_ text: StoredText, to bytes: inout [UInt8]) {
+  private mutating func addText(
+    _ text: StoredText, after last: inout Int, to bytes: inout [UInt8]
+  ) {
     let packed = text.packed
-    bytes.appendVarint(index(of: packed.prefix) << 2 | packed.form.rawValue)
+    bytes.appendVarint(index(of: packed.prefix, after: &last) << 2 | packed.form.rawValue)
     if packed.form != .whole { ids.appendLittle(packed.value) }
   }
 
-  private mutating func index(of string: String) -> Int {
-    if let known = stringIndexes[string] { return known }
-    strings.append(string)
-    stringIndexes[string] = strings.count - 1
-    return strings.count - 1
+  /// `last`: the index before it in the column, which mostly is the same.
+  private mutating func index(of string: String, after last: inout Int) -> Int {
+    if last < strings.count, strings[last] == string { return last }
+    if let known = stringIndexes[string] {
+      last = known
+    } else {
+      last = strings.count
+      strings.append(string)
+      stringIndexes[string] = last
+    }
+    return last
   }
 
   private mutating func addEvents(_ tables: BlockTables) {

@@ -26,10 +26,15 @@ enum PackedText {
 
   /// What comes before the digits, and their value; `unpack` gives back the same text.
   static func pack(_ text: String) -> (form: Form, prefix: String, value: UInt128) {
-    let bytes = Array(text.utf8)
-    if let value = uuid(bytes) { return (.uuid, prefix(bytes, uuidCount), value) }
-    if let value = base32(bytes) { return (.base32, prefix(bytes, base32Count), value) }
-    return (.whole, text, 0)
+    var text = text
+    let found = text.withUTF8 { bytes -> (Form, String, UInt128)? in
+      if let value = unsafe uuid(bytes) { return unsafe (.uuid, prefix(bytes, uuidCount), value) }
+      if let value = unsafe base32(bytes) {
+        return unsafe (.base32, prefix(bytes, base32Count), value)
+      }
+      return nil
+    }
+    return found ?? (.whole, text, 0)
   }
 
   static func unpack(_ form: Form, prefix: String, value: UInt128) -> String {
@@ -86,16 +91,16 @@ enum PackedText {
     }
   }
 
-  private static func prefix(_ bytes: [UInt8], _ digitCount: Int) -> String {
-    String(decoding: bytes.dropLast(digitCount), as: UTF8.self)
+  private static func prefix(_ bytes: UnsafeBufferPointer<UInt8>, _ digitCount: Int) -> String {
+    unsafe String(decoding: bytes.dropLast(digitCount), as: UTF8.self)
   }
 
-  private static func uuid(_ bytes: [UInt8]) -> UInt128? {
+  private static func uuid(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt128? {
     guard bytes.count >= uuidCount else { return nil }
     let start = bytes.count - uuidCount
     var value: UInt128 = 0
     for index in 0..<uuidCount {
-      let byte = bytes[start + index]
+      let byte = unsafe bytes[start + index]
       if index == 8 || index == 13 || index == 18 || index == 23 {
         guard byte == 0x2d else { return nil }
         continue
@@ -107,14 +112,14 @@ enum PackedText {
     return value
   }
 
-  private static func base32(_ bytes: [UInt8]) -> UInt128? {
+  private static func base32(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt128? {
     guard bytes.count >= base32Count else { return nil }
     let start = bytes.count - base32Count
     // 26 digits are 130 bits: the first one holds three.
-    guard base32Values[Int(bytes[start])] < 8 else { return nil }
+    guard unsafe base32Values[Int(bytes[start])] < 8 else { return nil }
     var value: UInt128 = 0
-    for byte in bytes[start...] {
-      let digit = base32Values[Int(byte)]
+    for index in start..<bytes.count {
+      let digit = unsafe base32Values[Int(bytes[index])]
       guard digit < 32 else { return nil }
       value = value << 5 | UInt128(digit)
     }

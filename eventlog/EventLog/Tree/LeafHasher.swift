@@ -16,45 +16,52 @@ struct LeafHeader {
   let schemaVersion: UInt16
 }
 
-/// Makes commitments and leaf hashes, one after the other, in buffers of its own. For one thread.
-final class LeafHasher {
+/// Makes commitments and leaf hashes, one after the other, in buffers of its own.
+struct LeafHasher {
   private static let magic: [UInt8] = Array("DAYB".utf8) + [1]
   private static let saltLabel = Array("daybook/salt/v1\0".utf8)
   private static let partLabel = Array("daybook/part/v1\0".utf8)
   private static let commitmentKind: UInt8 = 1
-  /// Magic, org, sequence, time, stream, version.
-  private static let typeOffset = 5 + 16 + 8 + 8 + 16 + 8
+  private static let placeByteCount = 16 + 8 + 1
 
+  /// The prefix of a leaf's hash, and the leaf.
   private var leaf: [UInt8] = []
-  private var place: [UInt8] = []
+  private var message: [UInt8] = []
+  /// What a salt is the code of, padded: label ‖ place.
+  private var saltMessage: [UInt8] = {
+    var message = saltLabel + [UInt8](repeating: 0, count: placeByteCount)
+    SHA256.pad(&message, after: HMACSHA256.keyByteCount)
+    return message
+  }()
 
   /// HMAC(salt, label ‖ place ‖ payload), where salt = HMAC(the key's salt key, label ‖ place) and
   /// place = org ‖ sequence ‖ part index: one opened part tells nothing about another one.
-  func commitment(
+  mutating func commitment(
     _ key: SubjectKey, org: OrgID, orgSequence: UInt64, part: Int, payload: RawSpan
   ) -> Digest {
-    var keyed = HMACSHA256(
-      key: salt(key, org: org, orgSequence: orgSequence, part: part))
-    keyed.update(Self.partLabel)
-    keyed.update(place)
-    keyed.update(payload)
-    return keyed.digest()
+    let salt = salt(key, org: org, orgSequence: orgSequence, part: part)
+    message.removeAll(keepingCapacity: true)
+    message.append(contentsOf: Self.partLabel)
+    message.append(contentsOf: saltMessage[Self.placeRange])
+    unsafe payload.withUnsafeBytes { unsafe message.append(contentsOf: $0) }
+    SHA256.pad(&message, after: HMACSHA256.keyByteCount)
+    return unsafe HMACSHA256(key: salt).digest(padded: message.span.bytes)
   }
+
+  private static let placeRange = saltLabel.count..<saltLabel.count + placeByteCount
 
   /// What opens one part's commitment, and no other's.
-  func salt(_ key: SubjectKey, org: OrgID, orgSequence: UInt64, part: Int) -> Digest {
-    place.removeAll(keepingCapacity: true)
-    place.appendBig(org.value)
-    place.appendBig(orgSequence)
-    place.append(UInt8(part))
-    var keyed = key.salt
-    keyed.update(Self.saltLabel)
-    keyed.update(place)
-    return keyed.digest()
+  mutating func salt(_ key: SubjectKey, org: OrgID, orgSequence: UInt64, part: Int) -> Digest {
+    let start = Self.placeRange.lowerBound
+    saltMessage.storeBig(org.value, at: start)
+    saltMessage.storeBig(orgSequence, at: start + 16)
+    saltMessage[start + 24] = UInt8(part)
+    return unsafe key.salt.digest(padded: saltMessage.span.bytes)
   }
 
-  func start(_ header: LeafHeader, partCount: Int) {
+  mutating func start(_ header: LeafHeader, partCount: Int) {
     leaf.removeAll(keepingCapacity: true)
+    leaf.append(MerkleTree.leafPrefix)
     leaf.append(contentsOf: Self.magic)
     leaf.appendBig(header.org.value)
     leaf.appendBig(header.orgSequence)
@@ -68,12 +75,21 @@ final class LeafHasher {
     leaf.append(UInt8(partCount))
   }
 
-  func addPart(keyID: KeyID, commitment: Digest) {
+  mutating func addPart(keyID: KeyID, commitment: Digest) {
     leaf.append(Self.commitmentKind)
     keyID.append(to: &leaf)
     commitment.append(to: &leaf)
   }
 
-  var leafBytes: [UInt8] { leaf }
-  var leafHash: Digest { MerkleTree.leafHash(leaf) }
+  var leafBytes: [UInt8] { Array(leaf.dropFirst()) }
+
+  /// Hashed where it lies: padded for it, and no longer afterwards.
+  var leafHash: Digest {
+    mutating get {
+      let count = leaf.count
+      SHA256.pad(&leaf)
+      defer { leaf.removeLast(leaf.count - count) }
+      return unsafe SHA256().digest(padded: leaf.span.bytes)
+    }
+  }
 }

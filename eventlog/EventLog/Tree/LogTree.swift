@@ -109,8 +109,8 @@ extension LogStore {
     var trees: [OrgID: Frontier] = [:]
     for org in view.tail.nextSequences.keys { trees[org] = try flushedTree(of: org, transaction) }
     guard view.tail.blockCount > 0 else { return trees }
-    let hasher = LeafHasher()
-    let keys = LeafKeys(vault: vault)
+    var hasher = LeafHasher()
+    var keys = LeafKeys(vault: vault)
     try transaction.scan(blocks, fromAtOrBelow: view.tail.indexedThrough + 1) { key, bytes in
       guard key > view.tail.indexedThrough,
         !view.tail.damages.contains(where: { $0.position == key })
@@ -118,7 +118,7 @@ extension LogStore {
       let block = try load(bytes, key: key, includingSealed: false)
       try block.forEachPlace { place in
         let org = block.directory.identity(of: place).org
-        try keys.makeLeaf(of: block, at: place, hasher)
+        try keys.makeLeaf(of: block, at: place, &hasher)
         trees[org]?.append(hasher.leafHash)
         return true
       }
@@ -130,9 +130,8 @@ extension LogStore {
 
 // MARK: - Leaves
 
-/// Makes leaves of one block after the other, and asks the vault once for each org of a block. For one
-/// thread.
-final class LeafKeys {
+/// Makes leaves of one block after the other, and asks the vault once for each org of a block.
+struct LeafKeys {
   private let vault: Vault
   private var position: UInt64?
   /// By the orgs' and the subjects' indexes in the block.
@@ -143,7 +142,9 @@ final class LeafKeys {
 
   /// Makes the leaf of an event in `hasher`. Needs the org's key, but none of a subject: the commitments
   /// of personal parts are stored, and outlive their keys.
-  func makeLeaf(of block: LoadedBlock, at place: EventPlace, _ hasher: LeafHasher) throws {
+  mutating func makeLeaf(
+    of block: LoadedBlock, at place: EventPlace, _ hasher: inout LeafHasher
+  ) throws {
     begin(block)
     let record = block.directory.events[place.ordinal]
     let orgIndex = block.directory.commits[place.commitOrdinal].orgIndex
@@ -165,7 +166,7 @@ final class LeafKeys {
     }
   }
 
-  private func begin(_ block: LoadedBlock) {
+  private mutating func begin(_ block: LoadedBlock) {
     if position == block.directory.header.firstPosition,
       orgKeys.count == block.directory.orgs.count, keyIDs.count == block.directory.subjects.count
     {
@@ -178,7 +179,7 @@ final class LeafKeys {
     keyIDs.append(contentsOf: repeatElement(nil, count: block.directory.subjects.count))
   }
 
-  private func orgKey(
+  private mutating func orgKey(
     _ index: Int, _ org: OrgID, _ block: LoadedBlock, _ place: EventPlace
   ) throws -> SubjectKey {
     if let known = orgKeys[index] { return known }
@@ -190,7 +191,7 @@ final class LeafKeys {
     return key
   }
 
-  private func keyID(_ index: Int, _ org: OrgID, _ block: LoadedBlock) -> KeyID {
+  private mutating func keyID(_ index: Int, _ org: OrgID, _ block: LoadedBlock) -> KeyID {
     if let known = keyIDs[index] { return known }
     let subject = block.directory.subjects[index]
     let id = KeyName(
@@ -313,10 +314,10 @@ final class OrgTree {
   /// Visits the leaves from `first` on until `body` returns false.
   func forEachLeaf(
     from first: UInt64, _ transaction: borrowing ReadTransaction,
-    _ body: (LeafHasher) throws -> Bool
+    _ body: (inout LeafHasher) throws -> Bool
   ) throws {
-    let hasher = LeafHasher()
-    let keys = LeafKeys(vault: store.vault)
+    var hasher = LeafHasher()
+    var keys = LeafKeys(vault: store.vault)
     var next = first
     var seenThrough: UInt64 = 0
     try store.forEachEntry(
@@ -334,8 +335,8 @@ final class OrgTree {
           throw EventLogError.corrupted(position: entry.position, reason: "an org's book has a gap")
         }
         next += 1
-        try keys.makeLeaf(of: block, at: place, hasher)
-        goesOn = try body(hasher)
+        try keys.makeLeaf(of: block, at: place, &hasher)
+        goesOn = try body(&hasher)
         return goesOn
       }
       return goesOn

@@ -105,7 +105,7 @@ extension LogStore {
   }
 
   private func openings(of event: RecordedEvent) throws -> [OpenedLeaf.Opening] {
-    let hasher = LeafHasher()
+    var hasher = LeafHasher()
     var openings: [OpenedLeaf.Opening] = []
     for (index, part) in event.parts.enumerated() {
       guard case .opened(let subject, let payload) = part else { continue }

@@ -54,21 +54,16 @@ struct Examination {
 final class BlockExaminer {
   private let store: LogStore
   private let examination: Examination
-  private let hasher = LeafHasher()
-  private var keys: LeafKeys
 
   init(store: LogStore, _ examination: Examination) {
     self.store = store
     self.examination = examination
-    keys = LeafKeys(vault: store.vault)
   }
 
   func examine(_ block: LogVerifier.RawBlock) -> BlockFindings {
     let (key, bytes, first) = block
     var findings = BlockFindings(key: first, byteCount: bytes.count, lastPosition: first)
     findings.isPartial = first > key
-    // What is known of the block that had this key before is not true of this one.
-    if findings.isPartial { keys = LeafKeys(vault: store.vault) }
     do {
       let span = unsafe bytes.span.bytes
       let header = try store.checkedHeader(span, key: key)
@@ -102,15 +97,19 @@ final class BlockExaminer {
       BlockFindings.OrgStretch(
         org: org.id, firstSequence: org.firstSequence, nextSequence: next.1)
     }
-    for commit in directory.commits where commit.firstEvent < skipCount {
-      let seenCount = min(commit.eventCount, skipCount - commit.firstEvent)
-      findings.orgs[commit.orgIndex].firstSequence += UInt64(seenCount)
+    if skipCount > 0 {
+      for commit in directory.commits where commit.firstEvent < skipCount {
+        let seenCount = min(commit.eventCount, skipCount - commit.firstEvent)
+        findings.orgs[commit.orgIndex].firstSequence += UInt64(seenCount)
+      }
     }
     guard examination.makesLeaves || examination.isDeep else { return }
+    var hasher = LeafHasher()
+    var keys = LeafKeys(vault: store.vault)
     try block.forEachPlace { place in
       guard place.ordinal >= skipCount else { return true }
       if examination.makesLeaves {
-        try keys.makeLeaf(of: block, at: place, hasher)
+        try keys.makeLeaf(of: block, at: place, &hasher)
         findings.orgs[directory.commits[place.commitOrdinal].orgIndex].leaves
           .append(hasher.leafHash)
       }
@@ -121,7 +120,8 @@ final class BlockExaminer {
 
   private func takeEntries(_ directory: BlockDirectory, _ findings: inout BlockFindings) {
     findings.entries = directory.entries(store.hash)
-    for case let request? in directory.commits.lazy.map(\.request) {
+    for index in directory.commits.indices {
+      guard let request = directory.commits[index].request else { continue }
       findings.requests.append(store.hash.request(request.name))
     }
     for subject in directory.subjects where subject.streamIndex != nil {
@@ -135,15 +135,16 @@ final class BlockExaminer {
   ) {
     var counts = [UInt64](repeating: 0, count: directory.streams.count)
     var seenCounts = counts
-    for commit in directory.commits {
-      for ordinal in commit.firstEvent..<commit.firstEvent + commit.eventCount {
+    for index in directory.commits.indices {
+      let orgIndex = directory.commits[index].orgIndex
+      for ordinal in directory.commits[index].events {
         let stream = directory.events[ordinal].streamIndex
         guard ordinal >= skipCount else {
           seenCounts[stream] += 1
           continue
         }
         counts[stream] += 1
-        if directory.streams[stream].orgIndex != commit.orgIndex {
+        if directory.streams[stream].orgIndex != orgIndex {
           findings.problems.append(
             VerificationProblem(
               position: directory.header.firstPosition + UInt64(ordinal),

@@ -14,8 +14,13 @@ final class GroupWriter {
 
   let store: LogStore
   let nowMicros: @Sendable () -> Int64
-  private let builder = BlockBuilder()
-  private var encoder = BlockEncoder(level: 1)
+  private var builder = BlockBuilder()
+  /// The blocks of the group in progress that are full.
+  private var filled: [BlockBuilder] = []
+  /// Next sequences of the orgs that are in them.
+  private var filledSequences: [OrgID: UInt64] = [:]
+  /// Used again: they keep their memory.
+  private var spareBuilders: [BlockBuilder] = []
   /// For blocks that are there already: nobody waits for them.
   var rewriter = BlockEncoder(level: BlockEncoder.restingLevel)
   let reached: @Sendable (MaintenanceStep) -> Void
@@ -30,7 +35,7 @@ final class GroupWriter {
   /// Completed since the last commit, for the same transaction.
   private var newNodes: [TreeNode] = []
   private var newSlots = NewTileSlots()
-  private let sealer: BlockSealer
+  private let finisher: BlockFinisher
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
   private var index = IndexWriter()
@@ -45,7 +50,7 @@ final class GroupWriter {
     self.store = store
     self.nowMicros = nowMicros
     self.reached = reached
-    sealer = BlockSealer(vault: store.vault)
+    finisher = BlockFinisher(vault: store.vault)
   }
 
   /// Reads where the log stands: the last block, the runs, and the blocks after the last run.
@@ -66,14 +71,16 @@ final class GroupWriter {
         newNodes = []
         newSlots = NewTileSlots()
         index = IndexWriter(view)
-        builder.reset()
+        builder = BlockBuilder()
+        filled = []
+        filledSequences = [:]
       }
     }
     try mappingErrors { try useNewestDictionary() }
     mustReload = false
   }
 
-  func useNewestDictionary() throws { sealer.dictionary = try store.dictionaries.newest() }
+  func useNewestDictionary() throws { finisher.dictionary = try store.dictionaries.newest() }
 
   /// Appends what can be appended of `items`, durably, and gives each its answer, in order.
   func append(_ items: [Queued]) -> [Result<Receipt, EventLogError>] {
@@ -135,7 +142,6 @@ extension GroupWriter {
       // Keys are on disk before the events that they seal: the other order loses events.
       erasedSubjects = try provideKeys(Self.keyNames(of: items))
       return try store.environment.read { transaction throws in
-        var blocks: [EncodedBlock] = []
         for item in items {
           if builder.isEmpty { builder.start(at: head + 1) }
           do {
@@ -143,15 +149,15 @@ extension GroupWriter {
           } catch let refusal as EventLogError where refusal.isRefusal {
             outcomes.append(.failure(refusal))
           }
-          if builder.byteCount >= BlockBuilder.targetBytes { blocks.append(try finishBlock()) }
+          if builder.byteCount >= BlockBuilder.targetBytes { closeBlock() }
         }
-        if !builder.isEmpty { blocks.append(try finishBlock()) }
-        return blocks
+        if !builder.isEmpty { closeBlock() }
+        return try finishBlocks()
       }
     }
   }
 
-  private func provideKeys(_ names: Set<KeyName>) throws -> Set<KeyName> {
+  private func provideKeys(_ names: [KeyName]) throws -> Set<KeyName> {
     do {
       return try store.vault.provide(names)
     } catch VaultError.storage(let error) where !error.isDiskFull {
@@ -160,31 +166,45 @@ extension GroupWriter {
     }
   }
 
-  private func finishBlock() throws -> EncodedBlock {
+  private func closeBlock() {
     for stream in builder.streams { streams[stream.key] = stream.version }
-    let block = try builder.finish(
-      recordedAtMicros: recordedAtMicros, hash: store.hash, encoder: &encoder, sealer: sealer)
-    grow(block.leaves)
-    return block
+    for org in builder.orgs { filledSequences[org.id] = org.nextSequence }
+    filled.append(builder)
+    builder = spareBuilders.popLast() ?? BlockBuilder()
+  }
+
+  private func finishBlocks() throws -> [EncodedBlock] {
+    let blocks = try finisher.finish(
+      filled, recordedAtMicros: recordedAtMicros, hash: store.hash)
+    for block in blocks { grow(block.leaves) }
+    spareBuilders += filled
+    filled.removeAll(keepingCapacity: true)
+    filledSequences.removeAll(keepingCapacity: true)
+    return blocks
   }
 
   private func grow(_ leaves: [(org: OrgID, hash: Digest)]) {
-    var rest = leaves[...]
-    while let org = rest.first?.org {
-      let own = rest.prefix { $0.org == org }
-      // Taken out, so that it is changed in place: a commit's events are all of one org.
-      var tree = trees.removeValue(forKey: org) ?? Frontier()
-      for leaf in own {
-        tree.append(leaf.hash) { level, index, hash in
-          if level == TileRow.level {
-            newSlots.add(hash, org: org, index: index)
-          } else if level.isMultiple(of: TreeNode.levelStep) {
-            newNodes.append(TreeNode(org: org, level: level, index: index, hash: hash))
-          }
+    var next = 0
+    while next < leaves.count {
+      let org = leaves[next].org
+      // Once for the events of a commit, which are all of one org, and in place.
+      grow(&trees[org, default: Frontier()], of: org, leaves, from: &next)
+    }
+  }
+
+  private func grow(
+    _ tree: inout Frontier, of org: OrgID, _ leaves: [(org: OrgID, hash: Digest)],
+    from next: inout Int
+  ) {
+    while next < leaves.count, leaves[next].org == org {
+      tree.append(leaves[next].hash) { level, index, hash in
+        if level == TileRow.level {
+          newSlots.add(hash, org: org, index: index)
+        } else if level.isMultiple(of: TreeNode.levelStep) {
+          newNodes.append(TreeNode(org: org, level: level, index: index, hash: hash))
         }
       }
-      trees[org] = tree
-      rest = rest[own.endIndex...]
+      next += 1
     }
   }
 
@@ -225,7 +245,7 @@ extension GroupWriter {
   private func nextSequence(
     of org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
-    if let open = builder.nextSequence(of: org) { return open }
+    if let open = builder.nextSequence(of: org) ?? filledSequences[org] { return open }
     let view = index.view(head: head)
     try store.requireSound(org, view.tail, transaction)
     if let known = trees[org] { return known.size }
@@ -283,15 +303,19 @@ extension GroupWriter {
     }
   }
 
-  private static func keyNames(of items: [Queued]) -> Set<KeyName> {
-    var names: Set<KeyName> = []
+  /// Some more than once: the vault knows most of them, and asking costs as much as telling them apart.
+  private static func keyNames(of items: [Queued]) -> [KeyName] {
+    var names: [KeyName] = []
+    var last: OrgID?
     for item in items {
+      let org = item.commit.org
       // The org's own key: for the commitments of its parts.
-      names.insert(KeyName.org(item.commit.org.value))
+      if org != last { names.append(KeyName.org(org.value)) }
+      last = org
       for event in item.commit.events where event.parts.count > 1 {
         for part in event.parts {
           guard let subject = part.subject else { continue }
-          names.insert(KeyName(org: item.commit.org.value, subject: subject.value))
+          names.append(KeyName(org: org.value, subject: subject.value))
         }
       }
     }

@@ -1,11 +1,17 @@
 import Dispatch
 import Synchronization
 
-/// A commit that waits for the writer.
-struct Queued {
+/// A commit that waits for the writer. A class: it is handed on several times, and a commit is a dozen references.
+final class Queued: Sendable {
   let commit: Commit
   let pending: PendingAppend
   let byteCount: Int
+
+  init(commit: Commit, pending: PendingAppend, byteCount: Int) {
+    self.commit = commit
+    self.pending = pending
+    self.byteCount = byteCount
+  }
 }
 
 /// Something else that only the writer thread may do, between two groups.
