@@ -17,17 +17,19 @@ struct DecodedBlock {
 
 /// A block taken out of the store, and what opens its personal parts.
 struct LoadedBlock {
-  private let content: DecodedBlock
+  let directory: BlockDirectory
+  let payload: [UInt8]
+  let commitments: [UInt8]
+  /// Empty where it was not asked for.
+  let sealed: [UInt8]
   let opener: PartOpener
 
-  var directory: BlockDirectory { content.directory }
-  var payload: [UInt8] { content.payload }
-  var commitments: [UInt8] { content.commitments }
-  /// Empty where it was not asked for.
-  var sealed: [UInt8] { content.sealed ?? [] }
-
   init(_ content: DecodedBlock, _ store: LogStore) {
-    self.content = content
+    // Taken apart once: whoever visits events asks for each of them every time.
+    directory = content.directory
+    payload = content.payload
+    commitments = content.commitments
+    sealed = content.sealed ?? []
     opener = PartOpener(
       directory: content.directory, vault: store.vault, dictionaries: store.dictionaries,
       decompressors: store.decompressors)
@@ -181,16 +183,17 @@ extension LoadedBlock {
     var sealedOffset = 0
     var personalIndex = 0
     for commitOrdinal in commits.indices {
-      let commit = commits[commitOrdinal]
-      for ordinal in commit.firstEvent..<commit.firstEvent + commit.eventCount {
+      // Field by field: a whole commit is half a dozen references.
+      let orgIndex = commits[commitOrdinal].orgIndex
+      for ordinal in commits[commitOrdinal].events {
         let event = events[ordinal]
         versions[event.streamIndex] += 1
         let place = EventPlace(
           ordinal: ordinal, commitOrdinal: commitOrdinal,
-          orgSequence: sequences[commit.orgIndex], streamVersion: versions[event.streamIndex],
+          orgSequence: sequences[orgIndex], streamVersion: versions[event.streamIndex],
           payloadOffset: event.payloadOffset, sealedOffset: sealedOffset,
           personalIndex: personalIndex)
-        sequences[commit.orgIndex] += 1
+        sequences[orgIndex] += 1
         guard try body(place) else { return }
         personalIndex += event.partCount - 1
         for part in event.firstPart + 1..<event.firstPart + event.partCount {
@@ -201,17 +204,17 @@ extension LoadedBlock {
   }
 
   func event(at place: EventPlace) throws(EventLogError) -> RecordedEvent {
-    let header = directory.header
+    let firstPosition = directory.header.firstPosition
     let record = directory.events[place.ordinal]
     let commit = directory.commits[place.commitOrdinal]
-    let position = header.firstPosition + UInt64(place.ordinal)
+    let position = firstPosition + UInt64(place.ordinal)
     return RecordedEvent(
       position: position, org: directory.orgs[commit.orgIndex].id,
       orgSequence: place.orgSequence, stream: directory.streams[record.streamIndex].id,
       streamVersion: place.streamVersion, type: directory.types[record.typeIndex],
       schemaVersion: record.schemaVersion, recordedAtMicros: commit.recordedAtMicros,
       context: commit.context.context,
-      commitPosition: header.firstPosition + UInt64(commit.firstEvent),
+      commitPosition: firstPosition + UInt64(commit.firstEvent),
       commitCount: commit.eventCount,
       parts: try parts(of: record, at: place, position: position))
   }

@@ -310,11 +310,12 @@ private struct PageBuilder {
   /// Takes what matches from a block; false once the page is done. A damaged block ends the page, so that what comes
   /// before it can be read; the next page begins with it, and fails.
   mutating func take(_ block: RawSpan, key: UInt64, store: LogStore) throws -> Bool {
-    let before = self
+    let (before, count) = (scannedTo, events.count)
     do {
       return try takeSound(block, key: key, store: store)
-    } catch EventLogError.corrupted where before.scannedTo > after {
-      self = before
+    } catch EventLogError.corrupted where before > after {
+      scannedTo = before
+      events.removeLast(events.count - count)
       return false
     }
   }

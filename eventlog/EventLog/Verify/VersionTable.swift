@@ -39,20 +39,17 @@ struct VersionTable {
     entries = Array(repeating: Entry(hash: 0, version: 0), count: 1024)
   }
 
-  /// nil where the stream was not seen, or is not of the slice.
-  func version(of hash: UInt64) -> UInt64? {
-    let entry = entries[slot(of: hash)]
-    return entry.version > 0 && entry.hash == hash ? entry.version : nil
-  }
-
-  /// `version` is at least 1.
-  mutating func set(_ version: UInt64, of hash: UInt64) {
-    guard slice.contains(hash) else { return }
+  /// Returns the version before; nil where the stream was not seen, or is not of the slice. `version` is at least 1.
+  mutating func set(_ version: UInt64, of hash: UInt64) -> UInt64? {
+    guard slice.contains(hash) else { return nil }
     let slot = slot(of: hash)
-    if entries[slot].version == 0 { count += 1 }
+    let before = entries[slot].version
     entries[slot] = Entry(hash: hash, version: version)
-    guard 2 * count > entries.count else { return }
+    if before > 0 { return before }
+    count += 1
+    guard 2 * count > entries.count else { return nil }
     if count >= maxCount { narrow() } else { resize(to: entries.count * 2) }
+    return nil
   }
 
   /// Where the hash is, or the free slot where it would be.
