@@ -26,6 +26,15 @@ extension LMDBLogReader {
   package func backUp(
     to directory: String, files: [String: [UInt8]] = [:], keeping: Int? = nil
   ) throws(EventLogError) -> BackupReport {
+    // On threads that leave the cores to those who append and read.
+    try BackgroundThread.run { () throws(EventLogError) in
+      try makeBackup(in: directory, files: files, keeping: keeping)
+    }
+  }
+
+  private func makeBackup(
+    in directory: String, files: [String: [UInt8]], keeping: Int?
+  ) throws(EventLogError) -> BackupReport {
     let start = SystemClock.monotonicNanos()
     let folder = BackupFolder(path: directory)
     try folder.create()
@@ -104,7 +113,7 @@ extension LMDBLogReader {
     let (output, input) = (ends[0], ends[1])
     let outcome = Mutex<EventLogError?>(nil)
     let isDone = DispatchSemaphore(value: 0)
-    DispatchQueue.global().async {
+    BackgroundThread.start {
       do throws(EventLogError) {
         try mappingErrors { try copy(input) }
       } catch {

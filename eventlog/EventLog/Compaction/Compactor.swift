@@ -59,9 +59,7 @@ final class Compactor: Sendable {
 
   func start() {
     guard let pauseFactor = options.pauseFactor else { return }
-    DispatchQueue(label: "daybook.log.compact", qos: .background).async {
-      self.run(pauseFactor: pauseFactor)
-    }
+    BackgroundThread.start { self.run(pauseFactor: pauseFactor) }
   }
 
   /// Tells that the log has grown.
@@ -87,7 +85,7 @@ final class Compactor: Sendable {
   private func run(pauseFactor: Int) {
     let processorTime = ThreadProcessorTime()
     state.withLock { $0.processorTime = processorTime }
-    // The thread goes back to a pool, and does others' work then.
+    // Its clock ends with the thread.
     defer { state.withLock { $0.processorTime = nil } }
     while !isClosed {
       let start = SystemClock.monotonicNanos()

@@ -88,7 +88,14 @@ final class LogVerifier {
     index = IndexCheck()
   }
 
+  /// On threads that leave the cores to those who append and read.
   func run(
+    progress: (VerificationProgress) -> Void
+  ) throws(EventLogError) -> VerificationReport {
+    try BackgroundThread.run { () throws(EventLogError) in try verify(progress: progress) }
+  }
+
+  private func verify(
     progress: (VerificationProgress) -> Void
   ) throws(EventLogError) -> VerificationReport {
     let view = try indexView()
@@ -262,11 +269,10 @@ extension LogVerifier {
   /// Each stream goes on from the version at which it was left.
   private func follow(_ block: BlockFindings) {
     for stream in block.streams where versions.slice.contains(stream.hash) {
-      let known = versions.version(of: stream.hash) ?? (isWhole ? 0 : nil)
+      let known = versions.set(stream.versionAfter, of: stream.hash) ?? (isWhole ? 0 : nil)
       if let known, known != stream.versionBefore, !isHashShared(stream, before: block.key) {
         note(block.key, "a stream's version does not follow")
       }
-      versions.set(stream.versionAfter, of: stream.hash)
     }
   }
 

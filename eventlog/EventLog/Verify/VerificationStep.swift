@@ -42,7 +42,7 @@ final class VerificationStep: Sendable {
   var results: [BlockFindings] { state.withLock { $0.results.flatMap(\.self) } }
 }
 
-/// One examiner for each thread, and the threads but one: the caller's own is the last.
+/// One examiner for each thread. The caller's own is one of them.
 struct ExaminerPool {
   /// `@unchecked Sendable`: lent to one thread at a time; the group tells when it is given back.
   private final class Box: @unchecked Sendable {
@@ -63,7 +63,11 @@ struct ExaminerPool {
   /// Lets the other threads begin.
   func start(_ step: VerificationStep) {
     for box in boxes.dropFirst() {
-      DispatchQueue.global().async(group: group) { step.work(box.examiner) }
+      group.enter()
+      BackgroundThread.start {
+        step.work(box.examiner)
+        group.leave()
+      }
     }
   }
 

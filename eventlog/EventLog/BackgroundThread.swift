@@ -1,0 +1,60 @@
+import Glibc
+
+/// A thread for work that nobody waits for at the log: it takes what those who append and read leave of the cores.
+///
+/// A queue's class changes nothing under Linux; a nice value does, which there each thread has for itself (setpriority(2),
+/// "C library/kernel differences"). Only the privileged may raise it again, so the thread ends with its work and goes to no pool.
+enum BackgroundThread {
+  /// A tenth of what a thread gets that is not nice, where both want the same core.
+  fileprivate static let niceness: Int32 = 10
+
+  static func start(_ body: @escaping @Sendable () -> Void) {
+    pthread_detach(make(body))
+  }
+
+  private static func make(_ body: @escaping @Sendable () -> Void) -> pthread_t {
+    var thread = pthread_t()
+    let code = unsafe pthread_create(&thread, nil, runWork, Work(body).pointer)
+    precondition(code == 0, "a process of ours can start a thread")
+    return thread
+  }
+}
+
+/// What pthread_create(3) hands over.
+private final class Work: Sendable {
+  let body: @Sendable () -> Void
+
+  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+
+  /// Given back by `runWork`.
+  var pointer: UnsafeMutableRawPointer { unsafe Unmanaged.passRetained(self).toOpaque() }
+}
+
+private func runWork(_ work: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+  // Where it is refused, the work is done all the same: at everybody's priority.
+  _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, BackgroundThread.niceness)
+  guard let work = unsafe work else { return nil }
+  unsafe Unmanaged<Work>.fromOpaque(work).takeRetainedValue().body()
+  return nil
+}
+
+extension BackgroundThread {
+  /// What `body` returns or throws; the calling thread waits for it. Threads that it starts are as nice.
+  static func run<Result, Failure: Error>(
+    _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    // Only the other thread touches them until it is joined.
+    nonisolated(unsafe) var outcome: Swift.Result<Result, Failure>?
+    withoutActuallyEscaping(body) { body in
+      nonisolated(unsafe) let body = body
+      let thread = make {
+        unsafe outcome = Swift.Result { () throws(Failure) in try unsafe body() }
+      }
+      pthread_join(thread, nil)
+    }
+    guard let outcome = unsafe outcome else {
+      preconditionFailure("a thread that was joined has done its work")
+    }
+    return try outcome.get()
+  }
+}
