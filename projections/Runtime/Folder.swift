@@ -11,11 +11,14 @@ final class Folder<P: Projection> {
   let all: [any ProjectionTable]
   private let historyTables: [any ProjectionTable]
   var store: TableStore
+  private let chunkLimit: Int
   /// People who asked to be forgotten, whose traces are purged after the next writing.
   private var erased: [ErasedSubject] = []
 
-  init(store: TableStore, isComplete: Bool = false) {
+  /// `chunkLimit`: rows that a sweep looks at at once.
+  init(store: TableStore, isComplete: Bool = false, chunkLimit: Int = 5_000) {
     self.store = store
+    self.chunkLimit = chunkLimit
     all = tables.all
     for table in all {
       table.isComplete = isComplete
@@ -108,8 +111,6 @@ final class Folder<P: Projection> {
 
   // MARK: Sweeping
 
-  private static var chunkLimit: Int { 5_000 }
-
   private func foldSweeping(
     _ event: RecordedDomainEvent, _ relieve: () throws -> Void
   ) throws {
@@ -119,10 +120,11 @@ final class Folder<P: Projection> {
     defer { close(event) }
     guard let sweep else { return }
     precondition(!sweep.table.keepsHistory, "a swept table keeps no history")
+    for table in all { table.beginSweep() }
+    defer { for table in all { table.endSweep() } }
     guard !isComplete else {
-      return try sweep.table.sweep(of: sweep.org.value, limit: Self.chunkLimit) {
+      return try sweep.table.sweep(of: sweep.org.value, limit: chunkLimit) {
         try visit(sweep, event)
-        try requireSound()
         try relieve()
       }
     }
@@ -131,9 +133,10 @@ final class Folder<P: Projection> {
     var key: [PostgresValue]?
     repeat {
       key = try store.loadChunk(
-        sweep.table, org: sweep.org.value, after: key, limit: Self.chunkLimit)
+        sweep.table, org: sweep.org.value, after: key, limit: chunkLimit)
       try visit(sweep, event)
       try write(keepingRows: true)
+      for table in all { table.dropChunk() }
       sweep.table.reset()
     } while key != nil
   }
@@ -142,7 +145,10 @@ final class Folder<P: Projection> {
     do throws(FoldError) {
       try sweep.visit()
     } catch {
+      try requireSound()
       throw poison(event, error)
     }
+    try requireSound()
+    for table in historyTables { table.closeChunk(at: event.position) }
   }
 }

@@ -269,7 +269,7 @@ package final class LiveProjector: Sendable {
     let names = Set(running.map(\.name))
     let round = LiveRound(
       projections: projections.filter { names.contains($0.name) }, batch: batch, lease: lease,
-      faults: options.faults)
+      chunkLimit: options.batchLimit, faults: options.faults)
     let outcomes = try await pool.with { try round.run($0) }
     options.faults.reached(.afterCommit)
     take(outcomes)

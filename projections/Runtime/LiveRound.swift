@@ -7,6 +7,8 @@ struct LiveRound {
   let projections: [any Projection.Type]
   let batch: Batch
   let lease: Lease
+  /// Rows that a sweep looks at at once.
+  let chunkLimit: Int
   /// Calls at named points, so that tests can die there.
   let faults: FaultPoints
 
@@ -74,7 +76,7 @@ struct LiveRound {
       stored.parkedCount > 0 ? try ParkedStore.keys(of: projection, connection) : []
     let advance = Advance(
       projection: projection, checkpoint: stored.checkpoint, batch: batch, held: held,
-      connection: connection, faults: faults)
+      connection: connection, chunkLimit: chunkLimit, faults: faults)
     let result = try isCareful ? advance.carefully() : advance.atOnce(poisons: [:])
     switch result {
     case .moved(let checkpoint, let parked):
@@ -117,6 +119,7 @@ private struct Advance {
   let batch: Batch
   let held: Set<ParkingKey>
   let connection: PostgresConnection
+  let chunkLimit: Int
   let faults: FaultPoints
 
   /// Poison of one batch; a defect that hits every event should not be folded four thousand times.
@@ -187,7 +190,8 @@ private struct Advance {
     _: P.Type, _ events: ArraySlice<RecordedDomainEvent>
   ) throws {
     guard !events.isEmpty else { return }
-    let folder = Folder<P>(store: TableStore(connection: connection, schema: P.schema))
+    let folder = Folder<P>(
+      store: TableStore(connection: connection, schema: P.schema), chunkLimit: chunkLimit)
     try folder.fold(events)
     faults.reached(.afterFold)
     try folder.write()

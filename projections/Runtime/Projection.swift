@@ -96,7 +96,7 @@ package struct Sweep {
   package let table: any ProjectionTable
   package let org: Identifier
   /// Reads the chunk through the table's `rows(of:)` and changes other tables. No row is visited
-  /// twice.
+  /// twice, and beside rows that the event itself declared two visits change none together.
   package let visit: () throws(FoldError) -> Void
 
   package init(

@@ -40,7 +40,8 @@ final class RebuildJob<P: Projection> {
     try Catalog.create(P.self, schema: schema, isIndexed: false, connection)
     try Catalog.verify(P.self, schema: schema, connection)
     folder = Folder<P>(
-      store: TableStore(connection: connection, schema: schema, isFrozen: true), isComplete: true)
+      store: TableStore(connection: connection, schema: schema, isFrozen: true), isComplete: true,
+      chunkLimit: min(5_000, budget.limit))
   }
 
   /// Folds a page and writes what memory should not keep.

@@ -7,7 +7,7 @@ package final class RowBudget: Sendable {
   /// way, and to where the rows in files are.
   package static let standardLimit = 200_000
 
-  private let limit: Int
+  let limit: Int
   private let counts = Mutex<[String: Int]>([:])
 
   init(limit: Int = RowBudget.standardLimit) { self.limit = limit }

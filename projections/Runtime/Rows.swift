@@ -15,6 +15,8 @@ package final class Rows<Row: KeyedRow> {
     var isFiled = false
     /// When it was looked at last: a page of a rebuild.
     var page: UInt32 = 0
+    /// The sweep that it came with. What was here before may be changed by each of its chunks.
+    var sweep: UInt32 = 0
 
     init(row: Row? = nil, isStored: Bool = false) {
       self.row = row
@@ -47,6 +49,8 @@ package final class Rows<Row: KeyedRow> {
   /// Rows for which memory had no room; only while `isComplete`.
   private var file: RowFile?
   private var page: UInt32 = 0
+  private var sweepNumber: UInt32 = 0
+  private var isSweeping = false
   /// The keys that a sweep looks at now, of all of the org's.
   private var sweptKeys: [Row.Key]?
   package private(set) var failure: (any Error)?
@@ -156,6 +160,7 @@ package final class Rows<Row: KeyedRow> {
   }
 
   private func set(_ entry: Entry, at key: Row.Key) {
+    if isSweeping { entry.sweep = sweepNumber }
     noteOrg(of: key)
     entries[key] = entry
   }
@@ -185,6 +190,7 @@ extension Rows {
       let entry = Entry(row: try Row(from: &reader))
       entry.isFiled = true
       entry.page = page
+      if isSweeping { entry.sweep = sweepNumber }
       entries[key] = entry
       return entry
     } catch {
@@ -235,6 +241,33 @@ extension Rows {
   }
 
   package func beginPage() { page &+= 1 }
+
+  package func beginSweep() {
+    sweepNumber &+= 1
+    isSweeping = true
+  }
+
+  package func closeChunk(at position: UInt64) {
+    let keys = Set(touched)
+    touched.removeAll(keepingCapacity: true)
+    for key in keys {
+      if entries[key]?.sweep == sweepNumber {
+        HistoryTable.append(entries[key]?.row, key: key, at: position, to: &versions)
+      } else {
+        touched.append(key)
+      }
+    }
+  }
+
+  package func dropChunk() {
+    for (key, entry) in entries where entry.sweep == sweepNumber {
+      precondition(!entry.isChanged, "rows are written before they are forgotten")
+      entries[key] = nil
+      if isIndexedByOrg { keysByOrg[key.org]?.remove(key) }
+    }
+  }
+
+  package func endSweep() { isSweeping = false }
 
   package func sweep(
     of org: UInt128, limit: Int, _ visit: () throws -> Void
@@ -393,6 +426,10 @@ extension Appended: ProjectionTable {
   package var failure: (any Error)? { nil }
   package func evict() throws {}
   package func beginPage() {}
+  package func beginSweep() {}
+  package func closeChunk(at position: UInt64) {}
+  package func dropChunk() {}
+  package func endSweep() {}
   package func sweep(of org: UInt128, limit: Int, _ visit: () throws -> Void) throws {
     preconditionFailure("appended rows are never looked at")
   }
