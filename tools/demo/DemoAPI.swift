@@ -65,7 +65,7 @@ struct DemoAPI: Sendable {
     if method == "GET", seen.position > 0 {
       headers.set("min-position", String(seen.position))
     }
-    let response = try await client.send(
+    let response = try await answer(
       ClientRequest(
         method: method, url: baseURL + path, headers: headers, body: body?.bytes() ?? []))
     guard (200..<300).contains(response.status) else {
@@ -78,6 +78,20 @@ struct DemoAPI: Sendable {
     }
     return response.body.isEmpty ? .null : try JSON(parsing: response.body)
   }
+
+  /// Sends the request. A read waits for as long as the read models are behind: on a home with a large log
+  /// they are folded from its beginning first.
+  private func answer(_ request: ClientRequest) async throws -> ClientResponse {
+    for _ in 0..<Self.patienceSeconds {
+      let response = try await client.send(request)
+      guard request.method == "GET", response.status == 503 else { return response }
+      try await Task.sleep(for: .seconds(1))
+    }
+    return try await client.send(request)
+  }
+
+  /// Each try takes a second and the server's own wait.
+  private static let patienceSeconds = 900
 
   /// Asks again and again until `isDone`.
   func wait(
