@@ -118,8 +118,9 @@ def operator(system: dict) -> Client:
 
 
 @pytest.fixture(scope="session")
-def new_account(operator: Client):
+def new_account(operator: Client, system: dict):
     """Makes an account: its id, its administrator's client, and how the administrator signs in."""
+    sandbox = {"account_sid": "AC1", "auth_token": "t", "base_url": system["sandbox_url"]}
 
     def make(name: str, **more) -> tuple[str, Client, tuple[str, str]]:
         email, password = f"{uuid.uuid4().hex}@example.com", "correct horse battery"
@@ -129,7 +130,7 @@ def new_account(operator: Client):
                 "name": name, "test": True,
                 "rate_limit": {"per_minute": 1_000_000, "burst": 2_000_000},
                 "owner": {"email": email, "name": "Olive Owner", "password": password},
-                "sms": {"from": "+13125558000", "account_sid": "AC1", "auth_token": "t"},
+                "sms": {"from": "+13125558000"} | sandbox,
             } | more,
         )
         return made["id"], operator.with_key(made["api_key"]), (email, password)
