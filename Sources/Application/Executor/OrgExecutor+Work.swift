@@ -247,15 +247,20 @@ extension OrgState {
 
 extension OrgExecutor {
   /// The secret with which the org's provider signs what it sends; nil where SMS is not set up.
-  package func providerToken() -> String? {
-    try? withState { $0.credentials?.authToken }
+  ///
+  /// - Throws: While the org's state has to be read again. That is no missing secret: who takes it for one
+  ///   turns a provider away for good, and a person's STOP with it.
+  package func providerToken() throws(CommandError) -> String? {
+    try withState { $0.credentials?.authToken }
   }
 
   /// How the org reaches the provider of a service; nil where none is set up.
+  ///
+  /// - Throws: As `providerToken`.
   package func credentials(
     for service: ProviderSettings.Service
-  ) -> (provider: String, credentials: ProviderCredentials)? {
-    try? withState { state in
+  ) throws(CommandError) -> (provider: String, credentials: ProviderCredentials)? {
+    try withState { state in
       guard let settings = state.settings.providers[service],
         let credentials = ProviderCredentials(settings)
       else { return nil }

@@ -11,6 +11,27 @@ package protocol ProviderWebhooks: Sendable {
   func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse
 }
 
+extension WebhookCall {
+  /// The org's secret for `TwilioSignature` and its like.
+  package func providerToken() async throws(WebhookRefusal) -> String? {
+    do {
+      return try await executor.providerToken()
+    } catch {
+      throw .refused(error)
+    }
+  }
+
+  package func credentials(
+    for service: ProviderSettings.Service
+  ) async throws(WebhookRefusal) -> (provider: String, credentials: ProviderCredentials)? {
+    do {
+      return try await executor.credentials(for: service)
+    } catch {
+      throw .refused(error)
+    }
+  }
+}
+
 /// One request of a provider to one of our addresses.
 package struct WebhookCall: Sendable {
   package let request: HTTPRequest

@@ -12,7 +12,7 @@ package struct SendGridWebhooks: ProviderWebhooks {
   package var name: String { SendGridProvider.name }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard let account = await call.executor.credentials(for: .email), account.provider == name
+    guard let account = try await call.credentials(for: .email), account.provider == name
     else {
       throw .unauthorized
     }

@@ -39,7 +39,7 @@ package struct StripeWebhooks: ProviderWebhooks {
   package var name: String { StripeProvider.name }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard call.hook == "events", let account = await call.executor.credentials(for: .payment),
+    guard call.hook == "events", let account = try await call.credentials(for: .payment),
       account.provider == name,
       StripeSignature.isValid(
         call.request.body, header: call.request.headers[StripeSignature.header],

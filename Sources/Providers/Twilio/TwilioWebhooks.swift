@@ -10,7 +10,7 @@ package struct TwilioWebhooks: ProviderWebhooks {
   package var name: String { SMSCredentials.provider }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard let token = await call.executor.providerToken(),
+    guard let token = try await call.providerToken(),
       TwilioSignature.isValid(
         call.request, url: call.url, keys: TwilioSignature.Keys(authTokens: [token]))
     else { throw .unauthorized }

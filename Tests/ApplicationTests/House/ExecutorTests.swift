@@ -120,6 +120,33 @@ extension HouseTests {
       }
     }
 
+    /// After a failed flush the org's book is read again. A provider that calls meanwhile is told to come back:
+    /// turned away for good, a STOP would be lost.
+    @Test func `a secret that cannot be read now is not a wrong one`() async throws {
+      let log = FaultyLog(MemoryEventLog())
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        log.next(.refuse(.logFull(capacityBytes: 1)))
+        await #expect(throws: CommandError.self) { try await org.send("One", to: contact) }
+        log.setReadable(false)
+        await #expect(throws: CommandError.self) { try await org.executor.providerToken() }
+        await #expect(throws: CommandError.self) {
+          _ = try await org.executor.credentials(for: .email)
+        }
+        try await org.text("STOP", from: Self.phone)
+        try await wait("the provider was told to come back") {
+          try await house.stat("callbacks_pending") == 1
+        }
+        log.setReadable(true)
+        try await wait("the STOP is in the book") {
+          try org.events.contains { $0.type == "contact.opted_out" }
+        }
+        #expect(try await org.executor.providerToken() == "token")
+        #expect(try await house.stat("callbacks_rejected") == 0)
+      }
+    }
+
     @Test func `an org that could not be created is not there`() async throws {
       let log = FaultyLog(MemoryEventLog())
       try await House.with(log: log, isRunning: false) { house in

@@ -18,6 +18,8 @@ final class FaultyLog: EventLogWriter {
     /// Commits that came while others were held back: they come after them.
     var isHolding = false
     var reactorRefusals: [EventLogError] = []
+    /// Whether books can be read.
+    var isReadable = true
   }
 
   private let inner: any EventLogWriter
@@ -32,6 +34,9 @@ final class FaultyLog: EventLogWriter {
   func refuseReactors(_ count: Int, with error: EventLogError) {
     state.withLock { $0.reactorRefusals += Array(repeating: error, count: count) }
   }
+
+  /// Whether an org's book can be read.
+  func setReadable(_ isReadable: Bool) { state.withLock { $0.isReadable = isReadable } }
 
   /// How many appends wait for `release`.
   var delayedCount: Int { state.withLock { $0.delayed.count } }
@@ -120,7 +125,8 @@ final class FaultyLog: EventLogWriter {
   func readOrg(
     _ org: OrgID, from orgSequence: UInt64, limit: Int
   ) throws(EventLogError) -> [RecordedEvent] {
-    try inner.readOrg(org, from: orgSequence, limit: limit)
+    guard state.withLock({ $0.isReadable }) else { throw .overloaded(waiting: 1) }
+    return try inner.readOrg(org, from: orgSequence, limit: limit)
   }
 
   func receipt(

@@ -218,7 +218,7 @@ extension House {
     else { return HTTPResponse(status: 503) }
     do {
       let executor = try engine.executor(for: org)
-      let keys = TwilioSignature.Keys(authTokens: [await executor.providerToken() ?? ""])
+      let keys = TwilioSignature.Keys(authTokens: [try await executor.providerToken() ?? ""])
       let url = "http://\(request.headers["Host"] ?? "")\(request.rawTarget)"
       guard TwilioSignature.isValid(request, url: url, keys: keys) else {
         return HTTPResponse(status: 403)
@@ -260,7 +260,7 @@ extension House {
       try workspace.receive(
         InboundText(
           from: message.from, to: message.to, body: message.body, providerID: message.messageSID,
-          segmentCount: message.segmentCount))
+          segmentCount: message.segmentCount, declared: message.optOutType?.keyword))
     }
   }
 }
