@@ -29,7 +29,8 @@ enum TwilioRoutes {
     }
     let text = InboundText(
       from: message.from, to: message.to, body: message.body, providerID: message.messageSID,
-      segmentCount: message.segmentCount, media: message.media.map(\.url))
+      segmentCount: message.segmentCount, media: message.media.map(\.url),
+      declared: message.optOutType?.keyword)
     try await perform(
       executor, exchange, key: "twilio-inbound:\(message.messageSID)"
     ) { workspace throws(CommandError) in
@@ -75,9 +76,15 @@ enum TwilioRoutes {
     let refusal = APIError(
       403, "permission", "invalid_signature", "The signature does not fit this request.")
     guard let text = exchange.path["account"], let org = Identifier(text, kind: .org),
-      let executor = try? exchange.engine.executor(for: org),
-      let token = await executor.providerToken()
+      let executor = try? exchange.engine.executor(for: org)
     else { throw refusal }
+    let known: String?
+    do {
+      known = try await executor.providerToken()
+    } catch {
+      throw APIError(error)
+    }
+    guard let token = known else { throw refusal }
     let url = exchange.services.settings.publicURL + exchange.request.rawTarget
     guard
       TwilioSignature.isValid(

@@ -10,10 +10,13 @@ package struct InboundText: Sendable, Equatable {
   package var segmentCount: Int
   /// Where its pictures are kept (MMS).
   package var media: [String]
+  /// What the provider itself took it for, by words that were agreed with it: a STOP in a language that we do
+  /// not read.
+  package var declared: InboundMessage.Keyword?
 
   package init(
     from: String, to: String, body: String, providerID: String, segmentCount: Int,
-    media: [String] = []
+    media: [String] = [], declared: InboundMessage.Keyword? = nil
   ) {
     self.from = from
     self.to = to
@@ -21,6 +24,7 @@ package struct InboundText: Sendable, Equatable {
     self.providerID = providerID
     self.segmentCount = segmentCount
     self.media = media
+    self.declared = declared
   }
 }
 
@@ -59,6 +63,9 @@ extension Workspace {
 
   /// YES may answer any question: it opts in only where there was a no, or perhaps one, before.
   private func keyword(of text: InboundText) throws(CommandError) -> InboundMessage.Keyword? {
+    // The provider writes to this person no more, or again; its YES to a question is no news.
+    if text.declared == .optOut { return .optOut }
+    if text.declared == .optIn, state.hasOptedOut(text.from, of: .sms) { return .optIn }
     let keyword = OptOutKeywords.classify(text.body)
     guard keyword == .optIn, !OptOutKeywords.isStart(text.body) else { return keyword }
     if state.hasOptedOut(text.from, of: .sms) { return .optIn }

@@ -229,12 +229,14 @@ package struct ProviderMessage: Sendable, Equatable {
   /// How far it got. Nil where the provider's word for it is none that moves a message.
   package var status: ProviderStatus.Kind?
   package var errorCode: String?
+  /// Of a call that is over.
+  package var call: CallResult?
   /// To the second: providers keep no more.
   package var createdAtMicros: Micros
 
   package init(
     providerID: String, from: String, to: String, body: String, status: ProviderStatus.Kind?,
-    errorCode: String?, createdAtMicros: Micros
+    errorCode: String?, call: CallResult? = nil, createdAtMicros: Micros
   ) {
     self.providerID = providerID
     self.from = from
@@ -242,8 +244,12 @@ package struct ProviderMessage: Sendable, Equatable {
     self.body = body
     self.status = status
     self.errorCode = errorCode
+    self.call = call
     self.createdAtMicros = createdAtMicros
   }
+
+  /// Whether it says more than that the provider took it.
+  package var hasNews: Bool { call != nil || (status != nil && status != .accepted) }
 }
 
 /// Why a question to a provider got no answer. Questions change nothing, so each may be repeated.

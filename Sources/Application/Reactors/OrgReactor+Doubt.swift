@@ -52,6 +52,10 @@ extension OrgReactor {
 
   private func adopt(_ found: ProviderMessage, as message: Identifier) async {
     _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
+      // A call is charged by its minutes, not by what was held for the longest one.
+      if let result = found.call {
+        return try workspace.record(result, providerID: found.providerID, for: message)
+      }
       try workspace.record(
         ProviderStatus(
           kind: found.status ?? .accepted, providerID: found.providerID,
@@ -120,7 +124,7 @@ extension OrgReactor {
       return
     }
     if let found = try await listed(doubt)?.first(where: { $0.providerID == providerID }),
-      let status = found.status, status != .accepted
+      found.hasNews
     {
       silent[message] = nil
       return await adopt(found, as: message)

@@ -88,6 +88,14 @@ package struct TwilioInboundMessage: Sendable, Equatable {
     case stop = "STOP"
     case start = "START"
     case help = "HELP"
+
+    package var keyword: InboundMessage.Keyword {
+      switch self {
+      case .stop: .optOut
+      case .start: .optIn
+      case .help: .help
+      }
+    }
   }
 
   package struct Media: Sendable, Equatable {

@@ -54,9 +54,17 @@ extension TwilioProvider {
       calls.append(
         ProviderMessage(
           providerID: sid, from: item["from"]?.string ?? "", to: item["to"]?.string ?? "", body: "",
-          status: .accepted, errorCode: nil, createdAtMicros: created))
+          status: .accepted, errorCode: nil, call: result(item), createdAtMicros: created))
     }
     return calls
+  }
+
+  /// nil while the call goes on. The list has the words of the callbacks under names of its own.
+  private static func result(_ item: JSON) -> CallResult? {
+    TwilioWebhooks.result([
+      "CallStatus": item["status"]?.string ?? "", "CallDuration": item["duration"]?.string ?? "",
+      "AnsweredBy": item["answered_by"]?.string ?? "",
+    ])
   }
 
   static func callsPath(_ credentials: SMSCredentials) -> String {

@@ -30,6 +30,31 @@ extension HouseTests {
       return all
     }
 
+    @Test func `a STOP in words that only the provider knows is one`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        func receive(_ body: String, _ declared: InboundMessage.Keyword) async throws {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.receive(
+              InboundText(
+                from: Self.phone, to: org.number, body: body, providerID: "SM-\(body)",
+                segmentCount: 1, declared: declared))
+          }
+        }
+        // A YES to a question is no opt-in, whatever the provider's list says.
+        let consentCount = { try org.events.count { $0.type == "contact.opted_in" } }
+        let before = try consentCount()
+        try await receive("YES", .optIn)
+        #expect(try consentCount() == before)
+        try await receive("lopeta", .optOut)
+        #expect(try await org.send("Hi", to: contact).verdict.outcome == .refused(.revoked))
+        try await receive("aloita", .optIn)
+        #expect(try await org.send("Hi", to: contact).verdict.isAllowed)
+        try Invariants.check(org)
+      }
+    }
+
     @Test func `a STOP opts out everybody with the number and revokes what waits, in one commit`()
       async throws
     {

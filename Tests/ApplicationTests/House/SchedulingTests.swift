@@ -206,6 +206,36 @@ extension HouseTests {
       }
     }
 
+    /// The house has no address for the news of calls: none ever arrives, as when they get lost.
+    @Test func `a call whose news got lost is asked about, and paid by the minute`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        var ids: [Identifier] = []
+        for last in ["0036", "0032"] {
+          let contact = try await org.contact("+1500555\(last)")
+          var request = MessageRequest(
+            contact: contact, body: "Hello", purpose: .transactional, channel: .voice)
+          request.voice = VoicePlan(maxMinutes: 5, isRecorded: false, isVoicemailDrop: false)
+          let planned = try await org.perform { [request] workspace throws(CommandError) in
+            try workspace.planMessage(request)
+          }.output
+          ids.append(try #require(planned).id)
+        }
+        for id in ids { try await org.waitFor(id, .accepted) }
+        #expect(try org.wallet.heldMicros == 2 * 5 * 21_000)
+        try await wait("the hour passes") {
+          try house.advance(byMicros: Moment.hourMicros)
+          return try ids.allSatisfy { try org.message($0).call != nil }
+        }
+        #expect(
+          try org.message(ids[0]).call == CallResult(outcome: .answered, durationSeconds: 61))
+        #expect(try org.message(ids[1]).call?.outcome == .busy)
+        #expect(try org.wallet.balanceMicros == 100_000_000 - 2 * 21_000)
+        #expect(try org.wallet.heldMicros == 0)
+        try Invariants.check(org)
+      }
+    }
+
     @Test func `no more calls at once than the account has lines, and texts go on`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

@@ -88,9 +88,22 @@ struct CallAPI: Sendable {
       world.all(.call).filter {
         $0["account_sid"]?.string == account && (to == nil || $0["to"]?.string == to)
           && (from == nil || $0["from"]?.string == from)
-      }
+      }.map { Self.listed($0, world.dial.callbackDelayMillis, nowMillis: world.nowMillis) }
     }
     return .json(200, JSON.object(JSONObject([("calls", .array(calls))])).bytes())
+  }
+
+  /// As the list shows it: a call is over when its last callback is due, whether that arrives or not.
+  private static func listed(_ call: JSON, _ delayMillis: Int64, nowMillis: Int64) -> JSON {
+    let fate = Fate(call["to"]?.string ?? "")
+    guard var object = call.object,
+      nowMillis > (call["created"]?.int ?? 0) + delayMillis * 4
+    else { return call }
+    object["status"] = .string(fate.status)
+    let isAnswered = fate.status == "completed"
+    object["duration"] = .string(isAnswered ? String(fate.seconds) : "0")
+    if isAnswered { object["answered_by"] = .string(fate.answeredBy) }
+    return .object(object)
   }
 
   private static func call(
