@@ -259,6 +259,8 @@ export interface Sending {
   object: "sending";
   /** Empty: messages go out. */
   halted_by: ("org" | "all")[];
+  /** What becomes of that which waits while it is stopped. */
+  waiting: Open<"wait" | "skip">;
   rule_set: string;
   suspected_opt_outs: number;
 }
@@ -282,6 +284,15 @@ export interface Campaign {
   channel: Channel;
   purpose: string;
   body: string;
+  subject: string | null;
+  html: string | null;
+  voicemail: string | null;
+  template: string | null;
+  template_version: number | null;
+  /** Of a hundred people, how many are kept out to compare with. */
+  holdout_percent: number | null;
+  /** Its pace; null: as fast as the sender may. */
+  per_minute: number | null;
   status: Open<"draft" | "running" | "paused" | "completed" | "cancelled">;
   planned?: number;
   sent?: number;

@@ -14,6 +14,8 @@ import { Conservation } from "./ConservationBar";
 
 const runningMillis = 1_500;
 
+const channelNames: Record<string, string> = { sms: "Text", email: "Email", voice: "Call" };
+
 const back = (
   <Link className="back" to="/campaigns">
     <Icon name="left" />
@@ -132,15 +134,41 @@ function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
               </dd>
             </div>
             <div className="fact">
-              <dt>Purpose</dt>
-              <dd>{campaign.purpose}</dd>
+              <dt>As</dt>
+              <dd>
+                {channelNames[campaign.channel] ?? campaign.channel}, {campaign.purpose}
+              </dd>
             </div>
+            {campaign.holdout_percent !== null && (
+              <div className="fact">
+                <dt>Kept out</dt>
+                <dd>{campaign.holdout_percent} in 100 people, to compare with</dd>
+              </div>
+            )}
+            {campaign.per_minute !== null && (
+              <div className="fact">
+                <dt>Pace</dt>
+                <dd>{campaign.per_minute.toLocaleString("en-US")} a minute</dd>
+              </div>
+            )}
           </dl>
           <div className="message message-out">
             <div className="bubble">
+              {campaign.subject !== null && <strong>{campaign.subject}</strong>}
               <p className="bubble-body">{campaign.body}</p>
             </div>
           </div>
+          {campaign.voicemail !== null && (
+            <div className="message message-out">
+              <div className="bubble">
+                <strong>On an answering machine</strong>
+                <p className="bubble-body">{campaign.voicemail}</p>
+              </div>
+            </div>
+          )}
+          {campaign.html !== null && (
+            <p className="muted small">The email has an HTML part too.</p>
+          )}
         </section>
         {campaign.status !== "draft" && (
           <CampaignMessages campaign={campaign.id} revision={query.position} />
@@ -157,7 +185,7 @@ function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
           It goes to everybody in {audience}
           {typeof segment.data?.size === "number" &&
             `, ${segment.data.size.toLocaleString("en-US")} people now`}
-          . Who may not be texted is skipped, and the reason is recorded.
+          . Who may not be written to is skipped, and the reason is recorded.
         </ConfirmDialog>
       )}
       {confirms === "cancel" && (

@@ -22,6 +22,7 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
   const [subject, setSubject] = useState("");
   const [body, setBody] = useState("");
   const [extra, setExtra] = useState("");
+  const [holdout, setHoldout] = useState("");
   const templates = useQuery<List<Template>>("/api/templates?limit=200");
   const write = useWrite();
   const { go } = useNavigator();
@@ -34,7 +35,8 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
       ...(channel === "voice" && extra.trim() !== "" && { voicemail: extra }),
     };
     const content = template === "" ? words : { template };
-    const request = { name, segment, channel, purpose, ...content };
+    const kept = holdout === "" ? {} : { holdout_percent: Number(holdout) };
+    const request = { name, segment, channel, purpose, ...content, ...kept };
     const campaign = await write.run<Campaign>("POST", "/api/campaigns", request);
     if (campaign !== null) go(`/campaigns/${campaign.id}`);
   };
@@ -132,6 +134,19 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
           )}
         </>
       )}
+      <Field
+        label="Keep some people out (optional)"
+        hint="Of 100 people that it could go to, so many get nothing, to compare with."
+        problem={problems.get("holdout_percent")}
+      >
+        <input
+          type="number"
+          min={1}
+          max={50}
+          value={holdout}
+          onChange={(e) => setHoldout(e.target.value)}
+        />
+      </Field>
       <p className="muted small">Nothing is sent yet. You launch it on the next page.</p>
     </FormDialog>
   );

@@ -25,7 +25,7 @@ export function SendingScreen() {
   return (
     <Page title="Sending" actions={<Switch sending={sending} />}>
       <div className="stack">
-        {sending.data !== null && <HaltNote haltedBy={sending.data.halted_by} />}
+        {sending.data !== null && <HaltNote sending={sending.data} />}
         <section aria-label="Possible opt-outs" className="stack">
           <h2>Possible opt-outs</h2>
           <p className="muted">
@@ -50,15 +50,20 @@ export function SendingScreen() {
   );
 }
 
-function HaltNote({ haltedBy }: { haltedBy: Sending["halted_by"] }) {
-  if (haltedBy.length === 0) return null;
-  const whose = haltedBy.map(
+function HaltNote({ sending }: { sending: Sending }) {
+  if (sending.halted_by.length === 0) return null;
+  const whose = sending.halted_by.map(
     (scope) => ({ org: "by this account", all: "by the operator" })[scope],
   );
   return (
     <div className="note note-bad" role="status">
       <Icon name="alert" />
-      <div>Sending is stopped {whose.join(" and ")}. What is queued waits.</div>
+      <div>
+        Sending is stopped {whose.join(" and ")}.{" "}
+        {sending.waiting === "skip"
+          ? "What waited is skipped, and so is what comes: none of it goes out later."
+          : "What is queued waits."}
+      </div>
     </div>
   );
 }
@@ -66,13 +71,17 @@ function HaltNote({ haltedBy }: { haltedBy: Sending["halted_by"] }) {
 /** The kill switch of this account. */
 function Switch({ sending }: { sending: Query<Sending> }) {
   const [isAsking, setAsking] = useState(false);
+  const [skips, setSkips] = useState(false);
   const write = useWrite();
   if (sending.data === null) return null;
   const isHalted = sending.data.halted_by.includes("org");
   const act = async () => {
     const done = isHalted
       ? await write.run("POST", "/api/sending/resume")
-      : await write.run("POST", "/api/sending/halt", { reason: "by hand, in the console" });
+      : await write.run("POST", "/api/sending/halt", {
+          reason: "by hand, in the console",
+          waiting: skips ? "skip" : "wait",
+        });
     if (done === null) return;
     setAsking(false);
     sending.reload();
@@ -99,9 +108,25 @@ function Switch({ sending }: { sending: Query<Sending> }) {
             write.clear();
           }}
         >
-          {isHalted
-            ? "What waited goes out, after every rule was checked again."
-            : "Nothing more is handed to a provider. What is queued waits."}
+          {isHalted ? (
+            sending.data.waiting === "skip" ? (
+              "What was skipped stays so. What comes from now on goes out."
+            ) : (
+              "What waited goes out, after every rule was checked again."
+            )
+          ) : (
+            <>
+              <p>Nothing more is handed to a provider. What is queued waits.</p>
+              <label className="check">
+                <input
+                  type="checkbox"
+                  checked={skips}
+                  onChange={(event) => setSkips(event.target.checked)}
+                />
+                Skip what waits: none of it goes out later
+              </label>
+            </>
+          )}
         </ConfirmDialog>
       )}
     </>
