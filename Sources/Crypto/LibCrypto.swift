@@ -216,7 +216,8 @@ package struct AESGCM: ~Copyable {
     _ plaintext: [UInt8], key: [UInt8], nonce: [UInt8], authenticating associated: [UInt8],
     appendingTo output: inout [UInt8]
   ) throws(CryptoError) {
-    try start(key: key, nonce: nonce, associated: associated, encrypting: true)
+    try unsafe start(
+      key: key, nonce: nonce.span.bytes, associated: associated.span.bytes, encrypting: true)
     let start = output.count
     // Encrypted where it lies (EVP_EncryptInit(3): in and out may be the same).
     output.append(contentsOf: plaintext)
@@ -256,14 +257,24 @@ package struct AESGCM: ~Copyable {
   package mutating func open(
     _ sealed: [UInt8], key: [UInt8], nonce: [UInt8], authenticating associated: [UInt8]
   ) throws(CryptoError) -> [UInt8] {
+    try unsafe open(
+      sealed.span.bytes, key: key, nonce: nonce.span.bytes, authenticating: associated.span.bytes)
+  }
+
+  /// The same of bytes that lie in others' arrays.
+  package mutating func open(
+    _ sealed: RawSpan, key: [UInt8], nonce: RawSpan, authenticating associated: RawSpan
+  ) throws(CryptoError) -> [UInt8] {
     let tagCount = Self.tagByteCount
-    guard sealed.count >= tagCount else { throw .authenticationFailed }
+    guard sealed.byteCount >= tagCount else { throw .authenticationFailed }
     try start(key: key, nonce: nonce, associated: associated, encrypting: false)
-    let plainCount = sealed.count - tagCount
+    let plainCount = sealed.byteCount - tagCount
     var isAuthentic = false
     let plaintext = unsafe [UInt8](unsafeUninitializedCapacity: plainCount + 1) { output, count in
-      let code = unsafe sealed.withUnsafeBufferPointer { bytes in
-        unsafe decrypt(bytes, plainCount: plainCount, into: output.baseAddress)
+      let code = unsafe sealed.withUnsafeBytes { bytes in
+        unsafe decrypt(
+          bytes.assumingMemoryBound(to: UInt8.self), plainCount: plainCount,
+          into: output.baseAddress)
       }
       isAuthentic = code == 1
       if !isAuthentic { unsafe OPENSSL_cleanse(output.baseAddress, plainCount) }
@@ -294,15 +305,22 @@ package struct AESGCM: ~Copyable {
   }
 
   private func start(
-    key: [UInt8], nonce: [UInt8], associated: [UInt8], encrypting: Bool
+    key: [UInt8], nonce: RawSpan, associated: RawSpan, encrypting: Bool
   ) throws(CryptoError) {
-    try requireLength(key, Self.keyByteCount, of: "AES-256 key")
-    try requireLength(nonce, Self.nonceByteCount, of: "GCM nonce")
-    var code = unsafe EVP_CipherInit_ex2(context, nil, key, nonce, encrypting ? 1 : 0, nil)
+    try requireLength(key.count, Self.keyByteCount, of: "AES-256 key")
+    try requireLength(nonce.byteCount, Self.nonceByteCount, of: "GCM nonce")
+    var code = unsafe nonce.withUnsafeBytes { nonce in
+      unsafe EVP_CipherInit_ex2(
+        context, nil, key, nonce.baseAddress?.assumingMemoryBound(to: UInt8.self),
+        encrypting ? 1 : 0, nil)
+    }
     var written: Int32 = 0
     if code == 1 && !associated.isEmpty {
-      code = unsafe EVP_CipherUpdate(
-        context, nil, &written, associated, Int32(associated.count))
+      code = unsafe associated.withUnsafeBytes { bytes in
+        unsafe EVP_CipherUpdate(
+          context, nil, &written, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self),
+          Int32(bytes.count))
+      }
     }
     guard code == 1 else { throw .library(function: "EVP_CipherInit_ex2") }
   }
@@ -331,10 +349,10 @@ private struct SharedPointer: @unchecked Sendable {
 }
 
 private func requireLength(
-  _ bytes: [UInt8], _ expected: Int, of what: String
+  _ actual: Int, _ expected: Int, of what: String
 ) throws(CryptoError) {
-  guard bytes.count == expected else {
-    throw .invalidLength(of: what, expected: expected, actual: bytes.count)
+  guard actual == expected else {
+    throw .invalidLength(of: what, expected: expected, actual: actual)
   }
 }
 
@@ -353,14 +371,14 @@ final class KeyHandle: @unchecked Sendable {
 
   /// An Ed25519 private key (RFC 8032) from its 32-byte seed.
   static func ed25519(seed: [UInt8]) throws(CryptoError) -> KeyHandle {
-    try requireLength(seed, 32, of: "Ed25519 seed")
+    try requireLength(seed.count, 32, of: "Ed25519 seed")
     guard let key = unsafe EVP_PKEY_new_raw_private_key_ex(nil, "ED25519", nil, seed, seed.count)
     else { throw failure(of: "EVP_PKEY_new_raw_private_key_ex") }
     return unsafe KeyHandle(owning: key)
   }
 
   static func ed25519(publicKey: [UInt8]) throws(CryptoError) -> KeyHandle {
-    try requireLength(publicKey, 32, of: "Ed25519 public key")
+    try requireLength(publicKey.count, 32, of: "Ed25519 public key")
     guard
       let key = unsafe EVP_PKEY_new_raw_public_key_ex(
         nil, "ED25519", nil, publicKey, publicKey.count)

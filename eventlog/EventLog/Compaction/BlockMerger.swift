@@ -170,7 +170,7 @@ extension BlockMerger {
     case .erased: return nil
     case .missing: throw EventLogError.keyMissing(position: position)
     case .available(let key):
-      let associated = place.associated(keyID: key.id)
+      let associated = place.associated(keyID: key.keyID)
       let content = try cipher.open(
         Array(bytes.dropFirst(AESGCM.nonceByteCount)), key: key.encryption,
         nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: associated)

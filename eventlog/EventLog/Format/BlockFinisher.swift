@@ -146,7 +146,7 @@ final class BlockFinisher {
     area.bytes += nonce
     try context.cipher.seal(
       content, key: key.encryption, nonce: nonce,
-      authenticating: place.associated(keyID: key.id), appendingTo: &area.bytes)
+      authenticating: place.associated(keyID: key.keyID), appendingTo: &area.bytes)
     area.byteCounts.append(area.bytes.count - start)
   }
 }

@@ -22,15 +22,21 @@ struct PartPlace {
   let schemaVersion: UInt16
 
   /// Org (16) ‖ org sequence (8) ‖ part index (1) ‖ key id (16) ‖ schema version (2), big-endian.
-  func associated(keyID: [UInt8]) -> [UInt8] {
+  func associated(keyID: KeyID) -> [UInt8] {
     var bytes: [UInt8] = []
+    write(associatedWith: keyID, to: &bytes)
+    return bytes
+  }
+
+  /// The same in place of what `bytes` held, whose memory is used again.
+  func write(associatedWith keyID: KeyID, to bytes: inout [UInt8]) {
+    bytes.removeAll(keepingCapacity: true)
     bytes.reserveCapacity(43)
     bytes.appendBig(org.value)
     bytes.appendBig(orgSequence)
     bytes.append(UInt8(index))
-    bytes.append(contentsOf: keyID)
+    keyID.append(to: &bytes)
     bytes.appendBig(schemaVersion)
-    return bytes
   }
 }
 
@@ -107,6 +113,7 @@ final class PartOpener {
   private let dictionaries: LogDictionaries
   private var states: [KeyState?]
   private var cipher: AESGCM?
+  private var associated: [UInt8] = []
   private let decompressors: DecompressorPool
 
   init(
@@ -158,10 +165,13 @@ final class PartOpener {
     if cipher == nil { cipher = AESGCM() }
     let opened: [UInt8]?
     do throws(CryptoError) {
-      opened = try cipher?.open(
-        Array(sealed.dropFirst(AESGCM.nonceByteCount)), key: key.encryption,
-        nonce: Array(sealed.prefix(AESGCM.nonceByteCount)),
-        authenticating: place.associated(keyID: key.id))
+      place.write(associatedWith: key.keyID, to: &associated)
+      let associated = associated
+      let bytes = unsafe sealed.span.bytes
+      let nonceCount = min(AESGCM.nonceByteCount, bytes.byteCount)
+      opened = try unsafe cipher?.open(
+        bytes.extracting(nonceCount..<bytes.byteCount), key: key.encryption,
+        nonce: bytes.extracting(0..<nonceCount), authenticating: associated.span.bytes)
     } catch {
       throw .corrupted(position: position, reason: "a sealed part does not open: \(error)")
     }
