@@ -126,7 +126,7 @@ struct BackupFolder {
 
   // MARK: Content
 
-  /// Its name, and whether it was new.
+  /// Its name, and whether it was new. Durable once a snapshot is added.
   func addChunk(_ bytes: [UInt8]) throws(EventLogError) -> (name: String, isNew: Bool) {
     try add(bytes, to: chunksPath)
   }
@@ -140,7 +140,7 @@ struct BackupFolder {
   ) throws(EventLogError) -> (name: String, isNew: Bool) {
     let name = Hex.encode(SHA256.hash(bytes))
     guard !PlainFiles.exists("\(folder)/\(name)") else { return (name, false) }
-    try PlainFiles.write(bytes, to: "\(folder)/\(name)")
+    try PlainFiles.writeUnflushed(bytes, to: "\(folder)/\(name)")
     return (name, true)
   }
 
@@ -163,6 +163,8 @@ struct BackupFolder {
   // MARK: Snapshots
 
   func add(_ snapshot: BackupSnapshot) throws(EventLogError) {
+    // Once for all chunks: each flush of a folder is one that the writer's own wait for.
+    for folder in [chunksPath, vaultPath] { try PlainFiles.flushFolder(folder) }
     let line = snapshot.json.text
     let sum = Hex.encode(SHA256.hash(Array(line.utf8)))
     try PlainFiles.write(

@@ -32,6 +32,12 @@ enum PlainFiles {
   }
 
   static func write(_ bytes: [UInt8], to path: String) throws(EventLogError) {
+    try writeUnflushed(bytes, to: path)
+    try flushFolder(folder(of: path))
+  }
+
+  /// The same, but that a crash may lose the whole file until its folder is flushed.
+  static func writeUnflushed(_ bytes: [UInt8], to path: String) throws(EventLogError) {
     let temporary = path + ".new"
     let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("open") }
@@ -44,7 +50,6 @@ enum PlainFiles {
     }
     Glibc.close(descriptor)
     guard unsafe rename(temporary, path) == 0 else { throw .system("rename") }
-    try flushFolder(folder(of: path))
   }
 
   /// Adds to the end of the file, durably.
