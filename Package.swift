@@ -98,7 +98,7 @@ let package = Package(
         "HTTP", "Logging",
       ],
       exclude: [
-        "Audit/decisions", "Privacy/decisions", "Webhooks/decisions",
+        "Audit/decisions", "Privacy/decisions", "Snapshots/decisions", "Webhooks/decisions",
       ]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
@@ -191,7 +191,7 @@ let package = Package(
       [
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider",
         "SendGridProvider", "Sandbox",
-        "HTTP", "Merkle", "Crypto", "Supervisor", "Vault",
+        "HTTP", "Merkle", "Crypto", "Supervisor", "Vault", "BinaryCoding",
       ]),
     // The adapters and the simulators that they talk to.
     tests(

@@ -140,6 +140,7 @@ private struct SingleInput: SingleValueDecodingContainer {
   func decode(_ type: UInt16.Type) throws -> UInt16 { try input.integer() }
   func decode(_ type: UInt32.Type) throws -> UInt32 { try input.integer() }
   func decode(_ type: UInt64.Type) throws -> UInt64 { try input.varint() }
+  func decode(_ type: UInt128.Type) throws -> UInt128 { try UInt128(from: input) }
   func decode<Value: Decodable>(_ type: Value.Type) throws -> Value { try input.decode(type) }
 }
 
@@ -174,6 +175,7 @@ private struct KeyedInput<Key: CodingKey>: KeyedDecodingContainerProtocol {
   func decode(_ type: UInt16.Type, forKey key: Key) throws -> UInt16 { try single.decode(type) }
   func decode(_ type: UInt32.Type, forKey key: Key) throws -> UInt32 { try single.decode(type) }
   func decode(_ type: UInt64.Type, forKey key: Key) throws -> UInt64 { try single.decode(type) }
+  func decode(_ type: UInt128.Type, forKey key: Key) throws -> UInt128 { try single.decode(type) }
   func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value {
     try input.decode(type)
   }

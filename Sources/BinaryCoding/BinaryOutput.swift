@@ -121,6 +121,7 @@ private struct SingleOutput: SingleValueEncodingContainer {
   func encode(_ value: UInt16) { output.put(varint: UInt64(value)) }
   func encode(_ value: UInt32) { output.put(varint: UInt64(value)) }
   func encode(_ value: UInt64) { output.put(varint: value) }
+  func encode(_ value: UInt128) { value.write(to: output) }
   func encode<Value: Encodable>(_ value: Value) throws { try output.encode(value) }
 }
 
@@ -145,6 +146,7 @@ private struct KeyedOutput<Key: CodingKey>: KeyedEncodingContainerProtocol {
   func encode(_ value: UInt16, forKey key: Key) { single.encode(value) }
   func encode(_ value: UInt32, forKey key: Key) { single.encode(value) }
   func encode(_ value: UInt64, forKey key: Key) { single.encode(value) }
+  func encode(_ value: UInt128, forKey key: Key) { single.encode(value) }
   func encode<Value: Encodable>(_ value: Value, forKey key: Key) throws {
     try output.encode(value)
   }
@@ -169,6 +171,7 @@ private struct KeyedOutput<Key: CodingKey>: KeyedEncodingContainerProtocol {
   func encodeIfPresent(_ value: UInt16?, forKey key: Key) { put(value, single.encode) }
   func encodeIfPresent(_ value: UInt32?, forKey key: Key) { put(value, single.encode) }
   func encodeIfPresent(_ value: UInt64?, forKey key: Key) { put(value, single.encode) }
+  func encodeIfPresent(_ value: UInt128?, forKey key: Key) { put(value, single.encode) }
   func encodeIfPresent<Value: Encodable>(_ value: Value?, forKey key: Key) throws {
     output.put(value != nil)
     if let value { try output.encode(value) }

@@ -9,6 +9,7 @@ let allCommands = CommandSet([
   haltCommand, resumeCommand, eraseCommand, walletStatementCommand,
   verifyCommand, verifyBundleCommand, exportAuditCommand,
   eventsTailCommand, listenCommand, logStatsCommand, logCompactCommand, logRehearseCommand,
+  logSnapshotCommand,
   keysRotateCommand,
   backupCommand, restoreCommand, releaseCommand,
   serveCommand, projectCommand, sandboxCommand,

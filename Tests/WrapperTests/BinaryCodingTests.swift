@@ -31,6 +31,7 @@ private struct Sample: Codable, Equatable {
   var channel: Channel?
   var optionalText: String?
   var optionalNumber: Int64?
+  var optionalWide: UInt128?
   var filter = Filter.nothing
   var list: [String] = []
   var optionals: [Int?] = []
@@ -87,6 +88,7 @@ extension Sample {
     channel = dice.maybe(dice.flag() ? .sms : .email)
     optionalText = dice.maybe(dice.text())
     optionalNumber = dice.maybe(dice.any())
+    optionalWide = dice.maybe(dice.any())
     filter = dice.filter()
     list = dice.list { $0.text() }
     optionals = dice.list { $0.maybe($0.below(9)) }

@@ -12,6 +12,11 @@ enum OpenBench {
     if let directory = ProcessInfo.processInfo.environment[writerVariable] {
       return try await writeUntilKilled(directory, options)
     }
+    if try StartBench.isStarter() { return }
+    if options.caseName == nil || options.caseName == "start" {
+      try await StartBench.run(options, report)
+    }
+    if options.caseName == "start" { return }
     try await withBenchDirectory { directory in
       func figure(_ caseName: String, _ metric: String, _ value: Double) {
         report(Bench.Figure(bench: "open", caseName: caseName, metric: metric, value: value))

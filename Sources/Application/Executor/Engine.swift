@@ -1,5 +1,4 @@
 import Domain
-import EventCodec
 import EventLog
 import Synchronization
 
@@ -10,6 +9,9 @@ package final class Engine: Sendable {
   package let directory = Directory()
   /// How webhook deliveries stand.
   package let deliveries = DeliveryBoard()
+  /// What the start took.
+  package let loaded: LoadReport
+  private let loader: BookLoader
   private let orgs = Mutex(Orgs())
 
   private struct Orgs {
@@ -17,42 +19,25 @@ package final class Engine: Sendable {
     var onOrg: (@Sendable (OrgExecutor) -> Void)?
   }
 
-  /// Folds the whole log once. Blocks for as long as that takes.
-  package init(log: any EventLogWriter, tools: Tools) throws(CommandError) {
+  /// Reads all books: from snapshots what these hold, the rest from the log. Blocks for as long as that takes.
+  package init(
+    log: any EventLogWriter, tools: Tools, snapshots: SnapshotFolder? = nil
+  ) throws(CommandError) {
     self.log = log
     self.tools = tools
-    for state in try Self.load(log).values {
+    loader = BookLoader(log: log, snapshots: snapshots)
+    let (states, report) = try loader.loadAll()
+    loaded = report
+    for state in states.values {
       directory.adopt(state)
       keep(executor(of: state))
     }
   }
 
-  private static func load(
-    _ log: any EventReader
-  ) throws(CommandError) -> [Identifier: OrgState] {
-    var states: [Identifier: OrgState] = [:]
-    var position: UInt64 = 0
-    while true {
-      let page: Page
-      do {
-        page = try log.read(after: position, limit: 5_000, filter: .all)
-      } catch {
-        throw .log(error)
-      }
-      for recorded in page.events {
-        let org = Identifier(.org, recorded.org.value)
-        let state = states[org] ?? OrgState(org: org)
-        states[org] = state
-        try OrgLoader.fold(recorded, into: state)
-      }
-      guard page.scannedTo > position else { return states }
-      position = page.scannedTo
-    }
-  }
-
   private func executor(of state: OrgState) -> OrgExecutor {
     let org = state.org
-    return OrgExecutor(state: state, log: log, tools: tools) { [directory] changes in
+    return OrgExecutor(state: state, log: log, loader: loader, tools: tools) {
+      [directory] changes in
       directory.apply(changes, org: org)
     }
   }

@@ -12,6 +12,7 @@ package actor OrgExecutor {
   package nonisolated let changes = ChangeSignal()
 
   private let log: any EventLogWriter
+  private let loader: BookLoader
   let tools: Tools
   private let onDurable: @Sendable ([RecordedChange]) -> Void
   private(set) var state: OrgState
@@ -22,12 +23,13 @@ package actor OrgExecutor {
   private var keysInFlight: Set<String> = []
 
   init(
-    state: OrgState, log: any EventLogWriter, tools: Tools,
+    state: OrgState, log: any EventLogWriter, loader: BookLoader, tools: Tools,
     onDurable: @escaping @Sendable ([RecordedChange]) -> Void
   ) {
     self.org = state.org
     self.state = state
     self.log = log
+    self.loader = loader
     self.tools = tools
     self.onDurable = onDurable
   }
@@ -198,7 +200,7 @@ extension OrgExecutor {
   private func reloadIfStale() throws(CommandError) {
     guard isStale else { return }
     guard unflushedCount == 0 else { throw .log(.overloaded(waiting: unflushedCount)) }
-    state = try OrgLoader.load(org, from: log)
+    state = try loader.load(org)
     isStale = false
   }
 }
@@ -227,22 +229,8 @@ package struct RecordedChange: Sendable {
   package let event: DomainEvent
 }
 
-/// Folds an org's state from its book.
+/// Folds recorded events into an org's state.
 enum OrgLoader {
-  static func load(_ org: Identifier, from log: any EventReader) throws(CommandError) -> OrgState {
-    let state = OrgState(org: org)
-    while true {
-      let page: [RecordedEvent]
-      do {
-        page = try log.readOrg(OrgID(org.value), from: state.nextOrgSequence, limit: 2_000)
-      } catch {
-        throw .log(error)
-      }
-      guard !page.isEmpty else { return state }
-      for recorded in page { try fold(recorded, into: state) }
-    }
-  }
-
   static func fold(_ recorded: RecordedEvent, into state: OrgState) throws(CommandError) {
     let decoded = try StreamFold.decode(recorded)
     state.apply(

@@ -361,7 +361,8 @@ extension OrgState {
 
   private func apply(_ event: Campaign.Event, of stream: Identifier, at place: EventPlace) {
     fold(Campaign.self, event, stream)
-    for message in campaigns.apply(event, of: stream) {
+    // In order: the same book adds up to the same bytes.
+    for message in campaigns.apply(event, of: stream).sorted() {
       ended.append(message, sequence: place.orgSequence)
     }
     if case .cancelled = event, queue.stoppableByCampaign[stream] != nil {

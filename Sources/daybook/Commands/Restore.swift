@@ -37,6 +37,7 @@ let restoreCommand = Command(
   try holdEverything(home)
   let restore = LogRestore(
     backup: absolute(invocation.argument(directory.name)), target: home.log, rootKey: key)
+  try discardSnapshots(home)
   let report = try restore.run(
     snapshot: invocation.value(snapshotOption.flag),
     verifies: invocation.has(verifyOption.flag))
@@ -69,6 +70,12 @@ let releaseCommand = Command(
     Output.line(isReleased ? "Released: what waits goes out." : "Nothing was on hold.")
   }
   return .success
+}
+
+/// Of a log that was here before, which the restored one is not.
+private func discardSnapshots(_ home: Home) throws {
+  guard FileManager.default.fileExists(atPath: home.snapshots) else { return }
+  try FileManager.default.removeItem(atPath: home.snapshots)
 }
 
 /// The key where the log looks for it.

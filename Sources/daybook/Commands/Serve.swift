@@ -66,7 +66,17 @@ private func startServe(
   let log = try LMDBEventLog(directory: settings.home.log)
   let tools = Tools(
     clock: SystemClock(), random: SystemRandom(), numbers: PhoneBook(), zones: SystemZoneClock())
-  let engine = try Engine(log: log, tools: tools)
+  let snapshots = try snapshotFolder(settings.home) { line in
+    context.log.info("a snapshot is not used", ["reason": .string(line)])
+  }
+  let engine = try Engine(log: log, tools: tools, snapshots: snapshots)
+  let loaded = engine.loaded
+  context.log.info(
+    "the books are read",
+    [
+      "accounts": JSON(loaded.orgCount), "from_snapshots": JSON(loaded.snapshotCount),
+      "events_folded": .int(Int64(loaded.foldedCount)), "milliseconds": .int(loaded.tookMillis),
+    ])
   let exports = try exportDesk(context, log: log, engine: engine)
 
   var webhookSettings = HTTPClientSettings()
@@ -85,6 +95,7 @@ private func startServe(
     connectionString: settings.databaseURL ?? "", size: readConnectionCount)
   let erasing = ErasureTools(eraser: log, rows: PurgedRows(pool: pool)) { org in
     try exports.discardAll(of: org)
+    try snapshots.discard(org)
   }
   let reactors = try ReactorHost(
     engine: engine, providers: adapters.messages, payments: adapters.payments,
@@ -107,11 +118,14 @@ private func startServe(
     context.log.warning("a checkpoint was not published", ["reason": .string(line)])
   }
   publisher.start()
+  let keeper = SnapshotKeeper(context, log: log)
+  try keeper.start(foldedCount: loaded.foldedCount)
   let url =
     tls == nil ? settings.localURL : settings.localURL.replacing("http://", with: "https://")
   return Service(details: ["url": .string(url), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
     requests.flush()
+    try await keeper.stop()
     await publisher.stop()
     await reactors.stop()
     await log.close()

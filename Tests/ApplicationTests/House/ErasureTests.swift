@@ -189,7 +189,7 @@ extension HouseTests {
 
 extension EventLogWriter {
   /// As the tombstones of a backup do it: nobody asked.
-  fileprivate func erase(_ contact: Identifier, of org: Identifier) async throws {
+  func erase(_ contact: Identifier, of org: Identifier) async throws {
     let eraser = try #require(self as? any SubjectEraser)
     try await eraser.erase([SubjectID(contact.value)], org: OrgID(org.value))
   }

@@ -18,6 +18,7 @@ final class House: Sendable {
   let sandbox: SandboxServer
   let client: HTTPClient
   let webhookClient: HTTPClient
+  let snapshots: SnapshotFolder
   private let tools: Tools
   private let settings: ReactorSettings
   private let callbacks: HTTPServer
@@ -83,6 +84,8 @@ final class House: Sendable {
   ) throws {
     directory = NSTemporaryDirectory() + "house-\(UUID().uuidString)"
     clock = TestClock(startMicros: startMicros)
+    snapshots = try SnapshotFolder(
+      path: directory + "/snapshots", build: [UInt8](repeating: 1, count: 32))
     tools = Tools(
       clock: clock, random: SeededRandom(seed: seed), numbers: PhoneBook(),
       zones: SystemZoneClock())
@@ -109,7 +112,7 @@ final class House: Sendable {
 
   /// Reads the log anew and goes on, as after the start of a process.
   func start(reactors: Bool = true) throws {
-    let engine = try Engine(log: log, tools: tools)
+    let engine = try Engine(log: log, tools: tools, snapshots: snapshots)
     let host = try ReactorHost(
       engine: engine,
       providers: MessageProviders([TwilioProvider(client: client, timeoutMillis: 10_000)]),
@@ -126,7 +129,9 @@ final class House: Sendable {
   /// Erasures at once, in a house without read models.
   private var erasing: ErasureTools? {
     guard let eraser = log as? any SubjectEraser else { return nil }
-    var tools = ErasureTools(eraser: eraser, rows: NoRows()) { _ in }
+    var tools = ErasureTools(eraser: eraser, rows: NoRows()) { [snapshots] org in
+      try snapshots.discard(org)
+    }
     tools.collectMillis = 0
     return tools
   }

@@ -13,6 +13,7 @@ enum Invariants {
       revocations(events) + wallet(events) + campaigns(events) + providerIDs(events)
       + rules(events)
     #expect(problems.isEmpty, "\(comment) \(problems.prefix(5))", sourceLocation: location)
+    try SnapshotProof.check(org.house.log, org.id, comment, at: location)
   }
 
   /// What `daybook verify --rules` says.

@@ -1,0 +1,43 @@
+import BinaryCoding
+import Domain
+import EventLog
+import Testing
+
+@testable import Application
+
+/// That a book which is cut anywhere, put aside as bytes and gone on with adds up to the same as one read in one go:
+/// nothing that decides is missing from a snapshot.
+enum SnapshotProof {
+  static func check(
+    _ log: any EventReader, _ org: Identifier, cuts: Int = 4, _ comment: String = "",
+    at location: SourceLocation = #_sourceLocation
+  ) throws {
+    var events: [RecordedEvent] = []
+    while true {
+      let page = try log.readOrg(OrgID(org.value), from: UInt64(events.count), limit: 5_000)
+      guard !page.isEmpty else { break }
+      events += page
+    }
+    let expected = try BinaryCoding.canonicalBytes(of: try fold(events, into: OrgState(org: org)))
+    var dice = SplitMix64(seed: UInt64(events.count))
+    for _ in 0..<cuts {
+      let cut = Int.random(in: 0...events.count, using: &dice)
+      let before = try fold(events.prefix(cut), into: OrgState(org: org))
+      var pieces: [[UInt8]] = []
+      try BinaryCoding.encode(before, pieceBytes: 1_000) { pieces.append($0) }
+      var rest = pieces[...]
+      let read = try BinaryCoding.decode(OrgState.self) { rest.popFirst() }
+      let after = try fold(events.dropFirst(cut), into: read)
+      #expect(
+        try BinaryCoding.canonicalBytes(of: after) == expected,
+        "\(comment) cut at \(cut) of \(events.count)", sourceLocation: location)
+    }
+  }
+
+  private static func fold(
+    _ events: some Sequence<RecordedEvent>, into state: OrgState
+  ) throws -> OrgState {
+    for event in events { try OrgLoader.fold(event, into: state) }
+    return state
+  }
+}
