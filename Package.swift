@@ -164,7 +164,7 @@ let package = Package(
         "Merkle", "LMDB", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
         "EventCodec", "Sandbox", "TwilioProvider",
         "SeedData", "ReadModels", "ProjectionRuntime", "ContactsProjection", "SegmentsProjection",
-        "TimelineProjection", "AuditProjection",
+        "TimelineProjection", "AuditProjection", "Supervisor",
       ]),
 
     // The log under kills, faults and flipped bits; golden logs. `shim/` is preloaded into the process

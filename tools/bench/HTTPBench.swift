@@ -2,17 +2,35 @@ import Foundation
 import Glibc
 import HTTP
 import JSON
-import Synchronization
 
 /// `daybook bench http`: the server as a process of its own, asked over loopback. The floor is its own
 /// answer to `/livez`, which is nothing but HTTP.
 enum HTTPBench {
-  /// Cases: `read`, `create`, `tails`.
+  private typealias Figure = (
+    _ name: String, _ metric: String, _ value: Double, _ floor: Double?
+  ) -> Void
+
+  /// Cases: `read`, `create`, `idle`, `tails`, in one server; `list`, in one with `contactCount` contacts.
   static func run(_ options: Bench.Options, report: (Bench.Figure) -> Void) async throws {
     _ = System.raiseOpenFileLimit()
-    let house = try await ServerHouse.start()
+    func figure(_ name: String, _ metric: String, _ value: Double, _ floor: Double?) {
+      report(
+        Bench.Figure(bench: "http", caseName: name, metric: metric, value: value, floor: floor))
+    }
+    if options.caseName != "list" {
+      try await inHouse(nil) { try await measure($0, options, figure) }
+    }
+    if options.caseName == nil || options.caseName == "list" {
+      try await inHouse(options.contactCount) { try await lists($0, options, figure) }
+    }
+  }
+
+  private static func inHouse(
+    _ contactCount: Int?, _ body: (ServerHouse) async throws -> Void
+  ) async throws {
+    let house = try await ServerHouse.start(contactCount: contactCount)
     do {
-      try await measure(house, options, report)
+      try await body(house)
     } catch {
       try await house.stop()
       throw error
@@ -21,242 +39,116 @@ enum HTTPBench {
   }
 
   private static func measure(
-    _ house: ServerHouse, _ options: Bench.Options, _ report: (Bench.Figure) -> Void
+    _ house: ServerHouse, _ options: Bench.Options, _ figure: Figure
   ) async throws {
-    func figure(_ name: String, _ metric: String, _ value: Double, floor: Double? = nil) {
-      report(
-        Bench.Figure(bench: "http", caseName: name, metric: metric, value: value, floor: floor))
-    }
     func wants(_ name: String) -> Bool { options.caseName == nil || options.caseName == name }
+    if wants("read") || wants("create") { try await requests(house, options, figure, wants) }
+    if wants("idle") { try await Crowd(house).idle(figure) }
+    if wants("tails") { try await Crowd(house).tails(figure) }
+    figure("whole", "peak RSS MiB", house.cost.peakMiB, nil)
+    figure("whole", "threads", Double(house.cost.threadCount), nil)
+  }
+
+  private static func requests(
+    _ house: ServerHouse, _ options: Bench.Options, _ figure: Figure, _ wants: (String) -> Bool
+  ) async throws {
     let floor = try await house.load(seconds: options.seconds) { _, _ in
       house.request("GET", "/livez", key: nil)
     }
-    figure("static", "requests/s", floor.rate)
-    figure("static", "server CPU us", floor.cpuMicros)
+    show("static", floor, nil, figure)
     if wants("read") {
-      let contact = try await house.createContact(0)
-      let read = try await house.load(seconds: options.seconds) { _, _ in
-        house.request("GET", "/api/contacts/\(contact)", key: house.key)
+      let contacts = try (0..<500).map { try house.createContact($0) }
+      let read = try await house.load(seconds: options.seconds) { thread, round in
+        let contact = contacts[(thread &* 31 &+ round) % contacts.count]
+        return house.request("GET", "/api/contacts/\(contact)", key: house.key)
       }
-      figure("read", "requests/s", read.rate, floor: floor.rate)
-      figure("read", "p99 ms", read.p99Millis)
-      figure("read", "server CPU us", read.cpuMicros, floor: floor.cpuMicros)
+      show("read", read, floor, figure)
     }
     if wants("create") {
       let created = try await house.load(seconds: options.seconds) { thread, round in
-        house.create(thread * 10_000_000 + round + 1)
+        house.create(thread * 10_000_000 + round + 1_000)
       }
-      figure("create", "requests/s", created.rate, floor: floor.rate)
-      figure("create", "p99 ms", created.p99Millis)
-      figure("create", "server CPU us", created.cpuMicros, floor: floor.cpuMicros)
-    }
-    if wants("tails") { try await Tails(house).run(figure) }
-    figure("whole", "RSS MiB", house.cost.residentMiB)
-    figure("whole", "threads", Double(house.cost.threadCount))
-  }
-}
-
-/// A `daybook serve` in a temporary home, with one account.
-final class ServerHouse: Sendable {
-  struct Failed: Error, CustomStringConvertible {
-    let description: String
-  }
-
-  /// What many connections at once came to.
-  struct Outcome: Sendable {
-    let rate: Double
-    let p99Millis: Double
-    let cpuMicros: Double
-  }
-
-  static let connectionCount = 64
-
-  private let home: String
-  private let serverPID: Int32
-  let port: Int
-  let key: String
-
-  private init(home: String, serverPID: Int32, port: Int, key: String) {
-    self.home = home
-    self.serverPID = serverPID
-    self.port = port
-    self.key = key
-  }
-
-  static func start() async throws -> ServerHouse {
-    let base =
-      ProcessInfo.processInfo.environment["BENCH_DIRECTORY"] ?? NSTemporaryDirectory()
-    let home = "\(base)/bench-http-\(UUID().uuidString)"
-    do {
-      try await daybook(
-        "up", "--detach", "--home", home, "--port", "0", "--sandbox-port", "0", "--demo", "no",
-        "--log-level", "error")
-      let status = try JSON(
-        parsing: [UInt8](Data(contentsOf: URL(filePath: home + "/run/status.json"))))
-      let server = status["processes"]?.array?.first { $0["name"]?.string == "serve" }
-      guard let url = status["base_url"]?.string, let port = url.split(separator: ":").last,
-        let port = Int(port), let pid = server?["pid"]?.int
-      else { throw Failed(description: "the system does not say where it is: \(status.text)") }
-      let client = HTTPClient()
-      defer { client.close() }
-      let key = try await makeAccount(client, url, home)
-      return ServerHouse(home: home, serverPID: Int32(pid), port: port, key: key)
-    } catch {
-      try? await daybook("down", "--home", home)
-      throw error
+      show("create", created, floor, figure)
     }
   }
 
-  /// This program once more.
-  private static func daybook(_ arguments: String...) async throws {
-    let process = Process()
-    process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = arguments
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
-    try await onThread { process.waitUntilExit() }
-    guard process.terminationStatus == 0 else {
-      throw Failed(description: "daybook \(arguments[0]) ended with \(process.terminationStatus)")
-    }
+  private static func show(
+    _ name: String, _ outcome: ServerHouse.Outcome, _ floor: ServerHouse.Outcome?, _ figure: Figure
+  ) {
+    figure(name, "requests/s", outcome.rate, floor?.rate)
+    figure(name, "p50 ms", outcome.p50Millis, floor?.p50Millis)
+    figure(name, "p99 ms", outcome.p99Millis, floor?.p99Millis)
+    figure(name, "server CPU us", outcome.cpuMicros, floor?.cpuMicros)
   }
 
-  private static func makeAccount(
-    _ client: HTTPClient, _ base: String, _ home: String
-  ) async throws -> String {
-    let token = try String(contentsOfFile: home + "/operator.token", encoding: .utf8)
-      .trimmingCharacters(in: .whitespacesAndNewlines)
-    let body: JSON = [
-      "name": "Bench", "time_zone": "America/Chicago", "test": true,
-      "rate_limit": ["per_minute": 1_000_000, "burst": 2_000_000],
-      "owner": [
-        "email": "bench@example.com", "name": "Bench", "password": "correct horse battery",
-      ],
-    ]
-    let answer = try await client.send(
-      ClientRequest(
-        method: "POST", url: base + "/api/operator/accounts",
-        headers: ["authorization": "Bearer \(token)", "content-type": "application/json"],
-        body: body.bytes()))
-    guard let key = try JSON(parsing: answer.body)["api_key"]?.string else {
-      throw Failed(description: "no account: \(String(decoding: answer.body, as: UTF8.self))")
-    }
-    return key
-  }
-
-  func stop() async throws {
-    try await Self.daybook("down", "--home", home)
-    try FileManager.default.removeItem(atPath: home)
-  }
-
-  var cost: ProcessCost { ProcessCost(pid: serverPID) }
-
-  func request(_ method: String, _ target: String, key: String?, body: String = "") -> [UInt8] {
-    var text = "\(method) \(target) HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-    if let key { text += "Authorization: Bearer \(key)\r\n" }
-    if !body.isEmpty {
-      text += "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
-    }
-    return Array((text + "\r\n" + body).utf8)
-  }
-
-  func create(_ number: Int) -> [UInt8] {
-    let body = """
-      {"first_name":"Pat","last_name":"Person \(number)","email":"p\(number)@example.com",\
-      "tags":["bench"],"custom":{"size":12}}
-      """
-    return request("POST", "/api/contacts", key: key, body: body)
-  }
-
-  func createContact(_ number: Int) async throws -> String {
-    let client = try LoadClient(port: port)
-    try client.send(create(number))
-    guard let id = try JSON(parsing: Array(try client.answer()))["id"]?.string else {
-      throw Failed(description: "no contact")
-    }
-    // Until the read models have it.
-    for _ in 0..<200 {
-      try client.send(request("GET", "/api/contacts/\(id)", key: key))
-      if (try? client.answer()) != nil { return id }
-      try await Task.sleep(for: .milliseconds(100))
-    }
-    throw Failed(description: "the contact does not show")
-  }
-}
-
-// MARK: - Load
-
-extension ServerHouse {
-  /// As many requests as 64 connections get answered, one at a time each.
-  func load(
-    seconds: Double, _ request: @escaping @Sendable (_ thread: Int, _ round: Int) -> [UInt8]
-  ) async throws -> Outcome {
-    let before = cost
-    let started = ContinuousClock.now
-    let deadline = started + .seconds(seconds)
-    let took = try await withThrowingTaskGroup(of: [Double].self) { group in
-      for number in 0..<Self.connectionCount {
-        group.addTask { [port] in
-          try await Self.onThread { try Self.ask(port, number, until: deadline, request) }
-        }
+  /// A hundred pages one after the other, each from the cursor of the one before: a key of the usual limit
+  /// may ask for as many at once.
+  private static func lists(
+    _ house: ServerHouse, _ options: Bench.Options, _ figure: Figure
+  ) async throws {
+    let millis = try await ServerHouse.onThread {
+      try house.waitForReadModels(options.contactCount, seconds: 600)
+      let client = try LoadClient(port: house.port)
+      var target = "/api/contacts"
+      var took: [Double] = []
+      while took.count < 100 {
+        let sent = ContinuousClock.now
+        try client.send(house.request("GET", target, key: house.key))
+        let page = try JSON(parsing: Array(try client.answer()))
+        took.append((ContinuousClock.now - sent) / .milliseconds(1))
+        target = page["next"]?.string.map { "/api/contacts?after=\($0)" } ?? "/api/contacts"
       }
-      return try await group.reduce(into: [Double]()) { $0 += $1 }
+      return took.sorted()
     }
-    let wall = (ContinuousClock.now - started) / .seconds(1)
-    guard !took.isEmpty else { throw Failed(description: "no request was answered") }
-    let sorted = took.sorted()
-    return Outcome(
-      rate: Double(sorted.count) / wall, p99Millis: sorted[sorted.count * 99 / 100],
-      cpuMicros: (cost.cpuSeconds - before.cpuSeconds) / Double(sorted.count) * 1e6)
-  }
-
-  private static func ask(
-    _ port: Int, _ thread: Int, until deadline: ContinuousClock.Instant,
-    _ request: (Int, Int) -> [UInt8]
-  ) throws -> [Double] {
-    let client = try LoadClient(port: port)
-    var took: [Double] = []
-    var round = 0
-    while ContinuousClock.now < deadline {
-      let bytes = request(thread, round)
-      let sent = ContinuousClock.now
-      try client.send(bytes)
-      _ = try client.answer()
-      took.append((ContinuousClock.now - sent) / .milliseconds(1))
-      round += 1
-    }
-    return took
-  }
-
-  /// Blocks a thread of its own, none of the concurrency's.
-  static func onThread<Result: Sendable>(
-    _ body: @escaping @Sendable () throws -> Result
-  ) async throws -> Result {
-    try await withCheckedThrowingContinuation { continuation in
-      let thread = Thread { continuation.resume(with: Swift.Result { try body() }) }
-      thread.stackSize = 1 << 20
-      thread.start()
-    }
+    figure("list", "contacts", Double(options.contactCount), nil)
+    figure("list", "p50 ms", millis[millis.count / 2], nil)
+    figure("list", "p95 ms", millis[millis.count * 95 / 100], nil)
+    figure("list", "peak RSS MiB", house.cost.peakMiB, nil)
   }
 }
 
-// MARK: - Tails
+// MARK: - Ten thousand at once
 
-/// Ten thousand subscribers to one account's events, and one event at a time.
-private struct Tails {
-  private static let subscriberCount = 10_000
+/// Ten thousand connections: silent ones, or subscribers to one account's events.
+private struct Crowd {
+  private static let size = 10_000
   private static let eventCount = 20
 
   let house: ServerHouse
 
   init(_ house: ServerHouse) { self.house = house }
 
-  func run(_ figure: (String, String, Double, Double?) -> Void) async throws {
+  func idle(_ figure: (String, String, Double, Double?) -> Void) async throws {
+    let before = house.cost
+    let house = house
+    let (open, millis) = try await ServerHouse.onThread {
+      let asked = house.request("GET", "/livez", key: nil)
+      var clients: [LoadClient] = []
+      for _ in 0..<Self.size {
+        let client = try LoadClient(port: house.port)
+        try client.send(asked)
+        _ = try client.answer()
+        clients.append(client)
+      }
+      let open = house.cost
+      let sent = ContinuousClock.now
+      try clients[0].send(asked)
+      _ = try clients[0].answer()
+      return (open, (ContinuousClock.now - sent) / .milliseconds(1))
+    }
+    figure("idle", "connections", Double(Self.size), nil)
+    figure("idle", "answer ms", millis, nil)
+    figure("idle", "RSS MiB", open.residentMiB, before.residentMiB)
+    figure("idle", "threads", Double(open.threadCount), Double(before.threadCount))
+  }
+
+  func tails(_ figure: (String, String, Double, Double?) -> Void) async throws {
     let before = house.cost
     let house = house
     let (took, open) = try await ServerHouse.onThread { try Self.measure(house) }
     let sorted = took.sorted()
     guard !sorted.isEmpty else { throw ServerHouse.Failed(description: "nothing arrived") }
-    figure("tails", "subscribers", Double(Self.subscriberCount), nil)
+    figure("tails", "subscribers", Double(Self.size), nil)
     figure("tails", "received %", 100 * Double(sorted.count) / Double(Self.wantedCount), nil)
     figure("tails", "p50 ms", sorted[sorted.count / 2], nil)
     figure("tails", "p99 ms", sorted[sorted.count * 99 / 100], nil)
@@ -266,33 +158,37 @@ private struct Tails {
     figure("tails", "server CPU us", cpu, nil)
   }
 
-  private static var wantedCount: Int { subscriberCount * eventCount }
+  private static var wantedCount: Int { size * eventCount }
 
   private static func measure(_ house: ServerHouse) throws -> ([Double], ProcessCost) {
-    let subscribe = Array(
-      ("GET /api/events?after=now&types=contact.created HTTP/1.1\r\nHost: x\r\n"
-        + "Accept: text/event-stream\r\nAuthorization: Bearer \(house.key)\r\n\r\n").utf8)
+    let subscribe = house.request(
+      "GET", "/api/events?after=now&types=contact.created", key: house.key,
+      headers: "Accept: text/event-stream\r\n")
     var clients: [LoadClient] = []
-    for _ in 0..<subscriberCount {
+    for _ in 0..<size {
       let client = try LoadClient(port: house.port)
       try client.send(subscribe)
       clients.append(client)
     }
     // The greeting of each says that it listens.
-    _ = collect(clients, marker: Array("tail of the log".utf8), since: .now, seconds: 60)
+    let greeted = collect(clients, marker: Array("tail of the log".utf8), since: .now, seconds: 30)
+    guard greeted.count == size else {
+      throw ServerHouse.Failed(description: "\(greeted.count) of \(size) tails began")
+    }
     let open = house.cost
     let writer = try LoadClient(port: house.port)
     var took: [Double] = []
     for number in 0..<eventCount {
       let sent = ContinuousClock.now
       try writer.send(house.create(900_000_000 + number))
+      took += collect(clients, marker: Array("\ndata:".utf8), since: sent, seconds: 3)
       _ = try writer.answer()
-      took += collect(clients, marker: Array("\ndata:".utf8), since: sent, seconds: 10)
     }
     return (took, open)
   }
 
-  /// Milliseconds from `start` until each of `clients` has received `marker`.
+  /// Milliseconds from `start` until each of `clients` has received `marker`, to two milliseconds: to look
+  /// at ten thousand sockets all the time would keep a core busy that the server needs.
   private static func collect(
     _ clients: [LoadClient], marker: [UInt8], since start: ContinuousClock.Instant,
     seconds: Double
@@ -301,9 +197,12 @@ private struct Tails {
     var took: [Double] = []
     let deadline = ContinuousClock.now + .seconds(seconds)
     while took.count < clients.count, ContinuousClock.now < deadline {
+      usleep(2_000)
       guard unsafe poll(&waiting, nfds_t(waiting.count), 100) > 0 else { continue }
       for index in waiting.indices where waiting[index].revents != 0 {
-        guard let bytes = clients[index].receiveNow(), bytes.contains(marker) else { continue }
+        guard let bytes = clients[index].receiveNow(), bytes.firstRange(of: marker) != nil else {
+          continue
+        }
         took.append((ContinuousClock.now - start) / .milliseconds(1))
         // Whoever has it is not looked at any more: poll passes over negative descriptors.
         waiting[index].fd = -1

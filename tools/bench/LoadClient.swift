@@ -18,6 +18,10 @@ final class LoadClient {
     let code = unsafe address.withUnsafeMutableBytes { bytes in
       unsafe connect(descriptor, bytes.baseAddress?.assumingMemoryBound(to: sockaddr.self), 16)
     }
+    // Nobody waits longer than this for an answer.
+    var patience = timeval(tv_sec: 10, tv_usec: 0)
+    _ = unsafe setsockopt(
+      descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     var on: Int32 = 1
     _ = unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, 4)
     guard code == 0 else { throw Broken() }
@@ -77,6 +81,8 @@ final class LoadClient {
 struct ProcessCost {
   let cpuSeconds: Double
   let residentMiB: Double
+  /// The most that it ever held.
+  let peakMiB: Double
   let threadCount: Int
 
   init(pid: Int32) {
@@ -92,6 +98,7 @@ struct ProcessCost {
         ?? 0
     }
     residentMiB = number("VmRSS") / 1024
+    peakMiB = number("VmHWM") / 1024
     threadCount = Int(number("Threads"))
   }
 }

@@ -15,10 +15,12 @@ let upCommand = Command(
     started again. Ctrl-C stops everything; the next start goes on from there.
     Addresses and the demo's credentials are in demo.json in the home.
     """,
-  options: [detachOption], isLongRunning: true
+  options: [detachOption, supervisedOption], isLongRunning: true
 ) { invocation in
   if invocation.has(detachOption.flag) { return try await startDetached(invocation.settings) }
-  return try await Up(invocation.settings).run()
+  return try await Up(
+    invocation.settings, followsInput: invocation.has(supervisedOption.flag)
+  ).run()
 }
 
 /// The supervising process in the foreground.
@@ -28,8 +30,13 @@ private struct Up {
   private static let readySeconds = 120
 
   let asked: Settings
+  /// Whether the end of standard input stops the system.
+  private let followsInput: Bool
 
-  init(_ settings: Settings) { asked = settings }
+  init(_ settings: Settings, followsInput: Bool) {
+    asked = settings
+    self.followsInput = followsInput
+  }
 
   func run() async throws -> ExitStatus {
     let home = asked.home
@@ -42,7 +49,7 @@ private struct Up {
     try checkDisk(home)
     try await endProcessesLeftBehind(home)
     let settings = try resolvePorts(asked)
-    let stop = SupervisedProcess.stopRequest(followsInput: false)
+    let stop = SupervisedProcess.stopRequest(followsInput: followsInput)
     return try await supervise(settings, stop: stop)
   }
 
