@@ -39,6 +39,10 @@ enum HookReceiving {
   ])
 
   private static func receive(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    // Before anything is computed over it.
+    guard exchange.request.body.count <= bodyLimitBytes else {
+      throw APIError(413, "too_large", "too_large", "A hook takes at most 1 MiB.")
+    }
     let (executor, id, settings, delivery) = try await genuine(exchange)
     let payload = try payload(exchange)
     let command: HookCommand
@@ -50,7 +54,7 @@ enum HookReceiving {
     let named = settings.deliveryID.flatMap { payload.value(at: $0) }.map {
       "named:" + ($0.string ?? $0.text)
     }
-    let call = call(id, exchange, key: named ?? delivery.id)
+    let call = call(id, exchange, key: named ?? delivery.key(for: settings.action))
     let done: Done<Identifier?>
     do {
       done = try await executor.perform(call) { workspace throws(CommandError) in
@@ -107,9 +111,6 @@ enum HookReceiving {
 
   private static func payload(_ exchange: Exchange) throws(APIError) -> HookPayload {
     let request = exchange.request
-    guard request.body.count <= bodyLimitBytes else {
-      throw APIError(413, "too_large", "too_large", "A hook takes at most 1 MiB.")
-    }
     switch request.mediaType {
     case "application/x-www-form-urlencoded":
       return HookPayload(

@@ -18,7 +18,7 @@ enum ProviderRoutes {
           "provider": "sendgrid", "options": ["from": "hello@example.com"],
           "secrets": ["api_key": "SG.…"],
         ]), answers: [.ok(ProviderSchemas.provider)],
-      refuses: [400: ["unknown_provider", "required"]], handler: configure),
+      refuses: [400: ["unknown_provider", "required", "https_required"]], handler: configure),
     Operation(
       "PUT", "/api/account/postal-address", .scope("account:write"),
       "Set the address below marketing emails",
@@ -102,7 +102,7 @@ enum ProviderRoutes {
     var fields = try exchange.body()
     let known = exchange.services.adapters.descriptions(for: service)
     let name = fields.string("provider", required: true)
-    let baseURL = fields.string("base_url")
+    let baseURL = baseURL(&fields, exchange)
     let options = fields.texts("options")
     let secrets = fields.texts("secrets")
     let description = known.first { $0.name == name }
@@ -124,13 +124,22 @@ enum ProviderRoutes {
       options: options, secrets: .known(secrets))
   }
 
+  /// Credentials go there: by https alone, unless the system is one for development.
+  private static func baseURL(_ fields: inout Fields, _ exchange: Exchange) -> String? {
+    guard let url = fields.string("base_url") else { return nil }
+    if !url.hasPrefix("https://"), !exchange.services.settings.allowsPrivateWebhooks {
+      fields.fail("base_url", "https_required", "base_url is an https URL.")
+    }
+    return url
+  }
+
   private static func configureSMS(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let provider = fields.string("provider") ?? SMSCredentials.provider
     if provider != SMSCredentials.provider {
       fields.fail("provider", "unknown_provider", "provider is one of: \(SMSCredentials.provider).")
     }
-    let baseURL = fields.string("base_url") ?? "https://api.twilio.com"
+    let baseURL = baseURL(&fields, exchange) ?? "https://api.twilio.com"
     let options = fields.texts("options")
     let secrets = fields.texts("secrets")
     fields.check("options", options, ["from", "account_sid"], [])

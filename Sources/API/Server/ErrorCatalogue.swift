@@ -87,7 +87,7 @@ enum ErrorCatalogue {
     ("invalid_network", "Give an IP address or a network such as 203.0.113.0/24."),
     ("limit_exceeds_account", "A key's limit is at most its account's."),
     ("unknown_account", "There is no such account."),
-    ("https_required", "Webhooks go to https URLs."),
+    ("https_required", "Webhooks and providers are reached by https URLs."),
     ("unsupported_channel", "This channel cannot be used here."),
     ("nothing_to_identify", "Give at least a name, a company, a phone or an email."),
     ("idempotency_key_required", "Send an Idempotency-Key header."),

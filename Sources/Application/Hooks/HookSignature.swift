@@ -9,9 +9,19 @@ package enum HookSignature {
   static let toleranceSeconds: Int64 = 300
   package static let defaultHeader = "X-Signature-256"
 
-  /// Which delivery it is; `id` is nil where nothing says so.
+  /// Which delivery it is.
   package struct Genuine: Sendable, Equatable {
+    /// nil where the sender gives it no name.
     package let id: String?
+    /// SHA-256 of the body in hex, where nothing but the body tells deliveries apart.
+    package var bodyHash: String?
+
+    /// What a repeated delivery is known by. A no is none of them: the same words may be said again after
+    /// a new yes, and a no that is known already changes nothing.
+    package func key(for action: HookSettings.Action) -> String? {
+      if let id { return id }
+      return action == .optOut ? nil : bodyHash.map { "body:" + $0 }
+    }
   }
 
   /// nil: it is not genuine.
@@ -37,7 +47,7 @@ package enum HookSignature {
         HMACSHA256.isValid(code, for: request.body, key: Array(secret.utf8))
       else { return nil }
       // Nothing in it grows old: the same body again is the same delivery.
-      return Genuine(id: "body:" + Hex.encode(SHA256.hash(request.body)))
+      return Genuine(id: nil, bodyHash: Hex.encode(SHA256.hash(request.body)))
     }
   }
 

@@ -79,10 +79,13 @@ private func startServe(
     ])
   let exports = try exportDesk(context, log: log, engine: engine)
 
-  var webhookSettings = HTTPClientSettings()
-  webhookSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
-  let webhookClient = HTTPClient(settings: webhookSettings)
-  let providerClient = HTTPClient()
+  // Accounts choose where both go.
+  var clientSettings = HTTPClientSettings()
+  clientSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
+  let providerClient = HTTPClient(settings: clientSettings)
+  // Of a subscriber's answer nothing is of use but its beginning.
+  clientSettings.maxResponseBytes = 256 << 10
+  let webhookClient = HTTPClient(settings: clientSettings)
   let adapters = adapters(client: providerClient)
   let links = OutboundLinks(
     publicURL: settings.baseURL,
