@@ -22,6 +22,9 @@ enum AuditExportRoutes {
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
         503: ["signing_unavailable"],
       ], handler: create),
+    Operation.list(
+      "/api/audit/exports", "audit:read", "List the exports that are kept, newest first",
+      of: AuditSchemas.export, sorts: ["-id"], refuses: [503: ["signing_unavailable"]], rows: list),
     Operation(
       "GET", "/api/audit/exports/{id}", .scope("audit:read"), "Whether an export is done",
       answers: [.ok(AuditSchemas.export)], refuses: [503: ["signing_unavailable"]], handler: read),
@@ -63,6 +66,21 @@ enum AuditExportRoutes {
     } catch {
       throw exchange.failure(error)
     }
+  }
+
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    let kept: [JSON]
+    do {
+      kept = try exchange.exports().statuses(of: exchange.org)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      throw exchange.failure(error)
+    }
+    return try .of(kept, list, exchange)
   }
 
   private static func read(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

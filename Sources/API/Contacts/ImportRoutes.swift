@@ -5,30 +5,31 @@ import JSON
 
 /// Taking in a CSV of contacts.
 enum ImportRoutes {
-  static let all = [
-    Operation(
-      "POST", "/api/contacts/import", .scope("contacts:write"), "Import a CSV of contacts",
-      details: "As `multipart/form-data` with the file as `file` and the options as parts, or as "
-        + "the CSV itself with the options as parameters. With `Accept: application/x-ndjson` "
-        + "lines of progress come first.",
-      parameters: [
-        .query("map", .map(.string()), "Column to field; `\"\"` leaves one out.", style: .json),
-        .query("tags", .string(0...2_000), "For every new contact, between commas."),
-        .query("source", .string(0...200)),
-        .query("consent", ContactSchemas.consentInput, "For every new contact.", style: .json),
-      ],
-      body: .of([
-        (
-          "multipart/form-data",
-          .input([
-            .required("file", .string(0...Int.max)), .optional("map", .string()),
-            .optional("tags", .string()), .optional("source", .string(0...200)),
-            .optional("consent", .string()), .optional("dry_run", .string()),
-          ])
-        ), ("text/csv", .string(0...Int.max)),
-      ]), answers: [.ok(ContactSchemas.importReport)], refuses: [409: ["import_not_allowed"]],
-      idempotency: .required, handler: importContacts)
-  ]
+  static let all: [Operation] =
+    ImportReads.all + [
+      Operation(
+        "POST", "/api/contacts/import", .scope("contacts:write"), "Import a CSV of contacts",
+        details: "As `multipart/form-data` with the file as `file` and the options as parts, or as "
+          + "the CSV itself with the options as parameters. With `Accept: application/x-ndjson` "
+          + "lines of progress come first.",
+        parameters: [
+          .query("map", .map(.string()), "Column to field; `\"\"` leaves one out.", style: .json),
+          .query("tags", .string(0...2_000), "For every new contact, between commas."),
+          .query("source", .string(0...200)),
+          .query("consent", ContactSchemas.consentInput, "For every new contact.", style: .json),
+        ],
+        body: .of([
+          (
+            "multipart/form-data",
+            .input([
+              .required("file", .string(0...Int.max)), .optional("map", .string()),
+              .optional("tags", .string()), .optional("source", .string(0...200)),
+              .optional("consent", .string()), .optional("dry_run", .string()),
+            ])
+          ), ("text/csv", .string(0...Int.max)),
+        ]), answers: [.ok(ContactSchemas.importReport)], refuses: [409: ["import_not_allowed"]],
+        idempotency: .required, handler: importContacts)
+    ]
 
   /// The file as multipart/form-data, or as the body itself with the options as parameters. With
   /// `Accept: application/x-ndjson` a line of progress for every few hundred rows comes first.

@@ -57,6 +57,9 @@ enum HistoryRoutes {
     ) { exchange, id, version throws(APIError) in
       try WebhookRoutes.view(id, version: version, showsSecret: false, exchange)
     },
+    Subject(kind: .importJob, scope: "contacts:read") { exchange, id, version throws(APIError) in
+      try ImportReads.view(id, version: version, exchange)
+    },
     Subject(kind: .inboundHook, scope: "webhooks:read") { exchange, id, version throws(APIError) in
       try HookRoutes.view(id, version: version, exchange)
     },

@@ -22,10 +22,9 @@ enum HookRoutes {
             "name": "Website form", "authentication": "secret_in_path", "action": "lead",
             "mapping": ["email": "data.email", "first_name": "data.name", "tags": "=web"],
           ]), answers: [.created(HookSchemas.hook)], refuses: [400: refusals], handler: create),
-      Operation(
-        "GET", "/api/inbound-hooks", .scope("webhooks:read"), "List inbound hooks",
-        parameters: [.limit, .query("after", .id(.inboundHook), "`next` of the page before.")],
-        answers: [.list(HookSchemas.hook)], handler: list),
+      Operation.list(
+        "/api/inbound-hooks", "webhooks:read", "List inbound hooks, oldest first",
+        of: HookSchemas.hook, sorts: ["created_at", "name"], rows: list),
       Operation(
         "GET", "/api/inbound-hooks/{id}", .scope("webhooks:read"), "Read an inbound hook",
         answers: [.ok(HookSchemas.hook)], handler: show),
@@ -149,20 +148,13 @@ enum HookRoutes {
     return exchange.respond(200, try view(id, version: .max, exchange))
   }
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let ids = try await exchange.readState { $0.inboundHooks }
-    let limit = try exchange.limit()
-    let after = try exchange.queryID("after", .inboundHook)
-    let wanted = ids.filter { id in after.map { id > $0 } ?? true }
-    var data: [JSON] = []
-    for id in wanted.prefix(limit) { data.append(try view(id, version: .max, exchange)) }
-    let hasMore = wanted.count > limit
-    return exchange.respond(
-      200,
-      [
-        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
-        "next": JSON(hasMore ? wanted[limit - 1].text : nil),
-      ])
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    try await .of({ $0.inboundHooks }, list, exchange) { id throws(APIError) in
+      try view(id, version: .max, exchange)
+    }
   }
 }
 

@@ -32,11 +32,9 @@ enum PaymentRoutes {
   private static func list(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    var data: [JSON] = []
-    for id in try await exchange.readState({ $0.payments }) {
-      data.append(try exchange.payment(id))
+    try await .of({ $0.payments }, list, exchange) { id throws(APIError) in
+      try exchange.payment(id)
     }
-    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -100,21 +98,6 @@ enum PaymentRoutes {
 }
 
 extension Exchange {
-  /// What the org's state holds, from the writer's side.
-  func readState<Value: Sendable>(
-    _ body: @escaping @Sendable (borrowing Workspace) -> Value
-  ) async throws(APIError) -> Value {
-    do {
-      return try await executor().read { workspace throws(CommandError) in body(workspace) }
-    } catch let error as CommandError {
-      throw APIError(error)
-    } catch let error as APIError {
-      throw error
-    } catch {
-      preconditionFailure("only these two are thrown: \(error)")
-    }
-  }
-
   func payment(_ id: Identifier, version: UInt64 = .max) throws(APIError) -> JSON {
     let snapshot: Snapshot<Payment.State>
     do {

@@ -49,7 +49,7 @@ enum SendingRoutes {
         body: .json(
           SendingSchemas.list, example: ["channel": "sms", "addresses": ["+12125550123"]]),
         answers: [.ok(SendingSchemas.listed)], handler: unsuppress),
-    ] + SuspectedOptOutRoutes.all + PriceRoutes.all
+    ] + SuppressionReads.all + SuspectedOptOutRoutes.all + PriceRoutes.all
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     exchange.respond(200, try await view(exchange))

@@ -112,6 +112,14 @@ enum SendingSchemas {
       .optional("source", .string(1...200), "Where they come from."),
     ])
 
+  static let suppression = Schema.object(
+    "Suppression",
+    [
+      .required("object", .constant("suppression")),
+      .required("list", .choice(Suppression.List.self)),
+      .required("channel", .choice(Channel.self)), .required("address", .string()),
+    ])
+
   static let listed = Schema.object(
     "SuppressionResult",
     [.required("object", .constant("suppression_result")), .required("changed", .count)])

@@ -56,23 +56,43 @@ extension Exchange {
     }
   }
 
-  private func minPosition() throws(APIError) -> UInt64 {
+  /// What `Min-Position` asks for; 0 without one.
+  func minPosition() throws(APIError) -> UInt64 {
     guard let text = request.headers["min-position"] else { return 0 }
     guard let position = UInt64(text) else {
       throw .invalid(
         "Min-Position", "invalid_position", "Min-Position is the Log-Position of a write.")
     }
-    let head: UInt64
-    do {
-      head = try engine.log.head()
-    } catch {
-      throw APIError(.log(error))
-    }
+    let head = try head()
     guard position <= head else {
       throw .invalid(
         "Min-Position", "position_in_future", "The log ends at \(head): this is no Log-Position.")
     }
     return position
+  }
+
+  /// What the org's state holds, from the writer's side.
+  func readState<Value: Sendable>(
+    _ body: @escaping @Sendable (borrowing Workspace) -> Value
+  ) async throws(APIError) -> Value {
+    do {
+      return try await executor().read { workspace throws(CommandError) in body(workspace) }
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+  }
+
+  /// Position of the log's last event.
+  func head() throws(APIError) -> UInt64 {
+    do {
+      return try engine.log.head()
+    } catch {
+      throw APIError(.log(error))
+    }
   }
 
   private func waitMillis() throws(APIError) -> Int {

@@ -49,11 +49,9 @@ enum TemplateRoutes {
   private static func list(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    var data: [JSON] = []
-    for id in try await exchange.readState({ $0.templates }) {
-      data.append(try exchange.template(id))
+    try await .of({ $0.templates }, list, exchange) { id throws(APIError) in
+      try exchange.template(id)
     }
-    return try .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -25,16 +25,15 @@ enum WebhookDeliveries {
       body: .json(WebhookSchemas.redeliver, example: ["from": 1]),
       answers: [.ok(WebhookSchemas.endpoint)],
       refuses: [409: ["endpoint_disabled", "too_many_redeliveries"]], handler: redeliver),
-    Operation(
-      "GET", "/api/webhook-endpoints/{id}/deliveries", .scope("webhooks:read"),
+    Operation.list(
+      "/api/webhook-endpoints/{id}/deliveries", "webhooks:read",
       "The latest deliveries, newest first",
       details: "The last thousand at least, with what was answered; they outlive restarts.",
-      parameters: [.limit, .query("after", .int(1...Int64.max), "`next` of the page before.")],
-      answers: [.list(WebhookSchemas.delivery)], handler: deliveries),
-    Operation(
-      "GET", "/api/webhook-endpoints/{id}/dead-letters", .scope("webhooks:read"),
-      "The events whose delivery was given up", answers: [.list(WebhookSchemas.deadLetter)],
-      handler: deadLetters),
+      of: WebhookSchemas.delivery, sorts: ["-number"], rows: deliveries),
+    Operation.list(
+      "/api/webhook-endpoints/{id}/dead-letters", "webhooks:read",
+      "The events whose delivery was given up, the first one first",
+      of: WebhookSchemas.deadLetter, sorts: ["given_up_at", "position"], rows: deadLetters),
   ]
 
   private static func rotate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -57,7 +56,7 @@ enum WebhookDeliveries {
     let events = fields.strings("events")?.compactMap { Identifier($0, kind: .event) }
     let failed = fields.bool("failed") ?? false
     let from = fields.int("from")
-    let head = try head(exchange)
+    let head = Int64(try exchange.head())
     let to = fields.int("to") ?? head
     if events == nil, from == nil, !failed {
       fields.fail(
@@ -84,34 +83,18 @@ enum WebhookDeliveries {
     return try await WebhookRoutes.change(exchange, commands)
   }
 
-  private static func head(_ exchange: Exchange) throws(APIError) -> Int64 {
-    do {
-      return Int64(try exchange.engine.log.head())
-    } catch {
-      throw APIError(.log(error))
-    }
-  }
-
-  private static func deliveries(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  @Sendable
+  private static func deliveries(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
-    let limit = try exchange.limit()
-    let found = exchange.engine.deliveries.deliveries(
-      of: id, before: exchange.query("after").flatMap { Int($0) }, limit: limit + 1)
-    let page = found.prefix(limit)
-    let hasMore = found.count > limit
-    return exchange.respond(
-      200,
-      [
-        "object": "list", "data": .array(page.map { view($0.delivery) }),
-        "has_more": .bool(hasMore),
-        "next": hasMore ? JSON(page.last.map { String($0.number) }) : .null,
-      ])
+    return try .of(exchange.engine.deliveries.deliveries(of: id).map(view), list, exchange)
   }
 
-  private static func view(_ delivery: DeliveryBoard.Delivery) -> JSON {
+  private static func view(_ number: Int, _ delivery: DeliveryBoard.Delivery) -> JSON {
     [
-      "object": "delivery", "event": .string(delivery.event.text),
+      "object": "delivery", "number": JSON(number), "event": .string(delivery.event.text),
       "type": .string(delivery.type), "position": .int(Int64(delivery.position)),
       "attempt": JSON(delivery.attempt), "sent_at": .string(Timestamp.text(delivery.atMicros)),
       "took_millis": .int(delivery.tookMillis), "url": .string(delivery.url),
@@ -121,11 +104,17 @@ enum WebhookDeliveries {
   }
 
   /// From the endpoint's own stream: the attempts after which there is no other.
-  private static func deadLetters(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    whole(try letters(exchange), exchange)
+  @Sendable
+  private static func deadLetters(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    let letters = try letters(exchange, through: list.pin?.position ?? .max)
+    return try .of(letters, list, exchange)
   }
 
-  private static func letters(_ exchange: Exchange) throws(APIError) -> [JSON] {
+  private static func letters(
+    _ exchange: Exchange, through position: UInt64 = .max
+  ) throws(APIError) -> [JSON] {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
     var letters: [JSON] = []
@@ -139,7 +128,8 @@ enum WebhookDeliveries {
       } catch {
         throw APIError(.log(error))
       }
-      for event in page where event.type == "webhook.delivery_failed" {
+      for event in page
+      where event.type == "webhook.delivery_failed" && event.position <= position {
         if let letter = try letter(event) { letters.append(letter) }
       }
       guard let last = page.last, page.count == 500 else { return letters }
@@ -156,14 +146,10 @@ enum WebhookDeliveries {
     }
     guard data["retry_at_micros"] == nil else { return nil }
     return [
-      "object": "dead_letter", "position": data["position"] ?? .null,
+      "id": .string(RecordedDomainEvent.eventID(of: event).text), "object": "dead_letter",
+      "position": data["position"] ?? .null,
       "attempts": data["attempt"] ?? .null, "reason": data["reason"] ?? .null,
       "given_up_at": .string(Timestamp.text(event.recordedAtMicros)),
     ]
-  }
-
-  private static func whole(_ data: [JSON], _ exchange: Exchange) -> HTTPResponse {
-    exchange.respond(
-      200, ["object": "list", "data": .array(data), "has_more": false, "next": nil])
   }
 }

@@ -14,10 +14,9 @@ enum WebhookRoutes {
           WebhookSchemas.create,
           example: ["url": "https://example.com/hook", "types": ["message.*"]]),
         answers: [.created(WebhookSchemas.endpoint)], handler: create),
-      Operation(
-        "GET", "/api/webhook-endpoints", .scope("webhooks:read"), "List webhook endpoints",
-        parameters: [.limit, .query("after", .id(.webhookEndpoint), "`next` of the page before.")],
-        answers: [.list(WebhookSchemas.endpoint)], handler: list),
+      Operation.list(
+        "/api/webhook-endpoints", "webhooks:read", "List webhook endpoints, oldest first",
+        of: WebhookSchemas.endpoint, sorts: ["created_at"], rows: list),
       Operation(
         "GET", "/api/webhook-endpoints/{id}", .scope("webhooks:read"), "Read a webhook endpoint",
         answers: [.ok(WebhookSchemas.endpoint)], handler: show),
@@ -86,31 +85,13 @@ enum WebhookRoutes {
     return exchange.respond(200, try view(id, version: .max, showsSecret: false, exchange))
   }
 
-  private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let ids: [Identifier]
-    do {
-      ids = try await exchange.executor().webhookEndpointIDs()
-    } catch let error as CommandError {
-      throw APIError(error)
-    } catch let error as APIError {
-      throw error
-    } catch {
-      preconditionFailure("only these two are thrown: \(error)")
+  @Sendable
+  private static func list(
+    _ exchange: Exchange, _ list: ListRequest
+  ) async throws(APIError) -> ListRows {
+    try await .of({ $0.webhookEndpoints }, list, exchange) { id throws(APIError) in
+      try view(id, version: .max, showsSecret: false, exchange)
     }
-    let limit = try exchange.limit()
-    let after = try exchange.queryID("after", .webhookEndpoint)
-    let wanted = ids.filter { id in after.map { id > $0 } ?? true }
-    var data: [JSON] = []
-    for id in wanted.prefix(limit) {
-      data.append(try view(id, version: .max, showsSecret: false, exchange))
-    }
-    let hasMore = wanted.count > limit
-    return exchange.respond(
-      200,
-      [
-        "object": "list", "data": .array(data), "has_more": .bool(hasMore),
-        "next": JSON(hasMore ? wanted[limit - 1].text : nil),
-      ])
   }
 
   private static func answer(

@@ -32,7 +32,8 @@ enum WebhookSchemas {
   static let delivery = Schema.object(
     "Delivery",
     [
-      .required("object", .constant("delivery")), .required("event", .id(.event)),
+      .required("object", .constant("delivery")),
+      .required("number", .count, "Counts up for each endpoint."), .required("event", .id(.event)),
       .required("type", .string()), .required("position", .count), .required("attempt", .count),
       .required("sent_at", .time), .required("took_millis", .count), .required("url", .string()),
       .required("status", .count.nullable, "null: there was no answer."),
@@ -44,7 +45,9 @@ enum WebhookSchemas {
   static let deadLetter = Schema.object(
     "DeadLetter",
     [
-      .required("object", .constant("dead_letter")), .required("position", .count),
+      .required("id", .id(.event), "The event by which it was given up."),
+      .required("object", .constant("dead_letter")),
+      .required("position", .count, "Of the event that was not delivered."),
       .required("attempts", .count), .required("reason", .string()),
       .required("given_up_at", .time),
     ])

@@ -123,6 +123,11 @@ extension ExportDesk {
     return status
   }
 
+  /// Of all exports of `org` that are still there, in no particular order.
+  package func statuses(of org: Identifier) throws -> [JSON] {
+    try names().compactMap { Identifier($0, kind: .auditExport) }.compactMap { status($0, of: org) }
+  }
+
   /// Of the export whose record is at a position: the answer to a repeated request.
   package func status(recordedAt position: UInt64, of org: Identifier) throws -> JSON {
     let page: Page
@@ -189,7 +194,7 @@ extension Contact.Event {
     case .updated(_, let changes):
       changes.value?.contains { $0.field == "phone" && $0.value == .text(number) } ?? false
     case .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
-      .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
+      .erasureRequested, .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
       false
     }
   }

@@ -1,6 +1,13 @@
 import Domain
 
 extension Workspace {
+  /// The addresses on the org's lists, in no particular order.
+  package var suppressions: [(list: Suppression.List, channel: Channel, address: String)] {
+    state.suppressed.flatMap { list, addresses in
+      addresses.map { (list: list, channel: $0.channel, address: $0.key) }
+    }
+  }
+
   /// The kill switch. Nothing is handed to a provider at a later position than this commit's; calls that
   /// are under way end and are recorded. What is queued waits, or is skipped.
   package mutating func haltSending(

@@ -270,15 +270,6 @@ extension OrgExecutor {
 }
 
 extension OrgExecutor {
-  /// The endpoints that were not deleted, oldest first.
-  package func webhookEndpointIDs() throws(CommandError) -> [Identifier] {
-    try withState { state in
-      state.tables.webhookEndpoints.filter { !$0.value.isDeleted }.keys.sorted()
-    }
-  }
-}
-
-extension OrgExecutor {
   package struct QueueCounts: Sendable {
     /// Messages that are queued or held.
     package let waiting: Int

@@ -92,6 +92,11 @@ package struct ContactImport: Sendable {
   }
 }
 
+extension Workspace {
+  /// The org's imports, oldest first.
+  package var imports: [Identifier] { state.tables.importJobs.keys.sorted() }
+}
+
 /// A file that was found fit: how it is to be read and what its columns are.
 struct ContactFile: Sendable {
   let reader: CSVReader

@@ -111,6 +111,7 @@ extension Identifier.Kind {
     case .template: "templates"
     case .payment: "payments"
     case .inboundHook: "inbound-hooks"
+    case .importJob: "imports"
     default: nil
     }
   }

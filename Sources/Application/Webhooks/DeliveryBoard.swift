@@ -95,17 +95,13 @@ package final class DeliveryBoard: Sendable {
     state.withLock { $0.books.mapValues(\.standing) }
   }
 
-  /// The latest, newest first, and those before number `before`: each with its number.
-  package func deliveries(
-    of endpoint: Identifier, before: Int?, limit: Int
-  ) -> [(number: Int, delivery: Delivery)] {
+  /// The latest, oldest first: each with its number, which counts up.
+  package func deliveries(of endpoint: Identifier) -> [(number: Int, delivery: Delivery)] {
     load(endpoint)
     return state.withLock { state in
       guard let book = state.books[endpoint] else { return [] }
       let first = book.count - book.deliveries.count + 1
-      let end = before.map { min(max($0 - first, 0), book.deliveries.count) }
-      return book.deliveries.prefix(end ?? book.deliveries.count).enumerated().suffix(limit)
-        .reversed().map { (first + $0.offset, $0.element) }
+      return book.deliveries.enumerated().map { (first + $0.offset, $0.element) }
     }
   }
 

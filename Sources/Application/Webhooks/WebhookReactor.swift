@@ -141,6 +141,11 @@ extension OrgExecutor {
 }
 
 extension Workspace {
+  /// The endpoints that were not deleted, oldest first.
+  package var webhookEndpoints: [Identifier] {
+    state.tables.webhookEndpoints.filter { !$0.value.isDeleted }.keys.sorted()
+  }
+
   /// The org's webhook endpoints, oldest first.
   package var webhookEndpointStates: [(Identifier, WebhookEndpoint.State)] {
     state.tables.webhookEndpoints.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -173,6 +173,16 @@ extension Exchange {
 // MARK: - From what is at hand
 
 extension ListRows {
+  /// A page of objects that the org's state names and the log describes: there are few of them.
+  static func of(
+    _ ids: @escaping @Sendable (borrowing Workspace) -> [Identifier], _ request: ListRequest,
+    _ exchange: Exchange, view: (Identifier) throws(APIError) -> JSON
+  ) async throws(APIError) -> ListRows {
+    var all: [JSON] = []
+    for id in try await exchange.readState(ids) { all.append(try view(id)) }
+    return try .of(all, request, exchange)
+  }
+
   /// A page of objects that are all at hand, by the field of the order and then by `key`, which tells
   /// them apart.
   static func of(
@@ -194,12 +204,7 @@ extension ListRows {
       }
       entries.removeAll { goesDown ? $0.place >= place : $0.place <= place }
     }
-    let head: UInt64
-    do {
-      head = try exchange.engine.log.head()
-    } catch {
-      throw APIError(.log(error))
-    }
+    let head = try exchange.head()
     let shown = entries.prefix(request.page.limit)
     return ListRows(
       items: shown.map(\.item), cursors: shown.map(\.place.text),

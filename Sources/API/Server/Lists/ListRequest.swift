@@ -158,12 +158,7 @@ extension Exchange {
         "\(name) is no cursor of this list: take `next` or `previous` of one of its pages, with the "
           + "same filters and the same order.")
     }
-    let head: UInt64
-    do {
-      head = try engine.log.head()
-    } catch {
-      throw APIError(.log(error))
-    }
+    let head = try head()
     guard cursor.pin.position <= head else {
       throw .invalid(
         name, "cursor_expired",
