@@ -117,7 +117,7 @@ let package = Package(
         "Merkle", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
         "AnalyticsProjection",
         "AuditProjection", "WalletProjection", "Logging",
-      ], exclude: ["Server/Lists/decisions"]),
+      ], exclude: ["Server/Lists/decisions", "Contacts/decisions"]),
     .executableTarget(
       name: "daybook",
       dependencies: [

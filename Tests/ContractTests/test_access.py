@@ -185,6 +185,10 @@ def one_of_each(owner: Client) -> dict[str, str]:
             "/api/templates", {"name": "Hello", "channel": "sms", "body": "Hi"}
         )["id"],
         "audit": owner.made("/api/audit/exports", {"scope": "account"}, 202)["id"],
+        "imports": owner.send(
+            "POST", "/api/contacts/import", f"email\n{uuid.uuid4().hex}@example.com\n".encode(),
+            Content_Type="text/csv", Idempotency_Key=str(uuid.uuid4()),
+        ).json["id"],
         "segments": segment,
         "campaigns": owner.made(
             "/api/campaigns", {"name": "Spring", "segment": segment, "body": "Hi"}

@@ -36,7 +36,8 @@ extension Contact.Event {
         "reason": .string(record.reason.rawValue),
         "key_ids": .array(record.keyIDs.map(JSON.string)),
       ]
-    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .leadCaptured:
+    case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .leadCaptured,
+      .archived, .restored:
       nil
     }
   }

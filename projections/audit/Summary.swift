@@ -136,6 +136,8 @@ extension Contact.Event {
     case .dataDestroyed: "Keys destroyed, data taken out of the log"
     case .erased(let record): "Erased: \(record.keyIDs.count) keys"
     case .leadCaptured(let lead): "Lead: \(lead.source)"
+    case .archived: "Archived: out of lists, segments and sends"
+    case .restored: "Restored"
     }
   }
 }

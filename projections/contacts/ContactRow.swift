@@ -11,7 +11,9 @@ package struct ContactRow: KeyedRow {
     Column("first_name", .text), Column("last_name", .text), Column("company", .text),
     Column("email", .text), Column("phone", .text), Column("raw_phone", .text),
     Column("source", .text), Column("tags", .textArray), Column("custom", .jsonb),
-    Column("consent", .jsonb), Column("erased", .boolean), Column("name_key", .text),
+    Column("consent", .jsonb), Column("erased", .boolean), Column("archived", .boolean),
+    Column("archived_position", .bigint), Column("restored_position", .bigint),
+    Column("name_key", .text),
     Column("email_key", .text), Column("search", .text), Column("created_at", .timestamp),
     Column("updated_at", .timestamp), Column("created_position", .bigint),
     Column("position", .bigint),
@@ -24,6 +26,9 @@ package struct ContactRow: KeyedRow {
   package var state = Contact.State()
   /// When each channel's consent took its present value.
   package var consentSinceMicros: [Channel: Micros] = [:]
+  /// The events by which it was archived and restored last; 0 where it never was.
+  package var archivedPosition: Int64 = 0
+  package var restoredPosition: Int64 = 0
   package var createdAtMicros: Micros
   package var updatedAtMicros: Micros
   package var createdPosition: Int64
@@ -49,6 +54,9 @@ extension ContactRow {
     writer.jsonb(CustomFields.json(details.custom))
     writer.jsonb(consentJSON)
     writer.boolean(state.isErased)
+    writer.boolean(state.isArchived)
+    writer.bigint(archivedPosition)
+    writer.bigint(restoredPosition)
     writer.text(nameKey)
     writer.text(details.email?.lowercased())
     writer.text(search)
@@ -71,6 +79,9 @@ extension ContactRow {
     details.custom = CustomFields.values(try reader.jsonb())
     let consent = try reader.jsonb()
     state.isErased = try reader.boolean()
+    state.isArchived = try reader.boolean()
+    archivedPosition = try reader.bigint()
+    restoredPosition = try reader.bigint()
     for _ in ["name_key", "email_key", "search"] { try reader.skip() }
     createdAtMicros = try reader.timestamp()
     updatedAtMicros = try reader.timestamp()

@@ -5,7 +5,7 @@ package import ProjectionRuntime
 /// `contacts`: who an org knows, with tags and consent. Schema and readers: `schema.sql`.
 package enum ContactsProjection: Projection {
   package static let name = "contacts"
-  package static let version = 1
+  package static let version = 2
   package static let streams: Set<Identifier.Kind>? = [.contact]
   package static let history: Set<String> = ["contacts", "contact_tags"]
   package static var schemaSQL: String {
@@ -41,13 +41,19 @@ package enum ContactsProjection: Projection {
     case .erasureRequested: return try forget(key, in: tables)
     case .dataDestroyed, .erased: return
     case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
-      .leadCaptured:
+      .leadCaptured, .archived, .restored:
       break
     }
     try updateTags(change, event: event, key: key, in: tables)
     try tables.contacts.update(key) { row in
+      let wasArchived = row.state.isArchived
       row.state = Contact.evolve(row.state, with: change)
       row.noteConsent(change, atMicros: event.occurredAtMicros)
+      switch (wasArchived, row.state.isArchived) {
+      case (false, true): row.archivedPosition = Int64(event.position)
+      case (true, false): row.restoredPosition = Int64(event.position)
+      case (true, true), (false, false): break
+      }
       row.version = Int64(event.version)
       row.updatedAtMicros = event.occurredAtMicros
       row.position = Int64(event.position)
@@ -94,7 +100,7 @@ package enum ContactsProjection: Projection {
       try tables.tags.deleteExisting(
         ContactTagRow.Key(org: key.org, tag: stored, contact: key.id))
     case .tagged, .created, .updated, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
-      .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
+      .erasureRequested, .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
       break
     }
   }
@@ -114,7 +120,7 @@ extension ContactRow {
     case .optedIn(let consent): consentSinceMicros[consent.channel] = consent.grantedAtMicros
     case .optedOut(let optOut): consentSinceMicros[optOut.channel] = atMicros
     case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-      .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
+      .erasureRequested, .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
       break
     }
   }

@@ -21,6 +21,8 @@ package enum ContactsQueries {
     package var phone: String?
     /// A condition of the segments' grammar; judged by the same predicate as they are.
     package var filter: Filter?
+    /// Those that are archived, in place of those that are not.
+    package var isArchived = false
     package var sort = Sort.newestFirst
     /// The moment of the question on the org's clock: for segments and filters that depend on it.
     package var nowMicros: Micros
@@ -125,8 +127,11 @@ extension ContactsQueries {
       filter.dependsOnEvents
       ? try FactsQueries.activities(of: rows.map(\.contact), org: org, connection) : [:]
     return rows.filter { row in
+      var state = row.state
+      // Which of them are asked for is decided; a filter holds for none that is archived.
+      state.isArchived = false
       let facts = ContactFacts(
-        row.state, createdAtMicros: row.createdAtMicros,
+        state, createdAtMicros: row.createdAtMicros,
         activity: activities[row.contact] ?? Activity())
       return filter.matches(facts, atMicros: request.nowMicros)
     }
@@ -150,6 +155,7 @@ extension ContactsQueries {
     var conditions = Conditions()
     conditions.add("c.org = ?", .id(org))
     conditions.addPin(request.page, position: "c.created_position")
+    conditions.addArchived(request)
     conditions.addIfPresent("c.phone = ?", request.phone.map(PostgresValue.text))
     conditions.addIfPresent(
       "c.email_key = ?", request.email.map { .text($0.lowercased()) })
@@ -178,6 +184,24 @@ extension ContactsQueries {
 
   private static func escaped(_ text: String) -> String {
     text.replacing("\\", with: "\\\\").replacing("%", with: "\\%").replacing("_", with: "\\_")
+  }
+}
+
+extension Conditions {
+  /// As it was at a pinned position: nobody leaves the list, or comes to it, between two of its pages. Whoever
+  /// was archived and restored more than once since is taken as one who was not.
+  fileprivate mutating func addArchived(_ request: ContactsQueries.Request) {
+    let isWanted = request.isArchived ? "" : "NOT "
+    guard let position = request.page.upTo, request.asOf == nil else {
+      return add(isWanted + "c.archived")
+    }
+    let pin = parameter(.int(Int64(clamping: position)))
+    add(
+      """
+      \(isWanted)CASE WHEN c.archived
+        THEN c.archived_position <= \(pin) OR c.restored_position > \(pin)
+        ELSE c.archived_position <= \(pin) AND c.restored_position > \(pin) END
+      """)
   }
 }
 

@@ -16,6 +16,9 @@ CREATE TABLE contacts (
   custom           jsonb       NOT NULL,  -- {"city": "Lima"}
   consent          jsonb       NOT NULL,  -- {"sms": {"status", "purpose", "since"}}, micros since 1970
   erased           boolean     NOT NULL,
+  archived         boolean     NOT NULL,  -- out of the list, unless it is asked for
+  archived_position bigint     NOT NULL,  -- the event that archived it last; 0: none
+  restored_position bigint     NOT NULL,  -- the event that restored it last; 0: none
   name_key         text        NOT NULL,  -- lower case "first last": the order of sort=name
   email_key        text,                  -- lower case
   search           text        NOT NULL,  -- lower case name, company, email and phone for `q`
@@ -28,8 +31,8 @@ CREATE TABLE contacts (
 -- One contact; and the base of every look-up by id.
 ALTER TABLE contacts ADD PRIMARY KEY (org, contact);
 
--- The list, newest or oldest first, a page at a time.
-CREATE INDEX contacts_by_creation ON contacts (org, created_at, contact);
+-- The list, newest or oldest first, a page at a time; counted without a look at the rows.
+CREATE INDEX contacts_by_creation ON contacts (org, created_at, contact) INCLUDE (archived);
 
 -- The list by name.
 CREATE INDEX contacts_by_name ON contacts (org, name_key COLLATE "C", contact);

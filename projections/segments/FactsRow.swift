@@ -85,11 +85,18 @@ enum ActivityJSON {
 /// A contact's state as JSON: the fields that are set, tags, consent.
 enum ContactStateJSON {
   static func json(_ state: Contact.State) -> JSON {
+    var object = JSONObject(fields(of: state))
+    // Left out where it is not so: rows of before there were archived contacts say the same.
+    if state.isArchived { object["archived"] = true }
+    return .object(object)
+  }
+
+  private static func fields(of state: Contact.State) -> [(key: String, value: JSON)] {
     [
-      "source": .string(state.source), "erased": .bool(state.isErased),
-      "fields": .object(JSONObject(state.details.fields.map { ($0.field, $0.value.json) })),
-      "tags": .array(state.tags.sorted().map(JSON.string)),
-      "consents": .object(JSONObject(consents(state))),
+      ("source", .string(state.source)), ("erased", .bool(state.isErased)),
+      ("fields", .object(JSONObject(state.details.fields.map { ($0.field, $0.value.json) }))),
+      ("tags", .array(state.tags.sorted().map(JSON.string))),
+      ("consents", .object(JSONObject(consents(state)))),
     ]
   }
 
@@ -98,6 +105,7 @@ enum ContactStateJSON {
     state.exists = true
     state.source = json["source"]?.string ?? ""
     state.isErased = json["erased"]?.bool ?? false
+    state.isArchived = json["archived"]?.bool ?? false
     for (field, value) in json["fields"]?.object?.fields ?? [] {
       state.details[field] = FieldValue(json: value)
     }

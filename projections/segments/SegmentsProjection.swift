@@ -121,7 +121,7 @@ extension SegmentsProjection {
     case .erasureRequested: return try forget(key, event, in: tables)
     case .dataDestroyed, .erased: return
     case .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed,
-      .leadCaptured:
+      .leadCaptured, .archived, .restored:
       break
     }
     try tables.contacts.update(key) { row in
@@ -238,7 +238,7 @@ extension Contact.Event {
   fileprivate var dependencies: Set<String>? {
     let own: Set<String>
     switch self {
-    case .created, .updated(_, .erased): return nil
+    case .created, .updated(_, .erased), .archived, .restored: return nil
     case .updated(let fields, .known): own = Set(fields)
     case .tagged, .untagged: own = ["tags"]
     case .optedOut(let optOut): own = ["consent." + optOut.channel.rawValue]

@@ -119,7 +119,7 @@ extension EntryRow {
 extension Contact.Event {
   fileprivate var kind: EntryRow.Kind {
     switch self {
-    case .created, .updated, .tagged, .untagged, .leadCaptured: .contact
+    case .created, .updated, .tagged, .untagged, .leadCaptured, .archived, .restored: .contact
     case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed: .consent
     case .erasureRequested, .dataDestroyed, .erased: .contact
     }
@@ -144,6 +144,8 @@ extension Contact.Event {
     case .dataDestroyed: "Keys destroyed, data taken out of the log"
     case .erased: "Erased"
     case .leadCaptured(let lead): "Lead: \(lead.source)"
+    case .archived: "Archived"
+    case .restored: "Restored"
     }
   }
 }

@@ -18,6 +18,7 @@ enum ContactRoutes {
           .query("q", .string(0...200), "Part of a name, an email, a phone or a company."),
           .query("tag", .string(1...200)), .query("segment", .id(.segment)),
           .query("email", .string(1...254)), .query("phone", .string(1...40)),
+          .query("archived", .bool, "The archived ones in place of the others."),
         ], of: ContactSchemas.contact, sorts: ["-created_at", "name"], keepsHistory: true,
         filtersItself: true, rows: list),
       Operation(
@@ -72,6 +73,7 @@ enum ContactRoutes {
     request.tag = exchange.query("tag")
     request.segment = try exchange.queryID("segment", .segment)
     request.email = exchange.query("email")
+    request.isArchived = exchange.query("archived") == "true"
     if let phone = exchange.query("phone") {
       guard let number = exchange.engine.tools.numbers.e164(phone) else {
         throw .invalid("phone", "invalid_phone", "phone is no phone number.")
@@ -97,12 +99,41 @@ enum ContactRoutes {
       createdAtMicros: row.createdAtMicros, updatedAtMicros: row.updatedAtMicros)
   }
 
+  /// As the log has it, which is never behind; a contact of the past as the read model remembers it.
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .contact)
+    if let asOf = try exchange.asOf() { return try await show(id, asOf, exchange) }
+    let (answer, position) = try await current(id, exchange)
+    var response = HTTPResponse.json(200, answer.bytes)
+    response.headers.set("read-position", String(position))
+    response.headers.set("etag", "\"v\(answer.version)\"")
+    return response
+  }
+
+  private static func current(
+    _ id: Identifier, _ exchange: Exchange
+  ) async throws(APIError) -> (RecentAnswers.Answer, position: UInt64) {
+    let answers = exchange.engine.answers
+    let wanted = try exchange.minPosition()
+    let ticket: RecentAnswers.Ticket
+    switch answers.find(id, of: exchange.org, atLeast: wanted) {
+    case .known(let answer, let position): return (answer, position)
+    case .unknown(let issued): ticket = issued
+    }
+    let head = try exchange.head()
+    let view = try exchange.contactView(id)
+    if view.state.isErased { try await exchange.requireNotErased(id) }
+    let answer = RecentAnswers.Answer(bytes: view.json.bytes(), version: view.version)
+    answers.keep(answer, position: head, for: ticket)
+    return (answer, head)
+  }
+
+  private static func show(
+    _ id: Identifier, _ asOf: AsOf, _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
     let org = exchange.org
-    let asOf = try exchange.asOf()
     let found = try await exchange.read([.contacts], asOf: asOf) { pool in
-      try await ContactsQueries.item(pool, org: org, contact: id, asOf: asOf?.position)
+      try await ContactsQueries.item(pool, org: org, contact: id, asOf: asOf.position)
     }
     guard let row = found.value else {
       try await exchange.requireNotErased(id)

@@ -63,6 +63,7 @@ enum ContactSchemas {
         "consent",
         .object(Channel.allCases.map { .required($0.rawValue, consent) }),
         "The state of each channel."),
+      .required("archived", .bool, "In no list and no segment, and written to no more."),
       .required("erased", .bool),
     ])
 
@@ -89,6 +90,14 @@ enum ContactSchemas {
       .required("object", .constant("conversation")),
       .required("conversation", .string(), "The channel and our own address."),
       .required("messages", .count), .required("last_at", .time),
+    ])
+
+  static let importJob = Schema.stored(
+    "ImportJob", "import_job", .importJob,
+    [
+      .required("status", .choice(["started", "completed"])), .required("rows", .count),
+      .required("created", .count), .required("updated", .count), .required("unchanged", .count),
+      .required("failed", .count),
     ])
 
   static let importReport = Schema.object(

@@ -30,7 +30,8 @@ struct ContactView {
           "consent",
           .object(JSONObject(Channel.allCases.map { (key: $0.rawValue, value: consent(on: $0)) }))
         ),
-        ("erased", .bool(state.isErased)), ("version", .int(Int64(version))),
+        ("archived", .bool(state.isArchived)), ("erased", .bool(state.isErased)),
+        ("version", .int(Int64(version))),
         ("account", .string(org.text)),
         ("created_at", .string(Timestamp.text(createdAtMicros))),
         ("updated_at", .string(Timestamp.text(updatedAtMicros))),

@@ -40,6 +40,19 @@ enum ContactWrites {
       answers: [.ok(ContactSchemas.contact)],
       refuses: [409: ["duplicate_contact"]], handler: update),
     Operation(
+      "DELETE", "/api/contacts/{id}", .scope("contacts:write"), "Archive a contact",
+      details:
+        "Out of lists, segments and audiences, and what waits for it is not sent (`suppressed`). "
+        + "Nothing is forgotten: it can still be read by its id, consents and opt-outs stay, and what "
+        + "the person writes comes in. To forget a person, order an erasure.",
+      answers: [.ok(ContactSchemas.contact)],
+      handler: { exchange throws(APIError) in try await setArchived(true, exchange) }),
+    Operation(
+      "POST", "/api/contacts/{id}/restore", .scope("contacts:write"), "Restore an archived contact",
+      details: "An upsert, a lead or an import with its address does the same.",
+      answers: [.ok(ContactSchemas.contact)],
+      handler: { exchange throws(APIError) in try await setArchived(false, exchange) }),
+    Operation(
       "POST", "/api/contacts/{id}/tags", .scope("contacts:write"), "Add tags to a contact",
       body: .json(ContactSchemas.tags, example: ["tags": ["vip"]]),
       answers: [.ok(ContactSchemas.contact)], handler: addTags),
@@ -66,9 +79,19 @@ enum ContactWrites {
     let request = ContactInput.request(&fields)
     try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.createContact(request)
+      let id = try workspace.createContact(request)
+      return try workspace.newContact(id)
     }
-    return try exchange.contactResponse(201, try created(.contact, written), written)
+    guard let new = written.output else {
+      let id = try first(.contact, of: written.receipt)
+      return try exchange.contactResponse(201, id, written)
+    }
+    let view = ContactView(
+      id: new.id, org: exchange.org, state: new.state,
+      consentSinceMicros: new.state.consents.mapValues { _ in new.atMicros },
+      version: written.receipt.version(of: new.id), createdAtMicros: new.atMicros,
+      updatedAtMicros: new.atMicros)
+    return exchange.respond(201, view.json, receipt: written.receipt, version: view.version)
   }
 
   private static func upsert(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -105,7 +128,13 @@ enum ContactWrites {
     _ kind: Identifier.Kind, _ written: Written<Identifier>
   ) throws(APIError) -> Identifier {
     if let id = written.output { return id }
-    guard let first = written.receipt.versions.first else {
+    return try first(kind, of: written.receipt)
+  }
+
+  private static func first(
+    _ kind: Identifier.Kind, of receipt: WriteReceipt
+  ) throws(APIError) -> Identifier {
+    guard let first = receipt.versions.first else {
       throw APIError(500, "internal", "internal", "The first answer cannot be found.")
     }
     return Identifier(kind, first.stream)
@@ -118,6 +147,16 @@ enum ContactWrites {
     try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.updateContact(id, changes)
+    }
+    return try exchange.contactResponse(200, id, written)
+  }
+
+  private static func setArchived(
+    _ isArchived: Bool, _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .contact)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.setContact(id, archived: isArchived)
     }
     return try exchange.contactResponse(200, id, written)
   }

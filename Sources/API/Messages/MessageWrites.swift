@@ -118,7 +118,7 @@ enum ReasonText {
       "There is no recorded consent to marketing on this channel. Record one, or send what the person asked "
         + "for as transactional."
     case .revoked: "The person opted out. Only their own new opt-in lifts that."
-    case .suppressed: "The number is on a suppression list."
+    case .suppressed: "The address is on a suppression list, or the contact is archived."
     case .quietHours: "It is quiet hours where the person may be; it goes out when they end."
     case .insufficientFunds: "The wallet has not enough credit. Add funds and send again."
     case .noAddress: "The contact has no phone number or email address for this channel."

@@ -142,7 +142,7 @@ extension RuleVerifier {
       book.keyedOptOuts.apply(request.addresses.value ?? [])
       book.erased.insert(event.stream)
     case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-      .dataDestroyed, .erased, .leadCaptured:
+      .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
       break
     }
   }

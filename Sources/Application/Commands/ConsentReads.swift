@@ -89,7 +89,7 @@ extension ConsentEntry {
     case .optOutDismissed(let channel):
       (type, self.channel) = ("dismissed", channel)
     case .created, .updated, .tagged, .untagged, .erasureRequested, .dataDestroyed, .erased,
-      .leadCaptured:
+      .leadCaptured, .archived, .restored:
       return nil
     }
   }

@@ -64,6 +64,17 @@ extension Workspace {
     return id
   }
 
+  /// A contact that this command created, as it comes to be: what is answered need not be read back.
+  package struct NewContact: Sendable {
+    package let id: Identifier
+    package let state: Contact.State
+    package let atMicros: Micros
+  }
+
+  package func newContact(_ id: Identifier) throws(CommandError) -> NewContact {
+    NewContact(id: id, state: try contact(id), atMicros: nowMicros)
+  }
+
   package mutating func updateContact(
     _ id: Identifier, _ changes: [FieldChange]
   ) throws(CommandError) {
@@ -98,6 +109,13 @@ extension Workspace {
   ) throws(CommandError) {
     guard let other = holders?.first(where: { $0 != id }) else { return }
     throw .duplicateContact(existing: other, field: field)
+  }
+
+  /// Takes the contact out of lists, segments and sends, or puts it back. What is known of the person, and
+  /// what they said, stays either way.
+  package mutating func setContact(_ id: Identifier, archived: Bool) throws(CommandError) {
+    _ = try contact(id)
+    try run(Contact.self, id, archived ? .archive : .restore)
   }
 
   package mutating func addTags(_ tags: [String], to id: Identifier) throws(CommandError) {

@@ -9,11 +9,12 @@ package enum ContactKey: Sendable, Equatable {
 
 extension Workspace {
   /// Creates the contact with this key, or changes the one that has it: named fields change, tags are
-  /// added, consents are recorded.
+  /// added, consents are recorded. Who was archived is there again.
   package mutating func putContact(
     _ key: ContactKey, _ request: ContactRequest, changes: [FieldChange]
   ) throws(CommandError) -> Identifier {
     guard let id = try holder(of: key) else { return try createContact(request) }
+    try run(Contact.self, id, .restore)
     try updateContact(id, changes)
     if !request.tags.isEmpty { try addTags(request.tags, to: id) }
     for consent in request.consents { try recordConsent(consent, of: id) }

@@ -29,6 +29,7 @@ extension Workspace {
     facts.opensAtMicros = place.opensAtMicros
     facts.ending = state.ending(of: address, on: plan.channel)
     facts.numberFault = state.numberFault(address, of: plan.channel)
+    facts.isArchived = contact.isArchived
     facts.isSuppressed = state.isSuppressed(address, of: plan.channel, for: plan.purpose)
     if plan.purpose == .marketing {
       facts.recentMicros = recentMicros(to: address, of: plan.channel, except: id)

@@ -49,6 +49,8 @@ extension Workspace {
   private mutating func merge(
     _ details: ContactDetails, _ request: ContactRequest, into id: Identifier
   ) throws(CommandError) -> [Channel] {
+    // Whoever enquires again is there again.
+    try run(Contact.self, id, .restore)
     let contact = try contact(id)
     let isFree = (
       phone: details.phone.map { holders(of: $0).isEmpty } ?? false,

@@ -56,7 +56,7 @@ extension Workspace {
     guard !definitions.isDeleted,
       let definition = definitions.versions[definitions.latestVersion]
     else { throw .notFound(workflow) }
-    guard try !self.contact(contact).isErased else { return nil }
+    guard try self.contact(contact).isListed else { return nil }
     let key = RunIndex.Key(workflow: workflow, contact: contact)
     guard !definitions.isPaused, state.runs.mayStart(key, byEventAt: trigger ?? .max),
       let first = definition.steps.first

@@ -7,6 +7,8 @@ package final class Engine: Sendable {
   package let log: any EventLogWriter
   package let tools: Tools
   package let directory = Directory()
+  /// What contacts were last read as.
+  package let answers = RecentAnswers()
   /// How webhook deliveries stand.
   package let deliveries = DeliveryBoard()
   /// What the start took.
@@ -35,11 +37,24 @@ package final class Engine: Sendable {
   }
 
   private func executor(of state: OrgState) -> OrgExecutor {
-    let org = state.org
-    return OrgExecutor(state: state, log: log, loader: loader, tools: tools) {
-      [directory] changes in
+    OrgExecutor(
+      state: state, log: log, loader: loader, tools: tools,
+      observer: Indexes(directory: directory, answers: answers))
+  }
+
+  /// What is kept over all orgs, kept up with each.
+  private struct Indexes: ExecutorObserver {
+    let directory: Directory
+    let answers: RecentAnswers
+
+    func recorded(_ changes: [RecordedChange], of org: Identifier, through position: UInt64?) {
       directory.apply(changes, org: org)
+      let contacts = changes.lazy.filter { $0.stream.kind == .contact }.map(\.stream)
+      answers.forget(contacts, of: org, position: position)
     }
+
+    func becameDoubtful(_ org: Identifier) { answers.setDoubt(true, about: org) }
+    func becameCertain(_ org: Identifier) { answers.setDoubt(false, about: org) }
   }
 
   private func keep(_ executor: OrgExecutor) {
@@ -171,7 +186,7 @@ extension Engine {
       case .optedIn(let consent): since[consent.channel] = atMicros
       case .optedOut(let optOut): since[optOut.channel] = atMicros
       case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-        .dataDestroyed, .erased, .leadCaptured:
+        .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
         break
       case .erasureRequested: since = [:]
       }

@@ -14,7 +14,7 @@ package actor OrgExecutor {
   private let log: any EventLogWriter
   private let loader: BookLoader
   let tools: Tools
-  private let onDurable: @Sendable ([RecordedChange]) -> Void
+  private let observer: any ExecutorObserver
   private(set) var state: OrgState
   private var isStale = false
   private var unflushedCount = 0
@@ -24,14 +24,14 @@ package actor OrgExecutor {
 
   init(
     state: OrgState, log: any EventLogWriter, loader: BookLoader, tools: Tools,
-    onDurable: @escaping @Sendable ([RecordedChange]) -> Void
+    observer: any ExecutorObserver
   ) {
     self.org = state.org
     self.state = state
     self.log = log
     self.loader = loader
     self.tools = tools
-    self.onDurable = onDurable
+    self.observer = observer
   }
 
   /// The org's own time.
@@ -148,7 +148,7 @@ extension OrgExecutor {
     switch result {
     case .success(let receipt) where receipt.isReplay || receipt.firstOrgSequence != firstSequence:
       // The key was used meanwhile, or somebody else wrote: what we hold is not what is on disk.
-      isStale = true
+      doubt()
       return receipt
     case .success(let receipt):
       state.lastPosition = max(state.lastPosition, receipt.lastPosition)
@@ -156,7 +156,7 @@ extension OrgExecutor {
       announce(workspace, receipt)
       return receipt
     case .failure(let error):
-      isStale = true
+      doubt()
       throw .log(error)
     }
   }
@@ -180,8 +180,17 @@ extension OrgExecutor {
     return commit
   }
 
+  /// What is in memory is not what is on disk: it is read again before the next decision.
+  private func doubt() {
+    isStale = true
+    observer.becameDoubtful(org)
+  }
+
   private func announce(_ workspace: Workspace, _ receipt: Receipt) {
-    onDurable(workspace.decided.map { RecordedChange(stream: $0.stream, event: $0.event) })
+    // Receipts do not always arrive in order: an earlier one may be under way.
+    observer.recorded(
+      workspace.decided.map { RecordedChange(stream: $0.stream, event: $0.event) }, of: org,
+      through: unflushedCount == 0 && !isStale ? state.lastPosition : nil)
     changes.raise()
   }
 
@@ -202,7 +211,18 @@ extension OrgExecutor {
     guard unflushedCount == 0 else { throw .log(.overloaded(waiting: unflushedCount)) }
     state = try loader.load(org)
     isStale = false
+    observer.becameCertain(org)
   }
+}
+
+/// Hears what an executor has on disk, on the executor: it keeps nobody waiting.
+protocol ExecutorObserver: Sendable {
+  /// `position`: everything of the org up to there was told; nil where something earlier is still to come.
+  func recorded(_ changes: [RecordedChange], of org: Identifier, through position: UInt64?)
+  /// A flush failed: nobody knows for the moment what of it is on disk.
+  func becameDoubtful(_ org: Identifier)
+  /// The org was read again.
+  func becameCertain(_ org: Identifier)
 }
 
 /// What became of a command.

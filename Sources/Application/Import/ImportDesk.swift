@@ -197,7 +197,9 @@ extension ImportDesk {
       details[field] = value
       changes.append(FieldChange(field: field, value: value))
     }
-    var commands: [Contact.Command] = changes.isEmpty ? [] : [.update(changes)]
+    // Whoever is put in again is there again.
+    var commands: [Contact.Command] = contact.isArchived ? [.restore] : []
+    if !changes.isEmpty { commands.append(.update(changes)) }
     if !row.tags.isEmpty { commands.append(.addTags(row.tags)) }
     if memory.created.contains(id) {
       commands += try consents(of: details, given: contact).map { .optIn($0) }

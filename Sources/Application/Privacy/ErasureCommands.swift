@@ -166,7 +166,8 @@ extension Contact.Event {
     case .optedIn(let consent):
       return consent.evidence.value.map { [.init($0.address, consent.channel)] } ?? []
     case .created(.erased, _), .updated(_, .erased), .tagged, .untagged, .optOutSuspected,
-      .optOutDismissed, .erasureRequested, .dataDestroyed, .erased, .leadCaptured:
+      .optOutDismissed, .erasureRequested, .dataDestroyed, .erased, .leadCaptured, .archived,
+      .restored:
       return []
     }
   }

@@ -32,7 +32,7 @@ final class OrgState: Codable, @unchecked Sendable {
   /// People whose erasure is not over, by the org sequence of what began it.
   private(set) var openErasures: [Identifier: UInt64] = [:]
   /// Addresses on the org's lists.
-  private var suppressed: [Suppression.List: Set<DispatchQueueIndex.Address>] = [:]
+  private(set) var suppressed: [Suppression.List: Set<DispatchQueueIndex.Address>] = [:]
   /// Contacts whose words may have been a no, by the message and the moment.
   private(set) var suspectedOptOuts: [Identifier: [Channel: SuspectedOptOut]] = [:]
   /// Cancelled campaigns of which something is queued or held still.
@@ -240,7 +240,7 @@ extension OrgState {
       activities[stream] = nil
       lastInboundMicros[stream] = nil
     case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .erased,
-      .leadCaptured:
+      .leadCaptured, .archived, .restored:
       break
     }
     noteSuspicion(of: stream)

@@ -23,6 +23,9 @@ package enum Contact {
     case recordErasure(keyIDs: [String], purgedAtMicros: Micros, atMicros: Micros)
     /// The person enquired.
     case captureLead(Lead)
+    /// Out of lists, segments and sends; nothing is forgotten.
+    case archive
+    case restore
   }
 
   package enum Event: Sendable, Equatable {
@@ -42,6 +45,8 @@ package enum Contact {
     /// The end of it: proves whose keys are gone.
     case erased(ErasureRecord)
     case leadCaptured(Lead)
+    case archived
+    case restored
   }
 
   package struct State: Sendable, Equatable, Codable {
@@ -56,6 +61,7 @@ package enum Contact {
     fileprivate struct Fields: Sendable, Equatable, Codable {
       var exists = false
       var isErased = false
+      var isArchived = false
       var details = ContactDetails()
       var source = ""
       var tags: Set<String> = []
@@ -121,6 +127,12 @@ extension Contact.State {
   package var suspectedOptOuts: Set<Channel> {
     _read { yield fields.value.suspectedOptOuts }
     _modify { yield &fields.value.suspectedOptOuts }
+  }
+
+  /// In no list and no segment, and written to no more, until somebody restores it.
+  package var isArchived: Bool {
+    _read { yield fields.value.isArchived }
+    _modify { yield &fields.value.isArchived }
   }
 
   /// Asked for, or the person's key is gone: there is nothing left to show or to send to.
@@ -315,6 +327,9 @@ package enum ConsentStatus: Sendable, Equatable, Codable {
 }
 
 extension Contact.State {
+  /// Whether lists, segments and audiences have the person.
+  package var isListed: Bool { exists && !isErased && !isArchived }
+
   /// The widest purpose that the person agreed to on `channel` from `sender`; nil without a yes.
   package func granted(_ channel: Channel, from sender: String) -> Purpose? {
     let own = grants.filter {

@@ -32,6 +32,10 @@ extension Contact: Decider {
       return state.suspectedOptOuts.contains(channel) ? [.optOutDismissed(channel: channel)] : []
     case .captureLead(let lead):
       return [.leadCaptured(lead)]
+    case .archive:
+      return state.isArchived ? [] : [.archived]
+    case .restore:
+      return state.isArchived ? [.restored] : []
     }
   }
 
@@ -149,6 +153,10 @@ extension Contact {
       next.erasure?.purgedAtMicros = record.purgedAtMicros
       next.erasure?.erasedAtMicros = record.erasedAtMicros
       next.erasure?.keyIDs = record.keyIDs
+    case .archived:
+      next.isArchived = true
+    case .restored:
+      next.isArchived = false
     case .leadCaptured:
       break
     }

@@ -121,7 +121,7 @@ extension Contact {
             erasedAtMicros: atMicros))
       ]
     case .create, .update, .addTags, .removeTags, .optOut, .optIn, .suspectOptOut, .dismissOptOut,
-      .captureLead:
+      .captureLead, .archive, .restore:
       return nil
     }
   }

@@ -84,7 +84,7 @@ package enum Gate {
     guard !facts.isAddressOptedOut, facts.consent != .optedOut else {
       return facts.ending?.reason ?? .revoked
     }
-    if facts.isSuppressed { return .suppressed }
+    if facts.isSuppressed || facts.isArchived { return .suppressed }
     if facts.consent == .suspected, facts.purpose == .marketing { return .revoked }
     guard facts.accountStatus == "active" else { return .paused }
     if facts.isKilled { return .killSwitch }

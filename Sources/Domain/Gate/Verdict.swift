@@ -135,6 +135,8 @@ package struct GateFacts: Sendable, Equatable, Codable {
   package var isKilled = false
   /// nil where no carrier counts: another channel, another country, or the org states no brand.
   package var carrier: CarrierUse?
+  /// The contact is archived.
+  package var isArchived = false
 
   package init(
     nowMicros: Micros, channel: Channel, purpose: Purpose, hasAddress: Bool, accountStatus: String,

@@ -94,7 +94,7 @@ extension Contact.Event {
     case .optedIn: .contactOptedIn
     case .optedOut: .contactOptedOut
     case .created, .untagged, .optOutSuspected, .optOutDismissed, .erasureRequested,
-      .dataDestroyed, .erased, .leadCaptured:
+      .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
       nil
     }
   }

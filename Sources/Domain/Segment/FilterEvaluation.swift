@@ -42,7 +42,7 @@ extension Filter {
 
   /// Whether it holds for a contact at a moment on the org's clock.
   package func matches(_ facts: ContactFacts, atMicros nowMicros: Micros) -> Bool {
-    guard facts.state.exists, !facts.state.isErased else { return false }
+    guard facts.state.isListed else { return false }
     return holds(for: facts, atMicros: nowMicros)
   }
 

@@ -32,7 +32,7 @@ extension Filter {
   /// When the filter holds from `nowMicros` on, should nothing happen any more: in order, with gaps
   /// between. The first begins at `nowMicros` where the filter holds then.
   package func spans(of facts: ContactFacts, fromMicros nowMicros: Micros) -> [Span] {
-    guard facts.state.exists, !facts.state.isErased else { return [] }
+    guard facts.state.isListed else { return [] }
     var spans: [Span] = []
     var start: Micros?
     for moment in [nowMicros] + turns(for: facts, after: nowMicros) {

@@ -15,6 +15,8 @@ extension Contact.Event: PayloadCoding {
     case dataDestroyed = "subject.data_destroyed"
     case erased = "subject.erased"
     case leadCaptured = "lead.created"
+    case archived = "contact.archived"
+    case restored = "contact.restored"
   }
 
   static var streamKind: Identifier.Kind { .contact }
@@ -62,6 +64,8 @@ extension Contact.Event: PayloadCoding {
     case .leadCaptured(let lead):
       lead.write(to: &payload)
       return .leadCaptured
+    case .archived: return .archived
+    case .restored: return .restored
     }
   }
 
@@ -90,6 +94,8 @@ extension Contact.Event: PayloadCoding {
       return .dataDestroyed(atMicros: try payload.fields.int64("at_micros"))
     case .erased: return .erased(try ErasureRecord.read(from: &payload.fields))
     case .leadCaptured: return .leadCaptured(try Lead.read(from: &payload))
+    case .archived: return .archived
+    case .restored: return .restored
     }
   }
 }

@@ -88,6 +88,7 @@ extension GateFacts {
     object.optional("test_reach", testReach)
     if isKilled { object.field("is_killed", true) }
     carrier?.write(to: &object)
+    if isArchived { object.field("is_archived", true) }
   }
 
   fileprivate static func read(from object: inout FieldReader) throws(CodecError) -> GateFacts {
@@ -127,6 +128,7 @@ extension GateFacts {
     facts.testReach = try object.optionalWord("test_reach")
     facts.isKilled = try object.isSet("is_killed")
     facts.carrier = try object.optionalObject("carrier", CarrierUse.read)
+    facts.isArchived = try object.isSet("is_archived")
     return facts
   }
 }

@@ -74,7 +74,8 @@ import Testing
         case .apiKey(.restricted(let restrictions)) where restrictions.signingSecret != nil:
           SubjectID(Self.org.value)
         case .contact(.tagged), .contact(.untagged), .contact(.optOutSuspected),
-          .contact(.optOutDismissed), .contact(.dataDestroyed), .contact(.erased):
+          .contact(.optOutDismissed), .contact(.dataDestroyed), .contact(.erased),
+          .contact(.archived), .contact(.restored):
           nil
         case .contact, .user(.created), .user(.renamed), .user(.passwordChanged):
           SubjectID(stream.value)

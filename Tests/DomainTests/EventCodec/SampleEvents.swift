@@ -133,6 +133,7 @@ enum SampleEvents {
               source: "google", medium: "cpc", campaign: "spring", term: "crm", content: "a"),
             page: "https://example.com/pricing", referrer: "https://example.org",
             ip: "203.0.113.7")))),
+    .archived, .restored,
   ]
 
   static let facts = GateFacts(

@@ -127,7 +127,7 @@ enum RandomEvents {
           keyIDs: [random.text()], reason: random.one(), requestedAtMicros: random.int64(),
           rewrittenAtMicros: random.int64(), purgedAtMicros: random.int64(),
           erasedAtMicros: random.int64())),
-      .leadCaptured(random.lead()),
+      .leadCaptured(random.lead()), .archived, .restored,
     ]
   }
 

@@ -213,6 +213,7 @@ extension SplitMix64 {
         resetsAtMicros: $0.int64())
     }
     facts.numberFault = maybe { $0.one() }
+    facts.isArchived = bool()
     return facts
   }
 

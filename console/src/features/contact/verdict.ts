@@ -86,7 +86,7 @@ export function reasonWords(reason: string): string {
 const knownReasons: Record<string, string> = {
   no_consent: "no consent to text on record",
   revoked: "opted out",
-  suppressed: "on the suppression list",
+  suppressed: "on the suppression list, or archived",
   bounced_before: "an earlier message bounced",
   complaint: "complained before",
   quiet_hours: "quiet hours",
