@@ -52,10 +52,10 @@ final class MicroHTTPD: @unchecked Sendable {
       listen_fd: listener, threads: UInt32(limits.threads),
       connection_limit: UInt32(limits.maxConnections),
       idle_timeout_seconds: UInt32(limits.idleTimeoutSeconds),
-      // One pool holds the read buffer, the parsed header and the write buffer: several times what
-      // we take, so that there is room to answer what is too large. MHD maps pools of this size, so
-      // that memory which no request has touched costs nothing.
-      connection_memory_bytes: limits.maxHeaderBytes * 4,
+      // One pool holds the read buffer, the parsed header and the write buffer: more than we take, so
+      // that there is room to answer what is too large. MHD clears all of it after each request, so
+      // that an idle connection costs the whole pool.
+      connection_memory_bytes: limits.maxHeaderBytes + (8 << 10),
       tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
     // Unretained: `stop` keeps the core alive until the last callback has returned.
     return unsafe daybook_mhd_start(
@@ -238,7 +238,8 @@ private func makeResponse(
   case .stream:
     let reader = unsafe Unmanaged.passRetained(StreamReader(exchange: exchange, handle: handle))
     return unsafe MHD_create_response_from_callback(
-      UInt64.max, 16 << 10, onRead, reader.toOpaque(),
+      // Chunks are written into the pool; this buffer is for clients that know no chunks.
+      UInt64.max, 1 << 10, onRead, reader.toOpaque(),
       { context in
         guard let context = unsafe context else { return }
         unsafe Unmanaged<StreamReader>.fromOpaque(context).release()
