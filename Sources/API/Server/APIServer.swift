@@ -33,8 +33,7 @@ package struct APIServer: Sendable {
     AuditExportRoutes.all, CheckpointRoutes.all, EventRoutes.all, SendingRoutes.all,
     WebhookRoutes.all, TwilioRoutes.all, ProviderRoutes.all, TemplateRoutes.all, PaymentRoutes.all,
     MailLinkRoutes.all, PrivacyRoutes.all, HookRoutes.all, LeadRoutes.all, HistoryRoutes.all,
-    RequestLogRoutes.all,
-    OperationRoutes.all,
+    RequestLogRoutes.all, NoticeRoutes.all, OperationRoutes.all,
     ProjectionRoutes.all, ReferenceRoutes.all,
   ]
 
