@@ -127,10 +127,16 @@ extension Evidence {
 extension Evidence {
   private func writeMessages(_ page: inout PDFDocument) {
     page.add("Every attempt, with the verdict of the rules", .heading)
+    let attempts = events.filter { $0.event.stream.kind == .message }
+    for each in attempts { write(each.recorded, each.json, to: &page) }
+    if attempts.isEmpty { page.add("No message is on record.") }
     let consents = ["contact.opted_in", "contact.opted_out"]
-    for each in events where !consents.contains(each.recorded.type) {
-      write(each.recorded, each.json, to: &page)
+    let others = events.filter {
+      $0.event.stream.kind != .message && !consents.contains($0.recorded.type)
     }
+    guard !others.isEmpty else { return }
+    page.add("What else is on record", .heading)
+    for each in others { write(each.recorded, each.json, to: &page) }
   }
 
   private func write(_ recorded: RecordedEvent, _ json: JSON, to page: inout PDFDocument) {
@@ -150,8 +156,26 @@ extension Evidence {
     case .array(let items) where items.contains { $0.object != nil || $0.array != nil }:
       items.enumerated().flatMap { lines(of: $1, path: "\(path)[\($0)]") }
     case .string(let text): ["\(path): \(text)"]
+    case .int(let number): ["\(path): \(readable(number, path))"]
     default: ["\(path): \(value.text)"]
     }
+  }
+
+  private static let moments = [
+    "at_micros", "now_micros", "until_micros", "open_micros", "due_micros", "before_micros",
+  ]
+  private static let amounts = [
+    "amount_micros", "price_micros", "available_micros", "budget_micros", "today_micros",
+  ]
+
+  /// Moments and amounts of money as people write them, beside what is stored.
+  private static func readable(_ number: Int64, _ path: String) -> String {
+    if moments.contains(where: path.hasSuffix) { return "\(number) (\(Timestamp.text(number)))" }
+    guard amounts.contains(where: path.hasSuffix) else { return String(number) }
+    let (dollars, rest) = number.magnitude.quotientAndRemainder(dividingBy: 1_000_000)
+    let digits = String(rest)
+    let places = String(repeating: "0", count: 6 - digits.count) + digits
+    return "\(number) (\(number < 0 ? "-" : "")$\(dollars).\(places))"
   }
 
   private func writeProof(_ page: inout PDFDocument) {
