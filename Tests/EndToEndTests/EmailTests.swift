@@ -85,7 +85,7 @@ extension EndToEnd {
       }
     }
 
-    @Test func `a hard bounce and a complaint end all mail to the address, a soft bounce does not`()
+    @Test func `what ends an address ends all mail to it, a soft bounce does not`()
       async throws
     {
       try await withSystem { system in
@@ -94,6 +94,7 @@ extension EndToEnd {
         for (fate, status, consent) in [
           ("bounce", "failed", "opted_out"), ("complain", "delivered", "opted_out"),
           ("soft-bounce", "failed", "opted_in"), ("unsubscribe", "delivered", "opted_out"),
+          ("dropped", "failed", "opted_out"), ("dropped-unsubscribed", "failed", "opted_out"),
         ] {
           let person = try await mail.newPerson("\(fate)@fault.test")
           let id = try #require(try await mail.mail(person).json(201)["id"]?.string)

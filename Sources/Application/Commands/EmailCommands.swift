@@ -34,13 +34,13 @@ extension Workspace {
     if case .complained = engagement { try end(plan, .complaint, id) }
   }
 
-  /// The address does not exist: nothing goes there again.
-  package mutating func recordBounce(
-    _ news: ProviderStatus, isHard: Bool, for id: Identifier
+  /// A failure of an email. `method`: what it says of the address for good, such as that there is none.
+  package mutating func recordFailure(
+    _ news: ProviderStatus, ending method: OptOut.Method?, for id: Identifier
   ) throws(CommandError) {
     guard let plan = try current(Message.self, id).plan else { throw .notFound(id) }
     try record(news, for: id)
-    if isHard { try end(plan, .bounce, id) }
+    if let method { try end(plan, method, id) }
   }
 
   /// The link at the end of an email, or the mailbox's own button.

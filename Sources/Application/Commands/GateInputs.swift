@@ -121,10 +121,12 @@ extension Workspace {
     return (.optedIn, purpose)
   }
 
-  /// An answer to the person's own message. Advertising is none, whoever wrote last.
+  /// An answer to the person's own message from the same kind of address: a mail at noon invites no text at
+  /// night.
+  /// Advertising is none, whoever wrote last.
   private func isReply(_ plan: MessagePlan) -> Bool {
     guard plan.purpose == .transactional, plan.campaign == nil,
-      let last = state.lastInboundMicros[plan.contact]
+      let last = state.lastInboundMicros[plan.contact]?[plan.channel.ofAddress]
     else { return false }
     return nowMicros - last < 24 * 3_600 * 1_000_000
   }

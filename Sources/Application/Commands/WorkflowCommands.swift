@@ -192,7 +192,7 @@ extension Workspace {
       return filter.matches(
         state.facts(of: contact, try self.contact(contact)), atMicros: nowMicros)
     case .replied:
-      guard let last = state.lastInboundMicros[contact] else { return false }
+      guard let last = state.lastInboundMicros[contact]?.values.max() else { return false }
       return last >= state.runs.startedAtMicros[run] ?? nowMicros
     }
   }

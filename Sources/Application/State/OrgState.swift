@@ -45,8 +45,8 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var carrierSegments = CarrierSegments()
   /// What waited when the sending was stopped for good, and is not on record as skipped yet.
   private(set) var killedWaiting: Set<Identifier> = []
-  /// When each contact last wrote to us, on the org's clock.
-  private(set) var lastInboundMicros: [Identifier: Micros] = [:]
+  /// When each contact last wrote to us, on the org's clock. Texts and calls are one: both are of a number.
+  private(set) var lastInboundMicros: [Identifier: [Channel: Micros]] = [:]
   /// What filters look at beside a contact's state.
   private(set) var activities: [Identifier: Activity] = [:]
   private(set) var createdMicros: [Identifier: Micros] = [:]
@@ -334,7 +334,8 @@ extension OrgState {
       keepsTexts: settings.sendingRules.duplicateHours != nil)
     carrierSegments.apply(event, of: stream, atMicros: place.occurredAtMicros)
     if case .received(let inbound) = event {
-      lastInboundMicros[inbound.contact] = place.occurredAtMicros
+      lastInboundMicros[inbound.contact, default: [:]][inbound.channel.ofAddress] =
+        place.occurredAtMicros
     }
     tables.messages[stream] = after
     noteWaiting(stream, after)

@@ -42,7 +42,7 @@ struct RecentMessages: Codable {
 
   /// Texts and calls to one number count together.
   static func address(_ address: String, _ channel: Channel) -> DispatchQueueIndex.Address {
-    .init(address, channel == .voice ? .sms : channel)
+    .init(address, channel.ofAddress)
   }
 
   static let lengthMicros = Int64(Gate.capHoursLimit) * 3_600_000_000

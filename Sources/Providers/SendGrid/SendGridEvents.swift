@@ -5,7 +5,8 @@ import JSON
 package struct SendGridEvent: Sendable, Equatable {
   package enum News: Sendable, Equatable {
     case status(ProviderStatus.Kind, errorCode: String?)
-    case bounced(isHard: Bool)
+    /// `ending`: what it says of the address for good.
+    case failed(errorCode: String, ending: OptOut.Method?)
     case engagement(Engagement)
     case unsubscribed
   }
@@ -40,14 +41,28 @@ package struct SendGridEvent: Sendable, Equatable {
     switch item["event"]?.string {
     case "processed": .status(.sent, errorCode: nil)
     case "delivered": .status(.delivered, errorCode: nil)
-    case "dropped": .status(.failed, errorCode: "dropped_\(word(item["reason"]?.string))")
-    case "bounce": .bounced(isHard: item["type"]?.string != "blocked")
+    case "dropped": drop(item["reason"]?.string)
+    case "bounce" where item["type"]?.string == "blocked":
+      .failed(errorCode: "blocked", ending: nil)
+    case "bounce": .failed(errorCode: "bounced", ending: .bounce)
     case "open": .engagement(.opened(isMachine: item["sg_machine_open"]?.bool ?? false))
     case "spamreport": .engagement(.complained)
     case "unsubscribe", "group_unsubscribe": .unsubscribed
     // Links are our own, so SendGrid sees no clicks; what is deferred goes on by itself.
     default: nil
     }
+  }
+
+  /// What SendGrid does not even try: where its own lists have the address, so have ours from here on.
+  private static func drop(_ reason: String?) -> News {
+    let ending: OptOut.Method? =
+      switch reason {
+      case "Bounced Address": .bounce
+      case "Spam Reporting Address": .complaint
+      case "Unsubscribed Address": .provider
+      default: nil
+      }
+    return .failed(errorCode: "dropped_\(word(reason))", ending: ending)
   }
 
   /// `Bounced Address` becomes `bounced_address`: a code, without what else a reason may hold.

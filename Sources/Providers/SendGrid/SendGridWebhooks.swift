@@ -91,11 +91,11 @@ extension Workspace {
         ProviderStatus(
           kind: kind, providerID: event.providerID, errorCode: errorCode, atMicros: nowMicros),
         for: event.message)
-    case .bounced(let isHard):
-      try recordBounce(
+    case .failed(let errorCode, let ending):
+      try recordFailure(
         ProviderStatus(
-          kind: .failed, providerID: event.providerID, errorCode: isHard ? "bounced" : "blocked",
-          atMicros: nowMicros), isHard: isHard, for: event.message)
+          kind: .failed, providerID: event.providerID, errorCode: errorCode, atMicros: nowMicros),
+        ending: ending, for: event.message)
     case .engagement(let engagement):
       try record(engagement, for: event.message)
     case .unsubscribed:

@@ -110,6 +110,26 @@ extension HouseTests {
       }
     }
 
+    @Test func `a mail by day invites no text at night`() async throws {
+      try await House.with(at: Moment.openMicros - 12 * Moment.hourMicros) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        let address = "ann@example.com"
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.updateContact(contact, [FieldChange(field: "email", value: .text(address))])
+          _ = try workspace.receive(
+            InboundEmail(
+              from: address, to: "hello@lakeside.example", subject: "Open?", text: "Are you open?",
+              providerID: "mail-1"))
+        }
+        let text = try await org.send("At eight.", to: contact)
+        guard case .held(.quietHours, _) = text.verdict.outcome else {
+          Issue.record("\(text.verdict.outcome)")
+          return
+        }
+      }
+    }
+
     @Test func `the third of three is refused when the money is for two`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org(fundsMicros: 2 * Self.priceMicros + 1)

@@ -5,6 +5,7 @@ enum MailFate: String, CaseIterable, Sendable {
   case bounce
   case softBounce = "soft-bounce"
   case dropped
+  case droppedUnsubscribed = "dropped-unsubscribed"
   case complain
   case unsubscribe
   case machineOpen = "machine-open"
@@ -51,6 +52,7 @@ enum MailFate: String, CaseIterable, Sendable {
         ("bounce", [("type", "blocked"), ("status", "4.2.2"), ("reason", "452 mailbox full")]),
       ]
     case .dropped: [("dropped", [("reason", "Bounced Address")])]
+    case .droppedUnsubscribed: [("dropped", [("reason", "Unsubscribed Address")])]
     case .complain: delivered + [("spamreport", [])]
     case .unsubscribe: delivered + [("unsubscribe", [])]
     case .machineOpen: delivered + [("open", [("sg_machine_open", "true")])]

@@ -1,0 +1,57 @@
+"""What administrators should know, and that it goes away with its reason."""
+
+import time
+
+from conftest import Client
+from test_webhooks import Subscriber
+
+
+def kinds(owner: Client) -> dict[str, dict]:
+    answer = owner.get("/api/notices")
+    assert answer.status == 200, answer.text
+    return {notice["kind"]: notice for notice in answer.json["data"]}
+
+
+def words(owner: Client, kind: str) -> str:
+    return kinds(owner).get(kind, {}).get("words", "")
+
+
+def test_a_notice_comes_and_goes_with_its_reason(new_account) -> None:
+    account, owner, _ = new_account("Noticed")
+    before = kinds(owner)
+    assert "sending_halted" not in before
+
+    owner.made("/api/sending/halt", {"reason": "wrong list"}, status=200)
+    assert kinds(owner)["sending_halted"]["subject"] == account
+    owner.made("/api/sending/resume", {}, status=200)
+    assert "sending_halted" not in kinds(owner)
+
+
+def test_an_endpoint_that_is_gone_is_a_notice_until_it_is_enabled(new_account) -> None:
+    _, owner, _ = new_account("Gone")
+    subscriber = Subscriber()
+    subscriber.status = 410
+    endpoint = owner.made(
+        "/api/webhook-endpoints", {"url": subscriber.url, "types": ["contact.created"]}
+    )["id"]
+    owner.made("/api/contacts", {"first_name": "Ann"})
+    # The state is known a moment before its event is on disk, which says why.
+    deadline = time.time() + 30
+    while "410" not in words(owner, "webhook_disabled") and time.time() < deadline:
+        time.sleep(0.1)
+    assert "410" in words(owner, "webhook_disabled")
+    assert kinds(owner)["webhook_disabled"]["subject"] == endpoint
+    subscriber.status = 200
+    owner.made(f"/api/webhook-endpoints/{endpoint}/enable", {}, status=200)
+    assert "webhook_disabled" not in kinds(owner)
+    subscriber.server.shutdown()
+    subscriber.server.server_close()
+
+
+def test_nobody_reads_the_notices_of_another_account(new_account, nobody: Client) -> None:
+    account, owner, _ = new_account("Loud")
+    _, other, _ = new_account("Quiet")
+    owner.made("/api/sending/halt", {"reason": "ours alone"}, status=200)
+    assert "sending_halted" not in kinds(other)
+    assert nobody.get("/api/notices").status == 401
+    owner.made("/api/sending/resume", {}, status=200)
