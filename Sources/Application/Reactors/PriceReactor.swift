@@ -1,7 +1,6 @@
 import Domain
 import EventCodec
 import EventLog
-import JSON
 
 /// Follows the log and writes what agencies ask of their clients into the clients' books: also where the
 /// process died between the agency's commit and theirs, and for a client that began just then.
@@ -16,35 +15,10 @@ struct PriceReactor: Sendable {
   private static let types: Set<String> = ["org.price_set", "org.created"]
 
   func run() async {
-    while !Task.isCancelled {
-      do {
-        try await follow()
-      } catch is CancellationError {
-        return
-      } catch {
-        report("prices: \(error)")
-        // Cut short only by cancellation, which the loop notices itself.
-        try? await Task.sleep(for: .seconds(1))
-      }
-    }
-  }
-
-  private func follow() async throws {
-    var position = UInt64(exactly: try cursor.read()?["position"]?.int ?? 0) ?? 0
-    var written = position
-    while !Task.isCancelled {
-      let page = try engine.log.read(
-        after: position, limit: 500, filter: EventFilter(types: Self.types))
-      for recorded in page.events { try await react(to: try StreamFold.decode(recorded)) }
-      if page.scannedTo > position {
-        position = page.scannedTo
-        // What is not ours need not be remembered one by one: looking at it once more costs little.
-        guard !page.events.isEmpty || position - written >= CursorFile.idleStride else { continue }
-        try cursor.write(["position": .int(Int64(position))])
-        written = position
-      } else {
-        _ = try await engine.log.waitForHead(beyond: position, timeoutMillis: 60_000)
-      }
+    let follower = LogFollower(
+      name: "prices", log: engine.log, types: Self.types, cursor: cursor, report: report)
+    await follower.run { events in
+      for event in events { try await react(to: try StreamFold.decode(event)) }
     }
   }
 

@@ -1,7 +1,6 @@
 import Domain
 import EventCodec
 import EventLog
-import JSON
 
 /// Follows the log and starts workflow runs: whatever tagged a contact, by API, import, console or
 /// another workflow, has the same consequences.
@@ -19,35 +18,10 @@ struct WorkflowReactor: Sendable {
   private static let concurrentContactCount = 64
 
   func run() async {
-    while !Task.isCancelled {
-      do {
-        try await follow()
-      } catch is CancellationError {
-        return
-      } catch {
-        report("workflows: \(error)")
-        // Cut short only by cancellation, which the loop notices itself.
-        try? await Task.sleep(for: .seconds(1))
-      }
-    }
-  }
-
-  private func follow() async throws {
-    var position = UInt64(exactly: try cursor.read()?["position"]?.int ?? 0) ?? 0
-    var written = position
-    while !Task.isCancelled {
-      let page = try engine.log.read(
-        after: position, limit: 500, filter: EventFilter(types: Self.types))
-      try await react(to: page.events)
-      if page.scannedTo > position {
-        position = page.scannedTo
-        // What is not ours need not be remembered one by one: looking at it once more costs little.
-        guard !page.events.isEmpty || position - written >= CursorFile.idleStride else { continue }
-        try cursor.write(["position": .int(Int64(position))])
-        written = position
-      } else {
-        _ = try await engine.log.waitForHead(beyond: position, timeoutMillis: 60_000)
-      }
+    let follower = LogFollower(
+      name: "workflows", log: engine.log, types: Self.types, cursor: cursor, report: report)
+    await follower.run { events in
+      try await react(to: events)
     }
   }
 
