@@ -26,8 +26,8 @@ typedef void *_Nullable (*daybook_mhd_uri_callback)(void *_Nullable cls, const c
                                                    struct MHD_Connection *_Nullable connection);
 
 static inline struct MHD_Daemon *_Nullable daybook_mhd_start(
-    const struct daybook_mhd_config *_Nonnull config, MHD_AccessHandlerCallback _Nonnull handler,
-    daybook_mhd_uri_callback _Nonnull on_uri, MHD_RequestCompletedCallback _Nonnull on_completed,
+    const struct daybook_mhd_config *_Nonnull config, MHD_AcceptPolicyCallback _Nonnull on_accept,
+    MHD_AccessHandlerCallback _Nonnull handler, daybook_mhd_uri_callback _Nonnull on_uri, MHD_RequestCompletedCallback _Nonnull on_completed,
     MHD_NotifyConnectionCallback _Nonnull on_connection, void *_Nonnull cls) {
   unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
   struct MHD_OptionItem items[16];
@@ -53,7 +53,7 @@ static inline struct MHD_Daemon *_Nullable daybook_mhd_start(
   }
   DAYBOOK_MHD_OPTION(MHD_OPTION_END, 0, NULL);
 #undef DAYBOOK_MHD_OPTION
-  return MHD_start_daemon(flags, 0, NULL, NULL, handler, cls, MHD_OPTION_ARRAY, items,
+  return MHD_start_daemon(flags, 0, on_accept, cls, handler, cls, MHD_OPTION_ARRAY, items,
                           MHD_OPTION_END);
 }
 

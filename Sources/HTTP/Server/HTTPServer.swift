@@ -42,7 +42,7 @@ package final class HTTPServer: Sendable {
     DispatchQueue(label: "http.monitor").async { core.runMonitor() }
   }
 
-  /// Refuses new connections at once, lets running requests end within the grace, then cancels what
+  /// Closes new connections at once, lets running requests end within the grace, then cancels what
   /// is left. Returns when every connection is closed. A second call waits for the first.
   package func stop(graceMillis: Int) async {
     let task = stopping.withLock { task in
@@ -63,8 +63,6 @@ package final class HTTPServer: Sendable {
   }
 
   private static func stop(_ daemon: MicroHTTPD, _ core: ServerCore, graceMillis: Int) async {
-    let listener = daemon.quiesce()
-    Listener.refuseConnections(listener)
     core.beginStopping()
     if graceMillis > 0 { await core.drain(graceMillis: graceMillis) }
     core.abortAll()
@@ -72,7 +70,6 @@ package final class HTTPServer: Sendable {
       // Joins threads: not on a thread of the concurrency pool.
       DispatchQueue(label: "http.stop").async {
         daemon.stop()
-        Listener.close(listener)
         continuation.resume()
       }
     }

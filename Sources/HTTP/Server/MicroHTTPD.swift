@@ -13,7 +13,7 @@ final class MicroHTTPD: @unchecked Sendable {
   private let daemon: OpaquePointer
   private let core: ServerCore
 
-  /// Takes over `listener`, also where it throws: MHD closes it itself when it fails to start.
+  /// Takes over `listener`, also where it throws: MHD closes it when it stops or fails to start.
   init(listener: Listener, tls: HTTPTLS?, core: ServerCore) throws(HTTPError) {
     let pem: (key: [CChar], certificate: [CChar])?
     do throws(HTTPError) {
@@ -59,13 +59,9 @@ final class MicroHTTPD: @unchecked Sendable {
       tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
     // Unretained: `stop` keeps the core alive until the last callback has returned.
     return unsafe daybook_mhd_start(
-      &config, onRequest, onTarget, onCompleted, onConnection,
+      &config, onAccept, onRequest, onTarget, onCompleted, onConnection,
       Unmanaged.passUnretained(core).toOpaque())
   }
-
-  /// Accepts no more connections. Returns the listening socket, which must stay open until `stop`
-  /// has returned ("it must not be closed until AFTER MHD_stop_daemon has been called").
-  func quiesce() -> Int32 { unsafe MHD_quiesce_daemon(daemon) }
 
   /// Closes every connection and joins the threads. Blocks. No connection may be suspended ("it is an
   /// API violation to call MHD_stop_daemon while having suspended connections").
@@ -109,6 +105,18 @@ private func connection(_ handle: OpaquePointer) -> Connection {
     preconditionFailure("a request on a connection that was never announced")
   }
   return unsafe Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
+}
+
+/// "called to check which clients will be allowed to connect": none once the server stops. They see the
+/// connection closed before they could send anything.
+///
+/// Not `MHD_quiesce_daemon`: it takes the listening socket out of each worker's epoll set, and so does a
+/// worker that sees itself quiesced or at its limit. Whoever is second aborts the process (daemon.c,
+/// "Failed to remove listen FD from epoll set").
+private func onAccept(
+  context: UnsafeMutableRawPointer?, address: UnsafePointer<sockaddr>?, addressBytes: socklen_t
+) -> MHD_Result {
+  unsafe core(context).isStopping ? .NO : .YES
 }
 
 /// "whenever a connection is started or closed": the socket's context is a retained `Connection`.

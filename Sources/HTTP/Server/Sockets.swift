@@ -17,12 +17,7 @@ struct Listener: Sendable {
     self.port = Int(boundPort)
   }
 
-  func close() { Self.close(descriptor) }
-
-  static func close(_ descriptor: Int32) { _ = Glibc.close(descriptor) }
-
-  /// Ends listening at once: the kernel refuses new connections. The descriptor stays open.
-  static func refuseConnections(_ descriptor: Int32) { daybook_shutdown(descriptor) }
+  func close() { _ = Glibc.close(descriptor) }
 
   private static func error(_ result: Int32, host: String, port: Int) -> HTTPError {
     switch -result {
