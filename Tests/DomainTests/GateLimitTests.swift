@@ -170,6 +170,16 @@ import Testing
     (SendingRules(duplicateHours: 25), "duplicate_hours"),
     (SendingRules(maxAgeHours: 0), "max_age_hours"),
     (SendingRules(maxAgeHours: 721), "max_age_hours"),
+    (SendingRules(advertisementNotice: " "), "advertisement_notice"),
+    (SendingRules(program: MessagingProgram(optIn: ["Stop!"])), "keywords.opt_in"),
+    (SendingRules(program: MessagingProgram(optIn: ["join", "J.O.I.N."])), "keywords.opt_in"),
+    (SendingRules(program: MessagingProgram(optOut: ["leave"], help: ["LEAVE"])), "keywords.help"),
+    (SendingRules(program: MessagingProgram(optOut: ["!"])), "keywords.opt_out"),
+    (
+      SendingRules(program: MessagingProgram(help: (0...20).map { "word\($0)" })),
+      "keywords.help"
+    ),
+    (SendingRules(program: MessagingProgram(helpText: "")), "help_text"),
   ])
   func `rules have limits`(rules: SendingRules, field: String) {
     Given(Org.self, OrgTests.created).when(.setSendingRules(rules))

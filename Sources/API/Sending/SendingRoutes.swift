@@ -94,7 +94,29 @@ enum SendingRoutes {
     if let hours = rules.duplicateHours { object["duplicate_hours"] = JSON(hours) }
     if let hours = rules.maxAgeHours { object["max_age_hours"] = JSON(hours) }
     if let brand = rules.brand { object["carrier_brand"] = .string(brand.rawValue) }
+    if let keywords = keywords(rules.program) { object["keywords"] = keywords }
+    if let text = rules.program.helpText { object["help_text"] = .string(text) }
+    if let notice = rules.advertisementNotice { object["advertisement_notice"] = .string(notice) }
     return .object(object)
+  }
+
+  private static func keywords(_ program: MessagingProgram) -> JSON? {
+    let lists = [
+      ("opt_out", program.optOut), ("opt_in", program.optIn), ("help", program.help),
+    ].filter { !$0.1.isEmpty }
+    guard !lists.isEmpty else { return nil }
+    return .object(JSONObject(lists.map { ($0.0, .array($0.1.map(JSON.string))) }))
+  }
+
+  private static func program(_ fields: inout Fields) -> MessagingProgram {
+    var program = MessagingProgram(helpText: fields.string("help_text", limit: 1_000))
+    guard let object = fields.value("keywords")?.object else { return program }
+    var lists = Fields(object, prefix: "keywords.")
+    program.optOut = lists.strings("opt_out") ?? []
+    program.optIn = lists.strings("opt_in") ?? []
+    program.help = lists.strings("help") ?? []
+    fields.adopt(lists.finishNested())
+    return program
   }
 
   private static func halt(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -130,6 +152,8 @@ enum SendingRoutes {
     rules.duplicateHours = fields.int("duplicate_hours").map { Int($0) }
     rules.maxAgeHours = fields.int("max_age_hours").map { Int($0) }
     rules.brand = fields.choice("carrier_brand", BrandClass.self)
+    rules.program = program(&fields)
+    rules.advertisementNotice = fields.string("advertisement_notice")
     try fields.finish()
     let written = try await exchange.write { [rules] workspace throws(CommandError) in
       try workspace.setSendingRules(rules)

@@ -62,7 +62,22 @@ enum SendingSchemas {
       .optional(
         "carrier_brand", .choice(BrandClass.self).nullable,
         "What the carriers registered the sender as: their daily limit holds what goes beyond it."),
+      .optional(
+        "keywords",
+        .input([
+          .optional("opt_out", words), .optional("opt_in", words), .optional("help", words),
+        ]).nullable,
+        "Words of the registered program, each as a whole message, beside STOP, START, HELP and "
+          + "their like, which count everywhere and cannot mean anything else."),
+      .optional(
+        "help_text", .string(1...MessagingProgram.helpLength).nullable,
+        "Answers HELP, through the gate. Only where the provider does not answer itself."),
+      .optional(
+        "advertisement_notice", .string(1...SendingRules.noticeLength).nullable,
+        "A line below every marketing mail, such as: This is an advertisement."),
     ])
+
+  private static let words = Schema.array(.string(1...MessagingProgram.wordLength))
 
   static let prices = Schema.object(
     "Prices",

@@ -260,7 +260,12 @@ extension APIError {
     case .priceInThePast:
       self = .invalid("from", "out_of_range", "A price begins now or later.")
     case .sendingRuleOutOfRange(let field):
-      self = .invalid(field, "out_of_range", "\(field) is beyond what can be kept.")
+      self = .invalid(
+        field, "out_of_range",
+        field.hasPrefix("keywords.")
+          ? "At most \(MessagingProgram.wordLimit) words a list, each on one, and none that means "
+            + "something else everywhere."
+          : "\(field) is beyond what can be kept.")
     }
   }
 

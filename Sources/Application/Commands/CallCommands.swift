@@ -10,7 +10,8 @@ extension Workspace {
   package mutating func endCalls(after id: Identifier) throws(CommandError) {
     guard let plan = try current(Message.self, id).plan else { throw .notFound(id) }
     guard let address = plan.content.value?.address else { return }
-    try optOut(address: address, channel: .voice, method: .call, message: id)
+    try optOut(
+      address: address, channel: .voice, method: .call, message: id, recipient: plan.contact)
   }
 
   package mutating func endCalls(to number: String) throws(CommandError) {

@@ -134,7 +134,11 @@ extension Workspace {
   ) throws(CommandError) {
     let contact = try contact(id)
     let consent = try consent(request, of: contact.details)
-    if contact.consents[request.channel] == .optedOut { try requireByPerson(request.method) }
+    // A STOP ended advertising on every channel, not only on its own.
+    let isEnded = request.purpose == .marketing && !contact.sellerOptOuts.isEmpty
+    if isEnded || contact.consents[request.channel] == .optedOut {
+      try requireByPerson(request.method)
+    }
     try run(Contact.self, id, .optIn(consent, isRenewal: isRevoked(consent)))
   }
 

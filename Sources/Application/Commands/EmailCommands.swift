@@ -53,7 +53,8 @@ extension Workspace {
     _ plan: MessagePlan, _ method: OptOut.Method, _ id: Identifier
   ) throws(CommandError) {
     guard let address = plan.content.value?.address else { return }
-    try optOut(address: address, channel: plan.channel, method: method, message: id)
+    try optOut(
+      address: address, channel: plan.channel, method: method, message: id, recipient: plan.contact)
   }
 
   /// Takes in an email: on its contact's record (a new contact where the address is unknown), and

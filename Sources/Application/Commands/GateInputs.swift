@@ -20,7 +20,8 @@ extension Workspace {
     let reservedMicros = message?.status?.holdsPrice == true ? message?.priceMicros ?? 0 : 0
     var facts = GateFacts(
       nowMicros: nowMicros, channel: plan.channel, purpose: plan.purpose,
-      hasAddress: !address.isEmpty, accountStatus: state.settings.status.rawValue,
+      hasAddress: !address.isEmpty && isReached(contact, at: address, on: plan.channel),
+      accountStatus: state.settings.status.rawValue,
       consent: consent, consentPurpose: purpose,
       isAddressOptedOut: state.hasOptedOut(address, of: plan.channel),
       isReply: isReply(plan), zones: place.zones,
@@ -43,6 +44,14 @@ extension Workspace {
     noteRepetition(of: plan, address, except: id, in: &facts)
     facts.carrier = carrierUse(of: plan, place.regions)
     return facts
+  }
+
+  /// A message was written to one address, and may be judged again when the person has another: what was agreed
+  /// to there says nothing of the old one, which may be somebody else's by now.
+  private func isReached(
+    _ contact: Contact.State, at address: String, on channel: Channel
+  ) -> Bool {
+    contact.details.key(of: channel) == channel.key(address)
   }
 
   /// Where the account is a test: whom the message would reach.
@@ -125,7 +134,9 @@ extension Workspace {
   /// night.
   /// Advertising is none, whoever wrote last.
   private func isReply(_ plan: MessagePlan) -> Bool {
-    guard plan.purpose == .transactional, plan.campaign == nil,
+    guard plan.purpose == .transactional, plan.campaign == nil else { return false }
+    if heardFrom[plan.contact]?.contains(plan.channel.ofAddress) == true { return true }
+    guard
       let last = state.lastInboundMicros[plan.contact]?[plan.channel.ofAddress]
     else { return false }
     return nowMicros - last < 24 * 3_600 * 1_000_000

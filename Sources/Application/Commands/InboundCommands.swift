@@ -55,10 +55,23 @@ extension Workspace {
       for holder in holders(of: text.from) {
         try run(Contact.self, holder, .suspectOptOut(.sms, message: message))
       }
-    case .help, nil:
+    case .help:
+      try answerHelp(text, contact)
+    case nil:
       break
     }
     return message
+  }
+
+  /// In the org's own words, through the gate like everything else: whoever has said STOP hears from the
+  /// provider alone, as does everybody where the provider answers.
+  private mutating func answerHelp(
+    _ text: InboundText, _ contact: Identifier
+  ) throws(CommandError) {
+    guard let answer = state.settings.sendingRules.program.helpText, text.declared != .help else {
+      return
+    }
+    try planOrSkip(MessageRequest(contact: contact, body: answer, purpose: .transactional))
   }
 
   /// YES may answer any question: it opts in only where there was a no, or perhaps one, before.
@@ -67,6 +80,9 @@ extension Workspace {
     if text.declared == .optOut { return .optOut }
     if text.declared == .optIn, state.hasOptedOut(text.from, of: .sms) { return .optIn }
     let keyword = OptOutKeywords.classify(text.body)
+    if keyword != .optOut, let own = state.settings.sendingRules.program.meaning(of: text.body) {
+      return own
+    }
     guard keyword == .optIn, !OptOutKeywords.isStart(text.body) else { return keyword }
     if state.hasOptedOut(text.from, of: .sms) { return .optIn }
     for holder in holders(of: text.from) {
@@ -104,22 +120,29 @@ extension Workspace {
   ///
   /// What the person says in answer to a text or on a call ends all advertising, on every channel (47 CFR
   /// 64.1200(a)(10)); a link in a mail, or a list, ends the channel that it speaks of.
+  ///
+  /// `recipient`: who got the message that it answers. They may have another address by now: the no is theirs all
+  /// the same, unless it was the address alone that came to an end.
   mutating func optOut(
-    address: String, channel: Channel, method: OptOut.Method, message: Identifier?
+    address: String, channel: Channel, method: OptOut.Method, message: Identifier?,
+    recipient: Identifier? = nil
   ) throws(CommandError) {
     let scope: OptOut.Scope =
       switch method {
       case .keyword, .text, .call: .seller
       case .link, .staff, .api, .provider, .importList, .bounce, .complaint: .channel
       }
-    for contact in holders(of: address, on: channel) {
+    let people = try concerned(address, channel, method, recipient)
+    let isNewAddress = !state.hasOptedOut(address, of: channel)
+    for contact in people {
       try run(
         Contact.self, contact,
         .optOut(
           OptOut(
             channel: channel, method: method, message: message, address: .known(address),
-            scope: scope)))
+            scope: scope), isNewAddress: isNewAddress))
     }
+    if people.isEmpty { try close(address, channel, method) }
     let ending: GateFacts.Ending? =
       switch method {
       case .bounce: .bounced
@@ -127,6 +150,31 @@ extension Workspace {
       case .keyword, .text, .link, .call, .staff, .api, .provider, .importList: nil
       }
     try revokeWaiting(.init(address, channel), ending: ending)
+  }
+
+  /// Whose no it is.
+  private func concerned(
+    _ address: String, _ channel: Channel, _ method: OptOut.Method, _ recipient: Identifier?
+  ) throws(CommandError) -> [Identifier] {
+    let holders = holders(of: address, on: channel)
+    guard let recipient, method != .bounce, !holders.contains(recipient),
+      try !current(Contact.self, recipient).isErased
+    else { return holders }
+    return holders + [recipient]
+  }
+
+  /// A no of an address that nobody carries: whoever comes to have it is not written to either.
+  private mutating func close(
+    _ address: String, _ channel: Channel, _ method: OptOut.Method
+  ) throws(CommandError) {
+    guard !state.hasOptedOut(address, of: channel) else { return }
+    try run(
+      Org.self, org,
+      .suppress(
+        Suppression(
+          list: .suppression, channel: channel, source: "opt_out:\(method.rawValue)",
+          address: .known(channel.key(address))),
+        isListed: state.isListed(address, of: channel, on: .suppression)))
   }
 
   /// The contacts that are reached at `address` on `channel`.

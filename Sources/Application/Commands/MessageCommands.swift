@@ -198,7 +198,8 @@ extension Workspace {
       return try script(of: request, address, for: contact.details)
     case .email:
       let composing = EmailComposing(
-        orgName: state.settings.name, postalAddress: state.settings.postalAddress)
+        orgName: state.settings.name, postalAddress: state.settings.postalAddress,
+        advertisementNotice: state.settings.sendingRules.advertisementNotice)
       return try composing.content(request, address: address, for: contact.details)
     }
   }
@@ -356,7 +357,9 @@ extension Workspace {
     }
     switch news {
     case .optedOut:
-      try optOut(address: address, channel: plan.channel, method: .provider, message: nil)
+      try optOut(
+        address: address, channel: plan.channel, method: .provider, message: nil,
+        recipient: plan.contact)
     case .landline:
       guard plan.channel == .sms, tools.numbers.e164(address) != nil else { return }
       _ = try suppress([address], on: .sms, list: .landline, source: "provider")

@@ -5,6 +5,8 @@ import Domain
 struct EmailComposing {
   let orgName: String
   let postalAddress: String?
+  /// Names the mail as what it is, where the org wants that said.
+  let advertisementNotice: String?
 
   func content(
     _ request: MessageRequest, address: String, for details: ContactDetails
@@ -56,6 +58,9 @@ struct EmailComposing {
 
   private func withFooter(text: String, _ postalAddress: String) -> String {
     var missing: [String] = []
+    if let advertisementNotice, !text.contains(advertisementNotice) {
+      missing.append(advertisementNotice)
+    }
     if !text.contains(postalAddress) { missing += [orgName, postalAddress] }
     if !text.contains(MergeFields.unsubscribeURL) {
       missing.append("Unsubscribe: \(MergeFields.unsubscribeURL)")
@@ -65,6 +70,9 @@ struct EmailComposing {
 
   private func withFooter(html: String, _ postalAddress: String) -> String {
     var missing: [String] = []
+    if let notice = advertisementNotice.map(HTMLLinks.escaped), !html.contains(notice) {
+      missing.append(notice)
+    }
     let address = HTMLLinks.escaped(postalAddress).replacing("\n", with: "<br>")
     if !html.contains(address) { missing += [HTMLLinks.escaped(orgName), address] }
     if !html.contains(MergeFields.unsubscribeURL) {

@@ -27,6 +27,8 @@ package struct Workspace {
   /// Texts that this command queued, by address, where the org does not say the same twice.
   private var newTexts: [DispatchQueueIndex.Address: [(message: Identifier, text: TextPrint)]] =
     [:]
+  /// Who wrote to us with this command, and how.
+  private(set) var heardFrom: [Identifier: Set<Channel>] = [:]
   /// Segments that this command handed out and that a carrier counts.
   private(set) var newCarrierSegmentCount = 0
   /// What this command spent or set aside.
@@ -123,8 +125,10 @@ package struct Workspace {
     case .queued: noteQueued(id)
     case .dispatched(_, let verdict):
       newCarrierSegmentCount += verdict.facts.carrier?.segmentCount ?? 0
+    case .received(let inbound):
+      heardFrom[inbound.contact, default: []].insert(inbound.channel.ofAddress)
     case .planned, .held, .skipped, .accepted, .retryScheduled, .unknown, .sent, .delivered,
-      .failed, .cancelled, .received, .callEnded, .opened, .clicked, .complained:
+      .failed, .cancelled, .callEnded, .opened, .clicked, .complained:
       break
     }
   }

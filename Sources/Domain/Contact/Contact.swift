@@ -9,7 +9,8 @@ package enum Contact {
     case update([FieldChange])
     case addTags([String])
     case removeTags([String])
-    case optOut(OptOut)
+    /// `isNewAddress`: the address itself had not said no, whatever this contact's consent is.
+    case optOut(OptOut, isNewAddress: Bool = false)
     /// `isRenewal`: the address itself had said no, whatever this contact's consent is.
     case optIn(Consent, isRenewal: Bool = false)
     /// `message` reads like a revocation and is not certain.
@@ -68,6 +69,7 @@ package enum Contact {
       var consents: [Channel: ConsentStatus] = [:]
       var grants: [ConsentGrant] = []
       var suspectedOptOuts: Set<Channel> = []
+      var sellerOptOuts: Set<Channel> = []
       /// Few people have one.
       var erasure: Boxed<Erasure>?
     }
@@ -127,6 +129,12 @@ extension Contact.State {
   package var suspectedOptOuts: Set<Channel> {
     _read { yield fields.value.suspectedOptOuts }
     _modify { yield &fields.value.suspectedOptOuts }
+  }
+
+  /// Channels on which the person ended all advertising, whatever the channel (`OptOut.Scope.seller`).
+  package var sellerOptOuts: Set<Channel> {
+    _read { yield fields.value.sellerOptOuts }
+    _modify { yield &fields.value.sellerOptOuts }
   }
 
   /// In no list and no segment, and written to no more, until somebody restores it.

@@ -19,8 +19,8 @@ extension Contact: Decider {
       return try added(tags, given: state)
     case .removeTags(let tags):
       return unique(tags).filter(state.tags.contains).map { .untagged(tag: $0) }
-    case .optOut(let optOut):
-      return state.consents[optOut.channel] == .optedOut ? [] : [.optedOut(optOut)]
+    case .optOut(let optOut, let isNewAddress):
+      return isNewAddress || isNews(optOut, given: state) ? [.optedOut(optOut)] : []
     case .optIn(let consent, let isRenewal):
       return isRenewal || isNews(consent, given: state) ? [.optedIn(consent)] : []
     case .suspectOptOut(let channel, let message):
@@ -96,6 +96,12 @@ extension Contact: Decider {
     return !state.grants.contains { $0.covers(ConsentGrant(consent)) }
   }
 
+  /// A second no is news where it ends more than the first one did.
+  private static func isNews(_ optOut: OptOut, given state: State) -> Bool {
+    guard state.consents[optOut.channel] == .optedOut else { return true }
+    return optOut.scope == .seller && !state.sellerOptOuts.contains(optOut.channel)
+  }
+
   private static func unique(_ tags: [String]) -> [String] {
     var seen: Set<String> = []
     return tags.filter { seen.insert($0).inserted }
@@ -133,7 +139,10 @@ extension Contact {
       next.consents[optOut.channel] = .optedOut
       next.grants.removeAll { $0.channel == optOut.channel }
       next.suspectedOptOuts.remove(optOut.channel)
-      if optOut.scope == .seller { next.forgetMarketing() }
+      if optOut.scope == .seller {
+        next.forgetMarketing()
+        next.sellerOptOuts.insert(optOut.channel)
+      }
     case .optedIn(let consent):
       next.consents[consent.channel] = .optedIn(
         purpose: consent.purpose, atMicros: consent.grantedAtMicros)
@@ -141,6 +150,7 @@ extension Contact {
       next.grants.removeAll { $0.covers(grant) && grant.covers($0) }
       next.grants.append(grant)
       if consent.method.isByPerson { next.suspectedOptOuts.remove(consent.channel) }
+      next.sellerOptOuts.remove(consent.channel)
     case .optOutSuspected(let channel, _):
       next.suspectedOptOuts.insert(channel)
     case .optOutDismissed(let channel):

@@ -40,12 +40,17 @@ package struct SendingRules: Sendable, Equatable, Codable {
   package var maxAgeHours: Int?
   /// What carriers count against; nil: they do not count this sender (toll-free, short codes).
   package var brand: BrandClass?
+  /// Its keywords, and its answer to HELP.
+  package var program: MessagingProgram
+  /// A line below every marketing mail that names it as what it is (15 U.S.C. 7704(a)(5)).
+  package var advertisementNotice: String?
 
   package init(
     capCount: Int? = nil, capHours: Int? = nil, messagesPerSecond: Int? = nil,
     dailyBudgetMicros: Int64? = nil, lowBalanceMicros: Int64? = nil,
     registration: Registration? = nil, concurrentCalls: Int? = nil, duplicateHours: Int? = nil,
-    maxAgeHours: Int? = nil, brand: BrandClass? = nil
+    maxAgeHours: Int? = nil, brand: BrandClass? = nil,
+    program: MessagingProgram = MessagingProgram(), advertisementNotice: String? = nil
   ) {
     self.capCount = capCount
     self.capHours = capHours
@@ -57,7 +62,11 @@ package struct SendingRules: Sendable, Equatable, Codable {
     self.duplicateHours = duplicateHours
     self.maxAgeHours = maxAgeHours
     self.brand = brand
+    self.program = program
+    self.advertisementNotice = advertisementNotice
   }
+
+  package static let noticeLength = 200
 
   /// Thirty days.
   package static let maxAgeHoursLimit = 720
@@ -86,7 +95,12 @@ package struct SendingRules: Sendable, Equatable, Codable {
     if let lowBalanceMicros, !(0...Wallet.balanceLimitMicros).contains(lowBalanceMicros) {
       return "low_balance"
     }
-    return nil
+    if let advertisementNotice,
+      advertisementNotice.isBlank || advertisementNotice.count > Self.noticeLength
+    {
+      return "advertisement_notice"
+    }
+    return program.fault
   }
 }
 

@@ -248,6 +248,11 @@ extension SendingRules {
     fields.optional("duplicate_hours", duplicateHours.map(Int64.init))
     fields.optional("max_age_hours", maxAgeHours.map(Int64.init))
     fields.optional("brand", brand)
+    if !program.optOut.isEmpty { fields.field("opt_out_keywords", program.optOut) }
+    if !program.optIn.isEmpty { fields.field("opt_in_keywords", program.optIn) }
+    if !program.help.isEmpty { fields.field("help_keywords", program.help) }
+    fields.optional("help_text", program.helpText)
+    fields.optional("advertisement_notice", advertisementNotice)
   }
 
   fileprivate static func read(from fields: inout FieldReader) throws(CodecError) -> Self {
@@ -261,7 +266,13 @@ extension SendingRules {
       concurrentCalls: try fields.optionalInt64("concurrent_calls").map(Int.init),
       duplicateHours: try fields.optionalInt64("duplicate_hours").map(Int.init),
       maxAgeHours: try fields.optionalInt64("max_age_hours").map(Int.init),
-      brand: try fields.optionalWord("brand"))
+      brand: try fields.optionalWord("brand"),
+      program: MessagingProgram(
+        optOut: try fields.optionalStrings("opt_out_keywords") ?? [],
+        optIn: try fields.optionalStrings("opt_in_keywords") ?? [],
+        help: try fields.optionalStrings("help_keywords") ?? [],
+        helpText: try fields.optionalString("help_text")),
+      advertisementNotice: try fields.optionalString("advertisement_notice"))
   }
 }
 

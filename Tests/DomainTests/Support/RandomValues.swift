@@ -113,7 +113,10 @@ extension SplitMix64 {
       messagesPerSecond: maybe { $0.count() }, dailyBudgetMicros: maybe { $0.int64() },
       lowBalanceMicros: maybe { $0.int64() }, registration: maybe { $0.one() },
       concurrentCalls: maybe { $0.count() }, duplicateHours: maybe { $0.count() },
-      maxAgeHours: maybe { $0.count() }, brand: maybe { $0.one() })
+      maxAgeHours: maybe { $0.count() }, brand: maybe { $0.one() },
+      program: MessagingProgram(
+        optOut: list { $0.text() }, optIn: list { $0.text() }, help: list { $0.text() },
+        helpText: maybe { $0.text() }), advertisementNotice: maybe { $0.text() })
   }
 
   mutating func suppression() -> Suppression {
