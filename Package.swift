@@ -162,7 +162,7 @@ let package = Package(
       "Bench", path: "tools/bench",
       [
         "Merkle", "LMDB", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
-        "EventCodec", "Sandbox", "TwilioProvider",
+        "EventCodec", "TwilioProvider",
         "SeedData", "ReadModels", "ProjectionRuntime", "ContactsProjection", "SegmentsProjection",
         "TimelineProjection", "AuditProjection", "Supervisor",
       ]),

@@ -5,11 +5,10 @@ import EventLog
 import Foundation
 import HTTP
 import JSON
-import Sandbox
 import TwilioProvider
 
-/// The write side with its reactors, the real Twilio adapter and the sandbox behind it, in one process:
-/// what a blast and its answers pass through.
+/// The write side with its reactors and the real Twilio adapter, as `serve` has them: what a blast and its
+/// answers pass through. The sandbox behind it is a process of its own, as under `up`.
 final class SendingHouse: Sendable {
   /// The real clock, moved to an hour at which people are texted everywhere.
   struct DayClock: WallClock {
@@ -26,7 +25,7 @@ final class SendingHouse: Sendable {
 
   let log: LMDBEventLog
   let engine: Engine
-  let sandbox: SandboxServer
+  let sandbox: SandboxProcess
   let client = HTTPClient()
   private let callbacks: HTTPServer
   private let host: ReactorHost
@@ -37,7 +36,7 @@ final class SendingHouse: Sendable {
   static let accountSID = "AC" + String(repeating: "be", count: 16)
   static let token = "bench-token"
 
-  init(_ directory: String) throws {
+  init(_ directory: String) async throws {
     self.directory = directory
     log = try LMDBEventLog(directory: directory + "/log")
     let engine = try Engine(
@@ -45,7 +44,7 @@ final class SendingHouse: Sendable {
       tools: Tools(
         clock: DayClock(), random: SystemRandom(), numbers: PhoneBook(), zones: SystemZoneClock()))
     self.engine = engine
-    sandbox = try SandboxServer(port: 0, dataDirectory: directory + "/sandbox")
+    sandbox = try await SandboxProcess(home: directory + "/sandbox")
     callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
       await Self.answer(request, engine)
     }
@@ -60,10 +59,10 @@ final class SendingHouse: Sendable {
     host.start()
   }
 
-  func close() async {
+  func close() async throws {
     await host.stop()
     await callbacks.stop(graceMillis: 1_000)
-    await sandbox.stop()
+    try await sandbox.stop()
     await log.close()
     client.close()
   }

@@ -12,7 +12,7 @@ enum WalletBench {
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
     guard options.caseName ?? "batched" == "batched" else { return }
     try await withBenchDirectory { directory in
-      let house = try SendingHouse(directory)
+      let house = try await SendingHouse(directory)
       let executor = try await house.org()
       let processorBefore = processorSeconds()
       let start = EventLog.SystemClock.monotonicNanos()
@@ -25,7 +25,7 @@ enum WalletBench {
       }
       let seconds = Double(EventLog.SystemClock.monotonicNanos() - start) / 1e9
       let processor = processorSeconds() - processorBefore
-      await house.close()
+      try await house.close()
       func figure(_ metric: String, _ value: Double) {
         report(Bench.Figure(bench: "wallet", caseName: "batched", metric: metric, value: value))
       }

@@ -9,7 +9,7 @@ let sandboxCommand = Command(
   try await runService("sandbox", invocation) { context in
     let server = try SandboxServer(
       port: context.settings.sandboxPort, dataDirectory: context.settings.home.sandbox)
-    return Service(details: ["url": .string(context.settings.sandboxURL)]) {
+    return Service(details: ["url": .string(server.url)]) {
       await server.stop()
     }
   }
