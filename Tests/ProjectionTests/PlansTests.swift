@@ -80,9 +80,10 @@ private struct DocumentedReads {
     let campaigns = try await CampaignQueries.list(desk.readers, org: org, PageRequest())
     let contact = try #require(contacts.rows.first)
     let segment = Identifier(.segment, try #require(segments.rows.first).segment.key.id)
+    let newcomers = try #require(segments.rows.first { $0.segment.name == "New this week" })
     let campaign = Identifier(.campaign, try #require(campaigns.rows.first).campaign.key.id)
     addContacts(contact)
-    addSegments(segment)
+    addSegments(segment, Identifier(.segment, newcomers.segment.key.id))
     addTimeline(Identifier(.contact, contact.contact), campaign)
     addAnalytics(campaign)
     addAudit(Identifier(.contact, contact.contact), campaign)
@@ -117,7 +118,7 @@ private struct DocumentedReads {
     }
   }
 
-  private mutating func addSegments(_ segment: Identifier) {
+  private mutating func addSegments(_ segment: Identifier, _ newcomers: Identifier) {
     let org = org
     let now = nowMicros
     add("a segment's count", "members_unsettled") { pool in
@@ -126,6 +127,12 @@ private struct DocumentedReads {
     add("a segment's members", "members_settled") { pool in
       _ = try await SegmentsQueries.members(
         pool, org: org, SegmentsQueries.MembersRequest(segment: segment, nowMicros: now))
+    }
+    for index in ["members_leaving", "members_coming", "members_settled"] {
+      add("the members of a segment whom time takes out", index) { pool in
+        _ = try await SegmentsQueries.members(
+          pool, org: org, SegmentsQueries.MembersRequest(segment: newcomers, nowMicros: now))
+      }
     }
     add("a segment's changes", "changes_pkey") { pool in
       _ = try await SegmentChangeQueries.list(

@@ -63,6 +63,20 @@ package struct Batch: Sendable {
     return decode(page, after: position)
   }
 
+  /// One event of the log.
+  ///
+  /// - Throws: `ProjectionError.gap` where there is none, `.undecodable`, and `.log`.
+  static func event(
+    at position: UInt64, _ reader: any EventReader
+  ) throws(ProjectionError) -> RecordedDomainEvent {
+    let batch = try read(reader, after: position - 1, limit: 1)
+    if let event = batch.events.first, event.position == position { return event }
+    guard let bad = batch.undecodable.first, bad.position == position else {
+      throw .gap(expected: position, found: batch.end)
+    }
+    throw .undecodable(position: position, bad.error)
+  }
+
   private static func requireDense(
     _ page: Page, after position: UInt64
   ) throws(ProjectionError) {

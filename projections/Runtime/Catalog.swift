@@ -107,7 +107,10 @@ package enum Catalog {
     GRANT SELECT ON daybook.projections TO daybook_reader;
     GRANT SELECT (name, version, org, key, position) ON daybook.parked TO daybook_reader;
 
-    """ + RebuildRecord.tableSQL
+    """ + RebuildRecord.tableSQL + SweepStore.tableSQL
+
+  /// What belongs to a generation, beside its schema: it comes, stays and goes with it.
+  static let tablesOfGenerations = ["projections", "parked", "sweeps", "swept"]
 }
 
 // MARK: - Schemas of read models

@@ -26,6 +26,7 @@ extension Rebuilder {
         guard let live = try CheckpointStore.read(projection, connection) else {
           throw ProjectionError.unknownProjection(P.name)
         }
+        try SweepStore.requireNone(of: P.self, connection)
         let job = try RebuildJob<P>(
           schema: P.schema + "_build", poisons: poisons, budget: place.budget,
           connection: connection)

@@ -13,6 +13,7 @@ enum CheckpointStore {
     let identity: [UInt8]?
     let identityPosition: UInt64?
     let parkedCount: Int64
+    let hasOpenSweeps: Bool
     /// Another process projects it.
     let isElsewhere: Bool
   }
@@ -27,7 +28,8 @@ enum CheckpointStore {
 
   private static let columns = """
     p.name, p.position, p.root, p.recorded_at, p.state, p.identity, p.identity_position,
-    p.parked_count
+    p.parked_count, EXISTS (SELECT 1 FROM daybook.sweeps w
+      WHERE w.name = p.name AND w.version = p.version) AS sweeping
     """
 
   static func insert(
@@ -76,7 +78,7 @@ enum CheckpointStore {
         .textArray(projections.map { $0.name }),
         .intArray(projections.map { Int64($0.version) }), .text(lease.holder),
       ]
-    ).map { try stored($0, isElsewhere: try $0.optionalBool(8) ?? false) }
+    ).map { try stored($0, isElsewhere: try $0.optionalBool(9) ?? false) }
   }
 
   /// Reads and locks one checkpoint, whoever projects it; waits for it.
@@ -111,7 +113,8 @@ enum CheckpointStore {
       state: try state(row.text("state")),
       identity: try row.optionalBytes("identity"),
       identityPosition: try row.optionalInt64("identity_position").map { UInt64($0) },
-      parkedCount: try row.int64("parked_count"), isElsewhere: isElsewhere)
+      parkedCount: try row.int64("parked_count"), hasOpenSweeps: try row.bool("sweeping"),
+      isElsewhere: isElsewhere)
   }
 
   static func state(_ text: String) throws(RowError) -> ProjectionState {
@@ -176,6 +179,9 @@ enum CheckpointStore {
   }
 
   // MARK: Stopping
+
+  /// Nearly everything is poison, or what is spread over several transactions is. Draining tries again.
+  static let floodedCode = "projection_flooded"
 
   /// Makes a failure durable: the projection stands still and says why, the others go on.
   static func stop(

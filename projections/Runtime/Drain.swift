@@ -46,9 +46,9 @@ package enum Drain {
     var applied = Applied()
     for (position, isCounted) in try ParkedStore.waiting(key, P.self, connection) {
       do {
-        let event = try event(at: position, reader)
+        let event = try Batch.event(at: position, reader)
         if P.consumes(event) {
-          try connection.savepoint { try apply(event, P.self, connection) }
+          try connection.savepoint { try apply(event, P.self, reader, connection) }
           if !isCounted { applied.uncounted.append(event) }
         }
         applied.positions.append(position)
@@ -61,23 +61,16 @@ package enum Drain {
     return applied
   }
 
-  private static func event(
-    at position: UInt64, _ reader: any EventReader
-  ) throws -> RecordedDomainEvent {
-    let batch = try Batch.read(reader, after: position - 1, limit: 1)
-    if let event = batch.events.first(where: { $0.position == position }) { return event }
-    guard let bad = batch.undecodable.first(where: { $0.position == position }) else {
-      throw ProjectionError.gap(expected: position, found: batch.end)
-    }
-    throw ProjectionError.undecodable(position: position, bad.error)
-  }
-
   private static func apply<P: Projection>(
-    _ event: RecordedDomainEvent, _: P.Type, _ connection: PostgresConnection
+    _ event: RecordedDomainEvent, _: P.Type, _ reader: any EventReader,
+    _ connection: PostgresConnection
   ) throws {
-    let folder = Folder<P>(store: TableStore(connection: connection, schema: P.schema))
+    let folder = Folder<P>(
+      store: TableStore(connection: connection, schema: P.schema),
+      sweeps: try SweepStore.all(of: P.self, reader, connection))
     try folder.fold([event])
     try folder.write()
+    try SweepStore.note(folder.sweeps, of: P.self, connection)
     if try folder.purge() != nil { try Generations.dropOthers(P.self, connection) }
   }
 
@@ -100,7 +93,7 @@ package enum Drain {
       """
       UPDATE daybook.projections SET state = 'live', failed_position = NULL, failed_code = NULL,
         failed_reason = NULL, failed_at = NULL
-      WHERE name = $1 AND version = $2 AND failed_code = 'projection_flooded'
-      """, CheckpointStore.key(projection))
+      WHERE name = $1 AND version = $2 AND failed_code = $3
+      """, CheckpointStore.key(projection) + [.text(CheckpointStore.floodedCode)])
   }
 }

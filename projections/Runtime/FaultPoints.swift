@@ -2,7 +2,7 @@
 /// happens.
 package struct FaultPoints: Sendable {
   package enum Point: String, Sendable, CaseIterable {
-    case afterFold, afterWrite, beforeCommit, afterCommit
+    case afterFold, afterWrite, beforeCommit, afterCommit, sweepStepped
     case rebuildFolded, rebuildIndexed, rebuildBeforeSwap, rebuildAfterSwap
   }
 

@@ -12,13 +12,22 @@ final class Folder<P: Projection> {
   private let historyTables: [any ProjectionTable]
   var store: TableStore
   private let chunkLimit: Int
+  /// Sweeps are not left to later transactions.
+  private let endsSweeps: Bool
+  /// Sweeps that are not at their end, in the order of their events.
+  private(set) var sweeps: [OpenSweep]
   /// People who asked to be forgotten, whose traces are purged after the next writing.
   private var erased: [ErasedSubject] = []
 
-  /// `chunkLimit`: rows that a sweep looks at at once.
-  init(store: TableStore, isComplete: Bool = false, chunkLimit: Int = 5_000) {
+  /// `chunkLimit`: rows that a sweep looks at at once. `sweeps`: those that are open already.
+  init(
+    store: TableStore, isComplete: Bool = false, chunkLimit: Int = 5_000,
+    endsSweeps: Bool = false, sweeps: [OpenSweep] = []
+  ) {
     self.store = store
     self.chunkLimit = chunkLimit
+    self.endsSweeps = endsSweeps
+    self.sweeps = sweeps
     all = tables.all
     for table in all {
       table.isComplete = isComplete
@@ -85,6 +94,11 @@ final class Folder<P: Projection> {
   /// Loads the declared rows, then the rows that only those lead to.
   private func load(_ events: ArraySlice<RecordedDomainEvent>) throws {
     guard !isComplete else { return }
+    try loadDeclared(by: events)
+    try sweepAhead()
+  }
+
+  private func loadDeclared(by events: ArraySlice<RecordedDomainEvent>) throws {
     var loadedCount: Int
     repeat {
       for event in events { P.declareKeys(of: event, in: tables) }
@@ -115,40 +129,73 @@ final class Folder<P: Projection> {
     _ event: RecordedDomainEvent, _ relieve: () throws -> Void
   ) throws {
     try load([event])
-    let sweep = P.sweep(for: event, in: tables)
+    let sweeps = P.needsSweep(event, in: tables)
     try apply(event)
-    defer { close(event) }
-    guard let sweep else { return }
-    precondition(!sweep.table.keepsHistory, "a swept table keeps no history")
-    for table in all { table.beginSweep() }
-    defer { for table in all { table.endSweep() } }
-    guard !isComplete else {
-      return try sweep.table.sweep(of: sweep.org.value, limit: chunkLimit) {
-        try visit(sweep, event)
-        try relieve()
+    close(event)
+    guard sweeps else { return }
+    if isComplete { return try sweepAll(event, relieve) }
+    try write()
+    var sweep = OpenSweep(event: event)
+    // What is open already comes first for each row.
+    if !self.sweeps.contains(where: { $0.event.org == event.org }) {
+      while try step(&sweep) {
+        guard endsSweeps else { break }
       }
+      if sweep.isOver { return }
     }
-    try write(keepingRows: true)
-    sweep.table.reset()
-    var key: [PostgresValue]?
-    repeat {
-      key = try store.loadChunk(
-        sweep.table, org: sweep.org.value, after: key, limit: chunkLimit)
-      try visit(sweep, event)
-      try write(keepingRows: true)
-      for table in all { table.dropChunk() }
-      sweep.table.reset()
-    } while key != nil
+    self.sweeps.append(sweep)
+    self.sweeps.sort { $0.event.position < $1.event.position }
   }
 
-  private func visit(_ sweep: Sweep, _ event: RecordedDomainEvent) throws(ProjectionError) {
-    do throws(FoldError) {
-      try sweep.visit()
-    } catch {
-      try requireSound()
-      throw poison(event, error)
+  private func sweepAll(_ event: RecordedDomainEvent, _ relieve: () throws -> Void) throws {
+    let sweep = P.sweep(for: event, in: tables)
+    let items = sweep.table.items(of: event.org.value)
+    for start in stride(from: 0, to: items.count, by: chunkLimit) {
+      try visit(sweep, items[start..<min(start + chunkLimit, items.count)], event)
+      try relieve()
+    }
+  }
+
+  /// Visits the next rows in the order of their ids, and writes. Gives whether there are more.
+  @discardableResult
+  func step(_ open: inout OpenSweep) throws -> Bool {
+    try loadDeclared(by: [open.event])
+    let sweep = P.sweep(for: open.event, in: tables)
+    let items = try store.loadNext(of: open, in: sweep.table, for: P.self, limit: chunkLimit)
+    try visit(sweep, items[...], open.event)
+    try write()
+    open.after = items.last ?? open.after
+    open.isOver = items.count < chunkLimit
+    return !open.isOver
+  }
+
+  /// Rows that events are about to change are visited by what is open before: to them it is as if the sweeps
+  /// were at their end. Rows that do not exist yet come later than the sweeps.
+  private func sweepAhead() throws {
+    for index in sweeps.indices {
+      let event = sweeps[index].event
+      let table = P.sweep(for: event, in: tables).table
+      let items = try SweepStore.unvisited(
+        table.items(of: event.org.value), by: sweeps[index], P.self, store.connection)
+      guard !items.isEmpty else { continue }
+      sweeps[index].ahead.formUnion(items)
+      try loadDeclared(by: [event])
+      try visit(P.sweep(for: event, in: tables), items[...], event)
+    }
+  }
+
+  private func visit(
+    _ sweep: Sweep, _ items: ArraySlice<UInt128>, _ event: RecordedDomainEvent
+  ) throws {
+    try sweep.table.lend(Array(items), of: event.org.value) {
+      do throws(FoldError) {
+        try sweep.visit()
+      } catch {
+        try requireSound()
+        throw poison(event, error)
+      }
     }
     try requireSound()
-    for table in historyTables { table.closeChunk(at: event.position) }
+    close(event)
   }
 }

@@ -99,9 +99,11 @@ enum Generations {
         SELECT name, -version, position, root, identity, identity_position, recorded_at, 'replaced',
           built_at, parked_count FROM daybook.projections WHERE name = $1 AND version = $2
         """, CheckpointStore.key(projection))
-      try connection.execute(
-        "UPDATE daybook.parked SET version = -version WHERE name = $1 AND version = $2",
-        CheckpointStore.key(projection))
+      for table in Catalog.tablesOfGenerations where table != "projections" {
+        try connection.execute(
+          "UPDATE daybook.\(table) SET version = -version WHERE name = $1 AND version = $2",
+          CheckpointStore.key(projection))
+      }
     case .building, .rolledBack:
       try connection.execute("DROP SCHEMA IF EXISTS \(live) CASCADE")
     case .replaced:
@@ -122,7 +124,7 @@ enum Generations {
   ) throws {
     try connection.execute(
       "DROP SCHEMA IF EXISTS \(quotedIdentifier(oldSchema(projection))) CASCADE")
-    for table in ["projections", "parked"] {
+    for table in Catalog.tablesOfGenerations {
       try connection.execute(
         "DELETE FROM daybook.\(table) WHERE name = $1 AND version = -$2::bigint",
         CheckpointStore.key(projection))
@@ -161,7 +163,7 @@ enum Generations {
       ALTER SCHEMA \(live) RENAME TO \(aside); ALTER SCHEMA \(old) RENAME TO \(live);
       ALTER SCHEMA \(aside) RENAME TO \(old)
       """)
-    for table in ["projections", "parked"] {
+    for table in Catalog.tablesOfGenerations {
       // By way of 0, which no version is: the key is unique at every moment.
       for (from, to) in [("$2::bigint", "0"), ("-$2::bigint", "$2"), ("0", "-$2::bigint")] {
         try connection.execute(
@@ -190,9 +192,11 @@ enum Generations {
     }
     try connection.execute(
       "DROP SCHEMA \(quotedIdentifier(oldSchema(projection))) CASCADE")
-    try connection.execute(
-      "DELETE FROM daybook.parked WHERE name = $1 AND version = $2",
-      CheckpointStore.key(projection))
+    for table in Catalog.tablesOfGenerations where table != "projections" {
+      try connection.execute(
+        "DELETE FROM daybook.\(table) WHERE name = $1 AND version = $2",
+        CheckpointStore.key(projection))
+    }
     try connection.execute(
       """
       UPDATE daybook.projections SET state = 'rolled_back', serves_version = $3, position = 0,
@@ -244,7 +248,7 @@ enum Generations {
   ) throws {
     let schema = version < 0 ? "\(name)_v\(-version)_old" : "\(name)_v\(version)"
     try connection.execute("DROP SCHEMA IF EXISTS \(quotedIdentifier(schema)) CASCADE")
-    for table in ["projections", "parked"] {
+    for table in Catalog.tablesOfGenerations {
       try connection.execute(
         "DELETE FROM daybook.\(table) WHERE name = $1 AND version = $2",
         [.text(name), .int(version)])

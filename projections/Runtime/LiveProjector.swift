@@ -260,21 +260,48 @@ package final class LiveProjector: Sendable {
     }
   }
 
-  /// Applies a lane's next batch; false where all of it that can move are at `head`.
+  /// Applies a lane's next batch, and a part of what is spread over several; false where nothing is left to do
+  /// up to `head`.
   private func advance(_ lane: Lane, beyond head: UInt64) async throws -> Bool {
+    let hasMoved = try await apply(lane, beyond: head)
+    let hasSwept = try await sweep(lane)
+    return hasMoved || hasSwept
+  }
+
+  private func apply(_ lane: Lane, beyond head: UInt64) async throws -> Bool {
     let running = running(in: lane)
     guard let from = running.map(\.position).min(), from < head else { return false }
     let batch = try Batch.read(reader, after: from, limit: options.batchLimit)
     guard batch.end > from else { return false }
     let names = Set(running.map(\.name))
     let round = LiveRound(
-      projections: projections.filter { names.contains($0.name) }, batch: batch, lease: lease,
-      chunkLimit: options.batchLimit, faults: options.faults)
+      projections: projections.filter { names.contains($0.name) }, batch: batch,
+      reader: reader, lease: lease, chunkLimit: sweepLimit, faults: options.faults)
     let outcomes = try await pool.with { try round.run($0) }
     options.faults.reached(.afterCommit)
     take(outcomes)
     return true
   }
+
+  /// A step of each sweep that is open in the lane's projections.
+  private func sweep(_ lane: Lane) async throws -> Bool {
+    let names = Set(running(in: lane).map(\.name))
+    let open = positions.withLock { $0.filter { $0.value.hasOpenSweeps } }
+    var hasStepped = false
+    for projection in projections where names.contains(projection.name) {
+      guard open[projection.name] != nil else { continue }
+      let round = SweepRound(
+        projection: projection, reader: reader, lease: lease, chunkLimit: sweepLimit,
+        faults: options.faults)
+      guard let outcome = try await pool.with({ try round.run($0) }) else { continue }
+      take([projection.name: outcome])
+      hasStepped = true
+    }
+    return hasStepped
+  }
+
+  /// Rows of a step: what comes meanwhile waits for one of them.
+  private var sweepLimit: Int { min(options.batchLimit, 1_000) }
 
   private func take(_ outcomes: [String: LiveRound.Outcome]) {
     let before = positions.withLock { positions in

@@ -1,11 +1,13 @@
 internal import Domain
 internal import EventCodec
+internal import EventLog
 internal import Postgres
 
 /// One batch, applied to all projections in one transaction with their checkpoints.
 struct LiveRound {
   let projections: [any Projection.Type]
   let batch: Batch
+  let reader: any EventReader
   let lease: Lease
   /// Rows that a sweep looks at at once.
   let chunkLimit: Int
@@ -21,6 +23,8 @@ struct LiveRound {
     /// Somebody holds its checkpoint at this moment.
     var isHeld = false
     var parkedCount: Int64 = 0
+    /// Some event is applied to a part of its rows.
+    var hasOpenSweeps = false
 
     var isStopped: Bool { state == .stopped }
     var isRunning: Bool { state == .live && !isElsewhere }
@@ -74,22 +78,25 @@ struct LiveRound {
     else { return nil }
     let held =
       stored.parkedCount > 0 ? try ParkedStore.keys(of: projection, connection) : []
+    let sweeps =
+      stored.hasOpenSweeps ? try SweepStore.all(of: projection, reader, connection) : []
     let advance = Advance(
       projection: projection, checkpoint: stored.checkpoint, batch: batch, held: held,
-      connection: connection, chunkLimit: chunkLimit, faults: faults)
+      sweeps: sweeps, connection: connection, chunkLimit: chunkLimit, faults: faults)
     let result = try isCareful ? advance.carefully() : advance.atOnce(poisons: [:])
     switch result {
-    case .moved(let checkpoint, let parked):
+    case .moved(let checkpoint, let parked, let hasOpenSweeps):
       return (
         CheckpointStore.Move(
           projection: projection, checkpoint: checkpoint, last: batch.events.last),
         Outcome(
           position: checkpoint.position, state: .live,
-          parkedCount: stored.parkedCount + Int64(parked))
+          parkedCount: stored.parkedCount + Int64(parked), hasOpenSweeps: hasOpenSweeps)
       )
     case .flooded(let position, let poison):
       try CheckpointStore.stop(
-        projection, at: position, code: "projection_flooded", reason: poison.reason, connection)
+        projection, at: position, code: CheckpointStore.floodedCode, reason: poison.reason,
+        connection)
       return (
         CheckpointStore.Move(projection: projection, checkpoint: stored.checkpoint, last: nil),
         Outcome(position: stored.checkpoint.position, state: .stopped)
@@ -102,15 +109,17 @@ extension LiveRound.Outcome {
   init(_ stored: CheckpointStore.Stored) {
     self.init(
       position: stored.checkpoint.position, state: stored.state,
-      isElsewhere: stored.isElsewhere, parkedCount: stored.parkedCount)
+      isElsewhere: stored.isElsewhere, parkedCount: stored.parkedCount,
+      hasOpenSweeps: stored.hasOpenSweeps)
   }
 }
 
 /// One projection's part of a round.
 private struct Advance {
   enum Result {
-    case moved(Checkpoint, parkedCount: Int)
-    /// So much is poison that something else must be wrong: `position` is the first of it.
+    case moved(Checkpoint, parkedCount: Int, hasOpenSweeps: Bool)
+    /// So much is poison that something else must be wrong: `position` is the first of it. Or an event of an
+    /// earlier batch is, whose sweep is open.
     case flooded(position: UInt64, Poison)
   }
 
@@ -118,6 +127,8 @@ private struct Advance {
   let checkpoint: Checkpoint
   let batch: Batch
   let held: Set<ParkingKey>
+  /// Open before the batch.
+  let sweeps: [OpenSweep]
   let connection: PostgresConnection
   let chunkLimit: Int
   let faults: FaultPoints
@@ -128,13 +139,13 @@ private struct Advance {
   func atOnce(poisons: [UInt64: Poison]) throws -> Result {
     let triage = Triage(
       batch, for: projection, after: checkpoint.position, held: held, poisons: poisons)
-    try apply(projection, triage.good[...])
+    let hasOpenSweeps = try apply(projection, triage.good[...])
     try ParkedStore.add(triage.parked, to: projection, connection)
     var next = checkpoint
     next.position = batch.end
     for event in triage.consumed { next.root.add(event) }
     next.recordedAtMicros = batch.events.last?.recordedAtMicros ?? checkpoint.recordedAtMicros
-    return .moved(next, parkedCount: triage.parked.count)
+    return .moved(next, parkedCount: triage.parked.count, hasOpenSweeps: hasOpenSweeps)
   }
 
   /// All of it but what is poison, which is found one after the other.
@@ -144,7 +155,9 @@ private struct Advance {
       do {
         return try connection.savepoint { try atOnce(poisons: poisons) }
       } catch ProjectionError.poison(_, let position, let reason) {
-        poisons[position] = Poison(code: "projection_poison", reason: reason)
+        let poison = Poison(code: "projection_poison", reason: reason)
+        guard position > checkpoint.position else { return .flooded(position: position, poison) }
+        poisons[position] = poison
       } catch PostgresError.rejected(let rejection) where rejection.isPoison {
         let poison = Poison(
           code: PostgresError.rejected(rejection).code, reason: rejection.description)
@@ -175,7 +188,7 @@ private struct Advance {
   private func isRefused(_ events: ArraySlice<RecordedDomainEvent>) throws -> Bool {
     do {
       try connection.savepoint {
-        try apply(projection, events)
+        _ = try apply(projection, events)
         throw TrialPassed()
       }
       preconditionFailure("a trial is always undone")
@@ -186,16 +199,20 @@ private struct Advance {
     }
   }
 
+  /// - Returns: Whether a sweep is open afterwards.
   private func apply<P: Projection>(
     _: P.Type, _ events: ArraySlice<RecordedDomainEvent>
-  ) throws {
-    guard !events.isEmpty else { return }
+  ) throws -> Bool {
+    guard !events.isEmpty else { return !sweeps.isEmpty }
     let folder = Folder<P>(
-      store: TableStore(connection: connection, schema: P.schema), chunkLimit: chunkLimit)
+      store: TableStore(connection: connection, schema: P.schema), chunkLimit: chunkLimit,
+      sweeps: sweeps)
     try folder.fold(events)
     faults.reached(.afterFold)
     try folder.write()
     if try folder.purge() != nil { try Generations.dropOthers(P.self, connection) }
+    try SweepStore.note(folder.sweeps, of: P.self, connection)
     faults.reached(.afterWrite)
+    return !folder.sweeps.isEmpty
   }
 }

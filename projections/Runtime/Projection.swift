@@ -39,11 +39,11 @@ package protocol Projection: SendableMetatype {
   /// - Throws: `FoldError` where the rows contradict the event; it is parked.
   static func apply(_ event: RecordedDomainEvent, to tables: Tables) throws(FoldError)
 
-  /// Whether an event can keep the projection busy for long, such as a sweep over all contacts: then the
-  /// others do not wait for it.
+  /// Whether an event can keep the projection busy for longer than the others should wait, such as a sweep
+  /// over all contacts.
   static var lingers: Bool { get }
 
-  /// Whether this event concerns all rows of its org in some table; see `Sweep`.
+  /// Whether this event may concern all rows of its org in some table; see `Sweep`.
   static func sweeps(_ event: RecordedDomainEvent) -> Bool
 
   /// What goes when people are erased, beside the rows that `apply` deletes: what no key leads to, and old
@@ -54,8 +54,11 @@ package protocol Projection: SendableMetatype {
   /// events could still be read when they were folded: a rebuild after the erasure gives the same rows.
   static var purges: [String] { get }
 
-  /// What to do then. Asked once the declared rows are loaded and before `apply`.
-  static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep?
+  /// Whether it really does. Asked once the declared rows are loaded and before `apply`.
+  static func needsSweep(_ event: RecordedDomainEvent, in tables: Tables) -> Bool
+
+  /// What to do then, from the event alone: later transactions ask again.
+  static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep
 }
 
 extension Projection {
@@ -63,7 +66,10 @@ extension Projection {
   package static func parkingKey(of event: RecordedDomainEvent) -> Identifier { event.stream }
   package static var lingers: Bool { false }
   package static func sweeps(_ event: RecordedDomainEvent) -> Bool { false }
-  package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? { nil }
+  package static func needsSweep(_ event: RecordedDomainEvent, in tables: Tables) -> Bool { false }
+  package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep {
+    preconditionFailure("\(name) sweeps nothing")
+  }
   package static var purges: [String] { [] }
 
   /// The Postgres schema that holds the tables, such as `contacts_v1`. Readers name it.
@@ -91,16 +97,18 @@ package protocol TableSet: AnyObject {
 }
 
 /// An event that concerns all rows of an org in one table, however many they are: a changed segment
-/// looks at every contact. `apply` runs once, then `visit` once for every chunk of the table's rows.
+/// looks at every contact. `apply` runs once, then `visit` for all rows that the table had at the event,
+/// some at a time, in as many transactions as it takes; see decision 0006.
 package struct Sweep {
-  package let table: any ProjectionTable
+  package let table: any SweptTable
   package let org: Identifier
-  /// Reads the chunk through the table's `rows(of:)` and changes other tables. No row is visited
-  /// twice, and beside rows that the event itself declared two visits change none together.
+  /// Reads rows through the table's `rows(of:)` and changes other tables. No row is visited twice, and each
+  /// before anything later is folded into it. What else it looks at may be newer than the event; beside rows
+  /// of a table without history two visits change none together, and those by steps that no order changes.
   package let visit: () throws(FoldError) -> Void
 
   package init(
-    table: any ProjectionTable, org: Identifier, visit: @escaping () throws(FoldError) -> Void
+    table: any SweptTable, org: Identifier, visit: @escaping () throws(FoldError) -> Void
   ) {
     self.table = table
     self.org = org

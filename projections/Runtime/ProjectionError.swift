@@ -25,6 +25,8 @@ package enum ProjectionError: Error, Equatable {
   case unknownProjection(String)
   /// Another process rebuilds it at this moment.
   case rebuildRunning(projection: String)
+  /// An event is applied to some of its rows and not to others yet. It takes minutes at most.
+  case sweeping(projection: String)
   /// There is nothing that the live rows took the place of, or it was dropped.
   case nothingToRollBack(projection: String)
   case cancelled
@@ -46,6 +48,7 @@ extension ProjectionError {
     case .rowsDiverged: "projection_rows_diverged"
     case .unknownProjection: "projection_unknown"
     case .rebuildRunning: "projection_rebuild_running"
+    case .sweeping: "projection_sweeping"
     case .nothingToRollBack: "projection_nothing_to_roll_back"
     case .cancelled: "projection_cancelled"
     case .log(let error): error.code
@@ -58,7 +61,7 @@ extension ProjectionError {
     switch self {
     case .log(let error): error.isRetryable
     case .postgres(let error): error.isRetryable
-    case .rebuildRunning, .rowFile: true
+    case .rebuildRunning, .sweeping, .rowFile: true
     case .gap, .differentHistory, .beyondHead, .undecodable, .poison, .schemaMismatch, .row,
       .rowsDiverged, .unknownProjection, .nothingToRollBack, .cancelled:
       false
@@ -98,6 +101,8 @@ extension ProjectionError: CustomStringConvertible {
       "\(code): \(table): \(found) of \(expected) rows were there"
     case .unknownProjection(let name): "\(code): \(name)"
     case .rebuildRunning(let name): "\(code): \(name) is being rebuilt"
+    case .sweeping(let name):
+      "\(code): \(name) is between two definitions of a segment or the like; ask again later"
     case .nothingToRollBack(let name): "\(code): nothing older of \(name) is kept"
     case .cancelled: code
     case .log(let error): "\(error)"

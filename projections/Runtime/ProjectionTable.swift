@@ -58,24 +58,17 @@ package protocol ProjectionTable: AnyObject {
   /// Why a row could not be taken back from the file. What was folded since is wrong.
   var failure: (any Error)? { get }
 
-  /// From now on rows are changed by a sweep, chunk by chunk.
-  func beginSweep()
-
-  /// Rows that came with the sweep and that the chunk touched have their version now: no other chunk
-  /// touches them.
-  func closeChunk(at position: UInt64)
-
-  /// Forgets the rows that came with the sweep; they are written.
-  func dropChunk()
-
-  func endSweep()
-
-  /// Calls `visit` for all of an org's rows, about `limit` at a time, which `rows(of:)` gives meanwhile.
-  /// Only while `isComplete`.
-  func sweep(of org: UInt128, limit: Int, _ visit: () throws -> Void) throws
-
   /// Forgets everything, written or not.
   func reset()
+}
+
+/// A table whose rows events may concern all at once: each is one item of an org.
+package protocol SweptTable: ProjectionTable {
+  /// The items of an org that memory knows, whether they have a row or not.
+  func items(of org: UInt128) -> [UInt128]
+
+  /// Calls `visit`, for which `rows(of:)` gives the rows of these items and no others.
+  func lend(_ items: [UInt128], of org: UInt128, _ visit: () throws -> Void) rethrows
 }
 
 /// What is done with rows that differ from the database, in this order.

@@ -41,7 +41,7 @@ final class RebuildJob<P: Projection> {
     try Catalog.verify(P.self, schema: schema, connection)
     folder = Folder<P>(
       store: TableStore(connection: connection, schema: schema, isFrozen: true), isComplete: true,
-      chunkLimit: min(5_000, budget.limit))
+      chunkLimit: min(5_000, budget.limit), endsSweeps: true)
   }
 
   /// Folds a page and writes what memory should not keep.

@@ -15,8 +15,6 @@ package final class Rows<Row: KeyedRow> {
     var isFiled = false
     /// When it was looked at last: a page of a rebuild.
     var page: UInt32 = 0
-    /// The sweep that it came with. What was here before may be changed by each of its chunks.
-    var sweep: UInt32 = 0
 
     init(row: Row? = nil, isStored: Bool = false) {
       self.row = row
@@ -49,10 +47,8 @@ package final class Rows<Row: KeyedRow> {
   /// Rows for which memory had no room; only while `isComplete`.
   private var file: RowFile?
   private var page: UInt32 = 0
-  private var sweepNumber: UInt32 = 0
-  private var isSweeping = false
   /// The keys that a sweep looks at now, of all of the org's.
-  private var sweptKeys: [Row.Key]?
+  private var lentKeys: [Row.Key]?
   package private(set) var failure: (any Error)?
 
   /// `indexedByOrg`: `rows(of:)` will be asked.
@@ -124,7 +120,7 @@ package final class Rows<Row: KeyedRow> {
   /// An org's rows in memory, in no particular order: after `wantAll`, and in a sweep.
   package func rows(of org: Identifier) -> [Row] {
     precondition(isIndexedByOrg, "\(Row.table) keeps no index by org")
-    if let sweptKeys { return sweptKeys.compactMap { entry($0)?.row } }
+    if let lentKeys { return lentKeys.compactMap { entry($0)?.row } }
     return (keysByOrg[org.value] ?? []).compactMap { entry($0)?.row }
   }
 
@@ -160,7 +156,6 @@ package final class Rows<Row: KeyedRow> {
   }
 
   private func set(_ entry: Entry, at key: Row.Key) {
-    if isSweeping { entry.sweep = sweepNumber }
     noteOrg(of: key)
     entries[key] = entry
   }
@@ -190,7 +185,6 @@ extension Rows {
       let entry = Entry(row: try Row(from: &reader))
       entry.isFiled = true
       entry.page = page
-      if isSweeping { entry.sweep = sweepNumber }
       entries[key] = entry
       return entry
     } catch {
@@ -241,44 +235,6 @@ extension Rows {
   }
 
   package func beginPage() { page &+= 1 }
-
-  package func beginSweep() {
-    sweepNumber &+= 1
-    isSweeping = true
-  }
-
-  package func closeChunk(at position: UInt64) {
-    let keys = Set(touched)
-    touched.removeAll(keepingCapacity: true)
-    for key in keys {
-      if entries[key]?.sweep == sweepNumber {
-        HistoryTable.append(entries[key]?.row, key: key, at: position, to: &versions)
-      } else {
-        touched.append(key)
-      }
-    }
-  }
-
-  package func dropChunk() {
-    for (key, entry) in entries where entry.sweep == sweepNumber {
-      precondition(!entry.isChanged, "rows are written before they are forgotten")
-      entries[key] = nil
-      if isIndexedByOrg { keysByOrg[key.org]?.remove(key) }
-    }
-  }
-
-  package func endSweep() { isSweeping = false }
-
-  package func sweep(
-    of org: UInt128, limit: Int, _ visit: () throws -> Void
-  ) throws {
-    defer { sweptKeys = nil }
-    let keys = Array(keysByOrg[org] ?? [])
-    for start in stride(from: 0, to: keys.count, by: limit) {
-      sweptKeys = Array(keys[start..<min(start + limit, keys.count)])
-      try visit()
-    }
-  }
 }
 
 // MARK: - What the runtime does
@@ -392,6 +348,21 @@ extension Rows: ProjectionTable {
   }
 }
 
+extension Rows: SweptTable where Row.Key == ItemKey {
+  package func items(of org: UInt128) -> [UInt128] {
+    precondition(isIndexedByOrg, "\(Row.table) keeps no index by org")
+    return (keysByOrg[org] ?? []).map(\.id)
+  }
+
+  package func lend(
+    _ items: [UInt128], of org: UInt128, _ visit: () throws -> Void
+  ) rethrows {
+    lentKeys = items.map { ItemKey(org: org, id: $0) }
+    defer { lentKeys = nil }
+    try visit()
+  }
+}
+
 /// Rows that are written once and never read by their fold.
 package final class Appended<Row: TableRow> {
   private var rows = RowWriter()
@@ -426,13 +397,6 @@ extension Appended: ProjectionTable {
   package var failure: (any Error)? { nil }
   package func evict() throws {}
   package func beginPage() {}
-  package func beginSweep() {}
-  package func closeChunk(at position: UInt64) {}
-  package func dropChunk() {}
-  package func endSweep() {}
-  package func sweep(of org: UInt128, limit: Int, _ visit: () throws -> Void) throws {
-    preconditionFailure("appended rows are never looked at")
-  }
   package func changes(
     pieceBytes: Int, _ write: (TableChange, RowWriter) throws -> Void
   ) throws {}

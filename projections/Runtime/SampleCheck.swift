@@ -46,6 +46,7 @@ package enum SampleCheck {
     guard let live = try CheckpointStore.read(P.self, connection), live.state == .live else {
       throw ProjectionError.unknownProjection(P.name)
     }
+    try SweepStore.requireNone(of: P.self, org: org, connection)
     let known = try ParkedStore.poisons(of: P.self, org: org.value, connection)
     let job = try RebuildJob<P>(
       schema: P.schema + "_sample", poisons: known, budget: RowBudget(), connection: connection)

@@ -1,3 +1,5 @@
+internal import Domain
+internal import EventCodec
 internal import Postgres
 
 /// The tables of one schema: loads rows by key and writes changes, a few statements a table.
@@ -36,23 +38,25 @@ struct TableStore {
     return try absorb(rows, into: table)
   }
 
-  /// Loads the org's next rows after `key` in the order of the key. Gives the last one's key, or nil at the
-  /// end.
-  func loadChunk(
-    _ table: any ProjectionTable, org: UInt128, after key: [PostgresValue]?, limit: Int
-  ) throws -> [PostgresValue]? {
-    let names = table.keyNames.joined(separator: ", ")
-    let places = table.keyNames.indices.map { "$\($0 + 2)" }.joined(separator: ", ")
+  /// Loads the next rows that a sweep has before it, in the order of their ids, and gives those.
+  func loadNext(
+    of sweep: OpenSweep, in table: any SweptTable, for projection: any Projection.Type, limit: Int
+  ) throws -> [UInt128] {
+    let org = sweep.event.org
+    precondition(table.items(of: org.value).isEmpty, "a step of a sweep begins with no rows")
+    let id = "t.\(table.keyNames[1])"
     let rows = try connection.binaryQuery(
       """
-      SELECT \(table.columnList()) FROM \(qualified(table)) WHERE org = $1::uuid \
-      \(key == nil ? "" : "AND (\(names)) > (\(places)) ")ORDER BY \(names) LIMIT \(limit)
-      """, [.text(UUIDText.encode(org))] + (key ?? []))
+      SELECT \(table.columnList("t.")) FROM \(qualified(table)) t WHERE t.org = $3::uuid \
+      \(sweep.after == nil ? "" : "AND \(id) > $5::uuid ")AND NOT EXISTS (
+        SELECT 1 FROM daybook.swept s WHERE s.name = $1 AND s.version = $2 AND s.org = t.org
+          AND s.position = $4 AND s.id = \(id))
+      ORDER BY \(id) LIMIT \(limit)
+      """,
+      CheckpointStore.key(projection) + [.id(org), .int(Int64(sweep.event.position))]
+        + (sweep.after.map { [.uuid($0)] } ?? []))
     _ = try absorb(rows, into: table)
-    guard rows.count == limit else { return nil }
-    var last = RowWriter()
-    last.row { rows.appendFields(row: limit - 1, to: &$0) }
-    return last.parameters(of: Array(table.columns.prefix(table.keyColumnCount)))
+    return table.items(of: org.value).sorted()
   }
 
   private func absorb(

@@ -43,12 +43,15 @@ package enum ContactsQueries {
     }
   }
 
-  /// - Throws: `InvalidCursor`; `PostgresError`.
+  /// - Throws: `InvalidCursor`; `SegmentRecomputing`; `PostgresError`.
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<ContactRow> {
-    try await Reading.read(pool, org: org) { connection in
-      try page(of: request, org, connection)
+    try await Reading.read(pool, org: org, seesOneState: request.segment != nil) { connection in
+      if let segment = request.segment {
+        try SegmentsQueries.requireSettled(segment, org: org, asOf: request.asOf, connection)
+      }
+      return try page(of: request, org, connection)
     }
   }
 
@@ -94,8 +97,10 @@ extension ContactsQueries {
     var found: [ContactRow] = []
     var chunk = request.page
     chunk.wantsTotal = false
-    chunk.limit = max(wanted, filterChunk)
+    // Small at first: most filters find enough of them soon.
+    chunk.limit = wanted * 2
     while found.count < wanted {
+      chunk.limit = min(chunk.limit * 2, filterChunk)
       let page = try query(request).page(conditions(of: request, org), chunk, connection)
       found += try matching(page.rows, request, org, connection)
       guard page.hasMore else { break }
@@ -117,7 +122,7 @@ extension ContactsQueries {
     ) { sort.place(of: $0) }
   }
 
-  private static let filterChunk = 1_000
+  private static let filterChunk = 2_000
 
   private static func matching(
     _ rows: [ContactRow], _ request: Request, _ org: Identifier, _ connection: PostgresConnection

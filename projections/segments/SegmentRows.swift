@@ -8,16 +8,14 @@ package struct SegmentRow: KeyedRow {
   package static let table = "segments"
   package static let columns = [
     Column("org", .uuid), Column("segment", .uuid), Column("version", .bigint),
-    Column("name", .text), Column("filter", .jsonb), Column("settled_count", .bigint),
-    Column("created_at", .timestamp), Column("updated_at", .timestamp),
-    Column("position", .bigint),
+    Column("name", .text), Column("filter", .jsonb), Column("created_at", .timestamp),
+    Column("updated_at", .timestamp), Column("position", .bigint),
   ]
 
   package let key: ItemKey
   package var version: Int64
   package var name: String
   package var filter: Filter { didSet { dependencies = Set(filter.dependencies) } }
-  package var settledCount: Int64
   package let createdAtMicros: Micros
   package var updatedAtMicros: Micros
   package var position: Int64
@@ -29,7 +27,6 @@ package struct SegmentRow: KeyedRow {
     version = Int64(event.version)
     self.name = name
     self.filter = filter
-    settledCount = 0
     createdAtMicros = event.occurredAtMicros
     updatedAtMicros = event.occurredAtMicros
     position = event.positionColumn
@@ -41,7 +38,6 @@ package struct SegmentRow: KeyedRow {
     writer.bigint(version)
     writer.text(name)
     writer.jsonb(FilterGrammar.json(filter))
-    writer.bigint(settledCount)
     writer.timestamp(createdAtMicros)
     writer.timestamp(updatedAtMicros)
     writer.bigint(position)
@@ -52,7 +48,6 @@ package struct SegmentRow: KeyedRow {
     version = try reader.bigint()
     name = try reader.text()
     filter = try Self.filter(reader.jsonb())
-    settledCount = try reader.bigint()
     createdAtMicros = try reader.timestamp()
     updatedAtMicros = try reader.timestamp()
     position = try reader.bigint()
@@ -68,6 +63,29 @@ package struct SegmentRow: KeyedRow {
   }
 }
 
+/// How many are in a segment for good.
+package struct SizeRow: KeyedRow {
+  package static let table = "sizes"
+  package static let columns = [
+    Column("org", .uuid), Column("segment", .uuid), Column("settled_count", .bigint),
+  ]
+
+  package let key: ItemKey
+  var settledCount: Int64 = 0
+
+  init(key: ItemKey) { self.key = key }
+
+  package func write(to writer: inout RowWriter) {
+    key.write(to: &writer)
+    writer.bigint(settledCount)
+  }
+
+  package init(from reader: inout RowReader) throws(RowError) {
+    key = ItemKey(org: try reader.uuid(), id: try reader.uuid())
+    settledCount = try reader.bigint()
+  }
+}
+
 /// A contact is in a segment, or will be.
 package struct MemberRow: KeyedRow {
   package static let table = "members"
@@ -75,7 +93,7 @@ package struct MemberRow: KeyedRow {
     Column("org", .uuid), Column("segment", .uuid), Column("contact", .uuid),
     Column("span", .bigint), Column("entered_at", .timestamp),
     Column("entered_position", .bigint), Column("leaves_at", .timestamp),
-    Column("leaves_position", .bigint), Column("noted", .boolean),
+    Column("leaves_position", .bigint), Column("leaves_day", .bigint), Column("noted", .boolean),
   ]
 
   package struct Key: RowKey {
@@ -116,6 +134,7 @@ package struct MemberRow: KeyedRow {
     writer.bigint(enteredPosition)
     writer.timestamp(leavesAtMicros)
     writer.bigint(leavesPosition)
+    writer.bigint(leavesAtMicros.map(Self.day))
     writer.boolean(isNoted)
   }
 
@@ -127,7 +146,15 @@ package struct MemberRow: KeyedRow {
     enteredPosition = try reader.bigint()
     leavesAtMicros = try reader.optionalTimestamp()
     leavesPosition = try reader.optionalBigint()
+    _ = try reader.optionalBigint()
     isNoted = try reader.boolean()
+  }
+}
+
+extension MemberRow {
+  /// By which the index of those whom time takes out is sorted.
+  static func day(_ micros: Micros) -> Int64 {
+    Int64((Double(micros) / 86_400_000_000).rounded(.down))
   }
 }
 

@@ -10,7 +10,7 @@ package import ProjectionRuntime
 /// for how long its consequences last (`Filter.spans`), and whoever reads brings the moment.
 package enum SegmentsProjection: Projection {
   package static let name = "segments"
-  package static let version = 3
+  package static let version = 4
   package static let streams: Set<Identifier.Kind>? = [.contact, .segment, .message, .run]
   package static let history: Set<String> = ["segments", "members"]
   package static let lingers = true
@@ -20,6 +20,7 @@ package enum SegmentsProjection: Projection {
 
   package final class Tables: TableSet {
     let segments = Rows<SegmentRow>(indexedByOrg: true)
+    let sizes = Rows<SizeRow>()
     let members = Rows<MemberRow>()
     let changes = Appended<ChangeRow>()
     let contacts = Rows<FactsRow>(indexedByOrg: true)
@@ -27,7 +28,7 @@ package enum SegmentsProjection: Projection {
 
     package init() {}
 
-    package var all: [any ProjectionTable] { [segments, members, changes, contacts, links] }
+    package var all: [any ProjectionTable] { [segments, sizes, members, changes, contacts, links] }
   }
 
   package static func declareKeys(of event: RecordedDomainEvent, in tables: Tables) {
@@ -46,6 +47,7 @@ package enum SegmentsProjection: Projection {
       return
     }
     tables.segments.wantAll(of: event.org)
+    tables.sizes.wantAll(of: event.org)
     if let contact = contact(of: event, in: tables) {
       tables.contacts.want(ItemKey(org: key.org, id: contact))
     }
@@ -92,6 +94,7 @@ package enum SegmentsProjection: Projection {
     case .created(let name, let filter):
       try tables.segments.insertNew(
         SegmentRow(createdBy: event, name: name, filter: filter))
+      try tables.sizes.insertNew(SizeRow(key: key))
     case .updated(let name, let filter):
       try tables.segments.update(key) { row in
         row.name = name
@@ -103,6 +106,7 @@ package enum SegmentsProjection: Projection {
     case .deleted:
       // The members leave by the sweep, which is asked for before the row is gone.
       tables.segments[key] = nil
+      tables.sizes[key] = nil
     }
   }
 }
@@ -213,7 +217,7 @@ extension SegmentsProjection {
     }
     let settled = new.count(where: \.isSettled) - old.count(where: \.isSettled)
     // A deleted segment has no row any more.
-    if settled != 0 { tables.segments[segment]?.settledCount += Int64(settled) }
+    if settled != 0 { tables.sizes[segment]?.settledCount += Int64(settled) }
   }
 }
 
@@ -260,11 +264,17 @@ extension SegmentsProjection {
     return true
   }
 
-  package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep? {
-    guard case .segment(let change) = event.event else { return nil }
+  package static func needsSweep(_ event: RecordedDomainEvent, in tables: Tables) -> Bool {
+    guard case .segment(let change) = event.event else { return false }
+    return tables.segments[ItemKey(event.org, event.stream)]?.filter != change.filter
+  }
+
+  package static func sweep(for event: RecordedDomainEvent, in tables: Tables) -> Sweep {
+    guard case .segment(let change) = event.event else {
+      preconditionFailure("only definitions sweep")
+    }
     let segment = ItemKey(event.org, event.stream)
     let after = change.filter
-    guard tables.segments[segment]?.filter != after else { return nil }
     return Sweep(table: tables.contacts, org: event.org) { () throws(FoldError) in
       for contact in tables.contacts.rows(of: event.org) {
         try judge(contact.key, in: segment, after, event, tables)

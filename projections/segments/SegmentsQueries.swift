@@ -5,7 +5,15 @@ package import ProjectionRuntime
 /// A segment and how many contacts are in it at the moment of the question.
 package struct SegmentOverview: Sendable, Equatable {
   package let segment: SegmentRow
-  package let memberCount: Int64
+  /// nil while `isRecomputing`.
+  package let memberCount: Int64?
+  /// Its definition has changed and not all contacts were looked at yet: nobody can say who is in.
+  package let isRecomputing: Bool
+}
+
+/// Who is in the segment is not known for the minutes in which a new definition looks at all contacts.
+package struct SegmentRecomputing: Error, Equatable {
+  package init() {}
 }
 
 /// A contact entered or left a segment.
@@ -57,31 +65,65 @@ package enum SegmentsQueries {
   private static func query(_ now: String, _ asOf: UInt64?) -> ListQuery<SegmentOverview> {
     ListQuery(
       "segments",
-      columns: "\(SegmentRow.columnList("s")), s.settled_count + u.count",
+      columns: """
+        \(SegmentRow.columnList("s")), u.count,
+        \(SegmentsProjection.isSweeping(org: "s.org", subject: "s.segment", asOf: asOf))
+        """,
       // Joined, so that a count of the segments uses the parameter too.
       source: """
         \(SegmentRow.source(schema, asOf: asOf)) s CROSS JOIN LATERAL (
-          SELECT count(*) AS count FROM \(MemberRow.source(schema, asOf: asOf)) m
-          WHERE m.org = s.org AND m.segment = s.segment
-            AND (NOT m.noted OR m.leaves_at IS NOT NULL)
-            AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now))) u
+          \(asOf == nil ? presentCount(now) : pastCount(now, asOf))) u
         """, order: [.init("s.segment", .uuid)], isDescending: false,
       row: { row in
         var reader = RowReader(row, table: SegmentRow.table)
+        let segment = try SegmentRow(from: &reader)
+        let count = try reader.bigint()
+        let isRecomputing = try reader.boolean()
         return SegmentOverview(
-          segment: try SegmentRow(from: &reader), memberCount: try reader.bigint())
+          segment: segment, memberCount: isRecomputing ? nil : count,
+          isRecomputing: isRecomputing)
       }
     ) { [UUIDText.encode($0.segment.key.id)] }
   }
 
+  /// Those who are in for good are counted already.
+  private static func presentCount(_ now: String) -> String {
+    """
+    SELECT count(*) + coalesce((SELECT z.settled_count FROM \(schema).sizes z
+      WHERE z.org = s.org AND z.segment = s.segment), 0) AS count
+    FROM \(schema).members m
+    WHERE m.org = s.org AND m.segment = s.segment AND (NOT m.noted OR m.leaves_at IS NOT NULL)
+      AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now))
+    """
+  }
+
+  private static func pastCount(_ now: String, _ asOf: UInt64?) -> String {
+    """
+    SELECT count(*) AS count FROM \(MemberRow.source(schema, asOf: asOf)) m
+    WHERE m.org = s.org AND m.segment = s.segment
+      AND m.entered_at <= \(now) AND (m.leaves_at IS NULL OR m.leaves_at > \(now))
+    """
+  }
+
+  /// Asked in the transaction that reads members, which sees one state of all tables.
+  package static func requireSettled(
+    _ segment: Identifier, org: Identifier, asOf: UInt64?, _ connection: PostgresConnection
+  ) throws {
+    let condition = SegmentsProjection.isSweeping(
+      org: "$1::uuid", subject: "$2::uuid", asOf: asOf)
+    let rows = try connection.query("SELECT \(condition)", [.id(org), .id(segment)])
+    if try rows.first?.bool(0) == true { throw SegmentRecomputing() }
+  }
+
   /// Who is in, in the order of the contacts' ids.
   ///
-  /// - Throws: `InvalidCursor`; `PostgresError`.
+  /// - Throws: `InvalidCursor`; `SegmentRecomputing`; `PostgresError`.
   package static func members(
     _ pool: PostgresPool, org: Identifier, _ request: MembersRequest
   ) async throws -> QueryPage<MemberRow> {
     let walk = try Walk(request.page)
-    return try await Reading.read(pool, org: org) { connection in
+    return try await Reading.read(pool, org: org, seesOneState: true) { connection in
+      try requireSettled(request.segment, org: org, asOf: request.asOf, connection)
       let total = try request.page.wantsTotal ? memberCount(request, org, connection) : nil
       let rows =
         try request.asOf == nil
@@ -121,7 +163,7 @@ package enum SegmentsQueries {
     return try rows.first.map { Int(try $0.int64(0)) } ?? 0
   }
 
-  /// Found by the two indexes that leave out whom time has taken out.
+  /// In three parts, each found in an index of its own in the order of the ids.
   private static func present(
     _ request: MembersRequest, _ org: Identifier, _ walk: Walk,
     _ connection: PostgresConnection
@@ -132,26 +174,53 @@ package enum SegmentsQueries {
     conditions.addIfPresent(
       "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.text))
     let now = conditions.parameter(.timestampMicros(request.nowMicros))
+    let today = conditions.parameter(.int(MemberRow.day(request.nowMicros)))
     conditions.add("m.entered_at <= \(now)")
     let limit = request.page.limit + 1
-    let parts = [
-      "m.noted AND m.leaves_at IS NULL",
-      "(NOT m.noted OR m.leaves_at IS NOT NULL) AND m.leaves_at > \(now)",
-      "(NOT m.noted OR m.leaves_at IS NOT NULL) AND m.leaves_at IS NULL",
-    ].map { part in
+    func part(_ condition: String) -> String {
       """
-      (SELECT m.contact, m.span FROM \(schema).members m \(conditions.sql) AND \(part)
+      (SELECT m.contact, m.span FROM \(schema).members m \(conditions.sql) AND \(condition)
         ORDER BY m.contact\(walk.direction) LIMIT \(limit))
       """
     }
+    let found = parts(
+      settled: part("m.noted AND m.leaves_day IS NULL"),
+      coming: part("NOT m.noted AND m.leaves_day IS NULL"),
+      leaving: part("m.leaves_day = d.day AND m.leaves_at > \(now)"))
     return try MemberRow.rows(
       connection.query(
         """
-        SELECT \(MemberRow.columnList("m")) FROM (\(parts.joined(separator: " UNION ALL "))) found
-        JOIN \(schema).members m ON m.org = $1 AND m.segment = $2
-          AND m.contact = found.contact AND m.span = found.span
-        ORDER BY m.contact\(walk.direction) LIMIT \(limit)
+        WITH RECURSIVE days(day) AS (\(days(from: today)))
+        SELECT \(MemberRow.columnList("m")) FROM (
+          SELECT p.contact, p.span FROM (\(found)) p
+          ORDER BY p.contact\(walk.direction) LIMIT \(limit)) found
+        CROSS JOIN LATERAL (SELECT * FROM \(schema).members m WHERE m.org = $1
+          AND m.segment = $2 AND m.contact = found.contact AND m.span = found.span LIMIT 1) m
+        ORDER BY m.contact\(walk.direction)
         """, conditions.parameters))
+  }
+
+  private static func parts(
+    settled: String, coming: String, leaving: String
+  ) -> String {
+    """
+    \(settled) UNION ALL \(coming) UNION ALL
+    SELECT l.contact, l.span FROM days d CROSS JOIN LATERAL \(leaving) l
+    """
+  }
+
+  /// The days from now on on which somebody leaves, one after the other: a look at the index for each.
+  private static func days(from today: String) -> String {
+    func next(_ comparison: String) -> String {
+      """
+      (SELECT m.leaves_day FROM \(schema).members m WHERE m.org = $1 AND m.segment = $2
+        AND m.leaves_day \(comparison) ORDER BY m.leaves_day LIMIT 1)
+      """
+    }
+    return """
+      \(next(">= \(today)")) UNION ALL
+      SELECT \(next("> d.day")) FROM days d WHERE d.day IS NOT NULL
+      """
   }
 
   private static func past(

@@ -7,7 +7,6 @@ CREATE TABLE segments (
   version       bigint      NOT NULL,
   name          text        NOT NULL,
   filter        jsonb       NOT NULL,
-  settled_count bigint      NOT NULL CHECK (settled_count >= 0),  -- settled rows in `members`
   created_at    timestamptz NOT NULL,
   updated_at    timestamptz NOT NULL,
   position      bigint      NOT NULL   -- the last event that changed the definition
@@ -16,11 +15,22 @@ CREATE TABLE segments (
 -- One segment; the list walks an org's prefix in the order of creation.
 ALTER TABLE segments ADD PRIMARY KEY (org, segment);
 
+-- How many settled rows a segment has in `members`: without a past, so that who comes and goes is no version
+-- of the segment. Read by GET /api/segments and /api/segments/{id}.
+CREATE TABLE sizes (
+  org           uuid   NOT NULL,
+  segment       uuid   NOT NULL,
+  settled_count bigint NOT NULL CHECK (settled_count >= 0)
+);
+
+-- One segment; the fold reads an org's prefix.
+ALTER TABLE sizes ADD PRIMARY KEY (org, segment);
+
 -- Who is in, and who will be in should nothing happen any more: at a moment m the rows with
 -- entered_at <= m and (leaves_at IS NULL or leaves_at > m). Time needs no event to end a membership: the
 -- event before it knew when. Read by GET /api/segments/{id}/members and /contacts and by
 -- GET /api/contacts?segment=.
--- Where the membership has begun and no time ends it, it is settled; the segment counts those.
+-- Where the membership has begun and no time ends it, it is settled; `sizes` counts those.
 CREATE TABLE members (
   org               uuid        NOT NULL,
   segment           uuid        NOT NULL,
@@ -30,18 +40,27 @@ CREATE TABLE members (
   entered_position  bigint      NOT NULL,  -- the event that decided it
   leaves_at         timestamptz,
   leaves_position   bigint,                -- the event that decided that
+  leaves_day        bigint,                -- of leaves_at: days since 1970, UTC
   noted             boolean     NOT NULL   -- the entering is in `changes`
 );
 
 -- One member.
 ALTER TABLE members ADD PRIMARY KEY (org, segment, contact, span);
 
--- The members of a segment in the order of their ids, in two parts: those whom no time ends, ...
+-- The members of a segment in the order of their ids, in three parts: those who are in for good, ...
 CREATE INDEX members_settled ON members (org, segment, contact, span)
-  WHERE noted AND leaves_at IS NULL;
+  WHERE noted AND leaves_day IS NULL;
 
--- ... and those whom it does. Also the part of the count that depends on the moment, and the latest
--- changes by time. A segment of what is new has long lost most of whom it once had.
+-- ... those for whom time began it or will, for good, ...
+CREATE INDEX members_coming ON members (org, segment, contact, span) INCLUDE (entered_at)
+  WHERE NOT noted AND leaves_day IS NULL;
+
+-- ... and those whom time takes out, day by day: the days that are past are never looked at. A segment of
+-- what is new has long lost most of whom it once had.
+CREATE INDEX members_leaving ON members (org, segment, leaves_day, contact, span)
+  INCLUDE (entered_at, leaves_at) WHERE leaves_day IS NOT NULL;
+
+-- The part of the count that depends on the moment, and the latest changes by time.
 CREATE INDEX members_unsettled ON members (org, segment, leaves_at, entered_at, contact, span)
   WHERE NOT noted OR leaves_at IS NOT NULL;
 

@@ -135,7 +135,8 @@ enum SegmentRoutes {
     let row = overview.segment
     return SegmentView(
       id: Identifier(.segment, row.key.id), org: org, name: row.name, filter: row.filter,
-      isDeleted: false, size: overview.memberCount, version: UInt64(row.version),
+      isDeleted: false, size: overview.memberCount, isRecomputing: overview.isRecomputing,
+      version: UInt64(row.version),
       createdAtMicros: row.createdAtMicros, updatedAtMicros: row.updatedAtMicros)
   }
 }

@@ -15,7 +15,13 @@ enum SegmentSchemas {
     "Segment", "segment", .segment,
     [
       .required("name", .string()), .required("filter", filter),
-      .required("size", .count.nullable, "How many are in it; null in the answer to a write."),
+      .required(
+        "size", .count.nullable,
+        "How many are in it; null in the answer to a write, and while it is recomputed."),
+      .required(
+        "recomputing", .bool.nullable,
+        "A new definition is looking at all contacts: who is in is not known for some minutes at most. "
+          + "Null in the answer to a write."),
       .required("deleted", .bool),
     ])
 

@@ -84,7 +84,7 @@ enum SegmentWrites {
     }
     return SegmentView(
       id: id, org: exchange.org, name: snapshot.state.name, filter: snapshot.state.filter,
-      isDeleted: snapshot.state.isDeleted, size: nil, version: snapshot.version,
+      isDeleted: snapshot.state.isDeleted, size: nil, isRecomputing: nil, version: snapshot.version,
       createdAtMicros: snapshot.createdAtMicros, updatedAtMicros: snapshot.updatedAtMicros)
   }
 }
@@ -96,8 +96,11 @@ struct SegmentView {
   let name: String
   let filter: Filter
   let isDeleted: Bool
-  /// How many contacts are in it; nil in the answer to a write, which does not wait for it.
+  /// How many contacts are in it; nil in the answer to a write, which does not wait for it, and while a new
+  /// definition looks at all contacts.
   let size: Int64?
+  /// nil in the answer to a write.
+  let isRecomputing: Bool?
   let version: UInt64
   let createdAtMicros: Micros
   let updatedAtMicros: Micros
@@ -107,6 +110,7 @@ struct SegmentView {
       JSONObject([
         ("id", .string(id.text)), ("object", "segment"), ("name", .string(name)),
         ("filter", FilterGrammar.json(filter)), ("size", JSON(size)),
+        ("recomputing", isRecomputing.map(JSON.bool) ?? .null),
         ("deleted", .bool(isDeleted)), ("version", .int(Int64(version))),
         ("account", .string(org.text)),
         ("created_at", .string(Timestamp.text(createdAtMicros))),

@@ -180,6 +180,10 @@ enum ErrorCatalogue {
 
   private static let serverCodes = make([
     ("overloaded", "The server is busy. Nothing was written; wait for Retry-After."),
+    (
+      "segment_recomputing",
+      "The segment's new definition is looking at all contacts. Try again after Retry-After seconds."
+    ),
     ("read_model_behind", "The read model has not reached Min-Position yet. Try again."),
     ("read_model_unavailable", "The read models cannot be asked. Commands still work."),
     ("signing_unavailable", "The log's signing key cannot be used. Operators were told."),

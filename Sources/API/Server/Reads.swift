@@ -6,6 +6,7 @@ import JSON
 import Postgres
 import ProjectionRuntime
 import ReadModels
+import SegmentsProjection
 
 /// A read model that a read is answered from, by its name.
 enum ReadModel: String {
@@ -45,6 +46,8 @@ extension Exchange {
       throw error
     } catch is InvalidCursor {
       throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
+    } catch is SegmentRecomputing {
+      throw .segmentRecomputing
     } catch let error as PostgresError {
       services.report("read model: \(error)", requestID)
       throw APIError(
@@ -141,6 +144,15 @@ extension Exchange {
 }
 
 extension APIError {
+  fileprivate static var segmentRecomputing: APIError {
+    var error = APIError(
+      503, "unavailable", "segment_recomputing",
+      "The segment's new definition is looking at all contacts. Try again in a moment.",
+      isRetryable: true)
+    error.headers.set("retry-after", "5")
+    return error
+  }
+
   fileprivate static func behind(position: UInt64, wanted: UInt64) -> APIError {
     APIError(
       503, "unavailable", "read_model_behind",

@@ -9,11 +9,20 @@ import Testing
 
 /// Kills. Goal: no event is skipped or applied twice, whatever dies when. Method: a child process
 /// projects or rebuilds a seeded history and kills itself at a named point; in the end the live rows
-/// have to be those of a rebuild, digest for digest. `DAYBOOK_SOAK_SEEDS=1000` makes it a soak, of 250 kills
-/// of Postgres too.
+/// have to be those of a rebuild, digest for digest. `DAYBOOK_SOAK_SEEDS=1000` makes it a soak of 3,000 kills, and
+/// of 1,000 of Postgres; `DAYBOOK_SOAK_FIRST` is its first seed. A failure names its seed.
 @Suite struct CrashTests {
-  private static let seeds: Range<UInt64> =
-    0..<(ProcessInfo.processInfo.environment["DAYBOOK_SOAK_SEEDS"].flatMap(UInt64.init) ?? 4)
+  private static let soakCount = number("DAYBOOK_SOAK_SEEDS")
+  private static let first = number("DAYBOOK_SOAK_FIRST") ?? 0
+  private static let seeds = first..<first + (soakCount ?? 4)
+
+  /// Of histories during which Postgres is killed, and how often.
+  private static let postgresSeeds = first..<first + max(1, (soakCount ?? 0) / 20)
+  private static let postgresKillCount = soakCount == nil ? 3 : 20
+
+  private static func number(_ name: String) -> UInt64? {
+    ProcessInfo.processInfo.environment[name].flatMap(UInt64.init)
+  }
 
   @Test(arguments: seeds)
   func `a projector killed anywhere goes on where its last commit was`(seed: UInt64) async throws {
@@ -46,19 +55,22 @@ import Testing
     }
   }
 
-  @Test func `Postgres dies again and again, and the projector catches up by itself`()
-    async throws
-  {
+  @Test(arguments: postgresSeeds)
+  func `Postgres dies again and again, and the projector catches up by itself`(
+    seed: UInt64
+  ) async throws {
     try await withOwnCluster { start in
       var cluster = try start()
       var desk = Desk(connectionString: cluster.connectionString())
       desk.projections.append(Tallies.self)
       try await desk.project()
-      let projector = desk.projector()
+      var options = LiveProjector.Options()
+      options.batchLimit = 40
+      let projector = desk.projector(options)
       let running = Task { try await projector.run() }
-      let rounds = max(3, Self.seeds.count / 4)
-      let history = RandomHistory(seed: 3, commitCount: rounds * 30)
-      var random = SeededNumbers(state: 3)
+      let rounds = Self.postgresKillCount
+      let history = RandomHistory(seed: seed, commitCount: rounds * 30)
+      var random = SeededNumbers(state: seed)
       for round in 0..<rounds {
         try await history.append(to: desk.history, commits: (round * 30)..<(round * 30 + 15))
         // At any point of what the projector makes of them.

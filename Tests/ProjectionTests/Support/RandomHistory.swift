@@ -36,6 +36,7 @@ struct RandomHistory: Sendable {
   private struct Maker {
     var random: SeededNumbers
     private var made: [Identifier: [Identifier]] = [:]
+    private var segments: [Identifier: [Identifier]] = [:]
     private var tags: [Identifier: Set<String>] = [:]
     private var nextID: UInt128 = 0x1000
 
@@ -45,7 +46,7 @@ struct RandomHistory: Sendable {
       let contacts = made[org] ?? []
       switch random.below(10) {
       case 0...2: return [newContact(of: org)]
-      case 3: return [newSegment()]
+      case 3: return [definition(of: org)]
       case 4: return money(of: org)
       default:
         guard !contacts.isEmpty else { return [newContact(of: org)] }
@@ -71,10 +72,24 @@ struct RandomHistory: Sendable {
       )
     }
 
-    private mutating func newSegment() -> (stream: Identifier, event: DomainEvent) {
+    /// A new segment, or another meaning or the end of one of the org's.
+    private mutating func definition(
+      of org: Identifier
+    ) -> (stream: Identifier, event: DomainEvent) {
       let filter = Filter.condition(
         .init(field: "tags", comparison: .contains, value: .text("t\(random.below(4))")))
-      return (id(.segment), .segment(.created(name: "S\(nextID)", filter: filter)))
+      let known = segments[org] ?? []
+      guard !known.isEmpty, random.below(2) == 0 else {
+        let segment = id(.segment)
+        segments[org, default: []].append(segment)
+        return (segment, .segment(.created(name: "S\(nextID)", filter: filter)))
+      }
+      let place = random.below(known.count)
+      guard random.below(4) == 0 else {
+        return (known[place], .segment(.updated(name: "S\(nextID)", filter: filter)))
+      }
+      segments[org]?.remove(at: place)
+      return (known[place], .segment(.deleted))
     }
 
     private mutating func money(

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
 import type { Contact, List, Segment } from "../../api/types";
 import { Link, useNavigator, usePlace, withQuery } from "../../app/router";
@@ -12,6 +12,8 @@ import { ContactsTable } from "../contacts/ContactsTable";
 import { describeFilter } from "./filter";
 
 const pageSize = 50;
+/** Between two looks at a segment whose members are being recomputed. */
+const againMillis = 2_000;
 
 /** A segment's rule and the people it finds now. */
 export function SegmentScreen({ id }: { id: string }) {
@@ -21,9 +23,16 @@ export function SegmentScreen({ id }: { id: string }) {
   const path = `/api/segments/${encodeURIComponent(id)}`;
   const segment = useQuery<Segment>(path);
   const cursors = useCursors(query, pageSize, (after) => withQuery(`/segments/${id}`, { after }));
+  const isRecomputing = segment.data?.recomputing === true;
   const contacts = useQuery<List<Contact>>(
-    withQuery(`${path}/contacts`, { after: cursors.after, limit: String(pageSize) }),
+    isRecomputing ? null : withQuery(`${path}/contacts`, { after: cursors.after, limit: String(pageSize) }),
   );
+  const { reload } = segment;
+  useEffect(() => {
+    if (!isRecomputing) return;
+    const timer = setInterval(() => reload(), againMillis);
+    return () => clearInterval(timer);
+  }, [isRecomputing, reload]);
   const remove = useWrite();
   const { failure } = segment;
   const before = (
@@ -53,15 +62,19 @@ export function SegmentScreen({ id }: { id: string }) {
       }
     >
       {segment.data !== null && <p className="lead muted">{describeFilter(segment.data.filter)}</p>}
-      <PagedList
-        query={contacts}
-        cursors={cursors}
-        empty={<EmptyState title="Nobody matches right now." icon="people" />}
-      >
-        {(rows) => (
-          <ContactsTable contacts={rows} onTag={(tag) => go(withQuery("/contacts", { tag }))} />
-        )}
-      </PagedList>
+      {isRecomputing ? (
+        <EmptyState title="Being recomputed: the rule is looking at all contacts." icon="people" />
+      ) : (
+        <PagedList
+          query={contacts}
+          cursors={cursors}
+          empty={<EmptyState title="Nobody matches right now." icon="people" />}
+        >
+          {(rows) => (
+            <ContactsTable contacts={rows} onTag={(tag) => go(withQuery("/contacts", { tag }))} />
+          )}
+        </PagedList>
+      )}
       {isDeleting && (
         <ConfirmDialog
           title="Delete this segment?"

@@ -71,7 +71,8 @@ function SegmentsTable({ segments }: { segments: Segment[] }) {
         {
           title: "People",
           isNumber: true,
-          cell: ({ size }) => size?.toLocaleString("en-US") ?? "–",
+          cell: ({ size, recomputing }) =>
+            recomputing === true ? "being recomputed" : (size?.toLocaleString("en-US") ?? "–"),
         },
       ]}
     />
