@@ -9,7 +9,8 @@ internal import Glibc
 /// Rows of one table in a file without a name, found by the hash of their key.
 ///
 /// Appended to and never changed: a record that was forgotten or replaced is dead, and left out when the
-/// rows are read out.
+/// rows are read out. Where more is dead than alive the living are written into a new file, so that the file
+/// is at most twice what it holds, and `slackLimit`; for as long as that takes there are both.
 @safe
 final class RowFile {
   /// What could not be done with the file. Nothing of the read model is seen yet.
@@ -36,21 +37,31 @@ final class RowFile {
 
   private static let headerCount = 12
   private static let bufferLimit = 1 << 20
+  /// Dead bytes that are no reason to write anything anew.
+  static let slackLimit: UInt64 = 64 << 20
 
-  private let descriptor: Int32
+  private let slackLimit: UInt64
+  private var descriptor: Int32
   private var places: [UInt64: Place] = [:]
+  /// Of the records in `places`.
+  private var livingCount: UInt64 = 0
   /// What is in the file; `buffer` comes after it.
   private var writtenCount: UInt64 = 0
   private var buffer: [UInt8] = []
 
   /// Makes the file in the folder for large temporary files, which is on a disk where `/tmp` may not be.
-  init() throws(Failure) {
+  init(slackLimit: UInt64 = RowFile.slackLimit) throws(Failure) {
+    self.slackLimit = slackLimit
+    descriptor = try Self.makeFile()
+  }
+
+  private static func makeFile() throws(Failure) -> Int32 {
     let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
     let path = folder + "/daybook-rows-\(getpid())-\(UInt64.random(in: 0 ... .max))"
     let opened = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     guard opened >= 0 else { throw Failure(function: "open", errorNumber: errno) }
     _ = unsafe unlink(path)
-    descriptor = opened
+    return opened
   }
 
   deinit { close(descriptor) }
@@ -58,19 +69,21 @@ final class RowFile {
   /// Rows that are not dead.
   var count: Int { places.count }
 
+  /// What was appended, dead or not.
+  var byteCount: UInt64 { writtenCount + UInt64(buffer.count) }
+
   func contains(_ hash: UInt64) -> Bool { places[hash] != nil }
 
   /// Appends a row whose hash is not known; false where the row is too long for a file.
-  func append(_ row: ArraySlice<UInt8>, hash: UInt64) throws(Failure) -> Bool {
-    guard let place = Place(offset: writtenCount + UInt64(buffer.count), length: row.count) else {
-      return false
-    }
+  ///
+  /// - Throws: `Failure`.
+  func append(_ row: ArraySlice<UInt8>, hash: UInt64) throws -> Bool {
     precondition(places[hash] == nil, "one record a hash")
+    try compactIfMostIsDead()
+    guard let place = Place(offset: byteCount, length: row.count) else { return false }
     places[hash] = place
-    append(hash, byteCount: 8)
-    append(UInt64(row.count), byteCount: 4)
-    buffer.append(contentsOf: row)
-    if buffer.count >= Self.bufferLimit { try flush() }
+    livingCount += UInt64(Self.headerCount + row.count)
+    try write(row, hash: hash)
     return true
   }
 
@@ -80,33 +93,75 @@ final class RowFile {
     return try read(at: place.offset + UInt64(Self.headerCount), count: place.length)
   }
 
-  func forget(_ hash: UInt64) { places[hash] = nil }
+  func forget(_ hash: UInt64) {
+    guard let place = places.removeValue(forKey: hash) else { return }
+    livingCount -= UInt64(Self.headerCount + place.length)
+  }
+
+  /// Writes the living into a new file, where more than they and the slack is dead.
+  private func compactIfMostIsDead() throws {
+    guard byteCount > 2 * livingCount + slackLimit else { return }
+    try flush()
+    let (old, end) = (descriptor, writtenCount)
+    descriptor = try Self.makeFile()
+    writtenCount = 0
+    defer { close(old) }
+    try Self.forEachRecord(of: old, through: end) { record in
+      // Whatever is dead under the same hash came before the living one.
+      guard places[record.hash] == record.place else { return }
+      // Not further from the beginning than it was, and as long.
+      places[record.hash] = Place(offset: byteCount, length: record.row.count)
+      try write(record.row, hash: record.hash)
+    }
+  }
 
   /// Every row that is not dead, in the order of the file.
   func forEachRow(_ body: (ArraySlice<UInt8>) throws -> Void) throws {
     try flush()
+    try Self.forEachRecord(of: descriptor, through: writtenCount) { record in
+      if places[record.hash] == record.place { try body(record.row) }
+    }
+  }
+
+  private struct Record {
+    let hash: UInt64
+    let place: Place?
+    let row: ArraySlice<UInt8>
+  }
+
+  private static func forEachRecord(
+    of descriptor: Int32, through end: UInt64, _ body: (Record) throws -> Void
+  ) throws {
     var window: ArraySlice<UInt8> = []
     var position: UInt64 = 0
     func need(_ count: Int) throws(Failure) {
       guard window.count < count else { return }
       let next = position + UInt64(window.count)
-      let size = min(max(Self.bufferLimit, count), Int(writtenCount - next))
-      window = (Array(window) + (try read(at: next, count: size)))[...]
+      let size = min(max(bufferLimit, count), Int(end - next))
+      window = (Array(window) + (try read(descriptor, at: next, count: size)))[...]
     }
-    while position < writtenCount {
-      try need(Self.headerCount)
-      let hash = Self.number(window.prefix(8))
-      let length = Int(Self.number(window.dropFirst(8).prefix(4)))
-      try need(Self.headerCount + length)
-      if places[hash] == Place(offset: position, length: length) {
-        try body(window.dropFirst(Self.headerCount).prefix(length))
-      }
-      window = window.dropFirst(Self.headerCount + length)
-      position += UInt64(Self.headerCount + length)
+    while position < end {
+      try need(headerCount)
+      let hash = number(window.prefix(8))
+      let length = Int(number(window.dropFirst(8).prefix(4)))
+      try need(headerCount + length)
+      try body(
+        Record(
+          hash: hash, place: Place(offset: position, length: length),
+          row: window.dropFirst(headerCount).prefix(length)))
+      window = window.dropFirst(headerCount + length)
+      position += UInt64(headerCount + length)
     }
   }
 
   // MARK: Bytes
+
+  private func write(_ row: ArraySlice<UInt8>, hash: UInt64) throws(Failure) {
+    append(hash, byteCount: 8)
+    append(UInt64(row.count), byteCount: 4)
+    buffer.append(contentsOf: row)
+    if buffer.count >= Self.bufferLimit { try flush() }
+  }
 
   private func append(_ value: UInt64, byteCount: Int) {
     for index in 0..<byteCount { buffer.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
@@ -140,6 +195,12 @@ final class RowFile {
       let start = Int(offset - writtenCount)
       return Array(buffer[start..<start + count])
     }
+    return try Self.read(descriptor, at: offset, count: count)
+  }
+
+  private static func read(
+    _ descriptor: Int32, at offset: UInt64, count: Int
+  ) throws(Failure) -> [UInt8] {
     var failed: Int32?
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
       filled = 0
