@@ -26,7 +26,11 @@ enum AccessSchemas {
           .required("id", .id(.user)), .required("email", .string()), .required("name", .string()),
           .required("role", .string()),
         ])),
-      .required("account", account.nullable), .required("accounts", .array(account)),
+      .required("account", account.nullable),
+      .required(
+        "accounts", .array(account),
+        "The own one and the first of its clients, by name: 20 at most. See `GET /api/accounts`."),
+      .required("account_count", .count, "How many there are."),
       .required("csrf_token", .string(), "Goes back as `X-CSRF-Token` on every write."),
       .required("expires_at", .time),
     ])

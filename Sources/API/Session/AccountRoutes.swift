@@ -9,6 +9,7 @@ enum AccountRoutes {
   static let all: [Operation] = [
     Operation.list(
       "/api/accounts", "account:read", "List the accounts that the caller reaches",
+      parameters: [.query("q", .string(0...200), "Part of the name, in any case.")],
       of: AccessSchemas.account, sorts: ["created_at", "name"], rows: list),
     Operation(
       "GET", "/api/accounts/{id}", .scope("account:read"), "Read an account",
@@ -31,7 +32,9 @@ enum AccountRoutes {
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
     let now = exchange.engine.tools.clock.nowMicros()
+    let wanted = exchange.query("q")?.lowercased() ?? ""
     let data = exchange.engine.directory.reach(of: exchange.caller.home)
+      .filter { wanted.isEmpty || $0.name.lowercased().contains(wanted) }
       .map { view($0, realMicros: now) }
     return try .of(data, list, exchange)
   }

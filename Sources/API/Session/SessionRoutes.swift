@@ -135,6 +135,9 @@ enum SessionRoutes {
     exchange.services.settings.isSecure ? "; Secure" : ""
   }
 
+  /// The first accounts that the session reaches; an agency's others are found by `GET /api/accounts`.
+  private static let accountLimit = 20
+
   private static func view(
     _ user: Directory.UserEntry, _ session: SessionCodec.Session, _ exchange: Exchange
   ) -> JSON {
@@ -147,7 +150,9 @@ enum SessionRoutes {
         "name": .string(user.details.name), "role": .string(user.role),
       ],
       "account": reach.first.map { AccountRoutes.view($0, realMicros: now) } ?? .null,
-      "accounts": .array(reach.map { AccountRoutes.view($0, realMicros: now) }),
+      "accounts": .array(
+        reach.prefix(accountLimit).map { AccountRoutes.view($0, realMicros: now) }),
+      "account_count": JSON(reach.count),
       "csrf_token": .string(session.csrfToken),
       "expires_at": .string(Timestamp.text(session.expiresAtSeconds * 1_000_000)),
     ]

@@ -43,7 +43,10 @@ export interface Session {
   object: "session";
   user: User;
   account: Account;
+  /** The own one and the first of its clients. */
   accounts: Account[];
+  /** How many there are. */
+  account_count: number;
   csrf_token: string;
 }
 
@@ -251,6 +254,8 @@ export interface Segment {
   name: string;
   filter: Filter;
   size?: number | null;
+  /** A new definition is looking at all contacts; who is in is not known meanwhile. */
+  recomputing?: boolean | null;
   created_at: string;
   updated_at: string;
 }

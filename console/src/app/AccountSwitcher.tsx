@@ -1,11 +1,13 @@
 import { useEffect, useRef, useState } from "react";
-import type { Account } from "../api/types";
+import { useQuery } from "../api/hooks";
+import type { Account, List } from "../api/types";
 import { Icon } from "../ui/Icon";
-import { PlainLink } from "./router";
+import { PlainLink, withQuery } from "./router";
 import { useActing } from "./session";
 
 /** Above this many clients, a list is quicker to search than to read. */
 const searchableCount = 8;
+const foundLimit = 20;
 
 /** Names the org that every action goes to; an agency's user changes it here. */
 export function AccountSwitcher() {
@@ -28,10 +30,18 @@ export function AccountSwitcher() {
   }, []);
   useEffect(() => details.current?.removeAttribute("open"), [account.id]);
 
-  if (session.accounts.length < 2) return <AccountName account={account} />;
-  const found = session.accounts.filter(({ name }) =>
-    name.toLowerCase().includes(search.toLowerCase()),
+  // The session has the first of them alone.
+  const isSearched = search !== "" && session.account_count > session.accounts.length;
+  const searched = useQuery<List<Account>>(
+    isSearched ? withQuery("/api/accounts", { q: search, limit: String(foundLimit) }) : null,
   );
+
+  if (session.account_count < 2) return <AccountName account={account} />;
+  const isSearching = isSearched && searched.isLoading;
+  const found = isSearched
+    ? (searched.data?.data ?? [])
+    : session.accounts.filter(({ name }) => name.toLowerCase().includes(search.toLowerCase()));
+  const restCount = isSearched ? 0 : session.account_count - session.accounts.length;
   return (
     <details ref={details} className="switcher">
       <summary aria-label={`Account: ${account.name}. Switch account`}>
@@ -39,7 +49,7 @@ export function AccountSwitcher() {
         <Icon name="chevron" />
       </summary>
       <div className="switcher-list card">
-        {session.accounts.length > searchableCount && (
+        {session.account_count > searchableCount && (
           <input
             type="search"
             aria-label="Find an account"
@@ -60,7 +70,14 @@ export function AccountSwitcher() {
             <span className="muted small">{kindName(each)}</span>
           </PlainLink>
         ))}
-        {found.length === 0 && <p className="muted switcher-none">No account of that name.</p>}
+        {found.length === 0 && !isSearching && (
+          <p className="muted switcher-none">No account of that name.</p>
+        )}
+        {restCount > 0 && (
+          <p className="muted switcher-none">
+            {restCount.toLocaleString("en-US")} more: type a part of the name.
+          </p>
+        )}
       </div>
     </details>
   );

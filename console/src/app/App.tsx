@@ -86,7 +86,25 @@ interface SignedInProps {
 function SignedIn({ session, ownClient, surroundings, onSession }: SignedInProps) {
   const place = usePlace();
   const wanted = place.account ?? session.account.id;
-  const account = session.accounts.find(({ id }) => id === wanted) ?? session.account;
+  const known = session.accounts.find(({ id }) => id === wanted);
+  /** Accounts of addresses that the session does not reach. */
+  const [missing, setMissing] = useState<string | null>(null);
+  const isAsked = known === undefined && missing !== wanted;
+  useEffect(() => {
+    if (!isAsked) return;
+    const abort = new AbortController();
+    const path = `/api/accounts/${encodeURIComponent(wanted)}`;
+    ownClient.get<Account>(path, { signal: abort.signal }).then(
+      ({ body }) => onSession({ ...session, accounts: [...session.accounts, body] }),
+      (error: unknown) => {
+        if (isAbort(error)) return;
+        if (!(error instanceof Failure)) throw error;
+        setMissing(wanted);
+      },
+    );
+    return () => abort.abort();
+  }, [isAsked, wanted, ownClient, session, onSession]);
+  const account = known ?? session.account;
   const isOwn = account.id === session.account.id;
   const client = useMemo(
     () => (isOwn ? ownClient : new Client({ ...surroundings, account: account.id })),
@@ -112,6 +130,7 @@ function SignedIn({ session, ownClient, surroundings, onSession }: SignedInProps
     [session, account, ownClient, onSession],
   );
 
+  if (isAsked) return <LoadingPage />;
   return (
     <ClientContext.Provider value={client}>
       <AddressContext.Provider value={isOwn ? "" : `/${account.id}`}>
