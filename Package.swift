@@ -208,7 +208,9 @@ let package = Package(
         "SegmentsProjection", "AnalyticsProjection", "AuditProjection", "WalletProjection",
         "Domain", "EventCodec", "EventLog", "Postgres", "JSON", "SeedData", "TestSupport",
       ]),
-    tests("APITests", ["API", "Application", "Domain", "EventLog", "HTTP", "JSON", "TestSupport"]),
+    tests(
+      "APITests",
+      ["API", "Application", "Domain", "EventCodec", "EventLog", "HTTP", "JSON", "TestSupport"]),
     // Mutated bytes for the parsers of what strangers send.
     tests("FuzzTests", ["Application", "Domain", "HTTP", "JSON", "CSV", "YAML", "TestSupport"]),
     tests("LoggingTests", ["Logging", "JSON"]),

@@ -58,13 +58,16 @@ final class EventFeed: Sendable {
   private static let keptCount = 512
   private static let heartbeat = Duration.seconds(15)
 
-  private let executor: OrgExecutor
+  private let org: Identifier
+  /// Raised after every event of the org.
+  private let changes: ChangeSignal
   private let log: any EventReader
   private let state = Mutex(State())
   private let news = ChangeSignal()
 
-  init(executor: OrgExecutor, log: any EventReader) {
-    self.executor = executor
+  init(of org: Identifier, changes: ChangeSignal, log: any EventReader) {
+    self.org = org
+    self.changes = changes
     self.log = log
   }
 
@@ -144,9 +147,9 @@ extension EventFeed {
     defer { ticker.cancel() }
     var position = start
     while !Task.isCancelled {
-      let seen = executor.changes.generation
+      let seen = changes.generation
       position = read(after: position, number)
-      await executor.changes.wait(beyond: seen, timeout: nil)
+      await changes.wait(beyond: seen, timeout: nil)
     }
   }
 
@@ -160,7 +163,7 @@ extension EventFeed {
       }
       while true {
         let page = try log.read(
-          after: reached, limit: 500, filter: EventFilter(org: OrgID(executor.org.value)))
+          after: reached, limit: 500, filter: EventFilter(org: OrgID(org.value)))
         try keep(page.events, number)
         guard page.scannedTo > reached else { return reached }
         reached = page.scannedTo
@@ -220,7 +223,7 @@ package final class EventFeeds: Sendable {
   func feed(of executor: OrgExecutor, _ log: any EventReader) -> EventFeed {
     feeds.withLock { feeds in
       if let feed = feeds[executor.org] { return feed }
-      let feed = EventFeed(executor: executor, log: log)
+      let feed = EventFeed(of: executor.org, changes: executor.changes, log: log)
       feeds[executor.org] = feed
       return feed
     }

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from "react";
+import { useCallback, useEffect, useRef, useState } from "react";
 import type { Query } from "./hooks";
 import { useTail } from "./hooks";
 import type { LogEvent } from "./types";
@@ -11,17 +11,22 @@ export function useReloadSoon(
   query: Pick<Query<unknown>, "isLoading" | "reload">,
   delayMillis = gatherMillis,
 ): (position: number) => void {
-  const [wanted, setWanted] = useState<number | null>(null);
+  const position = useRef(0);
+  const [isWanted, setWanted] = useState(false);
   const { isLoading, reload } = query;
+  // Begins with the first event: events that never cease must not put it off for ever.
   useEffect(() => {
-    if (wanted === null || isLoading) return;
+    if (!isWanted || isLoading) return;
     const timer = setTimeout(() => {
-      setWanted(null);
-      reload(wanted);
+      setWanted(false);
+      reload(position.current);
     }, delayMillis);
     return () => clearTimeout(timer);
-  }, [wanted, isLoading, reload, delayMillis]);
-  return useCallback((position: number) => setWanted((w) => Math.max(w ?? 0, position)), []);
+  }, [isWanted, isLoading, reload, delayMillis]);
+  return useCallback((at: number) => {
+    position.current = Math.max(position.current, at);
+    setWanted(true);
+  }, []);
 }
 
 /** Keeps a query up to date with the log: every event of `types` has it read again. Says whether the line is up. */
