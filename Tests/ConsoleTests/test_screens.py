@@ -255,3 +255,19 @@ def test_a_campaign_can_be_an_email_from_a_template(page: Page, system: System) 
     dialog.get_by_role("button", name="Create draft").click()
     expect(page.get_by_role("heading", name=name, level=1)).to_be_visible()
     expect(page.get_by_text("Hi {{first_name}}")).to_be_visible()
+
+
+def test_what_administrators_should_know_is_seen_and_goes_away(page: Page, system: System) -> None:
+    page.goto(f"/{system.org}/contacts")
+    expect(page.get_by_role("heading", name="Contacts", level=1)).to_be_visible()
+    system.call("POST", "/api/sending/halt", {"reason": "notice-test"})
+    chip = page.get_by_role("button", name=re.compile(r"^\d+ notices?$"))
+    try:
+        expect(chip).to_be_visible()
+        chip.click()
+        dialog = page.get_by_role("dialog", name="Notices")
+        expect(dialog).to_contain_text("All sending of the account is stopped.")
+        expect(dialog).to_contain_text("/api/sending/resume")
+    finally:
+        system.call("POST", "/api/sending/resume", {})
+    expect(page.get_by_text("All sending of the account is stopped.")).to_have_count(0)

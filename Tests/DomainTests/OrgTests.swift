@@ -24,6 +24,53 @@ import Testing
     Given(Org.self, Self.created).when(Self.create()).thenRejected(.alreadyExists)
   }
 
+  @Test func `name and time zone change together or not at all`() {
+    Given(Org.self, Self.created).when(.change(name: " West ", timeZone: nil))
+      .then(.detailsChanged(name: "West", timeZone: "America/Chicago"))
+    Given(Org.self, Self.created).when(.change(name: "Acme", timeZone: "America/Chicago"))
+      .thenNothing()
+    Given(Org.self, Self.created).when(.change(name: " ", timeZone: "UTC"))
+      .thenRejected(.emptyName)
+  }
+
+  @Test func `a removed provider is listened to until it is forgotten`() {
+    Given(Org.self, Self.created).when(.removeProvider(.sms, isForgotten: false))
+      .thenRejected(.noProvider(.sms))
+    let configured = Org.Event.smsConfigured(Self.settings)
+    let removed = Org.Event.providerRemoved(.sms, isForgotten: false)
+    Given(Org.self, Self.created, configured).when(.removeProvider(.sms, isForgotten: false))
+      .then(removed)
+    Given(Org.self, Self.created, configured, removed)
+      .when(.removeProvider(.sms, isForgotten: false)).thenRejected(.noProvider(.sms))
+    let forgotten = Org.Event.providerRemoved(.sms, isForgotten: true)
+    Given(Org.self, Self.created, configured, removed)
+      .when(.removeProvider(.sms, isForgotten: true)).then(forgotten)
+    Given(Org.self, Self.created, configured, removed, forgotten)
+      .when(.removeProvider(.sms, isForgotten: true)).thenRejected(.noProvider(.sms))
+  }
+
+  @Test func `another account leaves the former one, new credentials take its place`() {
+    func state(_ settings: [SMSSettings]) -> Org.State {
+      settings.reduce(Org.evolve(Org.initialState, with: Self.created)) {
+        Org.evolve($0, with: .smsConfigured($1))
+      }
+    }
+    var rolled = Self.settings
+    rolled.authToken = .known("u")
+    var other = Self.settings
+    other.accountSID = "AC2"
+    #expect(state([Self.settings, rolled]).formerSMS.isEmpty)
+    #expect(state([Self.settings, other]).formerSMS == [Self.settings])
+    #expect(state([Self.settings, other, rolled]).formerSMS == [other])
+    let many = state(
+      (0..<20).map { index in
+        var settings = Self.settings
+        settings.accountSID = "AC\(index)"
+        return settings
+      })
+    #expect(many.formerSMS.map(\.accountSID) == (11..<19).map { "AC\($0)" })
+  }
+
   @Test(arguments: ["", " \n"])
   func `an org has a name`(name: String) {
     Given(Org.self).when(Self.create(name: name)).thenRejected(.emptyName)

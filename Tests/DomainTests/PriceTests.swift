@@ -26,7 +26,7 @@ import Testing
   }
 
   static func markup(
-    _ percent: Int, fromMicros: Micros, _ reach: PriceOverride.Reach = .org
+    _ percent: Int?, fromMicros: Micros, _ reach: PriceOverride.Reach = .org
   ) -> PriceOverride {
     PriceOverride(resource: .mms, markupPercent: percent, fromMicros: fromMicros, reach: reach)
   }
@@ -45,6 +45,33 @@ import Testing
     #expect(Self.price(own, agency) == 35_000)
     #expect(Self.price(agency) == 32_000)
     #expect(Self.price(agency, Self.markup(75, fromMicros: Self.nowMicros + 1)) == 32_000)
+  }
+
+  @Test func `a markup that was taken back leaves what would hold without it`() {
+    let own = Self.markup(75, fromMicros: Self.nowMicros - 9)
+    let agency = Self.markup(60, fromMicros: Self.nowMicros - 8, .agency)
+    let ownBack = Self.markup(nil, fromMicros: Self.nowMicros - 1)
+    let agencyBack = Self.markup(nil, fromMicros: Self.nowMicros - 1, .agency)
+    #expect(Self.price(own, ownBack) == 30_000)
+    #expect(Self.price(own, agency, ownBack) == 32_000)
+    #expect(Self.price(own, agency, agencyBack) == 35_000)
+    #expect(Self.price(own, agency, ownBack, agencyBack) == 30_000)
+    #expect(Self.price(own, Self.markup(nil, fromMicros: Self.nowMicros + 1)) == 35_000)
+  }
+
+  @Test func `only a markup that there is can be taken back`() {
+    let created = Org.Event.created(
+      name: "A", kind: .client, agency: nil, timeZone: "UTC", isTest: false, clockOffsetMicros: 0)
+    let price = Self.markup(75, fromMicros: 10)
+    let back = Self.markup(nil, fromMicros: 20)
+    Given(Org.self, created).when(.setPrice(back, nowMicros: 20)).thenNothing()
+    Given(Org.self, created, .priceSet(price)).when(.setPrice(back, nowMicros: 20))
+      .then(.priceSet(back))
+    Given(Org.self, created, .priceSet(price), .priceSet(back))
+      .when(.setPrice(Self.markup(nil, fromMicros: 30), nowMicros: 30)).thenNothing()
+    let agencys = Self.markup(nil, fromMicros: 30, .agency)
+    Given(Org.self, created, .priceSet(price)).when(.setPrice(agencys, nowMicros: 30))
+      .thenNothing()
   }
 
   @Test func `a fraction of a millionth is one`() {

@@ -63,9 +63,14 @@ extension Org.Event {
     case .sendingResumed(let scope, _): "Sending resumed (\(scope.rawValue))"
     case .sendingRulesSet: "Sending rules set"
     case .priceSet(let price):
-      "Markup on \(price.resource.rawValue): \(price.markupPercent) %"
+      "Markup on \(price.resource.rawValue): \(price.markupPercent.map { "\($0) %" } ?? "none")"
     case .suppressed(let entry): "Address added to \(entry.list.rawValue) (\(entry.source))"
     case .unsuppressed(let entry): "Address taken off \(entry.list.rawValue)"
+    case .detailsChanged(let name, let timeZone): "Account is called \(name), in \(timeZone)"
+    case .providerRemoved(let service, let isForgotten):
+      "Provider of \(service.rawValue) removed\(isForgotten ? ", and no longer listened to" : "")"
+    case .clientAdded(let client): "Client account \(client) added"
+    case .letterWritten(let letter): "Mail to \(letter.recipients.count) administrators"
     case .addressKeyDrawn: "Key drawn for the addresses of erased people"
     }
   }
@@ -306,6 +311,7 @@ extension Template.Event {
     case .created(let name, let channel, _): "Template created: \(name), \(channel.rawValue)"
     case .revised(let version, let name, _): "Template changed: \(name), version \(version)"
     case .archived: "Template archived"
+    case .restored: "Template restored"
     }
   }
 }

@@ -111,6 +111,8 @@ enum OperationRoutes {
     lines += exchange.services.refusals.all.map {
       "daybook_access_refused_total{code=\"\($0.code)\"} \($0.count)"
     }
+    lines += exchange.services.requestMetrics.lines
+    lines += WorkMetrics.lines(exchange.engine)
     lines += await queueLines(exchange)
     lines += await ProjectionMetrics.lines(exchange)
     var response = HTTPResponse.text(200, lines.joined(separator: "\n") + "\n")

@@ -20,6 +20,14 @@ enum ProviderRoutes {
         ]), answers: [.ok(ProviderSchemas.provider)],
       refuses: [400: ["unknown_provider", "required", "https_required"]], handler: configure),
     Operation(
+      "DELETE", "/api/providers/{service}", .scope("account:write"), "Remove a provider",
+      details:
+        "Nothing goes out through it any more. What it still brings is taken in: a STOP to a "
+        + "number of before counts. With `forget=true` that ends too: for credentials that somebody "
+        + "stole.",
+      parameters: [.query("forget", .bool, "Whether nothing is taken from it any more.")],
+      answers: [.ok(ProviderSchemas.removal)], refuses: [409: ["provider_in_use"]], handler: remove),
+    Operation(
       "PUT", "/api/account/postal-address", .scope("account:write"),
       "Set the address below marketing emails",
       body: .json(
@@ -38,17 +46,12 @@ enum ProviderRoutes {
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let settings = try await read(exchange)
     var data: [JSON] = []
-    if let sms = settings.sms {
-      data.append([
-        "object": "provider", "service": "sms", "provider": .string(SMSCredentials.provider),
-        "base_url": .string(sms.baseURL),
-        "options": ["from": .string(sms.from), "account_sid": .string(sms.accountSID)],
-        "secrets": ["auth_token"],
-      ])
-    }
+    if let sms = settings.sms { data.append(view(sms, .active)) }
     for service in ProviderSettings.Service.allCases {
-      if let settings = settings.providers[service] { data.append(view(settings)) }
+      if let settings = settings.providers[service] { data.append(view(settings, .active)) }
     }
+    data += settings.formerSMS.reversed().map { view($0, .former) }
+    data += settings.formerProviders.reversed().map { view($0, .former) }
     return exchange.respond(
       200,
       [
@@ -71,13 +74,25 @@ enum ProviderRoutes {
     }
   }
 
+  private static func view(_ sms: SMSSettings, _ standing: ProviderSchemas.Standing) -> JSON {
+    [
+      "object": "provider", "service": "sms", "provider": .string(SMSCredentials.provider),
+      "status": .string(standing.rawValue), "base_url": .string(sms.baseURL),
+      "options": ["from": .string(sms.from), "account_sid": .string(sms.accountSID)],
+      "secrets": ["auth_token"],
+    ]
+  }
+
   /// Names of secrets alone.
-  private static func view(_ settings: ProviderSettings) -> JSON {
+  private static func view(
+    _ settings: ProviderSettings, _ standing: ProviderSchemas.Standing
+  ) -> JSON {
     let options = settings.options.sorted { $0.key < $1.key }
     let secrets = settings.secrets.value?.keys.sorted() ?? []
     return [
       "object": "provider", "service": .string(settings.service.rawValue),
-      "provider": .string(settings.provider), "base_url": .string(settings.baseURL),
+      "provider": .string(settings.provider), "status": .string(standing.rawValue),
+      "base_url": .string(settings.baseURL),
       "options": .object(JSONObject(options.map { ($0.key, .string($0.value)) })),
       "secrets": .array(secrets.map(JSON.string)),
     ]
@@ -93,7 +108,23 @@ enum ProviderRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.configureProvider(settings)
     }
-    return exchange.respond(200, view(settings), receipt: written.receipt)
+    return exchange.respond(200, view(settings, .active), receipt: written.receipt)
+  }
+
+  private static func remove(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    guard let service = exchange.path["service"].flatMap(Org.ProvidedService.init) else {
+      throw .notFound("service")
+    }
+    let isForgotten = exchange.query("forget") == "true"
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.removeProvider(service, isForgotten: isForgotten)
+    }
+    return exchange.respond(
+      200,
+      [
+        "object": "provider_removal", "service": .string(service.rawValue),
+        "forgotten": .bool(isForgotten),
+      ], receipt: written.receipt)
   }
 
   private static func settings(
@@ -151,9 +182,7 @@ enum ProviderRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.configureSMS(settings)
     }
-    return exchange.respond(
-      200, ["object": "provider", "service": "sms", "provider": .string(provider)],
-      receipt: written.receipt)
+    return exchange.respond(200, view(settings, .active), receipt: written.receipt)
   }
 
   private static func setAddress(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -11,11 +11,27 @@ enum ProviderSchemas {
       .optional("secrets", .map(.string(0...4_000)), "Sealed; never shown again."),
     ])
 
+  enum Standing: String, CaseIterable {
+    case active
+    case former
+  }
+
+  static let removal = Schema.object(
+    "ProviderRemoval",
+    [
+      .required("object", .constant("provider_removal")),
+      .required("service", .choice(Org.ProvidedService.self)), .required("forgotten", .bool),
+    ])
+
   static let provider = Schema.object(
     "Provider",
     [
       .required("object", .constant("provider")), .required("service", .string()),
-      .required("provider", .string()), .optional("base_url", .string()),
+      .required("provider", .string()),
+      .required(
+        "status", .choice(Standing.self),
+        "`former`: nothing goes out through it; what it still brings is taken in."),
+      .optional("base_url", .string()),
       .optional("options", .map(.string(0...4_000))),
       .optional("secrets", .array(.string(), 0...100), "Their names."),
     ])

@@ -78,17 +78,16 @@ enum TwilioRoutes {
     guard let text = exchange.path["account"], let org = Identifier(text, kind: .org),
       let executor = try? exchange.engine.executor(for: org)
     else { throw refusal }
-    let known: String?
+    let tokens: [String]
     do {
-      known = try await executor.providerToken()
+      tokens = try await executor.providerTokens()
     } catch {
       throw APIError(error)
     }
-    guard let token = known else { throw refusal }
     let url = exchange.services.settings.publicURL + exchange.request.rawTarget
-    guard
+    guard !tokens.isEmpty,
       TwilioSignature.isValid(
-        exchange.request, url: url, keys: TwilioSignature.Keys(authTokens: [token]))
+        exchange.request, url: url, keys: TwilioSignature.Keys(authTokens: tokens))
     else { throw refusal }
     return executor
   }

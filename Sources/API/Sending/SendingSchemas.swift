@@ -89,6 +89,16 @@ enum SendingSchemas {
           .object([
             .required("resource", .choice(Prices.Resource.self)), .required("price", .money),
           ]))),
+      .required(
+        "markups",
+        .array(
+          .object([
+            .required("resource", .choice(Prices.Resource.self)),
+            .required("reach", .choice(PriceOverride.Reach.self)),
+            .required("markup_percent", .int(0...1_000).nullable), .required("from", .time),
+          ])),
+        "Set by the agency, in the order of their days: `org` for this account alone, `agency` for all "
+          + "clients; null: taken back."),
     ])
 
   static let markup = Schema.input(

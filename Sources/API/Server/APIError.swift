@@ -173,6 +173,13 @@ extension APIError {
         422, "compliance", "\(service.rawValue)_not_configured",
         "This account has no \(service.rawValue) provider. Configure one first: "
           + "PUT /api/providers/\(service.rawValue).")
+    case .providerInUse(let service):
+      self.init(
+        409, "conflict", "provider_in_use",
+        service == .payment
+          ? "A payment is under way. Remove the provider once it has ended."
+          : "Messages wait for this provider, or for its answer. Cancel them or let them go out first."
+      )
     case .postalAddressMissing:
       self.init(
         422, "compliance", "postal_address_missing",
@@ -259,6 +266,9 @@ extension APIError {
       self = .invalid("markup_percent", "out_of_range", "A markup is 0 to \(limit) percent.")
     case .priceInThePast:
       self = .invalid("from", "out_of_range", "A price begins now or later.")
+    case .noProvider: self = .notFound("provider")
+    case .notAnAgency:
+      self.init(403, "permission", "agency_only", "Only an agency has clients.")
     case .sendingRuleOutOfRange(let field):
       self = .invalid(
         field, "out_of_range",

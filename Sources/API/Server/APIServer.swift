@@ -50,6 +50,7 @@ package struct APIServer: Sendable {
     response.headers.set("request-id", requestID)
     response.headers.set("api-version", APIVersion.current.text)
     let tookMicros = max(0, services.engine.tools.clock.nowMicros() - startedMicros)
+    services.requestMetrics.observe(status: response.status, tookMicros: tookMicros)
     response.headers.set("server-timing", "total;dur=\(Double(tookMicros) / 1_000)")
     response.headers.set("x-content-type-options", "nosniff")
     if response.headers["cache-control"] == nil {

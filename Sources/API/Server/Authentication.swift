@@ -39,6 +39,11 @@ struct Authenticator: Sendable {
   ) throws(APIError) -> Caller {
     if let key = caller.key { try check(key, request) }
     if let session = caller.session { try checkForgery(request, session) }
+    guard services.engine.directory.org(caller.home)?.status != .archived else {
+      throw APIError(
+        403, "permission", "account_archived",
+        "This account is archived. Its agency or the operator can make it active again.")
+    }
     guard case .scope(let scope) = operation.access, caller.allows(scope, operation.action) else {
       throw APIError(403, "permission", "missing_scope", "This needs the right \(operation.right).")
     }

@@ -167,7 +167,16 @@ enum ErrorCatalogue {
     ("unsupported_field", "Templates and campaigns of this channel have no such field."),
     ("email_not_configured", "The account has no address to send email from."),
     ("postal_address_missing", "Marketing email shows a postal address: set the account's."),
-    ("agency_only", "Only its agency sets a client's prices."),
+    ("agency_only", "Only an agency does that, and for its clients alone."),
+    (
+      "provider_in_use",
+      "Messages or payments wait for the provider: let them go out, or cancel them, before it is removed."
+    ),
+    ("unknown_time_zone", "Give a name of the IANA database, such as America/Chicago."),
+    (
+      "account_archived",
+      "The account was archived by its agency or the operator, who can make it active again."
+    ),
     ("not_a_test_account", "Only a test account has a clock that can be advanced."),
     ("empty_audience", "Nobody is in the segment."),
     ("reaction_too_deep", "Too many reactions caused one another; the chain was ended."),

@@ -147,10 +147,27 @@ extension Exchange {
       path: path, knownCaller: knownCaller)
   }
 
+  /// The same request about an account that the caller reaches, whatever the header `Account` says.
+  func acting(on org: Identifier) throws(APIError) -> Exchange {
+    guard engine.directory.reaches(org, from: caller.home) else { throw .notFound("account") }
+    var exchange = atHome()
+    guard org != caller.home else { return exchange }
+    var caller = exchange.caller
+    caller.org = org
+    caller.actor += " for:\(caller.home)"
+    exchange = Exchange(
+      request: request, requestID: requestID, services: services, operation: operation,
+      path: path, knownCaller: caller)
+    return exchange
+  }
+
   /// The same request about the caller's own account, whatever client it acts on.
   func atHome() -> Exchange {
     var caller = caller
-    caller.org = caller.home
+    if caller.org != caller.home {
+      caller.actor = String(caller.actor.prefix { $0 != " " })
+      caller.org = caller.home
+    }
     return Exchange(
       request: request, requestID: requestID, services: services, operation: operation,
       path: path, knownCaller: caller)

@@ -24,6 +24,7 @@ package struct Services: Sendable {
   package var requests: RequestLog?
   /// How many requests were refused for want of a right, for the metrics.
   let refusals = RefusalCounts()
+  let requestMetrics = RequestMetrics()
 
   package init(
     engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,

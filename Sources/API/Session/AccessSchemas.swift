@@ -142,6 +142,16 @@ enum AccessSchemas {
       .optional("signing_secret", .string(), "Shown once."),
     ])
 
+  private static let owner = Schema.input([
+    .required("email", .string(1...254)), .required("name", .string(1...200)),
+    .required("password", .string(1...1_000)), .optional("role", .string(1...100)),
+  ])
+
+  private static let sms = Schema.input([
+    .required("from", .string(1...40)), .required("account_sid", .string(1...200)),
+    .required("auth_token", .string(1...200)), .optional("base_url", .string(1...500)),
+  ])
+
   static let newAccount = Schema.input(
     "AccountInput",
     [
@@ -149,24 +159,31 @@ enum AccessSchemas {
       .optional("agency", .id(.org)), .optional("time_zone", .string(1...100)),
       .optional("test", .bool), .optional("rate_limit", limit),
       .optional("clock_offset_seconds", .int(-34_560_000...0)),
-      .optional(
-        "owner",
-        .input([
-          .required("email", .string(1...254)), .required("name", .string(1...200)),
-          .required("password", .string(1...1_000)), .optional("role", .string(1...100)),
-        ])),
-      .optional(
-        "sms",
-        .input([
-          .required("from", .string(1...40)), .required("account_sid", .string(1...200)),
-          .required("auth_token", .string(1...200)), .optional("base_url", .string(1...500)),
-        ])),
+      .optional("owner", owner), .optional("sms", sms),
     ])
+
+  static let newClient = Schema.input(
+    "ClientInput",
+    [
+      .required("name", .string(1...200)), .optional("time_zone", .string(1...100)),
+      .optional("test", .bool), .optional("rate_limit", limit),
+      .optional("owner", owner), .optional("sms", sms),
+    ])
+
+  static let accountChange = Schema.input(
+    "AccountChange",
+    [
+      .optional("name", .string(1...200)), .optional("time_zone", .string(1...100)),
+      .optional("status", .choice(Org.Status.self)),
+    ])
+
+  static let statusChange = Schema.input(
+    "StatusChange", [.required("status", .choice(Org.Status.self))])
 
   static let createdAccount = Schema.object(
     "CreatedAccount",
     [
       .required("id", .id(.org)), .required("object", .constant("account")),
-      .required("api_key", .string(), "Shown once."),
+      .optional("api_key", .string(), "Shown once: not in the answer to a repeated request."),
     ])
 }

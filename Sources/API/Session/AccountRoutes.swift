@@ -1,6 +1,8 @@
 import Application
 import Crypto
 import Domain
+import EventCodec
+import EventLog
 import HTTP
 import JSON
 
@@ -14,6 +16,33 @@ enum AccountRoutes {
     Operation(
       "GET", "/api/accounts/{id}", .scope("account:read"), "Read an account",
       answers: [.ok(AccessSchemas.account)], handler: show),
+    Operation(
+      "POST", "/api/accounts", .scope("account:write"), "Create a client of the agency",
+      details: "With its first administrator, if one is named, and its first API key.",
+      body: .json(
+        AccessSchemas.newClient,
+        example: ["name": "Northwind Dental", "time_zone": "America/Chicago"]),
+      answers: [.created(AccessSchemas.createdAccount)],
+      refuses: [
+        400: ["unknown_time_zone"], 403: ["agency_only", "cannot_grant"], 409: ["email_taken"],
+      ], handler: createClient),
+    Operation(
+      "PATCH", "/api/accounts/{id}", .scope("account:write"), "Change an account",
+      details:
+        "`status` by its agency alone: nothing goes out of an account that is not active, and "
+        + "an archived one lets nobody of its own in.",
+      body: .json(AccessSchemas.accountChange, example: ["name": "Northwind West"]),
+      answers: [.ok(AccessSchemas.account)],
+      refuses: [400: ["unknown_time_zone"], 403: ["agency_only"]], handler: change),
+    Operation(
+      "DELETE", "/api/accounts/{id}", .scope("account:write"), "Archive a client",
+      details:
+        "By its agency alone. Its book stays, and PATCH with `status` makes it active again.",
+      answers: [.ok(AccessSchemas.account)], refuses: [403: ["agency_only"]], handler: archive),
+    Operation(
+      "PATCH", "/api/operator/accounts/{id}", .operation, "Change the status of an account",
+      body: .json(AccessSchemas.statusChange, example: ["status": "past_due"]),
+      answers: [.ok(AccessSchemas.account)], idempotency: .ignored, handler: changeStatus),
     Operation(
       "POST", "/api/test-clock/advance", .scope("account:write"),
       "Advance the clock of a test account",
@@ -47,6 +76,64 @@ enum AccountRoutes {
     return exchange.respond(200, view(org, realMicros: exchange.engine.tools.clock.nowMicros()))
   }
 
+  /// Everything that the body names changes in one commit, or nothing.
+  private static func change(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let exchange = try exchange.acting(on: try exchange.id("id", .org))
+    var fields = try exchange.body()
+    let name = fields.string("name", limit: 200)
+    let timeZone = fields.string("time_zone")
+    let status = fields.choice("status", Org.Status.self)
+    try fields.finish()
+    if status != nil { try requireAgency(exchange) }
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.changeOrg(name: name, timeZone: timeZone)
+      if let status { try workspace.setStatus(status) }
+    }
+    return try respond(exchange, written.receipt)
+  }
+
+  private static func archive(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let exchange = try exchange.acting(on: try exchange.id("id", .org))
+    try requireAgency(exchange)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.setStatus(.archived)
+    }
+    return try respond(exchange, written.receipt)
+  }
+
+  private static func requireAgency(_ exchange: Exchange) throws(APIError) {
+    guard exchange.caller.home != exchange.org else {
+      throw APIError(403, "permission", "agency_only", "Only its agency sets a client's status.")
+    }
+  }
+
+  private static func respond(
+    _ exchange: Exchange, _ receipt: WriteReceipt
+  ) throws(APIError) -> HTTPResponse {
+    guard let org = exchange.engine.directory.org(exchange.org) else { throw .notFound("account") }
+    let object = view(org, realMicros: exchange.engine.tools.clock.nowMicros())
+    return exchange.respond(200, object, receipt: receipt)
+  }
+
+  private static func changeStatus(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .org)
+    var fields = try exchange.body()
+    let status = fields.choice("status", Org.Status.self, required: true)
+    try fields.finish()
+    guard let status else { preconditionFailure("finish refuses missing fields") }
+    guard exchange.engine.directory.org(id) != nil else { throw .notFound("account") }
+    let call = Call(actor: "operator", origin: "cli", correlation: exchange.requestID)
+    do {
+      _ = try await exchange.engine.executor(for: id).perform(call) {
+        workspace throws(CommandError) in try workspace.setStatus(status)
+      }
+    } catch {
+      throw APIError(error)
+    }
+    guard let org = exchange.engine.directory.org(id) else { throw .notFound("account") }
+    return exchange.respond(200, view(org, realMicros: exchange.engine.tools.clock.nowMicros()))
+  }
+
   private static func advanceClock(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let seconds = fields.int("seconds", required: true)
@@ -75,58 +162,154 @@ enum AccountRoutes {
     ]
   }
 
-  // MARK: Operator
+  // MARK: New ones
 
-  /// A new org with its first administrator and API key, and how it texts.
+  /// By the operator.
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
-    let name = fields.string("name", required: true, limit: 200)
     let kind = fields.choice("kind", Org.Kind.self) ?? .direct
     let agency = fields.id("agency", .org)
-    let timeZone = fields.string("time_zone") ?? "America/New_York"
-    let isTest = fields.bool("test") ?? false
-    let offsetSeconds = fields.int("clock_offset_seconds") ?? 0
-    if offsetSeconds > 0 || (!isTest && offsetSeconds != 0) {
-      fields.fail(
-        "clock_offset_seconds", "out_of_range", "Only a test account's clock may start earlier.")
-    }
-    if let agency, exchange.engine.directory.org(agency) == nil {
+    if let agency, exchange.engine.directory.org(agency)?.kind != .agency {
       fields.fail("agency", "unknown_account", "There is no such agency.")
     }
-    let rateLimit = APIKeyInput.limit(&fields)
-    let owner = OwnerRequest(&fields)
-    let sms = SMSRequest(&fields, exchange)
-    try fields.finish()
-    guard let name else { preconditionFailure("finish refuses missing fields") }
+    if (kind == .client) != (agency != nil) {
+      fields.fail("agency", "required", "A client has an agency, and nobody else has.")
+    }
+    let order = try Order(&fields, exchange)
     let call = Call(actor: "operator", origin: "cli", correlation: exchange.requestID)
-    let secret = (isTest ? "sk_test_" : "sk_live_") + Base64.encodeURL(Random.bytes(24))
+    return exchange.respond(201, try await order.carryOut(kind, of: agency, call, exchange))
+  }
+
+  private static func createClient(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let exchange = exchange.atHome()
+    // Its first key and administrator may do everything in it.
+    guard Scope.allows(exchange.caller.scopes, "*") else {
+      throw APIError(.cannotGrant(scope: "*"))
+    }
+    var fields = try exchange.body()
+    let order = try Order(&fields, exchange)
+    let directory = exchange.engine.directory
+    let added = try await exchange.write { workspace throws(CommandError) in
+      // Not again for a repeated request: then it is the client's own administrator.
+      if let owner = order.owner, directory.user(email: owner.email) != nil { throw .emailTaken }
+      return try workspace.addClient()
+    }
+    let id: Identifier
+    if let client = added.output {
+      id = client
+    } else {
+      id = try addedClient(exchange, added.receipt)
+    }
+    var call = try exchange.call()
+    call.idempotencyKey = nil
+    let object =
+      if let org = exchange.engine.directory.org(id) {
+        // A repeated request: the key was shown once.
+        view(org, realMicros: exchange.engine.tools.clock.nowMicros())
+      } else {
+        try await order.carryOut(.client, of: exchange.org, call, exchange, id: id)
+      }
+    return exchange.respond(201, object, receipt: added.receipt)
+  }
+
+  /// What the first of several equal requests drew.
+  private static func addedClient(
+    _ exchange: Exchange, _ receipt: WriteReceipt
+  ) throws(APIError) -> Identifier {
     do {
-      let executor = try await exchange.engine.createOrg(
-        call, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
-        clockOffsetMicros: offsetSeconds * 1_000_000)
-      let hash = try await owner?.passwordHash()
-      _ = try await executor.perform(call) { workspace throws(CommandError) in
-        if let owner, let hash {
-          _ = try workspace.createUser(
-            UserDetails(email: owner.email, name: owner.name, passwordHash: hash),
-            role: owner.role)
-        }
-        _ = try workspace.createAPIKey(
-          name: "First key", secretHash: Hex.encode(SHA256.hash(Array(secret.utf8))),
-          scopes: ["*"])
-        if let rateLimit { try workspace.setRateLimit(rateLimit) }
-        if let sms { try workspace.configureSMS(sms.settings) }
+      let event = try exchange.engine.log.readStream(
+        org: OrgID(exchange.org.value), stream: StreamID(exchange.org.value),
+        from: receipt.version(of: exchange.org), limit: 1, direction: .forwards
+      ).first
+      if let event, case .org(.clientAdded(let id)) = try EventCodec.decode(event).event {
+        return id
       }
-      guard let org = exchange.engine.directory.org(executor.org) else {
-        preconditionFailure("an org is in the directory once it is on disk")
-      }
-      var object = view(org, realMicros: exchange.engine.tools.clock.nowMicros()).object
-      object?["api_key"] = .string(secret)
-      return exchange.respond(201, .object(object ?? JSONObject()))
-    } catch let error as CommandError {
-      throw APIError(error)
+    } catch let error as EventLogError {
+      throw APIError(.log(error))
     } catch {
-      throw APIError(500, "internal", "internal", "The account could not be created.")
+      throw APIError(.unreadable(reason: "\(error)"))
+    }
+    throw APIError(500, "internal", "internal", "The first answer cannot be found.")
+  }
+
+  /// A new org with its first administrator and API key, and how it texts, as they were asked for.
+  private struct Order: Sendable {
+    let name: String
+    let timeZone: String
+    let isTest: Bool
+    let offsetSeconds: Int64
+    let rateLimit: RateLimit?
+    let owner: OwnerRequest?
+    let sms: SMSRequest?
+
+    init(_ fields: inout Fields, _ exchange: Exchange) throws(APIError) {
+      let name = fields.string("name", required: true, limit: 200)
+      timeZone = fields.string("time_zone") ?? "America/New_York"
+      isTest = fields.bool("test") ?? false
+      offsetSeconds = fields.int("clock_offset_seconds") ?? 0
+      if offsetSeconds > 0 || (!isTest && offsetSeconds != 0) {
+        fields.fail(
+          "clock_offset_seconds", "out_of_range", "Only a test account's clock may start earlier.")
+      }
+      if !exchange.engine.tools.knows(timeZone: timeZone) {
+        fields.fail(
+          "time_zone", "unknown_time_zone",
+          "time_zone is a name of the IANA database, such as America/Chicago.")
+      }
+      rateLimit = APIKeyInput.limit(&fields)
+      owner = OwnerRequest(&fields)
+      if let owner, Roles.builtIn[owner.role] == nil {
+        fields.fail("owner.role", "invalid_value", "owner.role is one of the built-in roles.")
+      }
+      sms = SMSRequest(&fields, exchange)
+      try fields.finish()
+      guard let name else { preconditionFailure("finish refuses missing fields") }
+      self.name = name
+    }
+
+    /// All of it in one commit.
+    func carryOut(
+      _ kind: Org.Kind, of agency: Identifier?, _ call: Call, _ exchange: Exchange,
+      id: Identifier? = nil
+    ) async throws(APIError) -> JSON {
+      let secret = (isTest ? "sk_test_" : "sk_live_") + Base64.encodeURL(Random.bytes(24))
+      do {
+        // Before there is an account that nobody could sign in to.
+        if let owner, exchange.engine.directory.user(email: owner.email) != nil {
+          throw CommandError.emailTaken
+        }
+        let hash = try await owner?.passwordHash()
+        let executor = try await exchange.engine.createOrg(
+          call, id: id, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
+          clockOffsetMicros: offsetSeconds * 1_000_000
+        ) { workspace throws(CommandError) in
+          try furnish(&workspace, passwordHash: hash, secret: secret)
+        }
+        guard let org = exchange.engine.directory.org(executor.org) else {
+          preconditionFailure("an org is in the directory once it is on disk")
+        }
+        var object = view(org, realMicros: exchange.engine.tools.clock.nowMicros()).object
+        object?["api_key"] = .string(secret)
+        return .object(object ?? JSONObject())
+      } catch let error as CommandError {
+        throw APIError(error)
+      } catch {
+        throw APIError(500, "internal", "internal", "The account could not be created.")
+      }
+    }
+
+    private func furnish(
+      _ workspace: inout Workspace, passwordHash: String?, secret: String
+    ) throws(CommandError) {
+      if let owner, let passwordHash {
+        _ = try workspace.createUser(
+          UserDetails(email: owner.email, name: owner.name, passwordHash: passwordHash),
+          role: owner.role)
+      }
+      _ = try workspace.createAPIKey(
+        name: "First key", secretHash: Hex.encode(SHA256.hash(Array(secret.utf8))), scopes: ["*"])
+      if let rateLimit { try workspace.setRateLimit(rateLimit) }
+      if let sms { try workspace.configureSMS(sms.settings) }
     }
   }
 

@@ -37,6 +37,10 @@ enum TemplateRoutes {
       "POST", "/api/templates/{id}/archive", .scope("messages:write"), "Archive a template",
       answers: [.ok(TemplateSchemas.template)], handler: archive),
     Operation(
+      "POST", "/api/templates/{id}/restore", .scope("messages:write"),
+      "Take an archived template back into use", answers: [.ok(TemplateSchemas.template)],
+      handler: restore),
+    Operation(
       "POST", "/api/templates/{id}/preview", .scope("messages:read"),
       "See what a person would get", details: "Nothing is written.",
       body: .json(
@@ -98,6 +102,14 @@ enum TemplateRoutes {
     let id = try exchange.id("id", .template)
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.archiveTemplate(id)
+    }
+    return exchange.respond(200, try exchange.template(id), receipt: written.receipt)
+  }
+
+  private static func restore(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .template)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      try workspace.restoreTemplate(id)
     }
     return exchange.respond(200, try exchange.template(id), receipt: written.receipt)
   }

@@ -66,9 +66,12 @@ package final class CheckpointPublisher: Sendable {
     let head = try log.treeHead(of: OrgID(org.value))
     guard head.size > 0 else { return }
     let published = try await notary.publish(org)
-    let last = try lastRecord(of: org)
-    // The record is itself an event: a book in which nothing else happened needs no other head.
-    if let last, last.orgSequence + 1 >= head.size { return }
+    let recent = try recentSettings(of: org)
+    let last = recent.first { $0.type == "org.checkpoint_published" }
+    // The record is itself an event, and so is the letter that brings it to the administrators: a book in which
+    // nothing else happened needs no other head.
+    let isLetterLast = recent.first?.type == "org.administrators_written_to"
+    if let last, last.orgSequence + (isLetterLast ? 2 : 1) >= head.size { return }
     // Days of the account's own clock, which a test account can advance.
     let since =
       last?.context.occurredAtMicros ?? Micros(truncatingIfNeeded: org.value >> 80) * 1_000
@@ -82,10 +85,10 @@ package final class CheckpointPublisher: Sendable {
     }
   }
 
-  private func lastRecord(of org: Identifier) throws -> RecordedEvent? {
+  /// Newest first.
+  private func recentSettings(of org: Identifier) throws -> [RecordedEvent] {
     try log.readStream(
       org: OrgID(org.value), stream: StreamID(org.value), from: .max, limit: Self.lookBackCount,
-      direction: .backwards
-    ).first { $0.type == "org.checkpoint_published" }
+      direction: .backwards)
   }
 }

@@ -63,7 +63,9 @@ package struct RuleVerifier {
     case .unsuppressed(let entry) where entry.list == .suppression:
       guard let address = entry.address.value else { return }
       book.suppressed[entry.channel]?.remove(entry.channel.key(address))
-    case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .autoRechargeSet,
+    case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
+      .letterWritten, .clientAdded, .postalAddressSet,
+      .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
       .clockAdvanced, .sendingRulesSet, .priceSet, .suppressed, .unsuppressed:

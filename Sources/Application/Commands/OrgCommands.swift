@@ -14,6 +14,14 @@ extension Workspace {
     try runWallet(.open)
   }
 
+  /// A place in this agency's book for a client whose own book begins afterwards: a repeated request finds it and
+  /// finishes what the first one left.
+  package mutating func addClient() throws(CommandError) -> Identifier {
+    let client = newID(.org)
+    try run(Org.self, org, .addClient(client))
+    return client
+  }
+
   package mutating func configureSMS(_ settings: SMSSettings) throws(CommandError) {
     var settings = settings
     settings.from = try e164(settings.from)
@@ -22,6 +30,32 @@ extension Workspace {
 
   package mutating func configureProvider(_ settings: ProviderSettings) throws(CommandError) {
     try run(Org.self, org, .configureProvider(settings))
+  }
+
+  /// Refused while messages wait for it, or their answers: they would end as failures.
+  package mutating func removeProvider(
+    _ service: Org.ProvidedService, isForgotten: Bool
+  ) throws(CommandError) {
+    if state.settings.has(service), state.isAwaited(service) { throw .providerInUse(service) }
+    try run(Org.self, org, .removeProvider(service, isForgotten: isForgotten))
+  }
+
+  /// - Throws: `invalid` where nobody knows the time zone.
+  package mutating func changeOrg(name: String?, timeZone: String?) throws(CommandError) {
+    if let timeZone, !tools.knows(timeZone: timeZone) {
+      throw .invalid(
+        field: "time_zone", code: "unknown_time_zone",
+        message: "time_zone is a name of the IANA database, such as America/Chicago.")
+    }
+    try run(Org.self, org, .change(name: name, timeZone: timeZone))
+  }
+
+  package mutating func setStatus(_ status: Org.Status) throws(CommandError) {
+    try run(Org.self, org, .setStatus(status))
+  }
+
+  package mutating func recordLetter(_ letter: AdministratorLetter) throws(CommandError) {
+    try run(Org.self, org, .recordLetter(letter))
   }
 
   package mutating func setPostalAddress(_ address: String) throws(CommandError) {

@@ -59,7 +59,7 @@ extension Workspace {
   /// A markup of this org's own, or of all clients of its agency, from `fromMicros` on; nil: from now on.
   @discardableResult
   package mutating func setMarkup(
-    _ percent: Int, on resource: Prices.Resource, fromMicros: Micros?,
+    _ percent: Int?, on resource: Prices.Resource, fromMicros: Micros?,
     reach: PriceOverride.Reach = .org
   ) throws(CommandError) -> PriceOverride {
     let price = PriceOverride(

@@ -17,6 +17,10 @@ extension Workspace {
     try run(Template.self, id, .revise(name: name, content))
   }
 
+  package mutating func restoreTemplate(_ id: Identifier) throws(CommandError) {
+    try run(Template.self, id, .restore)
+  }
+
   package mutating func archiveTemplate(_ id: Identifier) throws(CommandError) {
     guard try current(Template.self, id).exists else { throw .notFound(id) }
     try run(Template.self, id, .archive)

@@ -34,6 +34,8 @@ package enum CommandError: Error, Equatable {
   case smsNotConfigured
   /// The org has nobody to send email or to take payments through.
   case providerNotConfigured(ProviderSettings.Service)
+  /// Messages or payments wait for it.
+  case providerInUse(Org.ProvidedService)
   /// Marketing email needs the org's postal address below it.
   case postalAddressMissing
   /// A chain of reactions became longer than any sane one.

@@ -203,7 +203,13 @@ package final class Directory: Sendable {
       tables.orgs[org]?.smsAccountSID = settings.accountSID
     case .statusChanged(let status):
       tables.orgs[org]?.status = status
-    case .providerConfigured, .postalAddressSet, .autoRechargeSet:
+    case .detailsChanged(let name, let timeZone):
+      tables.orgs[org]?.name = name
+      tables.orgs[org]?.timeZone = timeZone
+    case .providerRemoved(.sms, _):
+      tables.orgs[org]?.smsAccountSID = nil
+    case .providerConfigured, .providerRemoved, .letterWritten, .clientAdded, .postalAddressSet,
+      .autoRechargeSet:
       break
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros

@@ -11,6 +11,7 @@ package final class Engine: Sendable {
   package let answers = RecentAnswers()
   /// How webhook deliveries stand.
   package let deliveries = DeliveryBoard()
+  package let workCounter = WorkCounter()
   /// What the start took.
   package let loaded: LoadReport
   private let loader: BookLoader
@@ -39,16 +40,18 @@ package final class Engine: Sendable {
   private func executor(of state: OrgState) -> OrgExecutor {
     OrgExecutor(
       state: state, log: log, loader: loader, tools: tools,
-      observer: Indexes(directory: directory, answers: answers))
+      observer: Indexes(directory: directory, answers: answers, counter: workCounter))
   }
 
   /// What is kept over all orgs, kept up with each.
   private struct Indexes: ExecutorObserver {
     let directory: Directory
     let answers: RecentAnswers
+    let counter: WorkCounter
 
     func recorded(_ changes: [RecordedChange], of org: Identifier, through position: UInt64?) {
       directory.apply(changes, org: org)
+      counter.count(changes)
       let contacts = changes.lazy.filter { $0.stream.kind == .contact }.map(\.stream)
       answers.forget(contacts, of: org, position: position)
     }
@@ -86,11 +89,13 @@ package final class Engine: Sendable {
 
   /// Creates an org under a new id, with its wallet.
   package func createOrg(
-    _ call: Call, name: String, kind: Org.Kind, agency: Identifier?, timeZone: String,
-    isTest: Bool, clockOffsetMicros: Int64
+    _ call: Call, id: Identifier? = nil, name: String, kind: Org.Kind, agency: Identifier?,
+    timeZone: String, isTest: Bool, clockOffsetMicros: Int64,
+    furnish: @escaping @Sendable (inout Workspace) throws(CommandError) -> Void = { _ in }
   ) async throws(CommandError) -> OrgExecutor {
-    let id = Identifier(
-      .org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
+    let id =
+      id
+      ?? Identifier(.org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
     let executor = executor(of: OrgState(org: id))
     let prices = try await agency.flatMap { known($0) }?.read { workspace throws(CommandError) in
       workspace.clientPrices
@@ -100,6 +105,7 @@ package final class Engine: Sendable {
         name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
         clockOffsetMicros: clockOffsetMicros)
       for price in prices ?? [] { try workspace.takeOver(price) }
+      try furnish(&workspace)
     }
     keep(executor)
     return executor

@@ -239,6 +239,18 @@ extension OrgState {
     return (runs.depth[owner] ?? 0) + 1
   }
 
+  /// Whether something waits that only the provider of this service can carry out.
+  func isAwaited(_ service: Org.ProvidedService) -> Bool {
+    let channels: Set<Channel>
+    switch service {
+    case .sms: channels = [.sms, .voice]
+    case .email: channels = [.email]
+    case .payment: return tables.payments.contains { $0.value.isOpen }
+    }
+    return queue.stoppable.keys.contains { channels.contains($0.channel) }
+      || queue.unanswered.contains { tables.messages[$0]?.channel.map(channels.contains) == true }
+  }
+
   var credentials: SMSCredentials? {
     guard let sms = settings.sms, let token = sms.authToken.value else { return nil }
     return SMSCredentials(accountSID: sms.accountSID, authToken: token, baseURL: sms.baseURL)
@@ -246,25 +258,31 @@ extension OrgState {
 }
 
 extension OrgExecutor {
-  /// The secret with which the org's provider signs what it sends; nil where SMS is not set up.
+  /// The secrets with which the org's providers of texts and calls sign what they send: today's and those of
+  /// before, who may still bring a STOP. Empty where SMS was never set up.
   ///
   /// - Throws: While the org's state has to be read again. That is no missing secret: who takes it for one
   ///   turns a provider away for good, and a person's STOP with it.
-  package func providerToken() throws(CommandError) -> String? {
-    try withState { $0.credentials?.authToken }
+  package func providerTokens() throws(CommandError) -> [String] {
+    try withState { state in
+      ((state.settings.sms.map { [$0] } ?? []) + state.settings.formerSMS.reversed())
+        .compactMap(\.authToken.value)
+    }
   }
 
-  /// How the org reaches the provider of a service; nil where none is set up.
+  /// How the org reaches `provider`, for a service that it is or was set up for: today's settings, else the
+  /// last ones.
   ///
-  /// - Throws: As `providerToken`.
+  /// - Throws: As `providerTokens`.
   package func credentials(
-    for service: ProviderSettings.Service
-  ) throws(CommandError) -> (provider: String, credentials: ProviderCredentials)? {
+    of provider: String, for service: ProviderSettings.Service
+  ) throws(CommandError) -> ProviderCredentials? {
     try withState { state in
-      guard let settings = state.settings.providers[service],
-        let credentials = ProviderCredentials(settings)
-      else { return nil }
-      return (settings.provider, credentials)
+      let known =
+        (state.settings.providers[service].map { [$0] } ?? [])
+        + state.settings.formerProviders.reversed()
+      return known.first { $0.service == service && $0.provider == provider }
+        .flatMap(ProviderCredentials.init)
     }
   }
 }

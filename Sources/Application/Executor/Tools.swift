@@ -18,6 +18,11 @@ package struct Tools: Sendable {
     self.zones = zones
     places = PlaceBook(numbers: numbers, clock: zones)
   }
+
+  /// Whether the time-zone database has it.
+  package func knows(timeZone: String) -> Bool {
+    zones.time(in: timeZone, atMicros: clock.nowMicros(), opensAtMinute: 0) != nil
+  }
 }
 
 /// Who calls, from where and why: what the log records beside the events.

@@ -12,20 +12,20 @@ package protocol ProviderWebhooks: Sendable {
 }
 
 extension WebhookCall {
-  /// The org's secret for `TwilioSignature` and its like.
-  package func providerToken() async throws(WebhookRefusal) -> String? {
+  /// The org's secrets for `TwilioSignature` and its like: any of them may have signed.
+  package func providerTokens() async throws(WebhookRefusal) -> [String] {
     do {
-      return try await executor.providerToken()
+      return try await executor.providerTokens()
     } catch {
       throw .refused(error)
     }
   }
 
   package func credentials(
-    for service: ProviderSettings.Service
-  ) async throws(WebhookRefusal) -> (provider: String, credentials: ProviderCredentials)? {
+    of provider: String, for service: ProviderSettings.Service
+  ) async throws(WebhookRefusal) -> ProviderCredentials? {
     do {
-      return try await executor.credentials(for: service)
+      return try await executor.credentials(of: provider, for: service)
     } catch {
       throw .refused(error)
     }

@@ -75,6 +75,10 @@ package final class ReactorHost: Sendable {
       engine: engine, cursor: CursorFile(directory: cursorDirectory, name: "prices"),
       report: report)
     keep { await prices.run() }
+    let post = AdministratorPost(
+      engine: engine, providers: providers, publicURL: settings.links.publicURL,
+      isRestored: restored != nil, report: report)
+    keep { await post.run() }
     engine.forEachOrg { [weak self] executor in self?.start(executor, restored: restored) }
   }
 

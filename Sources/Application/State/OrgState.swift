@@ -192,7 +192,9 @@ extension OrgState {
       keyedOptOuts.hasher = key.value.map(AddressHasher.init)
     case .sendingHalted(_, .skip, _, _):
       for waiting in queue.stoppable.values { killedWaiting.formUnion(waiting) }
-    case .created, .smsConfigured, .providerConfigured, .postalAddressSet, .autoRechargeSet,
+    case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
+      .letterWritten, .clientAdded, .postalAddressSet,
+      .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
       .clockAdvanced, .sendingHalted, .sendingResumed, .sendingRulesSet, .priceSet:

@@ -19,6 +19,8 @@ package final class DeliveryBoard: Sendable {
     /// The beginning of what the subscriber answered.
     package var response: String
     package var isRedelivery: Bool
+
+    package var isTaken: Bool { status.map { (200..<300).contains($0) } ?? false }
   }
 
   package struct Standing: Sendable, Equatable {
@@ -57,6 +59,8 @@ package final class DeliveryBoard: Sendable {
   }
 
   private struct State {
+    /// Attempts since the start, by whether they were taken.
+    var attempts: [Bool: Int] = [:]
     var archive: DeliveryArchive?
     var books: [Identifier: Book] = [:]
   }
@@ -86,6 +90,11 @@ package final class DeliveryBoard: Sendable {
     }
   }
 
+  /// Attempts since the start that the subscriber took, or did not take.
+  package func attemptCount(taken: Bool) -> Int {
+    state.withLock { $0.attempts[taken] ?? 0 }
+  }
+
   package func standing(of endpoint: Identifier) -> Standing? {
     state.withLock { $0.books[endpoint]?.standing }
   }
@@ -108,6 +117,7 @@ package final class DeliveryBoard: Sendable {
   /// - Throws: Where the archive cannot be written; the delivery is known until the next start then.
   func note(_ delivery: Delivery, of endpoint: Identifier) throws {
     try state.withLock { state in
+      state.attempts[delivery.isTaken, default: 0] += 1
       var book = state.books[endpoint] ?? Book()
       defer { state.books[endpoint] = book }
       book.deliveries.append(delivery)

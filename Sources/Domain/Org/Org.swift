@@ -11,6 +11,10 @@ package enum Org: Decider {
     case setPostalAddress(String)
     case setAutoRecharge(AutoRecharge)
     case setStatus(Status)
+    /// What stays nil stays as it is.
+    case change(name: String?, timeZone: String?)
+    /// Nothing goes out through it any more. What it still has to tell is taken in, unless it is forgotten.
+    case removeProvider(ProvidedService, isForgotten: Bool)
     /// Only a test org has a clock of its own.
     case advanceClock(byMicros: Int64)
     /// The head of the account's own tree, signed: whoever keeps it can prove a later change.
@@ -31,6 +35,10 @@ package enum Org: Decider {
     case unsuppress(Suppression, isListed: Bool)
     /// The key of the hashes that stay of erased people's addresses: 32 random bytes, in hex.
     case drawAddressKey(String)
+    /// Who is written to about what the account's administrators should know.
+    case recordLetter(AdministratorLetter)
+    /// In an agency's book, before the client's own begins.
+    case addClient(Identifier)
   }
 
   package enum Event: Sendable, Equatable {
@@ -42,6 +50,8 @@ package enum Org: Decider {
     case postalAddressSet(String)
     case autoRechargeSet(AutoRecharge)
     case statusChanged(Status)
+    case detailsChanged(name: String, timeZone: String)
+    case providerRemoved(ProvidedService, isForgotten: Bool)
     case clockAdvanced(byMicros: Int64)
     case checkpointPublished(size: Int64, note: String)
     case auditExported(AuditExportRecord)
@@ -55,6 +65,9 @@ package enum Org: Decider {
     case unsuppressed(Suppression)
     /// Once: hashes of before have to be found again.
     case addressKeyDrawn(Personal<String>)
+    /// Before the letter is handed over: one that got lost is not written twice.
+    case letterWritten(AdministratorLetter)
+    case clientAdded(Identifier)
   }
 
   package enum Kind: String, Sendable, CaseIterable, Codable {
@@ -68,6 +81,11 @@ package enum Org: Decider {
     case archived
   }
 
+  /// What an org has a provider for. Texts and calls share the one of `sms`.
+  package enum ProvidedService: String, Sendable, CaseIterable, Codable {
+    case sms, email, payment
+  }
+
   package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var name = ""
@@ -78,6 +96,9 @@ package enum Org: Decider {
     package var status = Status.active
     package var clockOffsetMicros: Int64 = 0
     package var sms: SMSSettings?
+    /// Former ones, the newest last: what they still send, a STOP above all, is taken in.
+    package var formerSMS: [SMSSettings] = []
+    package var formerProviders: [ProviderSettings] = []
     package var providers: [ProviderSettings.Service: ProviderSettings] = [:]
     package var postalAddress: String?
     package var rateLimit: RateLimit?
@@ -90,6 +111,7 @@ package enum Org: Decider {
     package var prices: [PriceOverride] = []
     package var autoRecharge = AutoRecharge.standard
     package var addressKey: String?
+    package var lastLetter: AdministratorLetter?
 
     package init() {}
   }
@@ -105,11 +127,16 @@ package enum Org: Decider {
     case sendingRuleOutOfRange(String)
     case markupOutOfRange(limitPercent: Int)
     case priceInThePast
+    case noProvider(ProvidedService)
+    case notAnAgency
   }
 
   /// A hundred years: as far as a test clock goes from the real one, in either direction. `decide` keeps
   /// to it, so no sum of times can overflow.
   package static let clockLimitMicros: Int64 = 36_525 * 86_400_000_000
+
+  /// As many as anybody had in turn: a stolen one of years ago is not taken for good.
+  package static let formerLimit = 8
 
   /// Ten times what it costs: more is a slip of the finger.
   package static let markupLimitPercent = 1_000
@@ -184,6 +211,26 @@ extension Org {
     case .setStatus(let status):
       guard state.exists else { throw .notFound }
       return state.status == status ? [] : [.statusChanged(status)]
+    case .change(let name, let timeZone):
+      guard state.exists else { throw .notFound }
+      let name = name?.trimmed ?? state.name
+      guard !name.isEmpty else { throw .emptyName }
+      let timeZone = timeZone ?? state.timeZone
+      guard name != state.name || timeZone != state.timeZone else { return [] }
+      return [.detailsChanged(name: name, timeZone: timeZone)]
+    case .removeProvider(let service, let isForgotten):
+      guard state.exists else { throw .notFound }
+      guard state.has(service) || (isForgotten && state.remembers(service)) else {
+        throw .noProvider(service)
+      }
+      return [.providerRemoved(service, isForgotten: isForgotten)]
+    case .recordLetter(let letter):
+      guard state.exists else { throw .notFound }
+      return [.letterWritten(letter)]
+    case .addClient(let client):
+      guard state.exists else { throw .notFound }
+      guard state.kind == .agency else { throw .notAnAgency }
+      return [.clientAdded(client)]
     case .advanceClock(let byMicros):
       guard state.exists else { throw .notFound }
       guard state.isTest else { throw .notATestOrg }
@@ -227,10 +274,15 @@ extension Org {
       if let field = rules.fieldOutOfRange { throw .sendingRuleOutOfRange(field) }
       return state.sendingRules == rules ? [] : [.sendingRulesSet(rules)]
     case .setPrice(let price, let nowMicros):
-      guard (0...markupLimitPercent).contains(price.markupPercent) else {
+      guard (0...markupLimitPercent).contains(price.markupPercent ?? 0) else {
         throw .markupOutOfRange(limitPercent: markupLimitPercent)
       }
       guard price.fromMicros >= nowMicros else { throw .priceInThePast }
+      let before = state.prices.last {
+        $0.resource == price.resource && $0.reach == price.reach
+          && $0.fromMicros <= price.fromMicros
+      }
+      guard price.markupPercent != nil || before?.markupPercent != nil else { return [] }
       return state.prices.contains(price) ? [] : [.priceSet(price)]
     case .suppress(let suppression, let isListed):
       return isListed ? [] : [.suppressed(suppression)]
@@ -239,7 +291,8 @@ extension Org {
     case .create, .configureSMS, .configureProvider, .setPostalAddress, .setAutoRecharge,
       .setStatus,
       .advanceClock,
-      .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal, .drawAddressKey:
+      .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal, .drawAddressKey, .change,
+      .removeProvider, .recordLetter, .addClient:
       preconditionFailure("handled by the caller")
     }
   }
@@ -265,10 +318,17 @@ extension Org {
       next.timeZone = timeZone
       next.isTest = isTest
       next.clockOffsetMicros = clockOffsetMicros
+    case .detailsChanged(let name, let timeZone):
+      next.name = name
+      next.timeZone = timeZone
     case .smsConfigured(let settings):
+      next.retireSMS(for: settings)
       next.sms = settings
     case .providerConfigured(let settings):
+      next.retire(settings.service, for: settings)
       next.providers[settings.service] = settings
+    case .providerRemoved(let service, let isForgotten):
+      next.remove(service, isForgotten: isForgotten)
     case .postalAddressSet(let address):
       next.postalAddress = address
     case .autoRechargeSet(let settings):
@@ -293,11 +353,65 @@ extension Org {
       break
     case .rateLimitSet(let limit):
       next.rateLimit = limit
-    case .accessRefused:
+    case .accessRefused, .clientAdded:
       break
     case .addressKeyDrawn(let key):
       next.addressKey = key.value
+    case .letterWritten(let letter):
+      next.lastLetter = letter
     }
     return next
+  }
+}
+
+extension Org.State {
+  package func has(_ service: Org.ProvidedService) -> Bool {
+    switch service {
+    case .sms: sms != nil
+    case .email: providers[.email] != nil
+    case .payment: providers[.payment] != nil
+    }
+  }
+
+  /// Whether a former provider of it is still listened to.
+  package func remembers(_ service: Org.ProvidedService) -> Bool {
+    switch service {
+    case .sms: !formerSMS.isEmpty
+    case .email: formerProviders.contains { $0.service == .email }
+    case .payment: formerProviders.contains { $0.service == .payment }
+    }
+  }
+
+  /// New credentials of the same account take the place of the old ones, which may have been stolen; another
+  /// account leaves the former one to be listened to.
+  fileprivate mutating func retireSMS(for next: SMSSettings? = nil) {
+    let former = sms.map { [$0] } ?? []
+    sms = nil
+    formerSMS = (formerSMS + former).filter { $0.accountSID != next?.accountSID }
+      .suffix(Org.formerLimit)
+  }
+
+  fileprivate mutating func retire(
+    _ service: ProviderSettings.Service, for next: ProviderSettings? = nil
+  ) {
+    let former = providers.removeValue(forKey: service).map { [$0] } ?? []
+    formerProviders = (formerProviders + former)
+      .filter { $0.service != service || $0.provider != next?.provider }
+      .suffix(Org.formerLimit)
+  }
+
+  fileprivate mutating func remove(_ service: Org.ProvidedService, isForgotten: Bool) {
+    switch service {
+    case .sms:
+      retireSMS()
+      if isForgotten { formerSMS = [] }
+    case .email: remove(.email, isForgotten)
+    case .payment: remove(.payment, isForgotten)
+    }
+  }
+
+  private mutating func remove(_ service: ProviderSettings.Service, _ isForgotten: Bool) {
+    retire(service)
+    if isForgotten { formerProviders.removeAll { $0.service == service } }
   }
 }

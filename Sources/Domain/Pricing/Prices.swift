@@ -32,8 +32,10 @@ package enum Prices {
   ) -> Int64 {
     let listed = listed(resource, atMicros: atMicros)
     let due = overrides.filter { $0.resource == resource && $0.fromMicros <= atMicros }
-    let override = due.last { $0.reach == .org } ?? due.last
-    guard let markup = override?.markupPercent, markup != listed.markupPercent else {
+    // One that was taken back leaves what would hold without it.
+    let own = due.last { $0.reach == .org }?.markupPercent
+    let markup = own ?? due.last { $0.reach == .agency }?.markupPercent
+    guard let markup, markup != listed.markupPercent else {
       return listed.priceMicros
     }
     // A fraction of a millionth is one millionth: nobody pays less than it costs.
@@ -74,13 +76,13 @@ package struct PriceOverride: Sendable, Equatable, Codable {
   }
 
   package var resource: Prices.Resource
-  /// 50: half again what it costs.
-  package var markupPercent: Int
+  /// 50: half again what it costs. nil: no longer any of this reach.
+  package var markupPercent: Int?
   package var fromMicros: Micros
   package var reach: Reach
 
   package init(
-    resource: Prices.Resource, markupPercent: Int, fromMicros: Micros, reach: Reach = .org
+    resource: Prices.Resource, markupPercent: Int?, fromMicros: Micros, reach: Reach = .org
   ) {
     self.resource = resource
     self.markupPercent = markupPercent

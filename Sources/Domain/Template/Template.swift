@@ -6,12 +6,14 @@ package enum Template: Decider {
     case create(name: String, channel: Channel, TemplateContent)
     case revise(name: String, TemplateContent)
     case archive
+    case restore
   }
 
   package enum Event: Sendable, Equatable {
     case created(name: String, channel: Channel, content: TemplateContent)
     case revised(version: Int, name: String, content: TemplateContent)
     case archived
+    case restored
   }
 
   package struct State: Sendable, Equatable, Codable {
@@ -93,6 +95,9 @@ extension Template {
     case .archive:
       guard state.exists else { throw .notFound }
       return state.isArchived ? [] : [.archived]
+    case .restore:
+      guard state.exists else { throw .notFound }
+      return state.isArchived ? [.restored] : []
     }
   }
 
@@ -135,6 +140,8 @@ extension Template {
       next.versions.append(content)
     case .archived:
       next.isArchived = true
+    case .restored:
+      next.isArchived = false
     }
     return next
   }

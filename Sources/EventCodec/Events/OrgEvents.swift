@@ -21,6 +21,10 @@ extension Org.Event: PayloadCoding {
     case unsuppressed = "org.address_unsuppressed"
     case autoRechargeSet = "org.auto_recharge_set"
     case addressKeyDrawn = "org.address_key_drawn"
+    case detailsChanged = "org.details_changed"
+    case providerRemoved = "org.provider_removed"
+    case letterWritten = "org.administrators_written_to"
+    case clientAdded = "org.client_added"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -87,7 +91,7 @@ extension Org.Event: PayloadCoding {
       return .sendingRulesSet
     case .priceSet(let price):
       payload.fields.field("resource", price.resource)
-      payload.fields.field("markup_percent", price.markupPercent)
+      payload.fields.optional("markup_percent", price.markupPercent.map(Int64.init))
       payload.fields.field("from_micros", price.fromMicros)
       if price.reach != .org { payload.fields.field("reach", price.reach) }
       return .priceSet
@@ -106,6 +110,22 @@ extension Org.Event: PayloadCoding {
     case .addressKeyDrawn(let key):
       payload.personal(key, of: payload.org) { $1.field("key", $0) }
       return .addressKeyDrawn
+    case .detailsChanged(let name, let timeZone):
+      payload.fields.field("name", name)
+      payload.fields.field("time_zone", timeZone)
+      return .detailsChanged
+    case .providerRemoved(let service, let isForgotten):
+      payload.fields.field("service", service)
+      payload.fields.field("is_forgotten", isForgotten)
+      return .providerRemoved
+    case .letterWritten(let letter):
+      payload.fields.field("through_position", letter.throughPosition)
+      payload.fields.field("recipients", letter.recipients)
+      payload.fields.field("written_at_micros", letter.writtenAtMicros)
+      return .letterWritten
+    case .clientAdded(let client):
+      payload.fields.field("client", client)
+      return .clientAdded
     }
   }
 
@@ -168,7 +188,7 @@ extension Org.Event: PayloadCoding {
       .priceSet(
         PriceOverride(
           resource: try payload.fields.word("resource"),
-          markupPercent: try payload.fields.int("markup_percent"),
+          markupPercent: try payload.fields.optionalInt64("markup_percent").map(Int.init),
           fromMicros: try payload.fields.int64("from_micros"),
           reach: try payload.fields.optionalWord("reach") ?? .org))
     case .suppressed: .suppressed(try Suppression.read(from: &payload))
@@ -176,6 +196,20 @@ extension Org.Event: PayloadCoding {
     case .addressKeyDrawn:
       .addressKeyDrawn(
         try payload.personal { part throws(CodecError) in try part.string("key") })
+    case .detailsChanged:
+      .detailsChanged(
+        name: try payload.fields.string("name"), timeZone: try payload.fields.string("time_zone"))
+    case .providerRemoved:
+      .providerRemoved(
+        try payload.fields.word("service"),
+        isForgotten: try payload.fields.bool("is_forgotten"))
+    case .letterWritten:
+      .letterWritten(
+        AdministratorLetter(
+          throughPosition: try payload.fields.int64("through_position"),
+          recipients: try payload.fields.identifiers("recipients", .user),
+          writtenAtMicros: try payload.fields.int64("written_at_micros")))
+    case .clientAdded: .clientAdded(try payload.fields.identifier("client", .org))
     }
   }
 }

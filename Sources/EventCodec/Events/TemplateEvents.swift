@@ -6,6 +6,7 @@ extension Template.Event: PayloadCoding {
     case created = "template.created"
     case revised = "template.revised"
     case archived = "template.archived"
+    case restored = "template.restored"
   }
 
   static var streamKind: Identifier.Kind { .template }
@@ -24,6 +25,8 @@ extension Template.Event: PayloadCoding {
       return .revised
     case .archived:
       return .archived
+    case .restored:
+      return .restored
     }
   }
 
@@ -38,6 +41,7 @@ extension Template.Event: PayloadCoding {
         version: try payload.fields.int("version"), name: try payload.fields.string("name"),
         content: try TemplateContent.read(from: &payload.fields))
     case .archived: .archived
+    case .restored: .restored
     }
   }
 }

@@ -12,18 +12,17 @@ package struct SendGridWebhooks: ProviderWebhooks {
   package var name: String { SendGridProvider.name }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard let account = try await call.credentials(for: .email), account.provider == name
-    else {
+    guard let credentials = try await call.credentials(of: name, for: .email) else {
       throw .unauthorized
     }
     switch call.hook {
     case "events":
-      guard let key = account.credentials.options["webhook_public_key"],
+      guard let key = credentials.options["webhook_public_key"],
         SendGridSignature.isValid(call.request, publicKey: key, nowMicros: call.nowMicros)
       else { throw .unauthorized }
       return try await takeEvents(call)
     case "inbound":
-      guard isAuthentic(call, account.credentials) else { throw .unauthorized }
+      guard isAuthentic(call, credentials) else { throw .unauthorized }
       return try await takeMail(call)
     default:
       throw .unauthorized

@@ -39,11 +39,11 @@ package struct StripeWebhooks: ProviderWebhooks {
   package var name: String { StripeProvider.name }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard call.hook == "events", let account = try await call.credentials(for: .payment),
-      account.provider == name,
+    guard call.hook == "events",
+      let credentials = try await call.credentials(of: name, for: .payment),
       StripeSignature.isValid(
         call.request.body, header: call.request.headers[StripeSignature.header],
-        secret: account.credentials.secrets["webhook_secret"] ?? "", nowMicros: call.nowMicros)
+        secret: credentials.secrets["webhook_secret"] ?? "", nowMicros: call.nowMicros)
     else { throw .unauthorized }
     guard let event = try? JSON(parsing: call.request.body), let id = event["id"]?.string,
       let object = event["data"]?["object"]

@@ -10,9 +10,10 @@ package struct TwilioWebhooks: ProviderWebhooks {
   package var name: String { SMSCredentials.provider }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard let token = try await call.providerToken(),
+    let tokens = try await call.providerTokens()
+    guard !tokens.isEmpty,
       TwilioSignature.isValid(
-        call.request, url: call.url, keys: TwilioSignature.Keys(authTokens: [token]))
+        call.request, url: call.url, keys: TwilioSignature.Keys(authTokens: tokens))
     else { throw .unauthorized }
     let form = Dictionary(
       FormCoding.decode(bytes: call.request.body).map { ($0.name, $0.value) }

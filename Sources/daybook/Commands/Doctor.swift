@@ -85,6 +85,7 @@ private struct Examination {
     add("home", .ok, home.path)
     checkSecrets()
     checkDisk()
+    checkEncryption()
     let head = checkLog()
     let status = checkProcesses()
     await checkAPI(status)
@@ -132,6 +133,29 @@ extension Examination {
     let advice = "Free some space, or move \(home.path): a full disk stops every write."
     if freeMiB < 512 { return add("disk", .problem, words, advice) }
     add("disk", freeMiB < 4_096 ? .warning : .ok, words, freeMiB < 4_096 ? advice : "")
+  }
+
+  /// In the log personal data is sealed; the read models have it in the clear, because they are searched. What
+  /// keeps those from whoever takes the disk is the disk's own encryption.
+  private mutating func checkEncryption() {
+    let advice =
+      "Read models hold personal data in the clear: put the database on an encrypted disk (LUKS, or the "
+      + "provider's encrypted volumes)."
+    guard settings.databaseURL == nil else {
+      return add(
+        "encryption", .warning,
+        "Nobody here can see whether the disk of DATABASE_URL is encrypted.",
+        advice)
+    }
+    switch BlockDevice(holding: home.path)?.isEncrypted {
+    case true?: add("encryption", .ok, "The disk of \(home.path) is encrypted.")
+    case false?:
+      add(
+        "encryption", .warning, "The disk of \(home.path) is not encrypted by this system.", advice)
+    case nil:
+      add(
+        "encryption", .warning, "Nobody says whether \(home.path) is on an encrypted disk.", advice)
+    }
   }
 
   /// Where the log ends; nil where it cannot be read.

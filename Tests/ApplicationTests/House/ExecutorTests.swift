@@ -130,9 +130,9 @@ extension HouseTests {
         log.next(.refuse(.logFull(capacityBytes: 1)))
         await #expect(throws: CommandError.self) { try await org.send("One", to: contact) }
         log.setReadable(false)
-        await #expect(throws: CommandError.self) { try await org.executor.providerToken() }
+        await #expect(throws: CommandError.self) { try await org.executor.providerTokens() }
         await #expect(throws: CommandError.self) {
-          _ = try await org.executor.credentials(for: .email)
+          _ = try await org.executor.credentials(of: "sendgrid", for: .email)
         }
         try await org.text("STOP", from: Self.phone)
         try await wait("the provider was told to come back") {
@@ -142,7 +142,7 @@ extension HouseTests {
         try await wait("the STOP is in the book") {
           try org.events.contains { $0.type == "contact.opted_out" }
         }
-        #expect(try await org.executor.providerToken() == "token")
+        #expect(try await org.executor.providerTokens() == ["token"])
         #expect(try await house.stat("callbacks_rejected") == 0)
       }
     }

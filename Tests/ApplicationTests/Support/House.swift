@@ -223,7 +223,7 @@ extension House {
     else { return HTTPResponse(status: 503) }
     do {
       let executor = try engine.executor(for: org)
-      let keys = TwilioSignature.Keys(authTokens: [try await executor.providerToken() ?? ""])
+      let keys = TwilioSignature.Keys(authTokens: try await executor.providerTokens())
       let url = "http://\(request.headers["Host"] ?? "")\(request.rawTarget)"
       guard TwilioSignature.isValid(request, url: url, keys: keys) else {
         return HTTPResponse(status: 403)

@@ -58,6 +58,12 @@ enum SampleEvents {
       AutoRecharge(
         isOn: true, thresholdMicros: 21, amountMicros: 22, monthlyCapMicros: 23)),
     .addressKeyDrawn(.known("00ff")),
+    .detailsChanged(name: "Acme West", timeZone: "America/Denver"),
+    .providerRemoved(.email, isForgotten: false),
+    .letterWritten(
+      AdministratorLetter(
+        throughPosition: 31, recipients: [Identifier(.user, 33)], writtenAtMicros: 32)),
+    .clientAdded(Identifier(.org, 34)),
   ]
 
   private static let suppression = Suppression(
@@ -275,7 +281,7 @@ enum SampleEvents {
 
   private static let template: [Template.Event] = [
     .created(name: "Welcome", channel: .email, content: templateContent),
-    .revised(version: 2, name: "Hello", content: templateContent), .archived,
+    .revised(version: 2, name: "Hello", content: templateContent), .archived, .restored,
   ]
 
   private static let payment: [Payment.Event] = [

@@ -45,7 +45,8 @@ enum RandomEvents {
       .sendingRulesSet(random.sendingRules()),
       .priceSet(
         PriceOverride(
-          resource: random.one(), markupPercent: random.count(), fromMicros: random.int64(),
+          resource: random.one(), markupPercent: random.maybe { $0.count() },
+          fromMicros: random.int64(),
           reach: random.one())),
       .suppressed(random.suppression()),
       .unsuppressed(random.suppression()),
@@ -54,6 +55,13 @@ enum RandomEvents {
           isOn: random.bool(), thresholdMicros: random.int64(), amountMicros: random.int64(),
           monthlyCapMicros: random.int64())),
       .addressKeyDrawn(.known(random.text())),
+      .detailsChanged(name: random.text(), timeZone: random.text()),
+      .providerRemoved(random.one(), isForgotten: random.bool()),
+      .letterWritten(
+        AdministratorLetter(
+          throughPosition: random.int64(), recipients: [random.id(.user), random.id(.user)],
+          writtenAtMicros: random.int64())),
+      .clientAdded(random.id(.org)),
     ]
   }
 
@@ -166,7 +174,7 @@ enum RandomEvents {
       .created(name: random.text(), channel: random.one(), content: random.templateContent()),
       .revised(
         version: random.count(), name: random.text(), content: random.templateContent()),
-      .archived,
+      .archived, .restored,
     ]
   }
 

@@ -362,6 +362,23 @@ export interface LogEvent {
   data?: Record<string, unknown> | null;
 }
 
+/** What an administrator should know; it goes away with its reason. */
+export interface Notice {
+  object: "notice";
+  kind:
+    | "webhook_disabled"
+    | "webhook_failing"
+    | "sending_halted"
+    | "low_balance"
+    | "checkpoint_published";
+  subject: string;
+  since: string | null;
+  words: string;
+  advice: string;
+  /** The signed head itself. */
+  checkpoint: string | null;
+}
+
 export interface WebhookEndpoint {
   id: string;
   object: "webhook_endpoint";

@@ -5,6 +5,7 @@ import type { IconName } from "../ui/Icon";
 import { KeysDialog } from "../ui/KeysDialog";
 import { useKeys } from "../ui/keys";
 import { AccountSwitcher } from "./AccountSwitcher";
+import { Notices } from "./Notices";
 import type { Place } from "./router";
 import { Link, useNavigator } from "./router";
 import { useActing } from "./session";
@@ -71,6 +72,7 @@ export function Shell({ place, children }: { place: Place; children: ReactNode }
         </button>
         <AccountSwitcher />
         <div className="topbar-chips">
+          <Notices />
           {account.test && <TestClock />}
           <WalletChip />
         </div>
