@@ -14,11 +14,12 @@ extension EndToEnd {
     }
 
     private static func halt(_ account: Account, _ reason: String) async throws {
-      _ = try await account.api.post("/api/sending/halt", ["reason": .string(reason)])
+      try await account.api.post(
+        "/api/sending/halt", ["reason": .string(reason)], expecting: 200)
     }
 
     private static func resume(_ account: Account) async throws {
-      _ = try await account.api.post("/api/sending/resume", [:])
+      try await account.api.post("/api/sending/resume", [:], expecting: 200)
     }
 
     @Test func `administrators get one letter an hour, and none twice`() async throws {

@@ -15,7 +15,8 @@ export interface Follower {
 }
 
 /** Every type that some screen follows. */
-const followedTypes = "contact.*,message.*,wallet.*,campaign.*,workflow.*";
+const followedTypes =
+  "contact.*,message.*,wallet.*,campaign.*,workflow.*,org.*,webhook_endpoint.*,webhook.*";
 const firstDelayMillis = 500;
 const longestDelayMillis = 15_000;
 /** The server says something at least every 15 seconds; a line that is silent for longer is dead. */

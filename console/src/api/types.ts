@@ -17,6 +17,8 @@ export interface List<Item> {
   has_more: boolean;
   next?: string | null;
   total?: number;
+  /** The position of the log at which all of its pages are read. */
+  as_of?: number;
 }
 
 export interface Account {

@@ -14,7 +14,8 @@ const types = ["webhook_endpoint.*", "webhook.*", "org.*", "wallet.*"];
 /** What the account's administrators should know: seen while there is anything, opened for the words. */
 export function Notices() {
   const notices = useQuery<List<Notice>>("/api/notices?limit=200");
-  useLive(notices, types, calmMillis);
+  // Read from the log itself: the page says where.
+  useLive({ ...notices, position: notices.data?.as_of ?? null }, types, calmMillis);
   const [isOpen, setOpen] = useState(false);
   const all = notices.data?.data ?? [];
   const urgent = all.filter(({ kind }) => kind !== "checkpoint_published");
