@@ -32,6 +32,11 @@ final class BackgroundRebuilds: Sendable {
     }
   }
 
+  /// This one's new rows serve: it goes on while the others are still being rebuilt.
+  func leave(_ name: String) {
+    state.withLock { _ = $0.names.remove(name) }
+  }
+
   private func end(after pause: Duration) {
     state.withLock { state in
       state.names = []

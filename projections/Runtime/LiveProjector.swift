@@ -365,11 +365,13 @@ package final class LiveProjector: Sendable {
     for name in names { options.news(.rebuilding(projection: name)) }
     let rebuilder = Rebuilder(
       reader: reader, connectionString: connectionString,
-      projections: projections.filter { names.contains($0.name) }, faults: options.faults)
-    do {
-      for report in try await rebuilder.rebuild() {
+      projections: projections.filter { names.contains($0.name) }, faults: options.faults,
+      finished: { [options, rebuilds] report in
+        rebuilds.leave(report.projection)
         options.news(.rebuilt(projection: report.projection))
-      }
+      })
+    do {
+      try await rebuilder.rebuild()
     } catch {
       let error = ProjectionError(error)
       if error != .cancelled {

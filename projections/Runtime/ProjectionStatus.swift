@@ -30,6 +30,8 @@ package struct ProjectionStatus: Sendable, Equatable {
   package let failedReason: String?
   /// Events that wait because one of them cannot be applied.
   package let parkedCount: Int
+  /// Events that are applied to a part of the rows that they concern; see decision 0006.
+  package let openSweepCount: Int
   /// Events a second, lately.
   package let rate: Double
   /// Tables and indexes.
@@ -96,7 +98,7 @@ package struct ParkedStatus: Sendable, Equatable {
 package enum ProjectionAdmin {
   /// Every generation of every projection that the database knows, by name and version.
   package static func list(_ connection: PostgresConnection) throws -> [ProjectionStatus] {
-    let exists = try connection.query("SELECT to_regclass('daybook.rebuilds') IS NOT NULL")
+    let exists = try connection.query("SELECT to_regclass('daybook.sweeps') IS NOT NULL")
     guard try exists.first?.bool(0) == true else { return [] }
     return try connection.query(
       """
@@ -105,6 +107,8 @@ package enum ProjectionAdmin {
         WHERE n.nspname = p.name || '_v' || abs(p.version)
           || CASE WHEN p.version < 0 THEN '_old' ELSE '' END AND c.relkind = 'r'), 0)::bigint
         AS bytes,
+        (SELECT count(*) FROM daybook.sweeps w WHERE w.name = p.name AND w.version = p.version)
+        AS sweeps,
         r.state AS rebuild_state, r.phase AS rebuild_phase, r.position AS rebuild_position,
         r.head AS rebuild_head, r.rate AS rebuild_rate, r.reason AS rebuild_reason,
         r.requested_at AS rebuild_requested_at, r.updated_at AS rebuild_updated_at
@@ -123,7 +127,8 @@ package enum ProjectionAdmin {
       failedPosition: try row.optionalInt64("failed_position").map { UInt64($0) },
       failedCode: try row.optionalText("failed_code"),
       failedReason: try row.optionalText("failed_reason"),
-      parkedCount: Int(try row.int64("parked_count")), rate: try row.double("rate"),
+      parkedCount: Int(try row.int64("parked_count")),
+      openSweepCount: Int(try row.int64("sweeps")), rate: try row.double("rate"),
       byteCount: try row.int64("bytes"),
       recordedAtMicros: try row.optionalTimestampMicros("recorded_at"),
       builtAtMicros: try row.timestampMicros("built_at"), check: try check(row),

@@ -9,6 +9,7 @@ extension Rebuilder {
     do {
       let report = try buildAndSwap(P.self, place, scribe, connection)
       scribe.end(P.name, nil)
+      finished(report)
       return report
     } catch {
       scribe.end(P.name, ProjectionError(error))

@@ -39,14 +39,17 @@ package struct Rebuilder: Sendable {
   private let connectionString: String
   private let projections: [any Projection.Type]
   let progress: @Sendable (RebuildProgress) -> Void
+  let finished: @Sendable (RebuildReport) -> Void
   let faults: FaultPoints
   private let rowLimit: Int
 
-  /// `rowLimit`: rows in memory, of all projections together, before some are written early.
+  /// `rowLimit`: rows in memory, of all projections together, before some are written early. `finished` is
+  /// called as soon as one projection's new rows serve, while the others go on.
   package init(
     reader: any EventReader, connectionString: String, projections: [any Projection.Type],
     faults: FaultPoints = .none, rowLimit: Int = RowBudget.standardLimit,
-    progress: @escaping @Sendable (RebuildProgress) -> Void = { _ in }
+    progress: @escaping @Sendable (RebuildProgress) -> Void = { _ in },
+    finished: @escaping @Sendable (RebuildReport) -> Void = { _ in }
   ) {
     self.reader = reader
     self.connectionString = connectionString
@@ -54,6 +57,7 @@ package struct Rebuilder: Sendable {
     self.faults = faults
     self.rowLimit = rowLimit
     self.progress = progress
+    self.finished = finished
   }
 
   /// Builds each projection anew beside its live rows and swaps them in one transaction. Cancelling

@@ -5,7 +5,7 @@ import Synchronization
 package final class RowBudget: Sendable {
   /// A row takes about a kilobyte, and at most two. As much again goes to pages of the log that are on their
   /// way, and to where the rows in files are.
-  package static let standardLimit = 200_000
+  package static let standardLimit = 150_000
 
   let limit: Int
   private let counts = Mutex<[String: Int]>([:])

@@ -51,6 +51,9 @@ enum ProjectionMetrics {
     Gauge(name: "parked", help: "Events that wait because one cannot be applied.") {
       status, _, _ in Double(status.parkedCount)
     },
+    Gauge(name: "open_sweeps", help: "Events that are applied to a part of their rows so far.") {
+      status, _, _ in Double(status.openSweepCount)
+    },
     Gauge(name: "live", help: "1 where it is kept up with the log.") { status, _, _ in
       status.state == .live ? 1 : 0
     },

@@ -35,6 +35,9 @@ struct ProjectionLine {
     text += String(format: ", %.0f events/s, %.1f MB", status.rate, Double(status.byteCount) / 1e6)
     if let version = status.servesVersion { text += "; serves the rows of v\(version)" }
     if status.parkedCount > 0 { text += "; \(status.parkedCount) parked" }
+    if status.openSweepCount > 0 {
+      text += "; \(status.openSweepCount) changed definitions under way"
+    }
     if let position = status.failedPosition {
       text += "; stopped at \(position): \(status.failedReason ?? "no reason given")"
     }
@@ -58,6 +61,7 @@ struct ProjectionLine {
       "lag_events": JSON(lagEvents.map(Int64.init)),
       "lag_seconds": lagSeconds.map(JSON.double) ?? .null, "rate": .double(status.rate),
       "bytes": .int(status.byteCount), "parked": JSON(status.parkedCount),
+      "open_sweeps": JSON(status.openSweepCount),
       "serves_version": JSON(status.servesVersion.map(Int64.init)),
       "failed_position": JSON(status.failedPosition.map(Int64.init)),
       "failed_code": JSON(status.failedCode), "failed_reason": JSON(status.failedReason),

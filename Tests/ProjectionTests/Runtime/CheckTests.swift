@@ -1,5 +1,7 @@
 import Domain
+import Postgres
 import ProjectionRuntime
+import Synchronization
 import Testing
 
 /// What finds a wrong row.
@@ -51,6 +53,34 @@ import Testing
         try desk.table("SELECT checked_equal FROM daybook.projections") == ["f"])
       #expect(
         try desk.table("SELECT count(*) FROM pg_namespace WHERE nspname LIKE '%sample'") == ["0"])
+    }
+  }
+
+  @Test func `a row that somebody changed is found without anybody asking`() async throws {
+    try await withTallies { desk in
+      try await desk.history.append(ann, [tagged("a"), tagged("b")])
+      try await desk.project()
+      try desk.execute("UPDATE tallies_v1.tallies SET count = 7")
+      let found = Mutex<[ProjectorNews]>([])
+      var options = LiveProjector.Options()
+      options.checkPause = .milliseconds(5)
+      options.news = { news in
+        if case .diverged = news { found.withLock { $0.append(news) } }
+      }
+      let projector = desk.projector(options)
+      let running = Task { try await projector.run() }
+      // A minute is a hang.
+      for _ in 0..<6_000 where found.withLock({ $0.isEmpty }) {
+        try await Task.sleep(for: .milliseconds(10))
+      }
+      running.cancel()
+      _ = await running.result
+      #expect(
+        found.withLock { $0.first }
+          == .diverged(projection: "tallies", table: "tallies", position: 1))
+      // What the alarm metric is made of.
+      let status = try ProjectionAdmin.list(PostgresConnection(desk.connectionString)).first
+      #expect(status?.check?.isEqual == false)
     }
   }
 

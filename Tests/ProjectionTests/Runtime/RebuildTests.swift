@@ -1,3 +1,4 @@
+import ContactsProjection
 import Domain
 import Foundation
 import Postgres
@@ -50,6 +51,39 @@ import Testing
       try await desk.project()
       #expect(try desk.table(counts) == ["1"])
       #expect(try desk.rebuildState() == .done)
+    }
+  }
+
+  @Test func `a read model whose rebuild is done goes on while another is still being rebuilt`()
+    async throws
+  {
+    try await withTallies { desk in
+      var desk = desk
+      desk.projections.append(ContactsProjection.self)
+      try await desk.history.append(ann, [created("Ann"), tagged("a")])
+      try await desk.project()
+      let connection = try PostgresConnection(desk.connectionString)
+      for projection in desk.projections { try RebuildRecord.request(projection, connection) }
+      let arrivals = Atomic(0)
+      let mayEnd = Atomic(false)
+      var options = LiveProjector.Options()
+      options.faults = FaultPoints { point in
+        guard point == .rebuildIndexed,
+          arrivals.add(1, ordering: .relaxed).oldValue > 0
+        else { return }
+        while !mayEnd.load(ordering: .relaxed) { usleep(10_000) }
+      }
+      let projector = desk.projector(options)
+      let running = Task { try await projector.run() }
+      try await desk.wait(for: "SELECT count(*) FROM daybook.projections WHERE version < 0", "1")
+      let head = try await desk.history.append(ann, [tagged("b")])
+      let there =
+        "SELECT count(*) FROM daybook.projections WHERE version > 0 AND position = \(head)"
+      try await desk.wait(for: there, "1")
+      mayEnd.store(true, ordering: .relaxed)
+      try await desk.wait(for: there, "2")
+      running.cancel()
+      _ = await running.result
     }
   }
 
@@ -133,6 +167,15 @@ extension Desk {
 
   fileprivate func cancel() throws -> Bool {
     try RebuildRecord.cancel(Tallies.self, PostgresConnection(connectionString))
+  }
+
+  /// Returns when the answer is `wanted`; a minute is a hang.
+  fileprivate func wait(for sql: String, _ wanted: String) async throws {
+    for _ in 0..<6_000 {
+      if try table(sql) == [wanted] { return }
+      try await Task.sleep(for: .milliseconds(10))
+    }
+    #expect(try table(sql) == [wanted])
   }
 
   /// Returns when whoever rebuilds has written once more how far it is.

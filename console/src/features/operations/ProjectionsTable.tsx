@@ -159,7 +159,7 @@ function Rebuild({ name, rebuild }: { name: string; rebuild: ProjectionRebuild }
 }
 
 function rebuildWords({ state, phase, position, head, rate, remaining_seconds }: ProjectionRebuild) {
-  if (state === "requested") return "Begins in a moment";
+  if (state === "requested" || head === 0) return "Begins in a moment";
   if (state === "cancelling") return "Stopping; the rows stay as they are";
   const words = {
     folding: `${position.toLocaleString("en-US")} of ${head.toLocaleString("en-US")} events, ${rateWords(rate)}`,
