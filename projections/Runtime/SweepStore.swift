@@ -179,7 +179,9 @@ extension Projection {
   /// and not to others yet. Both name columns.
   package static func isSweeping(org: String, subject: String, asOf position: UInt64?) -> String {
     """
-    EXISTS (SELECT 1 FROM daybook.sweeps w WHERE w.name = '\(name)' AND w.version = \(version)
+    EXISTS (SELECT 1 FROM daybook.sweeps w WHERE w.name = '\(name)' AND w.version = (
+        SELECT coalesce(p.serves_version, p.version) FROM daybook.projections p
+        WHERE p.name = '\(name)' AND p.version = \(version))
       AND w.org = \(org) AND w.subject = \(subject)
       \(position.map { "AND w.position <= \(Int64(clamping: $0))" } ?? ""))
     """

@@ -86,13 +86,16 @@ final class EventFeed: Sendable {
     /// the task was cancelled.
     func next(after position: UInt64) async -> News {
       let seen = feed.news.generation
-      if let news = feed.news(after: position) { return news }
+      if let news = feed.news(after: position), !feed.isBlind { return news }
       await feed.news.wait(beyond: seen, timeout: nil)
       return feed.news(after: position) ?? .items([])
     }
   }
 
   func listen() -> Listener { Listener(self) }
+
+  /// The log could not be read here: listeners read it themselves, once for each time that it is tried again.
+  private var isBlind: Bool { state.withLock { $0.coveredAfter == .max } }
 
   private func news(after position: UInt64) -> News? {
     state.withLock { state in

@@ -83,7 +83,7 @@ extension RunningSystem {
     return account
   }
 
-  private nonisolated func operatorAPI() async throws -> API {
+  nonisolated func operatorAPI() async throws -> API {
     let token = try String(contentsOfFile: "\(home)/operator.token", encoding: .utf8)
     return API(baseURL: baseURL, token: token.trimmingCharacters(in: .whitespacesAndNewlines))
   }
