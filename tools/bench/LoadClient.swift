@@ -42,14 +42,26 @@ final class LoadClient {
     while true {
       filled += try receive(at: filled)
       guard let head = headEnd(filled) else { continue }
-      let text = String(decoding: buffer[..<head], as: UTF8.self).lowercased()
-      guard text.hasPrefix("http/1.1 2"),
-        let field = text.range(of: "content-length: "),
-        let length = Int(text[field.upperBound...].prefix { $0.isNumber })
-      else { throw Broken() }
+      guard buffer.starts(with: Self.success), let length = contentLength(head) else {
+        throw Broken()
+      }
       while filled < head + length { filled += try receive(at: filled) }
       return buffer[head..<head + length]
     }
+  }
+
+  private static let success = Array("HTTP/1.1 2".utf8)
+  private static let lengthField = Array("\ncontent-length:".utf8)
+
+  /// What the head that ends at `end` says, found without making a text of it.
+  private func contentLength(_ end: Int) -> Int? {
+    let name = Self.lengthField
+    for start in 0..<max(0, end - name.count) where buffer[start] == name[0] {
+      guard zip(buffer[start...], name).allSatisfy({ $0 | 0x20 == $1 | 0x20 }) else { continue }
+      let value = buffer[(start + name.count)..<end].drop { $0 == 0x20 }
+      return value.prefix { (0x30...0x39).contains($0) }.reduce(0) { $0 * 10 + Int($1 - 0x30) }
+    }
+    return nil
   }
 
   private func receive(at place: Int) throws -> Int {

@@ -10,7 +10,8 @@ final class ServerHouse: Sendable {
     let description: String
   }
 
-  private static let readySeconds = 90
+  /// Of a million contacts on a busy machine too.
+  private static let readySeconds = 300
 
   private let home: String
   private let system: ChildProcess
