@@ -63,6 +63,13 @@ static inline int daybook_mhd_connection_fd(struct MHD_Connection *_Nonnull conn
   return info == NULL ? -1 : info->connect_fd;
 }
 
+// From the first byte of the method to the last of the empty line.
+static inline size_t daybook_mhd_head_bytes(struct MHD_Connection *_Nonnull connection) {
+  const union MHD_ConnectionInfo *info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+  return info == NULL ? 0 : info->header_size;
+}
+
 // A sockaddr.
 static inline const void *_Nullable daybook_mhd_connection_address(
     struct MHD_Connection *_Nonnull connection) {

@@ -50,7 +50,7 @@ package struct HTTPHeaders: Sendable, Equatable {
   }
 
   /// Whether `a` and `b` are the same field name: equal but for the case of ASCII letters.
-  static func equal(_ a: String, _ b: String) -> Bool {
+  package static func equal(_ a: String, _ b: String) -> Bool {
     let a = a.utf8
     let b = b.utf8
     return a.count == b.count

@@ -171,7 +171,11 @@ import Testing
     }
   }
 
-  @Test(arguments: ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "0x7f.1"])
+  @Test(arguments: [
+    "127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "0x7f.1", "0177.0.0.1", "127.1",
+    "0x7f000001", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[::]",
+    "LOCALHOST",
+  ])
   func `a client for strangers' URLs does not reach this machine`(host: String) async throws {
     try await withServer(handler: { _ in .text(200, "inside") }) { server in
       var settings = HTTPClientSettings()
@@ -180,7 +184,7 @@ import Testing
       defer { client.close() }
       let request = ClientRequest(url: "http://\(host):\(server.port)/")
       let error = await failure(of: request, client: client)
-      #expect(error == .notSent(.addressRefused) || (host == "[::1]" && error != nil))
+      #expect(error == .notSent(.addressRefused) || (host.hasPrefix("[") && error != nil))
     }
   }
 

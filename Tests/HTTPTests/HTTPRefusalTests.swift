@@ -63,8 +63,37 @@ import Testing
     }
   }
 
+  /// Most of them are understood differently by some proxy: what is the end of a request here may be the
+  /// middle of one there.
   @Test(arguments: [
     "GARBAGE\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX-A:\r\n\tc\r\n\r\n",
+    "GET / HTTP/1.1\r\n X-A: b\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding:\r\n chunked\r\n\r\nabc",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n 3\r\n\r\nabc",
+    "GET / HTTP/1.1\nHost: x\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n\n",
+    "GET / HTTP/1.1\nHost: x\n\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX-A: b\nX-C: d\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX-A: b\rX-C: d\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\nX-C: d\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX-A: b\0c\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\nX\0A: b\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n: b\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n:\r\n\r\n",
+    "GET / HTTP/1.1\r\n:\r\nHost: x\r\n\r\n",
+    "GET  / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET / HTTP/1.1 \r\nHost: x\r\n\r\n",
+    "GET /\u{fc} HTTP/1.1\r\nHost: x\r\nX-A: b\r\n c\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding:\u{b}chunked\r\n\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n0\r\n\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n\(String(repeating: "X: y\r\n", count: 20_000))\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n\(String(repeating: ": y\r\n", count: 3_000))\r\n",
     "GET / HTTP/1.1\r\n\r\n",
     "GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n",
     "GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -103,6 +132,43 @@ import Testing
       wellFormed.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
       #expect(await wellFormed.read(until: "handled").hasPrefix("HTTP/1.1 200 "))
       #expect(handled.value == 1)
+    }
+  }
+
+  @Test(arguments: [
+    "X-A: b\r\n GET /smuggled HTTP/1.1\r\n", ":\r\nGET /smuggled HTTP/1.1\r\nHost: y\r\n",
+    ": x\r\nGET /smuggled HTTP/1.1\r\nHost: y\r\n", "X-A: b\0\r\nGET /smuggled HTTP/1.1\r\n",
+    "\nGET /smuggled HTTP/1.1\r\nHost: y\r\n",
+  ])
+  func `no request is read out of the head of another`(lines: String) async throws {
+    let handled = Counter()
+    try await withServer { _ in
+      _ = handled.next()
+      return .text(200, "handled")
+    } _: { server in
+      let client = try RawClient(port: server.port)
+      client.send("GET / HTTP/1.1\r\nHost: x\r\n\(lines)\r\n")
+      #expect(await client.read().hasPrefix("HTTP/1.1 400 "))
+      #expect(handled.value == 0)
+    }
+  }
+
+  @Test func `a head may come in any pieces, and several may come at once`() async throws {
+    let fields = (0..<150).map { "X-Field-\($0): \(String(repeating: "v", count: $0 % 60))\r\n" }
+    let head = "GET /a%20b?c=%41&d HTTP/1.1\r\nHost: x\r\nX-Empty:\r\n" + fields.joined()
+    try await withServer(handler: { .text(200, "\($0.headers.fields.count) \($0.rawTarget)") }) {
+      server in
+      for step in [1, 7, 1460] {
+        let client = try RawClient(port: server.port)
+        let bytes = Array((head + "\r\n").utf8)
+        for start in stride(from: 0, to: bytes.count, by: step) {
+          client.send(Array(bytes[start..<min(bytes.count, start + step)]))
+        }
+        #expect(await client.read(until: "152 /a%20b?c=%41&d").hasPrefix("HTTP/1.1 200 "))
+        let short = "POST / HTTP/1.1\r\nHost:\tx\r\nContent-Length: 2\r\n\r\nhi"
+        client.send(short + short + "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        #expect(await client.read().split(separator: "HTTP/1.1 200 ").count == 3)
+      }
     }
   }
 
@@ -223,6 +289,26 @@ import Testing
       // Returns when the server closes: within the read's own limit, so not by idling, which is
       // broken every 100 ms.
       #expect(await client.read() == "")
+      trickle.cancel()
+    }
+  }
+
+  @Test(arguments: ["G", "GET / HTTP/1.1\r\nHost: x\r\n"])
+  func `a client that trickles its head is cut off`(start: String) async throws {
+    var limits = HTTPLimits()
+    limits.requestTimeoutSeconds = 1
+    limits.idleTimeoutSeconds = 1
+    try await withServer(limits: limits, handler: Self.size) { server in
+      let client = try RawClient(port: server.port)
+      client.send(start)
+      let trickle = Task {
+        while !Task.isCancelled {
+          client.send(start.count > 1 ? "X: y\r\n" : "E")
+          try await Task.sleep(for: .milliseconds(100))
+        }
+      }
+      #expect(await client.read() == "")
+      #expect(client.isClosedByPeer)
       trickle.cancel()
     }
   }

@@ -14,8 +14,8 @@ package enum PercentCoding {
   /// The text that `encoded` stands for, or nil where a `%` has no two hexadecimal digits or the
   /// bytes are not UTF-8.
   package static func decode(_ encoded: some StringProtocol) -> String? {
+    guard encoded.utf8.contains(0x25) else { return String(encoded) }
     let bytes = Array(encoded.utf8)
-    guard bytes.contains(0x25) else { return String(encoded) }
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)
     var index = 0

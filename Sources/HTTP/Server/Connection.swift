@@ -24,6 +24,9 @@ final class Connection: Sendable {
     deadlineMillis.store(deadline, ordering: .relaxed)
   }
 
+  /// Of the request whose line was read last and whose target was not taken yet.
+  var targetBytes: Int { target.withLock { $0.utf8.count } }
+
   func takeTarget() -> String {
     target.withLock { target in
       defer { target = "" }

@@ -110,6 +110,9 @@ extension Exchange {
         // Suspended before the task exists: its answer may come at once.
         state.suspended = current.suspend()
         state.task = handle(state.request)
+        // The handler has it now; a tail would keep it for hours.
+        state.request.headers = HTTPHeaders()
+        state.request.body = []
         return .wait
       case .handling:
         return .wait
@@ -168,10 +171,22 @@ extension Exchange {
       guard deliver(response, isHead: request.method == "HEAD"),
         case .stream(let chunks) = response.body
       else { return }
-      for await chunk in chunks where !chunk.isEmpty {
-        guard await send(chunk) else { return }
+      startSending(chunks)
+    }
+  }
+
+  /// In a task of its own: the handler's would keep the memory of its deepest call for as long as the stream
+  /// lasts.
+  private func startSending(_ chunks: AsyncStream<[UInt8]>) {
+    state.withLock { state in
+      // Nobody listens any more, or the server stops: dropping the chunks tells their producer.
+      guard !state.isFinished, !state.stream.isEnded else { return }
+      state.task = Task { [self] in
+        for await chunk in chunks where !chunk.isEmpty {
+          guard await send(chunk) else { return }
+        }
+        endStream()
       }
-      endStream()
     }
   }
 
@@ -242,6 +257,11 @@ extension Exchange {
 }
 
 extension Exchange.State {
+  fileprivate var isFinished: Bool {
+    guard case .finished = phase else { return false }
+    return true
+  }
+
   fileprivate mutating func resume() {
     guard let connection = suspended else { return }
     suspended = nil

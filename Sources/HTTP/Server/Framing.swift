@@ -1,7 +1,10 @@
 /// What MHD 0.9.75 lets pass although two readers could understand it differently, which is how
 /// requests are smuggled past proxies. Source: RFC 9112, sections 3.2 and 6.3.
 enum Framing {
-  static func fault(of request: HTTPRequest, limits: HTTPLimits) -> HTTPServerFault? {
+  /// `isIntact`: the head is nothing but its parts and what belongs between them.
+  static func fault(
+    of request: HTTPRequest, isIntact: Bool, limits: HTTPLimits
+  ) -> HTTPServerFault? {
     let targetBytes = request.rawTarget.utf8.count
     guard targetBytes <= limits.maxTargetBytes else {
       return .targetTooLong(limitBytes: limits.maxTargetBytes)
@@ -13,16 +16,26 @@ enum Framing {
     guard targetBytes + fieldBytes <= limits.maxHeaderBytes else {
       return .headersTooLarge(limitBytes: limits.maxHeaderBytes)
     }
-    let lengths = request.headers.values("Content-Length")
-    let codings = request.headers.values("Transfer-Encoding")
-    guard lengths.count <= 1, codings.count <= 1, lengths.isEmpty || codings.isEmpty,
-      request.headers.values("Host").count <= 1,
-      codings.allSatisfy({ HTTPHeaders.equal($0, "chunked") }),
-      lengths.allSatisfy({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }),
+    guard isIntact else { return .malformedRequest }
+    var (length, coding, hostCount) = (String?.none, String?.none, 0)
+    for field in request.headers.fields {
+      if HTTPHeaders.equal(field.name, "Content-Length") {
+        guard length == nil else { return .malformedRequest }
+        length = field.value
+      } else if HTTPHeaders.equal(field.name, "Transfer-Encoding") {
+        guard coding == nil else { return .malformedRequest }
+        coding = field.value
+      } else if HTTPHeaders.equal(field.name, "Host") {
+        hostCount += 1
+      }
+    }
+    guard length == nil || coding == nil, hostCount <= 1,
+      coding.map({ HTTPHeaders.equal($0, "chunked") }) ?? true,
+      length.map({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }) ?? true,
       request.headers.fields.allSatisfy(\.isWellFormed),
       request.method.utf8.allSatisfy(ASCII.isToken), request.hasValidPath
     else { return .malformedRequest }
-    if let length = lengths.first, Int(length) ?? .max > limits.maxBodyBytes {
+    if let length, Int(length) ?? .max > limits.maxBodyBytes {
       return .bodyTooLarge(limitBytes: limits.maxBodyBytes)
     }
     return nil

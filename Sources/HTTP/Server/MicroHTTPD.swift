@@ -3,6 +3,7 @@
 // Quotations are from microhttpd.h.
 
 import CMicroHTTPD
+import Glibc
 
 /// A running daemon: an epoll loop on each of a few threads.
 ///
@@ -161,9 +162,13 @@ private func onRequest(
     let requestContext = unsafe requestContext
   else { return .NO }
   guard let opaque = unsafe requestContext.pointee else {
-    let headers = unsafe readHeaders(handle)
+    let head = unsafe Head(
+      of: handle, method: method, target: url, version: version,
+      targetBytes: connection(handle).targetBytes)
+    let headers = head.headers
     let exchange = unsafe core(context).begin(
-      method: String(cString: method), headers: headers, connection: connection(handle))
+      method: String(cString: method), headers: headers, isIntact: head.isIntact,
+      connection: connection(handle))
     unsafe requestContext.pointee = Unmanaged.passRetained(exchange).toOpaque()
     guard let fault = exchange.faultOfHead, Framing.refusesAtOnce(fault, headers) else {
       return .YES
@@ -195,20 +200,51 @@ private func onCompleted(
   unsafe Unmanaged<Exchange>.fromOpaque(opaque).takeRetainedValue().completed()
 }
 
-private func readHeaders(_ handle: OpaquePointer) -> HTTPHeaders {
-  var headers = HTTPHeaders()
-  unsafe withUnsafeMutablePointer(to: &headers) { headers in
-    _ = unsafe MHD_get_connection_values_n(
-      handle, .HEADER_KIND,
-      { context, _, name, nameSize, value, valueSize in
-        let name = unsafe UnsafeRawBufferPointer(start: name, count: nameSize)
-        let value = unsafe UnsafeRawBufferPointer(start: value, count: valueSize)
-        unsafe context?.assumingMemoryBound(to: HTTPHeaders.self).pointee.add(
-          String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
-        return .YES
-      }, headers)
+/// The head of a request as MHD took it apart, in place: each part is ended by zero bytes that stand for the
+/// blank, the colon or the CR LF behind it.
+///
+/// MHD 0.9.75 takes more than HTTP allows, and differently from proxies: a line feed alone ends a line, a zero
+/// byte ends a value, a line that is continued on the next joins the *name* before it, a line that begins with
+/// a colon ends the head. What follows is then another request here, and part of this one elsewhere. Where
+/// the parts lie gives all of it away.
+private struct Head {
+  private(set) var headers = HTTPHeaders()
+  /// The parts follow one another as HTTP says, with nothing between them.
+  private(set) var isIntact: Bool
+  /// Where the next line has to begin, as an address.
+  private var nextLine: UInt
+
+  /// `targetBytes`: the length of the target as it was sent, before MHD cut and decoded it in place.
+  init(
+    of handle: OpaquePointer, method: UnsafePointer<CChar>, target: UnsafePointer<CChar>?,
+    version: UnsafePointer<CChar>?, targetBytes: Int
+  ) {
+    let start = UInt(bitPattern: method)
+    let (targetStart, versionStart) = (UInt(bitPattern: target), UInt(bitPattern: version))
+    isIntact =
+      unsafe targetStart == start + UInt(strlen(method)) + 1
+      && versionStart == targetStart + UInt(targetBytes) + 1
+    nextLine = versionStart + UInt("HTTP/1.1".utf8.count) + 2
+    unsafe withUnsafeMutablePointer(to: &self) { head in
+      _ = unsafe MHD_get_connection_values_n(
+        handle, .HEADER_KIND,
+        { context, _, name, nameSize, value, valueSize in
+          let name = unsafe UnsafeRawBufferPointer(start: name, count: nameSize)
+          let value = unsafe UnsafeRawBufferPointer(start: value, count: valueSize)
+          unsafe context?.assumingMemoryBound(to: Head.self).pointee.add(name, value)
+          return .YES
+        }, head)
+    }
+    let end = unsafe start + UInt(daybook_mhd_head_bytes(handle))
+    if nextLine + 2 != end { isIntact = false }
   }
-  return headers
+
+  private mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+    if UInt(bitPattern: name.baseAddress) != nextLine { isIntact = false }
+    nextLine = UInt(bitPattern: value.baseAddress) + UInt(value.count) + 2
+    unsafe headers.add(
+      String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+  }
 }
 
 // MARK: - Responses

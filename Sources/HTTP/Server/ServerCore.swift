@@ -60,14 +60,14 @@ extension ServerCore {
   }
 
   func begin(
-    method: String, headers: HTTPHeaders, connection: Connection
+    method: String, headers: HTTPHeaders, isIntact: Bool, connection: Connection
   ) -> Exchange {
     let request = HTTPRequest(
       method: method, target: connection.takeTarget(), headers: headers,
       remoteAddress: connection.remoteAddress)
     let exchange = Exchange(
       id: nextID.wrappingAdd(1, ordering: .relaxed).oldValue, core: self, connection: connection,
-      request: request, fault: Framing.fault(of: request, limits: limits))
+      request: request, fault: Framing.fault(of: request, isIntact: isIntact, limits: limits))
     registry.withLock { $0.exchanges[exchange.id] = exchange }
     return exchange
   }
