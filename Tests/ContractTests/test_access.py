@@ -1,5 +1,6 @@
 """Who may do what: every operation with every wrong credential, and every id of another account."""
 
+import re
 import time
 import uuid
 
@@ -99,6 +100,15 @@ def test_a_key_from_another_address_is_refused_everywhere(account, nobody, opera
         assert (answer.status, answer.code) == (403, "address_not_allowed"), f"{method} {path}"
 
 
+@pytest.mark.parametrize("header", ["X_Forwarded_For", "X_Real_IP", "Forwarded", "True_Client_IP"])
+def test_nobody_says_themselves_where_they_come_from(header, account, nobody):
+    _, owner, _ = account
+    client = nobody.with_key(key(owner, scopes=["*"], networks=["203.0.113.0/24"])["secret"])
+    said = "for=203.0.113.5" if header == "Forwarded" else "203.0.113.5"
+    answer = client.get("/api/contacts", **{header: said})
+    assert (answer.status, answer.code) == (403, "address_not_allowed")
+
+
 def test_a_session_writes_nothing_without_its_token(account, nobody, operations):
     session = nobody.sign_in(*account[2])
     cookie = Client(nobody.base_url, {"Cookie": session.headers["Cookie"]})
@@ -142,6 +152,64 @@ def test_no_id_of_another_account_means_anything(account, new_account, operation
         assert answer.status == 404, f"{method} {path}: {answer.status} {answer.text[:200]}"
     after = owner.get(f"/api/events?after={before}").json["data"]
     assert [event["type"] for event in after] == []
+
+
+INVENTED = "01jd3x0000000000000000000z"
+
+
+def id_fields(schema: dict, document: dict, path: tuple = ()):
+    """Where the schema of a body takes an id, and of which kind: ("filter", "segment"), "seg"."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].split("/")[-1]]
+    if match := re.match(r"\^([a-z]+)_\[", schema.get("pattern", "")):
+        yield path, match[1]
+    for name, inner in schema.get("properties", {}).items():
+        yield from id_fields(inner, document, path + (name,))
+    if "items" in schema:
+        yield from id_fields(schema["items"], document, path + (0,))
+    for inner in schema.get("anyOf", []) + schema.get("oneOf", []):
+        yield from id_fields(inner, document, path)
+
+
+def with_value(body, path: tuple, value):
+    """The body with `value` at `path`."""
+    if not path:
+        return value
+    if path[0] == 0:
+        inner = body[0] if isinstance(body, list) and body else None
+        return [with_value(inner, path[1:], value)]
+    whole = dict(body) if isinstance(body, dict) else {}
+    whole[path[0]] = with_value(whole.get(path[0]), path[1:], value)
+    return whole
+
+
+def test_no_id_of_another_account_in_a_body_means_anything(
+    account, new_account, operations, document
+):
+    ids = {made.split("_")[0]: made for made in one_of_each(account[1]).values()}
+    _, stranger, _ = new_account("Curious of bodies")
+    own = one_of_each(stranger)
+    tried, wrong = 0, []
+    for method, path, operation in guarded(operations):
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if content is None:
+            continue
+        for place, kind in set(id_fields(content["schema"], document)):
+            if kind not in ids or ("{" in path and path.split("/")[2] not in own):
+                continue
+            answers = [
+                stranger.send(
+                    method, filled(path, own) + "?dry_run=true",
+                    with_value(example(operation), place, identifier),
+                    Idempotency_Key=str(uuid.uuid4()),
+                )
+                for identifier in (ids[kind], f"{kind}_{INVENTED}")
+            ]
+            told = [(answer.status, answer.status >= 400 and answer.code) for answer in answers]
+            if told[0] != told[1] or told[0][0] < 400:
+                wrong.append(f"{method} {path} {place}: {told} {answers[0].text[:200]}")
+            tried += 1
+    assert tried > 10 and not wrong, "\n".join(wrong)
 
 
 def erased(owner: Client) -> str:

@@ -97,7 +97,7 @@ enum TimelineRoutes {
 
 extension Exchange {
   /// Whether the event at a position is one of the account's own.
-  fileprivate func owns(_ position: UInt64) throws(APIError) -> Bool {
+  func owns(_ position: UInt64) throws(APIError) -> Bool {
     do {
       let page = try engine.log.read(after: position - 1, limit: 1, filter: .all)
       return page.events.contains { $0.position == position && $0.org.value == org.value }

@@ -68,9 +68,9 @@ enum WebhookDeliveries {
     try fields.finish()
     var commands: [WebhookEndpoint.Command] = []
     for event in events ?? [] {
-      guard let position = RecordedDomainEvent.position(ofEventID: event), position > 0 else {
-        continue
-      }
+      guard let position = RecordedDomainEvent.position(ofEventID: event), position > 0,
+        try exchange.owns(position)
+      else { throw .notFound("event") }
       commands.append(.redeliver(from: position, to: position))
     }
     if let from { commands.append(.redeliver(from: UInt64(from), to: UInt64(to))) }
