@@ -19,6 +19,18 @@ extension JSON {
   package init(parsing text: String) throws(JSONError) { try self.init(parsing: Array(text.utf8)) }
 }
 
+/// The names of an object so far. Few are looked through faster than hashed; many would take quadratic time.
+private struct SeenNames {
+  private static let fewCount = 12
+  private var all: Set<String> = []
+
+  mutating func isNew(_ name: String, after fields: [(key: String, value: JSON)]) -> Bool {
+    if fields.count < Self.fewCount { return !fields.contains { $0.key == name } }
+    if all.isEmpty { all = Set(fields.map(\.key)) }
+    return all.insert(name).inserted
+  }
+}
+
 /// A recursive-descent parser. Errors name the first byte that does not fit.
 struct JSONParser {
   static let depthLimit = 64
@@ -61,7 +73,7 @@ struct JSONParser {
     try descend()
     defer { depth -= 1 }
     var fields: [(key: String, value: JSON)] = []
-    var seen: Set<String> = []
+    var names = SeenNames()
     skipBlanks()
     if take(UInt8(ascii: "}")) { return .object(JSONObject()) }
     while true {
@@ -71,7 +83,7 @@ struct JSONParser {
       }
       let start = index
       let key = try string()
-      guard seen.insert(key).inserted else {
+      guard names.isNew(key, after: fields) else {
         throw error("the field name was used before in this object", at: start)
       }
       skipBlanks()

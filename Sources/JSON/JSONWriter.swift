@@ -8,7 +8,10 @@ package struct JSONWriter {
   package private(set) var bytes: [UInt8] = []
   private var needsComma = false
 
-  package init() {}
+  /// Most objects fit: no growing by doubling from nothing.
+  private static let usualBytes = 480
+
+  package init() { bytes.reserveCapacity(Self.usualBytes) }
 
   package mutating func beginObject() { open(UInt8(ascii: "{")) }
   package mutating func endObject() { close(UInt8(ascii: "}")) }

@@ -53,25 +53,36 @@ package struct Logger: Sendable {
       context: context + fields.map { (key: $0.key, value: $0.value) })
   }
 
-  package func debug(_ message: StaticString, _ fields: LogFields = [:]) {
-    write(.debug, message, fields)
+  package func debug(
+    _ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]
+  ) {
+    write(.debug, message, fields())
   }
 
-  package func info(_ message: StaticString, _ fields: LogFields = [:]) {
-    write(.info, message, fields)
+  package func info(
+    _ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]
+  ) {
+    write(.info, message, fields())
   }
 
-  package func warning(_ message: StaticString, _ fields: LogFields = [:]) {
-    write(.warning, message, fields)
+  package func warning(
+    _ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]
+  ) {
+    write(.warning, message, fields())
   }
 
-  package func error(_ message: StaticString, _ fields: LogFields = [:]) {
-    write(.error, message, fields)
+  package func error(
+    _ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]
+  ) {
+    write(.error, message, fields())
   }
 
-  package func write(_ level: LogLevel, _ message: StaticString, _ fields: LogFields = [:]) {
+  /// `fields` are only asked for where the line is written.
+  package func write(
+    _ level: LogLevel, _ message: StaticString, _ fields: @autoclosure () -> LogFields = [:]
+  ) {
     guard level >= self.level else { return }
-    output.write(line(level, message, fields, at: .now))
+    output.write(line(level, message, fields(), at: .now))
   }
 
   /// The line with its newline.

@@ -44,8 +44,9 @@ package final class RequestLog: Sendable {
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
   }
 
-  func record(_ entry: JSON) {
-    let line = entry.bytes() + [10]
+  /// `entry`: an object, in bytes.
+  func record(_ entry: [UInt8]) {
+    let line = entry + [10]
     let mustSchedule = pending.withLock { pending in
       guard pending.bytes.count + line.count <= Self.pendingBytes else {
         pending.droppedCount += 1

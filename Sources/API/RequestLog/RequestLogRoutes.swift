@@ -107,18 +107,24 @@ struct RequestTrace {
 
   func entry(
     _ caller: Caller, status: Int, code: String?, isReplay: Bool, nowMicros: Micros
-  ) -> JSON {
+  ) -> [UInt8] {
     // Only ids: other placeholders may hold what people wrote.
     let subject = path["id"].flatMap { Identifier($0) }
-    return .object(
-      JSONObject([
-        ("id", .string(requestID)), ("object", "request_log"),
-        ("account", .string(caller.org.text)), ("actor", .string(caller.actor)),
-        ("operation", .string("\(operation.method) \(operation.path)")),
-        ("subject", JSON(subject?.text)), ("status", JSON(status)), ("code", JSON(code)),
-        ("dry_run", .bool(request.queryValue("dry_run") == "true")), ("replayed", .bool(isReplay)),
-        ("took_micros", .int(max(0, nowMicros - startedMicros))),
-        ("created_at", .string(Timestamp.text(startedMicros))),
-      ]))
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.field("id", requestID)
+    writer.field("object", "request_log")
+    writer.field("account", caller.org.text)
+    writer.field("actor", caller.actor)
+    writer.field("operation", "\(operation.method) \(operation.path)")
+    writer.field("subject", JSON(subject?.text))
+    writer.field("status", Int64(status))
+    writer.field("code", JSON(code))
+    writer.field("dry_run", request.queryValue("dry_run") == "true")
+    writer.field("replayed", isReplay)
+    writer.field("took_micros", max(0, nowMicros - startedMicros))
+    writer.field("created_at", Timestamp.text(startedMicros))
+    writer.endObject()
+    return writer.bytes
   }
 }

@@ -79,12 +79,3 @@ struct ReportLane: Sendable {
     return try await gate.pass(body)
   }
 }
-
-extension Operation {
-  /// Whether it counts or groups many rows.
-  var isReport: Bool {
-    method == "GET"
-      && (path.hasPrefix("/api/analytics/") || path.hasPrefix("/api/audit/events")
-        || path == "/api/campaigns" || path == "/api/segments")
-  }
-}

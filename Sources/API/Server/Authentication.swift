@@ -69,9 +69,11 @@ struct Authenticator: Sendable {
 
   private func bearer(_ request: HTTPRequest) -> String? {
     guard let header = request.headers["authorization"] else { return nil }
-    let parts = header.split(separator: " ", omittingEmptySubsequences: true)
-    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    return String(parts[1])
+    let parts = header.utf8.split(separator: 0x20, omittingEmptySubsequences: true)
+    guard parts.count == 2, HTTPHeaders.equal(String(Substring(parts[0])), "bearer") else {
+      return nil
+    }
+    return String(Substring(parts[1]))
   }
 
   private func keyHolder(_ secret: String) throws(APIError) -> Caller {

@@ -214,9 +214,10 @@ extension Exchange {
     } catch {
       preconditionFailure("only these two are thrown: \(error)")
     }
-    let lastPosition = await executor.lastPosition
+    var position = done.receipt?.lastPosition
+    if position == nil { position = await executor.lastPosition }
     let receipt = WriteReceipt(
-      position: done.receipt?.lastPosition ?? lastPosition, isReplay: done.isReplay,
+      position: position ?? 0, isReplay: done.isReplay,
       events: done.receipt?.eventIDs ?? [],
       versions: done.receipt?.versions.map { ($0.stream.value, $0.version) } ?? [])
     return Written(output: done.output, receipt: receipt)

@@ -9,7 +9,8 @@ import JSON
 struct Fields {
   private let object: JSONObject
   private let prefix: String
-  private var known: Set<String> = []
+  /// Few: looked through faster than hashed.
+  private var known: [String] = []
   private(set) var errors: [APIError.Detail] = []
 
   /// `problems`: what is known to be wrong with it.
@@ -35,7 +36,7 @@ struct Fields {
 
   /// The raw value; nil where it is missing or null.
   mutating func value(_ name: String, required: Bool = false) -> JSON? {
-    known.insert(name)
+    known.append(name)
     guard let value = object[name], !value.isNull else {
       if required { fail(name, "required", "\(prefix)\(name) is required.") }
       return nil

@@ -145,7 +145,9 @@ package struct AnswerDefinition: Sendable {
 }
 
 /// One operation: what routes the request, checks it, answers it and describes it.
-package struct Operation: Sendable {
+///
+/// A class: it goes along with every request, and has many parts.
+package final class Operation: Sendable {
   package typealias Handler = @Sendable (Exchange) async throws(APIError) -> HTTPResponse
 
   package let method: String
@@ -156,15 +158,23 @@ package struct Operation: Sendable {
   package let summary: String
   package let details: String
   /// The query parameters and headers of its own; an unknown query parameter is an error.
-  package private(set) var parameters: [Parameter]
+  package let parameters: [Parameter]
   package let body: RequestBody?
   package let answers: [AnswerDefinition]
   /// Every status that it may answer with, and the error codes of each.
   package let statuses: [Int: [String]]
   package let idempotency: IdempotencyRule
-  package private(set) var handler: Handler
+  package let handler: Handler
   /// What a list takes and gives; nil for everything else.
   let list: ListDefinition?
+  /// The names in braces of its path.
+  package let placeholders: [String]
+  /// What it does with the resource of its scope, in the words of custom roles.
+  let action: String
+  /// Whether it answers pages of a list.
+  let isList: Bool
+  /// Whether it counts or groups many rows.
+  let isReport: Bool
 
   init(
     _ method: String, _ path: String, _ access: Access, _ summary: String, details: String = "",
@@ -183,8 +193,13 @@ package struct Operation: Sendable {
     self.handler = handler
     precondition(!answers.isEmpty && !summary.isEmpty, "\(method) \(path) is not described")
     let isKeyed = method != "GET" && self.idempotency != .ignored
-    self.parameters = Self.all(
+    let all = Self.all(
       parameters, access, isKeyed: isKeyed, self.idempotency, method, path, answers)
+    self.parameters = all
+    isList = Self.isList(method, all)
+    placeholders = Self.placeholders(of: path)
+    action = Self.action(method, path)
+    isReport = Self.isReport(method, path)
     self.answers = isKeyed ? Self.orTried(answers) : answers
     var statuses = Self.usualStatuses(access, hasBody: body != nil, path: path, isKeyed: isKeyed)
     for answer in self.answers { statuses[answer.status, default: []] += [] }
@@ -259,13 +274,33 @@ package struct Operation: Sendable {
 
   /// The same with a further parameter, answered by `other` where it is given.
   func with(_ parameter: Parameter, other: @escaping Handler) -> Operation {
-    var copy = self
-    copy.parameters.append(parameter)
-    copy.handler = { [handler] exchange throws(APIError) in
-      guard exchange.query(parameter.name) != nil else { return try await handler(exchange) }
-      return try await other(exchange)
-    }
-    return copy
+    Operation(
+      self, parameters: parameters + [parameter],
+      handler: { [handler] exchange throws(APIError) in
+        guard exchange.query(parameter.name) != nil else { return try await handler(exchange) }
+        return try await other(exchange)
+      })
+  }
+
+  private init(
+    _ original: Operation, parameters: [Parameter], handler: @escaping Handler
+  ) {
+    method = original.method
+    path = original.path
+    access = original.access
+    summary = original.summary
+    details = original.details
+    self.parameters = parameters
+    body = original.body
+    answers = original.answers
+    statuses = original.statuses
+    idempotency = original.idempotency
+    self.handler = handler
+    list = original.list
+    placeholders = original.placeholders
+    action = original.action
+    isList = Self.isList(original.method, parameters)
+    isReport = original.isReport
   }
 
   /// Its name in generated clients: `get_contacts_id`.
@@ -276,8 +311,7 @@ package struct Operation: Sendable {
     return ([method.lowercased()] + pieces.map { String($0) }).joined(separator: "_")
   }
 
-  /// What it does with the resource of its scope, in the words of custom roles.
-  var action: String {
+  private static func action(_ method: String, _ path: String) -> String {
     switch method {
     case "GET": "read"
     case "DELETE": "delete"
@@ -286,8 +320,15 @@ package struct Operation: Sendable {
     }
   }
 
-  /// Whether it answers pages of a list.
-  var isList: Bool { parameters.contains { $0.name == "after" } && method == "GET" }
+  private static func isList(_ method: String, _ parameters: [Parameter]) -> Bool {
+    method == "GET" && parameters.contains { $0.name == "after" }
+  }
+
+  private static func isReport(_ method: String, _ path: String) -> Bool {
+    method == "GET"
+      && (path.hasPrefix("/api/analytics/") || path.hasPrefix("/api/audit/events")
+        || path == "/api/campaigns" || path == "/api/segments")
+  }
 
   /// The narrowest right that suffices.
   var right: String {
@@ -302,10 +343,9 @@ package struct Operation: Sendable {
     return path.hasPrefix("/api/") || path.hasPrefix("/webhooks/") ? String(name) : "operating"
   }
 
-  package var placeholders: [String] {
+  private static func placeholders(of path: String) -> [String] {
     path.split(separator: "/").filter { $0.hasPrefix("{") }.map {
       String($0.dropFirst().dropLast())
     }
   }
-
 }

@@ -48,6 +48,7 @@ struct Router: Sendable {
       if allowed.contains("GET") { allowed.insert("HEAD") }
       return allowed.isEmpty ? .notFound : .methodNotAllowed(allowed.sorted())
     }
+    guard !values.isEmpty else { return .found(operation, parameters: [:]) }
     let parameters = zip(operation.placeholders, values).map { ($0, $1) }
     return .found(operation, parameters: Dictionary(parameters) { first, _ in first })
   }

@@ -3,8 +3,8 @@ import Domain
 import HTTP
 import Postgres
 
-/// What the API works with.
-package struct Services: Sendable {
+/// What the API works with. A class: it goes along with every request, and has many parts.
+package final class Services: Sendable {
   package let engine: Engine
   /// Connections for reading, as a role that owns nothing.
   package let pool: PostgresPool
@@ -19,9 +19,9 @@ package struct Services: Sendable {
   /// One line about something that went wrong: ids and codes, no personal data.
   package let report: @Sendable (_ message: String, _ requestID: String) -> Void
   /// Signs the accounts' heads and writes exports; nil where nothing can be signed.
-  package var exports: ExportDesk?
+  package let exports: ExportDesk?
   /// What was asked; nil where nobody keeps it.
-  package var requests: RequestLog?
+  package let requests: RequestLog?
   /// How many requests were refused for want of a right, for the metrics.
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
@@ -29,7 +29,8 @@ package struct Services: Sendable {
   package init(
     engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,
     settings: APISettings,
-    adapters: Adapters, links: OutboundLinks,
+    adapters: Adapters, links: OutboundLinks, exports: ExportDesk? = nil,
+    requests: RequestLog? = nil,
     report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
   ) {
     self.engine = engine
@@ -39,6 +40,8 @@ package struct Services: Sendable {
     self.settings = settings
     self.adapters = adapters
     self.links = links
+    self.exports = exports
+    self.requests = requests
     self.report = report
   }
 }

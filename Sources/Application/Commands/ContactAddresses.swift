@@ -18,12 +18,18 @@ enum ContactAddresses {
     let isPlausible =
       parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".")
       && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".") && text.utf8.count <= 254
-      && !text.contains { $0.isWhitespace }
+      && !hasBlank(text)
     guard isPlausible else {
       throw .invalid(
         field: "email", code: "invalid_email",
         message: "Not an email address: it needs a name, one @ and a domain.")
     }
     return text
+  }
+
+  /// Characters are only looked at where there is more than ASCII: it takes long to tell them apart.
+  private static func hasBlank(_ text: String) -> Bool {
+    guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return text.contains { $0.isWhitespace } }
+    return text.utf8.contains { $0 == 0x20 || (0x09...0x0d).contains($0) }
   }
 }

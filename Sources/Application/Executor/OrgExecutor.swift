@@ -9,7 +9,11 @@ import EventLog
 /// of it is refused by the log (its org sequence no longer fits) and the state is read again.
 package actor OrgExecutor {
   package nonisolated let org: Identifier
+  /// Raised by every commit: for those who tell others what happens.
   package nonisolated let changes = ChangeSignal()
+  /// Raised by what may leave something to do: for those who do it. They need not look after each of ten
+  /// thousand new contacts.
+  package nonisolated let work = ChangeSignal()
 
   private let log: any EventLogWriter
   private let loader: BookLoader
@@ -192,6 +196,7 @@ extension OrgExecutor {
       workspace.decided.map { RecordedChange(stream: $0.stream, event: $0.event) }, of: org,
       through: unflushedCount == 0 && !isStale ? state.lastPosition : nil)
     changes.raise()
+    if workspace.decided.contains(where: \.event.mayGiveWork) { work.raise() }
   }
 
   private func answered(_ key: IdempotencyName) throws(CommandError) -> Receipt? {
@@ -212,6 +217,15 @@ extension OrgExecutor {
     state = try loader.load(org)
     isStale = false
     observer.becameCertain(org)
+  }
+}
+
+extension DomainEvent {
+  /// Whether timers, campaigns, messages, calls, payments or endpoints can depend on it. No audience is open to
+  /// a contact that is only just there, and what its creation starts is found in the log.
+  fileprivate var mayGiveWork: Bool {
+    guard case .contact(.created) = self else { return true }
+    return false
   }
 }
 

@@ -3,8 +3,8 @@ import JSON
 
 /// Follows the log for events of some types, from where its cursor stands, and tries again what failed.
 ///
-/// The cursor is written after the reaction: after a crash events are met again, so reactions must say
-/// nothing twice.
+/// The cursor is written after the reaction, once a second at most: after a crash, and after a stop, events
+/// are met again, so reactions must say nothing twice.
 struct LogFollower: Sendable {
   /// In reports.
   let name: String
@@ -28,21 +28,29 @@ struct LogFollower: Sendable {
     }
   }
 
+  /// A file that is replaced durably for each group of commits would take the disk from the commits.
+  private static let writeMillis = 1_000
+  private static let writeInterval = Duration.milliseconds(writeMillis)
+
   private func follow(_ react: ([RecordedEvent]) async throws -> Void) async throws {
     var position = UInt64(exactly: try cursor.read()?["position"]?.int ?? 0) ?? 0
     var written = position
+    var writtenAt = ContinuousClock.now - Self.writeInterval
+    var mustWrite = false
     while !Task.isCancelled {
       let page = try log.read(after: position, limit: 500, filter: EventFilter(types: types))
       try await react(page.events)
-      if page.scannedTo > position {
-        position = page.scannedTo
-        // What is not ours need not be remembered one by one: looking at it once more costs little.
-        guard !page.events.isEmpty || position - written >= CursorFile.idleStride else { continue }
+      let isAtEnd = page.scannedTo <= position
+      position = max(position, page.scannedTo)
+      // What is not ours need not be remembered one by one: looking at it once more costs little.
+      if !page.events.isEmpty || position - written >= CursorFile.idleStride { mustWrite = true }
+      if mustWrite, ContinuousClock.now - writtenAt >= Self.writeInterval {
         try cursor.write(["position": .int(Int64(position))])
-        written = position
-      } else {
-        _ = try await log.waitForHead(beyond: position, timeoutMillis: 60_000)
+        (written, writtenAt, mustWrite) = (position, .now, false)
       }
+      guard isAtEnd else { continue }
+      _ = try await log.waitForHead(
+        beyond: position, timeoutMillis: mustWrite ? Self.writeMillis : 60_000)
     }
   }
 }

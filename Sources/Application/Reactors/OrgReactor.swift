@@ -72,12 +72,12 @@ actor OrgReactor {
 
   /// Works until the task is cancelled; nothing of it runs any more when this returns.
   func run() async {
-    let changes = executor.changes
+    let work = executor.work
     await withTaskGroup(of: Void.self) { group in
-      group.addTask { await self.repeatedly(changes) { await self.dispatchNext() } }
-      group.addTask { await self.repeatedly(changes) { await self.fireTimers() } }
-      group.addTask { await self.repeatedly(changes) { await self.runCampaigns() } }
-      group.addTask { await self.repeatedly(changes) { await self.settleDoubts() } }
+      group.addTask { await self.repeatedly(work) { await self.dispatchNext() } }
+      group.addTask { await self.repeatedly(work) { await self.fireTimers() } }
+      group.addTask { await self.repeatedly(work) { await self.runCampaigns() } }
+      group.addTask { await self.repeatedly(work) { await self.settleDoubts() } }
       group.addTask { await self.repeatedly(self.answered) { await self.recordOutcomes() } }
     }
     await drain()
@@ -204,11 +204,11 @@ extension OrgReactor {
     let room = min(
       settings.concurrentCallCount - calling.count,
       circuit.room(at: nowMicros, callingCount: calling.count))
-    // A call that ends raises `changes`.
+    // A call that ends raises `work`.
     guard room > 0 else { return .idle(forMicros: circuit.waitMicros(at: nowMicros)) }
     do {
       let control = try await executor.control()
-      // A release raises `changes`.
+      // A release raises `work`.
       if control.isHalted { return .idle(forMicros: nil) }
       return try await dispatch(upTo: room, control)
     } catch {
@@ -346,7 +346,7 @@ extension OrgReactor {
       return .pause(forMicros: 200_000)
     }
     for entry in batch { calling.remove(entry.message) }
-    executor.changes.raise()
+    executor.work.raise()
     return .again
   }
 

@@ -20,14 +20,14 @@ actor PaymentReactor {
 
   /// Works until the task is cancelled.
   func run() async {
-    let changes = executor.changes
+    let work = executor.work
     while !Task.isCancelled {
-      let seen = changes.generation
+      let seen = work.generation
       if let waitMicros = await round() {
         // Cut short only by cancellation, which the loop notices itself.
         try? await Task.sleep(for: .microseconds(waitMicros))
       } else {
-        await changes.wait(beyond: seen, timeout: nil)
+        await work.wait(beyond: seen, timeout: nil)
       }
     }
   }

@@ -37,7 +37,10 @@ struct WorkflowReactor: Sendable {
   private func react(to events: [RecordedEvent]) async throws {
     var starts: [Identifier: [Start]] = [:]
     var order: [Identifier] = []
+    var listening: [OrgID: Set<String>] = [:]
     for recorded in events {
+      // To decode an event is to open what is sealed in it: only where somebody may ask what it says.
+      guard try await types(&listening, of: recorded.org).contains(recorded.type) else { continue }
       let event = try StreamFold.decode(recorded)
       guard let contact = event.contact else { continue }
       let executor = try engine.executor(for: event.org)
@@ -56,6 +59,17 @@ struct WorkflowReactor: Sendable {
       }
       try await group.waitForAll()
     }
+  }
+
+  /// Which events start something in `org`, or did at some time.
+  private func types(
+    _ known: inout [OrgID: Set<String>], of org: OrgID
+  ) async throws -> Set<String> {
+    if let types = known[org] { return types }
+    let executor = try engine.executor(for: Identifier(.org, org.value))
+    let types = try await executor.workflowTriggers()
+    known[org] = types
+    return types
   }
 
   private func perform(_ start: Start) async throws {
@@ -104,6 +118,11 @@ extension RecordedDomainEvent {
 }
 
 extension OrgExecutor {
+  /// Types of the events that start a workflow, or did at some time.
+  func workflowTriggers() throws(CommandError) -> Set<String> {
+    try withState { $0.runs.triggers }
+  }
+
   /// The workflows that listened when this happened, in order of their ids.
   func workflows(triggeredBy event: RecordedDomainEvent) throws(CommandError) -> [Identifier] {
     try withState { state in
@@ -113,6 +132,16 @@ extension OrgExecutor {
 }
 
 extension WorkflowDefinition.Trigger {
+  /// nil: no event starts it.
+  var eventType: String? {
+    switch self {
+    case .tagAdded: "contact.tagged"
+    case .contactCreated: "contact.created"
+    case .messageReceived: "message.received"
+    case .manual: nil
+    }
+  }
+
   func matches(_ event: DomainEvent) -> Bool {
     switch (self, event) {
     case (.tagAdded(let tag), .contact(.tagged(let added))): tag == added

@@ -95,6 +95,11 @@ struct RunIndex: Codable {
     }
   }
 
+  /// Types of the events that any version of a workflow starts with.
+  var triggers: Set<String> {
+    Set(histories.values.flatMap(\.versions).compactMap(\.definition.trigger.eventType))
+  }
+
   /// The workflows that listened for `event` when it happened, in order of their ids.
   func workflows(triggeredBy event: DomainEvent, at sequence: UInt64) -> [Identifier] {
     histories.filter { _, history in

@@ -34,17 +34,17 @@ struct WebhookReactor: Sendable {
       var running: Set<Identifier> = []
       let ended = EndedEndpoints()
       while !Task.isCancelled {
-        let seen = executor.changes.generation
+        let seen = executor.work.generation
         running.subtract(await ended.take())
         for endpoint in await enabledEndpoints() where running.insert(endpoint).inserted {
           group.addTask {
             await deliver(to: endpoint)
             await ended.add(endpoint)
             // It may have been enabled again meanwhile.
-            if !Task.isCancelled { executor.changes.raise() }
+            if !Task.isCancelled { executor.work.raise() }
           }
         }
-        await executor.changes.wait(beyond: seen, timeout: nil)
+        await executor.work.wait(beyond: seen, timeout: nil)
       }
     }
   }

@@ -14,6 +14,8 @@ let projectCommand = Command(
     guard let databaseURL = context.settings.databaseURL else {
       throw UsageError("DATABASE_URL is missing: where are the read models?", command: "project")
     }
+    // Read models catch up; a command that waits for the processor does not come back.
+    giveWay()
     let work = Task {
       do {
         try await project(await logOnceMade(context), databaseURL, context.log)

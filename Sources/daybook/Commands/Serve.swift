@@ -166,16 +166,15 @@ private func startAPI(
   apiSettings.hold = hold
   apiSettings.readConnections = readConnectionCount
   apiSettings.isSecure = tls != nil || settings.baseURL.hasPrefix("https://")
-  var services = Services(
+  let services = Services(
     engine: engine, pool: pool, owners: owners,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
-    settings: apiSettings, adapters: adapters, links: links
+    settings: apiSettings, adapters: adapters, links: links, exports: exports,
+    requests: requests
   ) { message, requestID in
     context.log.error(
       "request failed", ["reason": .string(message), "request_id": .string(requestID)])
   }
-  services.exports = exports
-  services.requests = requests
   let api = APIServer(services: services)
   let log = context.log
   var limits = HTTPLimits()

@@ -184,7 +184,10 @@ final class House: Sendable {
   /// Lets everybody who waits for a moment look at the clock again.
   func advance(byMicros: Int64) throws {
     clock.advance(byMicros: byMicros)
-    for executor in try engine.allExecutors { executor.changes.raise() }
+    for executor in try engine.allExecutors {
+      executor.work.raise()
+      executor.changes.raise()
+    }
   }
 }
 

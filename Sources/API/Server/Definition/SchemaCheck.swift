@@ -41,10 +41,25 @@ extension Schema {
       guard let object = value.object else { return reportType(path, value, &found) }
       check(object, properties, others, path, &found)
     case .either(let schemas):
+      // First those of its kind: to say what is wrong with the others takes long, and nobody hears it.
+      let fits = schemas.contains { $0.isOfKind(value) && $0.problems(in: value, at: path).isEmpty }
+      guard !fits else { return }
       let all = schemas.map { $0.problems(in: value, at: path) }
       guard !all.contains(where: \.isEmpty) else { return }
       // The shape that it was meant to have is the one with the fewest faults.
       found += all.min { $0.count < $1.count } ?? []
+    }
+  }
+
+  private func isOfKind(_ value: JSON) -> Bool {
+    switch shape {
+    case .anything, .either: true
+    case .boolean: value.bool != nil
+    case .integer: value.int != nil
+    case .number: value.double != nil
+    case .text: value.string != nil
+    case .array: value.array != nil
+    case .object: value.object != nil
     }
   }
 
@@ -75,12 +90,7 @@ extension Schema {
         report(prefix + property.name, "required", "is required", &found)
       }
     }
-    var seen: Set<String> = []
     for (key, value) in object.fields {
-      guard seen.insert(key).inserted else {
-        report(prefix + key, "repeated_parameter", "stands there twice", &found)
-        continue
-      }
       guard !properties.contains(where: { $0.name == key }) else { continue }
       switch others {
       case .ignored: break
