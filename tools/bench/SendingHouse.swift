@@ -152,6 +152,7 @@ final class SendingHouse: Sendable {
       let form = FormCoding.decode(bytes: request.body)
       if request.pathSegments[3] == "status" {
         let callback = try TwilioStatusCallback(form: form)
+        guard callback.status.kind != nil else { return HTTPResponse(status: 204) }
         guard let id = request.queryValue("message").flatMap({ Identifier($0, kind: .message) })
         else { return HTTPResponse(status: 400) }
         _ = try await executor.perform(call) { workspace throws(CommandError) in

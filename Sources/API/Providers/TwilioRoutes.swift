@@ -50,9 +50,12 @@ enum TwilioRoutes {
     } catch {
       throw .invalid("body", error.code, "\(error)")
     }
-    try await perform(executor, exchange, key: nil) { workspace throws(CommandError) in
-      guard let news = callback.providerStatus(atMicros: workspace.nowMicros) else { return }
-      try workspace.record(news, for: id)
+    // Every other one only says that the message is on its way: nobody is kept busy with that.
+    if callback.status.kind != nil {
+      try await perform(executor, exchange, key: nil) { workspace throws(CommandError) in
+        guard let news = callback.providerStatus(atMicros: workspace.nowMicros) else { return }
+        try workspace.record(news, for: id)
+      }
     }
     return HTTPResponse(status: 204)
   }

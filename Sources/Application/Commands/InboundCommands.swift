@@ -195,19 +195,19 @@ extension Workspace {
   ) throws(CommandError) {
     for id in (state.queue.stoppable[address] ?? []).prefix(Self.sweepLimit).sorted() {
       guard var facts = try latestFacts(of: id) else { continue }
-      facts.nowMicros = nowMicros
       facts.isAddressOptedOut = true
       facts.ending = ending
       try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)
     }
   }
 
-  /// What a waiting message was judged by last; of a scheduled one, which nobody judged yet, the facts of now.
+  /// What a waiting message would be judged by now.
   func latestFacts(of id: Identifier) throws(CommandError) -> GateFacts? {
     let message = try current(Message.self, id)
-    if let verdict = message.verdict { return verdict.facts }
     guard let plan = message.plan else { return nil }
-    return facts(for: plan, try current(Contact.self, plan.contact), priceMicros: price(of: plan))
+    return facts(
+      for: plan, try current(Contact.self, plan.contact), priceMicros: message.priceMicros,
+      held: message, id: id)
   }
 
   /// START, YES, UNSTOP: a new yes by the person, on every contact with this number.

@@ -22,7 +22,6 @@ extension Workspace {
   mutating func skipKilled(_ messages: [Identifier]) throws(CommandError) {
     for id in messages.prefix(Self.sweepLimit) {
       guard var facts = try latestFacts(of: id) else { continue }
-      facts.nowMicros = nowMicros
       facts.isKilled = true
       try follow(try run(Message.self, id, .revoke(verdict: Gate.judge(facts))), of: id)
     }
@@ -151,7 +150,6 @@ extension Workspace {
 
   private mutating func skip(_ id: Identifier, _ list: Suppression.List) throws(CommandError) {
     guard var facts = try latestFacts(of: id) else { return }
-    facts.nowMicros = nowMicros
     switch list {
     case .suppression: facts.isSuppressed = true
     case .doNotCall: facts.isSuppressed = facts.purpose == .marketing

@@ -327,8 +327,8 @@ extension OrgState {
   private func apply(_ event: Message.Event, of stream: Identifier, at place: EventPlace) {
     let before = tables.messages[stream]
     var after = Message.evolve(before ?? Message.initialState, with: event)
-    // Asked for while it waits; later it is read from the log, where somebody wants it.
-    if after.status?.isWaiting != true { after.verdict = nil }
+    // In the log for whoever wants it: the facts are most of a message, and tens of thousands may wait.
+    after.verdict = nil
     queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
     campaigns.apply(from: before, to: after, of: stream)
     recent.apply(

@@ -77,14 +77,54 @@ package enum Message {
     package var errorCode: String?
     package var sentAtMicros: Micros?
     package var deliveredAtMicros: Micros?
-    package var call: CallResult?
-    package var openedAtMicros: Micros?
-    package var machineOpenedAtMicros: Micros?
-    package var clickedAtMicros: Micros?
-    package var complainedAtMicros: Micros?
-    package var engagementCount = 0
+    private var boxedAnswer: Boxed<Answer>?
+
+    /// What came back from the other end. Of most messages: nothing.
+    private struct Answer: Sendable, Equatable, Codable {
+      var call: CallResult?
+      var openedAtMicros: Micros?
+      var machineOpenedAtMicros: Micros?
+      var clickedAtMicros: Micros?
+      var complainedAtMicros: Micros?
+      var engagementCount = 0
+    }
 
     package init() {}
+
+    private var answer: Answer {
+      get { boxedAnswer?.value ?? Answer() }
+      set { boxedAnswer = newValue == Answer() ? nil : Boxed(newValue) }
+    }
+
+    package var call: CallResult? {
+      get { answer.call }
+      set { answer.call = newValue }
+    }
+
+    package var openedAtMicros: Micros? {
+      get { answer.openedAtMicros }
+      set { answer.openedAtMicros = newValue }
+    }
+
+    package var machineOpenedAtMicros: Micros? {
+      get { answer.machineOpenedAtMicros }
+      set { answer.machineOpenedAtMicros = newValue }
+    }
+
+    package var clickedAtMicros: Micros? {
+      get { answer.clickedAtMicros }
+      set { answer.clickedAtMicros = newValue }
+    }
+
+    package var complainedAtMicros: Micros? {
+      get { answer.complainedAtMicros }
+      set { answer.complainedAtMicros = newValue }
+    }
+
+    package var engagementCount: Int {
+      get { answer.engagementCount }
+      set { answer.engagementCount = newValue }
+    }
 
     package var plan: MessagePlan? {
       get { boxedPlan?.value }
