@@ -129,6 +129,46 @@ import Testing
     #expect(throws: MergeFieldError.self) { try MergeFields.render(text, for: Self.details) }
   }
 
+  private static let gold: ContactDetails = {
+    var details = ContactDetails(firstName: "Ann", company: "Acme")
+    details.custom["plan"] = .text("Gold ")
+    return details
+  }()
+
+  @Test(arguments: [
+    ("{{#if company}}At {{company}}{{/if}}!", "At Acme!", "!"),
+    ("{{#if company}}B{{else}}C{{/if}}", "B", "C"),
+    ("{{#if  custom.plan=gold }}yes{{else}}no{{/if}}", "yes", "no"),
+    ("{{#unless company}}Your own boss?{{/unless}}", "", "Your own boss?"),
+    ("{{#unless custom.plan = silver}}x{{/unless}}", "x", "x"),
+    (
+      "{{#if company}}{{#if first_name}}{{first_name}}{{else}}?{{/if}} of {{company}}{{/if}}.",
+      "Ann of Acme.", "."
+    ),
+  ])
+  func `a block is for those whom it fits`(text: String, known: String, unknown: String) throws {
+    #expect(try MergeFields.render(text, for: Self.gold) == known)
+    #expect(try MergeFields.render(text, for: ContactDetails(phone: "+12125550123")) == unknown)
+  }
+
+  @Test func `what is missing in the block that is not chosen is not missing`() throws {
+    let text = "{{#if company}}{{last_name}}{{else}}{{email}}{{/if}}"
+    #expect(try MergeFields.missing(in: text, for: Self.gold) == ["last_name"])
+    #expect(try MergeFields.missing(in: text, for: ContactDetails(firstName: "Bo")) == ["email"])
+    #expect(try MergeFields.fields(of: text) == ["company", "last_name", "email"])
+  }
+
+  @Test(arguments: [
+    "{{#if company}}x", "{{#if}}x{{/if}}", "{{#if nickname}}x{{/if}}", "x{{/if}}", "{{else}}",
+    "{{#if company}}x{{/unless}}", "{{#each company}}x{{/each}}",
+    "{{#if company}}a{{else}}b{{else}}c{{/if}}",
+    String(repeating: "{{#if company}}", count: 7) + String(repeating: "{{/if}}", count: 7),
+  ])
+  func `a block that does not fit together is refused`(text: String) {
+    let error = #expect(throws: MergeFieldError.self) { try MergeFields.fields(of: text) }
+    #expect(error?.code == "invalid_merge_field")
+  }
+
   @Test func `a text names its fields once each, in order`() throws {
     let text = "{{last_name|x}} {{first_name}} {{last_name}}"
     #expect(try MergeFields.fields(of: text) == ["last_name", "first_name"])

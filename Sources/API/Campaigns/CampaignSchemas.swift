@@ -17,6 +17,26 @@ enum CampaignSchemas {
       .optional("holdout_percent", .int(1...50), holdoutNote),
     ])
 
+  static let launch = Schema.input(
+    "CampaignLaunch",
+    [
+      .optional(
+        "skip_missing", .bool, "Leave out whoever lacks a field that has no fallback; false.")
+    ])
+
+  static let check = Schema.object(
+    "CampaignCheck",
+    [
+      .required("object", .constant("campaign_check")),
+      .required("recipients", .count, "Whoever the segment holds now."),
+      .required("incomplete", .count, "Recipients whose text could not be filled."),
+      .required(
+        "missing",
+        .array(
+          .object([.required("field", .string()), .required("recipients", .count)]))),
+      .required("findings", .array(ContentFindingView.schema)),
+    ])
+
   private static let holdoutNote =
     "Of a hundred people that it could go to, so many are skipped (`holdout`), to compare with. "
     + "Who they are follows from the campaign's and the contact's ids."

@@ -13,7 +13,14 @@ enum CampaignWrites {
         example: [
           "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
           "body": "Hi {{first_name|there}}, doors open at nine.",
-        ]), answers: [.created(CampaignSchemas.campaign)], handler: create),
+        ]), answers: [.created(CampaignSchemas.campaign)], refuses: [400: ["deceptive_subject"]],
+      handler: create),
+    Operation(
+      "GET", "/api/campaigns/{id}/check", .scope("campaigns:read"),
+      "See what a launch would come to",
+      details: "Who is in the audience, whose fields are missing, and what carriers and mailbox "
+        + "providers have against the words. Nothing is written.",
+      answers: [.ok(CampaignSchemas.check)], handler: check),
     Operation(
       "PATCH", "/api/campaigns/{id}", .scope("campaigns:write"), "Change a draft",
       details: "What is not named stays. Nothing changes once it was launched.",
@@ -31,11 +38,15 @@ enum CampaignWrites {
       handler: delete),
     Operation(
       "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), "Launch a campaign",
+      details: "Where recipients lack a field that the text needs, nobody gets anything, unless "
+        + "`skip_missing` says to leave them out. `GET /api/campaigns/{id}/check` tells before.",
+      body: .json(CampaignSchemas.launch, example: ["skip_missing": false]),
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
         409: ["already_launched", "not_allowed_now"],
         422: [
           "empty_audience", "sms_not_configured", "email_not_configured", "postal_address_missing",
+          "missing_fields",
         ],
       ], idempotency: .required, handler: launch),
     Operation(
@@ -115,10 +126,37 @@ enum CampaignWrites {
 
   private static func launch(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .campaign)
+    var fields = try exchange.body()
+    let skipsMissing = fields.bool("skip_missing") ?? false
+    try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
+      if !skipsMissing { try workspace.requireComplete(id) }
       try workspace.launchCampaign(id)
     }
     return try answer(200, id, written, exchange)
+  }
+
+  private static func check(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .campaign)
+    let executor = try exchange.executor()
+    let found: CampaignCheck
+    do {
+      found = try await executor.read { workspace throws(CommandError) in
+        try workspace.checkCampaign(id)
+      }
+    } catch {
+      throw APIError(error)
+    }
+    let missing = found.missing.sorted { $0.key < $1.key }
+    return exchange.respond(
+      200,
+      [
+        "object": "campaign_check", "recipients": JSON(found.recipientCount),
+        "incomplete": JSON(found.incompleteCount),
+        "missing": .array(
+          missing.map { ["field": .string($0.key), "recipients": JSON($0.value)] }),
+        "findings": ContentFindingView.json(found.findings),
+      ])
   }
 
   private static func cancel(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

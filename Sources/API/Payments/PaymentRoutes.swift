@@ -56,11 +56,16 @@ enum PaymentRoutes {
   // MARK: Recharge
 
   private static func showRule(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    exchange.respond(200, view(try await exchange.readState { $0.settings.autoRecharge }))
+    let (rule, provider) = try await exchange.readState {
+      ($0.settings.autoRecharge, $0.settings.providers[.payment]?.provider)
+    }
+    return exchange.respond(200, view(rule, provider))
   }
 
   private static func configure(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    var rule = try await exchange.readState { $0.settings.autoRecharge }
+    var (rule, provider) = try await exchange.readState {
+      ($0.settings.autoRecharge, $0.settings.providers[.payment]?.provider)
+    }
     var fields = try exchange.body()
     rule.isOn = fields.bool("enabled") ?? rule.isOn
     if fields.has("threshold") {
@@ -85,14 +90,16 @@ enum PaymentRoutes {
     let written = try await exchange.write { [rule] workspace throws(CommandError) in
       try workspace.setAutoRecharge(rule)
     }
-    return exchange.respond(200, view(rule), receipt: written.receipt)
+    return exchange.respond(200, view(rule, provider), receipt: written.receipt)
   }
 
-  private static func view(_ rule: AutoRecharge) -> JSON {
+  /// Without somebody who takes payments nothing is charged, whatever the rule says.
+  private static func view(_ rule: AutoRecharge, _ provider: String?) -> JSON {
     [
       "object": "auto_recharge", "enabled": .bool(rule.isOn),
       "threshold": Money.json(rule.thresholdMicros), "amount": Money.json(rule.amountMicros),
       "monthly_cap": Money.json(rule.monthlyCapMicros),
+      "payment_provider": JSON(provider),
     ]
   }
 }

@@ -34,5 +34,8 @@ enum PaymentSchemas {
       .required("object", .constant("auto_recharge")), .required("enabled", .bool),
       .required("threshold", .money), .required("amount", .money),
       .required("monthly_cap", .money),
+      .required(
+        "payment_provider", .string().nullable,
+        "Who charges; null: nobody is set up, and nothing is ever charged."),
     ])
 }

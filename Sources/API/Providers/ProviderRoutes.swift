@@ -18,7 +18,7 @@ enum ProviderRoutes {
           "provider": "sendgrid", "options": ["from": "hello@example.com"],
           "secrets": ["api_key": "SG.…"],
         ]), answers: [.ok(ProviderSchemas.provider)],
-      refuses: [400: ["unknown_provider", "required", "https_required"]], handler: configure),
+      refuses: [400: ["unknown_provider", "required", "https_required", "reply_to_foreign"]], handler: configure),
     Operation(
       "DELETE", "/api/providers/{service}", .scope("account:write"), "Remove a provider",
       details:
@@ -148,11 +148,27 @@ enum ProviderRoutes {
       fields.check(
         "secrets", secrets, description.requiredSecrets, description.optionalSecrets)
     }
+    if service == .email, let replyTo = options["reply_to"], let from = options["from"],
+      !isOfOneHouse(replyTo, from)
+    {
+      fields.fail(
+        "options.reply_to", "reply_to_foreign",
+        "reply_to is at the domain of from: answers go to whom the mail says it is from.")
+    }
     try fields.finish()
     guard let description else { preconditionFailure("finish refuses unknown providers") }
     return ProviderSettings(
       service: service, provider: description.name, baseURL: baseURL ?? description.baseURL,
       options: options, secrets: .known(secrets))
+  }
+
+  /// Whether two mailboxes are at one domain, or at one and its subdomain.
+  private static func isOfOneHouse(_ left: String, _ right: String) -> Bool {
+    func domain(_ address: String) -> String {
+      String(address.lowercased().split(separator: "@").last ?? "")
+    }
+    let (left, right) = (domain(left), domain(right))
+    return left == right || left.hasSuffix("." + right) || right.hasSuffix("." + left)
   }
 
   /// Credentials go there: by https alone, unless the system is one for development.

@@ -164,6 +164,14 @@ extension APIError {
         details: [
           Detail(param: "body", code: "missing_field", message: "No value for \(field).")
         ])
+    case .recipientsIncomplete(let count, let fields):
+      self.init(
+        422, "compliance", "missing_fields",
+        "\(count) recipients lack a field that the text needs. Give fallbacks, or launch with "
+          + "skip_missing to leave them out.",
+        details: fields.map {
+          Detail(param: "body", code: "missing_field", message: "No value for \($0).")
+        })
     case .smsNotConfigured:
       self.init(
         422, "compliance", "sms_not_configured",

@@ -201,6 +201,7 @@ extension Exchange {
       ("id", .string(id.text)), ("object", "template"), ("name", .string(state.name)),
       ("channel", .string(channel.rawValue)), ("archived", .bool(state.isArchived)),
       ("fields", .array(fields.map(JSON.string))), ("versions", .array(versions)),
+      ("findings", ContentFindingView.json(ContentCheck.findings(in: content, on: channel))),
       ("version", JSON(state.versions.count)), ("account", .string(org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
       ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),

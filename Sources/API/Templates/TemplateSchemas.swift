@@ -4,7 +4,7 @@ import Domain
 enum TemplateSchemas {
   private static let texts: [Schema.Property] = [
     .required("name", .string(1...200)),
-    .required("body", .string(1...500_000), "With merge fields: `{{first_name|there}}`."),
+    .required("body", .string(1...500_000), "With merge fields, `{{first_name|there}}`, and blocks, `{{#if company}}…{{else}}…{{/if}}`."),
     .optional("subject", .string(1...998), "Of emails: required there."),
     .optional("html", .string(1...500_000), "Of emails."),
     .optional("voicemail", .string(1...4_000), "Of calls."),
@@ -30,6 +30,9 @@ enum TemplateSchemas {
       .required("archived", .bool),
       .required("fields", .array(.string(), 0...1_000), "The merge fields of the latest version."),
       .required("versions", .array(.object("TemplateVersion", content), 0...100_000)),
+      .required(
+        "findings", .array(ContentFindingView.schema),
+        "What is to be said of the latest version, as marketing."),
       .required("created_at", .time), .required("updated_at", .time),
     ] + content)
 

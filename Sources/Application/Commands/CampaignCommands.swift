@@ -54,6 +54,9 @@ extension Workspace {
     if definition.channel == .email, definition.subject?.isBlank != false {
       throw .invalid(field: "subject", code: "required", message: "An email needs a subject.")
     }
+    if definition.channel == .email, definition.purpose == .marketing {
+      try EmailComposing.requireHonest(definition.subject ?? "")
+    }
     try checkLengths(of: definition)
     for (field, text) in definition.texts {
       do {
@@ -119,13 +122,11 @@ extension Workspace {
     {
       throw .postalAddressMissing
     }
-    let filter = try current(Segment.self, definition.segment).filter
-    let audience = state.tables.contacts
-      .filter { filter.matches(state.facts(of: $0.key, $0.value), atMicros: nowMicros) }
-      .map(\.key).sorted()
     try run(
       Campaign.self, id,
-      .launch(filter: filter, audience: audience, batchSize: Self.campaignBatchSize))
+      .launch(
+        filter: try current(Segment.self, definition.segment).filter,
+        audience: try audience(of: definition), batchSize: Self.campaignBatchSize))
   }
 
   package mutating func cancelCampaign(_ id: Identifier) throws(CommandError) {

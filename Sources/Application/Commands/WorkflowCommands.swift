@@ -218,7 +218,7 @@ extension CommandError {
     case .invalid(_, let code, _): code
     case .org, .user, .apiKey, .role, .message, .wallet, .segment, .campaign, .workflow, .run,
       .timer, .webhookEndpoint, .inboundHook, .importJob, .payment, .duplicateContact, .notFound,
-      .missingField, .providerInUse,
+      .missingField, .recipientsIncomplete, .providerInUse,
       .tooDeep, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken, .roleInUse,
       .idempotencyInProgress, .unreadable, .log:
       nil

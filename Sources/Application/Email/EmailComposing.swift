@@ -19,13 +19,24 @@ struct EmailComposing {
     if let source = request.html {
       html = try Self.rendered(source, "html", details, escape: HTMLLinks.escaped)
     }
+    let line = try Self.line(subject, details)
     if request.purpose == .marketing {
+      try Self.requireHonest(line)
       guard let postalAddress else { throw .postalAddressMissing }
       text = withFooter(text: text, postalAddress)
       html = html.map { withFooter(html: $0, postalAddress) }
     }
     return MessageContent(
-      address: address, body: text, subject: try Self.line(subject, details), html: html)
+      address: address, body: text, subject: line, html: html)
+  }
+
+  /// An advertisement answers nothing and forwards nothing (15 U.S.C. 7704(a)(2)).
+  static func requireHonest(_ subject: String) throws(CommandError) {
+    guard let found = ContentCheck.deception(in: subject) else { return }
+    throw .invalid(
+      field: "subject", code: "deceptive_subject",
+      message: "A subject that begins with \(found) pretends to answer something: no marketing "
+        + "goes out with it.")
   }
 
   /// A line break in a subject would begin a header of somebody else's making.

@@ -30,6 +30,8 @@ package enum CommandError: Error, Equatable {
   case invalid(field: String, code: String, message: String)
   /// A merge field of the text has no value and no fallback.
   case missingField(String)
+  /// So many of a campaign's recipients lack these fields, for which its text has no fallback.
+  case recipientsIncomplete(count: Int, fields: [String])
   /// The org has no number and provider to text through.
   case smsNotConfigured
   /// The org has nobody to send email or to take payments through.

@@ -162,6 +162,25 @@ export interface Template {
   subject: string | null;
   body: string;
   html: string | null;
+  findings: ContentFinding[];
+}
+
+/** Something that carriers or mailbox providers have against a text. */
+export interface ContentFinding {
+  code: string;
+  field: string;
+  severity: Open<"warning" | "refusal">;
+  found: string | null;
+  message: string;
+}
+
+/** What a launch would come to. */
+export interface CampaignCheck {
+  object: "campaign_check";
+  recipients: number;
+  incomplete: number;
+  missing: { field: string; recipients: number }[];
+  findings: ContentFinding[];
 }
 
 /** What one person would get of it; nothing but `missing` where a field has no value. */
@@ -229,6 +248,8 @@ export interface AutoRecharge {
   threshold: Money;
   amount: Money;
   monthly_cap: Money;
+  /** Who charges; null: nobody is set up. */
+  payment_provider: string | null;
 }
 
 export interface WalletTransaction {

@@ -1,13 +1,14 @@
 import { useEffect, useState } from "react";
-import type { Query } from "../../api/hooks";
+import type { Query, Write } from "../../api/hooks";
 import { useQuery, useWrite } from "../../api/hooks";
 import { useLive } from "../../api/live";
-import type { Campaign, Segment } from "../../api/types";
+import type { Campaign, CampaignCheck, Segment } from "../../api/types";
 import { Link } from "../../app/router";
 import { ConfirmDialog } from "../../ui/ConfirmDialog";
+import { Findings } from "../../ui/Findings";
 import { Icon } from "../../ui/Icon";
 import { Page } from "../../ui/Page";
-import { BehindNote, FailureState, Skeleton } from "../../ui/states";
+import { BehindNote, FailureNote, FailureState, Skeleton } from "../../ui/states";
 import { CampaignMessages } from "./CampaignMessages";
 import { CampaignStatus } from "./CampaignStatus";
 import { Conservation } from "./ConservationBar";
@@ -64,8 +65,8 @@ function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
   const segment = useQuery<Segment>(`/api/segments/${encodeURIComponent(campaign.segment)}`);
   const [confirms, setConfirms] = useState<"launch" | "cancel" | null>(null);
   const write = useWrite();
-  const act = async (action: string) => {
-    if ((await write.run("POST", `${path}/${action}`)) === null) return;
+  const act = async (action: string, body?: object) => {
+    if ((await write.run("POST", `${path}/${action}`, body)) === null) return;
     setConfirms(null);
     query.reload();
   };
@@ -175,18 +176,14 @@ function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
         )}
       </div>
       {confirms === "launch" && (
-        <ConfirmDialog
+        <LaunchDialog
+          path={path}
           title={`Launch ${campaign.name}?`}
-          action="Launch"
+          audience={audience}
           write={write}
           onClose={close}
-          onConfirm={() => act("launch")}
-        >
-          It goes to everybody in {audience}
-          {typeof segment.data?.size === "number" &&
-            `, ${segment.data.size.toLocaleString("en-US")} people now`}
-          . Who may not be written to is skipped, and the reason is recorded.
-        </ConfirmDialog>
+          onConfirm={() => act("launch", { skip_missing: true })}
+        />
       )}
       {confirms === "cancel" && (
         <ConfirmDialog
@@ -201,5 +198,50 @@ function KnownCampaign({ path, campaign, query }: KnownCampaignProps) {
         </ConfirmDialog>
       )}
     </Page>
+  );
+}
+
+interface LaunchDialogProps {
+  path: string;
+  title: string;
+  audience: string;
+  write: Write;
+  onConfirm: () => Promise<void>;
+  onClose: () => void;
+}
+
+/** Says what the launch would come to, before it. */
+function LaunchDialog({ path, title, audience, write, onConfirm, onClose }: LaunchDialogProps) {
+  const check = useQuery<CampaignCheck>(`${path}/check`);
+  const found = check.data;
+  return (
+    <ConfirmDialog
+      title={title}
+      action={found !== null && found.incomplete > 0 ? "Launch without them" : "Launch"}
+      write={write}
+      onClose={onClose}
+      onConfirm={onConfirm}
+    >
+      <p>
+        It goes to everybody in {audience}
+        {found !== null && `, ${found.recipients.toLocaleString("en-US")} people now`}. Who may not
+        be written to is skipped, and the reason is recorded.
+      </p>
+      <FailureNote failure={check.failure} />
+      {found !== null && found.incomplete > 0 && (
+        <div className="note note-amber" role="status">
+          <Icon name="alert" />
+          <div>
+            {found.incomplete.toLocaleString("en-US")} of them get nothing: the text needs a field
+            that they lack (
+            {found.missing
+              .map((each) => `${each.field}: ${each.recipients.toLocaleString("en-US")}`)
+              .join(", ")}
+            ). Give it a fallback to reach them, such as {"{{first_name|there}}"}.
+          </div>
+        </div>
+      )}
+      {found !== null && <Findings findings={found.findings} />}
+    </ConfirmDialog>
   );
 }

@@ -3,6 +3,7 @@ import { useQuery, useWrite } from "../../api/hooks";
 import type { Channel, Contact, List, Template, TemplatePreview } from "../../api/types";
 import { Field } from "../../ui/Field";
 import { FormDialog, problemsOf } from "../../ui/FormDialog";
+import { Findings } from "../../ui/Findings";
 import { FailureNote } from "../../ui/states";
 
 interface TemplateDialogProps {
@@ -63,7 +64,7 @@ export function TemplateDialog({ template, onSaved, onClose }: TemplateDialogPro
       )}
       <Field
         label="Text"
-        hint="With fields such as {{first_name|there}}"
+        hint="With fields such as {{first_name|there}}, and blocks such as {{#if company}}…{{else}}…{{/if}}"
         problem={problems.get("body")}
       >
         <textarea rows={5} value={body} onChange={(event) => setBody(event.target.value)} />
@@ -73,6 +74,7 @@ export function TemplateDialog({ template, onSaved, onClose }: TemplateDialogPro
           <textarea rows={5} value={html} onChange={(event) => setHTML(event.target.value)} />
         </Field>
       )}
+      {template !== null && <Findings findings={template.findings} />}
       {template !== null && <Preview template={template} />}
     </FormDialog>
   );

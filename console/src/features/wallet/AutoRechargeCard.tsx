@@ -3,6 +3,7 @@ import { useEffect, useState } from "react";
 import { useQuery, useWrite } from "../../api/hooks";
 import type { AutoRecharge } from "../../api/types";
 import { Field } from "../../ui/Field";
+import { Icon } from "../../ui/Icon";
 import { formatMoney, parseDollars } from "../../ui/money";
 import { FailureNote, Skeleton } from "../../ui/states";
 import { useToast } from "../../ui/Toast";
@@ -50,7 +51,9 @@ function RuleForm({ rule, onSaved }: { rule: AutoRecharge; onSaved: () => void }
     const saved = await write.run<AutoRecharge>("POST", `${path}/configure`, { enabled: isOn, ...typed });
     if (saved === null) return;
     toast.say(
-      saved.enabled
+      saved.enabled && saved.payment_provider === null
+        ? "Saved. Nothing is charged until a payment provider is set up."
+        : saved.enabled
         ? `Below ${formatMoney(saved.threshold)} the wallet is filled up by ${formatMoney(saved.amount)}.`
         : "The wallet is not filled up by itself any more.",
     );
@@ -59,6 +62,16 @@ function RuleForm({ rule, onSaved }: { rule: AutoRecharge; onSaved: () => void }
   return (
     <form className="recharge-form" noValidate onSubmit={(event) => void submit(event)}>
       {problems.size === 0 && <FailureNote failure={failure} />}
+      {rule.payment_provider === null && (
+        <div className="note note-amber" role="status">
+          <Icon name="alert" />
+          <div>
+            Nothing can be charged: no payment provider is set up.{" "}
+            {rule.enabled && "The wallet is not filled up by itself until one is. "}
+            Set one up with <code>PUT /api/providers/payment</code>, or add funds by hand.
+          </div>
+        </div>
+      )}
       <label className="check">
         <input type="checkbox" checked={isOn} onChange={(event) => setOn(event.target.checked)} />
         Fill the wallet up by itself

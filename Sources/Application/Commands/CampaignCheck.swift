@@ -1,0 +1,52 @@
+import Domain
+
+/// What a launch would come to, found before it.
+package struct CampaignCheck: Sendable, Equatable {
+  /// Whoever the segment holds at this moment.
+  package var recipientCount = 0
+  /// Recipients whose text could not be filled, and how many of them lack each field.
+  package var incompleteCount = 0
+  package var missing: [String: Int] = [:]
+  /// What is to be said of the words.
+  package var findings: [ContentFinding] = []
+}
+
+extension Workspace {
+  /// Looks a draft over as its launch would find it: who is in the audience, whose fields are missing, and what
+  /// carriers and mailbox providers have against the words. Nothing is written.
+  package func checkCampaign(_ id: Identifier) throws(CommandError) -> CampaignCheck {
+    guard let definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
+    let content = TemplateContent(
+      body: definition.body, subject: definition.subject, html: definition.html,
+      voicemail: definition.voicemail)
+    var check = CampaignCheck()
+    if definition.purpose == .marketing {
+      check.findings = ContentCheck.findings(in: content, on: definition.channel)
+    }
+    for contact in try audience(of: definition) {
+      check.recipientCount += 1
+      let missing = try missingFields(of: content, for: contact)
+      if !missing.isEmpty { check.incompleteCount += 1 }
+      for field in missing { check.missing[field, default: 0] += 1 }
+    }
+    return check
+  }
+
+  /// Whoever the segment holds at this moment, in order of contact id.
+  func audience(of definition: CampaignDefinition) throws(CommandError) -> [Identifier] {
+    let filter = try current(Segment.self, definition.segment).filter
+    return state.tables.contacts
+      .filter { filter.matches(state.facts(of: $0.key, $0.value), atMicros: nowMicros) }
+      .map(\.key).sorted()
+  }
+
+  /// Before a launch that is not to leave anybody out for want of a field.
+  package func requireComplete(_ id: Identifier) throws(CommandError) {
+    guard try current(Campaign.self, id).status == .draft else { return }
+    let check = try checkCampaign(id)
+    guard check.incompleteCount == 0 else {
+      throw .recipientsIncomplete(
+        count: check.incompleteCount, fields: check.missing.keys.sorted())
+    }
+  }
+}
