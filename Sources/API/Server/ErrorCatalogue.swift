@@ -155,6 +155,15 @@ enum ErrorCatalogue {
       "After a no only the person can say yes again (a keyword, a form, a signed paper), not staff."
     ),
     ("missing_field", "The contact has no value for a merge field. Give a fallback."),
+    (
+      "missing_fields",
+      "Recipients of the campaign lack a field. Give fallbacks, or launch with skip_missing."
+    ),
+    (
+      "deceptive_subject",
+      "The subject pretends to answer or forward something. Write what the mail is about."
+    ),
+    ("reply_to_foreign", "Answers go to another domain than the mail says it is from."),
     ("sms_not_configured", "The account has no number to text from."),
     (
       "payment_not_configured",

@@ -222,26 +222,28 @@ function LaunchDialog({ path, title, audience, write, onConfirm, onClose }: Laun
       onClose={onClose}
       onConfirm={onConfirm}
     >
-      <p>
-        It goes to everybody in {audience}
-        {found !== null && `, ${found.recipients.toLocaleString("en-US")} people now`}. Who may not
-        be written to is skipped, and the reason is recorded.
-      </p>
-      <FailureNote failure={check.failure} />
-      {found !== null && found.incomplete > 0 && (
-        <div className="note note-amber" role="status">
-          <Icon name="alert" />
-          <div>
-            {found.incomplete.toLocaleString("en-US")} of them get nothing: the text needs a field
-            that they lack (
-            {found.missing
-              .map((each) => `${each.field}: ${each.recipients.toLocaleString("en-US")}`)
-              .join(", ")}
-            ). Give it a fallback to reach them, such as {"{{first_name|there}}"}.
+      <div className="stack">
+        <p>
+          It goes to everybody in {audience}
+          {found !== null && `, ${found.recipients.toLocaleString("en-US")} people now`}. Who may not
+          be written to is skipped, and the reason is recorded.
+        </p>
+        <FailureNote failure={check.failure} />
+        {found !== null && found.incomplete > 0 && (
+          <div className="note note-amber" role="status">
+            <Icon name="alert" />
+            <div>
+              {found.incomplete.toLocaleString("en-US")} without a message: the text needs a field that
+              they lack (
+              {found.missing
+                .map((each) => `${each.field}: ${each.recipients.toLocaleString("en-US")}`)
+                .join(", ")}
+              ). Give it a fallback to reach them, such as {"{{first_name|there}}"}.
+            </div>
           </div>
-        </div>
-      )}
-      {found !== null && <Findings findings={found.findings} />}
+        )}
+        {found !== null && <Findings findings={found.findings} />}
+      </div>
     </ConfirmDialog>
   );
 }
