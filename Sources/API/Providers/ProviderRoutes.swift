@@ -18,7 +18,8 @@ enum ProviderRoutes {
           "provider": "sendgrid", "options": ["from": "hello@example.com"],
           "secrets": ["api_key": "SG.…"],
         ]), answers: [.ok(ProviderSchemas.provider)],
-      refuses: [400: ["unknown_provider", "required", "https_required", "reply_to_foreign"]], handler: configure),
+      refuses: [400: ["unknown_provider", "required", "https_required", "reply_to_foreign"]],
+      handler: configure),
     Operation(
       "DELETE", "/api/providers/{service}", .scope("account:write"), "Remove a provider",
       details:

@@ -4,7 +4,10 @@ import Domain
 enum TemplateSchemas {
   private static let texts: [Schema.Property] = [
     .required("name", .string(1...200)),
-    .required("body", .string(1...500_000), "With merge fields, `{{first_name|there}}`, and blocks, `{{#if company}}…{{else}}…{{/if}}`."),
+    .required(
+      "body", .string(1...500_000),
+      "With merge fields, `{{first_name|there}}`, and blocks, "
+        + "`{{#if company}}…{{else}}…{{/if}}`."),
     .optional("subject", .string(1...998), "Of emails: required there."),
     .optional("html", .string(1...500_000), "Of emails."),
     .optional("voicemail", .string(1...4_000), "Of calls."),
