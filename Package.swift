@@ -76,7 +76,9 @@ let package = Package(
       name: "CPhoneNumbers", path: "Sources/CPhoneNumbers",
       linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("stdc++")]),
     module("JSON", path: "Sources/JSON"),
-    module("Crypto", path: "Sources/Crypto", ["COpenSSL"], exclude: ["decisions"]),
+    // Intrinsics of AVX-512, where the processor has them.
+    .target(name: "CSHA256", path: "Sources/CSHA256"),
+    module("Crypto", path: "Sources/Crypto", ["COpenSSL", "CSHA256"], exclude: ["decisions"]),
     module("Postgres", path: "Sources/Postgres", ["CPostgres", "CSpawn"]),
     module("HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"]),
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),

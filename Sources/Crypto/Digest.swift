@@ -1,6 +1,6 @@
 extension SHA256 {
   /// 32 bytes as a value: what Merkle trees are made of, without an array each.
-  package struct Digest: Hashable, Sendable {
+  package struct Digest: Hashable, Sendable, BitwiseCopyable {
     /// In the order of memory, whatever the machine's.
     private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
 

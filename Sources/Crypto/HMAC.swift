@@ -56,6 +56,9 @@ package struct HMACSHA256: Sendable {
     outer.digest(then: inner.digest(padded: message))
   }
 
+  /// After the key: where the inner and the outer hash go on.
+  package var chains: (inner: SHA256.Chain, outer: SHA256.Chain) { (inner.chain, outer.chain) }
+
   /// What a key takes before a message.
   package static let keyByteCount = SHA256.blockByteCount
 }

@@ -93,6 +93,25 @@ package struct SHA256: Sendable {
     return last.words
   }
 
+  /// Where the computation stands, after whole blocks.
+  package var chain: Chain {
+    precondition(state.num == 0, "a chaining value is that of whole blocks")
+    let words = state.h
+    return Chain(
+      SIMD8(words.0, words.1, words.2, words.3, words.4, words.5, words.6, words.7))
+  }
+
+  /// Goes on from `chain` over `bytes`, which are whole blocks.
+  static func chain(from chain: Chain, over bytes: RawSpan) -> Chain {
+    var hash = start
+    let words = chain.words
+    hash.state.h = (
+      words[0], words[1], words[2], words[3], words[4], words[5], words[6], words[7]
+    )
+    hash.update(bytes)
+    return hash.chain
+  }
+
   /// The chaining value, which after a padded message is the digest.
   private var words: Digest {
     let words = state.h

@@ -27,6 +27,32 @@ private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
     }
   }
 
+  /// Goal: what is hashed in step is what is hashed alone. Method: messages of random sizes, in groups of all sizes up to three
+  /// times the lanes, each after a block of its own; the seed is in the name of a failure.
+  @Test(arguments: [UInt64.random(in: 0 ..< .max)])
+  func `messages hashed in step have the digests that they have alone`(seed: UInt64) throws {
+    var random = SplitMix(state: seed)
+    for count in 0...48 {
+      let prefixes = (0..<count).map { _ in random.bytes(64) }
+      let contents = (0..<count).map { _ in random.bytes(Int(random.next() % 400)) }
+      var messages = SHA256.Messages()
+      var chains: [SHA256.Chain] = []
+      for (prefix, content) in zip(prefixes, contents) {
+        var hash = SHA256()
+        hash.update(prefix)
+        chains.append(hash.chain)
+        let start = messages.add(byteCount: content.count, after: prefix.count)
+        messages.bytes.replaceSubrange(start..<start + content.count, with: content)
+      }
+      SHA256.advance(&chains, over: messages)
+      for index in 0..<count {
+        try #require(
+          chains[index].digest.bytes == SHA256.hash(prefixes[index] + contents[index]),
+          "seed \(seed), message \(index) of \(count)")
+      }
+    }
+  }
+
   @Test func `finalising leaves the computation as it was, and appends where asked`() {
     var hash = SHA256()
     hash.update(utf8("ab"))
@@ -336,5 +362,22 @@ private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
     #expect(constantTimeEqual([], []))
     #expect(!constantTimeEqual([1, 2], [1, 3]))
     #expect(!constantTimeEqual([1, 2], [1, 2, 3]))
+  }
+}
+
+/// SplitMix64: the same numbers for the same seed.
+private struct SplitMix {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var mixed = state
+    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ (mixed >> 31)
+  }
+
+  mutating func bytes(_ count: Int) -> [UInt8] {
+    (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
   }
 }

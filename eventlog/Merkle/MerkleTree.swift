@@ -196,19 +196,76 @@ package struct Frontier: Equatable, Sendable {
   package mutating func append(
     _ leafHash: Digest, completed: (_ level: Int, _ index: UInt64, _ hash: Digest) -> Void
   ) {
-    var hash = leafHash
-    var level = 0
+    add(leafHash, level: 0, completed)
+  }
+
+  /// Adds a complete subtree, which begins where the tree ends.
+  private mutating func add(
+    _ root: Digest, level lowest: Int,
+    _ completed: (_ level: Int, _ index: UInt64, _ hash: Digest) -> Void
+  ) {
+    var hash = root
+    var level = lowest
     while size & (1 << UInt64(level)) != 0 {
       hash = MerkleTree.nodeHash(roots.removeLast(), hash)
       level += 1
       completed(level, size >> UInt64(level), hash)
     }
     roots.append(hash)
-    size += 1
+    size += 1 << UInt64(lowest)
   }
 
   package mutating func append(_ leafHash: Digest) {
     append(leafHash) { _, _, _ in }
+  }
+
+  /// Adds leaves. Calls `completed` with each subtree of level `batchLevel` or above that they complete; those below are
+  /// hashed together where all of them are there.
+  package mutating func append(
+    contentsOf leaves: [Digest],
+    completed: (_ level: Int, _ index: UInt64, _ hash: Digest) -> Void
+  ) {
+    let width = 1 << Self.batchLevel
+    let aligned = min(leaves.count, -Int(truncatingIfNeeded: size) & (width - 1))
+    let wholeCount = (leaves.count - aligned) / width * width
+    appendEach(leaves[..<aligned], completed)
+    if wholeCount > 0 {
+      for root in Self.subtrees(of: leaves[aligned..<aligned + wholeCount]) {
+        completed(Self.batchLevel, size >> UInt64(Self.batchLevel), root)
+        add(root, level: Self.batchLevel, completed)
+      }
+    }
+    appendEach(leaves[(aligned + wholeCount)...], completed)
+  }
+
+  /// The subtrees that are stored lowest have this level too.
+  package static let batchLevel = 4
+
+  private mutating func appendEach(
+    _ leaves: ArraySlice<Digest>,
+    _ completed: (_ level: Int, _ index: UInt64, _ hash: Digest) -> Void
+  ) {
+    for leaf in leaves {
+      add(leaf, level: 0) { level, index, hash in
+        if level >= Self.batchLevel { completed(level, index, hash) }
+      }
+    }
+  }
+
+  /// The roots of the complete subtrees of `batchLevel` that `leaves` are all leaves of.
+  private static func subtrees(of leaves: ArraySlice<Digest>) -> [Digest] {
+    var nodes = Array(leaves)
+    var messages = SHA256.Messages()
+    for _ in 0..<batchLevel {
+      messages.removeAll()
+      for index in stride(from: 0, to: nodes.count, by: 2) {
+        messages.addNode(tag: 1, nodes[index], nodes[index + 1])
+      }
+      var chains = [SHA256.Chain](repeating: .start, count: nodes.count / 2)
+      SHA256.advance(&chains, over: messages)
+      nodes = chains.map(\.digest)
+    }
+    return nodes
   }
 
   package var root: Digest {

@@ -32,11 +32,33 @@ package struct KeyName: Hashable, Sendable {
     return KeyID(hash.digest())
   }
 
+  private static let label = Array("daybook/key-id/v1\0".utf8)
   private static let labelled: SHA256 = {
     var hash = SHA256()
-    hash.update(Array("daybook/key-id/v1\0".utf8))
+    hash.update(label)
     return hash
   }()
+
+  /// The key ids of many names, at less than one by one.
+  package static func keyIDs(of names: [KeyName]) -> [KeyID] {
+    var messages = SHA256.Messages()
+    for name in names {
+      let start = messages.add(byteCount: label.count + 16 + 16 + 4)
+      unsafe messages.bytes.withUnsafeMutableBytes { bytes in
+        let message = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
+        unsafe message.copyBytes(from: label)
+        unsafe message.storeBytes(
+          of: name.org.bigEndian, toByteOffset: label.count, as: UInt128.self)
+        unsafe message.storeBytes(
+          of: name.subject.bigEndian, toByteOffset: label.count + 16, as: UInt128.self)
+        unsafe message.storeBytes(
+          of: name.generation.bigEndian, toByteOffset: label.count + 32, as: UInt32.self)
+      }
+    }
+    var chains = [SHA256.Chain](repeating: .start, count: names.count)
+    SHA256.advance(&chains, over: messages)
+    return chains.map { KeyID($0.digest) }
+  }
 
   /// Reads what `bytes` wrote.
   init(_ bytes: [UInt8]) {
@@ -78,7 +100,7 @@ package final class SubjectKey: Sendable {
 }
 
 /// 16 bytes that name a key and do not tell whose it is.
-package struct KeyID: Hashable, Sendable {
+package struct KeyID: Hashable, Sendable, BitwiseCopyable {
   private let words: (UInt64, UInt64)
 
   /// The first half of `digest`.

@@ -31,6 +31,7 @@ final class BlockFinisher {
     var encoder = BlockEncoder(level: 1)
     var cipher = AESGCM()
     var compressors = PartCompressors()
+    var batch = EventBatch()
     /// Whose `primed` is ready for.
     var dictionaryID: UInt32 = 0
 
@@ -107,38 +108,67 @@ final class BlockFinisher {
     var area = SealedArea()
     try context.prime(input.dictionary)
     area.leaves.reserveCapacity(range.count)
-    var hasher = LeafHasher()
-    for index in range {
-      let event = input.events[index]
-      let org = input.orgs[event.orgIndex]
-      let orgKey = input.orgKeys[event.orgIndex]
-      hasher.start(input.header(of: event), partCount: 1 + event.personal.count)
-      hasher.addPart(
-        keyID: orgKey.keyID,
-        commitment: unsafe hasher.commitment(
-          orgKey, org: org, orgSequence: event.orgSequence, part: 0,
-          payload: input.payload.span.bytes.extracting(event.payload)))
-      for part in event.personal {
-        let place = PartPlace(
-          org: org, orgSequence: event.orgSequence, index: 1 + part - event.personal.lowerBound,
-          schemaVersion: event.schemaVersion)
-        let key = input.subjectKeys[input.parts[part].subjectIndex]
-        try seal(input.parts[part].payload, key, place, context, &hasher, &area)
-      }
-      area.leaves.append(hasher.leafHash)
+    for first in stride(from: range.lowerBound, to: range.upperBound, by: EventBatch.maxCount) {
+      let events = input.events[first..<min(first + EventBatch.maxCount, range.upperBound)]
+      context.batch.leaves.removeAll()
+      commit(events, input, &context.batch.commitments)
+      var next = 0
+      for event in events { try seal(event, input, context, &next, &area) }
+      area.leaves += context.batch.leaves.finish()
     }
     return area
   }
 
+  /// Makes the commitments of all parts, in order.
+  private static func commit(
+    _ events: ArraySlice<BlockBuilder.Event>, _ input: SealingInput,
+    _ commitments: inout CommitmentBatch
+  ) {
+    commitments.removeAll()
+    for event in events {
+      let org = input.orgs[event.orgIndex]
+      commitments.add(
+        input.orgKeys[event.orgIndex], org: org, orgSequence: event.orgSequence, part: 0,
+        payload: unsafe input.payload.span.bytes.extracting(event.payload))
+      for part in event.personal {
+        let payload = input.parts[part].payload
+        commitments.add(
+          input.subjectKeys[input.parts[part].subjectIndex], org: org,
+          orgSequence: event.orgSequence, part: 1 + part - event.personal.lowerBound,
+          payload: unsafe payload.span.bytes)
+      }
+    }
+    commitments.finish()
+  }
+
+  /// Makes the leaf of an event and seals its personal parts. `next`: which commitment is its first.
+  private static func seal(
+    _ event: BlockBuilder.Event, _ input: SealingInput, _ context: Context, _ next: inout Int,
+    _ area: inout SealedArea
+  ) throws {
+    let commitments = context.batch.commitments.commitments[next...]
+    next += 1 + event.personal.count
+    context.batch.leaves.start(
+      input.header(of: event), type: input.types[event.typeIndex],
+      partCount: 1 + event.personal.count)
+    context.batch.leaves.addPart(
+      keyID: input.orgKeys[event.orgIndex].keyID, commitment: commitments[commitments.startIndex])
+    for (ordinal, part) in event.personal.enumerated() {
+      let key = input.subjectKeys[input.parts[part].subjectIndex]
+      let commitment = commitments[commitments.startIndex + 1 + ordinal]
+      context.batch.leaves.addPart(keyID: key.keyID, commitment: commitment)
+      commitment.append(to: &area.commitments)
+      let place = PartPlace(
+        org: input.orgs[event.orgIndex], orgSequence: event.orgSequence, index: 1 + ordinal,
+        schemaVersion: event.schemaVersion)
+      try seal(input.parts[part].payload, key, place, context, &area)
+    }
+  }
+
   private static func seal(
     _ payload: [UInt8], _ key: SubjectKey, _ place: PartPlace, _ context: Context,
-    _ hasher: inout LeafHasher, _ area: inout SealedArea
+    _ area: inout SealedArea
   ) throws {
-    let commitment = unsafe hasher.commitment(
-      key, org: place.org, orgSequence: place.orgSequence, part: place.index,
-      payload: payload.span.bytes)
-    hasher.addPart(keyID: key.keyID, commitment: commitment)
-    commitment.append(to: &area.commitments)
     let nonce = Random.bytes(AESGCM.nonceByteCount)
     let content = try SealedPart.encode(
       payload, dictionaryID: context.dictionaryID, &context.compressors)
@@ -161,7 +191,7 @@ private struct Group: Sendable {
   func input(of block: BlockBuilder) throws -> SealingInput {
     SealingInput(
       events: block.added, parts: block.personalParts, payload: block.payload,
-      streams: block.streams, orgs: block.orgs.map(\.id), types: block.types,
+      streams: block.streams, orgs: block.orgs.map(\.id), types: block.types.map { Array($0.utf8) },
       subjectKeys: try subjectKeys(of: block),
       orgKeys: try block.orgs.map { try available(KeyName.org($0.id.value)) },
       recordedAtMicros: recordedAtMicros, dictionary: dictionary)
@@ -197,18 +227,17 @@ private struct SealingInput: Sendable {
   let payload: [UInt8]
   let streams: [BlockBuilder.Stream]
   let orgs: [OrgID]
-  let types: [String]
+  let types: [[UInt8]]
   let subjectKeys: [SubjectKey]
   let orgKeys: [SubjectKey]
   let recordedAtMicros: Int64
   let dictionary: LogDictionary?
 
-  func header(of event: BlockBuilder.Event) -> LeafHeader {
-    LeafHeader(
+  func header(of event: BlockBuilder.Event) -> LeafBatch.Header {
+    LeafBatch.Header(
       org: orgs[event.orgIndex], orgSequence: event.orgSequence,
       recordedAtMicros: recordedAtMicros, stream: streams[event.streamIndex].key.stream,
-      streamVersion: event.streamVersion, type: types[event.typeIndex],
-      schemaVersion: event.schemaVersion)
+      streamVersion: event.streamVersion, schemaVersion: event.schemaVersion)
   }
 }
 

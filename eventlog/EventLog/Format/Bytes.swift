@@ -100,6 +100,25 @@ extension Array where Element == UInt8 {
   }
 }
 
+extension MutableRawSpan {
+  @inline(__always)
+  mutating func storeBig<Number: FixedWidthInteger & BitwiseCopyable>(
+    _ value: Number, at offset: Int
+  ) {
+    storeBytes(of: value.bigEndian, toByteOffset: offset, as: Number.self)
+  }
+
+  @inline(__always)
+  mutating func store(_ source: RawSpan, at offset: Int) {
+    precondition(offset >= 0 && offset &+ source.byteCount <= byteCount, "inside the span")
+    unsafe withUnsafeMutableBytes { target in
+      unsafe source.withUnsafeBytes { source in
+        unsafe UnsafeMutableRawBufferPointer(rebasing: target[offset...]).copyMemory(from: source)
+      }
+    }
+  }
+}
+
 /// Reads an array front to back.
 struct ByteReader {
   private let bytes: [UInt8]

@@ -29,7 +29,7 @@ struct TreeNode {
 /// Why: decisions/0001-subtrees-of-sixteen-leaves.md.
 /// Key: org (16), 0 (1), index of the tile (8), big-endian. Value: the hashes in order.
 struct TileRow {
-  static let level = 4
+  static let level = Frontier.batchLevel
   static let slotCount = 16
   static let leavesPerSlot: UInt64 = 16
 
@@ -136,7 +136,8 @@ struct LeafKeys {
   private var position: UInt64?
   /// By the orgs' and the subjects' indexes in the block.
   private var orgKeys: [SubjectKey?] = []
-  private var keyIDs: [KeyID?] = []
+  private var keyIDs: [KeyID] = []
+  private var types: [[UInt8]] = []
 
   init(vault: Vault) { self.vault = vault }
 
@@ -161,7 +162,77 @@ struct LeafKeys {
       let subjectIndex = block.directory.parts[record.firstPart + index].subjectIndex
       let offset = (place.personalIndex + index - 1) * Digest.byteCount
       hasher.addPart(
-        keyID: keyID(subjectIndex, org, block),
+        keyID: keyIDs[subjectIndex],
+        commitment: unsafe Digest(block.commitments.span.bytes, at: offset))
+    }
+  }
+
+  /// Calls `body` with the index of each event's org in the block, and its leaf, from event `first` on; many at a time are
+  /// hashed together.
+  mutating func forEachLeaf(
+    of block: LoadedBlock, from first: Int, _ batch: inout EventBatch,
+    _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
+  ) throws {
+    begin(block)
+    var places: [EventPlace] = []
+    places.reserveCapacity(EventBatch.maxCount)
+    try block.forEachPlace { place in
+      guard place.ordinal >= first else { return true }
+      places.append(place)
+      if places.count == EventBatch.maxCount {
+        try addLeaves(of: block, at: places, &batch, body)
+        places.removeAll(keepingCapacity: true)
+      }
+      return true
+    }
+    try addLeaves(of: block, at: places, &batch, body)
+  }
+
+  private mutating func addLeaves(
+    of block: LoadedBlock, at places: [EventPlace], _ batch: inout EventBatch,
+    _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
+  ) throws {
+    let tables = block.directory.tables
+    let payload = unsafe block.payload.span.bytes
+    batch.commitments.removeAll()
+    batch.leaves.removeAll()
+    for place in places {
+      let record = tables.events[place.ordinal]
+      let orgIndex = tables.commits[place.commitOrdinal].orgIndex
+      let org = tables.orgs[orgIndex].id
+      let end = place.payloadOffset + tables.parts[record.firstPart].byteCount
+      batch.commitments.add(
+        try orgKey(orgIndex, org, block, place), org: org, orgSequence: place.orgSequence, part: 0,
+        payload: payload.extracting(place.payloadOffset..<end))
+    }
+    batch.commitments.finish()
+    for (index, place) in places.enumerated() {
+      addLeaf(of: block, tables, at: place, batch.commitments.commitments[index], &batch.leaves)
+    }
+    for (place, leaf) in zip(places, batch.leaves.finish()) {
+      body(tables.commits[place.commitOrdinal].orgIndex, leaf)
+    }
+  }
+
+  private mutating func addLeaf(
+    of block: LoadedBlock, _ tables: BlockTables, at place: EventPlace, _ commitment: Digest,
+    _ leaves: inout LeafBatch
+  ) {
+    let record = tables.events[place.ordinal]
+    let orgIndex = tables.commits[place.commitOrdinal].orgIndex
+    leaves.start(
+      LeafBatch.Header(
+        org: tables.orgs[orgIndex].id, orgSequence: place.orgSequence,
+        recordedAtMicros: tables.commits[place.commitOrdinal].recordedAtMicros,
+        stream: tables.streams[record.streamIndex].id, streamVersion: place.streamVersion,
+        schemaVersion: record.schemaVersion),
+      type: types[record.typeIndex], partCount: record.partCount)
+    guard let orgKey = orgKeys[orgIndex] else { preconditionFailure("asked for a moment ago") }
+    leaves.addPart(keyID: orgKey.keyID, commitment: commitment)
+    for index in 1..<record.partCount {
+      let offset = (place.personalIndex + index - 1) * Digest.byteCount
+      leaves.addPart(
+        keyID: keyIDs[tables.parts[record.firstPart + index].subjectIndex],
         commitment: unsafe Digest(block.commitments.span.bytes, at: offset))
     }
   }
@@ -175,8 +246,14 @@ struct LeafKeys {
     position = block.directory.header.firstPosition
     orgKeys.removeAll(keepingCapacity: true)
     orgKeys.append(contentsOf: repeatElement(nil, count: block.directory.orgs.count))
-    keyIDs.removeAll(keepingCapacity: true)
-    keyIDs.append(contentsOf: repeatElement(nil, count: block.directory.subjects.count))
+    let tables = block.directory.tables
+    types = tables.types.map { Array($0.utf8) }
+    keyIDs = KeyName.keyIDs(
+      of: tables.subjects.map { subject in
+        KeyName(
+          org: tables.orgs[subject.orgIndex].id.value, subject: subject.id.value,
+          generation: subject.keyGeneration)
+      })
   }
 
   private mutating func orgKey(
@@ -189,16 +266,6 @@ struct LeafKeys {
     }
     orgKeys[index] = key
     return key
-  }
-
-  private mutating func keyID(_ index: Int, _ org: OrgID, _ block: LoadedBlock) -> KeyID {
-    if let known = keyIDs[index] { return known }
-    let subject = block.directory.subjects[index]
-    let id = KeyName(
-      org: org.value, subject: subject.id.value, generation: subject.keyGeneration
-    ).keyID
-    keyIDs[index] = id
-    return id
   }
 }
 

@@ -54,6 +54,7 @@ struct Examination {
 final class BlockExaminer {
   private let store: LogStore
   private let examination: Examination
+  private var batch = EventBatch()
 
   init(store: LogStore, _ examination: Examination) {
     self.store = store
@@ -103,17 +104,19 @@ final class BlockExaminer {
         findings.orgs[commit.orgIndex].firstSequence += UInt64(seenCount)
       }
     }
-    guard examination.makesLeaves || examination.isDeep else { return }
-    var hasher = LeafHasher()
-    var keys = LeafKeys(vault: store.vault)
-    try block.forEachPlace { place in
-      guard place.ordinal >= skipCount else { return true }
-      if examination.makesLeaves {
-        try keys.makeLeaf(of: block, at: place, &hasher)
-        findings.orgs[directory.commits[place.commitOrdinal].orgIndex].leaves
-          .append(hasher.leafHash)
+    if examination.makesLeaves {
+      for index in findings.orgs.indices {
+        let org = findings.orgs[index]
+        findings.orgs[index].leaves.reserveCapacity(Int(org.nextSequence - org.firstSequence))
       }
-      if examination.isDeep { try open(block, place, &findings) }
+      var keys = LeafKeys(vault: store.vault)
+      try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
+        findings.orgs[orgIndex].leaves.append(leaf)
+      }
+    }
+    guard examination.isDeep else { return }
+    try block.forEachPlace { place in
+      if place.ordinal >= skipCount { try open(block, place, &findings) }
       return true
     }
   }

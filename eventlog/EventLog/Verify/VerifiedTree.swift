@@ -13,15 +13,15 @@ struct VerifiedTree {
 
   /// False where a stored row of subtrees is another one.
   mutating func append(_ leaves: [Digest], store: LogStore) -> Bool {
+    var completed: [(index: UInt64, hash: Digest)] = []
+    frontier.append(contentsOf: leaves) { level, index, hash in
+      if level == TileRow.level { completed.append((index, hash)) }
+    }
     var isSound = true
-    for leaf in leaves {
-      var slot: Digest?
-      frontier.append(leaf) { level, _, hash in if level == TileRow.level { slot = hash } }
-      guard let slot else { continue }
-      slots.append(slot)
+    for slot in completed {
+      slots.append(slot.hash)
       guard slots.count == TileRow.slotCount else { continue }
-      let tile = frontier.size / UInt64(TilePath.leafCount) - 1
-      if !isStored(tile, store) { isSound = false }
+      if !isStored(slot.index / UInt64(TileRow.slotCount), store) { isSound = false }
       slots.removeAll(keepingCapacity: true)
     }
     return isSound
