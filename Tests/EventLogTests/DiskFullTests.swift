@@ -43,6 +43,51 @@ import Testing
     }
   }
 
+  /// Goal: what is told while one group is being stored and the next one planned does not rest on a group that fails. Method: groups
+  /// of four megabytes, each followed by one of repetitions of its commits, until the disk is full.
+  @Test
+  func `what was answered while the disk filled up is there, and nothing else is`() async throws {
+    try await withLogDirectory { directory async throws in
+      guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=24m") == 0 else {
+        print("not run: a file system of one's own cannot be mounted here (\(errno))")
+        return
+      }
+      defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
+      let path = directory + "/home"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      let log = try LMDBEventLog(directory: path)
+      var asked: [(key: IdempotencyKey, pending: PendingAppend)] = []
+      for group in 0..<20 {
+        let commits = (0..<4).map { index in
+          commit(
+            [noise(1_000_000)],
+            key: IdempotencyKey(name: "\(group)/\(index)", fingerprint: UInt128(group)))
+        }
+        for each in commits + commits {
+          let key = try #require(each.idempotencyKey)
+          asked.append((key, log.enqueue(each)))
+        }
+      }
+      var failureCount = 0
+      var last: UInt64 = 0
+      for (key, pending) in asked {
+        do throws(EventLogError) {
+          let receipt = try await pending.receipt()
+          let stored = try log.receipt(org: orgA, idempotencyKey: key)
+          #expect(stored?.firstPosition == receipt.firstPosition, "\(key.name)")
+          last = max(last, receipt.lastPosition)
+        } catch {
+          #expect(error.isRetryable, "\(error)")
+          failureCount += 1
+        }
+      }
+      #expect(failureCount > 0)
+      #expect(try log.head() == last)
+      #expect(try log.verify().problems == [])
+      await log.close()
+    }
+  }
+
   /// Noise until it is refused; `kept` is the last position that was acknowledged.
   private static func fill(
     _ log: LMDBEventLog, _ kept: inout UInt64

@@ -15,6 +15,8 @@ package final class PendingAppend: Sendable {
 
   /// Suspends until the writer resolved this append. Costs no thread.
   package func receipt() async throws(EventLogError) -> Receipt {
+    // Of many appends that were on their way together, most are there once the first one is.
+    if case .resolved(let known) = state.withLock({ $0 }) { return try known.get() }
     let result: Result<Receipt, EventLogError> = await withCheckedContinuation { continuation in
       let known = state.withLock { state -> Result<Receipt, EventLogError>? in
         switch state {

@@ -420,6 +420,9 @@ package struct ReadTransaction: ~Copyable {
 
   fileprivate init(handle: OpaquePointer) { unsafe self.handle = unsafe handle }
 
+  /// Of the commit that it sees last; a write transaction's is the one that it will make.
+  package var id: Int { unsafe mdb_txn_id(handle) }
+
   /// Calls `body` with the bytes stored under `key`, or returns nil where there are none.
   ///
   /// The span views LMDB's map and is valid only until the next write; the compiler keeps it from

@@ -3,9 +3,9 @@ import LMDB
 import Merkle
 import Vault
 
-/// Turns groups of commits into blocks and stores them: everything that only the one writer thread
-/// may do. What it holds in memory runs ahead of the disk during a group, and is read again from the
-/// disk after one that failed.
+/// Turns groups of commits into blocks, which `GroupCommitter` stores: everything that only the one writer thread
+/// may do. What it holds in memory runs ahead of the disk by the group that is being stored and the one that is
+/// planned meanwhile, and is read again from the disk after one that failed.
 final class GroupWriter {
   private struct Answer {
     let fingerprint: UInt128
@@ -38,16 +38,18 @@ final class GroupWriter {
   private let finisher: BlockFinisher
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
-  private var index = IndexWriter()
+  private let committer: GroupCommitter
+  /// What the transaction sees that the group in progress is planned on.
+  private var view = IndexWriter().view(head: 0)
+  /// What memory knows is not what is on the disk.
   private var mustReload = true
-  /// Of the group before, where the disk failed.
-  private var failure: EventLogError?
 
   init(
-    store: LogStore, nowMicros: @escaping @Sendable () -> Int64,
+    committer: GroupCommitter, nowMicros: @escaping @Sendable () -> Int64,
     reached: @escaping @Sendable (MaintenanceStep) -> Void
   ) {
-    self.store = store
+    self.committer = committer
+    store = committer.store
     self.nowMicros = nowMicros
     self.reached = reached
     finisher = BlockFinisher(vault: store.vault)
@@ -70,7 +72,7 @@ final class GroupWriter {
         trees = try store.trees(view, transaction)
         newNodes = []
         newSlots = NewTileSlots()
-        index = IndexWriter(view)
+        committer.start(from: IndexWriter(view, trees: trees))
         builder = BlockBuilder()
         filled = []
         filledSequences = [:]
@@ -82,39 +84,44 @@ final class GroupWriter {
 
   func useNewestDictionary() throws { finisher.dictionary = try store.dictionaries.newest() }
 
-  /// Appends what can be appended of `items`, durably, and gives each its answer, in order.
-  func append(_ items: [Queued]) -> [Result<Receipt, EventLogError>] {
+  /// What `items` become, and what they are told once that is stored. Reads and changes memory alone, but for keys.
+  ///
+  /// Where it fails nothing of it may be stored, and the next one needs that no group is being stored.
+  func plan(_ items: [Queued]) -> PlannedGroup {
+    var group = PlannedGroup(items: items, firstPosition: head + 1)
     do throws(EventLogError) {
       if mustReload { try load() }
+      group.firstPosition = head + 1
+      group.blocks = try plan(items, &group.outcomes)
+      group.nodes = newNodes
+      group.slots = newSlots
+      group.trees = changedTrees(of: group.blocks)
+      newNodes = []
+      newSlots = NewTileSlots()
     } catch {
-      fail(with: error)
-      return items.map { _ in .failure(error) }
+      mustReload = true
+      group.fail(with: error)
     }
-    let firstPosition = head + 1
-    var outcomes: [Result<Receipt, EventLogError>] = []
-    outcomes.reserveCapacity(items.count)
-    do throws(EventLogError) {
-      let blocks = try plan(items, &outcomes)
-      guard !blocks.isEmpty else { return outcomes }
-      try commit(blocks)
-      return outcomes
-    } catch {
-      fail(with: error)
-      return items.indices.map { offset in
-        guard offset < outcomes.count else { return .failure(error) }
-        return outcomes[offset].failing(with: error, from: firstPosition)
-      }
+    return group
+  }
+
+  /// How the storing of a group ended. The one after it may be planned already, and is nothing where this failed.
+  func settle(_ outcome: Result<Void, EventLogError>) {
+    switch outcome {
+    case .failure: mustReload = true
+    case .success:
+      guard committer.settle() else { return }
+      streams.forget()
+      answers.forget()
     }
   }
-}
 
-extension Result where Success == Receipt, Failure == EventLogError {
-  /// What is left of an answer when its group was not stored: refusals, and receipts from before.
-  fileprivate func failing(with error: EventLogError, from position: UInt64) -> Self {
-    switch self {
-    case .failure: self
-    case .success(let receipt): receipt.lastPosition < position ? self : .failure(error)
+  private func changedTrees(of blocks: [EncodedBlock]) -> [OrgID: Frontier] {
+    var changed: [OrgID: Frontier] = [:]
+    for block in blocks {
+      for org in block.orgs { changed[org] = trees[org] }
     }
+    return changed
   }
 }
 
@@ -142,6 +149,7 @@ extension GroupWriter {
       // Keys are on disk before the events that they seal: the other order loses events.
       erasedSubjects = try provideKeys(Self.keyNames(of: items))
       return try store.environment.read { transaction throws in
+        view = committer.view(head: head, transaction)
         for item in items {
           if builder.isEmpty { builder.start(at: head + 1) }
           do {
@@ -188,23 +196,19 @@ extension GroupWriter {
     while next < leaves.count {
       let org = leaves[next].org
       // Once for the events of a commit, which are all of one org, and in place.
-      grow(&trees[org, default: Frontier()], of: org, leaves, from: &next)
+      let own = leaves[next...].prefix { $0.org == org }
+      grow(&trees[org, default: Frontier()], of: org, own.map(\.hash))
+      next = own.endIndex
     }
   }
 
-  private func grow(
-    _ tree: inout Frontier, of org: OrgID, _ leaves: [(org: OrgID, hash: Digest)],
-    from next: inout Int
-  ) {
-    while next < leaves.count, leaves[next].org == org {
-      tree.append(leaves[next].hash) { level, index, hash in
-        if level == TileRow.level {
-          newSlots.add(hash, org: org, index: index)
-        } else if level.isMultiple(of: TreeNode.levelStep) {
-          newNodes.append(TreeNode(org: org, level: level, index: index, hash: hash))
-        }
+  private func grow(_ tree: inout Frontier, of org: OrgID, _ leaves: [Digest]) {
+    tree.append(contentsOf: leaves) { level, index, hash in
+      if level == TileRow.level {
+        newSlots.add(hash, org: org, index: index)
+      } else if level.isMultiple(of: TreeNode.levelStep) {
+        newNodes.append(TreeNode(org: org, level: level, index: index, hash: hash))
       }
-      next += 1
     }
   }
 
@@ -239,25 +243,24 @@ extension GroupWriter {
       return known.receipt.asReplay()
     }
     return try store.receipt(
-      name: request, fingerprint: fingerprint, index.view(head: head), transaction)
+      name: request, fingerprint: fingerprint, view, transaction)
   }
 
   private func nextSequence(
     of org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
     if let open = builder.nextSequence(of: org) ?? filledSequences[org] { return open }
-    let view = index.view(head: head)
     try store.requireSound(org, view.tail, transaction)
     if let known = trees[org] { return known.size }
     let stored = try store.flushedTree(of: org, transaction)
-    if stored.size == 0 { try requireNew(org, view, transaction) }
+    if stored.size == 0 { try requireNew(org, transaction) }
     trees[org] = stored
     return stored.size
   }
 
   /// An org without a record has no events: LMDB's pages have no checksums, and may have lost the record.
   private func requireNew(
-    _ org: OrgID, _ view: IndexView, _ transaction: borrowing ReadTransaction
+    _ org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws {
     try store.forEachEntryBackwards(
       store.hash.org(org), atOrBelow: .max, view, transaction
@@ -281,7 +284,7 @@ extension GroupWriter {
     of key: StreamKey, _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
     if let known = streams[key] { return known }
-    let stored = try store.version(of: key, index.view(head: head), transaction)
+    let stored = try store.version(of: key, view, transaction)
     streams[key] = stored
     return stored
   }
@@ -410,81 +413,18 @@ extension EventLogError {
   }
 }
 
-// MARK: - Committing
-
-extension GroupWriter {
-  private func commit(_ blocks: [EncodedBlock]) throws(EventLogError) {
-    while true {
-      do {
-        index = try store.environment.write { transaction throws in
-          for block in blocks {
-            try transaction.append(block.bytes, forKey: block.firstPosition, to: store.blocks)
-          }
-          for node in newNodes {
-            try transaction.put(node.hash.bytes, forKey: node.key, in: store.nodes)
-          }
-          try newSlots.write(to: store.nodes, &transaction)
-          return try index.adding(blocks, store: store, trees: trees, &transaction)
-        }
-        newNodes.removeAll(keepingCapacity: true)
-        newSlots.removeAll()
-        if index.isFlushed {
-          streams.forget()
-          answers.forget()
-        }
-        return
-      } catch let error as LMDBError where error.isMapFull {
-        // Nothing was stored. The transaction is done over in a larger map.
-        do { try store.environment.grow() } catch { throw .readOnly(reason: error.description) }
-      } catch let error as LMDBError {
-        throw outcome(of: error)
-      } catch let error as EventLogError {
-        throw error
-      } catch {
-        throw .storage(reason: "\(type(of: error))")
-      }
-    }
-  }
-}
-
 // MARK: - After a failure
 
 extension GroupWriter {
-  /// LMDB writes pages that nobody refers to, flushes them, and then the meta page; it breaks where that one fails
-  /// (mdb.c, `mdb_env_write_meta`), and only then is the outcome unknown. Nothing of the group is believed, or
-  /// answered, before `probe` has flushed something.
-  private func outcome(of error: LMDBError) -> EventLogError {
-    if store.environment.isBroken { return .outcomeUnknown(reason: error.description) }
-    // A write that came out short on a full disk is EIO to LMDB.
-    let isFull = error.isDiskFull || ((try? store.folder.freeBytes()) ?? .max) < Self.minFreeBytes
-    return isFull
-      ? .logFull(capacityBytes: store.environment.mapBytes) : .readOnly(reason: error.description)
-  }
-}
-
-extension GroupWriter {
-  /// What memory knows is not what is on the disk any more.
-  private func fail(with error: EventLogError) {
-    mustReload = true
-    if error.isOfTheDisk { failure = error }
-  }
-
-  /// Why the group before failed, once.
-  func takeFailure() -> EventLogError? {
-    defer { failure = nil }
-    return failure
-  }
-
-  /// Less free room than this is none: a small commit would fit and the next large one would not.
-  fileprivate static let minFreeBytes = 4 << 20
-
   /// Whether the disk takes a flush again: opens what LMDB will not use any more after a failed flush, and
   /// flushes something, so that whatever the failed flush has left is as durable as it looks.
   ///
   /// - Throws: Why it does not; nothing is lost by trying again.
   func probe(after failure: EventLogError) throws(EventLogError) {
     mustReload = true
-    if case .logFull = failure, try store.folder.freeBytes() < Self.minFreeBytes { throw failure }
+    if case .logFull = failure, try store.folder.freeBytes() < GroupCommitter.minFreeBytes {
+      throw failure
+    }
     try mappingErrors {
       if store.environment.isBroken { try store.environment.reopen() }
       let format = store.format.bytes

@@ -17,49 +17,48 @@ struct IndexWriter {
   private var tail = IndexTail(indexedThrough: 0)
   private var entries: [IndexEntry] = []
   private var blockCount = 0
-  private var orgsChanged: Set<OrgID> = []
+  /// As the last group left them, since the last run.
+  private var changedTrees: [OrgID: Frontier] = [:]
   private var indexedThrough: UInt64 = 0
   /// Whether the last group wrote a run.
   private(set) var isFlushed = false
 
   init() {}
 
-  init(_ view: IndexView) {
+  /// `trees`: of the orgs in the tail of `view`.
+  init(_ view: IndexView, trees: [OrgID: Frontier]) {
     runs = view.runs
     tail = view.tail
     entries = view.tail.entries
     blockCount = view.tail.blockCount
-    orgsChanged = Set(view.tail.nextSequences.keys)
+    changedTrees = trees
     indexedThrough = view.tail.indexedThrough
   }
 
   /// For what the writer does not have in memory: the runs, and the tail that was there when it opened.
   func view(head: UInt64) -> IndexView { IndexView(head: head, runs: runs, tail: tail) }
 
-  /// The index with `blocks`, whose runs are written in `transaction` where the batch is full.
+  /// The index with the blocks of `group`, whose runs are written in `transaction` where the batch is full.
   func adding(
-    _ blocks: [EncodedBlock], store: LogStore, trees: [OrgID: Frontier],
-    _ transaction: inout WriteTransaction
+    _ group: PlannedGroup, store: LogStore, _ transaction: inout WriteTransaction
   ) throws -> IndexWriter {
+    let blocks = group.blocks
     var next = self
     next.isFlushed = false
-    for block in blocks {
-      next.entries.append(contentsOf: block.entries)
-      next.orgsChanged.formUnion(block.orgs)
-    }
+    for block in blocks { next.entries.append(contentsOf: block.entries) }
+    next.changedTrees.merge(group.trees) { $1 }
     next.blockCount += blocks.count
     // A run says that it knows everything in its stretch: none over a damaged block.
     guard tail.damages.isEmpty,
       next.blockCount >= Self.maxTailBlocks || next.entries.count >= Self.maxTailEntries,
       let last = blocks.last
     else { return next }
-    try next.flush(through: last.lastPosition, store, trees, &transaction)
+    try next.flush(through: last.lastPosition, store, &transaction)
     return next
   }
 
   private mutating func flush(
-    through position: UInt64, _ store: LogStore, _ trees: [OrgID: Frontier],
-    _ transaction: inout WriteTransaction
+    through position: UInt64, _ store: LogStore, _ transaction: inout WriteTransaction
   ) throws {
     entries.sort()
     let info = RunInfo(
@@ -69,15 +68,14 @@ struct IndexWriter {
       IndexRun.encode(entries, info: info), forKey: info.firstPosition, to: store.runs)
     runs.append(info)
     while try mergeLast(store, &transaction) {}
-    for org in orgsChanged {
-      guard let tree = trees[org] else { preconditionFailure("an org that changed is known") }
+    for (org, tree) in changedTrees {
       try transaction.put(
         OrgRecord(org: org, frontier: tree).bytes, forKey: OrgRecord.key(org), in: store.orgs)
     }
     indexedThrough = position
     tail = IndexTail(indexedThrough: position)
     entries.removeAll(keepingCapacity: true)
-    orgsChanged.removeAll(keepingCapacity: true)
+    changedTrees.removeAll(keepingCapacity: true)
     blockCount = 0
     isFlushed = true
   }

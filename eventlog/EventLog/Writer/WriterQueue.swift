@@ -76,6 +76,8 @@ final class WriterQueue: Sendable {
     if mustWake { arrivals.signal() }
   }
 
+  var isEmpty: Bool { state.withLock { $0.items.isEmpty } }
+
   /// Everything that waits; blocks until there is something. nil once closed and empty.
   func takeAll() -> [WriterItem]? {
     while true {
