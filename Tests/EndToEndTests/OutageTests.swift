@@ -1,3 +1,5 @@
+import Foundation
+import Glibc
 import JSON
 import Testing
 
@@ -69,5 +71,83 @@ extension EndToEnd {
         }
       }
     }
+
+    /// On a file system of its own, which somebody else fills up: needs the right to mount one.
+    @Test
+    func `a full disk refuses writes with a clear error, reads go on, and room ends it by itself`()
+      async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let person = try await account.newPerson(0)
+        try await system.stop("serve")
+        let disk = "\(system.home)/log"
+        guard try Self.moveToOwnDisk(disk) else {
+          print("not run: a file system of one's own cannot be mounted here (\(errno))")
+          return
+        }
+        defer { unsafe umount2(disk, Int32(MNT_DETACH)) }
+        try await system.start("serve")
+        _ = try await account.newPerson(1)
+
+        // All that is left, as a whole and then to the last page.
+        let filler = "\(disk)/filler"
+        for blockBytes in [1 << 20, 4 << 10] { Self.fill(filler, by: blockBytes) }
+        var index = 2
+        let refused = try await eventually("a refusal") {
+          index += 1
+          return try await account.create(index)
+        } until: {
+          $0.status >= 400
+        }
+        #expect(refused.status == 503)
+        #expect(refused.errorCode == "log_full")
+        #expect(refused.json["error"]?["retryable"]?.bool == true)
+        #expect(refused.headers["retry-after"] == "1")
+        #expect(try await account.api.get("/api/contacts/\(person.id)")["id"]?.string == person.id)
+        let ready = try await account.api.send("GET", "/readyz")
+        #expect(ready.status == 503)
+
+        try FileManager.default.removeItem(atPath: filler)
+        let done = try await eventually("the same request to be taken") {
+          try await account.create(index)
+        } until: {
+          $0.status < 400
+        }
+        #expect(done.status == 201)
+        #expect(try await system.daybook("verify").succeeded)
+        try await system.stop("serve")
+      }
+    }
+
+    /// Puts a small file system in the place of the folder, with what is in it.
+    private static func moveToOwnDisk(_ path: String) throws -> Bool {
+      let aside = path + ".aside"
+      try FileManager.default.moveItem(atPath: path, toPath: aside)
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      guard unsafe mount("tmpfs", path, "tmpfs", 0, "size=48m,mode=700") == 0 else { return false }
+      for name in try FileManager.default.contentsOfDirectory(atPath: aside) {
+        try FileManager.default.copyItem(atPath: "\(aside)/\(name)", toPath: "\(path)/\(name)")
+      }
+      return true
+    }
+
+    /// Appends until nothing fits any more.
+    private static func fill(_ path: String, by blockBytes: Int) {
+      let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+      defer { close(descriptor) }
+      let block = [UInt8](repeating: 0x5a, count: blockBytes)
+      while unsafe write(descriptor, block, block.count) == block.count {}
+    }
+  }
+}
+
+extension Account {
+  /// The same request for the same index.
+  fileprivate func create(_ index: Int) async throws -> Answer {
+    try await api.send(
+      "POST", "/api/contacts",
+      ["first_name": .string("Pat\(index)"), "phone": .string(People.phone(index))],
+      headers: ["idempotency-key": "person-\(index)"])
   }
 }

@@ -17,13 +17,18 @@ let serveCommand = Command(
   details: """
     With --tls-cert and --tls-key it speaks HTTPS, and TLS 1.3 alone.
     """,
-  options: [supervisedOption, privateWebhooksOption, certificateOption, keyOption],
+  options: [
+    supervisedOption, privateWebhooksOption, certificateOption, keyOption, snapshotOption,
+  ],
   isLongRunning: true
 ) { invocation in
   let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
   let tls = try tlsFiles(invocation)
+  let snapshotEvents = try snapshotEventCount(invocation)
   return try await runService("serve", invocation) { context in
-    try await startServe(context, tls: tls, allowsPrivateWebhooks: allowsPrivateWebhooks)
+    try await startServe(
+      context, tls: tls, allowsPrivateWebhooks: allowsPrivateWebhooks,
+      snapshotEvents: snapshotEvents)
   }
 }
 
@@ -38,6 +43,20 @@ private func tlsFiles(_ invocation: Invocation) throws(UsageError) -> HTTPTLS? {
   default:
     throw UsageError("--tls-cert and --tls-key belong together: give both.", command: "serve")
   }
+}
+
+private let snapshotOption = Option(
+  "--snapshot-every", value: "EVENTS",
+  "make new snapshots after so many events: what the next start has to fold at most (200000)")
+
+private func snapshotEventCount(_ invocation: Invocation) throws(UsageError) -> UInt64 {
+  guard let text = invocation.value(snapshotOption.flag) else {
+    return SnapshotKeeper.defaultEventCount
+  }
+  guard let count = UInt64(text), (1...1_000_000_000).contains(count) else {
+    throw UsageError("--snapshot-every takes a number from 1 to 1000000000.", command: "serve")
+  }
+  return count
 }
 
 /// For development: subscribers on this machine.
@@ -59,7 +78,7 @@ private func adapters(client: HTTPClient) -> Adapters {
 
 /// The write side and the API in one process: the log has one writer.
 private func startServe(
-  _ context: ServiceContext, tls: HTTPTLS?, allowsPrivateWebhooks: Bool
+  _ context: ServiceContext, tls: HTTPTLS?, allowsPrivateWebhooks: Bool, snapshotEvents: UInt64
 ) async throws -> Service {
   System.raiseOpenFileLimit()
   let settings = context.settings
@@ -121,7 +140,7 @@ private func startServe(
     context.log.warning("a checkpoint was not published", ["reason": .string(line)])
   }
   publisher.start()
-  let keeper = SnapshotKeeper(context, log: log)
+  let keeper = SnapshotKeeper(context, log: log, eventCount: snapshotEvents)
   try keeper.start(foldedCount: loaded.foldedCount)
   let url =
     tls == nil ? settings.localURL : settings.localURL.replacing("http://", with: "https://")

@@ -20,9 +20,13 @@ final class SnapshotKeeper: Sendable {
   private let running = Mutex(Running())
 
   /// About two seconds of folding at the next start.
-  private static let eventCount: UInt64 = 200_000
+  static let defaultEventCount: UInt64 = 200_000
 
-  init(_ context: ServiceContext, log: any EventReader) {
+  /// How many events make new snapshots due.
+  private let eventCount: UInt64
+
+  init(_ context: ServiceContext, log: any EventReader, eventCount: UInt64) {
+    self.eventCount = eventCount
     settings = context.settings
     logger = context.log
     self.log = log
@@ -31,7 +35,7 @@ final class SnapshotKeeper: Sendable {
   /// `foldedCount`: the events that no snapshot holds by now.
   func start(foldedCount: UInt64) throws {
     let head = try log.head()
-    let due = head - min(head, foldedCount) + Self.eventCount
+    let due = head - min(head, foldedCount) + eventCount
     let task = Task { await run(due: due) }
     running.withLock { $0.task = task }
   }
@@ -43,7 +47,7 @@ final class SnapshotKeeper: Sendable {
         let head = try await log.waitForHead(beyond: due, timeoutMillis: 60_000)
         guard head > due else { continue }
         try await makeSnapshots()
-        due = head + Self.eventCount
+        due = head + eventCount
       } catch {
         // Stopped, or the log is closed; else it is worth another try.
         guard !Task.isCancelled else { return }

@@ -55,17 +55,17 @@ actor RunningSystem {
   }
 
   /// Returns once the process serves.
-  func start(_ name: String) async throws {
-    try launch(name)
+  func start(_ name: String, _ arguments: String...) async throws {
+    try launch(name, arguments)
     try await waitUntilReady(name)
   }
 
-  private func launch(_ name: String) throws {
+  private func launch(_ name: String, _ arguments: [String] = []) throws {
     guard processes[name] == nil else { throw HarnessError("\(name) runs already") }
     // A subscriber of these tests is on loopback.
     let extra = name == "serve" ? ["--allow-private-webhooks"] : []
     processes[name] = try ServiceProcess(
-      name, executable: executable, arguments: extra, environment: environment,
+      name, executable: executable, arguments: extra + arguments, environment: environment,
       errorsPath: "\(home)/logs/\(name).err")
   }
 
