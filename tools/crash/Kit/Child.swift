@@ -3,6 +3,8 @@ import Foundation
 /// This tool as another process.
 package struct Child {
   package let process: Process
+  /// Its other end is the child's standard input: it ends with this process, however that ends.
+  private let lifeline = Pipe()
 
   /// Starts it. `faults` is what the shim is told; nil: without it.
   package init(
@@ -19,10 +21,23 @@ package struct Child {
     }
     // A crash is an outcome here, and its report would take longer than everything else.
     environment["SWIFT_BACKTRACE"] = "enable=no"
+    environment[Self.lifelineVariable] = "1"
     process.environment = environment
-    process.standardInput = FileHandle.nullDevice
+    process.standardInput = lifeline
     process.standardOutput = FileHandle.nullDevice
     try process.run()
+  }
+
+  private static let lifelineVariable = "CRASH_LIFELINE"
+
+  /// In the child: ends it as soon as its parent is gone, which may be killed as well.
+  static func endWithParent() {
+    guard ProcessInfo.processInfo.environment[lifelineVariable] != nil else { return }
+    Thread.detachNewThread {
+      // Nothing is ever written: what can be read is the end.
+      _ = try? FileHandle.standardInput.readToEnd()
+      _exit(0)
+    }
   }
 
   package func kill() { Foundation.kill(process.processIdentifier, SIGKILL) }

@@ -74,6 +74,7 @@ package enum CrashCommand {
 
   /// The processes that the checks start, and the making of a golden log. False where `name` is none of them.
   private static func runChild(_ name: String, _ rest: [String]) async throws -> Bool {
+    Child.endWithParent()
     switch (name, rest.count) {
     case ("golden", 1):
       try await GoldenLog.make(at: rest[0])
