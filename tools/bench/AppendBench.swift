@@ -22,10 +22,17 @@ enum AppendBench {
     var eventCount = 0
     /// The times of the groups: all commits of one have the same.
     var groups: Set<Int64> = []
+    private var lastGroup: Int64?
 
     mutating func add(_ other: Appended) {
       eventCount += other.eventCount
       groups.formUnion(other.groups)
+    }
+
+    mutating func add(_ receipt: Receipt) {
+      eventCount += receipt.eventCount
+      if receipt.recordedAtMicros != lastGroup { groups.insert(receipt.recordedAtMicros) }
+      lastGroup = receipt.recordedAtMicros
     }
   }
 
@@ -55,6 +62,7 @@ enum AppendBench {
       try await run(each, options, report)
     }
     if options.caseName ?? beside.name == beside.name { try await runBeside(options, report) }
+    if options.caseName ?? "wake" == "wake" { try await WakeBench.run(options, report) }
   }
 
   private static func runBeside(
@@ -211,8 +219,7 @@ enum AppendBench {
       }
       let receipt = try await waiting[first].pending.receipt()
       nanos.append(SystemClock.monotonicNanos() - waiting[first].since)
-      done.eventCount += receipt.eventCount
-      done.groups.insert(receipt.recordedAtMicros)
+      done.add(receipt)
       first += 1
       if first == 1024 {
         waiting.removeFirst(first)
