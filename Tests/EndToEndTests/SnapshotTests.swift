@@ -1,4 +1,5 @@
 import Foundation
+import HTTP
 import JSON
 import Testing
 
@@ -39,7 +40,7 @@ extension EndToEnd {
 
     /// The last such line of the writer's log.
     private static func line(in system: RunningSystem, saying message: String) throws -> JSON? {
-      let text = try String(contentsOfFile: "\(system.home)/logs/serve.err", encoding: .utf8)
+      let text = try String(contentsOfFile: "\(system.home)/logs/serve.log", encoding: .utf8)
       return try text.split(separator: "\n").last { $0.contains(message) }
         .map { try JSON(parsing: Array($0.utf8)) }
     }

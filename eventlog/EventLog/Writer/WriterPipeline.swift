@@ -62,7 +62,8 @@ final class WriterPipeline {
         task(writer)
       }
     }
-    append(group, isMoreWaiting: !core.queue.isEmpty)
+    // Less than a block is planned in less time than a flush takes, and grows while it waits for one.
+    append(group, isMoreWaiting: core.queue.byteCount >= BlockBuilder.targetBytes)
   }
 
   private func append(_ items: [Queued], isMoreWaiting: Bool) {
@@ -82,7 +83,7 @@ final class WriterPipeline {
     } else if isMoreWaiting {
       start(group)
     } else {
-      // Nothing to do meanwhile: without a change of threads it is there sooner.
+      // Little to do meanwhile: without a change of threads it is there sooner.
       finish(store(group))
     }
   }

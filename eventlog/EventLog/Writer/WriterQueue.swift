@@ -76,7 +76,8 @@ final class WriterQueue: Sendable {
     if mustWake { arrivals.signal() }
   }
 
-  var isEmpty: Bool { state.withLock { $0.items.isEmpty } }
+  /// Of the commits that wait.
+  var byteCount: Int { state.withLock { $0.byteCount } }
 
   /// Everything that waits; blocks until there is something. nil once closed and empty.
   func takeAll() -> [WriterItem]? {
