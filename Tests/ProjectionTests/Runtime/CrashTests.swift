@@ -38,15 +38,21 @@ import Testing
 
   /// What a killed process held is free as soon as the server notices: once is mostly enough.
   private func projectToHead(_ desk: Desk) async throws {
-    let head = [String(try desk.history.log.head())]
-    let positions = "SELECT DISTINCT position FROM daybook.projections WHERE version > 0"
+    let head = ["\(try desk.history.log.head()) | 0"]
     for _ in 0..<200 {
       try await desk.project(batchLimit: 50)
-      if try desk.table(positions) == head { return }
+      if try desk.table(Self.state) == head { return }
       try await Task.sleep(for: .milliseconds(50))
     }
-    #expect(try desk.table(positions) == head)
+    #expect(try desk.table(Self.state) == head)
   }
+
+  /// Where the read models stand, one line if all stand at the same place, and how many definitions are under
+  /// way.
+  private static let state = """
+    SELECT DISTINCT position, (SELECT count(*) FROM daybook.sweeps)
+    FROM daybook.projections WHERE version > 0
+    """
 
   private func dies(_ connectionString: String, _ kill: Kill) async throws {
     await #expect(processExitsWith: .signal(SIGKILL)) {
@@ -80,8 +86,8 @@ import Testing
         try await history.append(to: desk.history, commits: (round * 30 + 15)..<(round * 30 + 30))
         cluster = try start()
       }
-      let head = try desk.history.log.head()
-      try await wait { projector.appliedPositions.values.allSatisfy { $0 == head } }
+      let head = ["\(try desk.history.log.head()) | 0"]
+      try await wait { try desk.table(Self.state) == head }
       running.cancel()
       _ = await running.result
       try await desk.expectLiveEqualsRebuilt()
@@ -90,9 +96,9 @@ import Testing
   }
 
   /// Until it holds; a minute is a hang.
-  private func wait(until condition: () -> Bool) async throws {
-    for _ in 0..<6_000 where !condition() { try await Task.sleep(for: .milliseconds(10)) }
-    try #require(condition())
+  private func wait(until condition: () throws -> Bool) async throws {
+    for _ in 0..<6_000 where try !condition() { try await Task.sleep(for: .milliseconds(10)) }
+    try #require(try condition())
   }
 
   private func withOwnCluster(
