@@ -134,6 +134,7 @@ WITHOUT_IDS = {
     "projections": "names of read models, the same for everybody",
     "payments": "nobody pays here: without a provider there is none",
     "wallet": "what has a price is a word",
+    "agency": "the same",
 }
 
 
