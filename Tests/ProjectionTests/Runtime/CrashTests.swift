@@ -86,8 +86,10 @@ import Testing
         try await history.append(to: desk.history, commits: (round * 30 + 15)..<(round * 30 + 30))
         cluster = try start()
       }
-      let head = ["\(try desk.history.log.head()) | 0"]
-      try await wait { try desk.table(Self.state) == head }
+      let head = try desk.history.log.head()
+      // Before that there may be no tables: what made them may not have been on disk at the first kill.
+      try await wait { projector.appliedPositions.values.allSatisfy { $0 == head } }
+      try await wait { try desk.table(Self.state) == ["\(head) | 0"] }
       running.cancel()
       _ = await running.result
       try await desk.expectLiveEqualsRebuilt()
