@@ -18,9 +18,12 @@ struct ListReader {
   func answer() async throws(APIError) -> HTTPResponse {
     var request = try exchange.listRequest(definition)
     let filter = try definition.filtersItself ? nil : ObjectFilter(exchange)
+    // Before anything is read: whoever follows the log from `as_of` misses nothing that the rows do not have.
+    let head = try exchange.head()
     let total = try await count(request, filter)
     if filter != nil { request.page.wantsTotal = false }
     var page = try await page(request, filter)
+    if !page.isFromReadModel { page.position = min(page.position, head) }
     if request.page.isBackwards {
       page.items.reverse()
       page.cursors.reverse()
