@@ -88,7 +88,10 @@ import Testing
       }
       let head = try desk.history.log.head()
       // Before that there may be no tables: what made them may not have been on disk at the first kill.
-      try await wait { projector.appliedPositions.values.allSatisfy { $0 == head } }
+      try await wait {
+        let applied = projector.appliedPositions
+        return !applied.isEmpty && applied.values.allSatisfy { $0 == head }
+      }
       try await wait { try desk.table(Self.state) == ["\(head) | 0"] }
       running.cancel()
       _ = await running.result
@@ -97,9 +100,9 @@ import Testing
     }
   }
 
-  /// Until it holds; a minute is a hang.
+  /// Until it holds; three minutes are a hang.
   private func wait(until condition: () throws -> Bool) async throws {
-    for _ in 0..<6_000 where try !condition() { try await Task.sleep(for: .milliseconds(10)) }
+    for _ in 0..<18_000 where try !condition() { try await Task.sleep(for: .milliseconds(10)) }
     try #require(try condition())
   }
 
