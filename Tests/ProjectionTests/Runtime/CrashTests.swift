@@ -100,9 +100,9 @@ import Testing
     }
   }
 
-  /// Until it holds; three minutes are a hang.
+  /// Until it holds; five minutes are a hang.
   private func wait(until condition: () throws -> Bool) async throws {
-    for _ in 0..<18_000 where try !condition() { try await Task.sleep(for: .milliseconds(10)) }
+    for _ in 0..<30_000 where try !condition() { try await Task.sleep(for: .milliseconds(10)) }
     try #require(try condition())
   }
 
