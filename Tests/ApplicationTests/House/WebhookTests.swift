@@ -159,6 +159,8 @@ extension HouseTests {
         try await wait("the others are settled") {
           try house.engine.deliveries.standing(of: endpoint)?.waitingCount == 2
         }
+        // What was taken came once.
+        #expect(subscriber.deliveries.count == 5)
         #expect(try (house.engine.deliveries.standing(of: endpoint)?.failureCount ?? 0) >= 1)
         try await house.restart()
         subscriber.refuse(subject: nil)
