@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import HTTP
 import JSON
+import Postgres
 import Testing
 
 extension EndToEnd {
@@ -52,6 +53,34 @@ extension EndToEnd {
         }
         try await eventually("the projector to catch up") {
           try await account.api.all("/api/contacts").count == 6
+        }
+        try await system.expectReadModelsEqualTheLog()
+      }
+    }
+
+    @Test func `a read that takes too long is stopped and says so, and writes go on`() async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        _ = try await account.newPerson(0)
+        #expect(try await account.api.all("/api/contacts").count == 1)
+
+        let somebody = try PostgresConnection(await system.database)
+        let schemas = try somebody.query(
+          "SELECT quote_ident(schemaname) FROM pg_tables WHERE tablename = 'contact_tags'")
+        try somebody.execute("BEGIN")
+        for schema in schemas {
+          try somebody.execute("LOCK TABLE \(try schema.text(0)).contacts IN ACCESS EXCLUSIVE MODE")
+        }
+        let read = try await account.api.send("GET", "/api/contacts")
+        #expect(read.status == 503)
+        #expect(read.errorCode == "read_timeout")
+        #expect(read.json["error"]?["retryable"]?.bool == true)
+        _ = try await account.newPerson(1)
+
+        try somebody.execute("ROLLBACK")
+        try await eventually("the projector to catch up") {
+          try await account.api.all("/api/contacts").count == 2
         }
         try await system.expectReadModelsEqualTheLog()
       }

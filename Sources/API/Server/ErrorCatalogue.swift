@@ -204,6 +204,10 @@ enum ErrorCatalogue {
     ),
     ("read_model_behind", "The read model has not reached Min-Position yet. Try again."),
     ("read_model_unavailable", "The read models cannot be asked. Commands still work."),
+    (
+      "read_timeout",
+      "The read took longer than a read may, and was stopped. Ask for less, or try again later."
+    ),
     ("signing_unavailable", "The log's signing key cannot be used. Operators were told."),
     ("hook_disabled", "The inbound hook is disabled: nothing was taken in. Enable it."),
     ("stopping", "The server is stopping. Try again."),

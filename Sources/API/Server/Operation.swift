@@ -201,7 +201,8 @@ package final class Operation: Sendable {
     action = Self.action(method, path)
     isReport = Self.isReport(method, path)
     self.answers = isKeyed ? Self.orTried(answers) : answers
-    var statuses = Self.usualStatuses(access, hasBody: body != nil, path: path, isKeyed: isKeyed)
+    var statuses = Self.usualStatuses(
+      access, method, hasBody: body != nil, path: path, isKeyed: isKeyed)
     for answer in self.answers { statuses[answer.status, default: []] += [] }
     for (status, codes) in refuses { statuses[status, default: []] += codes }
     self.statuses = statuses
@@ -237,7 +238,7 @@ package final class Operation: Sendable {
 
   /// What an operation may answer with whatever it does.
   private static func usualStatuses(
-    _ access: Access, hasBody: Bool, path: String, isKeyed: Bool
+    _ access: Access, _ method: String, hasBody: Bool, path: String, isKeyed: Bool
   ) -> [Int: [String]] {
     var all: [Int: [String]] = [500: ["internal"], 503: ["overloaded"]]
     switch access {
@@ -253,6 +254,9 @@ package final class Operation: Sendable {
         "missing_scope", "account_not_reachable", "csrf_token_required", "address_not_allowed",
       ]
       all[429] = ["rate_limited"]
+      if method == "GET" {
+        all[503]? += ["read_model_behind", "read_model_unavailable", "read_timeout"]
+      }
     }
     guard access != .signed else {
       // Before anything is signed, it has to be well-formed HTTP.

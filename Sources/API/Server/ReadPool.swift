@@ -3,8 +3,9 @@ import Postgres
 /// Connections for the API's reads: as the role that owns nothing, read-only, with a bound on how
 /// long a question may take.
 package enum ReadPool {
-  /// A list that needs longer than this is a missing index.
-  private static let statementTimeoutMillis = 10_000
+  /// A list that needs longer than this is a missing index: it is stopped, and the answer is 503
+  /// `read_timeout`.
+  static let statementTimeoutMillis = 10_000
 
   package static func make(connectionString: String, size: Int) -> PostgresPool {
     PostgresPool(

@@ -48,6 +48,9 @@ extension Exchange {
       throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
     } catch is SegmentRecomputing {
       throw .segmentRecomputing
+    } catch PostgresError.rejected(let rejection) where rejection.kind == .statementTimeout {
+      services.report("read model: \(rejection)", requestID)
+      throw .readTookTooLong
     } catch let error as PostgresError {
       services.report("read model: \(error)", requestID)
       throw APIError(
@@ -151,6 +154,16 @@ extension APIError {
       isRetryable: true)
     error.headers.set("retry-after", "5")
     return error
+  }
+
+  fileprivate static var readTookTooLong: APIError {
+    APIError(
+      503, "unavailable", "read_timeout",
+      """
+      The read was stopped after \(ReadPool.statementTimeoutMillis / 1_000) seconds. Ask for less \
+      (a shorter period, another filter, no total), or try again when less is going on.
+      """,
+      isRetryable: true)
   }
 
   fileprivate static func behind(position: UInt64, wanted: UInt64) -> APIError {
