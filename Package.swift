@@ -80,7 +80,8 @@ let package = Package(
     .target(name: "CSHA256", path: "Sources/CSHA256"),
     module("Crypto", path: "Sources/Crypto", ["COpenSSL", "CSHA256"], exclude: ["decisions"]),
     module("Postgres", path: "Sources/Postgres", ["CPostgres", "CSpawn"]),
-    module("HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"]),
+    module(
+      "HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"], exclude: ["Server/decisions"]),
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
     module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),
     module("CSV", path: "Sources/CSV"),
