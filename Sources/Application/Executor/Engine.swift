@@ -12,6 +12,7 @@ package final class Engine: Sendable {
   /// How webhook deliveries stand.
   package let deliveries = DeliveryBoard()
   package let workCounter = WorkCounter()
+  private let campaigns = CampaignSnapshots()
   /// What the start took.
   package let loaded: LoadReport
   private let loader: BookLoader
@@ -212,10 +213,14 @@ extension Engine {
     try snapshot(Segment.self, id, of: org, version: version)
   }
 
+  /// Its stream holds the whole audience: only what came since the last look is read.
   package func campaign(
     _ id: Identifier, of org: Identifier, version: UInt64 = .max
   ) throws(CommandError) -> Snapshot<Campaign.State> {
-    try snapshot(Campaign.self, id, of: org, version: version)
+    let known = campaigns.snapshot(of: id, in: org, upTo: version)
+    let snapshot = try snapshot(Campaign.self, id, of: org, after: known, version: version)
+    campaigns.keep(snapshot, of: id, in: org)
+    return snapshot
   }
 
   package func workflow(
@@ -291,12 +296,14 @@ extension Engine {
   }
 
   private func snapshot<Aggregate: Housed>(
-    _: Aggregate.Type, _ id: Identifier, of org: Identifier, version: UInt64,
+    _: Aggregate.Type, _ id: Identifier, of org: Identifier,
+    after known: Snapshot<Aggregate.State>? = nil, version: UInt64,
     onEvent: (Aggregate.Event, Micros) -> Void = { _, _ in }
   ) throws(CommandError) -> Snapshot<Aggregate.State> {
-    var snapshot = Snapshot(state: Aggregate.initialState)
-    try StreamFold.forEach(Aggregate.self, id, org: org, log: log, upTo: version) {
-      event, recorded in
+    var snapshot = known ?? Snapshot(state: Aggregate.initialState)
+    try StreamFold.forEach(
+      Aggregate.self, id, org: org, log: log, after: snapshot.version, upTo: version
+    ) { event, recorded in
       let atMicros = recorded.context.occurredAtMicros
       snapshot.state = Aggregate.evolve(snapshot.state, with: event)
       if snapshot.version == 0 { snapshot.createdAtMicros = atMicros }

@@ -277,12 +277,13 @@ enum StreamFold {
     return state
   }
 
-  /// The stream's events in order, up to `version`.
+  /// The stream's events in order, those after version `known` up to `version`.
   static func forEach<Aggregate: Housed>(
     _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader,
-    upTo version: UInt64 = .max, _ body: (Aggregate.Event, RecordedEvent) -> Void
+    after known: UInt64 = 0, upTo version: UInt64 = .max,
+    _ body: (Aggregate.Event, RecordedEvent) -> Void
   ) throws(CommandError) {
-    var from: UInt64 = 1
+    var from = known + 1
     while from <= version {
       let events: [RecordedEvent]
       do {

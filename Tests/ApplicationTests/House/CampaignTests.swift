@@ -1,8 +1,11 @@
 import Application
 import Domain
 import EventCodec
+import EventLog
 import JSON
 import Testing
+
+@testable import Application
 
 extension TestOrg {
   func campaign(
@@ -106,6 +109,46 @@ extension HouseTests {
         #expect(try await house.stat("received") == 420)
         #expect(try await house.stat("duplicates") == 0)
         try Invariants.check(org)
+      }
+    }
+
+    @Test func `a campaign is read as it was at any version, and its past is read once`()
+      async throws
+    {
+      let log = FaultyLog(MemoryEventLog())
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        try await audience(of: org, count: 600)
+        let segment = try await org.segment(tagged: "all")
+        let campaign = try await org.campaign("Hi {{first_name}}", segment)
+        func read(_ version: UInt64 = .max) throws -> Snapshot<Campaign.State> {
+          try house.engine.campaign(campaign, of: org.id, version: version)
+        }
+        let launched = try read()
+        #expect(launched.state.plannedCount == 600)
+        let before = log.readCount
+        #expect(try read().state == launched.state)
+        #expect(log.readCount == before)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.planBatch(0, of: campaign)
+          try workspace.pauseCampaign(campaign)
+        }
+        let after = log.readCount
+        let paused = try read()
+        #expect(log.readCount == after + 2)
+        #expect(paused.state.status == .paused)
+        #expect(paused.state.openBatches.count == launched.state.openBatches.count - 1)
+        let other = try await house.org(number: "+12125550111")
+        #expect(try house.engine.campaign(campaign, of: other.id).version == 0)
+
+        let versions = try (1...paused.version).map { try read($0) }
+        try await house.restart()
+        for (index, known) in versions.enumerated() {
+          let anew = try read(UInt64(index) + 1)
+          #expect(anew.state == known.state && anew.version == known.version)
+          #expect(anew.updatedAtMicros == known.updatedAtMicros)
+          #expect(anew.createdAtMicros == launched.createdAtMicros)
+        }
       }
     }
 

@@ -20,6 +20,8 @@ final class FaultyLog: EventLogWriter {
     var reactorRefusals: [EventLogError] = []
     /// Whether books can be read.
     var isReadable = true
+    /// Events of streams that were read.
+    var readCount = 0
   }
 
   private let inner: any EventLogWriter
@@ -37,6 +39,9 @@ final class FaultyLog: EventLogWriter {
 
   /// Whether an org's book can be read.
   func setReadable(_ isReadable: Bool) { state.withLock { $0.isReadable = isReadable } }
+
+  /// How many events of streams were read so far.
+  var readCount: Int { state.withLock { $0.readCount } }
 
   /// How many appends wait for `release`.
   var delayedCount: Int { state.withLock { $0.delayed.count } }
@@ -118,8 +123,10 @@ final class FaultyLog: EventLogWriter {
   func readStream(
     org: OrgID, stream: StreamID, from version: UInt64, limit: Int, direction: Direction
   ) throws(EventLogError) -> [RecordedEvent] {
-    try inner.readStream(
+    let events = try inner.readStream(
       org: org, stream: stream, from: version, limit: limit, direction: direction)
+    state.withLock { $0.readCount += events.count }
+    return events
   }
 
   func readOrg(
