@@ -165,7 +165,7 @@ let package = Package(
       "Bench", path: "tools/bench",
       [
         "Merkle", "LMDB", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
-        "EventCodec", "TwilioProvider",
+        "EventCodec", "TwilioProvider", "SendGridProvider",
         "SeedData", "ReadModels", "ProjectionRuntime", "ContactsProjection", "SegmentsProjection",
         "TimelineProjection", "AuditProjection", "Supervisor",
       ]),

@@ -7,15 +7,18 @@ import JSON
 import Synchronization
 
 /// `blast`: a campaign of 50,000 texts through gate, wallet and sandbox; a STOP against a full queue; inbound
-/// texts meanwhile; orgs in which nothing happens. Memory and processor time are those of the sending process
-/// and of whoever texts it; the sandbox shares the machine, not the process.
+/// texts meanwhile; a campaign of 100,000 mails, opened and clicked meanwhile; orgs in which nothing happens. Memory
+/// and processor time are those of the sending process and of whoever texts it; the sandbox shares the machine, not
+/// the process.
 enum BlastBench {
   private static let recipientCount = 50_000
+  private static let mailCount = 100_000
 
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
     func wants(_ name: String) -> Bool { options.caseName ?? name == name }
     if wants("sms50k") { try await withHouse { try await blast($0, report) } }
+    if wants("mail100k") { try await withHouse { try await mails($0, report) } }
     if wants("stop50k") { try await withHouse { try await stop($0, report) } }
     if wants("idle_orgs") { try await withHouse { try await idle($0, report) } }
   }
@@ -59,8 +62,7 @@ enum BlastBench {
     try await waitUntil { try await taken(house) >= recipientCount }
     let seconds = Double(EventLog.SystemClock.monotonicNanos() - start) / 1e9
     report(figure("sms50k", "per_second", Double(recipientCount) / seconds))
-    // A quarter of a second at a time: each look folds the whole campaign from the log.
-    try await waitUntil(everyMillis: 250) {
+    try await waitUntil {
       try house.engine.campaign(campaign, of: executor.org).state.status == .completed
     }
     isOver.raise()
@@ -82,6 +84,64 @@ enum BlastBench {
     report(figure("sms50k", "anonymous_mb", memory.peakAnonymousMegabytes))
     report(figure("inbound_meanwhile", "p50_ms", latencies.percentile(0.5)))
     report(figure("inbound_meanwhile", "p99_ms", latencies.percentile(0.99)))
+  }
+
+  private static func mails(
+    _ house: SendingHouse, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    let executor = try await house.org()
+    try await house.useMail(executor)
+    let campaign = try await house.audience(mailCount, on: .email, of: executor)
+    let latencies = Latencies()
+    let processorBefore = processorSeconds()
+    let start = EventLog.SystemClock.monotonicNanos()
+    func perSecond() -> Double {
+      Double(mailCount) / (Double(EventLog.SystemClock.monotonicNanos() - start) / 1e9)
+    }
+    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
+      try workspace.launchCampaign(campaign)
+    }
+    let memory = MemoryWatch()
+    defer { memory.stop() }
+    let isOver = Flag()
+    async let visits: Void = readers(of: executor.org, house, latencies, until: isOver)
+    try await waitUntil(everyMillis: 100) {
+      Int(try await house.control("/sandbox/stats")["mails"]?.int ?? 0) >= mailCount
+    }
+    report(figure("mail100k", "per_second", perSecond()))
+    try await waitUntil {
+      try house.engine.campaign(campaign, of: executor.org).state.status == .completed
+    }
+    report(figure("mail100k", "completed_per_second", perSecond()))
+    isOver.raise()
+    try await visits
+    memory.stop()
+    report(
+      figure(
+        "mail100k", "cpu_us_per_message",
+        (processorSeconds() - processorBefore) / Double(mailCount) * 1e6))
+    report(figure("mail100k", "rss_mb", memory.peakMegabytes))
+    report(figure("mail100k", "anonymous_mb", memory.peakAnonymousMegabytes))
+    report(figure("engagement_meanwhile", "p50_ms", latencies.percentile(0.5)))
+    report(figure("engagement_meanwhile", "p99_ms", latencies.percentile(0.99)))
+  }
+
+  /// Twenty times a second somebody opens a mail that has just arrived, and follows its link.
+  private static func readers(
+    of org: Identifier, _ house: SendingHouse, _ latencies: Latencies, until isOver: Flag
+  ) async throws {
+    var position = try house.log.head()
+    while !isOver.isRaised {
+      let page = try house.log.read(
+        after: position, limit: 1, filter: EventFilter(types: ["message.sent"]))
+      position = max(page.scannedTo, position)
+      if let event = page.events.first {
+        latencies.add(try await house.visit(Identifier(.message, event.stream.value), org))
+        // The next one is whose mail is sent now.
+        position = try house.log.head()
+      }
+      try await Task.sleep(for: .milliseconds(50))
+    }
   }
 
   /// Raised once, by one task for another. Not a cancellation: what is under way comes to its end.

@@ -5,10 +5,11 @@ import EventLog
 import Foundation
 import HTTP
 import JSON
+import SendGridProvider
 import TwilioProvider
 
-/// The write side with its reactors and the real Twilio adapter, as `serve` has them: what a blast and its
-/// answers pass through. The sandbox behind it is a process of its own, as under `up`.
+/// The write side with its reactors and the real adapters of Twilio and SendGrid, as `serve` has them: what a
+/// blast and its answers pass through. The sandbox behind it is a process of its own, as under `up`.
 final class SendingHouse: Sendable {
   /// The real clock, moved to an hour at which people are texted everywhere.
   struct DayClock: WallClock {
@@ -30,11 +31,13 @@ final class SendingHouse: Sendable {
   private let callbacks: HTTPServer
   private let host: ReactorHost
   private let directory: String
+  private let links: OutboundLinks
 
   static let call = Call(actor: "system:bench", origin: "bench", correlation: "")
   static let number = "+12125550100"
   static let accountSID = "AC" + String(repeating: "be", count: 16)
   static let token = "bench-token"
+  static let mailKey = "SG.bench"
 
   init(_ directory: String) async throws {
     self.directory = directory
@@ -45,15 +48,18 @@ final class SendingHouse: Sendable {
         clock: DayClock(), random: SystemRandom(), numbers: PhoneBook(), zones: SystemZoneClock()))
     self.engine = engine
     sandbox = try await SandboxProcess(home: directory + "/sandbox")
+    let tokens = LinkTokens(secret: [1])
     callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
-      await Self.answer(request, engine)
+      await Self.answer(request, engine, tokens)
     }
-    let settings = ReactorSettings(
-      links: OutboundLinks(
-        publicURL: "http://127.0.0.1:\(callbacks.port)", tokens: LinkTokens(secret: [1])))
+    links = OutboundLinks(publicURL: "http://127.0.0.1:\(callbacks.port)", tokens: tokens)
     host = try ReactorHost(
-      engine: engine, providers: MessageProviders([TwilioProvider(client: client)]),
-      webhookClient: client, settings: settings, cursorDirectory: directory + "/cursors",
+      engine: engine,
+      providers: MessageProviders([
+        TwilioProvider(client: client), SendGridProvider(client: client),
+      ]),
+      webhookClient: client, settings: ReactorSettings(links: links),
+      cursorDirectory: directory + "/cursors",
       hold: SendingHold(path: directory + "/restored.json") { 0 },
       report: { _ in })
     host.start()
@@ -102,17 +108,38 @@ final class SendingHouse: Sendable {
     return executor
   }
 
+  /// Sets the org up for mail too.
+  func useMail(_ executor: OrgExecutor) async throws {
+    let hooks = "http://127.0.0.1:\(callbacks.port)/webhooks/sendgrid/\(executor.org)"
+    let account = try await control(
+      "/sandbox/mail-accounts",
+      ["api_key": .string(Self.mailKey), "event_url": .string(hooks + "/events")])
+    let settings = ProviderSettings(
+      service: .email, provider: SendGridProvider.name, baseURL: sandbox.url,
+      options: [
+        "from": "hello@bench.example", "webhook_public_key": account["public_key"]?.string ?? "",
+      ], secrets: .known(["api_key": Self.mailKey]))
+    _ = try await executor.perform(Self.call) { workspace throws(CommandError) in
+      try workspace.setPostalAddress("1 Harbor Road, Duluth, MN 55802")
+      try workspace.configureProvider(settings)
+    }
+  }
+
   /// `count` people with consent in New York, tagged `all`, and a campaign to them.
-  func audience(_ count: Int, of executor: OrgExecutor) async throws -> Identifier {
+  func audience(
+    _ count: Int, on channel: Channel = .sms, of executor: OrgExecutor
+  ) async throws -> Identifier {
     let consent = ConsentRequest(
-      channel: .sms, purpose: .marketing, method: .webForm, source: "bench", wording: "I agree")
+      channel: channel, purpose: .marketing, method: .webForm, source: "bench", wording: "I agree")
     for start in stride(from: 0, to: count, by: 2_000) {
       _ = try await executor.perform(Self.call) { workspace throws(CommandError) in
         for index in start..<min(start + 2_000, count) {
           _ = try workspace.createContact(
             ContactRequest(
               details: ContactDetails(
-                firstName: "Ann", lastName: "No\(index)", phone: Self.phone(index)),
+                firstName: "Ann", lastName: "No\(index)",
+                email: channel == .email ? "ann\(index)@people.example" : nil,
+                phone: Self.phone(index)),
               source: "bench", tags: ["all"], consents: [consent]))
         }
       }
@@ -122,14 +149,25 @@ final class SendingHouse: Sendable {
         name: "all",
         filter: .condition(
           Filter.Condition(field: "tags", comparison: .contains, value: .text("all"))))
-      return try workspace.createCampaign(
-        CampaignDefinition(
-          name: "Blast", segment: segment, channel: .sms, purpose: .marketing,
-          body: "Hi {{first_name|there}}, doors open at nine."))
+      var definition = CampaignDefinition(
+        name: "Blast", segment: segment, channel: channel, purpose: .marketing,
+        body: "Hi {{first_name|there}}, doors open at nine.")
+      if channel == .email {
+        definition.subject = "{{first_name|You}}, doors open at nine"
+        definition.html = Self.page
+      }
+      return try workspace.createCampaign(definition)
     }
     guard let campaign = done.output else { throw CocoaError(.featureUnsupported) }
     return campaign
   }
+
+  /// About as much as a newsletter of a few paragraphs has, with two links.
+  private static let page =
+    "<html><body><h1>Hi {{first_name|there}}</h1>"
+    + String(repeating: "<p>Doors open at nine, and close when everybody is served.</p>", count: 20)
+    + #"<p><a href="https://bench.example/hours">Hours</a> "#
+    + #"<a href="https://bench.example/way?from=mail">The way</a></p></body></html>"#
 
   /// Within the area codes of New York.
   static func phone(_ index: Int) -> String {
@@ -139,12 +177,21 @@ final class SendingHouse: Sendable {
   // MARK: - Callbacks
 
   /// The provider's two webhooks, with their signatures checked, as the API answers them.
-  private static func answer(_ request: HTTPRequest, _ engine: Engine) async -> HTTPResponse {
+  private static func answer(
+    _ request: HTTPRequest, _ engine: Engine, _ tokens: LinkTokens
+  ) async -> HTTPResponse {
+    if request.pathSegments.first == "m" { return await visited(request, engine, tokens) }
     guard request.pathSegments.count == 4,
       let org = Identifier(request.pathSegments[2], kind: .org)
     else { return HTTPResponse(status: 404) }
     do {
       let executor = try engine.executor(for: org)
+      if request.pathSegments[1] == SendGridProvider.name {
+        return try await SendGridWebhooks().take(
+          WebhookCall(
+            request: request, hook: request.pathSegments[3], url: "", executor: executor,
+            requestID: "", nowMicros: Application.SystemClock().nowMicros()))
+      }
       let url = "http://\(request.headers["Host"] ?? "")\(request.rawTarget)"
       guard TwilioSignature.isValid(request, url: url, keys: .init(authTokens: [token])) else {
         return HTTPResponse(status: 403)
@@ -172,6 +219,40 @@ final class SendingHouse: Sendable {
     } catch {
       return HTTPResponse(status: 503)
     }
+  }
+
+  /// The pixel and the links of a mail, on disk before they are answered, as the API has them.
+  private static func visited(
+    _ request: HTTPRequest, _ engine: Engine, _ tokens: LinkTokens
+  ) async -> HTTPResponse {
+    let pieces = request.pathSegments
+    let kind: LinkTokens.Kind = pieces.dropFirst().first == "c" ? .click : .open
+    guard pieces.count == 3, let link = tokens.link(kind, in: pieces[2]) else {
+      return HTTPResponse(status: 404)
+    }
+    do {
+      _ = try await engine.executor(for: link.org).perform(call) { workspace throws(CommandError) in
+        try workspace.record(
+          kind == .click
+            ? .clicked(link: link.index, isMachine: false) : .opened(isMachine: false),
+          for: link.message)
+      }
+      return HTTPResponse(status: kind == .click ? 302 : 200)
+    } catch {
+      return HTTPResponse(status: 503)
+    }
+  }
+
+  /// Somebody opens the mail and follows its first link. Returns how long each took to be on disk.
+  func visit(_ message: Identifier, _ org: Identifier) async throws -> [Int64] {
+    var took: [Int64] = []
+    for url in [links.open(org, message), links.click(org, message, 0)] {
+      let before = EventLog.SystemClock.monotonicNanos()
+      let answer = try await client.send(ClientRequest(method: "GET", url: url))
+      guard answer.status < 400 else { throw CocoaError(.featureUnsupported) }
+      took.append(EventLog.SystemClock.monotonicNanos() - before)
+    }
+    return took
   }
 
   /// A person's text by the provider's webhook, signed. Returns when it is answered.

@@ -6,12 +6,20 @@ import HTTP
 actor Outbox {
   private let store: Store
   private let client = HTTPClient()
-  private var running: [String: Task<Void, Never>] = [:]
-  private var retries: [String: (attempt: Int, notBeforeMillis: Int64)] = [:]
+  private var waiting = DueQueue<Entry>()
+  private var running: [Int: Task<Void, Never>] = [:]
+  private var requestCount = 0
   private var timer: Task<Void, Never>?
   private var isStopped = false
 
   static let maxRunning = 32
+  /// Events that one request tells at most.
+  static let maxBatch = 100
+
+  private struct Entry: Sendable {
+    let callback: Callback
+    var attempt = 0
+  }
 
   init(store: Store) { self.store = store }
 
@@ -19,21 +27,13 @@ actor Outbox {
   func wake() {
     guard !isStopped else { return }
     timer?.cancel()
-    let (waiting, arePaused, nowMillis) = store.read { world in
-      (Array(world.callbacks.values), world.arePaused, world.nowMillis)
-    }
+    takeUpNew()
+    let (arePaused, nowMillis) = store.read { ($0.arePaused, $0.nowMillis) }
     guard !arePaused else { return }
-    var nextMillis = Int64.max
-    for callback in waiting.sorted(by: { ($0.dueMillis, $0.id) < ($1.dueMillis, $1.id) })
-    where running[callback.id] == nil {
-      let dueMillis = max(callback.dueMillis, retries[callback.id]?.notBeforeMillis ?? 0)
-      if dueMillis > nowMillis {
-        nextMillis = min(nextMillis, dueMillis)
-      } else if running.count < Self.maxRunning {
-        running[callback.id] = Task { await self.send(callback) }
-      }
+    while running.count < Self.maxRunning, let entry = waiting.takeFirst(dueBy: nowMillis) {
+      start(batch(with: entry, nowMillis))
     }
-    guard nextMillis < .max else { return }
+    guard let nextMillis = waiting.earliestMillis, nextMillis > nowMillis else { return }
     timer = Task {
       // A cancelled timer was replaced by another.
       let waitMillis = max(nextMillis - nowMillis, 1)
@@ -42,27 +42,76 @@ actor Outbox {
     }
   }
 
-  private func send(_ callback: Callback) async {
-    let outcome = await attempt(callback)
-    running[callback.id] = nil
-    if let outcome {
-      finish(callback, outcome)
-    } else {
-      let attempt = (retries[callback.id]?.attempt ?? 0) + 1
-      let nowMillis = store.nowMillis()
-      if nowMillis - callback.dueMillis > Delivery.giveUpAfterMillis {
-        finish(callback, .abandoned)
+  private func takeUpNew() {
+    do throws(SandboxError) {
+      let new = try store.record { world in ([], world.takeCallbacks()) }
+      for callback in new {
+        waiting.insert(Entry(callback: callback), dueMillis: callback.dueMillis)
+      }
+    } catch {
+      // Stopped: nothing is taken up any more.
+      return
+    }
+  }
+
+  /// What is due for the same address goes with it, where the provider tells several events at once.
+  private func batch(with first: Entry, _ nowMillis: Int64) -> [Entry] {
+    var batch = [first]
+    var others: [Entry] = []
+    guard first.callback.isListOfEvents else { return batch }
+    while batch.count < Self.maxBatch, others.count < Self.maxBatch,
+      let next = waiting.takeFirst(dueBy: nowMillis)
+    {
+      if next.callback.joins(first.callback) { batch.append(next) } else { others.append(next) }
+    }
+    for entry in others { waiting.insert(entry, dueMillis: entry.callback.dueMillis) }
+    return batch
+  }
+
+  private func start(_ batch: [Entry]) {
+    requestCount += 1
+    let request = requestCount
+    running[request] = Task {
+      let outcome = await self.attempt(batch)
+      self.running[request] = nil
+      self.end(batch, outcome)
+      self.wake()
+    }
+  }
+
+  private func end(_ batch: [Entry], _ outcome: StepOutcome?) {
+    let nowMillis = store.nowMillis()
+    var ended: [(Entry, StepOutcome)] = []
+    for entry in batch {
+      if let outcome {
+        ended.append((entry, outcome))
+      } else if nowMillis - entry.callback.dueMillis > Delivery.giveUpAfterMillis {
+        ended.append((entry, .abandoned))
       } else {
-        let waitMillis = min(
-          Delivery.firstRetryMillis << min(attempt, 10), Delivery.maxRetryMillis)
-        retries[callback.id] = (attempt, nowMillis + waitMillis)
+        retry(entry, nowMillis)
       }
     }
-    wake()
+    do throws(SandboxError) {
+      try store.record { [ended] _ in
+        (ended.map { .callbackDone(id: $0.0.callback.id, outcome: $0.1) }, ())
+      }
+    } catch {
+      // They may go out once more: callbacks are sent at least once, by providers too.
+      for (entry, _) in ended { retry(entry, nowMillis) }
+    }
+  }
+
+  private func retry(_ entry: Entry, _ nowMillis: Int64) {
+    var next = entry
+    next.attempt += 1
+    let waitMillis = min(
+      Delivery.firstRetryMillis << min(next.attempt, 10), Delivery.maxRetryMillis)
+    waiting.insert(next, dueMillis: max(entry.callback.dueMillis, nowMillis + waitMillis))
   }
 
   /// nil where it has to be tried again.
-  private func attempt(_ callback: Callback) async -> StepOutcome? {
+  private func attempt(_ batch: [Entry]) async -> StepOutcome? {
+    let callback = Callback(joining: batch.map(\.callback))
     do {
       let answer = try await client.send(try callback.request())
       switch answer.status {
@@ -77,16 +126,6 @@ actor Outbox {
       return error.reason == .requestInvalid ? .rejected : nil
     } catch {
       return .rejected
-    }
-  }
-
-  private func finish(_ callback: Callback, _ outcome: StepOutcome) {
-    retries[callback.id] = nil
-    do throws(SandboxError) {
-      try store.record { _ in ([.callbackDone(id: callback.id, outcome: outcome)], ()) }
-    } catch {
-      // It may go out once more: callbacks are sent at least once, by providers too.
-      retries[callback.id] = (1, store.nowMillis() + Delivery.maxRetryMillis)
     }
   }
 

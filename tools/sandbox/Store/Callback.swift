@@ -61,6 +61,34 @@ struct Callback: Sendable {
   }
 }
 
+// MARK: - Several at once
+
+extension Callback {
+  /// SendGrid's event webhook takes arrays.
+  var isListOfEvents: Bool {
+    if case .sendGrid = signer { body.hasPrefix("[") } else { false }
+  }
+
+  func joins(_ other: Callback) -> Bool {
+    isListOfEvents && url == other.url && signer == other.signer
+      && contentType == other.contentType
+  }
+
+  /// One request that tells what all of them tell, in their order.
+  init(joining callbacks: [Callback]) {
+    precondition(!callbacks.isEmpty, "a request tells something")
+    let first = callbacks[0]
+    guard callbacks.count > 1 else {
+      self = first
+      return
+    }
+    let events = callbacks.map { $0.body.drop { $0 == "[" }.prefix { $0 != "\r\n" }.dropLast() }
+    self.init(
+      id: first.id, dueMillis: first.dueMillis, url: first.url, contentType: first.contentType,
+      body: "[" + events.joined(separator: ",") + "]\r\n", signer: first.signer)
+  }
+}
+
 // MARK: - As JSON
 
 extension Callback {

@@ -31,6 +31,9 @@ struct World: Sendable {
   private(set) var documents: [DocumentKind: [String: JSON]] = [:]
   private(set) var documentOrder: [DocumentKind: [String]] = [:]
   private(set) var callbacks: [String: Callback] = [:]
+  /// Those of them that nobody has taken up yet, in the order in which they were planned. No record: who starts
+  /// anew takes up all of them.
+  private var untaken: [Callback] = []
   private(set) var clockOffsetMillis: Int64 = 0
 
   init() {}
@@ -59,6 +62,12 @@ struct World: Sendable {
   }
 
   func wasTurnedAway(_ key: MessageKey) -> Bool { turnedAway.contains(key) }
+
+  /// What was planned since the last call and is not done.
+  mutating func takeCallbacks() -> [Callback] {
+    defer { untaken = [] }
+    return untaken.filter { callbacks[$0.id] != nil }
+  }
 
   /// One draw of chance. Not a record: what chance decided is in the messages.
   mutating func chance(_ rate: Double) -> Bool { random.chance(rate) }
@@ -89,6 +98,7 @@ extension World {
       }
     case .callbackPlanned(let callback):
       callbacks[callback.id] = callback
+      untaken.append(callback)
     case .callbackDone(let id, let outcome):
       if callbacks.removeValue(forKey: id) != nil { outcomes[outcome, default: 0] += 1 }
     case .clockAdvanced(let millis): clockOffsetMillis += millis
