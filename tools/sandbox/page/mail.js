@@ -4,6 +4,22 @@ import { ask, byId, drawList, element, isNew, listItem, onChoice, poll, run } fr
 
 const state = { mail: null, mails: [] };
 
+// What became of a press of each button.
+const doneWords = {
+  open: "Opened.",
+  click: "Followed the link.",
+  unsubscribe: "Unsubscribed.",
+  bounce: "Bounced.",
+  complain: "Called spam.",
+  reply: "Answered.",
+};
+
+async function act(name, body) {
+  byId("done").textContent = "";
+  await ask(`/sandbox/mail/${state.mail.id}/${name}`, body);
+  byId("done").textContent = doneWords[name];
+}
+
 function draw() {
   if (!isNew("mails", [state.mails.map((mail) => mail.id), state.mail?.id])) return;
   drawList(state.mails.map((mail) =>
@@ -14,6 +30,7 @@ function open(id) {
   const mail = state.mails.find((candidate) => candidate.id === id);
   if (mail === undefined) return;
   state.mail = mail;
+  byId("done").textContent = "";
   byId("empty").hidden = true;
   byId("conversation").hidden = false;
   byId("subject").textContent = mail.subject;
@@ -42,13 +59,13 @@ onChoice(open);
 for (const button of document.querySelectorAll("[data-act]")) {
   button.addEventListener("click", () => run(async () => {
     const body = button.dataset.act === "click" ? { link: Number(byId("link").value) } : {};
-    await ask(`/sandbox/mail/${state.mail.id}/${button.dataset.act}`, body);
+    await act(button.dataset.act, body);
   }));
 }
 byId("reply").addEventListener("submit", (event) => {
   event.preventDefault();
   run(async () => {
-    await ask(`/sandbox/mail/${state.mail.id}/reply`, { text: byId("text").value });
+    await act("reply", { text: byId("text").value });
     byId("text").value = "";
   });
 });
