@@ -47,6 +47,9 @@ package enum Channel: String, Sendable, CaseIterable, Codable {
   /// The channel that stands for all with the same kind of address: texts and calls go to one number.
   package var ofAddress: Channel { self == .voice ? .sms : self }
 
+  /// All with the same kind of address.
+  package var sharingAddress: [Channel] { self == .email ? [.email] : [.sms, .voice] }
+
   /// An address as addresses are compared: mailboxes are the same in any case.
   package func key(_ address: String) -> String {
     switch self {

@@ -19,12 +19,15 @@ enum SendingRoutes {
         body: .json(SendingSchemas.halt, example: ["reason": "wrong list"]),
         answers: [.ok(SendingSchemas.sending)], handler: halt),
       Operation(
-        "POST", "/api/sending/resume", .scope("account:write"), "Lift the account's own stop",
+        "POST", "/api/sending/resume", .scope("sending:write"), "Lift the account's own stop",
         details: "What waited passes the gate again. A stop by the operator stays.",
         answers: [.ok(SendingSchemas.sending)], handler: resume),
       Operation(
-        "PUT", "/api/sending/rules", .scope("account:write"), "Set how the account sends",
-        details: "Replaces all of it: what is left out is not limited.",
+        "PUT", "/api/sending/rules", .scope("sending:write"), "Set how the account sends",
+        details:
+          "Replaces all of it: what is left out is not limited. Consent, opt-outs, hours and "
+          + "what a mail has to say are no settings. By administrators, of the roles that every "
+          + "account has.",
         body: .json(
           SendingSchemas.rules, example: ["frequency_cap": ["count": 2, "hours": 24]]),
         answers: [.ok(SendingSchemas.sending)], handler: setRules),
@@ -44,8 +47,10 @@ enum SendingRoutes {
           example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
         answers: [.ok(SendingSchemas.listed)], handler: suppress),
       Operation(
-        "POST", "/api/suppressions/remove", .scope("contacts:write"), "Take addresses off a list",
-        details: "An opt-out by the person stays: only they can lift that.",
+        "POST", "/api/suppressions/remove", .scope("suppressions:write"),
+        "Take addresses off a list",
+        details: "By administrators, of the roles that every account has. An opt-out by the person "
+          + "stays: only they can lift that.",
         body: .json(
           SendingSchemas.list, example: ["channel": "sms", "addresses": ["+12125550123"]]),
         answers: [.ok(SendingSchemas.listed)], handler: unsuppress),

@@ -152,7 +152,8 @@ enum ErrorCatalogue {
     ("unknown_segment", "There is no such segment."),
     (
       "opt_in_by_person_only",
-      "After a no only the person can say yes again (a keyword, a form, a signed paper), not staff."
+      "After a no only the person can say yes again (a keyword, a form, a signed paper), not "
+        + "staff, a program or a list."
     ),
     ("missing_field", "The contact has no value for a merge field. Give a fallback."),
     (

@@ -8,7 +8,7 @@ import EventLog
 package struct RuleVerifier {
   package struct Violation: Equatable, Sendable {
     package let position: UInt64
-    /// `intent_after_opt_out`, `intent_to_suppressed`, `intent_to_erased`, `intent_while_halted`,
+    /// `intent_after_opt_out`, `intent_while_in_doubt`, `intent_to_suppressed`, `intent_to_erased`, `intent_while_halted`,
     /// `intent_after_kill_switch`,
     /// `intent_of_stopped_campaign`, `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
     /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`.
@@ -98,6 +98,11 @@ package struct RuleVerifier {
     /// What was charged, by resource, until it is given back.
     var charged: Set<String> = []
     var optedOutContacts: [Channel: Set<Identifier>] = [:]
+    /// Numbers, and contacts, at which a STOP on another channel ended advertising.
+    var endedAddresses: [Channel: Set<String>] = [:]
+    var endedContacts: [Channel: Set<Identifier>] = [:]
+    /// People whose words may have been a no.
+    var inDoubt: [Identifier: Set<Channel>] = [:]
     /// Messages that did not come to an end.
     var messages: [Identifier: OpenMessage] = [:]
     var campaigns: [Identifier: CampaignBook] = [:]
@@ -134,19 +139,47 @@ extension RuleVerifier {
       if let address = optOut.address.value, !address.isEmpty {
         book.optedOutAddresses[optOut.channel, default: []].insert(optOut.channel.key(address))
       }
+      book.inDoubt[event.stream]?.remove(optOut.channel)
+      if optOut.scope == .seller { Self.endMarketing(optOut, event.stream, &book) }
     case .optedIn(let consent):
-      book.optedOutContacts[consent.channel]?.remove(event.stream)
-      if let address = consent.evidence.value?.address {
-        book.optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
-        book.keyedOptOuts.lift(.init(address, consent.channel))
-      }
+      Self.lift(consent, event.stream, &book)
+    case .optOutSuspected(let channel, _):
+      book.inDoubt[event.stream, default: []].insert(channel)
+    case .optOutDismissed(let channel):
+      book.inDoubt[event.stream]?.remove(channel)
     case .erasureRequested(let request):
       book.keyedOptOuts.apply(request.addresses.value ?? [])
       book.erased.insert(event.stream)
-    case .created, .updated, .tagged, .untagged, .optOutSuspected, .optOutDismissed,
-      .dataDestroyed, .erased, .leadCaptured, .archived, .restored:
+    case .created, .updated, .tagged, .untagged, .dataDestroyed, .erased, .leadCaptured, .archived,
+      .restored:
       break
     }
+  }
+
+  /// A STOP ends advertising on every channel: to the person, and to the number that it came from.
+  private static func endMarketing(
+    _ optOut: OptOut, _ contact: Identifier, _ book: inout OrgBook
+  ) {
+    for channel in Channel.allCases { book.endedContacts[channel, default: []].insert(contact) }
+    guard let address = optOut.address.value, !address.isEmpty else { return }
+    for channel in optOut.channel.sharingAddress {
+      book.endedAddresses[channel, default: []].insert(channel.key(address))
+    }
+  }
+
+  private static func lift(
+    _ consent: Consent, _ contact: Identifier, _ book: inout OrgBook
+  ) {
+    let address = consent.evidence.value?.address
+    book.optedOutContacts[consent.channel]?.remove(contact)
+    if consent.method.isByPerson { book.inDoubt[contact]?.remove(consent.channel) }
+    if let address {
+      book.optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
+      book.keyedOptOuts.lift(.init(address, consent.channel), consent.purpose)
+    }
+    guard consent.purpose == .marketing else { return }
+    book.endedContacts[consent.channel]?.remove(contact)
+    if let address { book.endedAddresses[consent.channel]?.remove(consent.channel.key(address)) }
   }
 
   private mutating func check(
@@ -191,17 +224,29 @@ extension RuleVerifier {
       report("verdict_wrong", event)
     }
     guard let message = book.messages[event.stream] else { return }
-    let isRevoked =
-      message.address.map { book.optedOutAddresses[message.channel]?.contains($0) == true } == true
-      || book.optedOutContacts[message.channel]?.contains(message.contact) == true
-      || message.address.map { book.keyedOptOuts.contains(.init($0, message.channel)) } == true
-    if isRevoked { report("intent_after_opt_out", event) }
+    if Self.isRevoked(message, book) { report("intent_after_opt_out", event) }
+    if message.purpose == .marketing, book.inDoubt[message.contact]?.isEmpty == false {
+      report("intent_while_in_doubt", event)
+    }
     if book.erased.contains(message.contact) { report("intent_to_erased", event) }
     if let address = message.address,
       book.suppressed[message.channel]?.contains(address) == true
     {
       report("intent_to_suppressed", event)
     }
+  }
+
+  private static func isRevoked(_ message: OpenMessage, _ book: OrgBook) -> Bool {
+    let channel = message.channel
+    if book.optedOutContacts[channel]?.contains(message.contact) == true { return true }
+    let isMarketing = message.purpose == .marketing
+    if isMarketing, book.endedContacts[channel]?.contains(message.contact) == true { return true }
+    guard let address = message.address else { return false }
+    if book.optedOutAddresses[channel]?.contains(address) == true { return true }
+    if book.keyedOptOuts.contains(.init(address, channel)) { return true }
+    return isMarketing
+      && (book.endedAddresses[channel]?.contains(address) == true
+        || book.keyedOptOuts.endsMarketing(.init(address, channel)))
   }
 
   /// The moment that counts: what the provider gets now.

@@ -11,11 +11,11 @@ extension Workspace {
     guard let plan = try current(Message.self, id).plan else { throw .notFound(id) }
     guard let address = plan.content.value?.address else { return }
     try optOut(
-      address: address, channel: .voice, method: .call, message: id, recipient: plan.contact)
+      address: address, channel: .voice, method: .call, message: id, recipients: [plan.contact])
   }
 
   package mutating func endCalls(to number: String) throws(CommandError) {
-    try optOut(address: number, channel: .voice, method: .call, message: nil)
+    try optOut(address: canonical(number), channel: .voice, method: .call, message: nil)
   }
 
   /// Somebody calls one of our numbers: on the contact's record, a new one where the number is unknown.
@@ -23,6 +23,7 @@ extension Workspace {
   package mutating func receiveCall(
     from: String, to: String, providerID: String
   ) throws(CommandError) -> Identifier {
+    let from = canonical(from)
     let contact: Identifier
     if let known = holders(of: from).first {
       contact = known

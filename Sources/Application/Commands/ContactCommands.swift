@@ -61,6 +61,7 @@ extension Workspace {
       Contact.self, id,
       .create(details, source: request.source, tags: request.tags, consents: consents),
       isNew: true)
+    for consent in consents { try reopen(consent) }
     return id
   }
 
@@ -140,6 +141,20 @@ extension Workspace {
       try requireByPerson(request.method)
     }
     try run(Contact.self, id, .optIn(consent, isRenewal: isRevoked(consent)))
+    try reopen(consent)
+  }
+
+  /// The person's own yes takes their own no off the list, where it had to stand there.
+  mutating func reopen(_ consent: Consent) throws(CommandError) {
+    guard consent.method.isByPerson, let address = consent.evidence.value?.address,
+      state.isClosedByNo(address, of: consent.channel)
+    else { return }
+    try run(
+      Org.self, org,
+      .unsuppress(
+        Suppression(
+          list: .suppression, channel: consent.channel, source: "opt_in",
+          address: .known(consent.channel.key(address))), isListed: true))
   }
 
   private func requireByPerson(_ method: Consent.Method) throws(CommandError) {
@@ -147,12 +162,14 @@ extension Workspace {
     throw .invalid(
       field: "method", code: "opt_in_by_person_only",
       message: "The person opted out; a new opt-in must come from the person "
-        + "(a keyword, a form, a signed paper), not from staff or a list.")
+        + "(a keyword, a form, a signed paper), not from staff, a program or a list.")
   }
 
   /// Whether the address of `consent` said no, whichever contact carried it then.
   private func isRevoked(_ consent: Consent) -> Bool {
-    consent.evidence.value.map { state.hasOptedOut($0.address, of: consent.channel) } ?? false
+    consent.evidence.value.map {
+      state.isRevoked($0.address, of: consent.channel, for: consent.purpose)
+    } ?? false
   }
 
   /// A human read what may have been a revocation: it is none.
@@ -181,8 +198,17 @@ extension Workspace {
   package mutating func confirmOptOut(
     _ id: Identifier, channel: Channel
   ) throws(CommandError) {
-    guard try contact(id).suspectedOptOuts.contains(channel) else { return }
-    try recordOptOut(id, channel: channel, method: .text)
+    let contact = try contact(id)
+    guard contact.suspectedOptOuts.contains(channel) else { return }
+    // Whoever wrote may have another address by now: the no is that of both.
+    let suspicion = state.suspectedOptOuts[id]?[channel]
+    let said = try suspicion.flatMap { suspicion throws(CommandError) -> String? in
+      try current(Message.self, suspicion.message).inbound?.content.value?.address
+    }
+    guard let said, said != contact.details.key(of: channel) else {
+      return try recordOptOut(id, channel: channel, method: .text)
+    }
+    try optOut(address: said, channel: channel, method: .text, message: nil, recipients: [id])
   }
 }
 
@@ -236,7 +262,10 @@ extension Workspace {
         message: "A consent for \(request.channel.rawValue) needs the contact's "
           + (request.channel == .email ? "email." : "phone."))
     }
-    if state.hasOptedOut(address, of: request.channel) { try requireByPerson(request.method) }
+    let isClosed =
+      state.isRevoked(address, of: request.channel, for: request.purpose)
+      || state.isClosedByNo(address, of: request.channel)
+    if isClosed { try requireByPerson(request.method) }
     return Consent(
       channel: request.channel, purpose: request.purpose, method: request.method,
       source: request.source, grantedAtMicros: nowMicros,

@@ -7,13 +7,19 @@ package struct InboundEmail: Sendable, Equatable {
   package var subject: String
   package var text: String
   package var providerID: String
+  /// The `Message-ID`s of what it answers, without their brackets.
+  package var references: [String]
 
-  package init(from: String, to: String, subject: String, text: String, providerID: String) {
+  package init(
+    from: String, to: String, subject: String, text: String, providerID: String,
+    references: [String] = []
+  ) {
     self.from = from
     self.to = to
     self.subject = subject
     self.text = text
     self.providerID = providerID
+    self.references = references
   }
 }
 
@@ -54,15 +60,22 @@ extension Workspace {
   ) throws(CommandError) {
     guard let address = plan.content.value?.address else { return }
     try optOut(
-      address: address, channel: plan.channel, method: method, message: id, recipient: plan.contact)
+      address: address, channel: plan.channel, method: method, message: id,
+      recipients: [plan.contact])
   }
 
   /// Takes in an email: on its contact's record (a new contact where the address is unknown), and
   /// with what follows where it asks for no more.
   @discardableResult
   package mutating func receive(_ email: InboundEmail) throws(CommandError) -> Identifier {
-    let contact = try senderOrNew(email.from)
-    let keyword = Self.keyword(in: email)
+    let answered = try answered(by: email)
+    let contact: Identifier
+    if let known = holders(of: email.from, on: .email).first ?? answered.first?.contact {
+      contact = known
+    } else {
+      contact = try newContact(email.from)
+    }
+    let keyword = OptOutKeywords.classify(mail: email.text, subject: email.subject)
     let message = newID(.message)
     try run(
       Message.self, message,
@@ -75,10 +88,19 @@ extension Workspace {
       isNew: true)
     switch keyword {
     case .optOut:
-      try optOut(address: email.from, channel: .email, method: .keyword, message: message)
+      let recipients = answered.map(\.contact)
+      try optOut(
+        address: email.from, channel: .email, method: .keyword, message: message,
+        recipients: recipients)
+      for mail in answered where Channel.email.key(mail.address) != Channel.email.key(email.from) {
+        try optOut(
+          address: mail.address, channel: .email, method: .keyword, message: message,
+          recipients: [mail.contact])
+      }
     case .unsure:
-      for holder in holders(of: email.from, on: .email) {
-        try run(Contact.self, holder, .suspectOptOut(.email, message: message))
+      let people = Set(holders(of: email.from, on: .email)).union(answered.map(\.contact))
+      for person in people.sorted() {
+        try run(Contact.self, person, .suspectOptOut(.email, message: message))
       }
     case .optIn, .help, nil:
       break
@@ -86,16 +108,28 @@ extension Workspace {
     return message
   }
 
-  /// By the subject or the first line: what follows may be our own mail, quoted.
-  private static func keyword(in email: InboundEmail) -> InboundMessage.Keyword? {
-    let line = email.text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
-    let found = [email.subject, line].compactMap(OptOutKeywords.classify)
-    if found.contains(.optOut) { return .optOut }
-    return found.contains(.unsure) ? .unsure : nil
+  /// Who got the mails that it answers, and where: people have several addresses, and let one forward to another.
+  private func answered(
+    by email: InboundEmail
+  ) throws(CommandError) -> [(contact: Identifier, address: String)] {
+    var answered: [(contact: Identifier, address: String)] = []
+    for reference in email.references.prefix(Self.referenceLimit) {
+      let name = String(reference.prefix { $0 != "@" && $0 != "." })
+      guard let id = Identifier(name, kind: .message) ?? state.queue.message(providerID: name)
+      else { continue }
+      let message = try current(Message.self, id)
+      guard message.channel == .email, let contact = message.contact, let address = message.address,
+        try !current(Contact.self, contact).isErased
+      else { continue }
+      answered.append((contact, address))
+    }
+    return answered
   }
 
-  private mutating func senderOrNew(_ address: String) throws(CommandError) -> Identifier {
-    if let known = holders(of: address, on: .email).first { return known }
+  /// Longer threads name their beginning and their end first (RFC 5322, 3.6.4): more is not looked up.
+  private static let referenceLimit = 20
+
+  private mutating func newContact(_ address: String) throws(CommandError) -> Identifier {
     let contact = newID(.contact)
     try run(
       Contact.self, contact,

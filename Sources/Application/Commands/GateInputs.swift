@@ -23,7 +23,7 @@ extension Workspace {
       hasAddress: !address.isEmpty && isReached(contact, at: address, on: plan.channel),
       accountStatus: state.settings.status.rawValue,
       consent: consent, consentPurpose: purpose,
-      isAddressOptedOut: state.hasOptedOut(address, of: plan.channel),
+      isAddressOptedOut: state.isRevoked(address, of: plan.channel, for: plan.purpose),
       isReply: isReply(plan), zones: place.zones,
       priceMicros: priceMicros, walletAvailableMicros: walletAvailableMicros + reservedMicros)
     facts.regions = place.regions
@@ -125,7 +125,11 @@ extension Workspace {
     of contact: Contact.State, for plan: MessagePlan
   ) -> (GateFacts.Consent, Purpose?) {
     if contact.consents[plan.channel] == .optedOut { return (.optedOut, nil) }
-    if contact.suspectedOptOuts.contains(plan.channel) { return (.suspected, nil) }
+    // What may be a STOP may end advertising on every channel: until somebody decides there is none.
+    let isInDoubt =
+      contact.suspectedOptOuts.contains(plan.channel)
+      || plan.purpose == .marketing && !contact.suspectedOptOuts.isEmpty
+    if isInDoubt { return (.suspected, nil) }
     guard let purpose = contact.granted(plan.channel, from: plan.from) else { return (.none, nil) }
     return (.optedIn, purpose)
   }

@@ -33,6 +33,8 @@ extension Workspace {
   /// its charge, and, where it says STOP or START, with all that follows, in one commit.
   @discardableResult
   package mutating func receive(_ text: InboundText) throws(CommandError) -> Identifier {
+    var text = text
+    text.from = canonical(text.from)
     let contact = try senderOrNew(text.from)
     let keyword = try keyword(of: text)
     let message = newID(.message)
@@ -48,11 +50,13 @@ extension Workspace {
     try chargeInbound(text)
     switch keyword {
     case .optOut:
-      try optOut(address: text.from, channel: .sms, method: .keyword, message: message)
+      try optOut(
+        address: text.from, channel: .sms, method: .keyword, message: message,
+        recipients: try recipients(at: text.from))
     case .optIn:
       try optIn(text)
     case .unsure:
-      for holder in holders(of: text.from) {
+      for holder in holders(of: text.from) + (try recipients(at: text.from)) {
         try run(Contact.self, holder, .suspectOptOut(.sms, message: message))
       }
     case .help:
@@ -61,6 +65,21 @@ extension Workspace {
       break
     }
     return message
+  }
+
+  /// The number as contacts have it: carriers of some countries write one line in two ways. What is no number,
+  /// a short code, stays as it is.
+  func canonical(_ number: String) -> String { tools.numbers.e164(number) ?? number }
+
+  /// To whom advertising went at this number within a day, and who has another one by now: their answer may
+  /// still come from it.
+  private func recipients(at number: String) throws(CommandError) -> [Identifier] {
+    var contacts: Set<Identifier> = []
+    for id in state.recent.messages(to: .init(number, .sms)) {
+      guard let contact = try current(Message.self, id).contact else { continue }
+      if try !current(Contact.self, contact).isErased { contacts.insert(contact) }
+    }
+    return contacts.subtracting(holders(of: number)).sorted()
   }
 
   /// In the org's own words, through the gate like everything else: whoever has said STOP hears from the
@@ -121,18 +140,18 @@ extension Workspace {
   /// What the person says in answer to a text or on a call ends all advertising, on every channel (47 CFR
   /// 64.1200(a)(10)); a link in a mail, or a list, ends the channel that it speaks of.
   ///
-  /// `recipient`: who got the message that it answers. They may have another address by now: the no is theirs all
+  /// `recipients`: who got the messages that it answers. They may have another address by now: the no is theirs all
   /// the same, unless it was the address alone that came to an end.
   mutating func optOut(
     address: String, channel: Channel, method: OptOut.Method, message: Identifier?,
-    recipient: Identifier? = nil
+    recipients: [Identifier] = []
   ) throws(CommandError) {
     let scope: OptOut.Scope =
       switch method {
       case .keyword, .text, .call: .seller
       case .link, .staff, .api, .provider, .importList, .bounce, .complaint: .channel
       }
-    let people = try concerned(address, channel, method, recipient)
+    let people = try concerned(address, channel, method, recipients)
     let isNewAddress = !state.hasOptedOut(address, of: channel)
     for contact in people {
       try run(
@@ -154,13 +173,14 @@ extension Workspace {
 
   /// Whose no it is.
   private func concerned(
-    _ address: String, _ channel: Channel, _ method: OptOut.Method, _ recipient: Identifier?
+    _ address: String, _ channel: Channel, _ method: OptOut.Method, _ recipients: [Identifier]
   ) throws(CommandError) -> [Identifier] {
-    let holders = holders(of: address, on: channel)
-    guard let recipient, method != .bounce, !holders.contains(recipient),
-      try !current(Contact.self, recipient).isErased
-    else { return holders }
-    return holders + [recipient]
+    var people = holders(of: address, on: channel)
+    guard method != .bounce else { return people }
+    for recipient in recipients where !people.contains(recipient) {
+      if try !current(Contact.self, recipient).isErased { people.append(recipient) }
+    }
+    return people
   }
 
   /// A no of an address that nobody carries: whoever comes to have it is not written to either.
@@ -171,10 +191,8 @@ extension Workspace {
     try run(
       Org.self, org,
       .suppress(
-        Suppression(
-          list: .suppression, channel: channel, source: "opt_out:\(method.rawValue)",
-          address: .known(channel.key(address))),
-        isListed: state.isListed(address, of: channel, on: .suppression)))
+        .no(by: method, on: channel, address: .known(channel.key(address))),
+        isListed: state.isClosedByNo(address, of: channel)))
   }
 
   /// The contacts that are reached at `address` on `channel`.
@@ -212,15 +230,14 @@ extension Workspace {
 
   /// START, YES, UNSTOP: a new yes by the person, on every contact with this number.
   private mutating func optIn(_ text: InboundText) throws(CommandError) {
-    let evidence = ConsentEvidence(address: text.from, wording: text.body)
-    let isRenewal = state.hasOptedOut(text.from, of: .sms)
+    let consent = Consent(
+      channel: .sms, purpose: .marketing, method: .keyword, source: "inbound_sms",
+      grantedAtMicros: nowMicros,
+      evidence: .known(ConsentEvidence(address: text.from, wording: text.body)))
+    let isRenewal = state.isRevoked(text.from, of: .sms, for: .marketing)
     for contact in holders(of: text.from) {
-      try run(
-        Contact.self, contact,
-        .optIn(
-          Consent(
-            channel: .sms, purpose: .marketing, method: .keyword, source: "inbound_sms",
-            grantedAtMicros: nowMicros, evidence: .known(evidence)), isRenewal: isRenewal))
+      try run(Contact.self, contact, .optIn(consent, isRenewal: isRenewal))
     }
+    try reopen(consent)
   }
 }

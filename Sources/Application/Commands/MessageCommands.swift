@@ -337,14 +337,6 @@ extension Workspace {
     try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
   }
 
-  /// What a provider's refusal says of the address, beside the message.
-  enum AddressNews: Sendable {
-    /// The person had opted out there, which counts here too.
-    case optedOut
-    /// The number takes no texts.
-    case landline
-  }
-
   /// What a call to the provider came to.
   mutating func record(
     _ outcome: DispatchOutcome, for id: Identifier, news: AddressNews? = nil
@@ -352,17 +344,25 @@ extension Workspace {
     let before = try current(Message.self, id)
     let events = try run(Message.self, id, .recordOutcome(outcome, atMicros: nowMicros))
     try settle(events, of: id, before: before)
-    guard let news, let plan = before.plan, let address = plan.content.value?.address else {
-      return
-    }
+    if let news, let plan = before.plan { try note(news, of: plan) }
+  }
+
+  /// Nothing more goes to an address of which the provider says that it is of no use.
+  private mutating func note(
+    _ news: AddressNews, of plan: MessagePlan
+  ) throws(CommandError) {
+    guard let address = plan.content.value?.address else { return }
     switch news {
     case .optedOut:
       try optOut(
         address: address, channel: plan.channel, method: .provider, message: nil,
-        recipient: plan.contact)
+        recipients: [plan.contact])
     case .landline:
       guard plan.channel == .sms, tools.numbers.e164(address) != nil else { return }
       _ = try suppress([address], on: .sms, list: .landline, source: "provider")
+    case .unreachable:
+      guard plan.channel == .sms, tools.numbers.e164(address) != nil else { return }
+      _ = try suppress([address], on: .sms, list: .suppression, source: "provider:unreachable")
     }
   }
 
@@ -374,6 +374,9 @@ extension Workspace {
     guard before.plan != nil else { throw .notFound(id) }
     let events = try run(Message.self, id, .recordProviderStatus(news))
     try settle(events, of: id, before: before)
+    // Once: whoever says yes afterwards is not taken off by the same news told again.
+    let isNew = events.contains { if case .failed = $0 { true } else { false } }
+    if isNew, let address = news.address, let plan = before.plan { try note(address, of: plan) }
   }
 
   /// A call is over. Its minutes are charged, and what was held for more is given back.

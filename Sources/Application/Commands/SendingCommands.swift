@@ -114,7 +114,15 @@ extension Workspace {
     _ addresses: [String], on channel: Channel, list: Suppression.List, source: String
   ) throws(CommandError) -> Int {
     var count = 0
-    for address in try normalized(addresses, channel) {
+    let normal = try normalized(addresses, channel)
+    guard list != .suppression || !normal.contains(where: { state.isClosedByNo($0, of: channel) })
+    else {
+      throw .invalid(
+        field: "addresses", code: "opt_in_by_person_only",
+        message: "One of these addresses is on the list because its holder said no: only they "
+          + "take that back.")
+    }
+    for address in normal {
       let isListed = state.isListed(address, of: channel, on: list)
       count += try run(
         Org.self, org,
@@ -141,7 +149,8 @@ extension Workspace {
   private mutating func skipListed(
     _ address: String, _ channel: Channel, _ list: Suppression.List
   ) throws(CommandError) {
-    let channels: [Channel] = list == .reassignedNumber ? [.sms, .voice] : [channel]
+    let isOfNumber = list == .reassignedNumber || list == .doNotCall
+    let channels = isOfNumber ? channel.sharingAddress : [channel]
     for channel in channels {
       let waiting = state.queue.stoppable[.init(address, channel)] ?? []
       for id in waiting.prefix(Self.sweepLimit).sorted() { try skip(id, list) }

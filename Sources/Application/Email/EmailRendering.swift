@@ -11,7 +11,9 @@ struct EmailRendering {
     _ plan: MessagePlan, _ content: MessageContent, through credentials: ProviderCredentials
   ) -> OutboundEmail {
     let unsubscribeURL = links.unsubscribe(org, message)
-    var headers: [String: String] = [:]
+    // Whoever answers, from whatever address, names it (RFC 5322, 3.6.4).
+    let domain = plan.from.split(separator: "@").last.map(String.init) ?? plan.from
+    var headers = ["Message-ID": "<\(message.text)@\(domain)>"]
     if plan.purpose == .marketing {
       headers["List-Unsubscribe"] = "<\(unsubscribeURL)>"
       headers["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"

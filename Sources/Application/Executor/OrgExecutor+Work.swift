@@ -145,8 +145,15 @@ extension OrgExecutor {
     }
   }
 
-  func unanswered() throws(CommandError) -> Set<Identifier> {
-    try withState { $0.queue.unanswered }
+  /// Messages without a recorded answer, but for `calling`; those to one address together, in order.
+  func unanswered(
+    except calling: Set<Identifier>
+  ) throws(CommandError) -> [[Identifier]] {
+    try withState { state in
+      let doubtful = state.queue.unanswered.subtracting(calling).sorted()
+      return Dictionary(grouping: doubtful) { state.tables.messages[$0]?.address ?? "" }
+        .values.sorted { $0[0] < $1[0] }
+    }
   }
 
   /// How often a dispatched message was handed out, this time included.

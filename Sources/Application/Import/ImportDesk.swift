@@ -215,11 +215,9 @@ extension ImportDesk {
     guard let request = options.consent, contact.consents[request.channel] == nil,
       let address = request.channel == .email ? details.email : details.phone
     else { return [] }
-    let state = workspace.state
-    let isRevoked =
-      state.hasOptedOut(address, of: request.channel)
-      || state.hasOptedOut(address.lowercased(), of: request.channel)
-    guard !isRevoked else { return [] }
+    let isRevoked = workspace.state.isRevoked(address, of: request.channel, for: request.purpose)
+    let isEnded = request.purpose == .marketing && !contact.sellerOptOuts.isEmpty
+    guard !isRevoked, !isEnded else { return [] }
     do throws(CommandError) {
       return [try workspace.consent(request, of: details)]
     } catch {

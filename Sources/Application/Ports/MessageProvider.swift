@@ -19,16 +19,16 @@ package protocol MessageProvider: Sendable {
     _ message: OutboundMessage, sinceMicros: Micros
   ) async throws(ProviderError) -> [ProviderMessage]
 
-  /// The codes by which the provider says that the recipient has opted out of this sender. Whoever
-  /// meets one in `SendOutcome.refused` records an opt-out.
-  var optOutCodes: Set<String> { get }
+  /// What a code of the provider's says of the address for good; nil where it says nothing of it.
+  func news(in code: String) -> AddressNews?
 
-  /// The codes by which the provider says that the number takes no texts, and never will.
-  var landlineCodes: Set<String> { get }
+  /// How long after it took a message the provider may not list it yet.
+  func listingDelayMillis(of message: OutboundMessage) -> Int64
 }
 
 extension MessageProvider {
-  package var landlineCodes: Set<String> { [] }
+  package func news(in code: String) -> AddressNews? { nil }
+  package func listingDelayMillis(of message: OutboundMessage) -> Int64 { 0 }
 }
 
 /// The adapters that this program has. A further one is one more entry.

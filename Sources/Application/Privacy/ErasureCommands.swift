@@ -117,9 +117,15 @@ extension Workspace {
     let known = try current(Org.self, org).addressKey
     let key = known ?? Hex.encode(drawKey())
     let hasher = AddressHasher(key: key)
-    let kept = all.compactMap { address in
-      state.keyed(
-        address.key, of: address.channel, saidNo: noes.contains(address), hasher)
+    let kept = all.flatMap { address in
+      let no = state.keyed(
+        address.key, of: address.channel, .transactional, saidNo: noes.contains(address), hasher)
+      // Whoever may not be written to at all may not be sent advertising.
+      if let no, no.isOptedOut { return [no] }
+      let ended = state.keyed(
+        address.key, of: address.channel, .marketing,
+        saidNo: contact.hasEndedMarketing(on: address.channel), hasher)
+      return [no, ended].compactMap(\.self)
     }
     guard !kept.isEmpty else { return [] }
     if known == nil { try run(Org.self, org, .drawAddressKey(key)) }
@@ -143,6 +149,14 @@ extension Contact.State {
       }
       return details.key(of: channel).map { .init($0, channel) }
     }
+  }
+}
+
+extension Contact.State {
+  /// Of the seller's, wherever else the person is reached, and never taken back for this channel.
+  fileprivate func hasEndedMarketing(on channel: Channel) -> Bool {
+    !sellerOptOuts.isEmpty
+      && !grants.contains { $0.channel == channel && $0.purpose == .marketing }
   }
 }
 

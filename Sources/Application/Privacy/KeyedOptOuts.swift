@@ -12,9 +12,11 @@ struct AddressHasher: Sendable {
     keyed = HMACSHA256(key: Array(key.utf8))
   }
 
-  /// Of the address in the form in which addresses are compared: 64 digits in hex.
-  func hash(_ address: String, _ channel: Channel) -> String {
-    let text = "daybook/address/v1\0\(channel.rawValue)\0\(channel.key(address))"
+  /// Of the address in the form in which addresses are compared: 64 digits in hex. A no to everything and one to
+  /// advertising alone look alike, and are not the same.
+  func hash(_ address: String, _ channel: Channel, _ purpose: Purpose = .transactional) -> String {
+    let scope = purpose == .marketing ? "\0marketing" : ""
+    let text = "daybook/address/v1\0\(channel.rawValue)\0\(channel.key(address))\(scope)"
     return Hex.encode(keyed.authenticate(Array(text.utf8)))
   }
 }
@@ -45,7 +47,16 @@ struct KeyedOptOuts: Sendable, Codable {
   private var lifted: Set<Entry> = []
 
   func contains(_ address: DispatchQueueIndex.Address) -> Bool {
-    guard !entries.isEmpty, let entry = entry(of: address) else { return false }
+    contains(address, .transactional)
+  }
+
+  /// Advertising alone ended at it.
+  func endsMarketing(_ address: DispatchQueueIndex.Address) -> Bool {
+    contains(address, .marketing)
+  }
+
+  private func contains(_ address: DispatchQueueIndex.Address, _ purpose: Purpose) -> Bool {
+    guard !entries.isEmpty, let entry = entry(of: address, purpose) else { return false }
     return entries.contains(entry)
   }
 
@@ -53,12 +64,14 @@ struct KeyedOptOuts: Sendable, Codable {
     lifted.contains(Entry(channel: channel, hash: hash))
   }
 
-  /// A person with this address said yes.
-  mutating func lift(_ address: DispatchQueueIndex.Address) {
-    guard !entries.isEmpty, let entry = entry(of: address), entries.remove(entry) != nil else {
-      return
+  /// A person with this address said yes: what was asked for they have with any yes.
+  mutating func lift(_ address: DispatchQueueIndex.Address, _ purpose: Purpose) {
+    for covered in purpose == .marketing ? Purpose.allCases : [.transactional] {
+      guard !entries.isEmpty, let entry = entry(of: address, covered),
+        entries.remove(entry) != nil
+      else { continue }
+      lifted.insert(entry)
     }
-    lifted.insert(entry)
   }
 
   /// What an erasure leaves.
@@ -75,7 +88,9 @@ struct KeyedOptOuts: Sendable, Codable {
     }
   }
 
-  private func entry(of address: DispatchQueueIndex.Address) -> Entry? {
-    hasher.map { Entry(channel: address.channel, hash: $0.hash(address.key, address.channel)) }
+  private func entry(of address: DispatchQueueIndex.Address, _ purpose: Purpose) -> Entry? {
+    hasher.map {
+      Entry(channel: address.channel, hash: $0.hash(address.key, address.channel, purpose))
+    }
   }
 }

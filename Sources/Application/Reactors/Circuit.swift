@@ -1,7 +1,7 @@
 import Domain
 
 /// Slows an org's calls down while its provider does not take any: one probe at a time, further and
-/// further apart, instead of a queue of refusals.
+/// further apart, instead of a queue of refusals. Forgotten once one is taken.
 struct Circuit {
   private var failureCount = 0
   private var openUntilMicros: Micros = 0
@@ -20,11 +20,6 @@ struct Circuit {
   /// How long one message waits after its attempt number `attempt` (from 1): up to five minutes.
   static func backOffMicros(after attempt: Int) -> Int64 {
     min(Int64(1) << Int64(max(0, min(attempt - 1, 9))), 300) * 1_000_000
-  }
-
-  mutating func close() {
-    failureCount = 0
-    openUntilMicros = 0
   }
 
   /// After a call that was not taken: how long to wait, at least as long as the provider asked.

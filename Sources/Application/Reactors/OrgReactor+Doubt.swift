@@ -8,9 +8,10 @@ extension OrgReactor {
   /// message.
   func settleDoubts() async -> Next {
     do {
-      let doubtful = try await executor.unanswered().subtracting(calling)
-      missingSince = missingSince.filter { doubtful.contains($0.key) }
-      for message in doubtful.sorted() where !Task.isCancelled { try await settle(message) }
+      let doubtful = try await executor.unanswered(except: calling)
+      let all = Set(doubtful.joined())
+      missing = missing.filter { all.contains($0.key) }
+      try await settle(doubtful)
       let nextMicros = try await askForReceipts()
       guard !doubtful.isEmpty else { return .idle(forMicros: nextMicros) }
     } catch {
@@ -20,8 +21,34 @@ extension OrgReactor {
     return .pause(forMicros: 1_000_000)
   }
 
+  /// After a crash hundreds may be in doubt, each a question away from its end.
+  private static let questionsAtOnce = 16
+
+  /// Several addresses at once; what went to one of them in its order, since the provider's list may not tell one
+  /// from the other.
+  ///
   /// - Throws: Where the provider or the log do not answer now; the others would fare no better.
+  private func settle(_ doubtful: [[Identifier]]) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      var rest = doubtful[...]
+      for messages in rest.prefix(Self.questionsAtOnce) {
+        group.addTask { try await self.settle(inOrder: messages) }
+      }
+      rest = rest.dropFirst(Self.questionsAtOnce)
+      while try await group.next() != nil {
+        guard !Task.isCancelled, let messages = rest.popFirst() else { continue }
+        group.addTask { try await self.settle(inOrder: messages) }
+      }
+    }
+  }
+
+  private func settle(inOrder messages: [Identifier]) async throws {
+    for message in messages where !Task.isCancelled { try await settle(message) }
+  }
+
   private func settle(_ message: Identifier) async throws {
+    let nowMicros = await executor.realMicros
+    if let known = missing[message], known.askAtMicros > nowMicros { return }
     guard !(await executor.isTwin(message, of: calling)),
       let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
       doubt.providerID == nil,
@@ -36,10 +63,11 @@ extension OrgReactor {
     let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
     let match = listed.last { !known.contains($0.providerID) }
     if let match {
-      missingSince[message] = nil
-      await adopt(match, as: message)
+      missing[message] = nil
+      await adopt(match, as: message, by: provider)
     } else {
-      await giveUp(message)
+      let listingMillis = provider.listingDelayMillis(of: doubt.call.message)
+      await giveUp(message, afterMillis: max(settings.doubtGraceMillis, listingMillis))
     }
   }
 
@@ -50,7 +78,10 @@ extension OrgReactor {
     Call(actor: "system:reconciler", origin: "reactor", correlation: "", depth: 1)
   }
 
-  private func adopt(_ found: ProviderMessage, as message: Identifier) async {
+  private func adopt(
+    _ found: ProviderMessage, as message: Identifier, by provider: any MessageProvider
+  ) async {
+    let news = found.errorCode.flatMap { provider.news(in: $0) }
     _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
       // A call is charged by its minutes, not by what was held for the longest one.
       if let result = found.call {
@@ -59,19 +90,25 @@ extension OrgReactor {
       try workspace.record(
         ProviderStatus(
           kind: found.status ?? .accepted, providerID: found.providerID,
-          errorCode: found.errorCode, atMicros: workspace.nowMicros),
+          errorCode: found.errorCode, atMicros: workspace.nowMicros, address: news),
         for: message)
     }
   }
 
   /// The provider does not list it: after a grace period in which a call may still have been on its
-  /// way through the provider, it is queued again.
-  private func giveUp(_ message: Identifier) async {
+  /// way through the provider, or on its list, it is queued again.
+  private func giveUp(_ message: Identifier, afterMillis graceMillis: Int64) async {
     let nowMicros = await executor.realMicros
-    let since = missingSince[message] ?? nowMicros
-    missingSince[message] = since
-    guard nowMicros - since >= settings.doubtGraceMillis * 1_000 else { return }
-    missingSince[message] = nil
+    let sinceMicros = missing[message]?.sinceMicros ?? nowMicros
+    let endMicros = sinceMicros + graceMillis * 1_000
+    guard nowMicros >= endMicros else {
+      // Less and less often, and once more at the end.
+      let waitMicros = min(max(nowMicros - sinceMicros, 1_000_000), 60_000_000)
+      missing[message] = Missing(
+        sinceMicros: sinceMicros, askAtMicros: min(nowMicros + waitMicros, endMicros))
+      return
+    }
+    missing[message] = nil
     let backOffMicros = Circuit.backOffMicros(after: await executor.attempt(of: message))
     _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
       try workspace.record(
@@ -80,6 +117,14 @@ extension OrgReactor {
         for: message)
     }
   }
+}
+
+/// An unanswered call that the provider did not list.
+struct Missing {
+  /// When it was first looked for (real time).
+  let sinceMicros: Micros
+  /// When to look again.
+  let askAtMicros: Micros
 }
 
 // MARK: - Receipts
@@ -123,11 +168,11 @@ extension OrgReactor {
       silent[message] = nil
       return
     }
-    if let found = try await listed(doubt)?.first(where: { $0.providerID == providerID }),
-      found.hasNews
+    if let (provider, all) = try await listed(doubt),
+      let found = all.first(where: { $0.providerID == providerID }), found.hasNews
     {
       silent[message] = nil
-      return await adopt(found, as: message)
+      return await adopt(found, as: message, by: provider)
     }
     let ageMicros = nowMicros - silence.sinceMicros
     if ageMicros >= settings.receiptLimitMillis * 1_000 {
@@ -141,12 +186,15 @@ extension OrgReactor {
   }
 
   /// nil where the provider will never tell, whoever asks how often.
-  private func listed(_ doubt: OrgExecutor.Doubt) async throws -> [ProviderMessage]? {
+  private func listed(
+    _ doubt: OrgExecutor.Doubt
+  ) async throws -> (provider: any MessageProvider, messages: [ProviderMessage])? {
     guard
       let provider = providers.provider(named: doubt.call.provider, for: doubt.call.message.channel)
     else { return nil }
     do {
-      return try await provider.find(doubt.call.message, sinceMicros: doubt.sinceMicros)
+      let found = try await provider.find(doubt.call.message, sinceMicros: doubt.sinceMicros)
+      return (provider, found)
     } catch {
       guard !error.isRetryable else { throw error }
       report("receipts: \(error)")

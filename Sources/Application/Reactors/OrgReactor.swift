@@ -39,13 +39,16 @@ actor OrgReactor {
   private(set) var calling: Set<Identifier> = []
   private var calls: [Identifier: Task<Void, Never>] = [:]
   private var outcomes: [CallOutcome] = []
-  /// Unanswered calls that the provider did not list, with the moment of the first look.
-  var missingSince: [Identifier: Micros] = [:]
+  /// Those of `calling` that are mails.
+  private var mailing: Set<Identifier> = []
+  /// Unanswered calls that the provider did not list.
+  var missing: [Identifier: Missing] = [:]
   /// Messages without a receipt that the provider was asked about, or is to be.
   var silent: [Identifier: Silence] = [:]
   /// Messages from before a restore that the provider was asked about.
   private var reconciled: Set<Identifier> = []
-  private var circuit = Circuit()
+  /// One for texts and calls, one for mail: a provider that takes nothing keeps nothing back but its own.
+  private var circuits: [Channel: Circuit] = [:]
   /// What each campaign with a pace may hand out.
   private var paces: [Identifier: TokenBucket] = [:]
   private let desk: RateDesk
@@ -53,7 +56,7 @@ actor OrgReactor {
   private struct CallOutcome: Sendable {
     let message: Identifier
     let outcome: DispatchOutcome
-    var news: Workspace.AddressNews?
+    var news: AddressNews?
   }
 
   init(
@@ -190,22 +193,16 @@ extension OrgReactor {
 
 // MARK: - Dispatch
 
-extension MessageProvider {
-  fileprivate func news(in code: String) -> Workspace.AddressNews? {
-    if optOutCodes.contains(code) { return .optedOut }
-    return landlineCodes.contains(code) ? .landline : nil
-  }
-}
-
 extension OrgReactor {
   /// Hands out what is queued: a commit that says so first, then the calls.
   private func dispatchNext() async -> Next {
     let nowMicros = await executor.nowMicros
-    let room = min(
-      settings.concurrentCallCount - calling.count,
-      circuit.room(at: nowMicros, callingCount: calling.count))
+    let room = settings.concurrentCallCount - calling.count
     // A call that ends raises `work`.
-    guard room > 0 else { return .idle(forMicros: circuit.waitMicros(at: nowMicros)) }
+    guard room > 0 else { return .idle(forMicros: nil) }
+    guard services(at: nowMicros).values.contains(where: { $0 > 0 }) else {
+      return .idle(forMicros: circuitWaitMicros(at: nowMicros))
+    }
     do {
       let control = try await executor.control()
       // A release raises `work`.
@@ -217,14 +214,31 @@ extension OrgReactor {
     }
   }
 
+  /// How many calls may start now, by service.
+  private func services(at nowMicros: Micros) -> [Channel: Int] {
+    let callingCounts = [Channel.sms: calling.count - mailing.count, .email: mailing.count]
+    return Dictionary(
+      uniqueKeysWithValues: callingCounts.map { service, count in
+        (service, circuits[service]?.room(at: nowMicros, callingCount: count) ?? .max)
+      })
+  }
+
+  /// Until one of the providers may be tried again; nil where that depends on a call that is under way.
+  private func circuitWaitMicros(at nowMicros: Micros) -> Int64? {
+    circuits.values.compactMap { $0.waitMicros(at: nowMicros) }.min()
+  }
+
   private func dispatch(upTo room: Int, _ control: OrgExecutor.Control) async throws -> Next {
     let realMicros = await executor.realMicros
+    let nowMicros = await executor.nowMicros
     let rooms = DispatchQueueIndex.Room(
-      campaigns: rooms(control, nowMicros: realMicros), calls: control.callRoom)
+      campaigns: rooms(control, nowMicros: realMicros), calls: control.callRoom,
+      services: services(at: nowMicros))
     let taken = try await executor.takeQueued(limit: room, room: rooms, under: control)
     guard let work = taken else { return .again }
     let paceWait = paces.values.map { $0.waitMicros(at: realMicros) }.filter { $0 > 0 }.min()
-    let nextInMicros = [work.nextInMicros, paceWait].compactMap(\.self).min()
+    let nextInMicros = [work.nextInMicros, paceWait, circuitWaitMicros(at: nowMicros)]
+      .compactMap(\.self).min()
     guard !work.messages.isEmpty else { return .idle(forMicros: nextInMicros) }
     let admission = desk.admit(
       work.messages, of: executor.org, sender: control.sender,
@@ -236,6 +250,7 @@ extension OrgReactor {
     }
     let messages = admission.admitted.map(\.message)
     calling.formUnion(messages)
+    mailing.formUnion(admission.admitted.filter { $0.channel == .email }.map(\.message))
     return await dispatch(messages) ? .again : .pause(forMicros: 1_000_000)
   }
 
@@ -262,17 +277,22 @@ extension OrgReactor {
       try workspace.dispatch(messages)
     }
     guard case .success(let output) = done else {
-      calling.subtract(messages)
+      end(messages)
       await executor.putBack(messages)
       return false
     }
     let dispatched = output ?? []
     let others = Set(messages).subtracting(dispatched)
-    calling.subtract(others)
+    end(others)
     // Some came to another end; what is queued still was halted or paused meanwhile.
     await executor.putBack(others.sorted())
     for message in dispatched { calls[message] = Task { await self.send(message) } }
     return true
+  }
+
+  private func end(_ messages: some Sequence<Identifier>) {
+    calling.subtract(messages)
+    mailing.subtract(messages)
   }
 
   private func send(_ message: Identifier) async {
@@ -301,7 +321,9 @@ extension OrgReactor {
       // The provider is asked first, as about any call whose answer nobody knows.
       return CallOutcome(message: message, outcome: .inDoubt(reason: "restored"))
     }
-    return await translated(await provider.send(plan.message), for: message, by: provider)
+    return await translated(
+      await provider.send(plan.message), for: message, on: plan.message.channel.ofAddress,
+      by: provider)
   }
 
   /// Sent after the backup was made that this home was restored from, perhaps.
@@ -311,26 +333,29 @@ extension OrgReactor {
   }
 
   private func translated(
-    _ outcome: SendOutcome, for message: Identifier, by provider: any MessageProvider
+    _ outcome: SendOutcome, for message: Identifier, on service: Channel,
+    by provider: any MessageProvider
   ) async -> CallOutcome {
     switch outcome {
     case .accepted(let providerID):
-      circuit.close()
+      circuits[service] = nil
       return CallOutcome(message: message, outcome: .accepted(providerID: providerID))
     case .refused(let code):
-      circuit.close()
+      circuits[service] = nil
       return CallOutcome(
         message: message, outcome: .refused(code: code), news: provider.news(in: code))
     case .notTaken(let code, let retryAfterMillis):
       let nowMicros = await executor.nowMicros
-      let waitMicros = circuit.open(at: nowMicros, askedMicros: (retryAfterMillis ?? 0) * 1_000)
+      let waitMicros = circuits[service, default: Circuit()].open(
+        at: nowMicros, askedMicros: (retryAfterMillis ?? 0) * 1_000)
       let backOffMicros = Circuit.backOffMicros(after: await executor.attempt(of: message))
       return CallOutcome(
         message: message,
         outcome: .notTaken(code: code, retryAtMicros: nowMicros + max(waitMicros, backOffMicros)))
     case .inDoubt(let reason):
       // A provider that fails in this way is not helped by more calls either.
-      _ = circuit.open(at: await executor.nowMicros, askedMicros: 0)
+      let nowMicros = await executor.nowMicros
+      _ = circuits[service, default: Circuit()].open(at: nowMicros, askedMicros: 0)
       return CallOutcome(message: message, outcome: .inDoubt(reason: reason))
     }
   }
@@ -345,7 +370,7 @@ extension OrgReactor {
       outcomes.insert(contentsOf: batch, at: 0)
       return .pause(forMicros: 200_000)
     }
-    for entry in batch { calling.remove(entry.message) }
+    end(batch.map(\.message))
     executor.work.raise()
     return .again
   }

@@ -2,18 +2,20 @@ import Domain
 
 /// The messages on their way out: the durable queue, which is nothing but a fold of the log.
 ///
-/// Queued messages stand in lanes, one a campaign and one for all else, calls apart, that are served in turn:
-/// a large campaign does not keep an answer waiting, a paused one keeps nobody waiting but itself, and calls
-/// that wait for a free line keep no text waiting.
+/// Queued messages stand in lanes, one a campaign and one for all else, each channel apart, that are served in
+/// turn: a large campaign does not keep an answer waiting, a paused one keeps nobody waiting but itself, calls
+/// that wait for a free line keep no text waiting, and neither does mail that no provider takes.
 struct DispatchQueueIndex: Codable {
-  private struct Lane: Hashable, Codable {
+  fileprivate struct Lane: Hashable, Codable {
     let campaign: Identifier?
-    let isCall: Bool
+    let channel: Channel
 
     init(_ message: Message.State?) {
       campaign = message?.campaign
-      isCall = message?.channel == .voice
+      channel = message?.channel ?? .sms
     }
+
+    var isCall: Bool { channel == .voice }
   }
 
   /// How much may be taken now.
@@ -22,6 +24,19 @@ struct DispatchQueueIndex: Codable {
     var campaigns: [Identifier: Int] = [:]
     /// Calls that may begin.
     var calls = Int.max
+    /// What may be handed out by service, `Channel.ofAddress`; what is not named is not limited.
+    var services: [Channel: Int] = [:]
+
+    fileprivate func isOpen(_ lane: Lane) -> Bool {
+      (lane.campaign.flatMap { campaigns[$0] } ?? .max) > 0 && (!lane.isCall || calls > 0)
+        && (services[lane.channel.ofAddress] ?? .max) > 0
+    }
+
+    fileprivate mutating func take(_ lane: Lane) {
+      if let campaign = lane.campaign { campaigns[campaign]? -= 1 }
+      if lane.isCall { calls -= 1 }
+      services[lane.channel.ofAddress]? -= 1
+    }
   }
 
   /// Queued messages by the moment before which they must not be tried; lazily cleaned.
@@ -131,6 +146,9 @@ struct DispatchQueueIndex: Codable {
     endedProviderIDs.removeFirst(Self.endedLimit)
   }
 
+  /// The message that a provider knows by this id; nil where it ended long ago.
+  func message(providerID: String) -> Identifier? { byProviderID[providerID] }
+
   /// Whether the provider's id belongs to another message than `message`.
   func isKnown(_ providerID: String, except message: Identifier) -> Bool {
     byProviderID[providerID].map { $0 != message } ?? false
@@ -153,22 +171,17 @@ extension DispatchQueueIndex {
     limit: Int, nowMicros: Micros, room: Room, isQueued: (Identifier) -> Bool
   ) -> [Identifier] {
     var taken: [Identifier] = []
-    var rooms = turns.map { lane in lane.campaign.flatMap { room.campaigns[$0] } ?? .max }
-    var callRoom = room.calls
-    var isAnyLeft = true
-    while taken.count < limit, isAnyLeft {
-      isAnyLeft = false
-      for (turn, lane) in turns.enumerated() where rooms[turn] > 0 && taken.count < limit {
-        if lane.isCall, callRoom <= 0 { continue }
-        guard let message = pop(lane, nowMicros: nowMicros, isQueued) else {
-          rooms[turn] = 0
-          continue
-        }
-        rooms[turn] -= 1
-        if lane.isCall { callRoom -= 1 }
+    var room = room
+    var waiting = turns
+    while taken.count < limit, !waiting.isEmpty {
+      var left: [Lane] = []
+      for lane in waiting where taken.count < limit && room.isOpen(lane) {
+        guard let message = pop(lane, nowMicros: nowMicros, isQueued) else { continue }
+        room.take(lane)
         taken.append(message)
-        isAnyLeft = true
+        left.append(lane)
       }
+      waiting = left
     }
     turns.removeAll { lanes[$0]?.isEmpty ?? true }
     for (lane, waiting) in lanes where waiting.isEmpty { lanes[lane] = nil }
@@ -194,8 +207,7 @@ extension DispatchQueueIndex {
   /// When the next queued message may be tried; nil without one. Lanes without room do not count.
   func nextMicros(room: Room) -> Micros? {
     lanes.compactMap { lane, waiting in
-      let hasRoom = (lane.campaign.flatMap { room.campaigns[$0] } ?? .max) > 0
-      return hasRoom && (!lane.isCall || room.calls > 0) ? waiting.first?.notBeforeMicros : nil
+      room.isOpen(lane) ? waiting.first?.notBeforeMicros : nil
     }
     .min()
   }

@@ -25,7 +25,11 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var contactsWithoutAddress: Set<Identifier> = []
   /// Addresses that said no, whoever carries them now, and how.
   private var optedOutAddresses: [DispatchQueueIndex.Address: OptOut.Method] = [:]
-  /// ... and those among them to which something is queued or held still.
+  /// Addresses at which advertising alone ended: the person said so on another channel.
+  private var endedMarketing: Set<DispatchQueueIndex.Address> = []
+  /// What is on the list of suppressions because somebody said no whose address nobody carried.
+  private var closedByNo: Set<DispatchQueueIndex.Address> = []
+  /// Addresses that said no and to which something is queued or held still.
   private(set) var revokedWaiting: Set<DispatchQueueIndex.Address> = []
   /// What erasures left of the noes of people who are gone.
   private var keyedOptOuts = KeyedOptOuts()
@@ -185,9 +189,11 @@ extension OrgState {
     case .suppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list, default: []].insert(.init(address, entry.channel))
+      if entry.isNo { closedByNo.insert(.init(address, entry.channel)) }
     case .unsuppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list]?.remove(.init(address, entry.channel))
+      if entry.list == .suppression { closedByNo.remove(.init(address, entry.channel)) }
     case .addressKeyDrawn(let key):
       keyedOptOuts.hasher = key.value.map(AddressHasher.init)
     case .sendingHalted(_, .skip, _, _):
@@ -223,6 +229,7 @@ extension OrgState {
     noteErasure(of: stream, orgSequence: place.orgSequence)
     switch event {
     case .optedOut(let optOut):
+      if optOut.scope == .seller { endMarketing(at: after, optOut) }
       guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, optOut.channel)
       optedOutAddresses[address] = optOut.method
@@ -231,7 +238,8 @@ extension OrgState {
       guard let text = consent.evidence.value?.address else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, consent.channel)
       optedOutAddresses[address] = nil
-      keyedOptOuts.lift(address)
+      if consent.purpose == .marketing { endedMarketing.remove(address) }
+      keyedOptOuts.lift(address, consent.purpose)
       revokedWaiting.remove(address)
     case .optOutSuspected(let channel, let message):
       suspectedOptOuts[stream, default: [:]][channel] = SuspectedOptOut(
@@ -255,14 +263,30 @@ extension OrgState {
     if openErasures[contact] == nil { openErasures[contact] = orgSequence }
   }
 
-  /// What an erasure has to keep of an address; nil where there is nothing to keep.
-  func keyed(
-    _ address: String, of channel: Channel, saidNo: Bool, _ hasher: AddressHasher
-  ) -> KeyedAddress? {
-    let hash = hasher.hash(address, channel)
-    if saidNo || hasOptedOut(address, of: channel) {
-      return KeyedAddress(channel: channel, hash: hash, isOptedOut: true)
+  /// A STOP ends advertising wherever else the person is reached, whoever comes to have those addresses.
+  private func endMarketing(at details: ContactDetails, _ optOut: OptOut) {
+    for channel in Channel.allCases where channel != optOut.channel {
+      let isSameNumber = channel.ofAddress == optOut.channel.ofAddress
+      let addresses = [details.key(of: channel), isSameNumber ? optOut.address.value : nil]
+      for case let address? in addresses where !address.isEmpty {
+        endedMarketing.insert(.init(address, channel))
+      }
     }
+  }
+
+  /// What an erasure has to keep of an address; nil where there is nothing to keep. `purpose`: what the no is
+  /// about, everything or advertising alone.
+  func keyed(
+    _ address: String, of channel: Channel, _ purpose: Purpose, saidNo: Bool,
+    _ hasher: AddressHasher
+  ) -> KeyedAddress? {
+    let hash = hasher.hash(address, channel, purpose)
+    let isNo =
+      switch purpose {
+      case .transactional: hasOptedOut(address, of: channel)
+      case .marketing: hasEndedMarketing(address, of: channel)
+      }
+    if saidNo || isNo { return KeyedAddress(channel: channel, hash: hash, isOptedOut: true) }
     guard keyedOptOuts.isLifted(hash, channel) else { return nil }
     return KeyedAddress(channel: channel, hash: hash, isOptedOut: false)
   }
@@ -279,6 +303,22 @@ extension OrgState {
   func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
     let address = DispatchQueueIndex.Address(address, channel)
     return optedOutAddresses[address] != nil || keyedOptOuts.contains(address)
+  }
+
+  /// Whether advertising to the address ended with what its holder said on another channel.
+  func hasEndedMarketing(_ address: String, of channel: Channel) -> Bool {
+    let address = DispatchQueueIndex.Address(address, channel)
+    return endedMarketing.contains(address) || keyedOptOuts.endsMarketing(address)
+  }
+
+  /// Whether the holder of the address, whoever it is, must say yes before `purpose` has one.
+  func isRevoked(_ address: String, of channel: Channel, for purpose: Purpose) -> Bool {
+    hasOptedOut(address, of: channel)
+      || purpose == .marketing && hasEndedMarketing(address, of: channel)
+  }
+
+  func isClosedByNo(_ address: String, of channel: Channel) -> Bool {
+    closedByNo.contains(.init(address, channel))
   }
 
   /// How the address came to its end, where nobody said no in words.
@@ -298,11 +338,12 @@ extension OrgState {
     return channel == .sms && isListed(address, of: .sms, on: .landline) ? .landline : nil
   }
 
-  /// A suppression list stops everything; do-not-call stops advertising.
+  /// A suppression list stops everything; do-not-call stops advertising, be it texts or calls: the law knows
+  /// one list of numbers (47 CFR 64.1200(c), (d), (e)).
   func isSuppressed(_ address: String, of channel: Channel, for purpose: Purpose) -> Bool {
-    let address = DispatchQueueIndex.Address(address, channel)
-    if suppressed[.suppression]?.contains(address) == true { return true }
-    return purpose == .marketing && suppressed[.doNotCall]?.contains(address) == true
+    if isListed(address, of: channel, on: .suppression) { return true }
+    return purpose == .marketing
+      && channel.sharingAddress.contains { isListed(address, of: $0, on: .doNotCall) }
   }
 
   func isListed(_ address: String, of channel: Channel, on list: Suppression.List) -> Bool {

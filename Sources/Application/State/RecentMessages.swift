@@ -101,6 +101,11 @@ struct RecentMessages: Codable {
     }
   }
 
+  /// What went to the address within a day, or is about to.
+  func messages(to address: DispatchQueueIndex.Address) -> [Identifier] {
+    (entries[address] ?? []).map(\.message)
+  }
+
   /// When the same went to it last.
   func lastMicros(
     of text: TextPrint, to address: DispatchQueueIndex.Address, nowMicros: Micros,

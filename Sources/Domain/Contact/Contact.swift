@@ -214,8 +214,14 @@ package struct Consent: Sendable, Equatable {
     case api
     case staff
 
-    /// Whether the person said so: nobody else's word lifts a person's no.
-    package var isByPerson: Bool { self != .staff && self != .importStatement }
+    /// Whether the person said so: nobody else's word lifts a person's no. A program's word is that of whoever
+    /// runs it: a list that is brought up to date every night would take back every STOP of the day.
+    package var isByPerson: Bool {
+      switch self {
+      case .webForm, .keyword, .verbal, .paper: true
+      case .importStatement, .api, .staff: false
+      }
+    }
   }
 
   package var channel: Channel

@@ -282,11 +282,27 @@ package struct ProviderStatus: Sendable, Equatable {
   package var providerID: String
   package var errorCode: String?
   package var atMicros: Micros
+  /// What the failure says of the address, beside the message.
+  package var address: AddressNews?
 
-  package init(kind: Kind, providerID: String, errorCode: String? = nil, atMicros: Micros) {
+  package init(
+    kind: Kind, providerID: String, errorCode: String? = nil, atMicros: Micros,
+    address: AddressNews? = nil
+  ) {
     self.kind = kind
     self.providerID = providerID
     self.errorCode = errorCode
     self.atMicros = atMicros
+    self.address = address
   }
+}
+
+/// What a provider's refusal or failure says of the address for good.
+package enum AddressNews: Sendable, Equatable {
+  /// The person had opted out there, which counts here too.
+  case optedOut
+  /// The number takes no texts.
+  case landline
+  /// Nobody is reached there: the number is out of use, or it or its carrier blocks us.
+  case unreachable
 }

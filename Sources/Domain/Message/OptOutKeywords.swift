@@ -12,6 +12,22 @@ package enum OptOutKeywords {
       ?? anyClause(body)
   }
 
+  /// Reads a mail: its subject, its first line, and what its writer wrote above our own mail, quoted.
+  ///
+  /// A word that stands below the first line may be anything, a signature: there only whole sentences are certain.
+  package static func classify(mail text: String, subject: String) -> InboundMessage.Keyword? {
+    let lines = MailText.unquoted(text)
+    let found = ([subject] + lines.prefix(1)).compactMap(classify)
+    if found.contains(.optOut) { return .optOut }
+    let words = lines.map(Words.split)
+    let whole = Words.split(lines.joined(separator: "\n"))
+    let below = words.map(OptOutPhrases.classify) + [OptOutPhrases.classify(whole)]
+    if below.contains(.optOut) { return .optOut }
+    let isWord = words.dropFirst().contains { strong.contains(Words.squeezed($0.joined())) }
+    if found.contains(.unsure) || below.contains(.unsure) || isWord { return .unsure }
+    return nil
+  }
+
   /// Whether an `optIn` begins the messages in any case. Anything else that reads so, "yes", may answer
   /// another question.
   package static func isStart(_ body: String) -> Bool {

@@ -125,6 +125,19 @@ package struct Suppression: Sendable, Equatable {
   /// Sealed under the org's key: no contact need exist.
   package var address: Personal<String>
 
+  /// How the source begins where the person said no, and nobody carried the address then.
+  private static let noSource = "opt_out:"
+
+  /// A person's own no: nobody of the org takes it off the list.
+  package var isNo: Bool { list == .suppression && source.hasPrefix(Self.noSource) }
+
+  package static func no(
+    by method: OptOut.Method, on channel: Channel, address: Personal<String>
+  ) -> Suppression {
+    Suppression(
+      list: .suppression, channel: channel, source: noSource + method.rawValue, address: address)
+  }
+
   package init(list: List, channel: Channel, source: String, address: Personal<String>) {
     self.list = list
     self.channel = channel

@@ -12,7 +12,7 @@ package struct SendGridProvider: MessageProvider {
 
   package static let description = ProviderDescription(
     service: .email, name: name, baseURL: "https://api.sendgrid.com", requiredOptions: ["from"],
-    optionalOptions: ["from_name", "reply_to", "webhook_public_key"],
+    optionalOptions: ["from_name", "reply_to", "webhook_public_key", listingDelayOption],
     requiredSecrets: ["api_key"], optionalSecrets: ["inbound_token"])
 
   private let client: HTTPClient
@@ -26,9 +26,21 @@ package struct SendGridProvider: MessageProvider {
 
   package var name: String { Self.name }
   package var channels: Set<Channel> { [.email] }
-  /// SendGrid takes mail to those who unsubscribed and drops it later: it never says so at once.
-  package var optOutCodes: Set<String> { [] }
 
+  /// How many seconds the Email Activity Feed may be late.
+  private static let listingDelayOption = "activity_delay_seconds"
+  /// The feed is no list of what was taken, but of what became of it: it is filled afterwards, and SendGrid names no
+  /// time. Whoever sends again before it is filled sends twice; the event webhook says earlier what was taken.
+  private static let standardListingDelaySeconds: Int64 = 900
+  private static let longestListingDelaySeconds: Int64 = 86_400
+
+  package func listingDelayMillis(of message: OutboundMessage) -> Int64 {
+    guard case .email(let email) = message else { return 0 }
+    let seconds = email.credentials.options[Self.listingDelayOption].flatMap { Int64($0) }
+    let range = 0...Self.longestListingDelaySeconds
+    return min(max(seconds ?? Self.standardListingDelaySeconds, range.lowerBound), range.upperBound)
+      * 1_000
+  }
   package func send(_ message: OutboundMessage) async -> SendOutcome {
     guard case .email(let email) = message else { return .refused(code: "unsupported_channel") }
     do throws(HTTPClientError) {

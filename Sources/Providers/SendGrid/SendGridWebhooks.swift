@@ -49,8 +49,23 @@ package struct SendGridWebhooks: ProviderWebhooks {
     } catch {
       throw .malformed(code: error.code, detail: "\(error)")
     }
-    for event in events { try await take(event, call) }
+    // Those of one mail in their order, those of different ones at once: they share their flush.
+    let mails = Dictionary(grouping: events, by: \.message).values
+    let refusal = await withTaskGroup(of: WebhookRefusal?.self) { group in
+      for events in mails { group.addTask { await take(events, call) } }
+      return await group.reduce(nil) { $0 ?? $1 }
+    }
+    if let refusal { throw refusal }
     return HTTPResponse(status: 204)
+  }
+
+  private func take(_ events: [SendGridEvent], _ call: WebhookCall) async -> WebhookRefusal? {
+    do throws(WebhookRefusal) {
+      for event in events { try await take(event, call) }
+      return nil
+    } catch {
+      return error
+    }
   }
 
   private func take(_ event: SendGridEvent, _ call: WebhookCall) async throws(WebhookRefusal) {
@@ -118,17 +133,21 @@ enum SendGridInbound {
       fields[name].map { String(decoding: $0, as: UTF8.self) }
     }
     let envelope = fields["envelope"].flatMap { try? JSON(parsing: $0) }
-    guard let from = (envelope?["from"]?.string ?? text("from")).flatMap(address) else {
-      throw .missing(field: "from")
-    }
+    // The header names the person; the envelope often a program that forwards for them, or nobody.
+    guard
+      let from = text("from").flatMap(address) ?? envelope?["from"]?.string.flatMap(address)
+    else { throw .missing(field: "from") }
     guard let to = (envelope?["to"]?[0]?.string ?? text("to")).flatMap(address) else {
       throw .missing(field: "to")
     }
-    let body = text("text") ?? text("html") ?? ""
-    let headers = text("headers") ?? ""
+    let body = text("text") ?? text("html").map(HTMLText.plain) ?? ""
+    let headers = unfolded(text("headers") ?? "")
     return InboundEmail(
       from: from, to: to, subject: text("subject") ?? "", text: body,
-      providerID: messageID(headers) ?? Hex.encode(SHA256.hash(request.body)))
+      providerID: values(of: "message-id", in: headers).first
+        ?? Hex.encode(SHA256.hash(request.body)),
+      references: (values(of: "in-reply-to", in: headers) + values(of: "references", in: headers))
+        .flatMap(messageIDs))
   }
 
   /// The address in `Ann Lee <ann@example.com>`.
@@ -141,9 +160,26 @@ enum SendGridInbound {
     return trimmed.contains("@") ? trimmed : nil
   }
 
-  private static func messageID(_ headers: String) -> String? {
-    headers.split(whereSeparator: \.isNewline)
-      .first { $0.lowercased().hasPrefix("message-id:") }
-      .map { String($0.dropFirst("message-id:".count)).trimmed }
+  /// A line that begins with a blank goes on with the one before (RFC 5322, 2.2.3).
+  private static func unfolded(_ headers: String) -> [String] {
+    var lines: [String] = []
+    for line in headers.split(whereSeparator: \.isNewline) {
+      if line.first?.isWhitespace == true, !lines.isEmpty {
+        lines[lines.count - 1] += " " + String(line).trimmed
+      } else {
+        lines.append(String(line))
+      }
+    }
+    return lines
+  }
+
+  private static func values(of name: String, in headers: [String]) -> [String] {
+    headers.filter { $0.lowercased().hasPrefix(name + ":") }
+      .map { String($0.dropFirst(name.count + 1)).trimmed }
+  }
+
+  /// `<a@b> <c@d>` without brackets.
+  private static func messageIDs(_ value: String) -> [String] {
+    value.split { $0.isWhitespace || $0 == "<" || $0 == ">" || $0 == "," }.map(String.init)
   }
 }

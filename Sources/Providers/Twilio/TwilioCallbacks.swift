@@ -76,7 +76,9 @@ package struct TwilioStatusCallback: Sendable, Equatable {
   /// The news for the message, or nil where the status is none that moves one.
   package func providerStatus(atMicros: Micros) -> ProviderStatus? {
     status.kind.map {
-      ProviderStatus(kind: $0, providerID: messageSID, errorCode: errorCode, atMicros: atMicros)
+      ProviderStatus(
+        kind: $0, providerID: messageSID, errorCode: errorCode, atMicros: atMicros,
+        address: errorCode.flatMap(TwilioProvider.news))
     }
   }
 }
@@ -127,8 +129,8 @@ package struct TwilioInboundMessage: Sendable, Equatable {
     let form = Form(form)
     messageSID = try form.required("MessageSid", or: "SmsSid")
     accountSID = try form.required("AccountSid")
-    from = try form.required("From")
-    to = try form.required("To")
+    from = Self.number(try form.required("From"))
+    to = Self.number(try form.required("To"))
     body = form["Body"] ?? ""
     segmentCount = form["NumSegments"].flatMap { Int($0) } ?? 1
     optOutType = form["OptOutType"].flatMap { OptOutType(rawValue: $0) }
@@ -138,6 +140,16 @@ package struct TwilioInboundMessage: Sendable, Equatable {
         Media(url: $0, contentType: form["MediaContentType\(index)"] ?? "")
       }
     }
+  }
+}
+
+extension TwilioInboundMessage {
+  /// Channels beside texts put their name before the number, `rcs:+1…`: a STOP by any of them is one to all
+  /// (Twilio's opt-outs are, since March 2026).
+  private static func number(_ address: String) -> String {
+    guard let colon = address.lastIndex(of: ":") else { return address }
+    let rest = address[address.index(after: colon)...]
+    return rest.hasPrefix("+") ? String(rest) : address
   }
 }
 

@@ -38,11 +38,21 @@ package struct TwilioProvider: MessageProvider {
     return try await find(query).filter { $0.body == sms.body && $0.to == sms.to }
   }
 
-  /// 21610: the recipient has texted STOP to this sender.
-  package var optOutCodes: Set<String> { ["21610"] }
+  package func news(in code: String) -> AddressNews? { Self.news(in: code) }
 
-  /// "'To' number is not a valid mobile number".
-  package var landlineCodes: Set<String> { ["21614"] }
+  /// Source: Twilio's dictionary of errors.
+  ///
+  /// - 21610: the recipient has texted STOP to this sender
+  /// - 21614: no mobile number; 30006: a landline, or a carrier that cannot be reached
+  /// - 30004: blocked by the recipient or the carrier; 30005: the number is unknown or out of use
+  package static func news(in code: String) -> AddressNews? {
+    switch code {
+    case "21610": .optedOut
+    case "21614", "30006": .landline
+    case "30004", "30005": .unreachable
+    default: nil
+    }
+  }
 
   package func send(_ sms: OutboundSMS) async -> SendOutcome {
     do throws(HTTPClientError) {

@@ -115,7 +115,7 @@ extension HouseTests {
               of: contact)
           }
         }
-        for method in [Consent.Method.staff, .importStatement] {
+        for method in [Consent.Method.staff, .importStatement, .api] {
           await #expect(throws: CommandError.self) { try await consent(method) }
         }
         try await consent(.webForm)

@@ -14,7 +14,6 @@ private final class Switchboard: MessageProvider {
 
   let name = SMSCredentials.provider
   let channels: Set<Channel> = [.sms, .voice]
-  var optOutCodes: Set<String> { [] }
 
   var count: Int { taken.withLock { $0 } }
 

@@ -36,6 +36,8 @@ struct MailSetup: Sendable {
         "options": [
           "from": "hello@lakeside.example", "from_name": "Lakeside",
           "webhook_public_key": created["public_key"] ?? .null,
+          // The sandbox lists what it took at once.
+          "activity_delay_seconds": "0",
         ], "secrets": ["api_key": .string(apiKey), "inbound_token": "letter-box"],
       ])
     try configured.json(200)

@@ -41,7 +41,7 @@ import TwilioProvider
     try await SandboxFixture.with { fixture in
       let outcome = await fixture.provider.send(fixture.sms(to: number(last)))
       #expect(outcome == .refused(code: code))
-      #expect(fixture.provider.optOutCodes.contains(code) == (code == "21610"))
+      #expect((fixture.provider.news(in: code) == .optedOut) == (code == "21610"))
       try await fixture.expect("received", 0)
     }
   }

@@ -121,6 +121,62 @@ import Testing
     #expect(SendGridAnswer.outcome(of: answer) == outcome)
   }
 
+  @Test func `what the feed does not show yet is not taken for lost`() {
+    let provider = SendGridProvider(client: HTTPClient())
+    func delayMillis(_ option: String?) -> Int64 {
+      var email = email
+      email.credentials.options["activity_delay_seconds"] = option
+      return provider.listingDelayMillis(of: .email(email))
+    }
+    #expect(delayMillis(nil) == 900_000)
+    #expect(delayMillis("soon") == 900_000)
+    #expect(delayMillis("0") == 0)
+    #expect(delayMillis("-5") == 0)
+    #expect(delayMillis("9999999999") == 86_400_000)
+  }
+
+  private func parsed(_ fields: [String: String]) throws -> InboundEmail {
+    let parts = fields.map { MultipartPart(name: $0.key, body: Array($0.value.utf8)) }
+    return try SendGridInbound.email(
+      HTTPRequest(
+        method: "POST", target: "/",
+        headers: ["Content-Type": "multipart/form-data; boundary=xx"],
+        body: Multipart.encode(parts, boundary: "xx")))
+  }
+
+  @Test func `a mail is from whom its header names, whatever program handed it on`() throws {
+    var fields = [
+      "from": "Ann Lee <ann@a.example>", "to": "hi@b.example", "text": "Hello",
+      "envelope": #"{"to":["hi@b.example"],"from":"SRS0=x=a.example=ann@relay.example"}"#,
+      "headers": "Message-ID: <m1@a.example>\nIn-Reply-To: <msg_1@b.example>\n"
+        + "References: <msg_0@b.example>\n\t<msg_1@b.example>\nSubject: Re: News\n",
+    ]
+    let email = try parsed(fields)
+    #expect(email.from == "ann@a.example")
+    #expect(email.providerID == "<m1@a.example>")
+    #expect(email.references == ["msg_1@b.example", "msg_0@b.example", "msg_1@b.example"])
+    // A notice of absence has no sender on its envelope.
+    fields["envelope"] = #"{"to":["hi@b.example"],"from":""}"#
+    #expect(try parsed(fields).from == "ann@a.example")
+    fields["from"] = nil
+    #expect(throws: SendGridFormatError.missing(field: "from")) { try parsed(fields) }
+  }
+
+  @Test func `a mail in HTML alone is read without its marks`() throws {
+    let email = try parsed([
+      "from": "ann@a.example", "to": "hi@b.example",
+      "html": "<html><head><style>p {color: red}</style></head><body><p>Hi,</p>"
+        + "<div>please&nbsp;remove me &amp; us<br>from your list</div></body></html>",
+    ])
+    #expect(
+      email.text.split(whereSeparator: \.isNewline) == [
+        "Hi,", "please remove me & us", "from your list",
+      ])
+    #expect(
+      try parsed(["from": "a@b.c", "to": "d@e.f", "html": "<div>STOP</div>"]).text
+        .split(whereSeparator: \.isNewline) == ["STOP"])
+  }
+
   @Test func `credentials show no secret`() {
     #expect(!"\(email.credentials)".contains("SG.secret"))
   }

@@ -18,6 +18,24 @@ import Testing
         == ProviderStatus(kind: .failed, providerID: "SM1", errorCode: "30003", atMicros: 5))
   }
 
+  @Test(arguments: [
+    ("21610", AddressNews.optedOut), ("21614", .landline), ("30006", .landline),
+    ("30004", .unreachable), ("30005", .unreachable), ("30003", nil), ("30007", nil),
+    ("30008", nil), ("30034", nil),
+  ])
+  func `a code says what it says of the number`(code: String, news: AddressNews?) throws {
+    let callback = try TwilioStatusCallback(
+      form: items("MessageSid=SM1&MessageStatus=failed&ErrorCode=\(code)&AccountSid=AC1"))
+    #expect(callback.providerStatus(atMicros: 5)?.address == news)
+  }
+
+  @Test func `a number is one by whatever channel it comes`() throws {
+    let message = try TwilioInboundMessage(
+      form: items("MessageSid=S&AccountSid=A&From=rcs%3A%2B12125550123&To=rcs%3Aacme_agent"))
+    #expect(message.from == "+12125550123")
+    #expect(message.to == "rcs:acme_agent")
+  }
+
   @Test func `the old names of sid and status are read where the new ones are missing`() throws {
     let callback = try TwilioStatusCallback(form: items("SmsSid=SM2&SmsStatus=sent&AccountSid=AC1"))
     #expect(callback.messageSID == "SM2")

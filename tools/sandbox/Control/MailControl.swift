@@ -87,7 +87,8 @@ struct MailControl: Sendable {
     case "complain": try plan(mail.callback("spamreport", id: id, atMillis: nowMillis))
     case "reply":
       guard let text = body["text"]?.string else { throw ControlError("A reply is {text}.") }
-      try plan(mail.reply(text, id: id, atMillis: nowMillis))
+      try plan(
+        mail.reply(text, from: body["from"]?.string, id: id, atMillis: nowMillis))
     default: throw ControlError("Nobody can \(act) a mail.")
     }
     await outbox.wake()

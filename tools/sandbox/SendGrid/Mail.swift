@@ -80,7 +80,7 @@ struct Mail: Sendable {
     var fields: [(String, JSON)] = [
       ("email", .string(to)), ("timestamp", .int(atMillis / 1000)), ("event", .string(event)),
       ("sg_event_id", .string(id)), ("sg_message_id", .string(self.id + ".filter0001.1.1-0")),
-      ("smtp-id", .string("<\(self.id)@ismtpd>")),
+      ("smtp-id", content["headers"]?["Message-ID"] ?? .string("<\(self.id)@ismtpd>")),
     ]
     fields += customArguments.object?.fields.map { ($0.key, $0.value) } ?? []
     fields += extra.map { name, value in (name, value == "true" ? .bool(true) : .string(value)) }
@@ -92,12 +92,17 @@ struct Mail: Sendable {
   }
 
   /// The person answers: Inbound Parse posts the answer as a form.
-  func reply(_ text: String, id: String, atMillis: Int64) -> Callback? {
+  ///
+  /// `address`: where from, if not from the one that got the mail.
+  func reply(_ text: String, from address: String?, id: String, atMillis: Int64) -> Callback? {
     guard let inboundURL else { return nil }
     let boundary = "sandbox\(id)"
-    let envelope: JSON = ["to": [.string(from)], "from": .string(to)]
+    let person = address ?? to
+    let envelope: JSON = ["to": [.string(from)], "from": .string(person)]
+    let answered = content["headers"]?["Message-ID"]?.string ?? "<\(self.id)@ismtpd>"
+    let headers = "Message-ID: <\(id)@sandbox.test>\nIn-Reply-To: \(answered)\n"
     let parts = [
-      ("headers", "Message-ID: <\(id)@sandbox.test>\n"), ("from", to), ("to", from),
+      ("headers", headers), ("from", person), ("to", from),
       ("envelope", envelope.text), ("subject", "Re: " + (content["subject"]?.string ?? "")),
       ("text", text), ("charsets", #"{"text":"UTF-8"}"#), ("attachments", "0"),
     ].map { MultipartPart(name: $0.0, body: Array($0.1.utf8)) }
