@@ -78,20 +78,23 @@ AVX512 static inline void compress(__m512i state[8], __m512i words[16], __mmask1
   for (int i = 0; i < 8; i++) state[i] = _mm512_mask_add_epi32(state[i], mask, state[i], changes[i]);
 }
 
-// Sixteen messages or fewer.
+// The sixteen messages, or fewer, that `order` names.
 AVX512 static void hash_some(
     uint32_t *chains, const uint8_t *messages, const uint32_t *offsets, const uint32_t *block_counts,
-    size_t count) {
+    const uint8_t *order, size_t count) {
   static const uint8_t nothing[64];
   const __m512i big_endian = _mm512_set4_epi32(0x0c0d0e0f, 0x08090a0b, 0x04050607, 0x00010203);
   uint32_t left[LANES] = {0};
+  const uint8_t *start[LANES];
   uint32_t most = 0;
   __m512i state[LANES];
   for (size_t lane = 0; lane < LANES; lane++) {
     state[lane] = _mm512_setzero_si512();
     if (lane >= count) continue;
-    state[lane] = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(chains + 8 * lane)));
-    left[lane] = block_counts[lane];
+    const size_t message = order[lane];
+    state[lane] = _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(chains + 8 * message)));
+    start[lane] = messages + offsets[message];
+    left[lane] = block_counts[message];
     if (left[lane] > most) most = left[lane];
   }
   transpose(state);
@@ -100,7 +103,7 @@ AVX512 static void hash_some(
     const __mmask16 mask = _mm512_cmpgt_epu32_mask(counts, _mm512_set1_epi32((int)block));
     __m512i words[LANES];
     for (size_t lane = 0; lane < LANES; lane++) {
-      const uint8_t *bytes = left[lane] > block ? messages + offsets[lane] + 64 * (size_t)block : nothing;
+      const uint8_t *bytes = left[lane] > block ? start[lane] + 64 * (size_t)block : nothing;
       words[lane] = _mm512_shuffle_epi8(_mm512_loadu_si512(bytes), big_endian);
     }
     transpose(words);
@@ -108,7 +111,25 @@ AVX512 static void hash_some(
   }
   transpose(state);
   for (size_t lane = 0; lane < count; lane++) {
-    _mm256_storeu_si256((__m256i *)(chains + 8 * lane), _mm512_castsi512_si256(state[lane]));
+    _mm256_storeu_si256((__m256i *)(chains + 8 * order[lane]), _mm512_castsi512_si256(state[lane]));
+  }
+}
+
+// How many messages are put in order together.
+#define WINDOW 256
+
+// Messages of the same length next to each other: sixteen in step take as long as the longest of them. Those of so many
+// blocks or more count as equal.
+#define LENGTHS 16
+
+static void sort_by_length(const uint32_t *block_counts, size_t count, uint8_t order[WINDOW]) {
+  uint32_t next[LENGTHS + 1] = {0};
+  for (size_t i = 0; i < count; i++) {
+    next[1 + (block_counts[i] < LENGTHS ? block_counts[i] : LENGTHS - 1)]++;
+  }
+  for (size_t length = 1; length < LENGTHS; length++) next[length] += next[length - 1];
+  for (size_t i = 0; i < count; i++) {
+    order[next[block_counts[i] < LENGTHS ? block_counts[i] : LENGTHS - 1]++] = (uint8_t)i;
   }
 }
 
@@ -119,9 +140,15 @@ int sha256_lanes_are_supported(void) {
 void sha256_lanes(
     uint32_t *chains, const uint8_t *messages, const uint32_t *offsets, const uint32_t *block_counts,
     size_t count) {
-  for (size_t first = 0; first < count; first += LANES) {
-    const size_t some = count - first < LANES ? count - first : LANES;
-    hash_some(chains + 8 * first, messages, offsets + first, block_counts + first, some);
+  uint8_t order[WINDOW];
+  for (size_t first = 0; first < count; first += WINDOW) {
+    const size_t window = count - first < WINDOW ? count - first : WINDOW;
+    sort_by_length(block_counts + first, window, order);
+    for (size_t lane = 0; lane < window; lane += LANES) {
+      const size_t some = window - lane < LANES ? window - lane : LANES;
+      hash_some(
+          chains + 8 * first, messages, offsets + first, block_counts + first, order + lane, some);
+    }
   }
 }
 

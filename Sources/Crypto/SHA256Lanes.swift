@@ -38,6 +38,9 @@ extension SHA256 {
 
     package var count: Int { offsets.count }
 
+    /// What is hashed of them, padding included.
+    package var byteCount: Int { used }
+
     package mutating func removeAll() {
       used = 0
       offsets.removeAll(keepingCapacity: true)

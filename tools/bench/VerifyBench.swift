@@ -35,7 +35,11 @@ enum VerifyBench {
           bench: "verify", caseName: "jobs\(jobCount)", metric: metric, value: value))
     }
     figure("per_second", Double(verification.eventCount) / seconds)
+    // Of the blocks as they lie on the disk; decompressed; and what SHA-256 went over to make commitments, leaves and
+    // nodes again.
+    figure("stored_mb_per_second", Double(verification.byteCount) / seconds / 1e6)
     figure("content_mb_per_second", Double(verification.contentByteCount) / seconds / 1e6)
+    figure("hashed_mb_per_second", Double(verification.hashedByteCount) / seconds / 1e6)
     figure("cpu_us_per_event", cpu / Double(verification.eventCount) * 1e6)
   }
 }

@@ -81,6 +81,11 @@ struct BlockHeader {
   var sealedOffset: Int { commitmentOffset + commitmentBytes }
   var byteCount: Int { sealedOffset + sealedBytes + Self.checksumByteCount }
 
+  /// Of all that the block holds, decompressed.
+  var contentByteCount: Int {
+    directoryRawBytes + payloadRawBytes + idBytes + commitmentBytes + sealedBytes
+  }
+
   func append(to bytes: inout [UInt8]) {
     precondition(version == Self.formatVersion, "blocks of an old version are read, never made")
     bytes.append(version)

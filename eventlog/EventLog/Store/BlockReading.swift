@@ -59,9 +59,15 @@ extension LogStore {
   func load(
     _ block: RawSpan, key: UInt64, includingSealed: Bool = true
   ) throws -> LoadedBlock {
-    let header = try checkedHeader(block, key: key)
-    return LoadedBlock(
-      try decode(block, header: header, includingSealed: includingSealed), self)
+    try load(
+      block, checked: try checkedHeader(block, key: key), includingSealed: includingSealed)
+  }
+
+  /// The same where the checksum was compared already.
+  func load(
+    _ block: RawSpan, checked header: BlockHeader, includingSealed: Bool
+  ) throws -> LoadedBlock {
+    LoadedBlock(try decode(block, header: header, includingSealed: includingSealed), self)
   }
 
   /// The same, unless it is among those decoded last.

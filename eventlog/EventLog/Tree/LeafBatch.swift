@@ -26,6 +26,8 @@ struct CommitmentBatch {
   private var digests = SHA256.Messages()
   /// One for each part, in order, after `finish`.
   private(set) var commitments: [Digest] = []
+  /// What SHA-256 went over in all, padding included.
+  private(set) var hashedByteCount = 0
 
   mutating func removeAll() {
     inner.removeAll(keepingCapacity: true)
@@ -68,6 +70,9 @@ struct CommitmentBatch {
   /// Works out `commitments`: a code under each salt, which is a code itself, and a code is an inner and an outer hash.
   mutating func finish() {
     provideRoom(for: inner.count)
+    // Besides the messages: two keys, and the digests of two inner hashes.
+    hashedByteCount +=
+      salts.byteCount + parts.byteCount + 4 * HMACSHA256.keyByteCount * inner.count
     var codes = inner
     SHA256.advance(&codes, over: salts)
     digests.write(codes)
@@ -102,6 +107,8 @@ struct LeafBatch {
 
   private var leaves = SHA256.Messages()
   private var nextPart = 0
+  /// What SHA-256 went over in all, padding included.
+  private(set) var hashedByteCount = 0
 
   /// Also what a failure in the middle has left.
   mutating func removeAll() { leaves.removeAll() }
@@ -153,6 +160,7 @@ struct LeafBatch {
   mutating func finish() -> [Digest] {
     var chains = [SHA256.Chain](repeating: .start, count: leaves.count)
     SHA256.advance(&chains, over: leaves)
+    hashedByteCount += leaves.byteCount
     leaves.removeAll()
     return chains.map(\.digest)
   }
@@ -165,4 +173,6 @@ struct EventBatch {
 
   var commitments = CommitmentBatch()
   var leaves = LeafBatch()
+
+  var hashedByteCount: Int { commitments.hashedByteCount + leaves.hashedByteCount }
 }

@@ -27,6 +27,7 @@ struct BlockFindings {
   var lastPosition: UInt64
   var eventCount = 0
   var contentByteCount = 0
+  var hashedByteCount = 0
   var recordedAtMicros = Int64.min
   var streams: [Stretch] = []
   var orgs: [OrgStretch] = []
@@ -71,14 +72,13 @@ final class BlockExaminer {
       findings.lastPosition = header.lastPosition
       findings.eventCount = header.eventCount - Int(first - key)
       findings.recordedAtMicros = header.recordedAtMicros
-      findings.contentByteCount =
-        header.directoryRawBytes + header.payloadRawBytes + header.sealedBytes
+      findings.contentByteCount = header.contentByteCount
       if examination.isAboutStreamsAlone {
         takeStreams(
           try store.directory(span, header: header), skipping: Int(first - key), &findings)
       } else {
         try take(
-          try store.load(span, key: key, includingSealed: examination.isDeep),
+          try store.load(span, checked: header, includingSealed: examination.isDeep),
           skipping: Int(first - key), &findings)
       }
     } catch {
@@ -110,9 +110,11 @@ final class BlockExaminer {
         findings.orgs[index].leaves.reserveCapacity(Int(org.nextSequence - org.firstSequence))
       }
       var keys = LeafKeys(vault: store.vault)
+      let before = batch.hashedByteCount
       try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
         findings.orgs[orgIndex].leaves.append(leaf)
       }
+      findings.hashedByteCount = batch.hashedByteCount - before
     }
     guard examination.isDeep else { return }
     try block.forEachPlace { place in

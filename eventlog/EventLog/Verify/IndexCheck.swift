@@ -66,13 +66,16 @@ struct IndexCheck {
   }
 
   private func blockStart(of position: UInt64) -> UInt64 {
-    var low = 0
-    var high = blockStarts.count
-    while low < high {
-      let middle = (low + high) / 2
-      if blockStarts[middle] <= position { low = middle + 1 } else { high = middle }
+    guard let first = blockStarts.first, first <= position else { return position }
+    // Without a branch that depends on what is found: entries come in no order, so half of them would be mispredicted.
+    var base = 0
+    var count = blockStarts.count
+    while count > 1 {
+      let half = count / 2
+      base += blockStarts[base + half] <= position ? half : 0
+      count -= half
     }
-    return low == 0 ? position : blockStarts[low - 1]
+    return blockStarts[base]
   }
 
   /// Compares the runs whose stretch lies before `next`. Called after each step; a run's stretch ends with a

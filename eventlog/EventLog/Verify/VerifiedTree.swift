@@ -4,46 +4,70 @@ import Merkle
 
 /// An org's tree as the blocks give it, compared on the way with the subtrees that are stored.
 struct VerifiedTree {
+  /// What the blocks say that a row of the table `nodes` holds.
+  struct Row {
+    let key: [UInt8]
+    let hashes: [Digest]
+    /// Of the block that completed it, or of one soon after it.
+    let position: UInt64
+  }
+
   private let org: OrgID
   private(set) var frontier = Frontier()
   /// Subtrees of level 4 of the tile in progress.
   private var slots: [Digest] = []
+  /// Not in the tree yet, and the block of the last of them.
+  private var waiting: [Digest] = []
+  private var position: UInt64 = 0
 
   init(org: OrgID) { self.org = org }
 
-  /// False where a stored row of subtrees is another one.
-  mutating func append(_ leaves: [Digest], store: LogStore) -> Bool {
+  /// Adds the leaves of the block at `position`.
+  mutating func add(_ leaves: [Digest], at position: UInt64) {
+    waiting += leaves
+    self.position = position
+  }
+
+  /// Hashes what was added: many leaves together cost less. Returns the rows that are complete.
+  mutating func grow() -> [Row] {
     var completed: [(index: UInt64, hash: Digest)] = []
-    frontier.append(contentsOf: leaves) { level, index, hash in
+    frontier.append(contentsOf: waiting) { level, index, hash in
       if level == TileRow.level { completed.append((index, hash)) }
     }
-    var isSound = true
+    waiting.removeAll(keepingCapacity: true)
+    var rows: [Row] = []
     for slot in completed {
       slots.append(slot.hash)
       guard slots.count == TileRow.slotCount else { continue }
-      if !isStored(slot.index / UInt64(TileRow.slotCount), store) { isSound = false }
+      let key = TileRow.key(org: org, tile: slot.index / UInt64(TileRow.slotCount))
+      rows.append(Row(key: key, hashes: slots, position: position))
       slots.removeAll(keepingCapacity: true)
     }
-    return isSound
-  }
-
-  /// Whether the tile's row, where there is one, is what was computed. Rows of a log from before there were any
-  /// are missing.
-  private func isStored(_ tile: UInt64, _ store: LogStore) -> Bool {
-    let key = TileRow.key(org: org, tile: tile)
-    do {
-      let stored = try store.reading { transaction throws in
-        try transaction.withValue(forKey: key, in: store.nodes) { LogStore.bytes($0) }
-      }
-      guard let stored else { return true }
-      return stored == slots.flatMap(\.bytes)
-    } catch {
-      return false
-    }
+    return rows
   }
 }
 
 extension LogVerifier {
+  /// Takes the leaves of a step into the trees, and compares the rows of subtrees that are stored. Those of a log from
+  /// before there were any are missing.
+  func growTrees() {
+    let rows = grownOrgs.sorted().flatMap { trees[$0]?.grow() ?? [] }
+    grownOrgs.removeAll(keepingCapacity: true)
+    var isSound = rows.map { _ in false }
+    // Where reading fails, what was not read is not sound.
+    _ = try? store.reading { transaction throws in
+      for (index, row) in rows.enumerated() {
+        isSound[index] =
+          try transaction.withValue(forKey: row.key, in: store.nodes) { stored in
+            LogStore.bytes(stored) == row.hashes.flatMap(\.bytes)
+          } ?? true
+      }
+    }
+    for (row, isSound) in zip(rows, isSound) where !isSound {
+      note(row.position, "the stored subtrees of an org's tree are others")
+    }
+  }
+
   func compareTrees() throws(EventLogError) {
     for (org, tree) in trees.sorted(by: { $0.key < $1.key }) {
       let tree = tree.frontier

@@ -31,12 +31,23 @@ struct VersionTable {
   private(set) var slice: Slice
   /// What other passes have to look at.
   private(set) var left: [Slice] = []
+  /// Of what `touch` has read.
+  private var touched: UInt64 = 0
 
   /// `maxCount`: how many streams are kept at most; 2^21 take 64 MiB.
   init(slice: Slice, maxCount: Int) {
     self.slice = slice
     self.maxCount = maxCount
     entries = Array(repeating: Entry(hash: 0, version: 0), count: 1024)
+  }
+
+  /// Brings what is known of some streams into the core's cache: the misses of many look-ups that do not wait for each
+  /// other take hardly longer than one.
+  mutating func touch(_ streams: [BlockFindings.Stretch]) {
+    let mask = entries.count - 1
+    var sum: UInt64 = 0
+    for stream in streams { sum &+= entries[Int(truncatingIfNeeded: stream.hash) & mask].version }
+    touched = sum
   }
 
   /// Returns the version before; nil where the stream was not seen, or is not of the slice. `version` is at least 1.
