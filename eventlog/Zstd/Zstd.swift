@@ -11,6 +11,27 @@ package struct ZstdError: Error, Equatable, CustomStringConvertible {
   package var description: String { "\(function): \(message)" }
 }
 
+/// How hard a compressor looks for what repeats.
+package enum CompressionEffort: Sendable {
+  /// 1 (fast) to 19 (small).
+  case level(Int32)
+  /// For what is written once and for all. Finds what level 15 finds on blocks of events with a fifth of the work: it looks
+  /// at two candidates instead of 64, and at none that shares less than six bytes, which here are digits of ids. One
+  /// event's payload in a block of 1,024: level 1 0.2 µs and 18.6 bytes, level 15 16.7 µs and 17.6, this 3.2 µs and 17.8.
+  case resting
+
+  fileprivate var parameters: [(ZSTD_cParameter, Int32)] {
+    switch self {
+    case .level(let level): [(ZSTD_c_compressionLevel, level)]
+    case .resting:
+      [
+        (ZSTD_c_compressionLevel, 15), (ZSTD_c_strategy, Int32(ZSTD_btopt.rawValue)),
+        (ZSTD_c_searchLog, 1), (ZSTD_c_minMatch, 6), (ZSTD_c_targetLength, 64),
+      ]
+    }
+  }
+}
+
 /// Compresses frame after frame with one context: making one costs more than a small block.
 ///
 /// Not `Sendable`: a context belongs to one thread at a time.
@@ -20,11 +41,10 @@ package struct Compressor: ~Copyable {
   /// Where frames are made: as large as the largest one needed.
   private var frame: [UInt8] = []
 
-  /// - Parameter level: 1 (fast) to 19 (small).
-  package init(level: Int32) {
+  package init(_ effort: CompressionEffort) {
     guard let made = unsafe ZSTD_createCCtx() else { preconditionFailure("out of memory") }
     unsafe context = made
-    set(ZSTD_c_compressionLevel, to: level)
+    for (parameter, value) in effort.parameters { set(parameter, to: value) }
     // Blocks carry a checksum over everything and the size of the content: not twice.
     set(ZSTD_c_checksumFlag, to: 0)
     set(ZSTD_c_contentSizeFlag, to: 0)
@@ -208,8 +228,18 @@ package final class DecompressionDictionary: @unchecked Sendable {
 package func trainDictionary(
   on samples: [[UInt8]], statistics: [[UInt8]], byteCount: Int, level: Int32
 ) throws(ZstdError) -> [UInt8] {
-  let trained = try unsafe dictionary("ZDICT_trainFromBuffer", byteCount, samples) {
-    unsafe ZDICT_trainFromBuffer($0.baseAddress, $0.count, $1.baseAddress, $2.baseAddress, $3)
+  // ZDICT_trainFromBuffer tries five lengths of segments (k) and compresses all samples with each: six times the work
+  // for the same size. On parts of events: k 100, 200, 500, 900 gave 28.6, 28.4, 28.2, 28.4 bytes a part, its choice 28.2.
+  var learning = ZDICT_fastCover_params_t()
+  learning.k = 500
+  learning.d = 8
+  learning.f = 18
+  learning.accel = 1
+  learning.splitPoint = 1
+  learning.zParams.compressionLevel = level
+  let trained = try unsafe dictionary("ZDICT_trainFromBuffer_fastCover", byteCount, samples) {
+    unsafe ZDICT_trainFromBuffer_fastCover(
+      $0.baseAddress, $0.count, $1.baseAddress, $2.baseAddress, $3, learning)
   }
   let headerBytes = unsafe trained.withUnsafeBytes {
     unsafe ZDICT_getDictHeaderSize($0.baseAddress, $0.count)

@@ -1,6 +1,7 @@
 import Dispatch
 import LMDB
 import Synchronization
+import Zstd
 
 /// What a compaction has done so far.
 package struct CompactionReport: Equatable, Sendable {
@@ -14,7 +15,7 @@ package struct CompactionReport: Equatable, Sendable {
 /// How small blocks become large ones.
 package struct CompactionOptions: Sendable {
   /// nil: not in the background.
-  package var pauseFactor: Int? = 4
+  package var pauseFactor: Int? = 9
   /// Events of one large block: what reading one event decompresses at most, against what it saves.
   package var blockEvents = 1024
   /// The first dictionary is learnt from this many events, the next one from sixteen times as many, and so on.
@@ -182,7 +183,7 @@ extension Compactor {
     var merger = try BlockMerger(
       vault: store.vault, dictionary: try store.dictionaries.newest())
     for block in small.blocks { try merger.add(block, dictionaries: store.dictionaries) }
-    var encoder = BlockEncoder(level: BlockEncoder.restingLevel)
+    var encoder = BlockEncoder(.resting)
     let bytes = try encoder.encode(merger.finish()).bytes
     reached(.blockMerged)
     let sources = small.sources

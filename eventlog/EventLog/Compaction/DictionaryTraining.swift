@@ -13,11 +13,6 @@ struct DictionarySamples {
   static let maxSampleCount = 12_000
   static let maxSampleBytes = 2_000
 
-  private struct Sharing {
-    var lastOwner: UInt128
-    var ownerCount: Int
-  }
-
   private var samples: [(owner: UInt128, bytes: [UInt8])] = []
 
   var count: Int { samples.count }
@@ -33,13 +28,13 @@ struct DictionarySamples {
 
   /// The stretches of them that many owners share.
   func shared() -> [[UInt8]] {
-    let sharing = countOwners()
+    let owners = countOwners()
     var pieces: [[UInt8]] = []
     for (_, bytes) in samples where bytes.count >= Self.windowBytes {
+      let span = unsafe bytes.span.bytes
       var start: Int?
       for offset in 0...bytes.count - Self.windowBytes {
-        let window = unsafe bytes.span.bytes.load64(at: offset)
-        if (sharing[window]?.ownerCount ?? 0) >= Self.minOwnerCount {
+        if owners.count(of: span.load64(at: offset)) >= Self.minOwnerCount {
           start = start ?? offset
         } else if let begun = start {
           pieces.append(Array(bytes[begun..<offset - 1 + Self.windowBytes]))
@@ -51,53 +46,94 @@ struct DictionarySamples {
     return pieces
   }
 
-  private func countOwners() -> [UInt64: Sharing] {
+  private func countOwners() -> WindowOwners {
+    // Owners come one after the other, so whoever was counted last tells whether one is counted twice.
     let sorted = samples.sorted(by: { $0.owner < $1.owner })
     var sketch = OwnerSketch()
-    for (owner, bytes) in sorted {
-      forEachWindow(of: bytes) { sketch.add($0, owner: owner) }
+    Self.forEachWindow(of: sorted) { sketch.add($0, owner: $1) }
+    var owners = WindowOwners()
+    Self.forEachWindow(of: sorted) { window, owner in
+      if sketch.mayHaveOwners(Self.minOwnerCount, window) { owners.add(window, owner: owner) }
     }
-    var sharing: [UInt64: Sharing] = [:]
-    for (owner, bytes) in sorted {
-      forEachWindow(of: bytes) { window in
-        guard sketch.mayHaveOwners(Self.minOwnerCount, window) else { return }
-        if var known = sharing[window] {
-          guard known.lastOwner != owner else { return }
-          known.lastOwner = owner
-          known.ownerCount += 1
-          sharing[window] = known
-        } else {
-          sharing[window] = Sharing(lastOwner: owner, ownerCount: 1)
-        }
-      }
-    }
-    return sharing
+    return owners
   }
 
-  private func forEachWindow(of bytes: [UInt8], _ body: (UInt64) -> Void) {
-    guard bytes.count >= Self.windowBytes else { return }
-    let span = unsafe bytes.span.bytes
-    for offset in 0...bytes.count - Self.windowBytes { body(span.load64(at: offset)) }
+  /// `body` gets each owner under a number of its own, from 1.
+  @inline(__always)
+  private static func forEachWindow(
+    of sorted: [(owner: UInt128, bytes: [UInt8])],
+    _ body: (_ window: UInt64, _ owner: UInt32) -> Void
+  ) {
+    var number: UInt32 = 0
+    var last: UInt128?
+    for (owner, bytes) in sorted where bytes.count >= windowBytes {
+      if owner != last { number += 1 }
+      last = owner
+      let span = unsafe bytes.span.bytes
+      for offset in 0...bytes.count - windowBytes { body(span.load64(at: offset), number) }
+    }
+  }
+}
+
+/// How many owners a window has, exactly.
+private struct WindowOwners {
+  private struct Entry {
+    var window: UInt64 = 0
+    /// 0: nobody has one here.
+    var lastOwner: UInt32 = 0
+    var count: UInt32 = 0
+  }
+
+  /// A power of two, half of them free at least.
+  private var entries = [Entry](repeating: Entry(), count: 1 << 14)
+  private var windowCount = 0
+
+  func count(of window: UInt64) -> Int { Int(entries[slot(of: window)].count) }
+
+  mutating func add(_ window: UInt64, owner: UInt32) {
+    let slot = slot(of: window)
+    guard entries[slot].lastOwner != owner else { return }
+    if entries[slot].lastOwner == 0 { windowCount += 1 }
+    entries[slot].window = window
+    entries[slot].lastOwner = owner
+    entries[slot].count += 1
+    if 2 * windowCount > entries.count { grow() }
+  }
+
+  /// Where the window is, or would be.
+  @inline(__always)
+  private func slot(of window: UInt64) -> Int {
+    let mask = entries.count - 1
+    var slot = OwnerSketch.mixed(window) & mask
+    while entries[slot].lastOwner != 0, entries[slot].window != window { slot = (slot + 1) & mask }
+    return slot
+  }
+
+  private mutating func grow() {
+    let old = entries
+    entries = Array(repeating: Entry(), count: 2 * old.count)
+    for entry in old where entry.lastOwner != 0 { entries[slot(of: entry.window)] = entry }
   }
 }
 
 /// How many owners a window has at most: several windows share a count, so none is below the truth. Most windows are one
 /// person's, and never come into the exact table.
 private struct OwnerSketch {
-  private static let slotBits: UInt64 = 20
-  private var ownerCounts = [UInt8](repeating: 0, count: 1 << Int(slotBits))
-  /// Who was counted last. Owners come one after the other, so nobody is counted twice in a row.
-  private var lastOwners = [UInt128](repeating: 0, count: 1 << Int(slotBits))
+  private static let slotCount = 1 << 20
+  private var ownerCounts = [UInt8](repeating: 0, count: slotCount)
+  private var lastOwners = [UInt32](repeating: 0, count: slotCount)
 
-  private static func slot(_ window: UInt64) -> Int {
-    Int(truncatingIfNeeded: (window &* 0x9E37_79B9_7F4A_7C15) &>> (64 &- slotBits))
+  @inline(__always)
+  static func mixed(_ window: UInt64) -> Int {
+    Int(truncatingIfNeeded: (window &* 0x9E37_79B9_7F4A_7C15) &>> 32)
   }
 
-  mutating func add(_ window: UInt64, owner: UInt128) {
+  @inline(__always)
+  private static func slot(_ window: UInt64) -> Int { mixed(window) & (slotCount - 1) }
+
+  mutating func add(_ window: UInt64, owner: UInt32) {
     let slot = Self.slot(window)
-    guard ownerCounts[slot] == 0 || lastOwners[slot] != owner, ownerCounts[slot] < .max else {
-      return
-    }
+    guard lastOwners[slot] != owner, ownerCounts[slot] < .max else { return }
     lastOwners[slot] = owner
     ownerCounts[slot] += 1
   }

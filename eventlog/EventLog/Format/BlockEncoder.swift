@@ -16,8 +16,6 @@ struct BlockContent {
 
 /// Puts blocks together, one after the other. Byte layout: eventlog/README.md, "Block".
 struct BlockEncoder: ~Copyable {
-  /// Of what is written once and for all.
-  static let restingLevel: Int32 = 15
   /// Larger frames hold enough to learn from themselves.
   private static let maxPrimedBytes = 16 << 10
 
@@ -25,9 +23,9 @@ struct BlockEncoder: ~Copyable {
   private var primed: Compressor
   private var primedID: UInt32 = 0
 
-  init(level: Int32) {
-    plain = Compressor(level: level)
-    primed = Compressor(level: LogDictionary.level)
+  init(_ effort: CompressionEffort) {
+    plain = Compressor(effort)
+    primed = Compressor(.level(LogDictionary.level))
   }
 
   mutating func encode(_ content: BlockContent) throws -> (header: BlockHeader, bytes: [UInt8]) {

@@ -28,7 +28,7 @@ struct SealedArea {
 final class BlockFinisher {
   /// `@unchecked Sendable`: each thread has its own.
   private final class Context: @unchecked Sendable {
-    var encoder = BlockEncoder(level: 1)
+    var encoder = BlockEncoder(.level(1))
     var cipher = AESGCM()
     var compressors = PartCompressors()
     var batch = EventBatch()

@@ -96,9 +96,9 @@ enum SealedPart {
 
 /// For one thread.
 struct PartCompressors: ~Copyable {
-  var plain = Compressor(level: 1)
+  var plain = Compressor(.level(1))
   /// With the dictionary that was given last.
-  var primed = Compressor(level: LogDictionary.level)
+  var primed = Compressor(.level(LogDictionary.level))
 }
 
 struct PartToSeal {
@@ -111,7 +111,8 @@ final class PartOpener {
   private let directory: BlockDirectory
   private let vault: Vault
   private let dictionaries: LogDictionaries
-  private var states: [KeyState?]
+  /// By the subjects' indexes; empty until the first one is asked for.
+  private var states: [KeyState?] = []
   private var cipher: AESGCM?
   private var associated: [UInt8] = []
   private let decompressors: DecompressorPool
@@ -124,7 +125,6 @@ final class PartOpener {
     self.vault = vault
     self.dictionaries = dictionaries
     self.decompressors = decompressors
-    states = Array(repeating: nil, count: directory.subjects.count)
   }
 
   /// - Throws: `.keyMissing` without key and tombstone, `.corrupted` where the bytes are not what was
@@ -151,6 +151,7 @@ final class PartOpener {
   private func state(
     of index: Int, _ subject: BlockDirectory.Subject, org: OrgID
   ) throws(EventLogError) -> KeyState {
+    if states.isEmpty { states = Array(repeating: nil, count: directory.subjects.count) }
     if let known = states[index] { return known }
     let name = KeyName(
       org: org.value, subject: subject.id.value, generation: subject.keyGeneration)

@@ -2,6 +2,7 @@ import Crypto
 import LMDB
 import Merkle
 import Vault
+import Zstd
 
 /// Turns groups of commits into blocks, which `GroupCommitter` stores: everything that only the one writer thread
 /// may do. What it holds in memory runs ahead of the disk by the group that is being stored and the one that is
@@ -22,7 +23,7 @@ final class GroupWriter {
   /// Used again: they keep their memory.
   private var spareBuilders: [BlockBuilder] = []
   /// For blocks that are there already: nobody waits for them.
-  var rewriter = BlockEncoder(level: BlockEncoder.restingLevel)
+  var rewriter = BlockEncoder(.resting)
   let reached: @Sendable (MaintenanceStep) -> Void
 
   private(set) var head: UInt64 = 0

@@ -10,7 +10,7 @@ package enum FileBundle {
 
   package static func pack(_ folder: String) throws -> [UInt8] {
     var bytes: [UInt8] = []
-    var compressor = Compressor(level: 19)
+    var compressor = Compressor(.level(19))
     for path in try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() {
       let url = URL(filePath: "\(folder)/\(path)")
       guard try url.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true,
