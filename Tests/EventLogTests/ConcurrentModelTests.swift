@@ -76,13 +76,17 @@ import Testing
   ) async throws -> [Attempt] {
     var random = seeded
     var attempts: [Attempt] = []
-    for _ in 0..<commitsPerWriter {
-      let commit = randomCommit(&random, phase)
-      // The same commit again, at once: a caller that did not wait for the answer.
-      let count = commit.idempotencyKey != nil && random.chance(40) ? 2 : 1
+    while attempts.count < commitsPerWriter {
+      // Several at once: where more than a block waits, the writer plans one group while it stores another.
+      let commits = (0..<Int.random(in: 1...4, using: &random)).flatMap { _ in
+        let commit = randomCommit(&random, phase)
+        // The same commit again, at once: a caller that did not wait for the answer.
+        let isRepeated = commit.idempotencyKey != nil && random.chance(40)
+        return isRepeated ? [commit, commit] : [commit]
+      }
       let before = try log.head()
-      let pending = (0..<count).map { _ in log.enqueue(commit) }
-      for each in pending {
+      let pending = commits.map { log.enqueue($0) }
+      for (commit, each) in zip(commits, pending) {
         let result: Result<Receipt, EventLogError>
         do throws(EventLogError) {
           result = .success(try await each.receipt())
@@ -99,9 +103,11 @@ import Testing
   private static func randomCommit(_ random: inout SeededRandom, _ phase: Int) -> Commit {
     let org = OrgID(UInt128.random(in: 1...2, using: &random))
     let events = (0..<Int.random(in: 1...3, using: &random)).map { _ in
-      event(
+      let payload = "\(random.next())"
+      return event(
         UInt128.random(in: 1...4, using: &random),
-        payload: "\(random.next())", personal: random.chance(10) ? [(ann, "secret")] : [])
+        payload: random.chance(20) ? String(repeating: payload, count: 2_000) : payload,
+        personal: random.chance(10) ? [(ann, "secret")] : [])
     }
     var expected: [StreamID: ExpectedVersion] = [:]
     if random.chance(50) {

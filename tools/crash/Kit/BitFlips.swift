@@ -148,6 +148,7 @@ package struct FlippedReader {
       throw CrashError("the log is damaged before any flip")
     }
     let flipper = Flipper(directory: directory, seed: seed)
+    var progress = CheckProgress("flips", of: flips.upperBound)
     for number in flips {
       try flipper.flip(number)
       let damaged = answers()
@@ -157,6 +158,7 @@ package struct FlippedReader {
       guard unsafe write(descriptor, line, line.count) == line.count else {
         throw CrashError("\(outPath) cannot be written")
       }
+      progress.tell(number + 1)
     }
   }
 

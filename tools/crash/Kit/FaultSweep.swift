@@ -3,7 +3,7 @@ import Foundation
 import JSON
 
 /// One fault at each write, flush and resize of a writer's life: the process goes on, tries again, and has to come to
-/// its end; afterwards every promise was kept.
+/// its end; afterwards every promise was kept, and a tailer in another process has seen nothing else.
 package struct FaultSweep {
   package var tool: String
   package var seed: UInt64 = 1
@@ -28,19 +28,23 @@ package struct FaultSweep {
     if let siteCount { sites = Array(sites.shuffled(using: &random).prefix(siteCount)) }
     var unknownCount = 0
     var failedStartCount = 0
-    for site in sites {
+    var stepCount = 0
+    var progress = CheckProgress("faults", of: sites.count)
+    for (number, site) in sites.enumerated() {
       do {
         let outcome = try await run(site.text)
         unknownCount += outcome.unknownCount
+        stepCount += outcome.tailerSteps
         if outcome.couldNotStart { failedStartCount += 1 }
       } catch {
         throw BrokenPromise("fault \(site.text): \(error)")
       }
+      progress.tell(number + 1)
     }
     return [
       "check": "faults", "seed": .int(Int64(seed)), "sites": JSON(allCount),
       "tried": JSON(sites.count), "outcome_unknown": JSON(unknownCount),
-      "could_not_start": JSON(failedStartCount),
+      "could_not_start": JSON(failedStartCount), "tailer_steps": JSON(stepCount),
     ]
   }
 
@@ -65,8 +69,17 @@ package struct FaultSweep {
     }
   }
 
-  private func run(_ faults: String) async throws -> (unknownCount: Int, couldNotStart: Bool) {
+  private struct Outcome {
+    let unknownCount: Int
+    let couldNotStart: Bool
+    let tailerSteps: Int
+  }
+
+  private func run(_ faults: String) async throws -> Outcome {
     try await withScratch { scratch in
+      let tailers = try Tailers(
+        tool: tool, directory: scratch + "/log", folder: scratch, count: 1)
+      defer { tailers.kill() }
       let ending = try life(scratch, ["DAYBOOK_FAULTS": faults])
       // A fault while opening may end the process; one later may not: it has to recover by itself.
       let book = try Acknowledgements.read(scratch + "/acknowledged")
@@ -84,7 +97,9 @@ package struct FaultSweep {
       guard inspection.ackedCount == Self.commitCount else {
         throw BrokenPromise("\(inspection.ackedCount) commits of \(Self.commitCount)")
       }
-      return (inspection.unknownCount, ending != .code(0))
+      return Outcome(
+        unknownCount: inspection.unknownCount, couldNotStart: ending != .code(0),
+        tailerSteps: try tailers.finish(upTo: inspection))
     }
   }
 

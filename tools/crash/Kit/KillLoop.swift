@@ -21,11 +21,12 @@ package struct KillLoop {
       await (try LMDBEventLog(directory: directory)).close()
       var inspection = Inspection(
         directory: directory, acknowledgementPath: scratch + "/acknowledged")
-      let tailPaths = (0..<tailerCount).map { "\(scratch)/tail.\($0)" }
-      let tailers = try tailPaths.map { try Child(tool: tool, ["tail", directory, $0]) }
-      defer { for tailer in tailers { tailer.kill() } }
+      let tailers = try Tailers(
+        tool: tool, directory: directory, folder: scratch, count: tailerCount)
+      defer { tailers.kill() }
       var random = SeededNumbers(seed: seed)
       var idleCount = 0
+      var progress = CheckProgress("kill", of: cycleCount)
       for cycle in 0..<cycleCount {
         let before = inspection.eventCount
         do {
@@ -34,9 +35,10 @@ package struct KillLoop {
           throw BrokenPromise("cycle \(cycle) of seed \(seed): \(error)")
         }
         if inspection.eventCount == before { idleCount += 1 }
+        progress.tell(cycle + 1)
       }
       try await inspection.inspect(isDeep: true)
-      let steps = try finish(tailers, tailPaths, upTo: inspection)
+      let steps = try tailers.finish(upTo: inspection)
       return [
         "check": "kill", "seed": .int(Int64(seed)), "cycles": JSON(cycleCount),
         "cycles_without_event": JSON(idleCount), "events": .int(Int64(inspection.eventCount)),
@@ -71,27 +73,5 @@ package struct KillLoop {
   private static func byteCount(_ path: String) -> Int {
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
     return attributes?[.size] as? Int ?? 0
-  }
-
-  /// Each tailer is given the time to come to the end, then compared. Returns how many pages they saw.
-  private func finish(
-    _ tailers: [Child], _ paths: [String], upTo inspection: Inspection
-  ) throws -> Int {
-    var count = 0
-    for (tailer, path) in zip(tailers, paths) {
-      var steps: [TailingProcess.Step] = []
-      for _ in 0..<400 {
-        guard tailer.process.isRunning else { throw BrokenPromise("a tailer has ended") }
-        steps = (try? TailingProcess.steps(path)) ?? []
-        if steps.last?.position == inspection.eventCount { break }
-        Thread.sleep(forTimeInterval: 0.05)
-      }
-      guard steps.last?.position == inspection.eventCount else {
-        throw BrokenPromise("a tailer did not come to the end")
-      }
-      try inspection.compare(steps)
-      count += steps.count
-    }
-    return count
   }
 }

@@ -19,10 +19,12 @@ package struct PowerCuts {
     var events: UInt64 = 0
     var acked = 0
     var unknown = 0
+    var progress = CheckProgress("cuts", of: cutCount)
     while done < cutCount {
       let count = min(Self.cutsPerLog, cutCount - done)
       let inspection = try await run(count, first: done, &random)
       done += count
+      progress.tell(done)
       events += inspection.eventCount
       acked += inspection.ackedCount
       unknown += inspection.unknownCount

@@ -17,9 +17,9 @@ package struct TailingProcess {
     self.outPath = outPath
   }
 
-  /// Until the process is killed.
+  /// Until the process is killed. Begins as soon as there is a log.
   package func run() async throws {
-    let reader = try LMDBLogReader(directory: directory)
+    let reader = try await opened()
     let descriptor = unsafe open(outPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw CrashError("\(outPath) cannot be written") }
     var digest = EventDigest()
@@ -40,6 +40,17 @@ package struct TailingProcess {
         guard unsafe write(descriptor, line, line.count) == line.count else {
           throw CrashError("\(outPath) cannot be written")
         }
+      }
+    }
+  }
+
+  /// Whoever makes the log may be on its way, or have failed and try again.
+  private func opened() async throws -> LMDBLogReader {
+    while true {
+      do throws(EventLogError) {
+        return try LMDBLogReader(directory: directory)
+      } catch {
+        try await Task.sleep(for: .milliseconds(5))
       }
     }
   }

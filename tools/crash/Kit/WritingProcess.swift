@@ -37,21 +37,34 @@ package struct WritingProcess {
   ) async throws {
     var number = 0
     while commitCount.map({ number < $0 }) ?? true {
-      let name = "\(name)-\(task)-\(number)"
-      let receipt = try await append(commit(name, number), name, to: log, acknowledgements)
-      try acknowledgements.acked(name, at: receipt.firstPosition)
-      number += 1
+      let count = min(Self.burst(at: number), commitCount.map { $0 - number } ?? .max)
+      let burst = (number..<number + count).map { number in
+        let name = "\(name)-\(task)-\(number)"
+        let commit = commit(name, number, isLarge: count > 1)
+        return (name: name, commit: commit, pending: log.enqueue(commit))
+      }
+      for (name, commit, pending) in burst {
+        let receipt = try await settle(pending, commit, name, log, acknowledgements)
+        try acknowledgements.acked(name, at: receipt.firstPosition)
+      }
+      number += count
     }
   }
 
+  /// How many commits are on their way together: one, or now and then so many, each of them large, that the writer plans
+  /// one group while it stores another (`WriterPipeline`).
+  private static func burst(at number: Int) -> Int { number % 9 == 3 ? 6 : 1 }
+
   /// Repeats the commit under its key until the log has said that it is there. Where it failed for any other reason
   /// than the disk's, the log is wrong.
-  private func append(
-    _ commit: Commit, _ name: String, to log: LMDBEventLog, _ acknowledgements: Acknowledgements
+  private func settle(
+    _ first: PendingAppend, _ commit: Commit, _ name: String, _ log: LMDBEventLog,
+    _ acknowledgements: Acknowledgements
   ) async throws -> Receipt {
+    var pending = first
     for _ in 0..<1000 {
       do throws(EventLogError) {
-        return try await log.append(commit)
+        return try await pending.receipt()
       } catch {
         switch error {
         case .outcomeUnknown: try acknowledgements.unknown(name)
@@ -59,19 +72,20 @@ package struct WritingProcess {
         default: throw error
         }
         try await Task.sleep(for: .milliseconds(5))
+        pending = log.enqueue(commit)
       }
     }
     throw CrashError("the log does not recover")
   }
 
-  private func commit(_ name: String, _ number: Int) -> Commit {
+  private func commit(_ name: String, _ number: Int, isLarge: Bool) -> Commit {
     var parts = [Part(subject: nil, payload: Array(name.utf8))]
     // New people every now and then: their keys go to the vault first.
     if number % 4 == 0 {
       let subject = SubjectID(UInt128(UInt64(truncatingIfNeeded: name.hashValue) | 1))
       parts.append(Part(subject: subject, payload: Array("Ann \(name)".utf8)))
     }
-    let filler = String(repeating: "\(number) ", count: number % 50 * 20)
+    let filler = String(repeating: "\(number) ", count: isLarge ? 20_000 : number % 50 * 20)
     let events = [
       NewEvent(stream: StreamID(UInt128(number % 7)), type: "a.b", schemaVersion: 1, parts: parts),
       NewEvent(
