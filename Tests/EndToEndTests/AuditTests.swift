@@ -90,6 +90,14 @@ extension EndToEnd {
         #expect(try await stranger.api.send("GET", "/api/audit/exports/\(id)").status == 404)
         let rehearsal = try await system.daybook("log", "rehearse", "--json")
         #expect(rehearsal.succeeded, "\(rehearsal.output)")
+        let stats = try await system.daybook("log", "stats", "--json").json()
+        let byOrg = stats["orgs"]?.array ?? []
+        #expect(byOrg.contains { $0["org"]?.string == account.id })
+        let counts = byOrg.compactMap { $0["events"]?.int }
+        #expect(counts.reduce(0, +) == stats["head"]?.int)
+        #expect((stats["bytes_per_event"]?["all"]?.double ?? 0) > 0)
+        let types = (stats["types"]?.array ?? []).compactMap { $0["type"]?.string }
+        #expect(types.contains("org.audit_exported"))
       }
     }
 

@@ -86,6 +86,38 @@ import Vault
     }
   }
 
+  /// Goal: what a filter leaves out costs neither decompression nor decoding. Method: behind its header a block holds nothing
+  /// that could be decompressed, under a checksum that fits; only whoever looks there can notice.
+  @Test func `a block that a filter leaves out is not looked into`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1, "x.one")]))
+      _ = try await log.append(commit([event(2, "x.two")], org: orgB))
+      await log.close()
+      try tamper(directory, "blocks", key: 1) { bytes in
+        // The fixed header, and a word for each of the two filters.
+        let header = bytes.prefix(64 + 8 + 8)
+        var spoiled = header + [UInt8](repeating: 0xff, count: bytes.count - header.count - 8)
+        let sum = unsafe XXH64.hash(Array(spoiled).span.bytes, seed: 1)
+        for index in 0..<8 as Range<UInt64> {
+          spoiled.append(UInt8(truncatingIfNeeded: sum >> (8 * index)))
+        }
+        return Array(spoiled)
+      }
+      let reader = try LMDBLogReader(directory: directory)
+      for filter in [EventFilter(org: orgB), EventFilter(types: ["x.two"])] {
+        let page = try reader.read(after: 0, limit: 10, filter: filter)
+        #expect(page.events.map(\.position) == [2])
+      }
+      for filter in [EventFilter.all, EventFilter(org: orgA), EventFilter(types: ["x.one"])] {
+        #expect(throws: EventLogError.self) {
+          try reader.read(after: 0, limit: 10, filter: filter)
+        }
+      }
+      reader.close()
+    }
+  }
+
   @Test func `a block in another's place is refused`() async throws {
     try await withLogDirectory { directory in
       _ = try await fill(directory)

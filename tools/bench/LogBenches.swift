@@ -2,9 +2,12 @@ import EventLog
 import Foundation
 import Merkle
 
+/// What `fill` makes its events of.
+let logSeed: UInt64 = 7
+
 /// A log to read: `options.eventCount` events of the mix in commits of one, as traffic brings them.
 func fill(_ log: LMDBEventLog, _ options: Bench.Options) async throws {
-  var mix = EventMix(seed: 7)
+  var mix = EventMix(seed: logSeed)
   var waiting: [PendingAppend] = []
   for _ in 0..<options.eventCount {
     waiting.append(log.enqueue(mix.commit(eventCount: 1)))

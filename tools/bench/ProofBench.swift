@@ -1,7 +1,8 @@
 import EventLog
 
 /// `proof`: how long a proof of any event takes that nobody has asked for before: on the log as traffic and the background
-/// left it (case `hot`), and after a compaction (case `compacted`), which makes the largest blocks there are.
+/// left it (case `hot`), and after a compaction (case `compacted`), which makes the largest blocks there are. And how long
+/// the erasure of one person takes (case `erasure`), which rewrites the log's file.
 enum ProofBench {
   private static let proofCount = 500
 
@@ -21,7 +22,22 @@ enum ProofBench {
             of: org, from: 1 + UInt64(random.below(Int(count))), to: count)
         }
       }
+      if options.caseName ?? "erasure" == "erasure" { try await erase(from: log, report) }
       await log.close()
+    }
+  }
+
+  private static func erase(
+    from log: LMDBEventLog, _ report: (Bench.Figure) -> Void
+  ) async throws {
+    // Those of `fill`.
+    let mix = EventMix(seed: logSeed)
+    let start = SystemClock.monotonicNanos()
+    try await log.erase([SubjectID(mix.contacts[0][0])], org: mix.orgs[0])
+    let millis = Double(SystemClock.monotonicNanos() - start) / 1e6
+    let megabytes = Double(try log.usage().values.reduce(0, +)) / 1e6
+    for (metric, value) in [("ms", millis), ("log_mb", megabytes)] {
+      report(Bench.Figure(bench: "proof", caseName: "erasure", metric: metric, value: value))
     }
   }
 
