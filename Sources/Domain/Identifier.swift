@@ -61,12 +61,25 @@ package struct Identifier: Hashable, Sendable, Codable {
     guard self.kind == kind else { return nil }
   }
 
-  package var text: String { kind.rawValue + "_" + Base32.encode(value) }
+  package var text: String {
+    let prefix = kind.rawValue.utf8
+    return unsafe String(unsafeUninitializedCapacity: prefix.count + 1 + Base32.length) { bytes in
+      for (index, byte) in prefix.enumerated() { unsafe bytes[index] = byte }
+      unsafe bytes[prefix.count] = UInt8(ascii: "_")
+      unsafe Base32.write(
+        high, low, to: UnsafeMutableBufferPointer(rebasing: bytes[(prefix.count + 1)...]))
+      return prefix.count + 1 + Base32.length
+    }
+  }
+
+  /// The lower half is random: the rest would make every look-up dearer, and tell nothing apart.
+  package func hash(into hasher: inout Hasher) { hasher.combine(low) }
 }
 
 extension Identifier: Comparable {
   package static func < (left: Identifier, right: Identifier) -> Bool {
-    (left.kind.rawValue, left.value) < (right.kind.rawValue, right.value)
+    guard left.kind == right.kind else { return left.kind.rawValue < right.kind.rawValue }
+    return (left.high, left.low) < (right.high, right.low)
   }
 }
 
@@ -76,13 +89,38 @@ extension Identifier: CustomStringConvertible {
 
 /// 128 bits as 26 characters: Crockford's alphabet in lower case, most significant first.
 package enum Base32 {
-  private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+  static let length = 26
 
   package static func encode(_ value: UInt128) -> String {
-    let digits = (0..<26).map {
-      alphabet[Int(truncatingIfNeeded: value >> UInt128((25 - $0) * 5)) & 31]
+    unsafe String(unsafeUninitializedCapacity: length) { bytes in
+      unsafe write(
+        UInt64(truncatingIfNeeded: value >> 64), UInt64(truncatingIfNeeded: value), to: bytes)
+      return length
     }
-    return String(decoding: digits, as: UTF8.self)
+  }
+
+  /// Writes the `length` characters of the number whose halves are `high` and `low`.
+  static func write(
+    _ high: UInt64, _ low: UInt64, to characters: UnsafeMutableBufferPointer<UInt8>
+  ) {
+    var (high, low) = (high, low)
+    for place in (0..<length).reversed() {
+      unsafe characters[place] = character(UInt8(truncatingIfNeeded: low & 31))
+      low = low >> 5 | high << 59
+      high >>= 5
+    }
+  }
+
+  /// The alphabet leaves out i, l, o and u.
+  private static func character(_ digit: UInt8) -> UInt8 {
+    switch digit {
+    case 0..<10: UInt8(ascii: "0") + digit
+    case 10..<18: UInt8(ascii: "a") + digit - 10
+    case 18..<20: UInt8(ascii: "j") + digit - 18
+    case 20..<22: UInt8(ascii: "m") + digit - 20
+    case 22..<27: UInt8(ascii: "p") + digit - 22
+    default: UInt8(ascii: "v") + digit - 27
+    }
   }
 
   /// nil where the text is not 26 characters of the alphabet or exceeds 128 bits.

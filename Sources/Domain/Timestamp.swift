@@ -2,12 +2,19 @@
 package enum Timestamp {
   package static func text(_ micros: Micros) -> String {
     let millis = micros >= 0 ? micros / 1_000 : (micros - 999) / 1_000
-    let days = Int((Double(millis) / 86_400_000).rounded(.down))
+    let days = Int(millis >= 0 ? millis / 86_400_000 : (millis - 86_399_999) / 86_400_000)
     let (year, month, day) = civil(days: days)
     let rest = Int(millis) - days * 86_400_000
-    return "\(pad(year, 4))-\(pad(month, 2))-\(pad(day, 2))T"
-      + "\(pad(rest / 3_600_000, 2)):\(pad(rest / 60_000 % 60, 2)):\(pad(rest / 1_000 % 60, 2))"
-      + ".\(pad(rest % 1_000, 3))Z"
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(24)
+    append(year, width: 4, then: "-", to: &bytes)
+    append(month, width: 2, then: "-", to: &bytes)
+    append(day, width: 2, then: "T", to: &bytes)
+    append(rest / 3_600_000, width: 2, then: ":", to: &bytes)
+    append(rest / 60_000 % 60, width: 2, then: ":", to: &bytes)
+    append(rest / 1_000 % 60, width: 2, then: ".", to: &bytes)
+    append(rest % 1_000, width: 3, then: "Z", to: &bytes)
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// nil where `text` is not RFC 3339. Any offset is read; a date alone is its midnight in UTC.
@@ -55,9 +62,21 @@ package enum Timestamp {
     return bytes.reduce(0) { $0 * 10 + Int($1 - 48) }
   }
 
-  private static func pad(_ value: Int, _ width: Int) -> String {
-    let text = String(value)
-    return String(repeating: "0", count: max(0, width - text.count)) + text
+  /// `value` with `width` digits, or with as many as it has.
+  private static func append(
+    _ value: Int, width: Int, then end: Unicode.Scalar, to bytes: inout [UInt8]
+  ) {
+    var scale = 1
+    for _ in 1..<width { scale *= 10 }
+    if value < 0 || value / scale > 9 {
+      bytes += String(value).utf8
+    } else {
+      while scale > 0 {
+        bytes.append(UInt8(ascii: "0") + UInt8(value / scale % 10))
+        scale /= 10
+      }
+    }
+    bytes.append(UInt8(ascii: end))
   }
 
   /// The proleptic Gregorian date of a day since 1970 (Howard Hinnant, "chrono-compatible
