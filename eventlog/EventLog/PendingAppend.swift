@@ -13,10 +13,16 @@ package final class PendingAppend: Sendable {
 
   package init() {}
 
+  /// nil until the writer resolved this append.
+  package var outcome: Result<Receipt, EventLogError>? {
+    guard case .resolved(let result) = state.withLock({ $0 }) else { return nil }
+    return result
+  }
+
   /// Suspends until the writer resolved this append. Costs no thread.
   package func receipt() async throws(EventLogError) -> Receipt {
     // Of many appends that were on their way together, most are there once the first one is.
-    if case .resolved(let known) = state.withLock({ $0 }) { return try known.get() }
+    if let known = outcome { return try known.get() }
     let result: Result<Receipt, EventLogError> = await withCheckedContinuation { continuation in
       let known = state.withLock { state -> Result<Receipt, EventLogError>? in
         switch state {

@@ -239,10 +239,12 @@ extension Vault {
 
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
-  /// event that they seal is stored. Returns the names of erased subjects, which get none.
-  package func provide(_ names: [KeyName]) throws(VaultError) -> Set<KeyName> {
+  /// event that they seal is stored. `erased` are the names of erased subjects, which get none.
+  package func provide(
+    _ names: [KeyName]
+  ) throws(VaultError) -> (erased: Set<KeyName>, madeCount: Int) {
     let unknown = cache.withLock { cache in Set(names.filter { cache[$0] == nil }) }
-    guard !unknown.isEmpty else { return [] }
+    guard !unknown.isEmpty else { return ([], 0) }
     var erased: Set<KeyName> = []
     var missing: [KeyName] = []
     try reading { file, transaction throws in
@@ -256,7 +258,7 @@ extension Vault {
       }
     }
     if !missing.isEmpty { try make(missing) }
-    return erased
+    return (erased, missing.count)
   }
 
   private func make(_ names: [KeyName]) throws(VaultError) {

@@ -15,6 +15,8 @@ struct PlannedGroup: Sendable {
   var slots = NewTileSlots()
   /// Of the orgs in the blocks, as the group leaves them.
   var trees: [OrgID: Frontier] = [:]
+  /// To plan it took a flush of the vault, which takes as long as one of the log.
+  var hasMadeKeys = false
   /// Why there is nothing to store.
   private(set) var failure: EventLogError?
 

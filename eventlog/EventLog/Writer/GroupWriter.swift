@@ -39,6 +39,8 @@ final class GroupWriter {
   private let finisher: BlockFinisher
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
+  /// For the group in progress.
+  private var hasMadeKeys = false
   private let committer: GroupCommitter
   /// What the transaction sees that the group in progress is planned on.
   private var view = IndexWriter().view(head: 0)
@@ -94,6 +96,7 @@ final class GroupWriter {
       if mustReload { try load() }
       group.firstPosition = head + 1
       group.blocks = try plan(items, &group.outcomes)
+      group.hasMadeKeys = hasMadeKeys
       group.nodes = newNodes
       group.slots = newSlots
       group.trees = changedTrees(of: group.blocks)
@@ -168,7 +171,9 @@ extension GroupWriter {
 
   private func provideKeys(_ names: [KeyName]) throws -> Set<KeyName> {
     do {
-      return try store.vault.provide(names)
+      let (erased, madeCount) = try store.vault.provide(names)
+      hasMadeKeys = madeCount > 0
+      return erased
     } catch VaultError.storage(let error) where !error.isDiskFull {
       // No event was stored: at worst there are keys that seal nothing.
       throw EventLogError.readOnly(reason: error.description)

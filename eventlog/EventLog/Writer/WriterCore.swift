@@ -96,7 +96,8 @@ final class WriterCore: Sendable {
   /// On whichever thread stored them.
   func answer(_ items: [Queued], _ outcomes: [Result<Receipt, EventLogError>]) {
     var grown: UInt64 = 0
-    for (item, outcome) in zip(items, outcomes) {
+    // The oldest last: who waits for it finds all that came with it there.
+    for (item, outcome) in zip(items, outcomes).reversed() {
       if case .success(let receipt) = outcome { grown = max(grown, receipt.lastPosition) }
       item.pending.resolve(outcome)
     }

@@ -80,7 +80,7 @@ final class WriterPipeline {
       recover(from: failure)
     } else if group.blocks.isEmpty {
       core.answer(items, group.outcomes)
-    } else if isMoreWaiting {
+    } else if isMoreWaiting || group.hasMadeKeys {
       start(group)
     } else {
       // Little to do meanwhile: without a change of threads it is there sooner.
