@@ -2,6 +2,15 @@ import Domain
 import EventLog
 import Synchronization
 
+/// Something that is so from some moment on, for good.
+final class Flag: Sendable {
+  private let isUp = Atomic(false)
+
+  var isRaised: Bool { isUp.load(ordering: .sequentiallyConsistent) }
+
+  func raise() { isUp.store(true, ordering: .sequentiallyConsistent) }
+}
+
 /// The house's write side: one executor an org, and an index over all of them.
 package final class Engine: Sendable {
   package let log: any EventLogWriter
@@ -17,6 +26,10 @@ package final class Engine: Sendable {
   package let loaded: LoadReport
   private let loader: BookLoader
   private let orgs = Mutex(Orgs())
+
+  /// Whether an event of any org starts a workflow, or did at some time. Looked at after the head of the log was
+  /// read, it is true of everything up to there.
+  let hasWorkflows = Flag()
 
   private struct Orgs {
     var executors: [Identifier: OrgExecutor] = [:]
@@ -34,6 +47,7 @@ package final class Engine: Sendable {
     loaded = report
     for state in states.values {
       directory.adopt(state)
+      if !state.runs.triggers.isEmpty { hasWorkflows.raise() }
       keep(executor(of: state))
     }
   }
@@ -41,7 +55,8 @@ package final class Engine: Sendable {
   private func executor(of state: OrgState) -> OrgExecutor {
     OrgExecutor(
       state: state, log: log, loader: loader, tools: tools,
-      observer: Indexes(directory: directory, answers: answers, counter: workCounter))
+      observer: Indexes(
+        directory: directory, answers: answers, counter: workCounter, hasWorkflows: hasWorkflows))
   }
 
   /// What is kept over all orgs, kept up with each.
@@ -49,6 +64,9 @@ package final class Engine: Sendable {
     let directory: Directory
     let answers: RecentAnswers
     let counter: WorkCounter
+    let hasWorkflows: Flag
+
+    func decidedOnWorkflow() { hasWorkflows.raise() }
 
     func recorded(_ changes: [RecordedChange], of org: Identifier, through position: UInt64?) {
       directory.apply(changes, org: org)

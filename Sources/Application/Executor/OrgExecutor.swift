@@ -19,12 +19,29 @@ package actor OrgExecutor {
   private let loader: BookLoader
   let tools: Tools
   private let observer: any ExecutorObserver
+  private nonisolated let inbox = CommandInbox()
   private(set) var state: OrgState
   private var isStale = false
+  /// What was decided and is not answered yet, in the order of deciding: everything before a place in the line is
+  /// decided by it too.
+  private var unsettled = WaitingLine<Unsettled>()
   private var unflushedCount = 0
-  /// The latest append, flushed or not: everything before it is decided by it too.
   private var lastAppend: PendingAppend?
   private var keysInFlight: Set<String> = []
+
+  /// What waits for an append, its own or an earlier one.
+  private struct Unsettled {
+    let pending: PendingAppend
+    /// On the executor, once `pending` is resolved and everything before it is settled.
+    let settle: (isolated OrgExecutor, Result<Receipt, EventLogError>) -> Void
+  }
+
+  /// What an append put into the state ahead of the disk.
+  private struct Appended {
+    let changes: [RecordedChange]
+    let firstSequence: UInt64
+    let mayGiveWork: Bool
+  }
 
   init(
     state: OrgState, log: any EventLogWriter, loader: BookLoader, tools: Tools,
@@ -45,43 +62,70 @@ package actor OrgExecutor {
   ///
   /// - Throws: `CommandError`; nothing was written, except that after `.log(.outcomeUnknown)` nobody
   ///   knows.
-  package func perform<Output: Sendable>(
+  package nonisolated func perform<Output: Sendable>(
     _ call: Call,
-    _ decide: @Sendable (inout Workspace) throws(CommandError) -> Output
+    _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(CommandError) -> Done<Output> {
-    if let key = call.idempotencyKey {
-      if let receipt = try answered(key) { return Done(output: nil, receipt: receipt) }
-      guard keysInFlight.insert(key.name).inserted else { throw .idempotencyInProgress }
+    let command = PendingCommand(call, decide)
+    if inbox.add(command) { await decideWaiting() }
+    return try await command.answer()
+  }
+
+  /// Commands that one caller decides for others before somebody else goes on: it has an answer to give.
+  private static let helpLimit = 256
+
+  private func decideWaiting() {
+    var count = 0
+    while let commands = inbox.takeAll() {
+      for command in commands { command.decide(on: self) }
+      count += commands.count
+      if count >= Self.helpLimit {
+        Task { decideWaiting() }
+        return
+      }
     }
-    defer {
-      if let key = call.idempotencyKey { keysInFlight.remove(key.name) }
-    }
-    try reloadIfStale()
-    var workspace = workspace(for: call)
-    let output: Output
-    do {
-      output = try decide(&workspace)
+  }
+
+  func decide<Output: Sendable>(_ command: PendingCommand<Output>) {
+    let call = command.call
+    var workspace: Workspace
+    do throws(CommandError) {
+      if let key = call.idempotencyKey, let receipt = try answered(key) {
+        return command.finish(.success(Done(output: nil, receipt: receipt)))
+      }
+      if let key = call.idempotencyKey, keysInFlight.contains(key.name) {
+        throw .idempotencyInProgress
+      }
+      try reloadIfStale()
+      workspace = self.workspace(for: call)
     } catch {
-      try await requireFlushed()
-      throw error
+      return command.finish(.failure(error))
     }
-    guard !workspace.decided.isEmpty else {
-      try await requireFlushed()
-      return Done(output: output, receipt: nil)
+    do throws(CommandError) {
+      let output = try command.body(&workspace)
+      guard workspace.decided.isEmpty else { return append(workspace, output, command) }
+      finish(command, .success(Done(output: output, receipt: nil)))
+    } catch {
+      finish(command, .failure(error))
     }
-    let receipt = try await append(workspace, call)
-    return Done(output: receipt.isReplay ? nil : output, receipt: receipt)
   }
 
   /// An answer that adds nothing ("opted out already") rests on what came before it: it is given once
   /// that is on disk, and not at all where it never came there.
-  private func requireFlushed() async throws(CommandError) {
-    guard unflushedCount > 0, let lastAppend else { return }
-    do {
-      _ = try await lastAppend.receipt()
-    } catch {
-      throw .log(error)
-    }
+  private func finish<Output>(
+    _ command: PendingCommand<Output>, _ outcome: PendingCommand<Output>.Outcome
+  ) {
+    guard unflushedCount > 0, let lastAppend else { return command.finish(outcome) }
+    let key = command.call.idempotencyKey?.name
+    key.map { _ = keysInFlight.insert($0) }
+    wait(
+      Unsettled(pending: lastAppend) { executor, result in
+        key.map { _ = executor.keysInFlight.remove($0) }
+        switch result {
+        case .success: command.finish(outcome)
+        case .failure(let error): command.finish(.failure(.log(error)))
+        }
+      })
   }
 
   /// Reads the org's state without deciding anything.
@@ -126,42 +170,84 @@ package actor OrgExecutor {
 // MARK: - Appending
 
 extension OrgExecutor {
-  private func append(_ workspace: Workspace, _ call: Call) async throws(CommandError) -> Receipt {
-    let commit = commit(of: workspace, call)
-    let firstSequence = state.nextOrgSequence
-    let realMicros = tools.clock.nowMicros()
-    let pending = log.enqueue(commit)
+  private func append<Output: Sendable>(
+    _ workspace: Workspace, _ output: Output, _ command: PendingCommand<Output>
+  ) {
+    let call = command.call
+    let key = call.idempotencyKey?.name
+    let appended = Appended(
+      changes: workspace.decided, firstSequence: state.nextOrgSequence,
+      mayGiveWork: workspace.decided.contains { workspace.mayGiveWork($0) })
+    if appended.changes.contains(where: \.event.isOfWorkflow) { observer.decidedOnWorkflow() }
+    let pending = log.enqueue(commit(of: workspace, call))
     lastAppend = pending
+    take(workspace, depth: call.depth)
+    key.map { _ = keysInFlight.insert($0) }
+    unflushedCount += 1
+    wait(
+      Unsettled(pending: pending) { executor, result in
+        let outcome = executor.settle(appended, result)
+        key.map { _ = executor.keysInFlight.remove($0) }
+        command.finish(
+          outcome.map { Done(output: $0.isReplay ? nil : output, receipt: $0) })
+      })
+  }
+
+  /// Into the state, ahead of the disk.
+  private func take(_ workspace: Workspace, depth: UInt16) {
+    let realMicros = tools.clock.nowMicros()
     state.revive(workspace.revived)
     for decided in workspace.decided {
       state.apply(
         decided.event, of: decided.stream,
         at: EventPlace(
           orgSequence: state.nextOrgSequence, occurredAtMicros: workspace.nowMicros,
-          recordedAtMicros: realMicros, depth: call.depth))
+          recordedAtMicros: realMicros, depth: depth))
       state.nextOrgSequence += 1
     }
-    unflushedCount += 1
-    let result: Result<Receipt, EventLogError>
-    do {
-      result = .success(try await pending.receipt())
-    } catch {
-      result = .failure(error)
+  }
+
+  private func wait(_ next: Unsettled) {
+    unsettled.append(next)
+    if unsettled.count == 1 { Task { await settleAll() } }
+  }
+
+  /// Until nothing waits. Of a group that comes to the disk together, all is settled once the oldest is there.
+  private func settleAll() async {
+    while let next = unsettled.first {
+      let result: Result<Receipt, EventLogError>
+      if let known = next.pending.outcome {
+        result = known
+      } else {
+        do {
+          result = .success(try await next.pending.receipt())
+        } catch {
+          result = .failure(error)
+        }
+      }
+      next.settle(self, result)
+      unsettled.removeFirst()
     }
+  }
+
+  private func settle(
+    _ appended: Appended, _ result: Result<Receipt, EventLogError>
+  ) -> Result<Receipt, CommandError> {
     unflushedCount -= 1
     switch result {
-    case .success(let receipt) where receipt.isReplay || receipt.firstOrgSequence != firstSequence:
+    case .success(let receipt)
+    where receipt.isReplay || receipt.firstOrgSequence != appended.firstSequence:
       // The key was used meanwhile, or somebody else wrote: what we hold is not what is on disk.
       doubt()
-      return receipt
+      return .success(receipt)
     case .success(let receipt):
       state.lastPosition = max(state.lastPosition, receipt.lastPosition)
-      state.forgetEnded(through: firstSequence + UInt64(receipt.eventCount) - 1)
-      announce(workspace, receipt)
-      return receipt
+      state.forgetEnded(through: appended.firstSequence + UInt64(receipt.eventCount) - 1)
+      announce(appended)
+      return .success(receipt)
     case .failure(let error):
       doubt()
-      throw .log(error)
+      return .failure(.log(error))
     }
   }
 
@@ -190,13 +276,10 @@ extension OrgExecutor {
     observer.becameDoubtful(org)
   }
 
-  private func announce(_ workspace: Workspace, _ receipt: Receipt) {
-    // Receipts do not always arrive in order: an earlier one may be under way.
-    observer.recorded(
-      workspace.decided.map { RecordedChange(stream: $0.stream, event: $0.event) }, of: org,
-      through: unflushedCount == 0 && !isStale ? state.lastPosition : nil)
+  private func announce(_ appended: Appended) {
+    observer.recorded(appended.changes, of: org, through: isStale ? nil : state.lastPosition)
     changes.raise()
-    if workspace.decided.contains(where: \.event.mayGiveWork) { work.raise() }
+    if appended.mayGiveWork { work.raise() }
   }
 
   private func answered(_ key: IdempotencyName) throws(CommandError) -> Receipt? {
@@ -220,18 +303,30 @@ extension OrgExecutor {
   }
 }
 
-extension DomainEvent {
+extension Workspace {
   /// Whether timers, campaigns, messages, calls, payments or endpoints can depend on it. No audience is open to
   /// a contact that is only just there, and what its creation starts is found in the log.
-  fileprivate var mayGiveWork: Bool {
-    guard case .contact(.created) = self else { return true }
+  fileprivate func mayGiveWork(_ change: RecordedChange) -> Bool {
+    switch change.event {
+    case .contact(.created): false
+    case .contact(.tagged): !isNew(change.stream)
+    default: true
+    }
+  }
+}
+
+extension DomainEvent {
+  fileprivate var isOfWorkflow: Bool {
+    if case .workflow = self { return true }
     return false
   }
 }
 
 /// Hears what an executor has on disk, on the executor: it keeps nobody waiting.
 protocol ExecutorObserver: Sendable {
-  /// `position`: everything of the org up to there was told; nil where something earlier is still to come.
+  /// Before anything of it can be on disk.
+  func decidedOnWorkflow()
+  /// `position`: everything of the org up to there was told; nil while nobody knows what is on disk.
   func recorded(_ changes: [RecordedChange], of org: Identifier, through position: UInt64?)
   /// A flush failed: nobody knows for the moment what of it is on disk.
   func becameDoubtful(_ org: Identifier)

@@ -11,6 +11,8 @@ struct LogFollower: Sendable {
   let log: any EventLogWriter
   let types: Set<String>
   let cursor: CursorFile
+  /// Whether anybody may want events of what the log holds now; where not, they are passed over unread.
+  var isWanted: @Sendable () -> Bool = { true }
   let report: @Sendable (String) -> Void
 
   /// Hands pages of events, which may be empty, to `react` until the task is cancelled.
@@ -38,7 +40,7 @@ struct LogFollower: Sendable {
     var writtenAt = ContinuousClock.now - Self.writeInterval
     var mustWrite = false
     while !Task.isCancelled {
-      let page = try log.read(after: position, limit: 500, filter: EventFilter(types: types))
+      let page = try page(after: position)
       try await react(page.events)
       let isAtEnd = page.scannedTo <= position
       position = max(position, page.scannedTo)
@@ -52,5 +54,12 @@ struct LogFollower: Sendable {
       _ = try await log.waitForHead(
         beyond: position, timeoutMillis: mustWrite ? Self.writeMillis : 60_000)
     }
+  }
+
+  private func page(after position: UInt64) throws(EventLogError) -> Page {
+    let head = try log.head()
+    // In this order: who begins to listen later does not listen to what was there before.
+    guard isWanted() else { return Page(events: [], scannedTo: max(position, head)) }
+    return try log.read(after: position, limit: 500, filter: EventFilter(types: types))
   }
 }

@@ -114,7 +114,7 @@ actor OrgReactor {
   /// Runs a command of ours. A failure is reported and tried again a little later.
   func attempt<Output: Sendable>(
     _ what: String, _ call: Call,
-    _ body: @Sendable (inout Workspace) throws(CommandError) -> Output
+    _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async -> Result<Output?, CommandError> {
     do {
       return .success(try await executor.perform(call, body).output)

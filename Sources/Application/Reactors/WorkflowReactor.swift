@@ -19,7 +19,8 @@ struct WorkflowReactor: Sendable {
 
   func run() async {
     let follower = LogFollower(
-      name: "workflows", log: engine.log, types: Self.types, cursor: cursor, report: report)
+      name: "workflows", log: engine.log, types: Self.types, cursor: cursor,
+      isWanted: { [flag = engine.hasWorkflows] in flag.isRaised }, report: report)
     await follower.run { events in
       try await react(to: events)
     }

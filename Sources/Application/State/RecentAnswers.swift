@@ -79,7 +79,7 @@ package final class RecentAnswers: Sendable {
     }
   }
 
-  /// `position`: everything of the org up to there was said; nil where something earlier is still to come.
+  /// `position`: everything of the org up to there was said; nil while nobody knows what is on disk.
   func forget(_ ids: some Sequence<Identifier>, of org: Identifier, position: UInt64?) {
     state.withLock { state in
       for id in ids { state.entries[Key(org: org, id: id)] = nil }

@@ -13,7 +13,7 @@ package struct Workspace {
   /// The org's own clock.
   package let nowMicros: Micros
 
-  private(set) var decided: [Decided] = []
+  private(set) var decided: [RecordedChange] = []
   private var newIDs: Set<Identifier> = []
   private var overlay = Tables()
   /// Messages that were not at hand any more and got news.
@@ -33,11 +33,6 @@ package struct Workspace {
   private(set) var newCarrierSegmentCount = 0
   /// What this command spent or set aside.
   private var committedMicros: Int64 = 0
-
-  struct Decided {
-    let stream: Identifier
-    let event: DomainEvent
-  }
 
   /// The wallet as this command left it so far. Its table of holds may be large, so only the holds
   /// that were touched are kept.
@@ -100,7 +95,7 @@ package struct Workspace {
     for event in events {
       after = Aggregate.evolve(after, with: event)
       let event = Aggregate.wrap(event)
-      decided.append(Decided(stream: id, event: event))
+      decided.append(RecordedChange(stream: id, event: event))
       note(event, of: id)
     }
     guard !events.isEmpty else { return [] }
@@ -209,7 +204,7 @@ extension Workspace {
     for event in events {
       wallet.apply(event)
       committedMicros += event.committedMicros
-      decided.append(Decided(stream: id, event: .wallet(event)))
+      decided.append(RecordedChange(stream: id, event: .wallet(event)))
     }
     if !events.isEmpty { keep(wallet, touching: command) }
     return events

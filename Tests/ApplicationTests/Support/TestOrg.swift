@@ -19,7 +19,7 @@ struct TestOrg: Sendable {
   @discardableResult
   func perform<Output: Sendable>(
     key: String? = nil, fingerprint: UInt128 = 0,
-    _ body: @Sendable (inout Workspace) throws(CommandError) -> Output
+    _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws -> Done<Output> {
     var call = Self.call
     call.idempotencyKey = key.map { IdempotencyName($0, fingerprint: fingerprint) }
@@ -27,7 +27,7 @@ struct TestOrg: Sendable {
   }
 
   private func output<Output: Sendable>(
-    _ body: @Sendable (inout Workspace) throws(CommandError) -> Output
+    _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws -> Output {
     try #require(try await perform(body).output)
   }
