@@ -184,7 +184,66 @@ import Testing
       defer { client.close() }
       let request = ClientRequest(url: "http://\(host):\(server.port)/")
       let error = await failure(of: request, client: client)
-      #expect(error == .notSent(.addressRefused) || (host.hasPrefix("[") && error != nil))
+      #expect(error == .notSent(.addressRefused))
+    }
+  }
+
+  /// Reaches 127.0.0.2 and nothing else; `names.test` resolves to what `addresses` gives, one a request.
+  private static func narrowClient(port: Int, _ addresses: [String] = []) -> HTTPClient {
+    let asked = Counter()
+    var settings = HTTPClientSettings()
+    settings.addressPolicy = AddressPolicy { $0 == [127, 0, 0, 2] }
+    settings.hosts = {
+      guard !addresses.isEmpty else { return [] }
+      return ["names.test:\(port):\(addresses[min(asked.next(), addresses.count) - 1])"]
+    }
+    return HTTPClient(settings: settings)
+  }
+
+  /// Goal: a name that resolves to another address once it was looked at (DNS rebinding) leads nowhere else.
+  /// Method: two servers on one port, of which the second may not be reached; the name leads to the first,
+  /// then to the second, then to both.
+  @Test func `a name that leads elsewhere the second time leads nowhere`() async throws {
+    let inside = Counter()
+    try await withServer { _ in
+      _ = inside.next()
+      return .text(200, "inside")
+    } _: { server in
+      let outside = try HTTPServer(host: "127.0.0.2", port: server.port) { _ in
+        HTTPResponse(status: 200, headers: ["Connection": "close"])
+      }
+      let client = Self.narrowClient(
+        port: server.port, ["127.0.0.2", "127.0.0.1", "127.0.0.1,127.0.0.2", "127.0.0.2"])
+      let request = ClientRequest(url: "http://names.test:\(server.port)/")
+      #expect(try await client.send(request).status == 200)
+      #expect(await failure(of: request, client: client) == .notSent(.addressRefused))
+      // The one that may be reached answers; the other one is passed over.
+      #expect(try await client.send(request).status == 200)
+      #expect(try await client.send(request).status == 200)
+      #expect(inside.value == 0)
+      client.close()
+      await outside.stop(graceMillis: 0)
+    }
+  }
+
+  @Test(arguments: [301, 302, 303, 307, 308])
+  func `a redirect leads to no address that may not be reached`(status: Int) async throws {
+    let inside = Counter()
+    try await withServer { _ in
+      _ = inside.next()
+      return .text(200, "inside")
+    } _: { server in
+      let outside = try HTTPServer(host: "127.0.0.2", port: 0) { _ in
+        HTTPResponse(status: status, headers: ["Location": server.url("/")])
+      }
+      let client = Self.narrowClient(port: server.port)
+      var request = ClientRequest(url: "http://127.0.0.2:\(outside.port)/")
+      #expect(try await client.send(request).status == status)
+      request.followRedirects = true
+      #expect(await failure(of: request, client: client) == .unknown(.addressRefused))
+      #expect(inside.value == 0)
+      client.close()
+      await outside.stop(graceMillis: 0)
     }
   }
 

@@ -1,17 +1,21 @@
-/// Which addresses a client connects to, whatever the host's name resolves to.
-package enum AddressPolicy: Sendable, Equatable {
-  case any
+/// Which addresses a client connects to, whatever the host's name resolves to. Asked for each connection, with the
+/// very address that it then goes to: what a name resolves to a moment later is another connection's matter.
+package struct AddressPolicy: Sendable {
+  /// 4 or 16 bytes in network order; nil: of another family.
+  private let isAllowed: @Sendable ([UInt8]?) -> Bool
+
+  package init(_ isAllowed: @escaping @Sendable ([UInt8]?) -> Bool) { self.isAllowed = isAllowed }
+
+  package static let any = AddressPolicy { _ in true }
   /// Only addresses of the public Internet: for URLs that strangers choose, which must not reach our
   /// own network.
-  case publicOnly
+  package static let publicOnly = AddressPolicy { address in
+    guard let address else { return false }
+    return address.count == 4 ? isPublicV4(address) : isPublicV6(address)
+  }
 
   /// Whether `address`, 4 or 16 bytes in network order, may be connected to.
-  package func allows(_ address: [UInt8]) -> Bool {
-    switch self {
-    case .any: true
-    case .publicOnly: address.count == 4 ? Self.isPublicV4(address) : Self.isPublicV6(address)
-    }
-  }
+  package func allows(_ address: [UInt8]?) -> Bool { isAllowed(address) }
 
   private struct Range {
     let prefix: [UInt8]

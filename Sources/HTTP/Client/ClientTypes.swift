@@ -47,6 +47,9 @@ package struct ClientStream: Sendable {
 
 package struct HTTPClientSettings: Sendable {
   package var addressPolicy = AddressPolicy.any
+  /// What names resolve to, asked for each request, as `name:port:address`; a name that is not there is the
+  /// system's to resolve, and so is every one where this is nil.
+  package var hosts: (@Sendable () -> [String])?
   package var maxConnectionsPerHost = 64
   /// A longer body ends `send` with `.responseTooLarge`.
   package var maxResponseBytes = 16 << 20

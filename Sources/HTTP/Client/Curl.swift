@@ -78,9 +78,14 @@ final class CurlEasy {
   let transfer: Transfer
   fileprivate let handle: UnsafeMutableRawPointer
   private var headers: UnsafeMutablePointer<curl_slist>?
+  private var hosts: UnsafeMutablePointer<curl_slist>?
 
   init(_ transfer: Transfer) throws(HTTPClientError.Reason) {
     guard transfer.isWellFormed else { throw .requestInvalid }
+    // curl does not come to the question where the machine has no IPv6.
+    if let address = transfer.literalV6, !transfer.settings.addressPolicy.allows(address) {
+      throw .addressRefused
+    }
     guard let handle = unsafe curl_easy_init() else { throw .outOfResources }
     self.transfer = transfer
     unsafe self.handle = unsafe handle
@@ -92,6 +97,7 @@ final class CurlEasy {
   deinit {
     unsafe curl_easy_cleanup(handle)
     unsafe curl_slist_free_all(headers)
+    unsafe curl_slist_free_all(hosts)
   }
 
   /// "curl_easy_pause can be called from any thread that runs the handle": the loop's.
@@ -143,6 +149,7 @@ extension CurlEasy {
   private func setRequest() throws(HTTPClientError.Reason) {
     let request = transfer.request
     try set(CURLOPT_URL, request.url)
+    if let hosts = transfer.settings.hosts { try setHosts(hosts()) }
     try set(CURLOPT_USERAGENT, transfer.settings.userAgent)
     if request.method == "HEAD" {
       try set(CURLOPT_NOBODY, 1)
@@ -164,6 +171,15 @@ extension CurlEasy {
       return unsafe daybook_curl_set_pointer(handle, CURLOPT_COPYPOSTFIELDS, pointer)
     }
     try check(code)
+  }
+
+  private func setHosts(_ entries: [String]) throws(HTTPClientError.Reason) {
+    for entry in entries {
+      guard let longer = unsafe curl_slist_append(hosts, entry) else { throw .outOfResources }
+      unsafe hosts = unsafe longer
+    }
+    let list = unsafe UnsafeMutableRawPointer(hosts)
+    try check(unsafe daybook_curl_set_pointer(handle, CURLOPT_RESOLVE, list))
   }
 
   private func setHeaders(_ fields: HTTPHeaders) throws(HTTPClientError.Reason) {
@@ -229,6 +245,16 @@ extension Transfer {
       && request.url.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7f }
       && !request.method.isEmpty && request.method.utf8.allSatisfy(ASCII.isToken)
       && request.headers.fields.allSatisfy(\.isWellFormed)
+  }
+
+  /// The address that stands in brackets in place of the host's name.
+  fileprivate var literalV6: [UInt8]? {
+    let rest = request.url.split(separator: "/", maxSplits: 2, omittingEmptySubsequences: false)
+    guard let authority = rest.dropFirst(2).first?.prefix(while: { !"/?#".contains($0) }),
+      let host = authority.split(separator: "@").last, host.first == "["
+    else { return nil }
+    let text = host.dropFirst().prefix { $0 != "]" && $0 != "%" }
+    return SocketAddress.bytes(text: String(text))
   }
 }
 

@@ -102,8 +102,7 @@ extension Transfer {
 
   /// Whether a connection to `address` may be opened.
   func allows(_ address: [UInt8]?) -> Bool {
-    if let address, settings.addressPolicy.allows(address) { return true }
-    if settings.addressPolicy == .any { return true }
+    if settings.addressPolicy.allows(address) { return true }
     state.withLock { $0.refusedAddress = true }
     return false
   }
@@ -147,8 +146,11 @@ extension Transfer.State {
 
   /// What curl calls a failed connection or a failed write may be our own refusal.
   fileprivate func error(_ reason: HTTPClientError.Reason) -> HTTPClientError {
-    if attemptCount > 0 { return .unknown(isTooLarge ? .responseTooLarge : reason) }
-    return .notSent(refusedAddress && reason != .timeout ? .addressRefused : reason)
+    let isOurs = refusedAddress && reason != .timeout
+    if attemptCount > 0 {
+      return .unknown(isTooLarge ? .responseTooLarge : isOurs ? .addressRefused : reason)
+    }
+    return .notSent(isOurs ? .addressRefused : reason)
   }
 }
 
