@@ -51,10 +51,9 @@ package struct HTTPHeaders: Sendable, Equatable {
 
   /// Whether `a` and `b` are the same field name: equal but for the case of ASCII letters.
   package static func equal(_ a: String, _ b: String) -> Bool {
-    let a = a.utf8
-    let b = b.utf8
-    return a.count == b.count
-      && zip(a, b).allSatisfy { ASCII.lowercased($0) == ASCII.lowercased($1) }
+    guard a.utf8.count == b.utf8.count else { return false }
+    let (left, right) = (a.utf8Span.span, b.utf8Span.span)
+    return left.indices.allSatisfy { ASCII.lowercased(left[$0]) == ASCII.lowercased(right[$0]) }
   }
 }
 

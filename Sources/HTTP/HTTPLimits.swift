@@ -23,6 +23,16 @@ package struct HTTPLimits: Sendable, Equatable {
   /// Bytes of a stream that wait for a slow client before its producer has to wait.
   package var maxQueuedStreamBytes = 256 << 10
   package var threads = 2
+  /// Connections of one address, an IPv6 network of 64 bits being one: further ones are closed at once, so that
+  /// nobody takes all there are.
+  package var maxConnectionsPerAddress = 1_000
+  /// Whose connections are not counted: this machine and the proxies before it, behind which are many clients.
+  package var uncountedNetworks = ["127.0.0.0/8", "::1"].compactMap(IPNetwork.init)
+
+  /// One pool of MHD's holds the read buffer, the parsed header and the write buffer: more than we take, so
+  /// that there is room to answer what is too large. It clears all of it after each request, so that an idle
+  /// connection costs the whole pool.
+  var connectionMemoryBytes: Int { maxHeaderBytes + (8 << 10) }
 
   package init() {}
 

@@ -23,10 +23,14 @@ package struct HTTPRequest: Sendable {
     self.body = body
     self.remoteAddress = remoteAddress
     rawTarget = Self.originForm(of: target)
-    let path = rawTarget.prefix { $0 != "?" }
-    rawPath = String(path)
-    self.path = PercentCoding.decode(path) ?? rawPath
-    query = FormCoding.decode(rawTarget.dropFirst(path.count + 1))
+    if let mark = rawTarget.utf8.firstIndex(of: UInt8(ascii: "?")) {
+      rawPath = String(rawTarget[..<mark])
+      query = FormCoding.decode(rawTarget[rawTarget.utf8.index(after: mark)...])
+    } else {
+      rawPath = rawTarget
+      query = []
+    }
+    path = PercentCoding.decode(rawPath) ?? rawPath
   }
 
   /// The first value of the query parameter `name`.
@@ -40,7 +44,9 @@ package struct HTTPRequest: Sendable {
 
   /// The parts of the path between slashes, each decoded by itself, so that `%2F` stays inside one.
   package var pathSegments: [String] {
-    rawPath.split(separator: "/").map { PercentCoding.decode($0) ?? String($0) }
+    rawPath.utf8.split(separator: UInt8(ascii: "/")).map {
+      PercentCoding.decode(Substring($0)) ?? String(Substring($0))
+    }
   }
 
   /// The media type of the body in lower case, without parameters.

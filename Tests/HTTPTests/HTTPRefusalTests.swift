@@ -92,6 +92,11 @@ import Testing
     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n",
     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcX\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\rabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\n\rabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\n3\r\nabc\r\n0\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\r3\r\nabc\r\n0\r\n\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\n\(String(repeating: "X: y\r\n", count: 20_000))\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\n\(String(repeating: ": y\r\n", count: 3_000))\r\n",
     "GET / HTTP/1.1\r\n\r\n",
@@ -271,6 +276,55 @@ import Testing
       let answer = await client.read()
       #expect(answer.hasPrefix("HTTP/1.1 400 "))
       #expect(handled.value == 0)
+    }
+  }
+
+  /// Where a chunked body ends, two readers may see differently: what comes behind it is nobody's request.
+  @Test func `a connection ends with a chunked request`() async throws {
+    let handled = Counter()
+    try await withServer { request in
+      _ = handled.next()
+      return .text(200, "handled \(text(request.body))")
+    } _: { server in
+      let client = try RawClient(port: server.port)
+      client.send(
+        "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n"
+          + "0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+      let answer = await client.read()
+      #expect(answer.contains("Connection: close\r\n") && answer.hasSuffix("handled abcdefg"))
+      #expect(handled.value == 1)
+    }
+  }
+
+  @Test func `one address has its share of the connections`() async throws {
+    var limits = HTTPLimits()
+    limits.maxConnectionsPerAddress = 2
+    limits.uncountedNetworks = []
+    try await withServer(limits: limits, handler: Self.size) { server in
+      func client() async throws -> (client: RawClient, isTaken: Bool) {
+        let client = try RawClient(port: server.port)
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        return (client, await client.read(until: "size").hasPrefix("HTTP/1.1 200 "))
+      }
+      var kept = [try await client(), try await client()]
+      #expect(kept[0].isTaken && kept[1].isTaken)
+      #expect(try await !client().isTaken)
+      kept.removeLast()
+      // The server hears of the end a moment later.
+      while try await !client().isTaken { await Task.yield() }
+      #expect(kept.count == 1)
+    }
+  }
+
+  @Test func `connections from this machine and from proxies are not counted`() async throws {
+    var limits = HTTPLimits()
+    limits.maxConnectionsPerAddress = 1
+    try await withServer(limits: limits, handler: Self.size) { server in
+      let clients = try (0..<5).map { _ in try RawClient(port: server.port) }
+      for client in clients {
+        client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        #expect(await client.read(until: "size").hasPrefix("HTTP/1.1 200 "))
+      }
     }
   }
 

@@ -16,7 +16,6 @@ struct ContactView {
 
   var json: JSON {
     let details = state.details
-    let custom = details.custom.fields.map { ($0.name, $0.value.json) }
     return .object(
       JSONObject([
         ("id", .string(id.text)), ("object", "contact"),
@@ -25,7 +24,10 @@ struct ContactView {
         ("phone", JSON(details.phone)), ("raw_phone", JSON(details.rawPhone)),
         ("source", .string(state.source)),
         ("tags", .array(state.tags.sorted().map(JSON.string))),
-        ("custom", .object(JSONObject(custom.map { (key: $0.0, value: $0.1) }))),
+        (
+          "custom",
+          .object(JSONObject(details.custom.fields.map { (key: $0.name, value: $0.value.json) }))
+        ),
         (
           "consent",
           .object(JSONObject(Channel.allCases.map { (key: $0.rawValue, value: consent(on: $0)) }))
@@ -39,14 +41,16 @@ struct ContactView {
   }
 
   private func consent(on channel: Channel) -> JSON {
+    guard let status = state.consents[channel] else { return Self.noConsent }
     let since = JSON(consentSinceMicros[channel].map(Timestamp.text))
-    return switch state.consents[channel] {
+    return switch status {
     case .optedIn(let purpose, _):
       ["status": "opted_in", "purpose": .string(purpose.rawValue), "since": since]
     case .optedOut: ["status": "opted_out", "purpose": nil, "since": since]
-    case nil: ["status": "none", "purpose": nil, "since": nil]
     }
   }
+
+  private static let noConsent: JSON = ["status": "none", "purpose": nil, "since": nil]
 }
 
 extension Exchange {

@@ -1,3 +1,5 @@
+import HTTP
+
 /// Finds the operation of a request: a tree of path pieces, a literal before a placeholder.
 struct Router: Sendable {
   private final class Node: Sendable {
@@ -33,9 +35,20 @@ struct Router: Sendable {
   }
 
   private let root: Node
+  /// Those without a placeholder, by path and method: found without taking the path apart.
+  private let plain: [String: [String: Operation]]
 
   init(_ operations: [Operation]) {
     root = Node(operations.map { ($0.path.split(separator: "/")[...], $0) })
+    plain = Dictionary(grouping: operations.filter { $0.placeholders.isEmpty }, by: \.path)
+      .mapValues { Dictionary(uniqueKeysWithValues: $0.map { ($0.method, $0) }) }
+  }
+
+  func match(_ request: HTTPRequest) -> Match {
+    if let operation = plain[request.rawPath]?[request.method] {
+      return .found(operation, parameters: [:])
+    }
+    return match(request.method, request.pathSegments)
   }
 
   func match(_ method: String, _ segments: [String]) -> Match {

@@ -5,14 +5,19 @@ final class Connection: Sendable {
   /// Valid until `ServerCore.disconnected`.
   let descriptor: Int32
   let remoteAddress: String
-  private let limits: HTTPLimits
+  /// Which connections count as one client's; nil: not counted.
+  let client: ClientKey?
+  let limits: HTTPLimits
   private let target = Mutex("")
+  /// Where MHD keeps what it has read of the request's body, as an address.
+  private let bodyAddress = Atomic<UInt>(0)
   /// When the next request must have arrived in full, in milliseconds of the monotonic clock.
   private let deadlineMillis: Atomic<Int64>
 
-  init(descriptor: Int32, remoteAddress: String, limits: HTTPLimits) {
+  init(descriptor: Int32, address: [UInt8]?, limits: HTTPLimits) {
     self.descriptor = descriptor
-    self.remoteAddress = remoteAddress
+    remoteAddress = address.map { SocketAddress.text($0) } ?? "unknown"
+    client = address.flatMap { ClientKey($0, limits: limits) }
     self.limits = limits
     deadlineMillis = Atomic(Self.deadline(limits))
   }
@@ -26,6 +31,10 @@ final class Connection: Sendable {
 
   /// Of the request whose line was read last and whose target was not taken yet.
   var targetBytes: Int { target.withLock { $0.utf8.count } }
+
+  var bodyStart: UInt { bodyAddress.load(ordering: .relaxed) }
+
+  func bodyBegins(at address: UInt) { bodyAddress.store(address, ordering: .relaxed) }
 
   func takeTarget() -> String {
     target.withLock { target in
@@ -54,5 +63,19 @@ final class Connection: Sendable {
   /// Between requests the client may be silent for the idle time, then needs its time to send.
   private static func deadline(_ limits: HTTPLimits) -> Int64 {
     nowMillis() + Int64(limits.idleTimeoutSeconds + limits.requestTimeoutSeconds) * 1000
+  }
+}
+
+/// An IPv4 address, or the network of 64 bits that an IPv6 host has for itself.
+struct ClientKey: Hashable {
+  private let bytes: ArraySlice<UInt8>
+
+  /// nil where the connections of `address` are not counted.
+  init?(_ address: [UInt8], limits: HTTPLimits) {
+    let text = SocketAddress.text(address)
+    guard !limits.uncountedNetworks.contains(where: { $0.contains(text) }) else { return nil }
+    // An IPv4 address in IPv6 is what its text says.
+    let own = SocketAddress.bytes(text: text) ?? address
+    bytes = own.prefix(8)
   }
 }

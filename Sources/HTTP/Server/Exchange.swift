@@ -8,6 +8,7 @@ import Synchronization
 final class Exchange: Sendable {
   let id: UInt64
   let connection: Connection
+  let isChunked: Bool
   private let core: ServerCore
   private let state: Mutex<State>
 
@@ -49,6 +50,8 @@ final class Exchange: Sendable {
   fileprivate struct State {
     var request: HTTPRequest
     var fault: HTTPServerFault?
+    /// Nothing that comes after the request on the same connection is read.
+    var isLast = false
     var discardedBytes = 0
     var phase = Phase.receiving
     var suspended: SuspendedConnection?
@@ -65,7 +68,11 @@ final class Exchange: Sendable {
     self.id = id
     self.core = core
     self.connection = connection
-    state = Mutex(State(request: request, fault: fault))
+    isChunked = request.headers["Transfer-Encoding"] != nil
+    var state = State(request: request, fault: fault)
+    // Where a chunked body ends is the one thing that we know from MHD alone: it may end elsewhere for a proxy.
+    state.isLast = isChunked
+    self.state = Mutex(state)
   }
 }
 
@@ -74,6 +81,14 @@ final class Exchange: Sendable {
 extension Exchange {
   /// What is wrong with the head, if anything.
   var faultOfHead: HTTPServerFault? { state.withLock { $0.fault } }
+
+  /// What a chunk's bytes came after is not as HTTP says: it cannot be trusted to end where we think.
+  func receiveBrokenLines() {
+    state.withLock { state in
+      if state.fault == nil { state.fault = .malformedRequest }
+      state.request.body = []
+    }
+  }
 
   /// Takes a part of the body. False where the connection has to be cut: the client sends far more
   /// than it may, and an answer can only be queued between parts.
@@ -95,34 +110,46 @@ extension Exchange {
 
   /// What to do now that the whole request is here, or that the connection was resumed.
   func advance(_ current: RunningConnection) -> Step {
-    state.withLock { state in
-      switch state.phase {
-      case .receiving:
-        connection.requestArrived()
-        if core.isAborting { return .abort }
-        if state.fault == nil, core.isStopping { state.fault = .stopping }
-        if state.fault == nil, !core.admits(state.request) { state.fault = .overloaded }
-        if let fault = state.fault {
-          state.phase = .responding
-          return .respond(refusal(fault))
-        }
-        state.phase = .handling
-        // Suspended before the task exists: its answer may come at once.
-        state.suspended = current.suspend()
-        state.task = handle(state.request)
+    let (step, request) = state.withLock { state -> (Step, HTTPRequest?) in
+      guard case .receiving = state.phase else { return (state.next(core), nil) }
+      connection.requestArrived()
+      if core.isAborting { return (.abort, nil) }
+      if state.fault == nil, core.isStopping { state.fault = .stopping }
+      if state.fault == nil, !core.admits(state.request) { state.fault = .overloaded }
+      if let fault = state.fault {
+        state.phase = .responding
+        return (.respond(refusal(fault)), nil)
+      }
+      state.phase = .handling
+      defer {
         // The handler has it now; a tail would keep it for hours.
         state.request.headers = HTTPHeaders()
         state.request.body = []
-        return .wait
-      case .handling:
-        return .wait
-      case .ready(var prepared):
-        state.phase = .responding
-        if core.isStopping { prepared.closesConnection = true }
-        return .respond(prepared)
-      case .responding, .finished:
-        return .abort
       }
+      guard core.isBrief(state.request) else {
+        // Suspended before the task exists: its answer may come at once.
+        state.suspended = current.suspend()
+        let request = state.request
+        state.task = Task { await handle(request) }
+        return (.wait, nil)
+      }
+      return (.wait, state.request)
+    }
+    guard let request else { return step }
+    return begin(request, current)
+  }
+
+  /// Handles `request` on this thread, up to where it waits for something: two changes of threads less.
+  private func begin(_ request: HTTPRequest, _ current: RunningConnection) -> Step {
+    let task = Task.immediate { await handle(request) }
+    return state.withLock { state in
+      guard case .handling = state.phase else {
+        if state.isFinished { task.cancel() }
+        return state.next(core)
+      }
+      state.task = task
+      state.suspended = current.suspend()
+      return .wait
     }
   }
 
@@ -164,15 +191,13 @@ extension Exchange {
 // MARK: - On the handler's task
 
 extension Exchange {
-  private func handle(_ request: HTTPRequest) -> Task<Void, Never> {
-    Task { [self] in
-      let response = await core.handler(request)
-      core.answered()
-      guard deliver(response, isHead: request.method == "HEAD"),
-        case .stream(let chunks) = response.body
-      else { return }
-      startSending(chunks)
-    }
+  private func handle(_ request: HTTPRequest) async {
+    let response = await core.handler(request)
+    core.answered()
+    guard deliver(response, isHead: request.method == "HEAD"),
+      case .stream(let chunks) = response.body
+    else { return }
+    startSending(chunks)
   }
 
   /// In a task of its own: the handler's would keep the memory of its deepest call for as long as the stream
@@ -193,24 +218,28 @@ extension Exchange {
   /// Hands the answer to the daemon's thread. Returns whether a stream has to follow.
   private func deliver(_ response: HTTPResponse, isHead: Bool) -> Bool {
     let prepared = Self.prepare(response, core: core, isRetry: false, closesConnection: false)
-    return state.withLock { state in
-      guard case .handling = state.phase else { return false }
+    let (mustFollow, mustResume) = state.withLock { state in
+      guard case .handling = state.phase else { return (false, false) }
       state.phase = response.dropsConnection ? .finished : .ready(prepared)
       state.endsOnStop = response.endsOnStop
       if response.endsOnStop, core.isStopping { state.stream.isEnded = true }
-      state.resume()
-      guard case .stream = prepared.body, !response.dropsConnection else { return false }
-      return !isHead
+      guard case .stream = prepared.body, !response.dropsConnection else {
+        return (false, state.suspended != nil)
+      }
+      return (!isHead, state.suspended != nil)
     }
+    if mustResume { core.resumptions.add(self) }
+    return mustFollow
   }
 
   /// Queues `chunk`, and waits while too much is queued. False where nobody listens any more.
   private func send(_ chunk: [UInt8]) async -> Bool {
-    let hasRoom: Bool? = state.withLock { state -> Bool? in
-      guard state.stream.append(chunk) else { return nil }
-      state.resume()
-      return state.stream.byteCount <= core.limits.maxQueuedStreamBytes
+    let (hasRoom, mustResume) = state.withLock { state -> (Bool?, Bool) in
+      guard state.stream.append(chunk) else { return (nil, false) }
+      let hasRoom = state.stream.byteCount <= core.limits.maxQueuedStreamBytes
+      return (hasRoom, state.suspended != nil)
     }
+    if mustResume { core.resumptions.add(self) }
     guard let hasRoom else { return false }
     if hasRoom { return true }
     await withCheckedContinuation { continuation in
@@ -244,6 +273,15 @@ extension Exchange {
     task?.cancel()
   }
 
+  /// The connection, where the daemon's thread does not look at it: the caller has to resume it, and before the
+  /// daemon stops.
+  func takeSuspended() -> SuspendedConnection? {
+    state.withLock { state in
+      defer { state.suspended = nil }
+      return state.suspended
+    }
+  }
+
   /// Ends a stream that would not end by itself. Other answers go on.
   func serverStops() {
     let task = state.withLock { state -> Task<Void, Never>? in
@@ -260,6 +298,19 @@ extension Exchange.State {
   fileprivate var isFinished: Bool {
     guard case .finished = phase else { return false }
     return true
+  }
+
+  /// What a request that was handed over is at.
+  fileprivate mutating func next(_ core: ServerCore) -> Exchange.Step {
+    switch phase {
+    case .receiving: preconditionFailure("the request is not handed over yet")
+    case .handling: return .wait
+    case .ready(var prepared):
+      phase = .responding
+      if core.isStopping || isLast { prepared.closesConnection = true }
+      return .respond(prepared)
+    case .responding, .finished: return .abort
+    }
   }
 
   fileprivate mutating func resume() {

@@ -48,4 +48,23 @@ enum Framing {
     let length = headers["Content-Length"].map { Int($0) ?? .max } ?? 0
     return headers["Expect"] != nil || length - limitBytes > ServerCore.discardBytesLimit
   }
+
+  /// Whether `bytes` end in a line that is ended by CR LF, and the line before it too, where there is one.
+  static func endsInSoundLine(_ bytes: RawSpan) -> Bool {
+    func byte(_ index: Int) -> UInt8 {
+      unsafe bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)
+    }
+    let (lineFeed, carriageReturn) = (UInt8(10), UInt8(13))
+    var index = bytes.byteCount - 2
+    guard index >= 0, byte(index) == carriageReturn, byte(index + 1) == lineFeed else {
+      return false
+    }
+    while index > 0 {
+      index -= 1
+      if byte(index) == carriageReturn { return false }
+      guard byte(index) == lineFeed else { continue }
+      return index > 0 && byte(index - 1) == carriageReturn
+    }
+    return true
+  }
 }

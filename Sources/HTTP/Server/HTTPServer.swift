@@ -10,6 +10,7 @@ import Synchronization
 package final class HTTPServer: Sendable {
   package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
   package typealias ErrorResponder = @Sendable (HTTPServerFault) -> HTTPResponse
+  package typealias Brevity = @Sendable (HTTPRequest) -> Bool
 
   /// The port it listens on, also where 0 was asked for.
   package let port: Int
@@ -19,12 +20,15 @@ package final class HTTPServer: Sendable {
   private let stopping = Mutex<Task<Void, Never>?>(nil)
 
   /// Listens when it returns. `errorResponder` answers what never reaches `handler`: too large a
-  /// body, bad framing; it must answer with bytes, a valid status and valid headers.
+  /// body, bad framing; it must answer with bytes, a valid status and valid headers. `isBrief` tells requests
+  /// that take a fraction of a millisecond until they wait or are answered: they begin on the connection's
+  /// thread, and the others of that thread after them.
   ///
   /// - Throws: `HTTPError`, with nothing left open.
   package init(
     host: String, port: Int, limits: HTTPLimits = HTTPLimits(), tls: HTTPTLS? = nil,
     errorResponder: @escaping ErrorResponder = { $0.defaultResponse },
+    isBrief: @escaping Brevity = { _ in false },
     handler: @escaping Handler
   ) throws(HTTPError) {
     let listener = try Listener(host: host, port: port)
@@ -32,7 +36,8 @@ package final class HTTPServer: Sendable {
     self.port = listener.port
     let core: ServerCore
     do throws(HTTPError) {
-      core = try ServerCore(limits: limits, handler: handler, errorResponder: errorResponder)
+      core = try ServerCore(
+        limits: limits, handler: handler, errorResponder: errorResponder, isBrief: isBrief)
     } catch {
       listener.close()
       throw error

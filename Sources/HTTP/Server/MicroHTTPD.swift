@@ -53,10 +53,7 @@ final class MicroHTTPD: @unchecked Sendable {
       listen_fd: listener, threads: UInt32(limits.threads),
       connection_limit: UInt32(limits.maxConnections),
       idle_timeout_seconds: UInt32(limits.idleTimeoutSeconds),
-      // One pool holds the read buffer, the parsed header and the write buffer: more than we take, so
-      // that there is room to answer what is too large. MHD clears all of it after each request, so
-      // that an idle connection costs the whole pool.
-      connection_memory_bytes: limits.maxHeaderBytes + (8 << 10),
+      connection_memory_bytes: limits.connectionMemoryBytes,
       tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
     // Unretained: `stop` keeps the core alive until the last callback has returned.
     return unsafe daybook_mhd_start(
@@ -108,8 +105,8 @@ private func connection(_ handle: OpaquePointer) -> Connection {
   return unsafe Unmanaged<Connection>.fromOpaque(context).takeUnretainedValue()
 }
 
-/// "called to check which clients will be allowed to connect": none once the server stops. They see the
-/// connection closed before they could send anything.
+/// "called to check which clients will be allowed to connect": none once the server stops, and none of who has
+/// too many connections. They see the connection closed before they could send anything.
 ///
 /// Not `MHD_quiesce_daemon`: it takes the listening socket out of each worker's epoll set, and so does a
 /// worker that sees itself quiesced or at its limit. Whoever is second aborts the process (daemon.c,
@@ -117,7 +114,10 @@ private func connection(_ handle: OpaquePointer) -> Connection {
 private func onAccept(
   context: UnsafeMutableRawPointer?, address: UnsafePointer<sockaddr>?, addressBytes: socklen_t
 ) -> MHD_Result {
-  unsafe core(context).isStopping ? .NO : .YES
+  let core = unsafe core(context)
+  guard !core.isStopping else { return .NO }
+  let bytes = unsafe address.flatMap { unsafe SocketAddress.bytes(UnsafeRawPointer($0)) }
+  return bytes.map { core.admits($0) } ?? true ? .YES : .NO
 }
 
 /// "whenever a connection is started or closed": the socket's context is a retained `Connection`.
@@ -133,8 +133,7 @@ private func onConnection(
       unsafe SocketAddress.bytes($0)
     }
     let connection = core.connected(
-      descriptor: unsafe daybook_mhd_connection_fd(handle),
-      remoteAddress: address.map { SocketAddress.text($0) } ?? "unknown")
+      descriptor: unsafe daybook_mhd_connection_fd(handle), address: address)
     unsafe socketContext.pointee = Unmanaged.passRetained(connection).toOpaque()
   } else if let opaque = unsafe socketContext.pointee {
     unsafe core.disconnected(Unmanaged<Connection>.fromOpaque(opaque).takeRetainedValue())
@@ -169,6 +168,7 @@ private func onRequest(
     let exchange = unsafe core(context).begin(
       method: String(cString: method), headers: headers, isIntact: head.isIntact,
       connection: connection(handle))
+    exchange.connection.bodyBegins(at: head.end)
     unsafe requestContext.pointee = Unmanaged.passRetained(exchange).toOpaque()
     guard let fault = exchange.faultOfHead, Framing.refusesAtOnce(fault, headers) else {
       return .YES
@@ -179,6 +179,9 @@ private func onRequest(
   if unsafe uploadSize.pointee > 0 {
     let bytes = unsafe UnsafeRawBufferPointer(start: upload, count: uploadSize.pointee)
     unsafe uploadSize.pointee = 0
+    if exchange.isChunked, unsafe !hasSoundLines(before: upload, on: exchange.connection) {
+      exchange.receiveBrokenLines()
+    }
     return unsafe exchange.receive(bytes.bytes) ? .YES : .NO
   }
   switch unsafe exchange.advance(RunningConnection(handle: handle)) {
@@ -186,6 +189,24 @@ private func onRequest(
   case .abort: return .NO
   case .respond(let prepared): return unsafe queue(prepared, for: exchange, on: handle)
   }
+}
+
+/// Whether the lines before a piece of a chunked body are as HTTP says, as far as they are still there: MHD takes
+/// a line feed alone, a carriage return alone and some more for the end of a line.
+///
+/// A piece that is not at the start of the buffer has nothing before it but what was read with it: the end of
+/// the chunk before, and its own size. MHD takes no size without a byte behind its line feed, so that one without
+/// a carriage return is always seen here.
+private func hasSoundLines(
+  before piece: UnsafePointer<CChar>?, on connection: Connection
+) -> Bool {
+  let (start, end) = (connection.bodyStart, UInt(bitPattern: piece))
+  guard end > start, end - start <= UInt(connection.limits.connectionMemoryBytes) else {
+    return true
+  }
+  let bytes = unsafe UnsafeRawBufferPointer(
+    start: UnsafeRawPointer(bitPattern: start), count: Int(end - start))
+  return unsafe Framing.endsInSoundLine(bytes.bytes)
 }
 
 /// "called whenever a request has been completed", well or not.
@@ -211,6 +232,8 @@ private struct Head {
   private(set) var headers = HTTPHeaders()
   /// The parts follow one another as HTTP says, with nothing between them.
   private(set) var isIntact: Bool
+  /// Where the body begins, and the buffer for it, as an address.
+  private(set) var end: UInt = 0
   /// Where the next line has to begin, as an address.
   private var nextLine: UInt
 
@@ -235,7 +258,7 @@ private struct Head {
           return .YES
         }, head)
     }
-    let end = unsafe start + UInt(daybook_mhd_head_bytes(handle))
+    end = unsafe start + UInt(daybook_mhd_head_bytes(handle))
     if nextLine + 2 != end { isIntact = false }
   }
 

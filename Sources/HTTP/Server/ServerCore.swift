@@ -5,7 +5,9 @@ final class ServerCore: Sendable {
   let limits: HTTPLimits
   let handler: @Sendable (HTTPRequest) async -> HTTPResponse
   let errorResponder: @Sendable (HTTPServerFault) -> HTTPResponse
+  let isBrief: @Sendable (HTTPRequest) -> Bool
   let monitor: HangUpPoll
+  let resumptions = Resumptions()
 
   /// How much of a body that is too large is read and dropped, so that its sender lives to read the
   /// 413: closing on unread bytes resets the connection.
@@ -26,15 +28,18 @@ final class ServerCore: Sendable {
   fileprivate struct Registry {
     var exchanges: [UInt64: Exchange] = [:]
     var connections: [ObjectIdentifier: Connection] = [:]
+    var connectionCounts: [ClientKey: Int] = [:]
     var drainWaiter: CheckedContinuation<Void, Never>?
     var isGraceOver = false
   }
 
   init(
     limits: HTTPLimits, handler: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
-    errorResponder: @escaping @Sendable (HTTPServerFault) -> HTTPResponse
+    errorResponder: @escaping @Sendable (HTTPServerFault) -> HTTPResponse,
+    isBrief: @escaping @Sendable (HTTPRequest) -> Bool
   ) throws(HTTPError) {
     self.limits = limits
+    self.isBrief = isBrief
     self.handler = handler
     self.errorResponder = errorResponder
     monitor = try HangUpPoll()
@@ -47,16 +52,30 @@ final class ServerCore: Sendable {
 // MARK: - Connections and requests
 
 extension ServerCore {
-  func connected(descriptor: Int32, remoteAddress: String) -> Connection {
-    let connection = Connection(
-      descriptor: descriptor, remoteAddress: remoteAddress, limits: limits)
-    registry.withLock { $0.connections[ObjectIdentifier(connection)] = connection }
+  /// Whether `address` may have one more connection.
+  func admits(_ address: [UInt8]) -> Bool {
+    guard let client = ClientKey(address, limits: limits) else { return true }
+    return registry.withLock { $0.connectionCounts[client, default: 0] }
+      < limits.maxConnectionsPerAddress
+  }
+
+  func connected(descriptor: Int32, address: [UInt8]?) -> Connection {
+    let connection = Connection(descriptor: descriptor, address: address, limits: limits)
+    registry.withLock { registry in
+      registry.connections[ObjectIdentifier(connection)] = connection
+      if let client = connection.client { registry.connectionCounts[client, default: 0] += 1 }
+    }
     return connection
   }
 
   /// The daemon is about to close the socket. After this nobody touches its descriptor.
   func disconnected(_ connection: Connection) {
-    _ = registry.withLock { $0.connections.removeValue(forKey: ObjectIdentifier(connection)) }
+    registry.withLock { registry in
+      registry.connections[ObjectIdentifier(connection)] = nil
+      guard let client = connection.client else { return }
+      let left = registry.connectionCounts[client, default: 1] - 1
+      registry.connectionCounts[client] = left == 0 ? nil : left
+    }
   }
 
   func begin(
@@ -158,6 +177,7 @@ extension ServerCore {
   func abortAll() {
     stage.store(Stage.aborting, ordering: .sequentiallyConsistent)
     for exchange in runningExchanges() { exchange.abort() }
+    resumptions.wait()
     monitor.ring()
   }
 
@@ -174,5 +194,57 @@ extension ServerCore.Registry {
 
   fileprivate mutating func takeWaiterIfDrained() -> CheckedContinuation<Void, Never>? {
     exchanges.isEmpty ? takeWaiter() : nil
+  }
+}
+
+/// Connections that have something to send, resumed many at a time: for each time that it is told, the daemon wakes
+/// up and walks over all that are suspended. An event may be for ten thousand of them, and a flush answers sixty.
+final class Resumptions: Sendable {
+  private struct State {
+    var exchanges: [Exchange] = []
+    var isFlushDue = false
+
+    mutating func take() -> [Exchange] {
+      defer { exchanges = [] }
+      return exchanges
+    }
+  }
+
+  /// So many are not kept waiting for more.
+  private static let batchCount = 1_024
+
+  private let state = Mutex(State())
+  /// Held while connections are resumed.
+  private let resuming = Mutex(())
+
+  /// Returns when none is any more that was taken out of its exchange.
+  func wait() { resuming.withLock { _ in } }
+
+  func add(_ exchange: Exchange) {
+    let (full, mustSchedule) = state.withLock { state -> ([Exchange], Bool) in
+      state.exchanges.append(exchange)
+      if state.exchanges.count >= Self.batchCount { return (state.take(), false) }
+      defer { state.isFlushDue = true }
+      return ([], !state.isFlushDue)
+    }
+    resume(full)
+    // Its turn comes after that of the tasks that were woken with this one.
+    if mustSchedule { Task { flush() } }
+  }
+
+  private func flush() {
+    let waiting = state.withLock { state in
+      state.isFlushDue = false
+      return state.take()
+    }
+    resume(waiting)
+  }
+
+  /// Not under the locks of the exchanges: the daemon's thread takes them as soon as it wakes up.
+  private func resume(_ exchanges: [Exchange]) {
+    guard !exchanges.isEmpty else { return }
+    resuming.withLock { _ in
+      for connection in exchanges.compactMap({ $0.takeSuspended() }) { connection.resume() }
+    }
   }
 }

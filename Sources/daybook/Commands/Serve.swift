@@ -19,15 +19,17 @@ let serveCommand = Command(
     """,
   options: [
     supervisedOption, privateWebhooksOption, certificateOption, keyOption, snapshotOption,
+    proxiesOption, connectionsOption,
   ],
   isLongRunning: true
 ) { invocation in
   let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
   let tls = try tlsFiles(invocation)
   let snapshotEvents = try snapshotEventCount(invocation)
+  let limits = try httpLimits(invocation)
   return try await runService("serve", invocation) { context in
     try await startServe(
-      context, tls: tls, allowsPrivateWebhooks: allowsPrivateWebhooks,
+      context, tls: tls, limits: limits, allowsPrivateWebhooks: allowsPrivateWebhooks,
       snapshotEvents: snapshotEvents)
   }
 }
@@ -43,6 +45,36 @@ private func tlsFiles(_ invocation: Invocation) throws(UsageError) -> HTTPTLS? {
   default:
     throw UsageError("--tls-cert and --tls-key belong together: give both.", command: "serve")
   }
+}
+
+private let proxiesOption = Option(
+  "--proxies", value: "NETWORKS",
+  "proxies before the API, as 10.0.0.7,10.1.0.0/16: any number of connections comes from them")
+private let connectionsOption = Option(
+  "--connections-per-address", value: "COUNT",
+  "connections of one address at most, but for this machine's and the proxies' (1000)")
+
+private func httpLimits(_ invocation: Invocation) throws(UsageError) -> HTTPLimits {
+  var limits = HTTPLimits()
+  limits.maxBodyBytes = 64 << 20
+  limits.essentialPaths = ["/livez", "/readyz", "/metrics"]
+  if let text = invocation.value(connectionsOption.flag) {
+    guard let count = Int(text), (1...limits.maxConnections).contains(count) else {
+      throw UsageError(
+        "--connections-per-address takes a number from 1 to \(limits.maxConnections).",
+        command: "serve")
+    }
+    limits.maxConnectionsPerAddress = count
+  }
+  for text in invocation.value(proxiesOption.flag)?.split(separator: ",") ?? [] {
+    guard let network = IPNetwork(String(text)) else {
+      throw UsageError(
+        "--proxies takes addresses and networks such as 10.0.0.7,10.1.0.0/16, not '\(text)'.",
+        command: "serve")
+    }
+    limits.uncountedNetworks.append(network)
+  }
+  return limits
 }
 
 private let snapshotOption = Option(
@@ -78,7 +110,8 @@ private func adapters(client: HTTPClient) -> Adapters {
 
 /// The write side and the API in one process: the log has one writer.
 private func startServe(
-  _ context: ServiceContext, tls: HTTPTLS?, allowsPrivateWebhooks: Bool, snapshotEvents: UInt64
+  _ context: ServiceContext, tls: HTTPTLS?, limits: HTTPLimits, allowsPrivateWebhooks: Bool,
+  snapshotEvents: UInt64
 ) async throws -> Service {
   System.raiseOpenFileLimit()
   let settings = context.settings
@@ -133,7 +166,7 @@ private func startServe(
   }
   let server = try startAPI(
     context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,
-    exports: exports, hold: hold, requests: requests, tls: tls,
+    exports: exports, hold: hold, requests: requests, tls: tls, limits: limits,
     allowsPrivateWebhooks: allowsPrivateWebhooks)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
@@ -173,7 +206,7 @@ private func exportDesk(
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, owners: PostgresPool,
   adapters: Adapters, links: OutboundLinks, exports: ExportDesk, hold: SendingHold,
-  requests: RequestLog, tls: HTTPTLS?,
+  requests: RequestLog, tls: HTTPTLS?, limits: HTTPLimits,
   allowsPrivateWebhooks: Bool
 ) throws -> HTTPServer {
   let settings = context.settings
@@ -196,12 +229,9 @@ private func startAPI(
   }
   let api = APIServer(services: services)
   let log = context.log
-  var limits = HTTPLimits()
-  limits.maxBodyBytes = 64 << 20
-  limits.essentialPaths = ["/livez", "/readyz", "/metrics"]
   return try HTTPServer(
     host: settings.listenAddress, port: settings.port, limits: limits, tls: tls,
-    errorResponder: api.response(to:)
+    errorResponder: api.response(to:), isBrief: api.isBrief
   ) { request in
     let started = ContinuousClock.now
     let response = await api.handle(request)
