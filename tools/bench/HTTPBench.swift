@@ -58,15 +58,15 @@ enum HTTPBench {
     show("static", floor, nil, figure)
     if wants("read") {
       let contacts = try (0..<500).map { try house.createContact($0) }
-      let read = try await house.load(seconds: options.seconds) { thread, round in
-        let contact = contacts[(thread &* 31 &+ round) % contacts.count]
+      let read = try await house.load(seconds: options.seconds) { connection, round in
+        let contact = contacts[(connection &* 31 &+ round) % contacts.count]
         return house.request("GET", "/api/contacts/\(contact)", key: house.key)
       }
       show("read", read, floor, figure)
     }
     if wants("create") {
-      let created = try await house.load(seconds: options.seconds) { thread, round in
-        house.create(thread * 10_000_000 + round + 1_000)
+      let created = try await house.load(seconds: options.seconds) { connection, round in
+        house.create(connection * 10_000_000 + round + 1_000)
       }
       show("create", created, floor, figure)
     }
@@ -170,8 +170,10 @@ private struct Crowd {
       try client.send(subscribe)
       clients.append(client)
     }
+    var ready = ReadySockets(clients)
     // The greeting of each says that it listens.
-    let greeted = collect(clients, marker: Array("tail of the log".utf8), since: .now, seconds: 30)
+    let greeted = collect(
+      clients, &ready, marker: Array("tail of the log".utf8), since: .now, seconds: 30)
     guard greeted.count == size else {
       throw ServerHouse.Failed(description: "\(greeted.count) of \(size) tails began")
     }
@@ -181,7 +183,7 @@ private struct Crowd {
     for number in 0..<eventCount {
       let sent = ContinuousClock.now
       try writer.send(house.create(900_000_000 + number))
-      took += collect(clients, marker: Array("\ndata:".utf8), since: sent, seconds: 3)
+      took += collect(clients, &ready, marker: Array("\ndata:".utf8), since: sent, seconds: 3)
       _ = try writer.answer()
     }
     return (took, open)
@@ -190,22 +192,17 @@ private struct Crowd {
   /// Milliseconds from `start` until each of `clients` has received `marker`, to two milliseconds: to look
   /// at ten thousand sockets all the time would keep a core busy that the server needs.
   private static func collect(
-    _ clients: [LoadClient], marker: [UInt8], since start: ContinuousClock.Instant,
-    seconds: Double
+    _ clients: [LoadClient], _ ready: inout ReadySockets, marker: [UInt8],
+    since start: ContinuousClock.Instant, seconds: Double
   ) -> [Double] {
-    var waiting = clients.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
     var took: [Double] = []
+    ready.heedAll()
     let deadline = ContinuousClock.now + .seconds(seconds)
     while took.count < clients.count, ContinuousClock.now < deadline {
       usleep(2_000)
-      guard unsafe poll(&waiting, nfds_t(waiting.count), 100) > 0 else { continue }
-      for index in waiting.indices where waiting[index].revents != 0 {
-        guard let bytes = clients[index].receiveNow(), bytes.firstRange(of: marker) != nil else {
-          continue
-        }
+      for index in ready.wait(timeoutMillis: 100) where clients[index].receives(marker) {
         took.append((ContinuousClock.now - start) / .milliseconds(1))
-        // Whoever has it is not looked at any more: poll passes over negative descriptors.
-        waiting[index].fd = -1
+        ready.ignore(index)
       }
     }
     return took

@@ -1,13 +1,15 @@
 import Foundation
 import Glibc
 
-/// A blocking connection that sends the same kinds of request again and again: as little as possible of
-/// the machine goes into measuring.
+/// A connection that sends the same kinds of request again and again: as little as possible of the machine
+/// goes into measuring.
 final class LoadClient {
   struct Broken: Error {}
 
   let descriptor: Int32
   private var buffer = [UInt8](repeating: 0, count: 64 << 10)
+  /// How much of an answer is there.
+  private var filled = 0
 
   init(port: Int) throws {
     descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -36,18 +38,28 @@ final class LoadClient {
     guard count == request.count else { throw Broken() }
   }
 
-  /// The body of a whole answer with a 2xx status.
+  /// The body of a whole answer with a 2xx status; waits for it.
   func answer() throws -> ArraySlice<UInt8> {
-    var filled = 0
     while true {
-      filled += try receive(at: filled)
-      guard let head = headEnd(filled) else { continue }
-      guard buffer.starts(with: Self.success), let length = contentLength(head) else {
-        throw Broken()
-      }
-      while filled < head + length { filled += try receive(at: filled) }
-      return buffer[head..<head + length]
+      try receive(flags: 0)
+      if let body = try takeAnswer() { return body }
     }
+  }
+
+  /// The same without waiting: nil while it is not there as a whole. To be asked when there is something to read.
+  func answerSoFar() throws -> ArraySlice<UInt8>? {
+    try receive(flags: MSG_DONTWAIT)
+    return try takeAnswer()
+  }
+
+  private func takeAnswer() throws -> ArraySlice<UInt8>? {
+    guard let head = headEnd(filled) else { return nil }
+    guard buffer.starts(with: Self.success), let length = contentLength(head) else {
+      throw Broken()
+    }
+    guard filled >= head + length else { return nil }
+    filled = 0
+    return buffer[head..<head + length]
   }
 
   private static let success = Array("HTTP/1.1 2".utf8)
@@ -64,12 +76,12 @@ final class LoadClient {
     return nil
   }
 
-  private func receive(at place: Int) throws -> Int {
-    let count = unsafe buffer[place...].withUnsafeMutableBytes { bytes in
-      unsafe recv(descriptor, bytes.baseAddress, bytes.count, 0)
+  private func receive(flags: Int) throws {
+    let count = unsafe buffer[filled...].withUnsafeMutableBytes { bytes in
+      unsafe recv(descriptor, bytes.baseAddress, bytes.count, Int32(flags))
     }
     guard count > 0 else { throw Broken() }
-    return count
+    filled += count
   }
 
   private func headEnd(_ filled: Int) -> Int? {
@@ -80,12 +92,15 @@ final class LoadClient {
     return nil
   }
 
-  /// Everything that has arrived; nil where nothing has, or the connection is over.
-  func receiveNow() -> ArraySlice<UInt8>? {
+  /// Whether what has arrived holds `marker`; false where nothing has, or the connection is over.
+  func receives(_ marker: [UInt8]) -> Bool {
     let count = unsafe buffer.withUnsafeMutableBytes { bytes in
       unsafe recv(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_DONTWAIT))
     }
-    return count > 0 ? buffer[..<count] : nil
+    guard count >= marker.count else { return false }
+    return (0...count - marker.count).contains { place in
+      buffer[place] == marker[0] && buffer[place...].starts(with: marker)
+    }
   }
 }
 

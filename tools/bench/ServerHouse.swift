@@ -218,19 +218,13 @@ extension ServerHouse {
 
   /// As many requests as 64 connections get answered, one at a time each.
   func load(
-    seconds: Double, _ request: @escaping @Sendable (_ thread: Int, _ round: Int) -> [UInt8]
+    seconds: Double, _ request: @escaping @Sendable (_ connection: Int, _ round: Int) -> [UInt8]
   ) async throws -> Outcome {
     let before = cost
     let started = ContinuousClock.now
     let deadline = started + .seconds(seconds)
-    let took = try await withThrowingTaskGroup(of: [Double].self) { group in
-      for number in 0..<Self.connectionCount {
-        group.addTask { [port] in
-          try await Self.onThread { try Self.ask(port, number, until: deadline, request) }
-        }
-      }
-      return try await group.reduce(into: [Double]()) { $0 += $1 }
-    }
+    let port = port
+    let took = try await Self.onThread { try Self.ask(port, until: deadline, request) }
     let wall = (ContinuousClock.now - started) / .seconds(1)
     guard !took.isEmpty else { throw Failed(description: "no request was answered") }
     let sorted = took.sorted()
@@ -241,22 +235,34 @@ extension ServerHouse {
   }
 
   private static func ask(
-    _ port: Int, _ thread: Int, until deadline: ContinuousClock.Instant,
-    _ request: (Int, Int) -> [UInt8]
+    _ port: Int, until deadline: ContinuousClock.Instant, _ request: (Int, Int) -> [UInt8]
   ) throws -> [Double] {
-    let client = try LoadClient(port: port)
+    let clients = try (0..<connectionCount).map { _ in try LoadClient(port: port) }
+    var ready = ReadySockets(clients)
+    var rounds = [Int](repeating: 0, count: clients.count)
+    var sent = [ContinuousClock.Instant](repeating: .now, count: clients.count)
+    func ask(_ index: Int) throws {
+      let bytes = request(index, rounds[index])
+      rounds[index] += 1
+      sent[index] = .now
+      try clients[index].send(bytes)
+    }
+    for index in clients.indices { try ask(index) }
     var took: [Double] = []
-    var round = 0
-    while ContinuousClock.now < deadline {
-      let bytes = request(thread, round)
-      let sent = ContinuousClock.now
-      try client.send(bytes)
-      _ = try client.answer()
-      took.append((ContinuousClock.now - sent) / .milliseconds(1))
-      round += 1
+    var openCount = clients.count
+    while openCount > 0 {
+      let found = ready.wait(timeoutMillis: answerMillis)
+      guard !found.isEmpty else { throw Failed(description: "no answer in \(answerMillis) ms") }
+      for index in found where try clients[index].answerSoFar() != nil {
+        let now = ContinuousClock.now
+        took.append((now - sent[index]) / .milliseconds(1))
+        if now < deadline { try ask(index) } else { openCount -= 1 }
+      }
     }
     return took
   }
+
+  private static let answerMillis: Int32 = 10_000
 
   /// Blocks a thread of its own, none of the concurrency's.
   static func onThread<Result: Sendable>(
