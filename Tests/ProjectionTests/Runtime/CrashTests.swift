@@ -48,9 +48,9 @@ import Testing
   }
 
   /// Where the read models stand, one line if all stand at the same place, and how many definitions are under
-  /// way.
+  /// way. What a rebuild replaced keeps those that were under way in it, and nobody goes on with them.
   private static let state = """
-    SELECT DISTINCT position, (SELECT count(*) FROM daybook.sweeps)
+    SELECT DISTINCT position, (SELECT count(*) FROM daybook.sweeps WHERE version > 0)
     FROM daybook.projections WHERE version > 0
     """
 
