@@ -69,11 +69,11 @@ struct EmailComposing {
 
   private func withFooter(text: String, _ postalAddress: String) -> String {
     var missing: [String] = []
-    if let advertisementNotice, !text.contains(advertisementNotice) {
+    if let advertisementNotice, !text.containsUTF8(advertisementNotice) {
       missing.append(advertisementNotice)
     }
-    if !text.contains(postalAddress) { missing += [orgName, postalAddress] }
-    if !text.contains(MergeFields.unsubscribeURL) {
+    if !text.containsUTF8(postalAddress) { missing += [orgName, postalAddress] }
+    if !text.containsUTF8(MergeFields.unsubscribeURL) {
       missing.append("Unsubscribe: \(MergeFields.unsubscribeURL)")
     }
     return missing.isEmpty ? text : text + "\n\n--\n" + missing.joined(separator: "\n")
@@ -81,12 +81,12 @@ struct EmailComposing {
 
   private func withFooter(html: String, _ postalAddress: String) -> String {
     var missing: [String] = []
-    if let notice = advertisementNotice.map(HTMLLinks.escaped), !html.contains(notice) {
+    if let notice = advertisementNotice.map(HTMLLinks.escaped), !html.containsUTF8(notice) {
       missing.append(notice)
     }
     let address = HTMLLinks.escaped(postalAddress).replacing("\n", with: "<br>")
-    if !html.contains(address) { missing += [HTMLLinks.escaped(orgName), address] }
-    if !html.contains(MergeFields.unsubscribeURL) {
+    if !html.containsUTF8(address) { missing += [HTMLLinks.escaped(orgName), address] }
+    if !html.containsUTF8(MergeFields.unsubscribeURL) {
       missing.append(#"<a href="\#(MergeFields.unsubscribeURL)">Unsubscribe</a>"#)
     }
     guard !missing.isEmpty else { return html }

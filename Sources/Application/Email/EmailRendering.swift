@@ -54,26 +54,76 @@ package enum HTMLLinks {
 
   /// Puts `text` before `</body>`, or at the end where there is none.
   static func inserting(_ text: String, beforeEndOf html: String) -> String {
-    guard let end = html.lowercased().ranges(of: "</body").last else { return html + text }
-    // Lower case changes no length in UTF-8 of what stands before: counted in characters.
-    let offset = html.lowercased().distance(
-      from: html.lowercased().startIndex, to: end.lowerBound)
-    let place = html.index(html.startIndex, offsetBy: offset)
+    let bytes = Array(html.utf8)
+    let end = Array("</body".utf8)
+    var offset = bytes.count - end.count
+    while offset >= 0, !matches(end, bytes, at: offset) { offset -= 1 }
+    guard offset >= 0 else { return html + text }
+    let place = html.utf8.index(html.startIndex, offsetBy: offset)
     return html[..<place] + text + html[place...]
   }
 
-  /// The values of `href="http…"`, in quotes of either kind.
+  /// The values of `href="http…"`, in quotes of either kind. By bytes: a campaign has a hundred thousand of these to
+  /// read, and what is looked for is ASCII.
   private static func hrefs(in html: String) -> [Range<String.Index>] {
+    let bytes = Array(html.utf8)
+    let name = Array("href".utf8)
     var found: [Range<String.Index>] = []
-    var rest = html.startIndex..<html.endIndex
-    while let name = html[rest].firstRange(of: /(?i)\bhref\s*=\s*["']/) {
-      let quote = html[html.index(before: name.upperBound)]
-      guard let end = html[name.upperBound...].firstIndex(of: quote) else { break }
-      let value = name.upperBound..<end
-      if html[value].wholeMatch(of: /(?i)https?:\/\/.+/) != nil { found.append(value) }
-      rest = end..<html.endIndex
+    var offset = 0
+    while offset + name.count < bytes.count {
+      guard matches(name, bytes, at: offset), offset == 0 || !isWord(bytes[offset - 1]),
+        let start = valueStart(bytes, after: offset + name.count)
+      else {
+        offset += 1
+        continue
+      }
+      guard let end = bytes[start...].firstIndex(of: bytes[start - 1]) else { break }
+      let value = bytes[start..<end]
+      if leadsToWeb(value) {
+        let lower = html.utf8.index(html.startIndex, offsetBy: start)
+        found.append(lower..<html.utf8.index(lower, offsetBy: end - start))
+      }
+      offset = end
     }
     return found
+  }
+
+  /// Behind `=` and a quote, with any blanks between.
+  private static func valueStart(_ bytes: [UInt8], after offset: Int) -> Int? {
+    var offset = offset
+    func skipBlanks() {
+      while offset < bytes.count, (9...13).contains(bytes[offset]) || bytes[offset] == 32 {
+        offset += 1
+      }
+    }
+    skipBlanks()
+    guard offset < bytes.count, bytes[offset] == UInt8(ascii: "=") else { return nil }
+    offset += 1
+    skipBlanks()
+    let quotes = [UInt8(ascii: "\""), UInt8(ascii: "'")]
+    return offset < bytes.count && quotes.contains(bytes[offset]) ? offset + 1 : nil
+  }
+
+  private static func leadsToWeb(_ value: ArraySlice<UInt8>) -> Bool {
+    let value = Array(value)
+    guard !value.contains(10), !value.contains(13) else { return false }
+    return ["http://", "https://"].contains { scheme in
+      value.count > scheme.utf8.count && matches(Array(scheme.utf8), value, at: 0)
+    }
+  }
+
+  /// `wanted` is in small letters; those of `bytes` may be capitals.
+  private static func matches(_ wanted: [UInt8], _ bytes: [UInt8], at offset: Int) -> Bool {
+    guard offset + wanted.count <= bytes.count else { return false }
+    return wanted.indices.allSatisfy { index in
+      let byte = bytes[offset + index]
+      return wanted[index] == ((65...90).contains(byte) ? byte | 0x20 : byte)
+    }
+  }
+
+  private static func isWord(_ byte: UInt8) -> Bool {
+    byte >= 0x80 || byte == UInt8(ascii: "_") || (48...57).contains(byte)
+      || (65...90).contains(byte) || (97...122).contains(byte)
   }
 
   private static func unescaped(_ text: String) -> String {

@@ -119,10 +119,10 @@ extension MergeFields {
       throw .malformed("blocks stand in each other at most \(depthLimit) deep")
     }
     var pieces: [Piece] = []
-    while let opening = index(of: "{{", in: rest) {
+    while let opening = rest.firstIndex(ofUTF8: "{{") {
       pieces.append(.text(String(rest[..<opening])))
       let inside = rest[opening...].dropFirst(2)
-      guard let closing = index(of: "}}", in: inside) else {
+      guard let closing = inside.firstIndex(ofUTF8: "}}") else {
         throw .malformed("a field opens with {{ and does not close with }}")
       }
       let tag = String(inside[..<closing]).trimmed
@@ -170,10 +170,6 @@ extension MergeFields {
       throw .malformed("{{\(tag)}} does not end with {{/\(word)}}")
     }
     return .block(condition, then: then, otherwise: otherwise)
-  }
-
-  private static func index(of pair: String, in text: Substring) -> Substring.Index? {
-    text.indices.first { text[$0...].hasPrefix(pair) }
   }
 }
 
