@@ -518,7 +518,9 @@ import Testing
   func `clients that leave at any moment do no harm`(seed: Int) async throws {
     var limits = HTTPLimits()
     limits.maxQueuedStreamBytes = 1000
-    let server = try HTTPServer(host: "127.0.0.1", port: 0, limits: limits) { request in
+    let server = try HTTPServer(
+      host: "127.0.0.1", port: 0, limits: limits, isBrief: { _ in seed % 4 < 2 }
+    ) { request in
       if request.path == "/bytes" { return .text(200, String(repeating: "x", count: 100_000)) }
       if request.path == "/yield" { await Task.yield() }
       return .eventStream(

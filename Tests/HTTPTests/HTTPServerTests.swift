@@ -55,7 +55,8 @@ import Testing
     }
   }
 
-  @Test func `500 requests run at once`() async throws {
+  @Test(arguments: [false, true])
+  func `500 requests run at once`(areBrief: Bool) async throws {
     let arrived = Counter()
     let all = Gate()
     let client = HTTPClient(
@@ -65,7 +66,7 @@ import Testing
         return settings
       }())
     defer { client.close() }
-    try await withServer { request in
+    try await withServer(isBrief: { _ in areBrief }) { request in
       // Nobody is answered before everybody is here.
       if arrived.next() == 500 { all.open() }
       await all.wait()

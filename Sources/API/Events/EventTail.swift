@@ -2,6 +2,7 @@ import Application
 import Domain
 import EventLog
 import HTTP
+import Synchronization
 
 /// Events one after the other, to somebody who takes them when it can: nothing is read before there is
 /// room for it.
@@ -20,17 +21,22 @@ struct EventTail: Sendable {
     }
   }
 
-  /// Where a listener is: in the log as long as there is more of it than a page, then in the feed.
-  private actor Place {
+  /// Where a listener is: in the log as long as there is more of it than a page, then in the feed. Asked by one
+  /// at a time, and no actor: of ten thousand, each would change threads for it twice with each event.
+  private final class Place: Sendable {
+    private struct State {
+      var position: UInt64
+      var isLive = false
+      var hasGreeted = false
+    }
+
     private let tail: EventTail
     private let listener: EventFeed.Listener
-    private var position: UInt64
-    private var isLive = false
-    private var hasGreeted = false
+    private let state: Mutex<State>
 
     init(_ tail: EventTail, after position: UInt64) {
       self.tail = tail
-      self.position = position
+      state = Mutex(State(position: position))
       // Listens before it reads: between the log and the feed nothing is missed.
       listener = tail.feed.listen()
     }
@@ -40,15 +46,17 @@ struct EventTail: Sendable {
       greeting: String, write: @Sendable (EventFeed.Item) -> [UInt8],
       shared: Bool, heartbeat: String
     ) async -> [UInt8]? {
-      if !hasGreeted, !greeting.isEmpty {
-        hasGreeted = true
-        return Array(greeting.utf8)
+      let mustGreet = state.withLock { state in
+        defer { state.hasGreeted = true }
+        return !state.hasGreeted && !greeting.isEmpty
       }
+      if mustGreet { return Array(greeting.utf8) }
       while !Task.isCancelled {
-        if !isLive {
+        let now = state.withLock { $0 }
+        if !now.isLive {
           let bytes: [UInt8]
           do {
-            bytes = try fromLog(write)
+            bytes = try fromLog(after: now.position, write)
           } catch {
             tail.report(error.code)
             return nil
@@ -56,8 +64,8 @@ struct EventTail: Sendable {
           if !bytes.isEmpty { return bytes }
           continue
         }
-        switch await listener.next(after: position) {
-        case .behind: isLive = false
+        switch await listener.next(after: now.position) {
+        case .behind: state.withLock { $0.isLive = false }
         case .items(let items):
           if items.isEmpty { return Array(heartbeat.utf8) }
           let bytes = fromFeed(items, write, shared: shared)
@@ -68,18 +76,20 @@ struct EventTail: Sendable {
     }
 
     private func fromLog(
-      _ write: (EventFeed.Item) -> [UInt8]
+      after position: UInt64, _ write: (EventFeed.Item) -> [UInt8]
     ) throws(APIError) -> [UInt8] {
       let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
-      position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
-      isLive = !found.hasMore
+      state.withLock { state in
+        state.position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
+        state.isLive = !found.hasMore
+      }
       return found.items.flatMap(write)
     }
 
     private func fromFeed(
       _ items: [EventFeed.Fresh], _ write: (EventFeed.Item) -> [UInt8], shared: Bool
     ) -> [UInt8] {
-      position = items.last?.item.position ?? position
+      if let last = items.last { state.withLock { $0.position = last.item.position } }
       let fitting = items.filter { tail.wanted.includes($0.item) }
       // One event to ten thousand listeners: they share its bytes.
       if shared, fitting.count == 1 { return fitting[0].message }

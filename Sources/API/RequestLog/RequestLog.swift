@@ -46,13 +46,13 @@ package final class RequestLog: Sendable {
 
   /// `entry`: an object, in bytes.
   func record(_ entry: [UInt8]) {
-    let line = entry + [10]
     let mustSchedule = pending.withLock { pending in
-      guard pending.bytes.count + line.count <= Self.pendingBytes else {
+      guard pending.bytes.count + entry.count < Self.pendingBytes else {
         pending.droppedCount += 1
         return false
       }
-      pending.bytes += line
+      pending.bytes += entry
+      pending.bytes.append(10)
       defer { pending.isFlushDue = true }
       return !pending.isFlushDue
     }

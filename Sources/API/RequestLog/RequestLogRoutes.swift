@@ -116,7 +116,7 @@ struct RequestTrace {
     writer.field("object", "request_log")
     writer.field("account", caller.org.text)
     writer.field("actor", caller.actor)
-    writer.field("operation", "\(operation.method) \(operation.path)")
+    writer.field("operation", operation.title)
     writer.field("subject", JSON(subject?.text))
     writer.field("status", Int64(status))
     writer.field("code", JSON(code))

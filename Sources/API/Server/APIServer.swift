@@ -225,7 +225,7 @@ package struct APIServer: Sendable {
   /// One token of the key's budget; people who are signed in have none.
   private func spend(_ caller: Caller) -> RateLimiter.Budget? {
     guard let key = caller.key else { return nil }
-    let account = services.engine.directory.org(key.org)?.rateLimit
+    let account = services.engine.directory.rateLimit(of: key.org)
     return limiter.take(
       key.id, key.state.limit ?? account ?? services.settings.rateLimit,
       nowMicros: services.engine.tools.clock.nowMicros())
@@ -241,7 +241,7 @@ package struct APIServer: Sendable {
     } catch {
       refusals.record(
         AccessRefusal(
-          actor: known.actor, operation: "\(operation.method) \(operation.path)",
+          actor: known.actor, operation: operation.title,
           reason: error.code), of: known.home, requestID)
       throw error
     }

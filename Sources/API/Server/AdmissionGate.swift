@@ -16,6 +16,9 @@ final class AdmissionGate: Sendable {
     self.lineLimit = lineLimit
   }
 
+  /// Those inside and those in the line.
+  var count: Int { state.withLock { $0.runningCount + $0.line.count } }
+
   /// Runs `body` when it is its turn.
   ///
   /// - Throws: 503 `overloaded` at once where the line is full.

@@ -39,7 +39,7 @@ struct Authenticator: Sendable {
   ) throws(APIError) -> Caller {
     if let key = caller.key { try check(key, request) }
     if let session = caller.session { try checkForgery(request, session) }
-    guard services.engine.directory.org(caller.home)?.status != .archived else {
+    guard services.engine.directory.status(of: caller.home) != .archived else {
       throw APIError(
         403, "permission", "account_archived",
         "This account is archived. Its agency or the operator can make it active again.")
@@ -82,7 +82,7 @@ struct Authenticator: Sendable {
       throw APIError(401, "auth", "invalid_api_key", "There is no such API key.")
     }
     return Caller(
-      actor: "key:\(key.id)", origin: "api", home: key.org, org: key.org,
+      actor: "key:" + key.id.text, origin: "api", home: key.org, org: key.org,
       scopes: key.state.scopes, key: key)
   }
 

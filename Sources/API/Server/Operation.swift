@@ -167,6 +167,8 @@ package final class Operation: Sendable {
   package let handler: Handler
   /// What a list takes and gives; nil for everything else.
   let list: ListDefinition?
+  /// `PATCH /api/contacts/{id}`.
+  let title: String
   /// The names in braces of its path.
   package let placeholders: [String]
   /// What it does with the resource of its scope, in the words of custom roles.
@@ -198,6 +200,7 @@ package final class Operation: Sendable {
     self.parameters = all
     isList = Self.isList(method, all)
     placeholders = Self.placeholders(of: path)
+    title = "\(method) \(path)"
     action = Self.action(method, path)
     isReport = Self.isReport(method, path)
     self.answers = isKeyed ? Self.orTried(answers) : answers
@@ -302,6 +305,7 @@ package final class Operation: Sendable {
     self.handler = handler
     list = original.list
     placeholders = original.placeholders
+    title = original.title
     action = original.action
     isList = Self.isList(original.method, parameters)
     isReport = original.isReport

@@ -49,6 +49,14 @@ package final class Directory: Sendable {
 
   package func org(_ id: Identifier) -> OrgEntry? { tables.withLock { $0.orgs[id] } }
 
+  package func status(of org: Identifier) -> Org.Status? {
+    tables.withLock { $0.orgs[org]?.status }
+  }
+
+  package func rateLimit(of org: Identifier) -> RateLimit? {
+    tables.withLock { $0.orgs[org]?.rateLimit }
+  }
+
   package func user(email: String) -> UserEntry? {
     tables.withLock { tables in
       tables.usersByEmail[email.lowercased()].flatMap { tables.users[$0] }

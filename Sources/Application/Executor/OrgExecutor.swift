@@ -7,6 +7,9 @@ import EventLog
 /// The next command is decided on state that may not be flushed yet; nothing is acknowledged before
 /// its own flush, which comes after all earlier ones. When a flush fails, everything decided on top
 /// of it is refused by the log (its org sequence no longer fits) and the state is read again.
+///
+/// Commands that come at once are decided in one turn, and answered in one once their group is on disk: to come to
+/// the actor and back for each of them took longer than deciding.
 package actor OrgExecutor {
   package nonisolated let org: Identifier
   /// Raised by every commit: for those who tell others what happens.
@@ -67,19 +70,20 @@ package actor OrgExecutor {
     _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(CommandError) -> Done<Output> {
     let command = PendingCommand(call, decide)
-    if inbox.add(command) { await decideWaiting() }
+    // Not on the caller's thread, which may be a connection's: what waits before may take long.
+    if inbox.add(command) { Task { await decideWaiting() } }
     return try await command.answer()
   }
 
-  /// Commands that one caller decides for others before somebody else goes on: it has an answer to give.
-  private static let helpLimit = 256
+  /// Commands that are decided before somebody else comes to the state.
+  private static let turnLimit = 256
 
   private func decideWaiting() {
     var count = 0
     while let commands = inbox.takeAll() {
       for command in commands { command.decide(on: self) }
       count += commands.count
-      if count >= Self.helpLimit {
+      if count >= Self.turnLimit {
         Task { decideWaiting() }
         return
       }

@@ -57,8 +57,8 @@ final class PendingCommand<Output: Sendable>: WaitingCommand {
   }
 }
 
-/// Commands in the order in which they came. Whoever finds nobody at work decides for all: of sixty-four that
-/// come at once, one goes to the executor.
+/// Commands in the order in which they came. Whoever finds nobody at work sends somebody: of sixty-four that come
+/// at once, one goes to the executor, and all are decided in one turn.
 final class CommandInbox: Sendable {
   private struct State {
     var commands: [any WaitingCommand] = []

@@ -228,7 +228,7 @@ extension Exchange {
       }
       return (!isHead, state.suspended != nil)
     }
-    if mustResume { core.resumptions.add(self) }
+    if mustResume { core.resume(self) }
     return mustFollow
   }
 
@@ -239,7 +239,7 @@ extension Exchange {
       let hasRoom = state.stream.byteCount <= core.limits.maxQueuedStreamBytes
       return (hasRoom, state.suspended != nil)
     }
-    if mustResume { core.resumptions.add(self) }
+    if mustResume { core.resume(self) }
     guard let hasRoom else { return false }
     if hasRoom { return true }
     await withCheckedContinuation { continuation in

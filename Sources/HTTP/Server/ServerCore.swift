@@ -7,7 +7,7 @@ final class ServerCore: Sendable {
   let errorResponder: @Sendable (HTTPServerFault) -> HTTPResponse
   let isBrief: @Sendable (HTTPRequest) -> Bool
   let monitor: HangUpPoll
-  let resumptions = Resumptions()
+  private let resumptions = Resumptions()
 
   /// How much of a body that is too large is read and dropped, so that its sender lives to read the
   /// 413: closing on unread bytes resets the connection.
@@ -18,6 +18,7 @@ final class ServerCore: Sendable {
   /// Requests whose handlers run.
   private let outstandingCount = Atomic<Int>(0)
   private let registry = Mutex(Registry())
+  private let connectionCount = Atomic<Int>(0)
 
   private enum Stage {
     static let running = 0
@@ -52,6 +53,16 @@ final class ServerCore: Sendable {
 // MARK: - Connections and requests
 
 extension ServerCore {
+  /// Has what `exchange` has to send looked at; where there are many connections, soon and with others.
+  func resume(_ exchange: Exchange) {
+    let batchCount = connectionCount.load(ordering: .relaxed) / Resumptions.sharing
+    if batchCount < Resumptions.leastCount {
+      resumptions.resume(CollectionOfOne(exchange))
+    } else {
+      resumptions.add(exchange, batchCount: batchCount)
+    }
+  }
+
   /// Whether `address` may have one more connection.
   func admits(_ address: [UInt8]) -> Bool {
     guard let client = ClientKey(address, limits: limits) else { return true }
@@ -61,6 +72,7 @@ extension ServerCore {
 
   func connected(descriptor: Int32, address: [UInt8]?) -> Connection {
     let connection = Connection(descriptor: descriptor, address: address, limits: limits)
+    connectionCount.wrappingAdd(1, ordering: .relaxed)
     registry.withLock { registry in
       registry.connections[ObjectIdentifier(connection)] = connection
       if let client = connection.client { registry.connectionCounts[client, default: 0] += 1 }
@@ -70,6 +82,7 @@ extension ServerCore {
 
   /// The daemon is about to close the socket. After this nobody touches its descriptor.
   func disconnected(_ connection: Connection) {
+    connectionCount.wrappingSubtract(1, ordering: .relaxed)
     registry.withLock { registry in
       registry.connections[ObjectIdentifier(connection)] = nil
       guard let client = connection.client else { return }
@@ -197,8 +210,8 @@ extension ServerCore.Registry {
   }
 }
 
-/// Connections that have something to send, resumed many at a time: for each time that it is told, the daemon wakes
-/// up and walks over all that are suspended. An event may be for ten thousand of them, and a flush answers sixty.
+/// Connections that have something to send, resumed many at a time where there are many: for each time that it is
+/// told, the daemon wakes up and walks over all that are suspended, and an event may be for ten thousand of them.
 final class Resumptions: Sendable {
   private struct State {
     var exchanges: [Exchange] = []
@@ -210,8 +223,9 @@ final class Resumptions: Sendable {
     }
   }
 
-  /// So many are not kept waiting for more.
-  private static let batchCount = 1_024
+  /// One of so many of all connections is not kept waiting for more, and less than so many are not worth waiting for.
+  static let sharing = 16
+  static let leastCount = 16
 
   private let state = Mutex(State())
   /// Held while connections are resumed.
@@ -220,10 +234,10 @@ final class Resumptions: Sendable {
   /// Returns when none is any more that was taken out of its exchange.
   func wait() { resuming.withLock { _ in } }
 
-  func add(_ exchange: Exchange) {
+  func add(_ exchange: Exchange, batchCount: Int) {
     let (full, mustSchedule) = state.withLock { state -> ([Exchange], Bool) in
       state.exchanges.append(exchange)
-      if state.exchanges.count >= Self.batchCount { return (state.take(), false) }
+      if state.exchanges.count >= batchCount { return (state.take(), false) }
       defer { state.isFlushDue = true }
       return ([], !state.isFlushDue)
     }
@@ -241,7 +255,7 @@ final class Resumptions: Sendable {
   }
 
   /// Not under the locks of the exchanges: the daemon's thread takes them as soon as it wakes up.
-  private func resume(_ exchanges: [Exchange]) {
+  func resume(_ exchanges: some Collection<Exchange>) {
     guard !exchanges.isEmpty else { return }
     resuming.withLock { _ in
       for connection in exchanges.compactMap({ $0.takeSuspended() }) { connection.resume() }

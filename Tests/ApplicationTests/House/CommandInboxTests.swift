@@ -1,0 +1,78 @@
+import Application
+import Domain
+import EventLog
+import Testing
+
+@testable import Application
+
+@Suite struct CommandInboxTests {
+  @Test func `whoever finds nobody at work sends somebody for all`() {
+    struct Nothing: WaitingCommand {
+      func decide(on executor: isolated OrgExecutor) {}
+    }
+    let inbox = CommandInbox()
+    #expect(inbox.add(Nothing()))
+    #expect(!inbox.add(Nothing()))
+    #expect(inbox.takeAll()?.count == 2)
+    // Still at work, until it has seen that nothing waits.
+    #expect(!inbox.add(Nothing()))
+    #expect(inbox.takeAll()?.count == 1)
+    #expect(inbox.takeAll() == nil)
+    #expect(inbox.add(Nothing()))
+  }
+
+  @Test func `a line is left in the order in which it was joined`() {
+    var line = WaitingLine<Int>()
+    var next = 0
+    for number in 0..<5_000 {
+      line.append(number)
+      guard number % 3 == 0, let first = line.first else { continue }
+      #expect(first == next)
+      line.removeFirst()
+      next += 1
+    }
+    #expect(line.count == 5_000 - next)
+    while let first = line.first {
+      #expect(first == next)
+      line.removeFirst()
+      next += 1
+    }
+    #expect(next == 5_000 && line.isEmpty)
+  }
+}
+
+extension HouseTests {
+  @Suite(.serialized) struct ManyCommandsTests {
+    /// Goal: however many commands come at once, each is decided once, on what those before it left, and
+    /// answered after it is on disk. Method: 600 of them from 60 tasks; every fifth finds its tag there.
+    @Test func `many commands at once are decided one after the other`() async throws {
+      try await House.with(log: MemoryEventLog(), isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+12125550123")
+        let before = try org.events.count
+        let receipts = try await withThrowingTaskGroup(of: [Receipt?].self) { group in
+          for task in 0..<60 {
+            group.addTask {
+              var receipts: [Receipt?] = []
+              for number in 0..<10 {
+                let name = number % 5 == 4 ? "same" : "tag-\(task % 15)-\(number)"
+                receipts.append(
+                  try await org.perform { workspace throws(CommandError) in
+                    try workspace.addTags([name], to: contact)
+                  }.receipt)
+              }
+              return receipts
+            }
+          }
+          return try await group.reduce(into: [Receipt?]()) { $0 += $1 }
+        }
+        // 15 groups of tasks with 8 tags each, and the one that all have.
+        #expect(receipts.compactMap(\.self).count == 15 * 8 + 1)
+        let sequences = receipts.compactMap { $0?.firstOrgSequence }.sorted()
+        #expect(sequences == Array(UInt64(before)..<UInt64(before + 121)))
+        #expect(try org.events.count == before + 121)
+        try Invariants.check(org)
+      }
+    }
+  }
+}
