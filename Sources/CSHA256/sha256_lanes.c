@@ -124,6 +124,12 @@ AVX512 static void hash_some(
 
 static void sort_by_length(const uint32_t *block_counts, size_t count, uint8_t order[WINDOW]) {
   uint32_t next[LENGTHS + 1] = {0};
+  uint32_t different = 0;
+  for (size_t i = 0; i < count; i++) different |= block_counts[i] ^ block_counts[0];
+  if (!different) {
+    for (size_t i = 0; i < count; i++) order[i] = (uint8_t)i;
+    return;
+  }
   for (size_t i = 0; i < count; i++) {
     next[1 + (block_counts[i] < LENGTHS ? block_counts[i] : LENGTHS - 1)]++;
   }

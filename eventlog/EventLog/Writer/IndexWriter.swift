@@ -15,7 +15,9 @@ struct IndexWriter {
 
   private(set) var runs: [RunInfo] = []
   private var tail = IndexTail(indexedThrough: 0)
-  private var entries: [IndexEntry] = []
+  /// Those of each block: one array of all would be copied with every group, since the index of the group before lives on.
+  private var entries: [[IndexEntry]] = []
+  private var entryCount = 0
   private var blockCount = 0
   /// As the last group left them, since the last run.
   private var changedTrees: [OrgID: Frontier] = [:]
@@ -29,7 +31,8 @@ struct IndexWriter {
   init(_ view: IndexView, trees: [OrgID: Frontier]) {
     runs = view.runs
     tail = view.tail
-    entries = view.tail.entries
+    entries = [view.tail.entries]
+    entryCount = view.tail.entries.count
     blockCount = view.tail.blockCount
     changedTrees = trees
     indexedThrough = view.tail.indexedThrough
@@ -45,12 +48,15 @@ struct IndexWriter {
     let blocks = group.blocks
     var next = self
     next.isFlushed = false
-    for block in blocks { next.entries.append(contentsOf: block.entries) }
+    for block in blocks {
+      next.entries.append(block.entries)
+      next.entryCount += block.entries.count
+    }
     next.changedTrees.merge(group.trees) { $1 }
     next.blockCount += blocks.count
     // A run says that it knows everything in its stretch: none over a damaged block.
     guard tail.damages.isEmpty,
-      next.blockCount >= Self.maxTailBlocks || next.entries.count >= Self.maxTailEntries,
+      next.blockCount >= Self.maxTailBlocks || next.entryCount >= Self.maxTailEntries,
       let last = blocks.last
     else { return next }
     try next.flush(through: last.lastPosition, store, &transaction)
@@ -60,12 +66,12 @@ struct IndexWriter {
   private mutating func flush(
     through position: UInt64, _ store: LogStore, _ transaction: inout WriteTransaction
   ) throws {
-    entries.sort()
     let info = RunInfo(
-      firstPosition: indexedThrough + 1, lastPosition: position, level: 0,
-      entryCount: entries.count)
+      firstPosition: indexedThrough + 1, lastPosition: position, level: 0, entryCount: entryCount)
+    var sorted = entries.flatMap(\.self)
+    sorted.sort()
     try transaction.append(
-      IndexRun.encode(entries, info: info), forKey: info.firstPosition, to: store.runs)
+      IndexRun.encode(sorted, info: info), forKey: info.firstPosition, to: store.runs)
     runs.append(info)
     while try mergeLast(store, &transaction) {}
     for (org, tree) in changedTrees {
@@ -74,7 +80,8 @@ struct IndexWriter {
     }
     indexedThrough = position
     tail = IndexTail(indexedThrough: position)
-    entries.removeAll(keepingCapacity: true)
+    entries.removeAll()
+    entryCount = 0
     changedTrees.removeAll(keepingCapacity: true)
     blockCount = 0
     isFlushed = true
