@@ -72,6 +72,12 @@ extension BinaryCodable {
     guard let own = value as? Self else { preconditionFailure("a value is of its own type") }
     try own.write(to: output)
   }
+
+  /// `Value` is this very type, which only the caller's caller knows. A cast would ask the runtime for it with every value.
+  static func read<Value>(_: Value.Type, from input: BinaryInput) throws -> Value {
+    precondition(Value.self == Self.self, "a type reads values of its own")
+    return unsafe unsafeBitCast(try Self(from: input), to: Value.self)
+  }
 }
 
 /// Which types code themselves; asking the runtime for it each time would cost more than coding.

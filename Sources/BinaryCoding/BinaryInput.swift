@@ -95,10 +95,7 @@ package final class BinaryInput {
     guard let own = known.own(Value.self) else {
       return try Value(from: PositionalDecoder(input: self))
     }
-    guard let value = try own.init(from: self) as? Value else {
-      preconditionFailure("a type reads values of its own")
-    }
-    return value
+    return try own.read(Value.self, from: self)
   }
 }
 
