@@ -1,4 +1,5 @@
 import Dispatch
+import LMDB
 import Synchronization
 
 /// The two stages of writing: while one group is compressed into its transaction and flushed, the next is planned. The
@@ -60,6 +61,7 @@ final class WriterPipeline {
         byteCount = 0
         settle()
         task(writer)
+        recoverFromTask()
       }
     }
     // Less than a block is planned in less time than a flush takes, and grows while it waits for one.
@@ -132,6 +134,14 @@ final class WriterPipeline {
     guard case .failure(let failure) = outcome else { return true }
     recover(from: failure)
     return false
+  }
+
+  /// A flush that failed under a compaction or an erasure is told to whoever asked for that, and may leave an
+  /// environment that no transaction begins in: the next group would be refused for it.
+  private func recoverFromTask() {
+    // While the log is read-only it is being tried anyway.
+    guard core.health == .writable, core.store.environment.isBroken else { return }
+    recover(from: .readOnly(reason: "a flush failed beside the groups"))
   }
 
   /// Looks whether the disk takes a flush again, where it was the disk's doing.

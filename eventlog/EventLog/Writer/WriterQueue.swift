@@ -27,6 +27,11 @@ enum WriterItem {
     case .task: 0
     }
   }
+
+  var isCommit: Bool {
+    if case .commit = self { return true }
+    return false
+  }
 }
 
 /// What is between the callers and the writer thread. Bounded by count and by bytes.
@@ -48,13 +53,14 @@ final class WriterQueue: Sendable {
     self.maxBytes = maxBytes
   }
 
-  /// Why `item` was not taken; nil where it was.
+  /// Why `item` was not taken; nil where it was. A task is refused by a closed queue alone: a full one may be waiting
+  /// for just that task, which looks whether the disk works again.
   func add(_ item: WriterItem) -> EventLogError? {
     let (refusal, mustWake) = state.withLock { state -> (EventLogError?, Bool) in
       if state.isClosed { return (.closed, false) }
       // One commit always fits: a limit below its size would refuse it for ever.
       let isFull = state.byteCount + item.byteCount > maxBytes && !state.items.isEmpty
-      if state.items.count >= maxCount || isFull {
+      if item.isCommit, state.items.count >= maxCount || isFull {
         return (.overloaded(waiting: state.items.count), false)
       }
       state.items.append(item)

@@ -69,13 +69,13 @@ package struct WritingProcess {
         switch error {
         case .outcomeUnknown: try acknowledgements.unknown(name)
         case .logFull, .readOnly, .overloaded: break
-        default: throw error
+        default: throw BrokenPromise("\(name) failed, and not as a disk's failure: \(error)")
         }
         try await Task.sleep(for: .milliseconds(5))
         pending = log.enqueue(commit)
       }
     }
-    throw CrashError("the log does not recover")
+    throw BrokenPromise("the log does not recover")
   }
 
   private func commit(_ name: String, _ number: Int, isLarge: Bool) -> Commit {
