@@ -20,6 +20,12 @@ extension WriterCore {
     }
   }
 
+  /// Before anybody is told of `failure`: whoever was told finds a log that does not call itself writable, until a
+  /// probe says otherwise.
+  func doubtDisk(because failure: EventLogError) {
+    if failure.isOfTheDisk { enterReadOnly(because: failure) }
+  }
+
   private func enterReadOnly(because failure: EventLogError) {
     if case .readOnly = health { return }
     setHealth(.readOnly(reason: failure, sinceMicros: SystemClock.nowMicros()))

@@ -78,6 +78,7 @@ final class WriterPipeline {
     // What this one is told may rest on the group before it.
     guard settle() else { return append(items, isMoreWaiting: isMoreWaiting) }
     if let failure = group.failure {
+      core.doubtDisk(because: failure)
       core.answer(items, group.outcomes)
       recover(from: failure)
     } else if group.blocks.isEmpty {
@@ -115,6 +116,7 @@ final class WriterPipeline {
     } catch {
       var failed = group
       failed.fail(with: error)
+      core.doubtDisk(because: error)
       core.answer(group.items, failed.outcomes)
       return .failure(error)
     }
