@@ -79,7 +79,11 @@ enum Invariants {
     if sums.credits - sums.debits != wallet.balanceMicros { problems.append("sums differ") }
     for (message, state) in states where state.plan != nil {
       let expected = state.status?.isCharged == true ? 1 : 0
-      if charged[message, default: 0] != expected { problems.append("\(message) charged wrongly") }
+      let count = charged[message, default: 0]
+      if count != expected {
+        let status = state.status?.rawValue ?? "nothing"
+        problems.append("\(message) is \(status), charged \(count) times at \(state.priceMicros)")
+      }
       let holds = wallet.holds[message] != nil
       if holds != (state.status?.holdsPrice ?? false) { problems.append("\(message) hold") }
     }
