@@ -407,6 +407,20 @@ extension Workspace {
           description: "Call, minutes: \(minutes)")))
   }
 
+  /// What waits for the morning or for credit holds no money any more. Where it then proves to be on its way, as after a
+  /// restore, it costs what it costs; what nobody can pay is on record as waived.
+  private mutating func charge(_ charge: Charge, for id: Identifier) throws(CommandError) {
+    guard try runWallet(.settle(message: id, charge: charge)).isEmpty else { return }
+    do throws(CommandError) {
+      try runWallet(.hold(message: id, amountMicros: charge.amountMicros))
+    } catch {
+      guard case .wallet(.insufficientFunds) = error else { throw error }
+      try runWallet(.debit(charge))
+      return
+    }
+    try runWallet(.settle(message: id, charge: charge))
+  }
+
   /// Charges once a message is on its way, gives back what was not used.
   private mutating func settle(
     _ events: [Message.Event], of id: Identifier, before: Message.State
@@ -421,7 +435,7 @@ extension Workspace {
         resourceID: message.providerID ?? id.text, description: message.plan?.billing ?? "SMS")
       switch message.status {
       case .sent where !wasCharged, .delivered where !wasCharged:
-        try runWallet(.settle(message: id, charge: charge))
+        try self.charge(charge, for: id)
       case .failed where wasCharged:
         try runWallet(.refund(message: id, charge: charge))
       case .failed:

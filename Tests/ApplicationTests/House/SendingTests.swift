@@ -80,6 +80,40 @@ extension HouseTests {
       }
     }
 
+    /// A call seemed not to be made, the next one fell into the night: and then the provider tells of the first.
+    @Test func `a held text that proves to be on its way is charged once`() async throws {
+      let closing = Moment.openMicros + 6 * Moment.hourMicros - 5 * Moment.minuteMicros
+      try await House.with(at: closing - 30_000_000, isRunning: false) { house in
+        let org = try await house.org()
+        let id = try await org.send("Hello", to: try await org.contact(Self.phone)).id
+        try await org.perform { workspace throws(CommandError) in
+          _ = try workspace.dispatch([id])
+        }
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.record(
+            DispatchOutcome.notTaken(code: "x", retryAtMicros: workspace.nowMicros), for: id)
+        }
+        house.clock.advance(byMicros: 60_000_000)
+        try await org.perform { workspace throws(CommandError) in
+          _ = try workspace.dispatch([id])
+        }
+        #expect(try org.message(id).status == .held)
+        let before = try org.wallet
+        #expect(before.holds.isEmpty)
+        for kind in [ProviderStatus.Kind.accepted, .sent, .sent, .delivered] {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.record(
+              ProviderStatus(kind: kind, providerID: "SM1", atMicros: workspace.nowMicros),
+              for: id)
+          }
+        }
+        #expect(try org.message(id).status == .delivered)
+        #expect(try org.wallet.balanceMicros < before.balanceMicros)
+        #expect(try org.wallet.holds.isEmpty)
+        try Invariants.check(org)
+      }
+    }
+
     @Test func `what was queued when the window closed is held again`() async throws {
       let closing = Moment.openMicros + 6 * Moment.hourMicros - 5 * Moment.minuteMicros
       try await House.with(at: closing - 30_000_000, isRunning: false) { house in
