@@ -65,6 +65,8 @@ let package = Package(
     .systemLibrary(
       name: "CMicroHTTPD", path: "Sources/CMicroHTTPD", pkgConfig: "libmicrohttpd",
       providers: [.apt(["libmicrohttpd-dev"])]),
+    // Functions of its name that it calls itself: linked into the program, not into a library.
+    .target(name: "CMicroHTTPDPages", path: "Sources/CMicroHTTPDPages"),
     .systemLibrary(
       name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl",
       providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -81,7 +83,8 @@ let package = Package(
     module("Crypto", path: "Sources/Crypto", ["COpenSSL", "CSHA256"], exclude: ["decisions"]),
     module("Postgres", path: "Sources/Postgres", ["CPostgres", "CSpawn"]),
     module(
-      "HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CCurl"], exclude: ["Server/decisions"]),
+      "HTTP", path: "Sources/HTTP", ["CMicroHTTPD", "CMicroHTTPDPages", "CCurl"],
+      exclude: ["Server/decisions"]),
     module("YAML", path: "Sources/YAML", ["CYAML", "JSON"]),
     module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),
     module("CSV", path: "Sources/CSV"),

@@ -56,6 +56,8 @@ package enum HTTPServerFault: Sendable, Equatable {
   case headersTooLarge(limitBytes: Int)
   /// The framing is ambiguous, or the target does not decode.
   case malformedRequest
+  /// Another version of HTTP than 1.0 and 1.1.
+  case versionNotSupported
   /// Too many requests are being answered: this one was not started.
   case overloaded
   /// The server stops: this request was not started.
@@ -65,12 +67,25 @@ package enum HTTPServerFault: Sendable, Equatable {
   /// The handler answered with a file that cannot be opened.
   case fileNotFound
 
+  /// What the daemon means by a status that it chose itself.
+  static func refused(_ status: Int, _ limits: HTTPLimits) -> HTTPServerFault {
+    switch status {
+    case 413: .bodyTooLarge(limitBytes: limits.maxBodyBytes)
+    case 414: .targetTooLong(limitBytes: limits.maxTargetBytes)
+    case 431: .headersTooLarge(limitBytes: limits.maxHeaderBytes)
+    case 505: .versionNotSupported
+    case 500...: .responseInvalid
+    default: .malformedRequest
+    }
+  }
+
   package var status: Int {
     switch self {
     case .bodyTooLarge: 413
     case .targetTooLong: 414
     case .headersTooLarge: 431
     case .malformedRequest: 400
+    case .versionNotSupported: 505
     case .overloaded, .stopping: 503
     case .responseInvalid: 500
     case .fileNotFound: 404
@@ -84,6 +99,7 @@ package enum HTTPServerFault: Sendable, Equatable {
     case .headersTooLarge: "headers_too_large"
     case .overloaded: "overloaded"
     case .malformedRequest: "malformed_request"
+    case .versionNotSupported: "http_version_not_supported"
     case .stopping: "stopping"
     case .responseInvalid: "internal"
     case .fileNotFound: "not_found"
@@ -97,6 +113,7 @@ package enum HTTPServerFault: Sendable, Equatable {
     case .headersTooLarge(let limitBytes): "The header is larger than \(limitBytes) bytes."
     case .overloaded: "The server is busy; nothing was done. Try again."
     case .malformedRequest: "The request is not well-formed HTTP."
+    case .versionNotSupported: "The server speaks HTTP/1.1."
     case .stopping: "The server is stopping; try again."
     case .responseInvalid: "The server could not write its answer."
     case .fileNotFound: "There is nothing here."

@@ -47,16 +47,21 @@ package struct APIServer: Sendable {
     } catch {
       response = self.response(to: error, requestID)
     }
-    response.headers.set("request-id", requestID)
-    response.headers.set("api-version", APIVersion.current.text)
     let tookMicros = max(0, services.engine.tools.clock.nowMicros() - startedMicros)
     services.requestMetrics.observe(status: response.status, tookMicros: tookMicros)
     response.headers.set("server-timing", "total;dur=\(Double(tookMicros) / 1_000)")
+    mark(&response, requestID)
+    return response
+  }
+
+  /// What every answer says.
+  private func mark(_ response: inout HTTPResponse, _ requestID: String) {
+    response.headers.set("request-id", requestID)
+    response.headers.set("api-version", APIVersion.current.text)
     response.headers.set("x-content-type-options", "nosniff")
     if response.headers["cache-control"] == nil {
       response.headers.set("cache-control", "no-store")
     }
-    return response
   }
 
   /// Whether a request is one of those that programs make thousands of: checked and decided in a fraction of a
@@ -76,15 +81,17 @@ package struct APIServer: Sendable {
     let type =
       switch fault {
       case .bodyTooLarge, .targetTooLong, .headersTooLarge: "too_large"
-      case .malformedRequest: "invalid_request"
+      case .malformedRequest, .versionNotSupported: "invalid_request"
       case .overloaded, .stopping: "unavailable"
       case .responseInvalid: "internal"
       case .fileNotFound: "not_found"
       }
-    return response(
-      to: APIError(
-        fault.status, type, fault.code, fault.message, isRetryable: fault.status == 503),
-      newID())
+    let requestID = newID()
+    let error = APIError(
+      fault.status, type, fault.code, fault.message, isRetryable: fault.status == 503)
+    var response = response(to: error, requestID)
+    mark(&response, requestID)
+    return response
   }
 
   private func newID() -> String {
@@ -205,11 +212,13 @@ package struct APIServer: Sendable {
     return answer
   }
 
-  /// Reads other objects for the same caller, with the same rights.
+  /// Reads other objects for the same caller, with the same rights, and none behind what the caller knows of.
   private func reader(for exchange: Exchange) -> Shape.Reader {
-    { id in
+    let position = exchange.request.headers["min-position"]
+    return { id in
       guard let plural = id.kind.plural else { return nil }
-      let request = HTTPRequest(method: "GET", target: "/api/\(plural)/\(id)")
+      var request = HTTPRequest(method: "GET", target: "/api/\(plural)/\(id)")
+      if let position { request.headers.set("min-position", position) }
       guard
         case .found(let operation, let path) = router.match("GET", request.pathSegments),
         case .scope(let scope) = operation.access, exchange.caller.allows(scope, "read")

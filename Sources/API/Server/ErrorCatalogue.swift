@@ -23,6 +23,7 @@ enum ErrorCatalogue {
     case 431: "The headers are too large."
     case 429: "Too many requests."
     case 503: "The server cannot do it at the moment."
+    case 505: "The server speaks another version of HTTP."
     default: "The server has a fault."
     }
   }
@@ -67,6 +68,7 @@ enum ErrorCatalogue {
     ("invalid_version", "If-Match takes an ETag such as \"v3\"."),
     ("invalid_url", "Give an absolute http or https URL."),
     ("malformed_request", "The request is not well-formed HTTP."),
+    ("http_version_not_supported", "The server speaks HTTP/1.1 (and answers HTTP/1.0)."),
     ("invalid_workflow", "The workflow's YAML is wrong; `details` has line and column."),
     ("invalid_multipart", "The multipart body cannot be read."),
     ("invalid_api_version", "The header Api-Version names no version of this API."),

@@ -8,13 +8,18 @@ final class Connection: Sendable {
   /// Which connections count as one client's; nil: not counted.
   let client: ClientKey?
   let limits: HTTPLimits
+  private let errorResponder: HTTPServer.ErrorResponder
   private let target = Mutex("")
   /// Where MHD keeps what it has read of the request's body, as an address.
   private let bodyAddress = Atomic<UInt>(0)
   /// When the next request must have arrived in full, in milliseconds of the monotonic clock.
   private let deadlineMillis: Atomic<Int64>
 
-  init(descriptor: Int32, address: [UInt8]?, limits: HTTPLimits) {
+  init(
+    descriptor: Int32, address: [UInt8]?, limits: HTTPLimits,
+    errorResponder: @escaping HTTPServer.ErrorResponder
+  ) {
+    self.errorResponder = errorResponder
     self.descriptor = descriptor
     remoteAddress = address.map { SocketAddress.text($0) } ?? "unknown"
     client = address.flatMap { ClientKey($0, limits: limits) }
@@ -31,6 +36,9 @@ final class Connection: Sendable {
 
   /// Of the request whose line was read last and whose target was not taken yet.
   var targetBytes: Int { target.withLock { $0.utf8.count } }
+
+  /// Our words for what the daemon refuses with `status`, without having asked anybody.
+  func refusal(status: Int) -> HTTPResponse { errorResponder(.refused(status, limits)) }
 
   var bodyStart: UInt { bodyAddress.load(ordering: .relaxed) }
 

@@ -3,7 +3,7 @@
 enum Framing {
   /// `isIntact`: the head is nothing but its parts and what belongs between them.
   static func fault(
-    of request: HTTPRequest, isIntact: Bool, limits: HTTPLimits
+    of request: HTTPRequest, isIntact: Bool, needsHost: Bool, limits: HTTPLimits
   ) -> HTTPServerFault? {
     let targetBytes = request.rawTarget.utf8.count
     guard targetBytes <= limits.maxTargetBytes else {
@@ -29,7 +29,7 @@ enum Framing {
         hostCount += 1
       }
     }
-    guard length == nil || coding == nil, hostCount <= 1,
+    guard length == nil || coding == nil, hostCount == 1 || hostCount == 0 && !needsHost,
       coding.map({ HTTPHeaders.equal($0, "chunked") }) ?? true,
       length.map({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }) ?? true,
       request.headers.fields.allSatisfy(\.isWellFormed),

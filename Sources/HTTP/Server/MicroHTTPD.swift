@@ -3,6 +3,7 @@
 // Quotations are from microhttpd.h.
 
 import CMicroHTTPD
+import CMicroHTTPDPages
 import Glibc
 
 /// A running daemon: an epoll loop on each of a few threads.
@@ -48,6 +49,7 @@ final class MicroHTTPD: @unchecked Sendable {
     listener: Int32, key: UnsafePointer<CChar>?, certificate: UnsafePointer<CChar>?,
     priorities: UnsafePointer<CChar>?, core: ServerCore
   ) -> OpaquePointer? {
+    unsafe daybook_mhd_replace_pages(onPage)
     let limits = core.limits
     var config = unsafe daybook_mhd_config(
       listen_fd: listener, threads: UInt32(limits.threads),
@@ -167,7 +169,7 @@ private func onRequest(
     let headers = head.headers
     let exchange = unsafe core(context).begin(
       method: String(cString: method), headers: headers, isIntact: head.isIntact,
-      connection: connection(handle))
+      needsHost: head.needsHost, connection: connection(handle))
     exchange.connection.bodyBegins(at: head.end)
     unsafe requestContext.pointee = Unmanaged.passRetained(exchange).toOpaque()
     guard let fault = exchange.faultOfHead, Framing.refusesAtOnce(fault, headers) else {
@@ -232,6 +234,8 @@ private struct Head {
   private(set) var headers = HTTPHeaders()
   /// The parts follow one another as HTTP says, with nothing between them.
   private(set) var isIntact: Bool
+  /// From HTTP/1.1 on. Source: RFC 9112, section 3.2.
+  let needsHost: Bool
   /// Where the body begins, and the buffer for it, as an address.
   private(set) var end: UInt = 0
   /// Where the next line has to begin, as an address.
@@ -247,6 +251,7 @@ private struct Head {
     isIntact =
       unsafe targetStart == start + UInt(strlen(method)) + 1
       && versionStart == targetStart + UInt(targetBytes) + 1
+    needsHost = unsafe version.map { unsafe strcmp($0, "HTTP/1.0") != 0 } ?? true
     nextLine = versionStart + UInt("HTTP/1.1".utf8.count) + 2
     unsafe withUnsafeMutablePointer(to: &self) { head in
       _ = unsafe MHD_get_connection_values_n(
@@ -285,19 +290,33 @@ private func queue(
   if prepared.closesConnection {
     _ = unsafe MHD_add_response_header(response, "Connection", "close")
   }
-  return unsafe MHD_queue_response(handle, UInt32(prepared.status), response)
+  return unsafe daybook_mhd_queue_response(handle, UInt32(prepared.status), response)
+}
+
+/// Called where the daemon is about to send a page of its own: what stands there instead.
+private func onPage(handle: OpaquePointer, status: UInt32) -> OpaquePointer? {
+  let refusal = unsafe connection(handle).refusal(status: Int(status))
+  guard case .bytes(let bytes) = refusal.body else { return nil }
+  guard let response = unsafe makeResponse(bytes) else { return nil }
+  for field in refusal.headers.fields {
+    _ = unsafe MHD_add_response_header(response, field.name, field.value)
+  }
+  return unsafe response
+}
+
+private func makeResponse(_ bytes: [UInt8]) -> OpaquePointer? {
+  unsafe bytes.withUnsafeBytes { bytes in
+    unsafe MHD_create_response_from_buffer(
+      bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress),
+      MHD_ResponseMemoryMode.RESPMEM_MUST_COPY)
+  }
 }
 
 private func makeResponse(
   _ body: Exchange.Prepared.Body, _ exchange: Exchange, _ handle: OpaquePointer
 ) -> OpaquePointer? {
   switch body {
-  case .bytes(let bytes):
-    return unsafe bytes.withUnsafeBytes { bytes in
-      unsafe MHD_create_response_from_buffer(
-        bytes.count, UnsafeMutableRawPointer(mutating: bytes.baseAddress),
-        MHD_ResponseMemoryMode.RESPMEM_MUST_COPY)
-    }
+  case .bytes(let bytes): return unsafe makeResponse(bytes)
   case .file(let file):
     // The response closes its descriptor, and `file` its own.
     guard let descriptor = file.duplicate() else { return nil }

@@ -71,7 +71,8 @@ extension ServerCore {
   }
 
   func connected(descriptor: Int32, address: [UInt8]?) -> Connection {
-    let connection = Connection(descriptor: descriptor, address: address, limits: limits)
+    let connection = Connection(
+      descriptor: descriptor, address: address, limits: limits, errorResponder: errorResponder)
     connectionCount.wrappingAdd(1, ordering: .relaxed)
     registry.withLock { registry in
       registry.connections[ObjectIdentifier(connection)] = connection
@@ -92,14 +93,15 @@ extension ServerCore {
   }
 
   func begin(
-    method: String, headers: HTTPHeaders, isIntact: Bool, connection: Connection
+    method: String, headers: HTTPHeaders, isIntact: Bool, needsHost: Bool, connection: Connection
   ) -> Exchange {
     let request = HTTPRequest(
       method: method, target: connection.takeTarget(), headers: headers,
       remoteAddress: connection.remoteAddress)
     let exchange = Exchange(
       id: nextID.wrappingAdd(1, ordering: .relaxed).oldValue, core: self, connection: connection,
-      request: request, fault: Framing.fault(of: request, isIntact: isIntact, limits: limits))
+      request: request,
+      fault: Framing.fault(of: request, isIntact: isIntact, needsHost: needsHost, limits: limits))
     registry.withLock { $0.exchanges[exchange.id] = exchange }
     return exchange
   }

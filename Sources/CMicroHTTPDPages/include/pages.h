@@ -1,0 +1,21 @@
+#ifndef DAYBOOK_MICROHTTPD_PAGES_H
+#define DAYBOOK_MICROHTTPD_PAGES_H
+
+#include <microhttpd.h>
+
+// What libmicrohttpd 0.9.75 does by itself where nobody is asked: it answers what is not well-formed with pages of
+// HTML. The calls for these go through the dynamic linker, which finds the functions of this target first.
+
+// Makes the answer in the place of a page with `status`. The caller destroys it; NULL: the page is sent.
+typedef struct MHD_Response *_Nullable (*daybook_mhd_page)(
+    struct MHD_Connection *_Nonnull connection, unsigned int status);
+
+// From now on, for every daemon of this process.
+void daybook_mhd_replace_pages(daybook_mhd_page _Nonnull page);
+
+// Queues an answer of ours.
+enum MHD_Result daybook_mhd_queue_response(
+    struct MHD_Connection *_Nonnull connection, unsigned int status,
+    struct MHD_Response *_Nonnull response);
+
+#endif
