@@ -51,12 +51,15 @@ import Testing
     }
   }
 
-  /// Writes that take no key, no trial and no reason.
-  private static let notKeyed = [
-    // The console's own session: nothing of the account changes.
-    "DELETE /api/session", "POST /api/session/password",
-    // Nothing is written.
+  /// Nothing is written.
+  private static let notWrites = [
     "POST /api/templates/{id}/preview", "POST /api/inbound-hooks/{id}/test",
+  ]
+
+  /// Writes that take no key and no reason.
+  private static let notKeyed = [
+    // Again with the same password it is refused: it is another one by then.
+    "POST /api/session/password",
     // Read models are no part of the book: an order to them is none either.
     "POST /api/projections/{name}/rebuild", "DELETE /api/projections/{name}/rebuild",
     "POST /api/projections/{name}/drain",
@@ -65,8 +68,10 @@ import Testing
   @Test func `every write can be tried, repeated and given a reason`() {
     for operation in scoped where operation.method != "GET" {
       let name = "\(operation.method) \(operation.path)"
+      guard !Self.notWrites.contains(name) else { continue }
+      #expect(has(operation, ["dry_run"]), "\(name)")
       guard !Self.notKeyed.contains(name) else { continue }
-      #expect(has(operation, ["dry_run", "Idempotency-Key", "X-Actor-Reason"]), "\(name)")
+      #expect(has(operation, ["Idempotency-Key", "X-Actor-Reason"]), "\(name)")
       #expect(operation.statuses[409] != nil, "\(name)")
       guard operation.path.contains("{id}") else { continue }
       #expect(has(operation, ["If-Match"]), "\(name)")

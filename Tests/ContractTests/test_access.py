@@ -1,8 +1,10 @@
 """Who may do what: every operation with every wrong credential, and every id of another account."""
 
+import os
 import re
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -374,6 +376,24 @@ def test_wrong_passwords_lock_the_user_out_and_an_administrator_lets_in(account,
     nobody.sign_in(email, password)
 
 
+def test_many_guesses_at_once_are_no_more_than_some(account, nobody):
+    """A lockout that is looked at before the slow part alone would let all of them through."""
+    _, owner, _ = account
+    _, email, _ = colleague(owner, "developer")
+    count = 5 + 8 * (os.cpu_count() or 1)
+    with ThreadPoolExecutor(count) as threads:
+        answers = list(
+            threads.map(
+                lambda number: nobody.send(
+                    "POST", "/api/session", {"email": email, "password": f"guess {number}"}
+                ),
+                range(count),
+            )
+        )
+    assert {answer.status for answer in answers} == {401, 429}
+    assert {answer.code for answer in answers if answer.status == 429} == {"locked_out"}
+
+
 def test_a_new_password_ends_every_session(account, nobody):
     _, owner, _ = account
     _, email, password = colleague(owner, "developer")
@@ -422,6 +442,40 @@ def test_a_key_has_its_budget_and_is_told(new_account, nobody, operator):
     assert 1 <= int(answers[3].headers["retry-after"]) <= 10
     more = {"rate_limit": {"per_minute": 601, "burst": 3}}
     assert owner.send("PATCH", f"/api/api-keys/{made['id']}", more).code == "limit_exceeds_account"
+
+
+def test_a_limit_can_be_read_and_set(new_account, nobody, operator):
+    account, owner, _ = new_account("Ordinary", rate_limit={"per_minute": 60, "burst": 120})
+    answer = owner.get("/api/limits")
+    assert answer.json["account"] == answer.json["key"] == {"per_minute": 60, "burst": 120}
+    assert answer.headers["ratelimit-limit"] == "120"
+    more = {"rate_limit": {"per_minute": 600, "burst": 1200}}
+    made = key(owner, scopes=["account:read"])
+    path = f"/api/api-keys/{made['id']}"
+    assert owner.send("PATCH", path, more).code == "limit_exceeds_account"
+    assert operator.send("PATCH", f"/api/operator/accounts/{account}", more).status == 200
+    assert owner.get("/api/limits").json["account"] == more["rate_limit"]
+    less = {"rate_limit": {"per_minute": 30, "burst": 2}}
+    assert owner.send("PATCH", path, less).json["rate_limit"] == less["rate_limit"]
+    client = nobody.with_key(made["secret"])
+    assert client.get("/api/limits").json["key"] == less["rate_limit"]
+    assert client.get("/api/limits").status == 200
+    last = client.get("/api/limits")
+    assert (last.status, last.headers["ratelimit-remaining"]) == (429, "0")
+    assert last.json["error"]["retry_after_ms"] == int(last.headers["retry-after"]) * 1000
+    types = [e["type"] for e in owner.get("/api/events?types=org.*,api_key.*").json["data"]]
+    assert types.count("org.rate_limit_set") == 2 and "api_key.limit_set" in types
+
+
+def test_an_agency_sets_the_limit_of_its_client_and_nobody_their_own(new_account):
+    agency, keeper, _ = new_account("Limiting", kind="agency")
+    client = keeper.made("/api/accounts", {"name": "Limited", "test": True})
+    set = {"rate_limit": {"per_minute": 90, "burst": 180}}
+    assert keeper.send("PATCH", f"/api/accounts/{client['id']}", set).status == 200
+    assert keeper.get("/api/limits", Account=client["id"]).json["account"] == set["rate_limit"]
+    own = keeper.with_key(client["api_key"])
+    for caller, account in [(own, client["id"]), (keeper, agency)]:
+        assert caller.send("PATCH", f"/api/accounts/{account}", set).code == "agency_only"
 
 
 def test_what_was_refused_is_on_record(new_account, nobody):

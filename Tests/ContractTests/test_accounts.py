@@ -250,4 +250,4 @@ def test_an_archived_template_is_taken_back(new_account) -> None:
     assert restored.status == 200 and restored.json["archived"] is False
     assert len(restored.json["events"]) == 1
     assert owner.post(path + "/restore").json["events"] == []
-    assert owner.send("PUT", path, {"name": "Hi", "body": "Hello"}).json["version"] == 2
+    assert owner.send("PUT", path, {"name": "Hi", "body": "Hello"}).json["latest_version"] == 2

@@ -197,7 +197,7 @@ extension EndToEnd {
           "PUT", path, ["name": "Hello", "body": "Hi {{first_name}}, {{company|friend}}!"]
         ).json(200)
         let shown = try await account.api.get(path)
-        #expect(shown["version"]?.int == 2)
+        #expect(shown["latest_version"]?.int == 2)
         #expect(shown["versions"]?.array?.count == 2)
         let good = try await account.api.post("\(path)/preview", preview, expecting: 200)
         let text = "Hi Zoë, friend!" + Account.optOutNotice

@@ -23,13 +23,14 @@ enum ProjectionRoutes {
         Folds the whole log anew beside the live rows, which serve all the while, and swaps them at the end. Begins within
         about a second of the answer; the list says how far it is.
         """,
-      answers: [AnswerDefinition(202, "It will be done.", ProjectionSchemas.projection)],
+      parameters: [.dryRun],
+      answers: [AnswerDefinition(202, "It will be done.", ProjectionSchemas.projection), .tried],
       refuses: [409: ["rebuild_running"], 503: ["read_model_unavailable"]],
       idempotency: .ignored, handler: rebuild),
     Operation(
       "DELETE", "/api/projections/{name}/rebuild", .scope("projections:write"),
-      "Cancel a rebuild", details: "The live rows stay as they are.",
-      answers: [AnswerDefinition(202, "It will stop.", ProjectionSchemas.projection)],
+      "Cancel a rebuild", details: "The live rows stay as they are.", parameters: [.dryRun],
+      answers: [AnswerDefinition(202, "It will stop.", ProjectionSchemas.projection), .tried],
       refuses: [409: ["no_rebuild"], 503: ["read_model_unavailable"]],
       idempotency: .ignored, handler: cancel),
     Operation.list(
@@ -42,9 +43,9 @@ enum ProjectionRoutes {
     Operation(
       "POST", "/api/projections/{name}/drain", .scope("projections:write"),
       "Apply what is parked, in order, once it can be",
-      details: "What still cannot be applied stays parked.",
-      answers: [.ok(ProjectionSchemas.drained)], refuses: [503: ["read_model_unavailable"]],
-      idempotency: .ignored, handler: drain),
+      details: "What still cannot be applied stays parked.", parameters: [.dryRun],
+      answers: [AnswerDefinition.ok(ProjectionSchemas.drained).or(.dryRun)],
+      refuses: [503: ["read_model_unavailable"]], idempotency: .ignored, handler: drain),
   ]
 
   @Sendable
@@ -60,6 +61,12 @@ enum ProjectionRoutes {
   private static func rebuild(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let projection = try exchange.projection()
     return try await exchange.onReadModels { connection in
+      if exchange.isDryRun {
+        guard try !isRebuilt(projection, connection) else {
+          throw ProjectionError.rebuildRunning(projection: projection.name)
+        }
+        throw APIError.tried([])
+      }
       try RebuildRecord.request(projection, connection)
       return exchange.respond(202, try view(projection, connection, exchange))
     }
@@ -68,11 +75,24 @@ enum ProjectionRoutes {
   private static func cancel(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let projection = try exchange.projection()
     return try await exchange.onReadModels { connection in
-      guard try RebuildRecord.cancel(projection, connection) else {
+      let isThere =
+        exchange.isDryRun
+        ? try isRebuilt(projection, connection) : try RebuildRecord.cancel(projection, connection)
+      guard isThere else {
         throw APIError(
           409, "conflict", "no_rebuild", "\(projection.name) is not being rebuilt.")
       }
+      if exchange.isDryRun { throw APIError.tried([]) }
       return exchange.respond(202, try view(projection, connection, exchange))
+    }
+  }
+
+  private static func isRebuilt(
+    _ projection: any Projection.Type, _ connection: PostgresConnection
+  ) throws -> Bool {
+    try ProjectionAdmin.list(connection).contains {
+      $0.name == projection.name && $0.version == projection.version
+        && $0.rebuild?.isOpen == true
     }
   }
 
@@ -93,6 +113,7 @@ enum ProjectionRoutes {
 
   private static func drain(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let projection = try exchange.projection()
+    if exchange.isDryRun { throw .tried([]) }
     let reader = exchange.engine.log
     let report = try await exchange.onReadModels { try Drain.run(projection, reader, $0) }
     return exchange.respond(

@@ -1,5 +1,7 @@
 import Application
 import Domain
+import EventCodec
+import EventLog
 import HTTP
 import JSON
 
@@ -215,7 +217,7 @@ enum SendingRoutes {
       try workspace.suppress(
         listing.addresses, on: listing.channel, list: listing.list, source: listing.source)
     }
-    return answer(written, exchange)
+    return try answer(written, exchange)
   }
 
   private static func unsuppress(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -224,12 +226,37 @@ enum SendingRoutes {
       try workspace.unsuppress(
         listing.addresses, on: listing.channel, list: listing.list, source: listing.source)
     }
-    return answer(written, exchange)
+    return try answer(written, exchange)
   }
 
-  private static func answer(_ written: Written<Int>, _ exchange: Exchange) -> HTTPResponse {
-    exchange.respond(
-      200, ["object": "suppression_result", "changed": JSON(written.output ?? 0)],
-      receipt: written.receipt)
+  private static func answer(
+    _ written: Written<Int>, _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    let changed =
+      if let output = written.output { output } else { try listed(by: written.receipt, exchange) }
+    return exchange.respond(
+      200, ["object": "suppression_result", "changed": JSON(changed)], receipt: written.receipt)
+  }
+
+  /// How many addresses the first of equal requests put on a list or took off it.
+  private static func listed(
+    by receipt: WriteReceipt, _ exchange: Exchange
+  ) throws(APIError) -> Int {
+    let positions = receipt.events.compactMap(RecordedDomainEvent.position(ofEventID:))
+    guard let first = positions.min(), let last = positions.max() else { return 0 }
+    let filter = EventFilter(
+      org: OrgID(exchange.org.value), types: ["org.address_suppressed", "org.address_unsuppressed"])
+    var (count, reached) = (0, first - 1)
+    do throws(EventLogError) {
+      while reached < last {
+        let page = try exchange.engine.log.read(after: reached, limit: 1_000, filter: filter)
+        count += page.events.count { $0.position <= last }
+        guard page.scannedTo > reached else { break }
+        reached = page.scannedTo
+      }
+      return count
+    } catch {
+      throw APIError(.log(error))
+    }
   }
 }

@@ -281,10 +281,20 @@ extension Exchange {
     guard (1...255).contains(key.utf8.count) else {
       throw .invalid("Idempotency-Key", "out_of_range", "An Idempotency-Key has 1 to 255 bytes.")
     }
-    let digest = SHA256.hash(request.body).prefix(16)
+    let digest = SHA256.hash(request.body + orderedByParameters).prefix(16)
     let fingerprint = digest.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
     return IdempotencyName(
       "\(request.method) \(request.path)|\(key)", fingerprint: fingerprint)
+  }
+}
+
+extension Exchange {
+  /// What the parameters say of the order itself, and so belongs to its body: whom a PUT is about, how a file is to
+  /// be read.
+  private var orderedByParameters: [UInt8] {
+    request.query.filter { $0.name != "dry_run" }.flatMap { item in
+      Array("\n\(item.name)=\(item.value)".utf8)
+    }
   }
 }
 
@@ -305,7 +315,9 @@ extension Exchange {
       response.headers.set("log-position", String(receipt.position))
       if receipt.isReplay { response.headers.set("idempotent-replayed", "true") }
     }
-    if let version { response.headers.set("etag", "\"v\(version)\"") }
+    if let version = version ?? value.storedVersion {
+      response.headers.set("etag", "\"v\(version)\"")
+    }
     return response
   }
 
@@ -316,5 +328,13 @@ extension Exchange {
       throw .invalid("If-Match", "invalid_version", "If-Match is an ETag such as \"v3\".")
     }
     return version
+  }
+}
+
+extension JSON {
+  /// What the ETag of a stored object says; nil for everything else.
+  fileprivate var storedVersion: UInt64? {
+    guard self["id"] != nil, let version = self["version"]?.int, version > 0 else { return nil }
+    return UInt64(version)
   }
 }

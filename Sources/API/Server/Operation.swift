@@ -135,6 +135,7 @@ package struct AnswerDefinition: Sendable {
         RequestBody.Content(mediaType: "application/x-ndjson", schema: .string(0...Int.max)),
       ])
   }
+  package static let tried = AnswerDefinition(200, "With `dry_run`: what would follow.", .dryRun)
   package static let nothing = AnswerDefinition(204, "Done; there is nothing to say.")
 
   package static func text(_ mediaType: String, _ description: String) -> AnswerDefinition {
@@ -233,7 +234,7 @@ package final class Operation: Sendable {
   private static func orTried(_ answers: [AnswerDefinition]) -> [AnswerDefinition] {
     var all = answers
     guard let index = all.firstIndex(where: { $0.status == 200 }) else {
-      return all + [AnswerDefinition(200, "With `dry_run`: what would follow.", .dryRun)]
+      return all + [.tried]
     }
     all[index] = all[index].or(.dryRun)
     return all

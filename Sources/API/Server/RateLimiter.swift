@@ -16,39 +16,67 @@ package final class RateLimiter: Sendable {
   }
 
   private struct Bucket {
-    /// In millionths: a token comes every `60 / perMinute` seconds, not all at once.
-    var microTokens: Int64
+    var limit: RateLimit
+    /// In parts: `perMinute` of them come every microsecond, so that nothing is lost however often is asked.
+    var parts: Int64
     var atMicros: Int64
-  }
 
-  private let buckets = Mutex<[Identifier: Bucket]>([:])
-  /// Above this number full buckets are dropped: a full one and a missing one are the same.
-  private static let sweepCount = 10_000
+    var fullParts: Int64 { Int64(limit.burst) * RateLimiter.partsPerToken }
 
-  package init() {}
+    mutating func refill(_ limit: RateLimit, nowMicros: Int64) {
+      self.limit = limit
+      // Eleven days; more than this would overflow.
+      let passedMicros = min(max(0, nowMicros - atMicros), 1_000_000_000_000)
+      parts = min(fullParts, parts + passedMicros * Int64(limit.perMinute))
+      atMicros = max(atMicros, nowMicros)
+    }
 
-  /// Takes one token where there is one. `nowMicros` never goes back.
-  package func take(_ caller: Identifier, _ limit: RateLimit, nowMicros: Int64) -> Budget {
-    let full = Int64(limit.burst) * 1_000_000
-    let perMinute = Int64(limit.perMinute)
-    return buckets.withLock { buckets in
-      if buckets.count > Self.sweepCount { Self.sweep(&buckets, nowMicros) }
-      let before = buckets[caller] ?? Bucket(microTokens: full, atMicros: nowMicros)
-      // An hour fills every bucket that can be set; more would only overflow.
-      let passedMicros = min(max(0, nowMicros - before.atMicros), 3_600_000_000)
-      var tokens = min(full, before.microTokens + passedMicros / 60 * perMinute)
-      let isAllowed = tokens >= 1_000_000
-      if isAllowed { tokens -= 1_000_000 }
-      buckets[caller] = Bucket(microTokens: tokens, atMicros: nowMicros)
-      return Budget(
-        limit: limit, isAllowed: isAllowed, remaining: Int(tokens / 1_000_000),
-        waitMicros: max(0, 1_000_000 - tokens) * 60 / perMinute,
-        fullAfterMicros: (full - tokens) * 60 / perMinute)
+    /// How long until there are so many parts.
+    func micros(until wanted: Int64) -> Int64 {
+      let perMicro = Int64(limit.perMinute)
+      return (max(0, wanted - parts) + perMicro - 1) / perMicro
     }
   }
 
-  private static func sweep(_ buckets: inout [Identifier: Bucket], _ nowMicros: Int64) {
-    buckets = buckets.filter { nowMicros - $0.value.atMicros < 3_600_000_000 }
+  private struct State {
+    var buckets: [Identifier: Bucket] = [:]
+    /// Above this number full buckets are dropped: a full one and a missing one are the same.
+    var sweepCount = 10_000
+  }
+
+  /// The microseconds of a minute.
+  private static let partsPerToken: Int64 = 60_000_000
+
+  private let state = Mutex(State())
+
+  package init() {}
+
+  /// Takes one token where there is one. Where `nowMicros` goes back, nothing comes in.
+  package func take(_ caller: Identifier, _ limit: RateLimit, nowMicros: Int64) -> Budget {
+    state.withLock { state in
+      if state.buckets.count > state.sweepCount { Self.sweep(&state, nowMicros) }
+      var bucket =
+        state.buckets[caller]
+        ?? Bucket(
+          limit: limit, parts: Int64(limit.burst) * Self.partsPerToken, atMicros: nowMicros)
+      bucket.refill(limit, nowMicros: nowMicros)
+      let isAllowed = bucket.parts >= Self.partsPerToken
+      if isAllowed { bucket.parts -= Self.partsPerToken }
+      state.buckets[caller] = bucket
+      return Budget(
+        limit: limit, isAllowed: isAllowed, remaining: Int(bucket.parts / Self.partsPerToken),
+        waitMicros: bucket.micros(until: Self.partsPerToken),
+        fullAfterMicros: bucket.micros(until: bucket.fullParts))
+    }
+  }
+
+  private static func sweep(_ state: inout State, _ nowMicros: Int64) {
+    state.buckets = state.buckets.filter { _, bucket in
+      var bucket = bucket
+      bucket.refill(bucket.limit, nowMicros: nowMicros)
+      return bucket.parts < bucket.fullParts
+    }
+    state.sweepCount = max(10_000, 2 * state.buckets.count)
   }
 }
 

@@ -10,6 +10,8 @@ enum AccessSchemas {
       .required("agency", .id(.org).nullable), .required("time_zone", .string()),
       .required("test", .bool), .required("status", .choice(Org.Status.self)),
       .required("now", .time, "The account's own clock."), .required("created_at", .time),
+      .optional("updated_at", .time, "Not in lists; nor are these two."),
+      .optional("version", .count), .optional("account", .id(.org)),
     ])
 
   static let signIn = Schema.input(
@@ -98,6 +100,9 @@ enum AccessSchemas {
       .required("id", .string()), .required("object", .constant("role")),
       .required("name", .string()), .required("scopes", .array(.string())),
       .required("built_in", .bool),
+      .required("version", .count, "0 for those that every account has."),
+      .required("account", .id(.org)), .required("created_at", .time.nullable),
+      .required("updated_at", .time.nullable),
     ])
 
   // MARK: API keys
@@ -174,11 +179,16 @@ enum AccessSchemas {
     "AccountChange",
     [
       .optional("name", .string(1...200)), .optional("time_zone", .string(1...100)),
-      .optional("status", .choice(Org.Status.self)),
+      .optional("status", .choice(Org.Status.self), "By its agency alone."),
+      .optional("rate_limit", limit, "Of each of its keys. By its agency alone."),
     ])
 
-  static let statusChange = Schema.input(
-    "StatusChange", [.required("status", .choice(Org.Status.self))])
+  static let standingChange = Schema.input(
+    "StandingChange",
+    [
+      .optional("status", .choice(Org.Status.self)),
+      .optional("rate_limit", limit, "Of each of its keys that has none of its own."),
+    ])
 
   static let createdAccount = Schema.object(
     "CreatedAccount",

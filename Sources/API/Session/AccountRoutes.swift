@@ -40,9 +40,12 @@ enum AccountRoutes {
         "By its agency alone. Its book stays, and PATCH with `status` makes it active again.",
       answers: [.ok(AccessSchemas.account)], refuses: [403: ["agency_only"]], handler: archive),
     Operation(
-      "PATCH", "/api/operator/accounts/{id}", .operation, "Change the status of an account",
-      body: .json(AccessSchemas.statusChange, example: ["status": "past_due"]),
-      answers: [.ok(AccessSchemas.account)], idempotency: .ignored, handler: changeStatus),
+      "PATCH", "/api/operator/accounts/{id}", .operation,
+      "Change the status or the rate limit of an account",
+      body: .json(
+        AccessSchemas.standingChange,
+        example: ["status": "past_due", "rate_limit": ["per_minute": 600, "burst": 1_200]]),
+      answers: [.ok(AccessSchemas.account)], idempotency: .ignored, handler: changeStanding),
     Operation(
       "POST", "/api/test-clock/advance", .scope("account:write"),
       "Advance the clock of a test account",
@@ -73,7 +76,7 @@ enum AccountRoutes {
     guard exchange.engine.directory.reaches(id, from: exchange.caller.home),
       let org = exchange.engine.directory.org(id)
     else { throw .notFound("account") }
-    return exchange.respond(200, view(org, realMicros: exchange.engine.tools.clock.nowMicros()))
+    return exchange.respond(200, try stored(org, exchange))
   }
 
   /// Everything that the body names changes in one commit, or nothing.
@@ -82,12 +85,12 @@ enum AccountRoutes {
     var fields = try exchange.body()
     let name = fields.string("name", limit: 200)
     let timeZone = fields.string("time_zone")
-    let status = fields.choice("status", Org.Status.self)
+    let standing = Standing(&fields)
     try fields.finish()
-    if status != nil { try requireAgency(exchange) }
+    if !standing.isEmpty { try requireAgency(exchange) }
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.changeOrg(name: name, timeZone: timeZone)
-      if let status { try workspace.setStatus(status) }
+      try standing.apply(to: &workspace)
     }
     return try respond(exchange, written.receipt)
   }
@@ -111,27 +114,61 @@ enum AccountRoutes {
     _ exchange: Exchange, _ receipt: WriteReceipt
   ) throws(APIError) -> HTTPResponse {
     guard let org = exchange.engine.directory.org(exchange.org) else { throw .notFound("account") }
-    let object = view(org, realMicros: exchange.engine.tools.clock.nowMicros())
-    return exchange.respond(200, object, receipt: receipt)
+    return exchange.respond(200, try stored(org, exchange), receipt: receipt)
   }
 
-  private static func changeStatus(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+  /// With what every stored object says of itself.
+  private static func stored(
+    _ org: Directory.OrgEntry, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    let change: (version: UInt64, atMicros: Micros)
+    do {
+      change = try exchange.engine.lastChange(of: org.id, in: org.id)
+    } catch {
+      throw APIError(error)
+    }
+    let view = view(org, realMicros: exchange.engine.tools.clock.nowMicros())
+    var object = view.object ?? JSONObject()
+    object["updated_at"] = .string(Timestamp.text(change.atMicros))
+    object["version"] = .int(Int64(change.version))
+    object["account"] = .string(org.id.text)
+    return .object(object)
+  }
+
+  private static func changeStanding(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .org)
     var fields = try exchange.body()
-    let status = fields.choice("status", Org.Status.self, required: true)
+    let standing = Standing(&fields)
     try fields.finish()
-    guard let status else { preconditionFailure("finish refuses missing fields") }
     guard exchange.engine.directory.org(id) != nil else { throw .notFound("account") }
     let call = Call(actor: "operator", origin: "cli", correlation: exchange.requestID)
     do {
       _ = try await exchange.engine.executor(for: id).perform(call) {
-        workspace throws(CommandError) in try workspace.setStatus(status)
+        workspace throws(CommandError) in try standing.apply(to: &workspace)
       }
     } catch {
       throw APIError(error)
     }
     guard let org = exchange.engine.directory.org(id) else { throw .notFound("account") }
     return exchange.respond(200, view(org, realMicros: exchange.engine.tools.clock.nowMicros()))
+  }
+
+  /// What an account's agency or the operator decides, and not the account.
+  private struct Standing: Sendable {
+    let status: Org.Status?
+    let rateLimit: RateLimit?
+
+    var isEmpty: Bool { status == nil && rateLimit == nil }
+
+    init(_ fields: inout Fields) {
+      status = fields.choice("status", Org.Status.self)
+      rateLimit = APIKeyInput.limit(&fields)
+    }
+
+    func apply(to workspace: inout Workspace) throws(CommandError) {
+      if let status { try workspace.setStatus(status) }
+      if let rateLimit { try workspace.setRateLimit(rateLimit) }
+    }
   }
 
   private static func advanceClock(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -20,11 +20,12 @@ enum SessionRoutes {
       answers: [.ok(AccessSchemas.session)], handler: show),
     Operation(
       "POST", "/api/session/password", .scope("account:read"), "Change your own password",
-      details: "Ends every session, this one too.",
+      details: "Ends every session, this one too.", parameters: [.dryRun],
       body: .json(
         AccessSchemas.passwordChange,
         example: ["current_password": "…", "new_password": "correct horse battery"]),
-      answers: [.nothing], refuses: [401: ["invalid_credentials"]], idempotency: .ignored,
+      answers: [.nothing, .tried],
+      refuses: [401: ["invalid_credentials"], 429: ["locked_out"]], idempotency: .ignored,
       handler: changePassword),
     Operation(
       "DELETE", "/api/session", .open, "Sign out", answers: [.nothing], idempotency: .ignored,
@@ -40,7 +41,8 @@ enum SessionRoutes {
     let nowMicros = exchange.engine.tools.clock.nowMicros()
     let known = exchange.engine.directory.user(email: email)
     try requireUnlocked(known?.state.lockedUntilMicros, nowMicros)
-    guard let user = known, user.state.isActive, await isRight(password, for: user, exchange) else {
+    let active = known.flatMap { $0.state.isActive ? $0 : nil }
+    guard try await isRight(password, for: active, exchange), let user = active else {
       if let known { await record(known, succeeded: false, exchange) }
       throw APIError(
         401, "auth", "invalid_credentials", "The email or the password is wrong.")
@@ -67,19 +69,35 @@ enum SessionRoutes {
     throw error
   }
 
-  /// scrypt takes its time on purpose: away from the threads that serve other requests.
+  /// scrypt takes its time on purpose: away from the threads that serve other requests. Of many guesses at the same
+  /// time, those whose turn comes when the user is locked out are not looked at, nor believed. Where there is no user,
+  /// the answer takes as long.
   private static func isRight(
-    _ password: String, for user: Directory.UserEntry, _ exchange: Exchange
-  ) async -> Bool {
+    _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange
+  ) async throws(APIError) -> Bool {
+    let engine = exchange.engine
+    @Sendable func refuseWhereLocked() throws(APIError) {
+      let now = user.flatMap { engine.directory.user($0.id) }
+      try requireUnlocked(now?.state.lockedUntilMicros, engine.tools.clock.nowMicros())
+    }
     do {
-      return try await Task.detached {
-        try PasswordHash.verify(password, against: user.details.passwordHash)
+      let isRight = try await Task.detached {
+        try refuseWhereLocked()
+        let hash = try user?.details.passwordHash ?? nobodysHash.get()
+        return try PasswordHash.verify(password, against: hash)
       }.value
+      try refuseWhereLocked()
+      return isRight
+    } catch let error as APIError {
+      throw error
     } catch {
-      exchange.services.report("stored password hash of \(user.id): \(error)", exchange.requestID)
+      let name = user?.id.text ?? "nobody"
+      exchange.services.report("stored password hash of \(name): \(error)", exchange.requestID)
       return false
     }
   }
+
+  private static let nobodysHash = Result { try PasswordHash.make("nobody's") }
 
   private static func record(
     _ user: Directory.UserEntry, succeeded: Bool, _ exchange: Exchange
@@ -112,7 +130,8 @@ enum SessionRoutes {
     guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id) else {
       throw .unauthorized
     }
-    guard await isRight(current, for: user, exchange) else {
+    guard try await isRight(current, for: user, exchange) else {
+      await record(user, succeeded: false, exchange)
       throw APIError(401, "auth", "invalid_credentials", "The current password is wrong.")
     }
     let hash = try await UserRoutes.hash(new)

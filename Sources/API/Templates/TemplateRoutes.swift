@@ -45,7 +45,11 @@ enum TemplateRoutes {
       "See what a person would get", details: "Nothing is written.",
       body: .json(
         TemplateSchemas.preview, example: ["contact": "con_01jd3x0000000000000000000a"]),
-      answers: [.ok(TemplateSchemas.rendered)], refuses: [409: ["archived"]],
+      answers: [.ok(TemplateSchemas.rendered)],
+      refuses: [
+        409: ["archived"],
+        422: ["sms_not_configured", "email_not_configured", "postal_address_missing"],
+      ],
       idempotency: .ignored, handler: preview),
   ]
 
@@ -72,7 +76,9 @@ enum TemplateRoutes {
       try workspace.createTemplate(name: name, channel: channel, content)
     }
     let id = try ContactWrites.created(.template, written)
-    return exchange.respond(201, try exchange.template(id), receipt: written.receipt)
+    return exchange.respond(
+      201, try exchange.template(id, version: written.receipt.version(of: id)),
+      receipt: written.receipt)
   }
 
   private static func input(_ fields: inout Fields) -> (name: String, TemplateContent) {
@@ -95,7 +101,9 @@ enum TemplateRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.reviseTemplate(id, name: name, content)
     }
-    return exchange.respond(200, try exchange.template(id), receipt: written.receipt)
+    return exchange.respond(
+      200, try exchange.template(id, version: written.receipt.version(of: id)),
+      receipt: written.receipt)
   }
 
   private static func archive(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -103,7 +111,9 @@ enum TemplateRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.archiveTemplate(id)
     }
-    return exchange.respond(200, try exchange.template(id), receipt: written.receipt)
+    return exchange.respond(
+      200, try exchange.template(id, version: written.receipt.version(of: id)),
+      receipt: written.receipt)
   }
 
   private static func restore(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -111,7 +121,9 @@ enum TemplateRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.restoreTemplate(id)
     }
-    return exchange.respond(200, try exchange.template(id), receipt: written.receipt)
+    return exchange.respond(
+      200, try exchange.template(id, version: written.receipt.version(of: id)),
+      receipt: written.receipt)
   }
 
   private static func preview(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -202,7 +214,8 @@ extension Exchange {
       ("channel", .string(channel.rawValue)), ("archived", .bool(state.isArchived)),
       ("fields", .array(fields.map(JSON.string))), ("versions", .array(versions)),
       ("findings", ContentFindingView.json(ContentCheck.findings(in: content, on: channel))),
-      ("version", JSON(state.versions.count)), ("account", .string(org.text)),
+      ("latest_version", JSON(state.versions.count)),
+      ("version", .int(Int64(snapshot.version))), ("account", .string(org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
       ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
     ])

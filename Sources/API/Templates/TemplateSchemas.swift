@@ -22,8 +22,10 @@ enum TemplateSchemas {
     .required("subject", .string(0...1_000).nullable),
     .required("body", .string(0...600_000)),
     .required("html", .string(0...600_000).nullable),
-    .required("voicemail", .string(0...4_000).nullable), .required("version", .count),
+    .required("voicemail", .string(0...4_000).nullable),
   ]
+
+  private static let version: [Schema.Property] = content + [.required("version", .count)]
 
   static let template = Schema.object(
     "Template",
@@ -32,10 +34,12 @@ enum TemplateSchemas {
       .required("name", .string()), .required("channel", .choice(Channel.self)),
       .required("archived", .bool),
       .required("fields", .array(.string(), 0...1_000), "The merge fields of the latest version."),
-      .required("versions", .array(.object("TemplateVersion", content), 0...100_000)),
+      .required("versions", .array(.object("TemplateVersion", version), 0...100_000)),
       .required(
         "findings", .array(ContentFindingView.schema),
         "What is to be said of the latest version, as marketing."),
+      .required("latest_version", .count, "How many versions its words have."),
+      .required("version", .count, "Grows with every change; `ETag` is `\"v<version>\"`."),
       .required("created_at", .time), .required("updated_at", .time),
     ] + content)
 

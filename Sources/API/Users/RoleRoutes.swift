@@ -34,15 +34,15 @@ enum RoleRoutes {
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
     let builtIn = Roles.builtIn.sorted { $0.key < $1.key }
-      .map { view($0.key, name: $0.key, scopes: $0.value, builtIn: true) }
-    let own = exchange.engine.directory.roles(of: exchange.org)
-      .map { view($0.id.text, name: $0.state.name, scopes: $0.state.scopes, builtIn: false) }
+      .map { builtInView($0.key, scopes: $0.value, exchange) }
+    let own = try exchange.engine.directory.roles(of: exchange.org)
+      .map { role throws(APIError) in try view(role.id, .max, exchange) }
     return try .of(builtIn + own, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     if let name = exchange.path["id"], let scopes = Roles.builtIn[name] {
-      return exchange.respond(200, view(name, name: name, scopes: scopes, builtIn: true))
+      return exchange.respond(200, builtInView(name, scopes: scopes, exchange))
     }
     return exchange.respond(200, try view(try exchange.id("id", .role), .max, exchange))
   }
@@ -101,16 +101,22 @@ enum RoleRoutes {
     guard snapshot.state.exists, !snapshot.state.isDeleted || version != .max else {
       throw .notFound("role")
     }
-    return view(
-      id.text, name: snapshot.state.name, scopes: snapshot.state.scopes, builtIn: false)
+    return [
+      "id": .string(id.text), "object": "role", "name": .string(snapshot.state.name),
+      "scopes": .array(snapshot.state.scopes.map(JSON.string)), "built_in": false,
+      "version": .int(Int64(snapshot.version)), "account": .string(exchange.org.text),
+      "created_at": .string(Timestamp.text(snapshot.createdAtMicros)),
+      "updated_at": .string(Timestamp.text(snapshot.updatedAtMicros)),
+    ]
   }
 
-  private static func view(
-    _ id: String, name: String, scopes: [String], builtIn: Bool
+  private static func builtInView(
+    _ name: String, scopes: [String], _ exchange: Exchange
   ) -> JSON {
     [
-      "id": .string(id), "object": "role", "name": .string(name),
-      "scopes": .array(scopes.map(JSON.string)), "built_in": .bool(builtIn),
+      "id": .string(name), "object": "role", "name": .string(name),
+      "scopes": .array(scopes.map(JSON.string)), "built_in": true, "version": 0,
+      "account": .string(exchange.org.text), "created_at": .null, "updated_at": .null,
     ]
   }
 }

@@ -303,11 +303,19 @@ extension Engine {
 
   /// The version of an object's stream on disk; 0 where there is none.
   package func version(of id: Identifier, in org: Identifier) throws(CommandError) -> UInt64 {
+    try lastChange(of: id, in: org).version
+  }
+
+  /// 0 and 0 where there is no such stream.
+  package func lastChange(
+    of id: Identifier, in org: Identifier
+  ) throws(CommandError) -> (version: UInt64, atMicros: Micros) {
     do {
       let last = try log.readStream(
         org: OrgID(org.value), stream: StreamID(id.value), from: .max, limit: 1,
-        direction: .backwards)
-      return last.first?.streamVersion ?? 0
+        direction: .backwards
+      ).first
+      return (last?.streamVersion ?? 0, last?.context.occurredAtMicros ?? 0)
     } catch {
       throw .log(error)
     }

@@ -156,7 +156,8 @@ export interface Template {
   object: "template";
   name: string;
   channel: Channel;
-  version: number;
+  /** How many versions its words have. */
+  latest_version: number;
   archived: boolean;
   fields: string[];
   subject: string | null;

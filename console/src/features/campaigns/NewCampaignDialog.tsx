@@ -104,7 +104,7 @@ export function NewCampaignDialog({ onClose }: { onClose: () => void }) {
             <option value="">Written here</option>
             {fitting.map((each) => (
               <option key={each.id} value={each.id}>
-                {each.name} (version {each.version})
+                {each.name} (version {each.latest_version})
               </option>
             ))}
           </select>

@@ -38,7 +38,7 @@ export function TemplateDialog({ template, onSaved, onClose }: TemplateDialogPro
   return (
     <FormDialog
       title={template === null ? "New template" : `Edit ${template.name}`}
-      action={template === null ? "Create template" : `Save as version ${template.version + 1}`}
+      action={template === null ? "Create template" : `Save as version ${template.latest_version + 1}`}
       doing="Saving…"
       write={write}
       noValidate
@@ -94,7 +94,7 @@ function Preview({ template }: { template: Template }) {
   };
   return (
     <>
-      <Field label={`Version ${template.version} as`}>
+      <Field label={`Version ${template.latest_version} as`}>
         <select defaultValue="" onChange={(event) => void show(event.target.value)}>
           <option value="">nobody</option>
           {(contacts.data?.data ?? []).map((contact) => (

@@ -35,7 +35,7 @@ export function TemplatesScreen() {
                     <span className="endpoint-url clip">{template.name}</span>
                     <span className="row small">
                       <span className="badge">{template.channel}</span>
-                      <span className="muted">version {template.version}</span>
+                      <span className="muted">version {template.latest_version}</span>
                       {template.archived && <span className="badge badge-red">archived</span>}
                       {template.fields.map((field) => (
                         <code key={field} className="muted">

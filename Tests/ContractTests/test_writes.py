@@ -1,0 +1,177 @@
+"""What holds for every write alike: tried without a trace, repeated without a second, refused where it is stale."""
+
+import uuid
+
+import pytest
+
+from test_access import example, filled, guarded, one_of_each
+from test_lists import STANDING
+
+
+@pytest.fixture(scope="module")
+def made(new_account):
+    organisation, owner, _ = new_account("Writes", kind="agency")
+    return owner, one_of_each(owner) | {"accounts": organisation}
+
+
+def writes(operations):
+    """Every write, those that take objects away last, with the names of its parameters."""
+    found = [
+        (method, path, operation, {p["name"] for p in operation.get("parameters", [])})
+        for method, path, operation in guarded(operations)
+        if method != "GET"
+    ]
+    return sorted(found, key=lambda write: (write[0] == "DELETE", "{id}" not in write[1]))
+
+
+def order(method: str, path: str, operation: dict, ids: dict[str, str]):
+    """A body that does something to the objects that are there."""
+    bodies = {
+        "POST /api/users": {
+            "email": f"{uuid.uuid4().hex}@example.com", "name": "Ned", "role": "developer",
+            "password": "correct horse battery",
+        },
+        "POST /api/contacts": {"first_name": "Zed"},
+        "POST /api/messages": {
+            "contact": ids["contacts"], "channel": "sms", "body": "Yo", "purpose": "transactional",
+        },
+        "POST /api/campaigns": {"name": "Autumn", "segment": ids["segments"], "body": "Hi"},
+        "POST /api/workflows/{id}/runs": {"contact": ids["contacts"]},
+        "POST /api/privacy/erasures": {"contact": ids["contacts"]},
+        "POST /api/templates/{id}/preview": {"contact": ids["contacts"]},
+    }
+    return bodies.get(f"{method} {path}", example(operation))
+
+
+def place(path: str, ids: dict[str, str]) -> str:
+    target = filled(path, ids).replace("{service}", "payment").replace("{resource}", "sms")
+    target = target.replace("{name}", "contacts")
+    return target + (f"?key=email:{uuid.uuid4().hex}@example.com" if path == "/api/contacts" else "")
+
+
+# Nothing is written by these at all.
+NO_WRITES = {"POST /api/templates/{id}/preview", "POST /api/inbound-hooks/{id}/test"}
+
+
+def test_every_write_can_be_tried_and_leaves_no_trace(made, operations):
+    owner, ids = made
+    before = owner.get("/api/events?after=now").json["next"]
+    told = {}
+    for method, path, operation, names in writes(operations):
+        name = f"{method} {path}"
+        if name in NO_WRITES:
+            continue
+        assert "dry_run" in names, name
+        target = place(path, ids) if method == "PUT" else place(path, ids).split("?")[0]
+        answer = owner.send(
+            method, target + ("&" if "?" in target else "?") + "dry_run=true",
+            order(method, path, operation, ids), Idempotency_Key=str(uuid.uuid4()),
+        )
+        assert str(answer.status) in operation["responses"], f"{name}: {answer.text[:300]}"
+        if answer.status < 300:
+            assert answer.status == 200 and answer.json.get("dry_run", True) is True, answer.text
+        told[name] = answer.status
+    assert sum(status == 200 for status in told.values()) > 60, told
+    head = owner.get("/api/events?after=now").json["next"]
+    assert owner.get(f"/api/events?after={before}").json["data"] == [] and head == before
+
+
+def test_a_trial_uses_no_key_up(made):
+    owner, _ = made
+    key, body = str(uuid.uuid4()), {"first_name": "Once"}
+    assert owner.post("/api/contacts?dry_run=true", body, Idempotency_Key=key).status == 200
+    done = owner.post("/api/contacts", body, Idempotency_Key=key)
+    assert done.status == 201 and "idempotent-replayed" not in done.headers
+    refused = str(uuid.uuid4())
+    assert owner.post("/api/contacts", {"first_name": 1}, Idempotency_Key=refused).status == 400
+    assert owner.post("/api/contacts", body, Idempotency_Key=refused).status == 201
+
+
+# What goes on by itself: an account's own time, and how far an endpoint's deliveries are. Secrets are shown once.
+MOVING = {"now", "redeliveries", "api_key", "secret", "signing_secret", *STANDING}
+
+
+def test_every_write_that_is_repeated_is_one(made, operations):
+    owner, ids = made
+    kept = 0
+    for method, path, operation, names in writes(operations):
+        name = f"{method} {path}"
+        if "Idempotency-Key" not in names or name.startswith("POST /api/api-keys/{id}"):
+            continue
+        target = place(path, ids) if method == "PUT" else place(path, ids).split("?")[0]
+        body, key = order(method, path, operation, ids), str(uuid.uuid4())
+        first = owner.send(method, target, body, Idempotency_Key=key)
+        if first.status >= 300 or not first.json.get("events"):
+            continue
+        head = owner.get("/api/events?after=now").json["next"]
+        second = owner.send(method, target, body, Idempotency_Key=key)
+        assert second.status == first.status, f"{name}: {second.text[:300]}"
+        assert second.headers.get("idempotent-replayed") == "true", name
+        assert without(second.json) == without(first.json), name
+        types = [e["correlation"] for e in owner.get(f"/api/events?after={head}").json["data"]]
+        assert second.headers["request-id"] not in types, name
+        if isinstance(body, dict) and "name" in body:
+            other = owner.send(method, target, body | {"name": "Else"}, Idempotency_Key=key)
+            assert (other.status, other.code) == (409, "idempotency_mismatch"), name
+        kept += 1
+    assert kept > 40
+
+
+def without(answer: dict) -> dict:
+    return {name: value for name, value in answer.items() if name not in MOVING}
+
+
+def test_a_key_is_of_one_order_whatever_part_of_the_request_says_it(made):
+    owner, _ = made
+    key, body = str(uuid.uuid4()), {"first_name": "Ann"}
+    first, other = [f"/api/contacts?key=email:{uuid.uuid4().hex}@example.com" for _ in range(2)]
+    assert owner.send("PUT", first, body, Idempotency_Key=key).status == 201
+    assert owner.send("PUT", first, body, Idempotency_Key=key).headers["idempotent-replayed"] == "true"
+    answer = owner.send("PUT", other, body, Idempotency_Key=key)
+    assert (answer.status, answer.code) == (409, "idempotency_mismatch")
+    listing = {"channel": "sms", "addresses": ["+12125550177"], "source": "a letter"}
+    key = str(uuid.uuid4())
+    answers = [owner.post("/api/suppressions", listing, Idempotency_Key=key).json for _ in range(2)]
+    assert answers[0] == answers[1] and answers[0]["changed"] == 1
+
+
+# What is no stream of events: a line of a log, and orders whose events are on another object.
+WITHOUT_VERSION = {"/api/request-logs/{id}", "/api/audit/exports/{id}", "/api/privacy/erasures/{id}"}
+
+
+def test_every_object_says_what_it_is_and_of_which_version(new_account, operations):
+    organisation, owner, _ = new_account("Tags", kind="agency")
+    ids = one_of_each(owner) | {"accounts": organisation}
+    client = owner.made("/api/accounts", {"name": "Client", "test": True})["id"]
+    changes = {
+        "contacts": ("PATCH", {"first_name": "Other"}), "users": ("PATCH", {"name": "Other"}),
+        "api-keys": ("PATCH", {"name": "Other"}), "roles": ("PATCH", {"name": "Other"}),
+        "segments": ("PATCH", {"name": "Other"}), "campaigns": ("PATCH", {"name": "Other"}),
+        "templates": ("PUT", {"name": "Other", "body": "Hi you"}),
+        "webhook-endpoints": ("PATCH", {"types": ["message.*"]}),
+        "inbound-hooks": ("PATCH", {"name": "Other"}), "accounts": ("PATCH", {"name": "Other"}),
+        "workflows": ("PUT", {"source": "name: Other\ntrigger: manual\nsteps:\n  - add_tag: x\n"}),
+    }
+    seen = 0
+    for method, path, _ in guarded(operations):
+        if method != "GET" or not path.endswith("/{id}") or path in WITHOUT_VERSION:
+            continue
+        resource = path.split("/")[2]
+        if resource not in ids:
+            continue
+        target = filled(path, ids | {"accounts": client})
+        head = owner.get("/api/events?after=now").json["next"]
+        shown = owner.get(target, Min_Position=head)
+        assert shown.status == 200, shown.text
+        assert {"id", "object", "created_at", "updated_at", "version", "account"} <= set(shown.json), path
+        etag = shown.headers["etag"]
+        assert etag == f'"v{shown.json["version"]}"', path
+        if resource in changes:
+            verb, body = changes[resource]
+            changed = owner.send(verb, target, body, If_Match=etag)
+            assert changed.status == 200, f"{path}: {changed.text[:300]}"
+            assert changed.headers["etag"] not in (None, etag), path
+            stale = owner.send(verb, target, body, If_Match=etag)
+            assert (stale.status, stale.code) == (412, "version_mismatch"), path
+        seen += 1
+    assert seen >= 13
