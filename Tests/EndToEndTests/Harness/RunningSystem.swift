@@ -60,10 +60,18 @@ actor RunningSystem {
     try await waitUntilReady(name)
   }
 
-  private func launch(_ name: String, _ arguments: [String] = []) throws {
+  /// `serve` as it is run where strangers come.
+  func startForStrangers(_ arguments: String...) async throws {
+    try launch("serve", arguments, forStrangers: true)
+    try await waitUntilReady("serve")
+  }
+
+  private func launch(
+    _ name: String, _ arguments: [String] = [], forStrangers: Bool = false
+  ) throws {
     guard processes[name] == nil else { throw HarnessError("\(name) runs already") }
     // A subscriber of these tests is on loopback.
-    let extra = name == "serve" ? ["--allow-private-webhooks"] : []
+    let extra = name == "serve" && !forStrangers ? ["--allow-private-webhooks"] : []
     processes[name] = try ServiceProcess(
       name, executable: executable, arguments: extra + arguments, environment: environment,
       errorsPath: "\(home)/logs/\(name).err")
