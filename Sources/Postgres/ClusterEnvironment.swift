@@ -188,7 +188,11 @@ struct FileLock {
     }
   }
 
-  func unlock() { close(descriptor) }
+  /// In words: a process that is just being started has a copy of the descriptor.
+  func unlock() {
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 }
 
 /// Ports of 127.0.0.1.

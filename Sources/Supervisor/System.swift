@@ -252,6 +252,10 @@ package final class FileLock: Sendable {
 
   private init(_ descriptor: Descriptor) { self.descriptor = descriptor }
 
+  /// Gives the lock back in words. A process that another thread is just starting has a copy of the descriptor until it
+  /// executes its program: closing ours alone would leave the lock with it for so long.
+  deinit { flock(descriptor.number, LOCK_UN) }
+
   /// Takes the lock; nil where another process holds it.
   package static func take(_ path: String) throws(SystemError) -> FileLock? {
     let descriptor = try Descriptor.open(path, flags: O_RDWR | O_CREAT)

@@ -78,7 +78,13 @@ extension EnvironmentFiles {
     var descriptor = unsafe Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     // Whoever may not write here reads beside a writer that made the file, or beside none.
     if descriptor < 0 { descriptor = unsafe Glibc.open(name, O_RDONLY | O_CLOEXEC) }
-    defer { if descriptor >= 0 { Glibc.close(descriptor) } }
+    defer {
+      if descriptor >= 0 {
+        // In words: a process that is just being started has a copy of the descriptor.
+        flock(descriptor, LOCK_UN)
+        Glibc.close(descriptor)
+      }
+    }
     if descriptor >= 0 { try Self.require("flock", flock(descriptor, operation)) }
     try body()
   }

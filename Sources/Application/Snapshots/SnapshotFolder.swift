@@ -178,5 +178,9 @@ private final class FolderLock {
     }
   }
 
-  deinit { close(descriptor) }
+  /// Gives the lock back in words: a process that is just being started has a copy of the descriptor.
+  deinit {
+    flock(descriptor, LOCK_UN)
+    close(descriptor)
+  }
 }

@@ -72,7 +72,7 @@ final class WriterLock: Sendable {
     descriptor = Mutex(opened)
   }
 
-  /// A process that is just being started by the last holder has its descriptors until it executes another program: for
+  /// A process that is just being started by a holder that was killed has its descriptors until it executes another program: for
   /// so long it is worth asking again.
   private static func take(_ descriptor: Int32) -> Bool {
     for _ in 0..<20 {
@@ -89,7 +89,10 @@ final class WriterLock: Sendable {
   /// A second call does nothing.
   func release() {
     descriptor.withLock { descriptor in
-      if descriptor >= 0 { Glibc.close(descriptor) }
+      guard descriptor >= 0 else { return }
+      // In words: a process that is just being started has a copy of the descriptor.
+      flock(descriptor, LOCK_UN)
+      Glibc.close(descriptor)
       descriptor = -1
     }
   }
