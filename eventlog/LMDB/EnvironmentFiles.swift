@@ -6,7 +6,7 @@ struct EnvironmentFiles: Sendable {
   /// The folder.
   let path: String
 
-  private var dataPath: String { path + "/data.mdb" }
+  var dataPath: String { path + "/data.mdb" }
   var rewritePath: String { path + "/rewrite" }
 
   /// Those of the existing folder `path`, under the one name that it has.

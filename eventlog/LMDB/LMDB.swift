@@ -57,6 +57,8 @@ package final class Environment: @unchecked Sendable {
   private var tables: [String: Table] = [:]
   /// Which file `handle` is of: another process may have put another one in its place.
   private var fileNumber: ino_t = 0
+  private var roomAhead: RoomAhead?
+  private var pageBytes = 0
   private var userCount = 1
 
   private init(_ files: EnvironmentFiles, options: Options) throws(LMDBError) {
@@ -150,6 +152,10 @@ package final class Environment: @unchecked Sendable {
       try unsafe check("mdb_env_open", mdb_env_open(created, files.path, UInt32(flags), 0o600))
       if isWritable { try unsafe Self.flushWhereNew(created) }
       tables = try unsafe Self.openTables(options.tables, in: created, isWritable: isWritable)
+      var status = MDB_stat()
+      try unsafe check("mdb_env_stat", mdb_env_stat(created, &status))
+      pageBytes = Int(status.ms_psize)
+      roomAhead = isWritable ? RoomAhead(dataPath: files.dataPath) : nil
     } catch {
       unsafe mdb_env_close(created)
       throw error
@@ -173,6 +179,7 @@ package final class Environment: @unchecked Sendable {
   private func disconnect() {
     if let open = unsafe handle { unsafe mdb_env_close(open) }
     unsafe handle = nil
+    roomAhead = nil
   }
 
   private static func openTables(
@@ -243,6 +250,7 @@ package final class Environment: @unchecked Sendable {
   package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
     try unsafe sharing { handle throws in
       let begun = try unsafe begin(handle, flags: 0)
+      unsafe provideRoomAhead(handle)
       var transaction = unsafe WriteTransaction(handle: begun)
       let result: Result
       do {
@@ -267,6 +275,13 @@ package final class Environment: @unchecked Sendable {
     try unsafe sharing { handle throws in
       unsafe mdb_txn_abort(try begin(handle, flags: 0))
     }
+  }
+
+  /// In a write transaction that has written nothing yet.
+  private func provideRoomAhead(_ handle: OpaquePointer) {
+    var info = unsafe MDB_envinfo()
+    guard let roomAhead, unsafe mdb_env_info(handle, &info) == MDB_SUCCESS else { return }
+    roomAhead.provide(from: unsafe (info.me_last_pgno + 1) * pageBytes)
   }
 
   private func begin(_ handle: OpaquePointer, flags: Int32) throws(LMDBError) -> OpaquePointer {

@@ -27,6 +27,9 @@ final class WriterPipeline {
   /// Larger groups gain nothing and make their members wait: about a millisecond of compression.
   private static let maxGroupBytes = 4 << 20
   private static let maxGroupCount = 4096
+  /// Less than this on its way is one group, and more are two: with fewer, what is saved by storing and planning at a time
+  /// goes into more flushes.
+  private static let minPipelinedBytes = 48 << 10
 
   private let core: WriterCore
   private let writer: GroupWriter
@@ -34,6 +37,7 @@ final class WriterPipeline {
   private let commits = DispatchQueue(label: "daybook.log.commit")
   /// What goes on on `commits`: one group at most.
   private var storing: Storing?
+  private var storingBytes = 0
 
   init(_ core: WriterCore, _ writer: GroupWriter, _ committer: GroupCommitter) {
     self.core = core
@@ -43,59 +47,78 @@ final class WriterPipeline {
 
   /// Takes what was queued, in order. What it stores last may still be on its way when it returns.
   func take(_ items: [WriterItem]) {
+    let share = share(ofWaiting: items.reduce(0) { $0 + $1.byteCount })
     var group: [Queued] = []
     var byteCount = 0
+    func close(isMoreWaiting: Bool) {
+      append(group, byteCount: byteCount, isMoreWaiting: isMoreWaiting)
+      group.removeAll(keepingCapacity: true)
+      byteCount = 0
+    }
     for item in items {
       switch item {
       case .commit(let queued):
-        if group.count >= Self.maxGroupCount || byteCount + queued.byteCount > Self.maxGroupBytes {
-          append(group, isMoreWaiting: true)
-          group.removeAll(keepingCapacity: true)
-          byteCount = 0
-        }
+        let isFull =
+          byteCount >= share || group.count >= Self.maxGroupCount
+          || byteCount + queued.byteCount > Self.maxGroupBytes
+        if isFull { close(isMoreWaiting: true) }
         group.append(queued)
         byteCount += queued.byteCount
       case .task(let task):
-        append(group, isMoreWaiting: false)
-        group.removeAll(keepingCapacity: true)
-        byteCount = 0
+        close(isMoreWaiting: false)
         settle()
         task(writer)
         recoverFromTask()
       }
     }
-    // Less than a block is planned in less time than a flush takes, and grows while it waits for one.
-    append(group, isMoreWaiting: core.queue.byteCount >= BlockBuilder.targetBytes)
+    close(isMoreWaiting: false)
   }
 
-  private func append(_ items: [Queued], isMoreWaiting: Bool) {
+  /// How much of what waits one group takes. Two halves of all that is on its way go round evenly: of two uneven groups the
+  /// small one is a flush for little, and the large one is planned while the disk rests.
+  private func share(ofWaiting waiting: Int) -> Int {
+    let half = max((waiting + storingBytes) / 2, Self.minPipelinedBytes / 2)
+    return waiting > half + half / 2 ? (waiting + 1) / 2 : waiting
+  }
+
+  private func append(_ items: [Queued], byteCount: Int, isMoreWaiting: Bool) {
     guard !items.isEmpty else { return }
     if case .readOnly(let reason, _) = core.health {
       core.answer(items, items.map { _ in .failure(reason.asRefusal) })
       return
     }
     let group = writer.plan(items)
+    // Whoever waited for it comes again, more often than not.
+    let answeredBytes = storingBytes
     // What this one is told may rest on the group before it.
-    guard settle() else { return append(items, isMoreWaiting: isMoreWaiting) }
+    guard settle() else {
+      return append(items, byteCount: byteCount, isMoreWaiting: isMoreWaiting)
+    }
     if let failure = group.failure {
       core.doubtDisk(because: failure)
       core.answer(items, group.outcomes)
       recover(from: failure)
     } else if group.blocks.isEmpty {
       core.answer(items, group.outcomes)
-    } else if isMoreWaiting || group.hasMadeKeys {
-      start(group)
+    } else if isMoreWaiting || group.hasMadeKeys
+      || core.queue.byteCount + answeredBytes >= Self.minPipelinedBytes
+    {
+      start(group, byteCount: byteCount)
     } else {
       // Little to do meanwhile: without a change of threads it is there sooner.
       finish(store(group))
     }
   }
 
-  private func start(_ group: PlannedGroup) {
+  private func start(_ group: PlannedGroup, byteCount: Int) {
     let storing = Storing()
     self.storing = storing
+    storingBytes = byteCount
+    // The next one has time to grow until this one is stored.
+    core.queue.gather(byteCount / 2)
     commits.async { [core, committer] in
       let outcome = Self.store(group, committer, core)
+      core.queue.gather(0)
       storing.finish(outcome)
       // The writer thread may wait for commits, and has to hear of it.
       if case .failure = outcome { _ = core.queue.add(.task { _ in }) }
@@ -127,6 +150,7 @@ final class WriterPipeline {
   func settle() -> Bool {
     guard let storing else { return true }
     self.storing = nil
+    storingBytes = 0
     return finish(storing.wait())
   }
 

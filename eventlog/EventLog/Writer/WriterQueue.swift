@@ -41,6 +41,17 @@ final class WriterQueue: Sendable {
     var byteCount = 0
     var isClosed = false
     var isWriterWaiting = false
+    /// The writer takes nothing while fewer wait.
+    var gatheredBytes = 0
+
+    var isReady: Bool { isClosed || (!items.isEmpty && byteCount >= gatheredBytes) }
+
+    /// Whether the writer is to be woken for what has changed; once.
+    mutating func mustWake() -> Bool {
+      guard isWriterWaiting, isReady else { return false }
+      isWriterWaiting = false
+      return true
+    }
   }
 
   private let maxCount: Int
@@ -65,8 +76,8 @@ final class WriterQueue: Sendable {
       }
       state.items.append(item)
       state.byteCount += item.byteCount
-      defer { state.isWriterWaiting = false }
-      return (nil, state.isWriterWaiting)
+      if !item.isCommit { state.gatheredBytes = 0 }
+      return (nil, state.mustWake())
     }
     if mustWake { arrivals.signal() }
     return refusal
@@ -76,8 +87,7 @@ final class WriterQueue: Sendable {
   func close() {
     let mustWake = state.withLock { state in
       state.isClosed = true
-      defer { state.isWriterWaiting = false }
-      return state.isWriterWaiting
+      return state.mustWake()
     }
     if mustWake { arrivals.signal() }
   }
@@ -85,14 +95,26 @@ final class WriterQueue: Sendable {
   /// Of the commits that wait.
   var byteCount: Int { state.withLock { $0.byteCount } }
 
-  /// Everything that waits; blocks until there is something. nil once closed and empty.
+  /// Lets the writer wait until commits of `byteCount` wait for it, or anything else does; until the next call.
+  func gather(_ byteCount: Int) {
+    let mustWake = state.withLock { state in
+      state.gatheredBytes = byteCount
+      return state.mustWake()
+    }
+    if mustWake { arrivals.signal() }
+  }
+
+  /// Everything that waits; blocks until there is something, or as much as `gather` said. nil once closed and empty.
   func takeAll() -> [WriterItem]? {
     while true {
       let (items, isDone) = state.withLock { state -> ([WriterItem], Bool) in
+        guard state.isReady else {
+          state.isWriterWaiting = true
+          return ([], false)
+        }
         let items = state.items
         state.items = []
         state.byteCount = 0
-        if items.isEmpty, !state.isClosed { state.isWriterWaiting = true }
         return (items, items.isEmpty && state.isClosed)
       }
       if isDone { return nil }

@@ -96,19 +96,29 @@ package struct Flipper {
   let directory: String
   let seed: UInt64
   static let files = ["log/data.mdb", "vault/data.mdb"]
+  /// Without the zeros at the end of each, which LMDB has not used yet.
+  private let usedByteCounts: [Int]
 
-  package init(directory: String, seed: UInt64) {
+  package init(directory: String, seed: UInt64) throws {
     self.directory = directory
     self.seed = seed
+    usedByteCounts = try Self.files.map { file in
+      let url = URL(filePath: "\(directory)/\(file)")
+      let bytes = try Data(contentsOf: url, options: .alwaysMapped)
+      guard let last = bytes.lastIndex(where: { $0 != 0 }) else {
+        throw CrashError("\(file) holds nothing")
+      }
+      return last + 1
+    }
   }
 
   /// A second call puts it back.
   package func flip(_ number: Int) throws {
     var random = SeededNumbers(seed: seed &+ UInt64(number) &* 0xD1B5_4A32_D192_ED03)
-    let file = Self.files[Int.random(in: 0..<4, using: &random) == 0 ? 1 : 0]
+    let chosen = Int.random(in: 0..<4, using: &random) == 0 ? 1 : 0
+    let file = Self.files[chosen]
     let handle = try FileHandle(forUpdating: URL(filePath: "\(directory)/\(file)"))
-    let byteCount = try handle.seekToEnd()
-    let bit = UInt64.random(in: 0..<byteCount * 8, using: &random)
+    let bit = UInt64.random(in: 0..<UInt64(usedByteCounts[chosen]) * 8, using: &random)
     try handle.seek(toOffset: bit / 8)
     guard var byte = try handle.read(upToCount: 1)?.first else {
       throw CrashError("\(file) ends early")
@@ -147,7 +157,7 @@ package struct FlippedReader {
     guard !sound.answers.contains(nil) else {
       throw CrashError("the log is damaged before any flip")
     }
-    let flipper = Flipper(directory: directory, seed: seed)
+    let flipper = try Flipper(directory: directory, seed: seed)
     var progress = CheckProgress("flips", of: flips.upperBound)
     for number in flips {
       try flipper.flip(number)
