@@ -1,6 +1,7 @@
 """What holds for every object alike."""
 
 import json
+import socket
 import uuid
 
 import pytest
@@ -111,6 +112,34 @@ def test_all_faults_come_at_once_and_point_to_the_reference(owner, nobody):
     assert {"first_name", "consents[0].channel", "nonsense"} <= places
     page = nobody.get(answer.json["error"]["doc_url"].split("#")[0])
     assert f"id='{answer.json['error']['doc_url'].split('#')[1]}'" in page.text
+
+
+def test_what_two_readers_may_read_differently_is_refused(owner):
+    """Each header that is there twice, and a body that is not what it says."""
+    host, port = owner.base_url.removeprefix("http://").split(":")
+
+    def status(path: str, *lines: str, body: str = "") -> tuple[int, str]:
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            length = f"Content-Length: {len(body)}"
+            head = [f"POST {path} HTTP/1.1", "Host: x", "Connection: close", length, *lines]
+            connection.sendall(("\r\n".join(head) + "\r\n\r\n" + body).encode())
+            answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        return int(answer.split(" ")[1]), json.loads(answer.split("\r\n\r\n")[1])
+
+    secret, contact = f"Authorization: {owner.headers['Authorization']}", '{"first_name":"Ann"}'
+    path = "/api/contacts?dry_run=true"
+    assert status(path, secret, body=contact)[0] == 200
+    assert status(path, secret, "Authorization: Bearer x", body=contact)[0] == 401
+    own = f"Account: {owner.get('/api/accounts').json['data'][0]['id']}"
+    assert status(path, secret, own, body=contact)[0] == 200
+    assert status(path, secret, own, own, body=contact)[0] == 403
+    for name in ["Idempotency-Key", "X-Actor-Reason", "Api-Version"]:
+        answer = status(path, secret, f"{name}: a", f"{name}: b", body=contact)
+        assert answer[0] == 400
+        details = {(detail["param"], detail["code"]) for detail in answer[1]["error"]["details"]}
+        assert (name, "repeated_parameter") in details
+    assert status(path, secret, "Content-Encoding: gzip", body=contact)[0] == 415
+    assert status(path, secret, body='{"first_name":"Ann","first_name":"Ben"}')[0] == 400
 
 
 def test_what_is_deleted_is_gone_and_stays_on_record(owner):

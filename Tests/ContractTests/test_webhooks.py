@@ -6,6 +6,7 @@ import hmac
 import json
 import threading
 import time
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -15,7 +16,7 @@ class Subscriber:
     """Keeps what it was sent and answers with `status`."""
 
     def __init__(self) -> None:
-        self.status, self.received = 200, []
+        self.status, self.headers, self.received = 200, {}, []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -24,6 +25,8 @@ class Subscriber:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.received.append((headers, body))
                 self.send_response(outer.status)
+                for name, value in outer.headers.items():
+                    self.send_header(name, value)
                 self.send_header("content-length", "2")
                 self.end_headers()
                 self.wfile.write(b"ok")
@@ -119,9 +122,13 @@ def test_what_was_delivered_comes_again_under_the_same_id_when_asked(owner, subs
     position = owner.get(f"/api/contacts/{contact['id']}/history").json["data"][0]["position"]
     assert owner.post(path + "/redeliver", {"from": position}).status == 200
     assert subscriber.wait(3)[2][0]["webhook-id"] == first
+    stretch = {"from": position, "to": position}
+    assert owner.post(path + "/redeliver", stretch).status == 200
+    assert subscriber.wait(4)[3][0]["webhook-id"] == first
     assert owner.post(path + "/redeliver", {}).status == 400
+    assert owner.post(path + "/redeliver", {"from": position, "to": position - 1}).status == 400
     log = owner.get(path + "/deliveries").json["data"]
-    assert [entry["redelivery"] for entry in log] == [True, True, False]
+    assert [entry["redelivery"] for entry in log] == [True, True, True, False]
     assert {entry["status"] for entry in log} == {200} and log[0]["response"] == "ok"
 
 
@@ -147,3 +154,20 @@ def test_a_failure_is_seen_and_a_410_ends_it(owner, subscriber):
     assert owner.post(path + "/enable").status == 200
     headers = [headers["webhook-id"] for headers, _ in subscriber.wait(3)]
     assert len(set(headers)) == 1
+    # What was given up once can be asked for all together.
+    assert owner.post(path + "/redeliver", {"failed": True}).status == 200
+    assert subscriber.wait(4)[3][0]["webhook-id"] == headers[0]
+
+
+def test_a_redirect_is_a_failure_and_the_subscriber_says_when_to_come_again(owner, subscriber):
+    subscriber.status, subscriber.headers = 302, {"Location": subscriber.url, "Retry-After": "3600"}
+    endpoint = subscribe(owner, subscriber)
+    path = f"/api/webhook-endpoints/{endpoint['id']}"
+    owner.made("/api/contacts", {"first_name": "Moved"})
+    deadline = time.time() + 20
+    while owner.get(path).json["failures"] == 0 and time.time() < deadline:
+        time.sleep(0.1)
+    seen = owner.get(path).json
+    assert seen["failures"] == 1 and len(subscriber.received) == 1
+    retry = datetime.fromisoformat(seen["retry_at"]).timestamp()
+    assert retry - time.time() > 3000

@@ -206,6 +206,7 @@ extension APIError {
         409, "idempotency", "idempotency_in_progress",
         "A request with this Idempotency-Key is being carried out. Try again in a moment.",
         isRetryable: true)
+      headers.set("retry-after", "1")
     case .unreadable:
       self.init(500, "internal", "unreadable_event", "An event in the log cannot be read.")
     case .log(let error): self.init(error)

@@ -281,15 +281,18 @@ extension Operation {
         continue
       }
       guard seen.insert(item.name).inserted else {
-        errors.append(
-          APIError.Detail(
-            param: item.name, code: "repeated_parameter", message: "Give \(name) once."))
+        errors.append(.repeated(item.name))
         continue
       }
       errors += parameter.problems(in: item.value)
     }
     for parameter in parameters where parameter.place == .header {
       guard let text = request.headers[parameter.name] else { continue }
+      // Two readers of a header that is there twice may take one each.
+      guard request.headers.values(parameter.name).count == 1 else {
+        errors.append(.repeated(parameter.name))
+        continue
+      }
       errors += parameter.problems(in: text)
     }
     for parameter in parameters where parameter.place == .query && parameter.isRequired {
@@ -299,5 +302,12 @@ extension Operation {
           param: parameter.name, code: "required", message: "\(parameter.name) is required."))
     }
     guard errors.isEmpty else { throw .invalid(errors) }
+  }
+}
+
+extension APIError.Detail {
+  fileprivate static func repeated(_ name: String) -> APIError.Detail {
+    APIError.Detail(
+      param: name, code: "repeated_parameter", message: "Give \(name.prefix(100)) once.")
   }
 }

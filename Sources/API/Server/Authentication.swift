@@ -47,9 +47,10 @@ struct Authenticator: Sendable {
     guard case .scope(let scope) = operation.access, caller.allows(scope, operation.action) else {
       throw APIError(403, "permission", "missing_scope", "This needs the right \(operation.right).")
     }
-    guard let text = request.headers["account"] else { return caller }
+    let names = request.headers.values("account")
+    guard let text = names.first else { return caller }
     var caller = caller
-    guard let target = Identifier(text, kind: .org),
+    guard names.count == 1, let target = Identifier(text, kind: .org),
       services.engine.directory.reaches(target, from: caller.home)
     else {
       throw APIError(
@@ -68,7 +69,9 @@ struct Authenticator: Sendable {
   }
 
   private func bearer(_ request: HTTPRequest) -> String? {
-    guard let header = request.headers["authorization"] else { return nil }
+    // Two of them, and nobody knows whose request it is.
+    let headers = request.headers.values("authorization")
+    guard headers.count == 1, let header = headers.first else { return nil }
     let parts = header.utf8.split(separator: 0x20, omittingEmptySubsequences: true)
     guard parts.count == 2, HTTPHeaders.equal(String(Substring(parts[0])), "bearer") else {
       return nil

@@ -102,6 +102,11 @@ extension Exchange {
       }
       return
     }
+    if let coding = request.headers["content-encoding"], !HTTPHeaders.equal(coding, "identity") {
+      throw APIError(
+        415, "invalid_request", "unsupported_media_type",
+        "Send the body as it is, without Content-Encoding.")
+    }
     let mediaType = request.mediaType ?? body.contents[0].mediaType
     guard body.contents.contains(where: { $0.mediaType == mediaType }) else {
       let known = body.contents.map(\.mediaType).joined(separator: ", ")

@@ -3,6 +3,23 @@ import Testing
 
 @testable import Application
 
+@Suite struct WebhookScheduleTests {
+  /// Source: Standard Webhooks, example schedule.
+  @Test func `a delivery is tried ten times over three days, each time up to a tenth later`() {
+    let minutes: [Double] = [5.0 / 60, 5, 30, 120, 300, 600, 840, 1_200, 1_440]
+    for (index, minute) in minutes.enumerated() {
+      let micros = Int64((minute * 60_000_000).rounded())
+      #expect(WebhookSchedule.delayMicros(after: index + 1, random: 0) == micros)
+      let delays = (0..<1_000).compactMap { step in
+        WebhookSchedule.delayMicros(after: index + 1, random: UInt64(step) &* 0x9E37_79B9_7F4A_7C15)
+      }
+      #expect(delays.allSatisfy { $0 >= micros && $0 < micros + micros / 10 })
+      #expect(Set(delays).count > 900, "spread, so that many do not come again together")
+    }
+    #expect(WebhookSchedule.delayMicros(after: minutes.count + 1, random: 0) == nil)
+  }
+}
+
 @Suite struct DeliveryPlanTests {
   private static let ann = Identifier(.contact, 1)
   private static let ben = Identifier(.contact, 2)
