@@ -50,6 +50,18 @@ final class Session {
   /// For example 150020.
   var serverVersion: Int { Int(unsafe PQserverVersion(handle)) }
 
+  /// The process that works for this session, by the server's own numbers.
+  var serverProcessID: Int32 { unsafe PQbackendPID(handle) }
+
+  /// The process that listens where a local socket leads to; nil where the connection is of another kind.
+  var localServerProcessID: Int32? {
+    // struct ucred of unix(7), which Glibc's module leaves out.
+    var peer: (process: Int32, user: UInt32, group: UInt32) = (0, 0, 0)
+    var size = socklen_t(MemoryLayout.size(ofValue: peer))
+    let code = unsafe getsockopt(PQsocket(handle), SOL_SOCKET, SO_PEERCRED, &peer, &size)
+    return code == 0 && peer.process > 0 ? peer.process : nil
+  }
+
   /// Whether the server has said something that nobody asked for. To an idle session that did not
   /// LISTEN it says why it hangs up, or that a setting changed: either way, best begun anew.
   func hasUnaskedInput() -> Bool {

@@ -47,6 +47,7 @@ package final class PostgresConnection {
       SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SET client_min_messages = 'warning';
       SET bytea_output = 'hex'; SET statement_timeout = \(options.statementTimeoutMillis ?? 0)
       """)
+    SessionPriority.share(with: session)
   }
 
   /// Whether the connection is gone for good.

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// The rebuilds that run beside the live projections, one after the other.
-final class BackgroundRebuilds: Sendable {
+package final class BackgroundRebuilds: Sendable {
   private struct State {
     var names: Set<String> = []
     var task: Task<Void, Never>?
@@ -11,6 +11,15 @@ final class BackgroundRebuilds: Sendable {
 
   private static let pauseAfterFailure = Duration.seconds(30)
   private let state = Mutex(State())
+
+  /// Whether a projection that lacks more than `lag` events should rather be made anew: where the others, of
+  /// which one is at `furthest`, would have to wait for it, and where it lacks most of the log in any case.
+  package static func isWorthwhile(
+    at position: UInt64, furthest: UInt64, head: UInt64, lag: UInt64
+  ) -> Bool {
+    let limit = position + lag
+    return limit < furthest || limit < head && position < head / 2
+  }
 
   /// What is being rebuilt now.
   var names: Set<String> { state.withLock { $0.names } }

@@ -46,6 +46,16 @@ package struct Batch: Sendable {
     return batch
   }
 
+  /// The batch after `position`.
+  package func suffix(after position: UInt64) -> Batch {
+    guard start < position else { return self }
+    var batch = self
+    batch.events = events.filter { $0.position > position }
+    batch.undecodable = undecodable.filter { $0.position > position }
+    batch.start = min(position, end)
+    return batch
+  }
+
   /// Reads what follows `position`.
   ///
   /// - Throws: `ProjectionError.gap` where a position is missing or comes twice (only without a

@@ -131,20 +131,24 @@ enum CheckpointStore {
   static func move(_ moves: [Move], _ lease: Lease?, _ connection: PostgresConnection) throws {
     guard !moves.isEmpty else { return }
     let checkpoints = moves.map(\.checkpoint)
-    try connection.execute(
+    _ = try connection.query(
       """
-      UPDATE daybook.projections p SET position = w.position, root = decode(w.root, 'hex'),
-        moved_at = now(),
-        recorded_at = coalesce(
-          timestamptz 'epoch' + nullif(w.micros, 0) * interval '1 microsecond', p.recorded_at),
-        identity = coalesce(decode(nullif(w.identity, ''), 'hex'), p.identity),
-        identity_position = coalesce(nullif(w.identity_position, 0), p.identity_position),
-        lease_holder = coalesce($8, p.lease_holder),
-        lease_until = CASE WHEN $8::text IS NULL THEN p.lease_until
-          ELSE clock_timestamp() + interval '\(lease?.seconds ?? 0) seconds' END
-      FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
-        $7::bigint[]) AS w(name, version, position, root, micros, identity, identity_position)
-      WHERE p.name = w.name AND p.version = w.version
+      WITH moved AS (
+        UPDATE daybook.projections p SET position = w.position, root = decode(w.root, 'hex'),
+          moved_at = now(),
+          recorded_at = coalesce(
+            timestamptz 'epoch' + nullif(w.micros, 0) * interval '1 microsecond', p.recorded_at),
+          identity = coalesce(decode(nullif(w.identity, ''), 'hex'), p.identity),
+          identity_position = coalesce(nullif(w.identity_position, 0), p.identity_position),
+          lease_holder = coalesce($8, p.lease_holder),
+          lease_until = CASE WHEN $8::text IS NULL THEN p.lease_until
+            ELSE clock_timestamp() + interval '\(lease?.seconds ?? 0) seconds' END
+        FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::text[],
+          $7::bigint[]) AS w(name, version, position, root, micros, identity, identity_position)
+        WHERE p.name = w.name AND p.version = w.version
+        RETURNING p.name, p.version, p.position
+      )
+      SELECT pg_notify('\(Catalog.channel)', name || ' ' || version || ' ' || position) FROM moved
       """,
       [
         .textArray(moves.map { $0.projection.name }),
@@ -156,26 +160,12 @@ enum CheckpointStore {
         .intArray(moves.map { Int64($0.last?.position ?? 0) }),
         lease.map { .text($0.holder) } ?? .null,
       ])
-    try announce(moves.map { ($0.projection, $0.checkpoint.position) }, connection)
   }
 
   private static func hex(_ bytes: [UInt8]) -> String {
     let digits = Array("0123456789abcdef".utf8)
     return String(
       decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
-  }
-
-  static func announce(
-    _ moved: [(projection: any Projection.Type, position: UInt64)],
-    _ connection: PostgresConnection
-  ) throws {
-    guard !moved.isEmpty else { return }
-    _ = try connection.query(
-      "SELECT pg_notify('\(Catalog.channel)', line) FROM unnest($1::text[]) AS line",
-      [
-        .textArray(
-          moved.map { "\($0.projection.name) \($0.projection.version) \($0.position)" })
-      ])
   }
 
   // MARK: Stopping

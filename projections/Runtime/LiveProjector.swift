@@ -28,7 +28,7 @@ package enum ProjectorNews: Sendable, Equatable {
 package final class LiveProjector: Sendable {
   package struct Options: Sendable {
     package var batchLimit = 4_000
-    /// A projection that is further behind the others than this is rebuilt.
+    /// A projection that is further behind than this is rebuilt where that is worthwhile.
     package var rebuildLagEvents: UInt64 = 200_000
     /// How long the others wait for a process that gives no sign of life. No less than what the
     /// server takes to end what such a process left open; see `Lease`.
@@ -45,6 +45,8 @@ package final class LiveProjector: Sendable {
   let projections: [any Projection.Type]
   let connectionString: String
   private let pool: PostgresPool
+  /// A lane's own: what its server process has learned and kept is what it needs again.
+  private let connections: [Lane: PostgresPool]
   let options: Options
   private let lease: Lease
   let positions = Mutex<[String: LiveRound.Outcome]>([:])
@@ -54,6 +56,8 @@ package final class LiveProjector: Sendable {
   private let rates = Mutex<[String: Double]>([:])
   private let tidiedAt = Mutex<ContinuousClock.Instant?>(nil)
   private let rebuilds = BackgroundRebuilds()
+  /// The lanes apply the same events.
+  private let recent: RecentBatches
   /// Projections that somebody wants to have rebuilt.
   private let ordered = Mutex<Set<String>>([])
 
@@ -66,10 +70,16 @@ package final class LiveProjector: Sendable {
     self.connectionString = connectionString
     self.options = options
     lease = Lease(seconds: options.leaseSeconds)
-    pool = PostgresPool(
-      connectionString: connectionString, size: Lane.allCases.count + 1,
-      options: PostgresConnection.Options(applicationName: "daybook project"),
-      prepare: { try Self.prepare($0) })
+    recent = RecentBatches(reader: reader)
+    let makePool = { (name: String) in
+      PostgresPool(
+        connectionString: connectionString, size: 1,
+        options: PostgresConnection.Options(applicationName: name),
+        prepare: { try Self.prepare($0) })
+    }
+    pool = makePool("daybook project")
+    connections = Dictionary(
+      uniqueKeysWithValues: Lane.allCases.map { ($0, makePool("daybook project \($0)")) })
   }
 
   /// Rows and checkpoint are in one transaction, so losing the last few transactions of a crashed
@@ -84,7 +94,10 @@ package final class LiveProjector: Sendable {
       """)
   }
 
-  deinit { pool.close() }
+  deinit {
+    pool.close()
+    for connection in connections.values { connection.close() }
+  }
 
   /// Where each projection stands, as this process knows it.
   package var appliedPositions: [String: UInt64] { positions.withLock { $0.mapValues(\.position) } }
@@ -149,6 +162,7 @@ package final class LiveProjector: Sendable {
 
   /// Makes what is missing and finds out where everything stands.
   private func start() async throws {
+    recent.forget()
     try await pool.with { [projections] in try Catalog.migrate($0, projections) }
     try await look(at: projections)
     try await seeOrders()
@@ -158,6 +172,7 @@ package final class LiveProjector: Sendable {
 
   private func follow(_ lane: Lane) async throws {
     var lookedAt = ContinuousClock.now
+    var pace = Pace()
     while !Task.isCancelled {
       let pause = isHeld(lane) ? Self.heldPause : Self.lookPause
       if ContinuousClock.now - lookedAt > pause {
@@ -166,11 +181,27 @@ package final class LiveProjector: Sendable {
         try await look(at: projections.filter { Lane(of: $0) == lane })
         lookedAt = .now
       }
+      if let wait = pace.wait(), try !hasFullRound(lane) { try await Task.sleep(for: wait) }
       let head = try reader.head()
-      if try await advance(lane, beyond: head) { continue }
+      let begun = ContinuousClock.now
+      if try await advance(lane, beyond: head) {
+        pace.note(begun)
+        continue
+      }
       _ = try await reader.waitForHead(
         beyond: head, timeoutMillis: isHeld(lane) ? Self.heldMillis : Self.idleMillis)
     }
+  }
+
+  /// There is more to do than waiting would gather.
+  private func hasFullRound(_ lane: Lane) throws -> Bool {
+    let running = running(in: lane)
+    guard let from = running.map(\.position).min() else { return false }
+    let isSweeping = positions.withLock { positions in
+      running.contains { positions[$0.name]?.hasOpenSweeps == true }
+    }
+    let full = from + UInt64(min(options.batchLimit, Pace.fullRound))
+    return try isSweeping || full <= reader.head()
   }
 
   private func keep() async throws {
@@ -271,16 +302,21 @@ package final class LiveProjector: Sendable {
   private func apply(_ lane: Lane, beyond head: UInt64) async throws -> Bool {
     let running = running(in: lane)
     guard let from = running.map(\.position).min(), from < head else { return false }
-    let batch = try Batch.read(reader, after: from, limit: options.batchLimit)
+    let batch = try recent.batch(after: from, head: head, limit: options.batchLimit)
     guard batch.end > from else { return false }
     let names = Set(running.map(\.name))
     let round = LiveRound(
       projections: projections.filter { names.contains($0.name) }, batch: batch,
       reader: reader, lease: lease, chunkLimit: sweepLimit, faults: options.faults)
-    let outcomes = try await pool.with { try round.run($0) }
+    let outcomes = try await connection(of: lane).with { try round.run($0) }
     options.faults.reached(.afterCommit)
     take(outcomes)
     return true
+  }
+
+  private func connection(of lane: Lane) -> PostgresPool {
+    guard let connection = connections[lane] else { preconditionFailure("a lane has a connection") }
+    return connection
   }
 
   /// A step of each sweep that is open in the lane's projections.
@@ -293,7 +329,9 @@ package final class LiveProjector: Sendable {
       let round = SweepRound(
         projection: projection, reader: reader, lease: lease, chunkLimit: sweepLimit,
         faults: options.faults)
-      guard let outcome = try await pool.with({ try round.run($0) }) else { continue }
+      guard let outcome = try await connection(of: lane).with({ try round.run($0) }) else {
+        continue
+      }
       take([projection.name: outcome])
       hasStepped = true
     }
@@ -340,12 +378,15 @@ package final class LiveProjector: Sendable {
   }
 
   /// A new version, and a projection that is far behind, is rebuilt beside the others: alone it catches up
-  /// many times faster, and they do not wait for it.
+  /// faster, and they do not wait for it.
   private func beginRebuilds(at head: UInt64) {
-    let behind = positions.withLock { $0 }.filter { _, outcome in
-      !outcome.isElsewhere
-        && (outcome.state == .building
-          || outcome.state == .live && outcome.position + options.rebuildLagEvents < head)
+    let known = positions.withLock { $0 }.filter { !$0.value.isElsewhere }
+    let furthest = known.values.filter { $0.state == .live }.map(\.position).max() ?? 0
+    let behind = known.filter { _, outcome in
+      outcome.state == .building
+        || outcome.state == .live
+          && BackgroundRebuilds.isWorthwhile(
+            at: outcome.position, furthest: furthest, head: head, lag: options.rebuildLagEvents)
     }
     let wanted = ordered.withLock { $0.union(behind.keys) }
     rebuilds.begin(wanted.sorted()) { names in

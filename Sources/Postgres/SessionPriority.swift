@@ -1,0 +1,24 @@
+internal import Foundation
+internal import Glibc
+
+/// The server's process that works for a session does a part of our work: where we let others go first, it does.
+enum SessionPriority {
+  /// Gives the process `ours`, the nice value of this thread. Nothing happens where that is the usual one, where the
+  /// server runs on another machine, or where we may not: it only goes on as before.
+  static func share(with session: Session) {
+    let ours = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+    guard ours > 0, let server = session.localServerProcessID else { return }
+    let worker = session.serverProcessID
+    // The number is the server's own, and might be another process's in our eyes.
+    guard worker > 0, parent(of: worker) == server else { return }
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), UInt32(worker), ours)
+  }
+
+  /// Source: proc(5), /proc/pid/stat: number, (name), state, parent, …; the name may hold anything.
+  private static func parent(of process: Int32) -> Int32? {
+    let text = (try? String(contentsOfFile: "/proc/\(process)/stat", encoding: .utf8)) ?? ""
+    guard let end = text.lastIndex(of: ")") else { return nil }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    return fields.count > 1 ? Int32(fields[1]) : nil
+  }
+}
