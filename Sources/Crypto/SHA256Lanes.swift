@@ -36,6 +36,13 @@ extension SHA256 {
 
     package init() {}
 
+    /// With room for `count` messages of `byteCount` bytes.
+    package init(count: Int, byteCount: Int) {
+      bytes = [UInt8](repeating: 0, count: count * Self.blockCount(byteCount) * blockByteCount)
+      offsets.reserveCapacity(count)
+      blockCounts.reserveCapacity(count)
+    }
+
     package var count: Int { offsets.count }
 
     /// What is hashed of them, padding included.
@@ -53,8 +60,7 @@ extension SHA256 {
     /// Makes room for a message of `byteCount` bytes that comes after `precedingByteCount` bytes, whole blocks, and returns
     /// where in `bytes` it is to be written.
     package mutating func add(byteCount: Int, after precedingByteCount: Int = 0) -> Int {
-      // One bit, then zeros, then how many bits there were (FIPS 180-4, 5.1.1).
-      let blockCount = (byteCount + 1 + 8 + blockByteCount - 1) / blockByteCount
+      let blockCount = Self.blockCount(byteCount)
       let (start, end) = (used, used + blockCount * blockByteCount)
       if end > bytes.count {
         bytes.append(contentsOf: repeatElement(0, count: max(end, 2 * bytes.count) - bytes.count))
@@ -73,6 +79,11 @@ extension SHA256 {
       return start
     }
 
+    /// One bit, then zeros, then how many bits there were (FIPS 180-4, 5.1.1).
+    private static func blockCount(_ byteCount: Int) -> Int {
+      (byteCount + 1 + 8 + blockByteCount - 1) / blockByteCount
+    }
+
     /// A block without padding, full of `byte`.
     package mutating func addBlock(of byte: UInt8) {
       if used + blockByteCount > bytes.count {
@@ -84,14 +95,25 @@ extension SHA256 {
       used += blockByteCount
     }
 
-    /// Adds the message `tag` ‖ `left` ‖ `right`: a node of a tree.
-    package mutating func addNode(tag: UInt8, _ left: Digest, _ right: Digest) {
-      let start = add(byteCount: 1 + 2 * digestByteCount)
+    /// Messages that nodes of a tree can be written over: `tag` ‖ left ‖ right.
+    package static func nodes(tag: UInt8, count: Int) -> Messages {
+      var messages = Messages(count: count, byteCount: nodeByteCount)
+      for _ in 0..<count { messages.bytes[messages.add(byteCount: nodeByteCount)] = tag }
+      return messages
+    }
+
+    private static let nodeByteCount = 1 + 2 * digestByteCount
+
+    /// Writes `children`, two each, over as many nodes.
+    package mutating func writeNodes(_ children: [Digest]) {
+      precondition(children.count <= 2 * count, "a node for each two children")
+      let offsets = offsets
       var span = bytes.mutableSpan
       var target = unsafe span.mutableBytes
-      target.storeBytes(of: tag, toByteOffset: start, as: UInt8.self)
-      target.storeBytes(of: left, toByteOffset: start + 1, as: Digest.self)
-      target.storeBytes(of: right, toByteOffset: start + 1 + digestByteCount, as: Digest.self)
+      for (index, child) in children.enumerated() {
+        let start = Int(offsets[index / 2]) + 1 + index % 2 * digestByteCount
+        target.storeBytes(of: child, toByteOffset: start, as: Digest.self)
+      }
     }
 
     /// Writes the digests of `chains`, under each of `masks`, over the beginnings of as many messages.

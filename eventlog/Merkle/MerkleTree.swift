@@ -255,12 +255,9 @@ package struct Frontier: Equatable, Sendable {
   /// The roots of the complete subtrees of `batchLevel` that `leaves` are all leaves of.
   private static func subtrees(of leaves: ArraySlice<Digest>) -> [Digest] {
     var nodes = Array(leaves)
-    var messages = SHA256.Messages()
+    var messages = SHA256.Messages.nodes(tag: 1, count: nodes.count / 2)
     for _ in 0..<batchLevel {
-      messages.removeAll()
-      for index in stride(from: 0, to: nodes.count, by: 2) {
-        messages.addNode(tag: 1, nodes[index], nodes[index + 1])
-      }
+      messages.writeNodes(nodes)
       var chains = [SHA256.Chain](repeating: .start, count: nodes.count / 2)
       SHA256.advance(&chains, over: messages)
       nodes = chains.map(\.digest)

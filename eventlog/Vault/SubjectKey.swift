@@ -41,9 +41,10 @@ package struct KeyName: Hashable, Sendable {
 
   /// The key ids of many names, at less than one by one.
   package static func keyIDs(of names: [KeyName]) -> [KeyID] {
-    var messages = SHA256.Messages()
+    let byteCount = label.count + 16 + 16 + 4
+    var messages = SHA256.Messages(count: names.count, byteCount: byteCount)
     for name in names {
-      let start = messages.add(byteCount: label.count + 16 + 16 + 4)
+      let start = messages.add(byteCount: byteCount)
       unsafe messages.bytes.withUnsafeMutableBytes { bytes in
         let message = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
         unsafe message.copyBytes(from: label)

@@ -16,7 +16,7 @@ struct CommitmentBatch {
 
   private var inner: [SHA256.Chain] = []
   private var outer: [SHA256.Chain] = []
-  /// Label ‖ place: what the salts are codes of.
+  /// Label ‖ place: what the salts are codes of. All of one size: written over again and again.
   private var salts = SHA256.Messages()
   /// Label ‖ place ‖ payload: what the commitments are codes of.
   private var parts = SHA256.Messages()
@@ -32,18 +32,28 @@ struct CommitmentBatch {
   mutating func removeAll() {
     inner.removeAll(keepingCapacity: true)
     outer.removeAll(keepingCapacity: true)
-    salts.removeAll()
     parts.removeAll()
     commitments.removeAll(keepingCapacity: true)
   }
 
+  /// What a salt is made with: where a key's hashes go on.
+  typealias SaltKey = (inner: SHA256.Chain, outer: SHA256.Chain)
+
   mutating func add(
     _ key: SubjectKey, org: OrgID, orgSequence: UInt64, part: Int, payload: RawSpan
   ) {
-    let chains = key.salt.chains
-    inner.append(chains.inner)
-    outer.append(chains.outer)
-    let salt = salts.add(byteCount: Self.headByteCount, after: HMACSHA256.keyByteCount)
+    add(key.salt.chains, org: org, orgSequence: orgSequence, part: part, payload: payload)
+  }
+
+  mutating func add(
+    _ key: SaltKey, org: OrgID, orgSequence: UInt64, part: Int, payload: RawSpan
+  ) {
+    if inner.count == salts.count {
+      _ = salts.add(byteCount: Self.headByteCount, after: HMACSHA256.keyByteCount)
+    }
+    let salt = salts.offset(of: inner.count)
+    inner.append(key.inner)
+    outer.append(key.outer)
     Self.write(Self.saltLabel, org, orgSequence, part, to: &salts.bytes, at: salt)
     let message = parts.add(
       byteCount: Self.headByteCount + payload.byteCount, after: HMACSHA256.keyByteCount)
@@ -70,9 +80,8 @@ struct CommitmentBatch {
   /// Works out `commitments`: a code under each salt, which is a code itself, and a code is an inner and an outer hash.
   mutating func finish() {
     provideRoom(for: inner.count)
-    // Besides the messages: two keys, and the digests of two inner hashes.
-    hashedByteCount +=
-      salts.byteCount + parts.byteCount + 4 * HMACSHA256.keyByteCount * inner.count
+    // Besides the messages of the parts: those of the salts, two keys, and the digests of two inner hashes, a block each.
+    hashedByteCount += parts.byteCount + 5 * HMACSHA256.keyByteCount * inner.count
     var codes = inner
     SHA256.advance(&codes, over: salts)
     digests.write(codes)

@@ -132,10 +132,17 @@ extension LogStore {
 
 /// Makes leaves of one block after the other, and asks the vault once for each org of a block.
 struct LeafKeys {
+  /// What leaves made together take of an org's key: without a reference to it, which would be counted for every event.
+  private struct BatchKey {
+    let salt: CommitmentBatch.SaltKey
+    let id: KeyID
+  }
+
   private let vault: Vault
   private var position: UInt64?
   /// By the orgs' and the subjects' indexes in the block.
   private var orgKeys: [SubjectKey?] = []
+  private var batchKeys: [BatchKey?] = []
   private var keyIDs: [KeyID] = []
   private var types: [[UInt8]] = []
 
@@ -202,8 +209,8 @@ struct LeafKeys {
       let org = tables.orgs[orgIndex].id
       let end = place.payloadOffset + tables.parts[record.firstPart].byteCount
       batch.commitments.add(
-        try orgKey(orgIndex, org, block, place), org: org, orgSequence: place.orgSequence, part: 0,
-        payload: payload.extracting(place.payloadOffset..<end))
+        try batchKey(orgIndex, org, block, place).salt, org: org, orgSequence: place.orgSequence,
+        part: 0, payload: payload.extracting(place.payloadOffset..<end))
     }
     batch.commitments.finish()
     for (index, place) in places.enumerated() {
@@ -227,8 +234,8 @@ struct LeafKeys {
         stream: tables.streams[record.streamIndex].id, streamVersion: place.streamVersion,
         schemaVersion: record.schemaVersion),
       type: types[record.typeIndex], partCount: record.partCount)
-    guard let orgKey = orgKeys[orgIndex] else { preconditionFailure("asked for a moment ago") }
-    leaves.addPart(keyID: orgKey.keyID, commitment: commitment)
+    guard let key = batchKeys[orgIndex] else { preconditionFailure("asked for a moment ago") }
+    leaves.addPart(keyID: key.id, commitment: commitment)
     for index in 1..<record.partCount {
       let offset = (place.personalIndex + index - 1) * Digest.byteCount
       leaves.addPart(
@@ -246,6 +253,8 @@ struct LeafKeys {
     position = block.directory.header.firstPosition
     orgKeys.removeAll(keepingCapacity: true)
     orgKeys.append(contentsOf: repeatElement(nil, count: block.directory.orgs.count))
+    batchKeys.removeAll(keepingCapacity: true)
+    batchKeys.append(contentsOf: repeatElement(nil, count: block.directory.orgs.count))
     let tables = block.directory.tables
     types = tables.types.map { Array($0.utf8) }
     keyIDs = KeyName.keyIDs(
@@ -266,6 +275,16 @@ struct LeafKeys {
     }
     orgKeys[index] = key
     return key
+  }
+
+  private mutating func batchKey(
+    _ index: Int, _ org: OrgID, _ block: LoadedBlock, _ place: EventPlace
+  ) throws -> BatchKey {
+    if let known = batchKeys[index] { return known }
+    let key = try orgKey(index, org, block, place)
+    let batchKey = BatchKey(salt: key.salt.chains, id: key.keyID)
+    batchKeys[index] = batchKey
+    return batchKey
   }
 }
 

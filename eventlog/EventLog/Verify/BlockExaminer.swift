@@ -42,7 +42,7 @@ struct BlockFindings {
 }
 
 /// What a pass looks at.
-struct Examination {
+struct Examination: Sendable {
   /// Whether leaves are made.
   var makesLeaves = true
   /// Whether every sealed part is opened.

@@ -57,16 +57,16 @@ package struct VerificationProgress: Sendable {
 /// Reads the log and checks everything that can be checked without knowing what events mean: checksums,
 /// density, order, versions, sequences, the index, idempotency entries, and the trees.
 ///
-/// Blocks are taken apart by several threads and put together in their order, in steps: while one step is put
-/// together, the next is examined and the one after that is read. Memory is bounded by the steps, one run of
-/// the index, and `maxStreamCount`.
+/// Blocks are taken apart by several threads and put together in their order, in steps: while one thread puts a step
+/// together or reads another one, the others examine those between. Memory is bounded by the steps, one run of the index,
+/// and `maxStreamCount`.
 final class LogVerifier {
   static let maxProblemCount = 1000
   /// Stored bytes of a step.
-  private static let stepBytes = 4 << 20
+  private static let stepBytes = 1 << 20
   private static let maxStepBlocks = 512
-  /// Few: who has done the last one waits for the others.
-  private static let blocksPerPiece = 2
+  /// What the threads have to do while one of them compares a run of the index.
+  private static let spareStepCount = 3
   /// Two blocks of SHA-256 for each: a tree has about as many nodes as leaves.
   private static let nodeByteCount = 128
 
@@ -168,36 +168,23 @@ extension LogVerifier {
     to head: UInt64, _ examination: Examination, merge: ([BlockFindings]) -> Void,
     progress: () -> Void
   ) throws(EventLogError) {
-    let examiners = ExaminerPool(store: store, examination, count: max(options.jobCount, 1))
+    let queue = ExaminationQueue()
+    let examiner = BlockExaminer(store: store, examination)
+    let threads = ExaminingThreads(
+      queue, store: store, examination, count: max(options.jobCount, 1) - 1)
+    defer { threads.end() }
+    let maxStepCount = options.jobCount <= 1 ? 1 : options.jobCount + Self.spareStepCount
     var after: UInt64 = 0
-    var blocks = try read(after: &after, to: head)
-    var examined: [BlockFindings] = []
-    while !blocks.isEmpty || !examined.isEmpty {
-      let step = VerificationStep(blocks: blocks, piece: Self.blocksPerPiece)
-      let done = examined
-      var upcoming: Result<[RawBlock], EventLogError> = .success([])
-      if options.jobCount <= 1 {
-        examiners.examineAlone(step)
-        merge(done)
-        if !blocks.isEmpty {
-          upcoming = Result { () throws(EventLogError) in
-            try read(after: &after, to: head)
-          }
-        }
-      } else {
-        // This thread reads ahead and puts together what is examined; then it helps.
-        examiners.start(step)
-        if !blocks.isEmpty {
-          upcoming = Result { () throws(EventLogError) in
-            try read(after: &after, to: head)
-          }
-        }
-        merge(done)
-        examiners.finish(step)
+    var isAtEnd = false
+    while true {
+      while !isAtEnd, queue.stepCount < maxStepCount {
+        let blocks = try read(after: &after, to: head)
+        isAtEnd = blocks.isEmpty
+        if !isAtEnd { queue.add(blocks) }
       }
+      guard let findings = queue.takeFirst(helpingWith: examiner) else { return }
+      merge(findings)
       progress()
-      examined = step.results
-      blocks = try upcoming.get()
     }
   }
 
