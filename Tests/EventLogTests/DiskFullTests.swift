@@ -1,8 +1,10 @@
 import CrashKit
-import EventLog
+import Dispatch
 import Foundation
 import Glibc
 import Testing
+
+@testable import EventLog
 
 /// A real file system that fills up; needs the right to mount one.
 @Suite(.serialized) struct DiskFullTests {
@@ -44,7 +46,8 @@ import Testing
   }
 
   /// Goal: what is told while one group is being stored and the next one planned does not rest on a group that fails. Method: groups
-  /// of four megabytes, each followed by one of repetitions of its commits, until the disk is full.
+  /// of four megabytes, each followed by one of repetitions of its commits, until the disk is full. The writer finds all of them
+  /// at once, so that it makes these groups.
   @Test
   func `what was answered while the disk filled up is there, and nothing else is`() async throws {
     try await withLogDirectory { directory async throws in
@@ -56,6 +59,8 @@ import Testing
       let path = directory + "/home"
       try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
       let log = try LMDBEventLog(directory: path)
+      let allAreQueued = DispatchSemaphore(value: 0)
+      #expect(log.core.queue.add(.task { _ in allAreQueued.wait() }) == nil)
       var asked: [(key: IdempotencyKey, pending: PendingAppend)] = []
       for group in 0..<20 {
         let commits = (0..<4).map { index in
@@ -68,6 +73,7 @@ import Testing
           asked.append((key, log.enqueue(each)))
         }
       }
+      allAreQueued.signal()
       var failureCount = 0
       var last: UInt64 = 0
       for (key, pending) in asked {
