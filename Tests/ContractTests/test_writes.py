@@ -72,8 +72,7 @@ def test_every_write_can_be_tried_and_leaves_no_trace(made, operations):
             assert answer.status == 200 and answer.json.get("dry_run", True) is True, answer.text
         told[name] = answer.status
     assert sum(status == 200 for status in told.values()) > 60, told
-    head = owner.get("/api/events?after=now").json["next"]
-    assert owner.get(f"/api/events?after={before}").json["data"] == [] and head == before
+    assert owner.get(f"/api/events?after={before}").json["data"] == []
 
 
 def test_a_trial_uses_no_key_up(made):
