@@ -455,7 +455,7 @@ def test_a_limit_can_be_read_and_set(new_account, nobody, operator):
     assert owner.send("PATCH", path, more).code == "limit_exceeds_account"
     assert operator.send("PATCH", f"/api/operator/accounts/{account}", more).status == 200
     assert owner.get("/api/limits").json["account"] == more["rate_limit"]
-    less = {"rate_limit": {"per_minute": 30, "burst": 2}}
+    less = {"rate_limit": {"per_minute": 1, "burst": 2}}
     assert owner.send("PATCH", path, less).json["rate_limit"] == less["rate_limit"]
     client = nobody.with_key(made["secret"])
     assert client.get("/api/limits").json["key"] == less["rate_limit"]

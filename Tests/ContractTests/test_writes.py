@@ -89,6 +89,12 @@ def test_a_trial_uses_no_key_up(made):
 # What goes on by itself: an account's own time, and how far an endpoint's deliveries are. Secrets are shown once.
 MOVING = {"now", "redeliveries", "api_key", "secret", "signing_secret", *STANDING}
 
+# What these order is under way when they answer, and may be done when they answer again.
+ORDERS = {
+    "POST /api/audit/exports", "POST /api/privacy/erasures", "POST /api/workflows/{id}/runs",
+    "POST /api/campaigns/{id}/launch",
+}
+
 
 def test_every_write_that_is_repeated_is_one(made, operations):
     owner, ids = made
@@ -106,7 +112,10 @@ def test_every_write_that_is_repeated_is_one(made, operations):
         second = owner.send(method, target, body, Idempotency_Key=key)
         assert second.status == first.status, f"{name}: {second.text[:300]}"
         assert second.headers.get("idempotent-replayed") == "true", name
-        assert without(second.json) == without(first.json), name
+        if name in ORDERS:
+            assert second.json["id"] == first.json["id"], name
+        else:
+            assert without(second.json) == without(first.json), name
         types = [e["correlation"] for e in owner.get(f"/api/events?after={head}").json["data"]]
         assert second.headers["request-id"] not in types, name
         if isinstance(body, dict) and "name" in body:
@@ -160,7 +169,7 @@ def test_every_object_says_what_it_is_and_of_which_version(new_account, operatio
             continue
         target = filled(path, ids | {"accounts": client})
         head = owner.get("/api/events?after=now").json["next"]
-        shown = owner.get(target, Min_Position=head)
+        shown = owner.get(target + "?wait=10000", Min_Position=head)
         assert shown.status == 200, shown.text
         assert {"id", "object", "created_at", "updated_at", "version", "account"} <= set(shown.json), path
         etag = shown.headers["etag"]
