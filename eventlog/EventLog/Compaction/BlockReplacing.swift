@@ -88,9 +88,6 @@ extension GroupWriter {
     return isReplaced
   }
 
-  /// Gives what is free in the log's file back to the disk.
-  func rewriteFile() throws { try store.environment.rewrite() }
-
   /// Stores a dictionary (nil: none was found), and uses it from the next group on.
   func keep(_ dictionary: [UInt8]?, head: UInt64) throws {
     try rewriting { transaction throws in

@@ -43,11 +43,20 @@ extension GroupWriter {
     try store.vault.compact()
     reached(.vaultRewritten)
     let positions = try blocks(of: subjects, org: org)
+    if !positions.isEmpty { try store.folder.readAhead() }
     try drop(subjects, org: org, from: positions)
     reached(.partsDropped)
     // Also where nothing was left to drop: a crash may have come between dropping and rewriting.
-    if !positions.isEmpty { try store.environment.rewrite() }
+    if !positions.isEmpty { try rewriteFile() }
     reached(.logRewritten)
+  }
+
+  /// Gives what is free in the log's file back to the disk, deleted bytes with it. The copy visits every page, and so do readers
+  /// of the new file before long.
+  func rewriteFile() throws {
+    try store.folder.readAhead()
+    try store.environment.rewrite()
+    try store.folder.readAhead()
   }
 
   /// The blocks that have parts of one of `subjects`, by the index: not a scan.
