@@ -25,19 +25,22 @@ package enum HistoryTable {
     )
   }
 
-  /// `row` nil: deleted.
+  /// `row` nil: deleted. Gives where the row's own fields are.
   static func append<Row: KeyedRow>(
     _ row: Row?, key: Row.Key, at position: UInt64, to writer: inout RowWriter
-  ) {
+  ) -> Range<Int> {
     writer.row(columnCount: Row.columns.count + ownColumns.count)
+    let start = writer.bytes.count
     if let row {
       row.write(to: &writer)
     } else {
       key.write(to: &writer)
       for _ in Row.Key.columnCount..<Row.columns.count { writer.null() }
     }
+    let end = writer.bytes.count
     writer.bigint(Int64(position))
     writer.boolean(row == nil)
+    return start..<end
   }
 }
 

@@ -188,6 +188,9 @@ package final class LiveProjector: Sendable {
         pace.note(begun)
         continue
       }
+      if let slowest = Lane.allCases.flatMap({ running(in: $0) }).map(\.position).min() {
+        recent.drop(through: slowest)
+      }
       _ = try await reader.waitForHead(
         beyond: head, timeoutMillis: isHeld(lane) ? Self.heldMillis : Self.idleMillis)
     }

@@ -42,6 +42,11 @@ package final class RecentBatches: Sendable {
     return batch
   }
 
+  /// All lanes are past `position`.
+  package func drop(through position: UInt64) {
+    batches.withLock { $0.removeAll { $0.end <= position } }
+  }
+
   /// The log may be another one.
   package func forget() { batches.withLock { $0 = [] } }
 

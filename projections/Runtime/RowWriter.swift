@@ -40,6 +40,12 @@ package struct RowWriter: Sendable {
     rowCount += 1
   }
 
+  /// Adds a row whose fields were written before.
+  mutating func append(fields: ArraySlice<UInt8>, count: Int) {
+    row(columnCount: count)
+    bytes.append(contentsOf: fields)
+  }
+
   package mutating func row(columnCount: Int) {
     integer(Int16(columnCount))
     rowCount += 1
@@ -115,7 +121,8 @@ package struct RowWriter: Sendable {
   }
 
   package mutating func jsonb(_ value: JSON) {
-    let text = Self.withoutNul(value).bytes()
+    var text = value.bytes()
+    if Self.hasEscape(text) { text = Self.withoutNul(value).bytes() }
     integer(Int32(text.count + 1))
     bytes.append(Self.jsonbVersion)
     bytes.append(contentsOf: text)
@@ -154,6 +161,14 @@ extension RowWriter {
       unsafe utf8.baseAddress.map { unsafe memchr($0, 0, utf8.count) != nil } ?? false
     }
     return found ?? text.utf8.contains(0)
+  }
+
+  /// Whether JSON may say U+0000 somewhere: not without a backslash, and few texts have any.
+  private static func hasEscape(_ json: [UInt8]) -> Bool {
+    unsafe json.withUnsafeBytes { json in
+      let escape = Int32(UInt8(ascii: "\\"))
+      return unsafe json.baseAddress.map { unsafe memchr($0, escape, json.count) != nil } ?? false
+    }
   }
 
   /// Postgres stores no U+0000 in text and jsonb; whoever sends one sees U+FFFD in read models.

@@ -1,5 +1,11 @@
 package import Domain
 
+/// Where a row's newest version lies among those that were not taken away since.
+private struct WrittenVersion {
+  let number: Int
+  let fields: Range<Int>
+}
+
 /// The rows of a table that a batch touches, by key.
 ///
 /// `declareKeys` names them (`want`), the runtime loads them, `apply` reads and changes them. A fold
@@ -15,6 +21,8 @@ package final class Rows<Row: KeyedRow> {
     var isFiled = false
     /// When it was looked at last: a page of a rebuild.
     var page: UInt32 = 0
+    /// The row as it stands is in `versions` already.
+    var version: WrittenVersion?
 
     init(row: Row? = nil, isStored: Bool = false) {
       self.row = row
@@ -44,6 +52,8 @@ package final class Rows<Row: KeyedRow> {
   /// Keys that the event in hand changes; kept up for the history alone.
   private var touched: [Row.Key] = []
   private var versions = RowWriter()
+  /// How often `versions` was emptied.
+  private var versionsNumber = 0
   /// Rows for which memory had no room; only while `isComplete`.
   private var file: RowFile?
   private var page: UInt32 = 0
@@ -143,6 +153,7 @@ package final class Rows<Row: KeyedRow> {
       set(entry, at: key)
     }
     entry.isChanged = true
+    entry.version = nil
     return entry
   }
 
@@ -272,7 +283,9 @@ extension Rows: ProjectionTable {
     guard !touched.isEmpty else { return }
     // Mostly one; a row that is touched twice gets one version.
     for key in touched.count == 1 ? touched : Array(Set(touched)) {
-      HistoryTable.append(entries[key]?.row, key: key, at: position, to: &versions)
+      let entry = entries[key]
+      let fields = HistoryTable.append(entry?.row, key: key, at: position, to: &versions)
+      entry?.version = WrittenVersion(number: versionsNumber, fields: fields)
     }
     touched.removeAll(keepingCapacity: true)
   }
@@ -280,7 +293,12 @@ extension Rows: ProjectionTable {
   package func takeVersions(_ write: (RowWriter) throws -> Void) rethrows {
     guard versions.rowCount > 0 else { return }
     try write(versions)
+    forgetVersions()
+  }
+
+  private func forgetVersions() {
     versions.removeAll()
+    versionsNumber += 1
   }
 
   package func residentRows() -> RowWriter {
@@ -300,7 +318,7 @@ extension Rows: ProjectionTable {
     for change in TableChange.allCases {
       var rows = RowWriter()
       for (key, entry) in entries where entry.change == change {
-        if let row = entry.row { rows.append(row) } else { rows.append(key) }
+        if let row = entry.row { append(row, entry.version, to: &rows) } else { rows.append(key) }
         guard rows.bytes.count >= pieceBytes else { continue }
         try write(change, rows)
         rows.removeAll()
@@ -308,6 +326,12 @@ extension Rows: ProjectionTable {
       if change == .insert { try appendFiled(to: &rows, pieceBytes, write) }
       if rows.rowCount > 0 { try write(change, rows) }
     }
+  }
+
+  /// Most rows were written a moment ago, as their newest version.
+  private func append(_ row: Row, _ version: WrittenVersion?, to rows: inout RowWriter) {
+    guard let version, version.number == versionsNumber else { return rows.append(row) }
+    rows.append(fields: versions.bytes[version.fields], count: Row.columns.count)
   }
 
   private func appendFiled(
@@ -323,7 +347,7 @@ extension Rows: ProjectionTable {
   }
 
   package func markWritten(keepingRows: Bool) {
-    versions.removeAll()
+    forgetVersions()
     precondition(!keepingRows || file == nil, "a file ends with the rebuild")
     guard keepingRows else {
       precondition(touched.isEmpty, "an event is closed before its rows are forgotten")
@@ -343,7 +367,7 @@ extension Rows: ProjectionTable {
     missingOrgs.removeAll()
     loadedOrgs.removeAll()
     touched.removeAll()
-    versions.removeAll()
+    forgetVersions()
     file = nil
   }
 }

@@ -54,6 +54,7 @@ import Testing
       #expect(batch.events.map(\.position) == read.events.map(\.position))
       #expect(batch.end > positions[lane] || positions[lane] == head)
       positions[lane] = batch.end
+      if dice.below(3) == 0 { recent.drop(through: min(positions[0], positions[1])) }
     }
   }
 
