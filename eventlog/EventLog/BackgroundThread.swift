@@ -5,16 +5,24 @@ import Glibc
 /// A queue's class changes nothing under Linux; a nice value does, which there each thread has for itself (setpriority(2),
 /// "C library/kernel differences"). Only the privileged may raise it again, so the thread ends with its work and goes to no pool.
 enum BackgroundThread {
-  /// A tenth of what a thread gets that is not nice, where both want the same core.
-  fileprivate static let niceness: Int32 = 10
-
-  static func start(_ body: @escaping @Sendable () -> Void) {
-    pthread_detach(make(body))
+  /// A nice value.
+  enum Priority: Int32 {
+    /// A tenth of what a thread gets that is not nice, where both want the same core: what lives in the writer's process holds
+    /// locks now and then that the writer wants.
+    case low = 10
+    /// A seventieth: what reads the log from its own process, or nearly so.
+    case lowest = 19
   }
 
-  private static func make(_ body: @escaping @Sendable () -> Void) -> pthread_t {
+  static func start(_ priority: Priority, _ body: @escaping @Sendable () -> Void) {
+    pthread_detach(make(priority, body))
+  }
+
+  private static func make(
+    _ priority: Priority, _ body: @escaping @Sendable () -> Void
+  ) -> pthread_t {
     var thread = pthread_t()
-    let code = unsafe pthread_create(&thread, nil, runWork, Work(body).pointer)
+    let code = unsafe pthread_create(&thread, nil, runWork, Work(priority, body).pointer)
     precondition(code == 0, "a process of ours can start a thread")
     return thread
   }
@@ -22,32 +30,37 @@ enum BackgroundThread {
 
 /// What pthread_create(3) hands over.
 private final class Work: Sendable {
+  let priority: BackgroundThread.Priority
   let body: @Sendable () -> Void
 
-  init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+  init(_ priority: BackgroundThread.Priority, _ body: @escaping @Sendable () -> Void) {
+    self.priority = priority
+    self.body = body
+  }
 
   /// Given back by `runWork`.
   var pointer: UnsafeMutableRawPointer { unsafe Unmanaged.passRetained(self).toOpaque() }
 }
 
 private func runWork(_ work: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-  // Where it is refused, the work is done all the same: at everybody's priority.
-  _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, BackgroundThread.niceness)
   guard let work = unsafe work else { return nil }
-  unsafe Unmanaged<Work>.fromOpaque(work).takeRetainedValue().body()
+  let begun = unsafe Unmanaged<Work>.fromOpaque(work).takeRetainedValue()
+  // Where it is refused, the work is done all the same: at everybody's priority.
+  _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, begun.priority.rawValue)
+  begun.body()
   return nil
 }
 
 extension BackgroundThread {
-  /// What `body` returns or throws; the calling thread waits for it. Threads that it starts are as nice.
+  /// What `body` returns or throws; the calling thread waits for it.
   static func run<Result, Failure: Error>(
-    _ body: () throws(Failure) -> Result
+    _ priority: Priority, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     // Only the other thread touches them until it is joined.
     nonisolated(unsafe) var outcome: Swift.Result<Result, Failure>?
     withoutActuallyEscaping(body) { body in
       nonisolated(unsafe) let body = body
-      let thread = make {
+      let thread = make(priority) {
         unsafe outcome = Swift.Result { () throws(Failure) in try unsafe body() }
       }
       pthread_join(thread, nil)

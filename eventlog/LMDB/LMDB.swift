@@ -323,6 +323,14 @@ package final class Environment: @unchecked Sendable {
     return unsafe info.me_mapsize
   }
 
+  /// Gives back the memory through which this process looked at the data file.
+  package func releasePages() {
+    unsafe pthread_rwlock_rdlock(gate)
+    defer { unsafe pthread_rwlock_unlock(gate) }
+    guard unsafe handle != nil else { return }
+    MappedPages.release(ofFile: fileNumber)
+  }
+
   /// Makes the map larger: doubled, by at most 64 GiB. Waits for the transactions of this process.
   package func grow() throws(LMDBError) {
     let current = mapBytes
@@ -658,6 +666,23 @@ package struct WriteTransaction: ~Copyable {
   private func remove(_ key: UnsafeMutableRawBufferPointer, _ table: Table) -> Int32 {
     var keyBytes = unsafe MDB_val(mv_size: key.count, mv_data: key.baseAddress)
     return unsafe mdb_del(handle, table.id, &keyBytes, nil)
+  }
+}
+
+extension RawSpan {
+  /// A few pages cost less to touch than to ask for.
+  private static var minPrefetchedBytes: Int { 16 << 10 }
+
+  /// Asks the kernel to read what is not in memory of a large value all at once. Touching one page after the other reads each
+  /// alone: the map is advised to read nothing ahead. A value that this call cannot help is read as ever.
+  package func prefetch() {
+    guard byteCount > Self.minPrefetchedBytes else { return }
+    unsafe withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return }
+      let inPage = UInt(bitPattern: start) % UInt(getpagesize())
+      let page = unsafe UnsafeMutableRawPointer(mutating: start - Int(inPage))
+      _ = unsafe madvise(page, bytes.count + Int(inPage), MADV_WILLNEED)
+    }
   }
 }
 

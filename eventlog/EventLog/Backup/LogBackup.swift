@@ -27,7 +27,7 @@ extension LMDBLogReader {
     to directory: String, files: [String: [UInt8]] = [:], keeping: Int? = nil
   ) throws(EventLogError) -> BackupReport {
     // On threads that leave the cores to those who append and read.
-    try BackgroundThread.run { () throws(EventLogError) in
+    try BackgroundThread.run(.lowest) { () throws(EventLogError) in
       try makeBackup(in: directory, files: files, keeping: keeping)
     }
   }
@@ -113,7 +113,7 @@ extension LMDBLogReader {
     let (output, input) = (ends[0], ends[1])
     let outcome = Mutex<EventLogError?>(nil)
     let isDone = DispatchSemaphore(value: 0)
-    BackgroundThread.start {
+    BackgroundThread.start(.lowest) {
       do throws(EventLogError) {
         try mappingErrors { try copy(input) }
       } catch {

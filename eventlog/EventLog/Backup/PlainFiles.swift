@@ -36,13 +36,25 @@ enum PlainFiles {
     try flushFolder(folder(of: path))
   }
 
-  /// The same, but that a crash may lose the whole file until its folder is flushed.
+  /// What a large file has on its way to the disk at most.
+  private static let sliceByteCount = 128 << 10
+
+  /// The same, but that a crash may lose the whole file until its folder is flushed. Large files go in slices, with a rest after
+  /// each as long as it took: the flush of somebody else waits for one slice at most, and more often for none.
   static func writeUnflushed(_ bytes: [UInt8], to path: String) throws(EventLogError) {
     let temporary = path + ".new"
     let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("open") }
     do throws(EventLogError) {
-      try append(bytes, to: descriptor)
+      var used = 0
+      while bytes.count - used > sliceByteCount {
+        let start = SystemClock.monotonicNanos()
+        try append(bytes[used..<used + sliceByteCount], to: descriptor)
+        guard fdatasync(descriptor) == 0 else { throw .system("fdatasync") }
+        used += sliceByteCount
+        usleep(UInt32(clamping: (SystemClock.monotonicNanos() - start) / 1000))
+      }
+      try append(bytes[used...], to: descriptor)
       guard fsync(descriptor) == 0 else { throw .system("fsync") }
     } catch {
       Glibc.close(descriptor)
@@ -61,7 +73,10 @@ enum PlainFiles {
     guard fsync(descriptor) == 0 else { throw .system("fsync") }
   }
 
-  static func append(_ bytes: [UInt8], to descriptor: Int32) throws(EventLogError) {
+  static func append(
+    _ bytes: some RandomAccessCollection<UInt8>, to descriptor: Int32
+  ) throws(EventLogError) {
+    let bytes = Array(bytes)
     var used = 0
     while used < bytes.count {
       let count = unsafe bytes.withUnsafeBytes { buffer in

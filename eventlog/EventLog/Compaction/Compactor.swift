@@ -60,7 +60,7 @@ final class Compactor: Sendable {
 
   func start() {
     guard let pauseFactor = options.pauseFactor else { return }
-    BackgroundThread.start { self.run(pauseFactor: pauseFactor) }
+    BackgroundThread.start(.low) { self.run(pauseFactor: pauseFactor) }
   }
 
   /// Tells that the log has grown.

@@ -58,39 +58,59 @@ struct DirectoryEncoder {
   ) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(16 * commits.count)
-    for commit in commits { bytes.appendVarint(commit.orgIndex) }
-    for commit in commits { bytes.appendVarint(commit.eventCount) }
+    // By index, here and below: a whole commit is half a dozen references.
+    for index in commits.indices { bytes.appendVarint(commits[index].orgIndex) }
+    for index in commits.indices { bytes.appendVarint(commits[index].eventCount) }
     // The first one counts back from the header's time, the others on from the one before.
     var earlier = header.recordedAtMicros
-    for commit in commits {
-      bytes.appendZigzag(commit.recordedAtMicros &- earlier)
-      earlier = commit.recordedAtMicros
+    for index in commits.indices {
+      bytes.appendZigzag(commits[index].recordedAtMicros &- earlier)
+      earlier = commits[index].recordedAtMicros
     }
     var offset: Int64 = 0
-    for commit in commits {
-      let own = commit.context.occurredAtMicros &- commit.recordedAtMicros
+    for index in commits.indices {
+      let own = commits[index].context.occurredAtMicros &- commits[index].recordedAtMicros
       bytes.appendZigzag(own &- offset)
       offset = own
     }
+    addTexts(commits, to: &bytes)
+    addReferences(commits, header: header, to: &bytes)
+    return bytes
+  }
+
+  private mutating func addTexts(
+    _ commits: [BlockDirectory.CommitRecord], to bytes: inout [UInt8]
+  ) {
     var last = 0
-    for commit in commits { bytes.appendVarint(index(of: commit.context.actor, after: &last)) }
-    for commit in commits { bytes.appendVarint(index(of: commit.context.origin, after: &last)) }
-    for commit in commits { addText(commit.context.correlation, after: &last, to: &bytes) }
-    for commit in commits {
-      bytes.append((commit.context.causation == nil ? 0 : 1) | (commit.request == nil ? 0 : 2))
+    for index in commits.indices {
+      bytes.appendVarint(self.index(of: commits[index].context.actor, after: &last))
     }
-    for commit in commits { bytes.appendVarint(UInt64(commit.context.depth)) }
-    for commit in commits {
-      guard let causation = commit.context.causation else { continue }
-      let position = header.firstPosition + UInt64(commit.firstEvent)
+    for index in commits.indices {
+      bytes.appendVarint(self.index(of: commits[index].context.origin, after: &last))
+    }
+    for index in commits.indices {
+      addText(commits[index].context.correlation, after: &last, to: &bytes)
+    }
+  }
+
+  private mutating func addReferences(
+    _ commits: [BlockDirectory.CommitRecord], header: BlockHeader, to bytes: inout [UInt8]
+  ) {
+    for index in commits.indices {
+      let hasCausation = commits[index].context.causation != nil
+      bytes.append((hasCausation ? 1 : 0) | (commits[index].request == nil ? 0 : 2))
+    }
+    for index in commits.indices { bytes.appendVarint(UInt64(commits[index].context.depth)) }
+    for index in commits.indices {
+      guard let causation = commits[index].context.causation else { continue }
+      let position = header.firstPosition + UInt64(commits[index].firstEvent)
       bytes.appendZigzag(Int64(bitPattern: position &- causation))
     }
-    for commit in commits {
-      guard let request = commit.request else { continue }
+    for index in commits.indices {
+      guard let request = commits[index].request else { continue }
       ids.appendLittle(request.name)
       ids.appendLittle(request.fingerprint)
     }
-    return bytes
   }
 
   private mutating func addText(

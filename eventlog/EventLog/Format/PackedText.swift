@@ -10,11 +10,9 @@ enum PackedText {
     case base32 = 2
   }
 
-  private static let hexDigits = Array("0123456789abcdef".utf8)
   private static let base32Alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
   private static let uuidCount = 36
   private static let base32Count = 26
-  private static let hexValues = values(of: hexDigits)
   private static let base32Values = values(of: base32Alphabet)
 
   /// 0xff: not a digit.
@@ -97,19 +95,26 @@ enum PackedText {
 
   private static func uuid(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt128? {
     guard bytes.count >= uuidCount else { return nil }
-    let start = bytes.count - uuidCount
-    var value: UInt128 = 0
-    for index in 0..<uuidCount {
-      let byte = unsafe bytes[start + index]
-      if index == 8 || index == 13 || index == 18 || index == 23 {
-        guard byte == 0x2d else { return nil }
-        continue
-      }
-      let digit = hexValues[Int(byte)]
+    let digits = unsafe UnsafeBufferPointer(rebasing: bytes[(bytes.count - uuidCount)...])
+    guard unsafe digits[8] == 0x2d && digits[13] == 0x2d && digits[18] == 0x2d && digits[23] == 0x2d
+    else { return nil }
+    var (high, low) = (UInt64(0), UInt64(0))
+    for index in 0..<uuidCount where index != 8 && index != 13 && index != 18 && index != 23 {
+      let digit = unsafe hexValue(digits[index])
       guard digit < 16 else { return nil }
-      value = value << 4 | UInt128(digit)
+      high = high &<< 4 | low &>> 60
+      low = low &<< 4 | UInt64(digit)
     }
-    return value
+    return UInt128(high) << 64 | UInt128(low)
+  }
+
+  /// 16 and more: not a digit in lower case.
+  @inline(__always)
+  private static func hexValue(_ byte: UInt8) -> UInt8 {
+    let digit = byte &- 0x30
+    if digit < 10 { return digit }
+    let letter = byte &- 0x61
+    return letter < 6 ? letter &+ 10 : 0xff
   }
 
   private static func base32(_ bytes: UnsafeBufferPointer<UInt8>) -> UInt128? {

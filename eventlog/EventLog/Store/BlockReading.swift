@@ -1,4 +1,5 @@
 import LMDB
+import Synchronization
 import Zstd
 
 /// What a block holds, checked and decompressed.
@@ -39,6 +40,7 @@ struct LoadedBlock {
 extension LogStore {
   func checkedHeader(_ block: RawSpan, key: UInt64) throws(EventLogError) -> BlockHeader {
     let header = try BlockHeader(block, key: key)
+    block.prefetch()
     try BlockHeader.checkSum(of: block, key: key)
     return header
   }
@@ -78,6 +80,7 @@ extension LogStore {
     if let known = recent.content(of: name, includingSealed: includingSealed) {
       return LoadedBlock(known, self)
     }
+    block.prefetch()
     try BlockHeader.checkSum(of: block, key: header.firstPosition)
     let content = try decode(block, header: header, includingSealed: includingSealed)
     recent.remember(content, as: name)
@@ -87,6 +90,7 @@ extension LogStore {
   private func decode(
     _ block: RawSpan, header: BlockHeader, includingSealed: Bool
   ) throws -> DecodedBlock {
+    decodedBytes.wrappingAdd(block.byteCount, ordering: .relaxed)
     let payload = try content(
       block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
       raw: header.payloadRawBytes, header: header)
@@ -152,6 +156,7 @@ extension LogStore {
     try withBlock(holding: position, transaction) { block, header in
       let name = CheckedBlock(block, header)
       if let known = recent.content(of: name, includingSealed: false) { return known.directory }
+      block.prefetch()
       try BlockHeader.checkSum(of: block, key: header.firstPosition)
       return try directory(block, header: header)
     }

@@ -182,6 +182,7 @@ extension LogStore {
     let name = CheckedRun(
       firstPosition: run.info.firstPosition, lastPosition: run.info.lastPosition)
     guard !checkedRuns.withLock({ $0.contains(name) }) else { return }
+    bytes.prefetch()
     try IndexRun.checkSum(of: bytes, key: run.info.firstPosition)
     checkedRuns.withLock { _ = $0.insert(name) }
   }

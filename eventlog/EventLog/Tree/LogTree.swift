@@ -1,6 +1,7 @@
 import Crypto
 import LMDB
 import Merkle
+import Synchronization
 import Vault
 
 /// A row of the table `nodes`: the root of a complete subtree whose level is a multiple of eight. That
@@ -24,71 +25,6 @@ struct TreeNode {
   }
 }
 
-/// The sixteen subtrees of level 4 of one tile, as far as they are complete: a row of the table `nodes`.
-/// Two bytes an event; without them a proof makes 256 leaves again from as many blocks as hold them.
-/// Why: decisions/0001-subtrees-of-sixteen-leaves.md.
-/// Key: org (16), 0 (1), index of the tile (8), big-endian. Value: the hashes in order.
-struct TileRow {
-  static let level = Frontier.batchLevel
-  static let slotCount = 16
-  static let leavesPerSlot: UInt64 = 16
-
-  static func key(org: OrgID, tile: UInt64) -> [UInt8] {
-    var key = OrgRecord.key(org)
-    key.append(0)
-    key.appendBig(tile)
-    return key
-  }
-
-  /// Adds subtrees that follow each other and lie in one tile. A tile that was begun before there were such
-  /// rows stays without: readers then make its leaves.
-  static func append(
-    _ hashes: [Digest], org: OrgID, from index: UInt64, to nodes: Table,
-    _ transaction: inout WriteTransaction
-  ) throws {
-    let key = key(org: org, tile: index / UInt64(slotCount))
-    var bytes =
-      try transaction.reading.withValue(forKey: key, in: nodes) { LogStore.bytes($0) } ?? []
-    guard bytes.count == Int(index % UInt64(slotCount)) * Digest.byteCount else { return }
-    for hash in hashes { hash.append(to: &bytes) }
-    try transaction.put(bytes, forKey: key, in: nodes)
-  }
-}
-
-/// Complete subtrees of level 4 that the group in progress made, tile by tile.
-struct NewTileSlots {
-  private struct Run {
-    let org: OrgID
-    let first: UInt64
-    var hashes: [Digest]
-  }
-
-  private var runs: [Run] = []
-  /// The run that an org adds to.
-  private var open: [OrgID: Int] = [:]
-
-  mutating func add(_ hash: Digest, org: OrgID, index: UInt64) {
-    let isFirstOfTile = index.isMultiple(of: UInt64(TileRow.slotCount))
-    if !isFirstOfTile, let run = open[org] {
-      runs[run].hashes.append(hash)
-    } else {
-      open[org] = runs.count
-      runs.append(Run(org: org, first: index, hashes: [hash]))
-    }
-  }
-
-  func write(to nodes: Table, _ transaction: inout WriteTransaction) throws {
-    for run in runs {
-      try TileRow.append(run.hashes, org: run.org, from: run.first, to: nodes, &transaction)
-    }
-  }
-
-  mutating func removeAll() {
-    runs.removeAll(keepingCapacity: true)
-    open.removeAll(keepingCapacity: true)
-  }
-}
-
 // MARK: - Frontiers
 
 extension LogStore {
@@ -102,29 +38,30 @@ extension LogStore {
     } ?? Frontier()
   }
 
-  /// The trees of all orgs that the tail of the index has events of, up to the head.
+  /// The trees of all orgs that the tail of the index has events of, up to the head, and the subtrees that they complete.
   func trees(
     _ view: IndexView, _ transaction: borrowing ReadTransaction
-  ) throws -> [OrgID: Frontier] {
+  ) throws -> (trees: [OrgID: Frontier], slots: TileSlots) {
     var trees: [OrgID: Frontier] = [:]
+    var slots = TileSlots()
     for org in view.tail.nextSequences.keys { trees[org] = try flushedTree(of: org, transaction) }
-    guard view.tail.blockCount > 0 else { return trees }
-    var hasher = LeafHasher()
+    guard view.tail.blockCount > 0 else { return (trees, slots) }
+    var batch = EventBatch()
     var keys = LeafKeys(vault: vault)
     try transaction.scan(blocks, fromAtOrBelow: view.tail.indexedThrough + 1) { key, bytes in
       guard key > view.tail.indexedThrough,
         !view.tail.damages.contains(where: { $0.position == key })
       else { return true }
       let block = try load(bytes, key: key, includingSealed: false)
-      try block.forEachPlace { place in
-        let org = block.directory.identity(of: place).org
-        try keys.makeLeaf(of: block, at: place, &hasher)
-        trees[org]?.append(hasher.leafHash)
-        return true
+      try keys.forEachLeaf(of: block, from: 0, &batch) { orgIndex, leaf in
+        let org = block.directory.orgs[orgIndex].id
+        trees[org]?.append(leaf) { level, index, hash in
+          if level == TileRow.level { slots.add(hash, org: org, index: index) }
+        }
       }
       return true
     }
-    return trees
+    return (trees, slots)
   }
 }
 
@@ -363,7 +300,7 @@ final class OrgTree {
     return frontier.root
   }
 
-  /// nil where the tile's row does not have it.
+  /// nil where neither the tile's row nor memory has it.
   private func storedSlot(
     _ index: UInt64, _ transaction: borrowing ReadTransaction
   ) throws -> Digest? {
@@ -373,9 +310,9 @@ final class OrgTree {
       let bytes = try transaction.withValue(forKey: key, in: store.nodes) { LogStore.bytes($0) }
       row = (tile, Self.digests(bytes ?? []))
     }
-    guard let hashes = row?.hashes else { return nil }
     let slot = Int(index % UInt64(TileRow.slotCount))
-    return slot < hashes.count ? hashes[slot] : nil
+    if let hashes = row?.hashes, slot < hashes.count { return hashes[slot] }
+    return store.newestSlots.withLock { $0.hash(org: org, index: index) }
   }
 
   private static func digests(_ bytes: [UInt8]) -> [Digest] {

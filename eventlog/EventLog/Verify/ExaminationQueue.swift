@@ -117,7 +117,7 @@ struct ExaminingThreads {
     self.count = count
     for _ in 0..<count {
       group.enter()
-      BackgroundThread.start { [group] in
+      BackgroundThread.start(.lowest) { [group] in
         queue.work(BlockExaminer(store: store, examination))
         group.leave()
       }

@@ -99,7 +99,7 @@ final class LogVerifier {
   func run(
     progress: (VerificationProgress) -> Void
   ) throws(EventLogError) -> VerificationReport {
-    try BackgroundThread.run { () throws(EventLogError) in try verify(progress: progress) }
+    try BackgroundThread.run(.lowest) { () throws(EventLogError) in try verify(progress: progress) }
   }
 
   private func verify(
@@ -204,6 +204,7 @@ extension LogVerifier {
           guard key <= head, byteCount < Self.stepBytes, blocks.count < Self.maxStepBlocks else {
             return false
           }
+          bytes.prefetch()
           blocks.append((key, LogStore.bytes(bytes), seen == 0 ? key : max(key, seen + 1)))
           byteCount += bytes.byteCount
           // A damaged block says nothing of its end.

@@ -12,7 +12,7 @@ struct PlannedGroup: Sendable {
   /// Empty where all of it were refusals and repetitions.
   var blocks: [EncodedBlock] = []
   var nodes: [TreeNode] = []
-  var slots = NewTileSlots()
+  var slots = TileSlots()
   /// Of the orgs in the blocks, as the group leaves them.
   var trees: [OrgID: Frontier] = [:]
   /// To plan it took a flush of the vault, which takes as long as one of the log.
@@ -85,9 +85,10 @@ final class GroupCommitter: Sendable {
     let index = state.withLock { $0.index }
     while true {
       do {
-        return try store.environment.write { transaction throws in
+        try store.environment.write { transaction throws in
           try put(group, index, &transaction)
         }
+        return keepSlots(of: group)
       } catch let error as LMDBError where error.isMapFull {
         // Nothing was stored. The transaction is done over in a larger map.
         do { try store.environment.grow() } catch { throw .readOnly(reason: error.description) }
@@ -101,6 +102,14 @@ final class GroupCommitter: Sendable {
     }
   }
 
+  /// For proofs: rows of subtrees are written with the runs of the index.
+  private func keepSlots(of group: PlannedGroup) {
+    let areWritten = state.withLock { $0.index.isFlushed }
+    store.newestSlots.withLock { slots in
+      if areWritten { slots = TileSlots() } else { slots.add(group.slots) }
+    }
+  }
+
   private func put(
     _ group: PlannedGroup, _ index: IndexWriter, _ transaction: inout WriteTransaction
   ) throws {
@@ -110,7 +119,6 @@ final class GroupCommitter: Sendable {
     for node in group.nodes {
       try transaction.put(node.hash.bytes, forKey: node.key, in: store.nodes)
     }
-    try group.slots.write(to: store.nodes, &transaction)
     let next = try index.adding(group, store: store, &transaction)
     let id = transaction.reading.id
     // Told before the transaction ends: whoever begins to read right after it sees the group.

@@ -1,6 +1,7 @@
 import Crypto
 import LMDB
 import Merkle
+import Synchronization
 import Vault
 import Zstd
 
@@ -35,7 +36,7 @@ final class GroupWriter {
   private var trees: [OrgID: Frontier] = [:]
   /// Completed since the last commit, for the same transaction.
   private var newNodes: [TreeNode] = []
-  private var newSlots = NewTileSlots()
+  private var newSlots = TileSlots()
   private let finisher: BlockFinisher
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
@@ -72,10 +73,12 @@ final class GroupWriter {
           } ?? .min
         streams = RecentMap()
         answers = RecentMap()
-        trees = try store.trees(view, transaction)
+        let (trees, slots) = try store.trees(view, transaction)
+        self.trees = trees
         newNodes = []
-        newSlots = NewTileSlots()
-        committer.start(from: IndexWriter(view, trees: trees))
+        newSlots = TileSlots()
+        store.newestSlots.withLock { $0 = slots }
+        committer.start(from: IndexWriter(view, trees: trees, slots: slots))
         builder = BlockBuilder()
         filled = []
         filledSequences = [:]
@@ -101,7 +104,7 @@ final class GroupWriter {
       group.slots = newSlots
       group.trees = changedTrees(of: group.blocks)
       newNodes = []
-      newSlots = NewTileSlots()
+      newSlots = TileSlots()
     } catch {
       mustReload = true
       group.fail(with: error)
@@ -157,7 +160,7 @@ extension GroupWriter {
         for item in items {
           if builder.isEmpty { builder.start(at: head + 1) }
           do {
-            outcomes.append(.success(try take(item.commit, transaction)))
+            outcomes.append(.success(try take(item, transaction)))
           } catch let refusal as EventLogError where refusal.isRefusal {
             outcomes.append(.failure(refusal))
           }
@@ -218,24 +221,25 @@ extension GroupWriter {
     }
   }
 
-  /// Checks one commit and puts it into the block.
+  /// Checks one commit and puts it into the block. Field by field: a whole commit is a dozen references.
   private func take(
-    _ commit: Commit, _ transaction: borrowing ReadTransaction
+    _ item: Queued, _ transaction: borrowing ReadTransaction
   ) throws -> Receipt {
-    let request = commit.idempotencyKey.map { RequestName.hash(org: commit.org, name: $0.name) }
-    if let request, let key = commit.idempotencyKey,
+    let org = item.commit.org
+    let request = item.commit.idempotencyKey.map { RequestName.hash(org: org, name: $0.name) }
+    if let request, let key = item.commit.idempotencyKey,
       let known = try answer(request, key.fingerprint, transaction)
     {
       return known
     }
-    let sequence = try nextSequence(of: commit.org, transaction)
-    if let expected = commit.expectedOrgSequence, expected != sequence {
+    let sequence = try nextSequence(of: org, transaction)
+    if let expected = item.commit.expectedOrgSequence, expected != sequence {
       throw EventLogError.sequenceConflict(expected: expected, actual: sequence)
     }
-    try checkVersions(of: commit, transaction)
-    try checkSubjects(of: commit)
-    let receipt = try store(commit, sequence: sequence, request: request, transaction)
-    if let request, let key = commit.idempotencyKey {
+    try checkVersions(item.commit.expected, org: org, transaction)
+    try checkSubjects(of: item.commit.events, org: org)
+    let receipt = try store(item, sequence: sequence, request: request, transaction)
+    if let request, let key = item.commit.idempotencyKey {
       answers[request] = Answer(fingerprint: key.fingerprint, receipt: receipt)
     }
     return receipt
@@ -296,11 +300,11 @@ extension GroupWriter {
   }
 
   private func checkVersions(
-    of commit: Commit, _ transaction: borrowing ReadTransaction
+    _ expected: [StreamID: ExpectedVersion], org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws {
     var conflict: (stream: StreamID, expected: ExpectedVersion, actual: UInt64)?
-    for (stream, expected) in commit.expected {
-      let actual = try version(of: StreamKey(org: commit.org, stream: stream), transaction)
+    for (stream, expected) in expected {
+      let actual = try version(of: StreamKey(org: org, stream: stream), transaction)
       guard !expected.accepts(actual) else { continue }
       // Of several, the one with the smallest id: the same answer whatever the dictionary's order.
       if let known = conflict, known.stream < stream { continue }
@@ -331,12 +335,12 @@ extension GroupWriter {
     return names
   }
 
-  private func checkSubjects(of commit: Commit) throws(EventLogError) {
+  private func checkSubjects(of events: [NewEvent], org: OrgID) throws(EventLogError) {
     guard !erasedSubjects.isEmpty else { return }
-    for event in commit.events where event.parts.count > 1 {
+    for event in events where event.parts.count > 1 {
       for part in event.parts {
         guard let subject = part.subject else { continue }
-        if erasedSubjects.contains(KeyName(org: commit.org.value, subject: subject.value)) {
+        if erasedSubjects.contains(KeyName(org: org.value, subject: subject.value)) {
           throw .invalidCommit(reason: "a part of an erased subject")
         }
       }
@@ -344,32 +348,34 @@ extension GroupWriter {
   }
 
   private func store(
-    _ commit: Commit, sequence: UInt64, request: UInt128?,
+    _ item: Queued, sequence: UInt64, request: UInt128?,
     _ transaction: borrowing ReadTransaction
   ) throws -> Receipt {
+    let org = item.commit.org
+    let events = item.commit.events
     // All that can fail comes first: the block holds whole commits only.
-    let streams = try streamsToTouch(by: commit, transaction)
+    let streams = try streamsToTouch(by: events, org: org, transaction)
     recordedAtMicros = groupMicros
-    let orgIndex = builder.index(of: commit.org, nextSequence: sequence)
+    let orgIndex = builder.index(of: org, nextSequence: sequence)
     var touched: [Int] = []
     var streamIndex = 0
-    for (event, stream) in zip(commit.events, streams) {
-      switch stream {
+    for index in events.indices {
+      switch streams[index] {
       case .sameAsBefore: break
       case .open(let index): streamIndex = index
       case .new(let version):
         streamIndex = builder.openStream(
-          StreamKey(org: commit.org, stream: event.stream), orgIndex: orgIndex, version: version)
+          StreamKey(org: org, stream: events[index].stream), orgIndex: orgIndex, version: version)
       }
-      if builder.add(event, streamIndex: streamIndex, orgIndex: orgIndex) {
+      if builder.add(events.span[index], streamIndex: streamIndex, orgIndex: orgIndex) {
         touched.append(streamIndex)
       }
     }
     builder.endCommit(
-      commit, orgIndex: orgIndex, recordedAtMicros: recordedAtMicros, request: request)
-    defer { head += UInt64(commit.events.count) }
+      item.commit, orgIndex: orgIndex, recordedAtMicros: recordedAtMicros, request: request)
+    defer { head += UInt64(events.count) }
     return Receipt(
-      firstPosition: head + 1, eventCount: commit.events.count, firstOrgSequence: sequence,
+      firstPosition: head + 1, eventCount: events.count, firstOrgSequence: sequence,
       versions: touched.map {
         StreamVersion(
           stream: builder.streams[$0].key.stream, version: builder.streams[$0].version)
@@ -388,21 +394,22 @@ extension GroupWriter {
 
   /// One for each event.
   private func streamsToTouch(
-    by commit: Commit, _ transaction: borrowing ReadTransaction
+    by events: [NewEvent], org: OrgID, _ transaction: borrowing ReadTransaction
   ) throws -> [TouchedStream] {
     var touched: [TouchedStream] = []
-    touched.reserveCapacity(commit.events.count)
+    touched.reserveCapacity(events.count)
     var last: StreamID?
-    for event in commit.events {
-      let key = StreamKey(org: commit.org, stream: event.stream)
-      if event.stream == last {
+    for index in events.indices {
+      let stream = events[index].stream
+      let key = StreamKey(org: org, stream: stream)
+      if stream == last {
         touched.append(.sameAsBefore)
       } else if let index = builder.streamIndex(of: key) {
         touched.append(.open(index: index))
       } else {
         touched.append(.new(version: try storedVersion(of: key, transaction)))
       }
-      last = event.stream
+      last = stream
     }
     return touched
   }

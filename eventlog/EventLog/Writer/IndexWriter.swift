@@ -21,20 +21,23 @@ struct IndexWriter {
   private var blockCount = 0
   /// As the last group left them, since the last run.
   private var changedTrees: [OrgID: Frontier] = [:]
+  /// Of each group since the last run. A group on its own would write as many pages for its subtrees as for all the rest.
+  private var slots: [TileSlots] = []
   private var indexedThrough: UInt64 = 0
   /// Whether the last group wrote a run.
   private(set) var isFlushed = false
 
   init() {}
 
-  /// `trees`: of the orgs in the tail of `view`.
-  init(_ view: IndexView, trees: [OrgID: Frontier]) {
+  /// `trees`: of the orgs in the tail of `view`; `slots`: what they completed there.
+  init(_ view: IndexView, trees: [OrgID: Frontier], slots: TileSlots) {
     runs = view.runs
     tail = view.tail
     entries = [view.tail.entries]
     entryCount = view.tail.entries.count
     blockCount = view.tail.blockCount
     changedTrees = trees
+    self.slots = [slots]
     indexedThrough = view.tail.indexedThrough
   }
 
@@ -53,6 +56,7 @@ struct IndexWriter {
       next.entryCount += block.entries.count
     }
     next.changedTrees.merge(group.trees) { $1 }
+    if !group.slots.isEmpty { next.slots.append(group.slots) }
     next.blockCount += blocks.count
     // A run says that it knows everything in its stretch: none over a damaged block.
     guard tail.damages.isEmpty,
@@ -78,11 +82,13 @@ struct IndexWriter {
       try transaction.put(
         OrgRecord(org: org, frontier: tree).bytes, forKey: OrgRecord.key(org), in: store.orgs)
     }
+    try slots.reduce(into: TileSlots()) { $0.add($1) }.write(to: store.nodes, &transaction)
     indexedThrough = position
     tail = IndexTail(indexedThrough: position)
     entries.removeAll()
     entryCount = 0
     changedTrees.removeAll(keepingCapacity: true)
+    slots.removeAll()
     blockCount = 0
     isFlushed = true
   }

@@ -97,9 +97,9 @@ final class WriterCore: Sendable {
   func answer(_ items: [Queued], _ outcomes: [Result<Receipt, EventLogError>]) {
     var grown: UInt64 = 0
     // The oldest last: who waits for it finds all that came with it there.
-    for (item, outcome) in zip(items, outcomes).reversed() {
-      if case .success(let receipt) = outcome { grown = max(grown, receipt.lastPosition) }
-      item.pending.resolve(outcome)
+    for index in items.indices.reversed() {
+      if case .success(let receipt) = outcomes[index] { grown = max(grown, receipt.lastPosition) }
+      items[index].pending.resolve(outcomes[index])
     }
     if grown > waiters.head {
       waiters.advance(to: grown)

@@ -47,7 +47,7 @@ final class WriterPipeline {
 
   /// Takes what was queued, in order. What it stores last may still be on its way when it returns.
   func take(_ items: [WriterItem]) {
-    let share = share(ofWaiting: items.reduce(0) { $0 + $1.byteCount })
+    let share = Self.share(ofWaiting: items.reduce(0) { $0 + $1.byteCount }, beside: storingBytes)
     var group: [Queued] = []
     var byteCount = 0
     func close(isMoreWaiting: Bool) {
@@ -76,8 +76,8 @@ final class WriterPipeline {
 
   /// How much of what waits one group takes. Two halves of all that is on its way go round evenly: of two uneven groups the
   /// small one is a flush for little, and the large one is planned while the disk rests.
-  private func share(ofWaiting waiting: Int) -> Int {
-    let half = max((waiting + storingBytes) / 2, Self.minPipelinedBytes / 2)
+  static func share(ofWaiting waiting: Int, beside storing: Int) -> Int {
+    let half = max((waiting + storing) / 2, minPipelinedBytes / 2)
     return waiting > half + half / 2 ? (waiting + 1) / 2 : waiting
   }
 
