@@ -53,7 +53,11 @@ package struct HTTPHeaders: Sendable, Equatable {
   package static func equal(_ a: String, _ b: String) -> Bool {
     guard a.utf8.count == b.utf8.count else { return false }
     let (left, right) = (a.utf8Span.span, b.utf8Span.span)
-    return left.indices.allSatisfy { ASCII.lowercased(left[$0]) == ASCII.lowercased(right[$0]) }
+    for index in left.indices {
+      let (one, other) = (left[index], right[index])
+      guard one == other || ASCII.lowercased(one) == ASCII.lowercased(other) else { return false }
+    }
+    return true
   }
 }
 
@@ -71,7 +75,12 @@ extension HTTPHeaders.Field {
   /// Whether the field can be written without breaking the framing of a message.
   /// Source: RFC 9110, sections 5.1 and 5.5.
   var isWellFormed: Bool {
-    !name.isEmpty && name.utf8.allSatisfy(ASCII.isToken)
-      && value.utf8.allSatisfy { $0 == 0x09 || ($0 >= 0x20 && $0 != 0x7f) }
+    let (name, value) = (name.utf8Span.span, value.utf8Span.span)
+    for index in name.indices where !ASCII.isToken(name[index]) { return false }
+    for index in value.indices {
+      let byte = value[index]
+      guard byte >= 0x20 && byte != 0x7f || byte == 0x09 else { return false }
+    }
+    return !name.isEmpty
   }
 }

@@ -51,8 +51,13 @@ package struct HTTPRequest: Sendable {
 
   /// The media type of the body in lower case, without parameters.
   package var mediaType: String? {
-    headers["Content-Type"].map { ASCII.trimmed($0.prefix { $0 != ";" }).lowercased() }
+    guard let text = headers["Content-Type"] else { return nil }
+    // What nearly all of them send, as it is.
+    if text == Self.json { return Self.json }
+    return ASCII.trimmed(text.prefix { $0 != ";" }).lowercased()
   }
+
+  private static let json = "application/json"
 
   /// Whether the escapes of the path decode to text without control characters.
   var hasValidPath: Bool {

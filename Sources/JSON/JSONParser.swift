@@ -167,10 +167,16 @@ struct JSONParser {
   private mutating func string() throws(JSONError) -> String {
     index += 1
     let start = index
+    var highest: UInt8 = 0
     while index < bytes.count {
       let byte = bytes[index]
+      highest |= byte
       if byte == UInt8(ascii: "\"") {
-        let text = try validated(bytes[start..<index], at: start)
+        // ASCII is valid, and to have that proven takes longer than all the rest.
+        let text =
+          highest < 0x80
+          ? String(decoding: bytes[start..<index], as: UTF8.self)
+          : try validated(bytes[start..<index], at: start)
         index += 1
         return text
       }

@@ -320,6 +320,13 @@ package struct ConsentGrant: Sendable, Equatable, Codable {
   package var sender: String?
   package var atMicros: Micros
 
+  package init(channel: Channel, purpose: Purpose, sender: String?, atMicros: Micros) {
+    self.channel = channel
+    self.purpose = purpose
+    self.sender = sender
+    self.atMicros = atMicros
+  }
+
   init(_ consent: Consent) {
     channel = consent.channel
     purpose = consent.purpose

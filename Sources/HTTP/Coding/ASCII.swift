@@ -10,7 +10,12 @@ enum ASCII {
 
   /// A byte of a method or a field name. Source: RFC 9110, section 5.6.2.
   static func isToken(_ byte: UInt8) -> Bool {
-    isDigit(byte) || isLetter(byte) || "!#$%&'*+-.^_`|~".utf8.contains(byte)
+    switch byte {
+    case 0x61...0x7a, 0x41...0x5a, 0x30...0x39, 0x2d: true
+    // ! # $ % & ' * + . ^ _ ` | ~
+    case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2e, 0x5e...0x60, 0x7c, 0x7e: true
+    default: false
+    }
   }
 
   static func hexValue(_ byte: UInt8) -> UInt8? {
