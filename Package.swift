@@ -46,7 +46,7 @@ let package = Package(
       name: "CZstd", path: "eventlog/CZstd", pkgConfig: "libzstd",
       providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CWake", path: "eventlog/CWake"),
-    module("LMDB", path: "eventlog/LMDB", ["CLMDB"]),
+    module("LMDB", path: "eventlog/LMDB", ["CLMDB"], exclude: ["decisions"]),
     module("Zstd", path: "eventlog/Zstd", ["CZstd"]),
     module("Merkle", path: "eventlog/Merkle", ["Crypto"]),
     module("Vault", path: "eventlog/Vault", ["Crypto", "LMDB"]),
@@ -89,6 +89,7 @@ let package = Package(
     module("PhoneNumbers", path: "Sources/PhoneNumbers", ["CPhoneNumbers"]),
     module("CSV", path: "Sources/CSV"),
     module("BinaryCoding", path: "Sources/BinaryCoding"),
+    module("ScratchFile", path: "Sources/ScratchFile"),
     module("Logging", path: "Sources/Logging", ["JSON"]),
     module("CLI", path: "Sources/CLI"),
     module("Supervisor", path: "Sources/Supervisor", ["JSON"]),
@@ -100,11 +101,12 @@ let package = Package(
       "Application", path: "Sources/Application",
       [
         "Domain", "EventCodec", "EventLog", "LMDB", "Merkle", "Crypto", "JSON", "YAML", "CSV",
-        "PhoneNumbers", "BinaryCoding",
+        "PhoneNumbers", "BinaryCoding", "ScratchFile",
         "HTTP", "Logging",
       ],
       exclude: [
         "Audit/decisions", "Privacy/decisions", "Snapshots/decisions", "Webhooks/decisions",
+        "State/Contacts/decisions",
       ]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
@@ -137,7 +139,7 @@ let package = Package(
     // MARK: projections
     module(
       "ProjectionRuntime", path: "projections/Runtime",
-      ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto"],
+      ["Domain", "EventCodec", "EventLog", "Postgres", "JSON", "Crypto", "ScratchFile"],
       exclude: ["decisions", "README.md"]),
     readModel("ContactsProjection", folder: "contacts", ["SegmentsProjection"]),
     readModel("TimelineProjection", folder: "timeline"),
@@ -197,7 +199,7 @@ let package = Package(
       [
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider",
         "SendGridProvider", "Sandbox",
-        "HTTP", "Merkle", "Crypto", "Supervisor", "Vault", "BinaryCoding",
+        "HTTP", "Merkle", "Crypto", "Supervisor", "Vault", "BinaryCoding", "ScratchFile",
       ]),
     // The adapters and the simulators that they talk to.
     tests(

@@ -31,13 +31,14 @@ package enum BinaryCoding {
     return output.bytes
   }
 
-  /// The value whose bytes `next` gives piece by piece, as `encode` made them; nil: there are no more.
+  /// The value whose bytes `next` gives piece by piece, as `encode` made them; nil: there are no more. `context` goes along
+  /// to types that read themselves.
   ///
   /// - Throws: `BinaryCodingError` where they are something else, or what `next` throws.
   package static func decode<Value: Decodable>(
-    _: Value.Type, next: @escaping () throws -> [UInt8]?
+    _: Value.Type, context: (any Sendable)? = nil, next: @escaping () throws -> [UInt8]?
   ) throws -> Value {
-    let input = BinaryInput(next: next)
+    let input = BinaryInput(context: context, next: next)
     let value = try input.decode(Value.self)
     guard try input.isAtEnd() else { throw BinaryCodingError.bytesLeft }
     return value

@@ -4,8 +4,20 @@ package final class BinaryInput {
   private var index = 0
   private let next: () throws -> [UInt8]?
   private var known = KnownTypes()
+  /// What whoever decodes gives along to types that read themselves.
+  package let context: (any Sendable)?
 
-  init(next: @escaping () throws -> [UInt8]?) { self.next = next }
+  init(context: (any Sendable)? = nil, next: @escaping () throws -> [UInt8]?) {
+    self.context = context
+    self.next = next
+  }
+
+  /// What a `BinaryOutput` took.
+  package init(_ bytes: [UInt8]) {
+    self.bytes = bytes
+    context = nil
+    next = { nil }
+  }
 
   /// At least `count` bytes from `index` on, of one piece or of several put together.
   private func require(_ count: Int) throws {
@@ -16,7 +28,7 @@ package final class BinaryInput {
     }
   }
 
-  func isAtEnd() throws -> Bool {
+  package func isAtEnd() throws -> Bool {
     while index == bytes.count {
       guard let piece = try next() else { return true }
       (bytes, index) = (piece, 0)
@@ -68,6 +80,14 @@ package final class BinaryInput {
     try require(count)
     defer { index += count }
     return String(decoding: bytes[index..<index + count], as: UTF8.self)
+  }
+
+  /// Bytes with their count first.
+  package func byteArray() throws -> [UInt8] {
+    let count = try count()
+    try require(count)
+    defer { index += count }
+    return Array(bytes[index..<index + count])
   }
 
   /// How many elements or bytes follow.

@@ -15,6 +15,15 @@ package final class BinaryOutput {
     if pieceBytes < .max { bytes.reserveCapacity(pieceBytes + pieceBytes / 8) }
   }
 
+  /// For small values, one after the other: `take` gives the bytes of each.
+  package convenience init() { self.init(pieceBytes: .max) { _ in } }
+
+  /// What was put since the last time.
+  package func take() -> [UInt8] {
+    defer { bytes.removeAll(keepingCapacity: true) }
+    return bytes
+  }
+
   package func put(_ byte: UInt8) { bytes.append(byte) }
 
   package func put(_ flag: Bool) { bytes.append(flag ? 1 : 0) }
@@ -42,6 +51,12 @@ package final class BinaryOutput {
     let utf8 = text.utf8
     put(varint: UInt64(utf8.count))
     bytes.append(contentsOf: utf8)
+  }
+
+  /// With their count first.
+  package func put(_ some: [UInt8]) {
+    put(varint: UInt64(some.count))
+    bytes.append(contentsOf: some)
   }
 
   package func encode<Value: Encodable>(_ value: Value) throws {
@@ -76,7 +91,7 @@ package final class BinaryOutput {
   }
 
   /// Hands over what there is, if it is enough.
-  func emitFull() throws {
+  package func emitFull() throws {
     guard bytes.count >= pieceBytes else { return }
     try emit(bytes)
     bytes.removeAll(keepingCapacity: true)

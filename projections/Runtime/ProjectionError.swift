@@ -1,6 +1,7 @@
 package import EventCodec
 package import EventLog
 package import Postgres
+internal import ScratchFile
 
 /// Why a projection, a rebuild or a check cannot go on.
 package enum ProjectionError: Error, Equatable {

@@ -4,22 +4,16 @@
 //
 // The hashes are of this process alone: the file has no name and ends with it.
 
-internal import Glibc
+internal import ScratchFile
 
 /// Rows of one table in a file without a name, found by the hash of their key.
 ///
 /// Appended to and never changed: a record that was forgotten or replaced is dead, and left out when the
 /// rows are read out. Where more is dead than alive the living are written into a new file, so that the file
 /// is at most twice what it holds, and `slackLimit`; for as long as that takes there are both.
-@safe
 final class RowFile {
   /// What could not be done with the file. Nothing of the read model is seen yet.
-  struct Failure: Error, Equatable {
-    let function: String
-    let errorNumber: Int32
-
-    var description: String { unsafe "\(function): \(String(cString: strerror(errorNumber)))" }
-  }
+  typealias Failure = ScratchFile.Failure
 
   /// Where a record begins, and how long its row is.
   private struct Place: Equatable {
@@ -41,36 +35,18 @@ final class RowFile {
   static let slackLimit: UInt64 = 64 << 20
 
   private let slackLimit: UInt64
-  private var descriptor: Int32
+  private var file = ScratchFile()
   private var places: [UInt64: Place] = [:]
   /// Of the records in `places`.
   private var livingCount: UInt64 = 0
-  /// What is in the file; `buffer` comes after it.
-  private var writtenCount: UInt64 = 0
-  private var buffer: [UInt8] = []
 
-  /// Makes the file in the folder for large temporary files, which is on a disk where `/tmp` may not be.
-  init(slackLimit: UInt64 = RowFile.slackLimit) throws(Failure) {
-    self.slackLimit = slackLimit
-    descriptor = try Self.makeFile()
-  }
-
-  private static func makeFile() throws(Failure) -> Int32 {
-    let folder = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/var/tmp"
-    let path = folder + "/daybook-rows-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-    let opened = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-    guard opened >= 0 else { throw Failure(function: "open", errorNumber: errno) }
-    _ = unsafe unlink(path)
-    return opened
-  }
-
-  deinit { close(descriptor) }
+  init(slackLimit: UInt64 = RowFile.slackLimit) { self.slackLimit = slackLimit }
 
   /// Rows that are not dead.
   var count: Int { places.count }
 
   /// What was appended, dead or not.
-  var byteCount: UInt64 { writtenCount + UInt64(buffer.count) }
+  var byteCount: UInt64 { file.byteCount }
 
   func contains(_ hash: UInt64) -> Bool { places[hash] != nil }
 
@@ -90,7 +66,7 @@ final class RowFile {
   /// The row under the hash; nil where there is none.
   func row(_ hash: UInt64) throws(Failure) -> [UInt8]? {
     guard let place = places[hash] else { return nil }
-    return try read(at: place.offset + UInt64(Self.headerCount), count: place.length)
+    return try file.read(at: place.offset + UInt64(Self.headerCount), count: place.length)
   }
 
   func forget(_ hash: UInt64) {
@@ -101,12 +77,9 @@ final class RowFile {
   /// Writes the living into a new file, where more than they and the slack is dead.
   private func compactIfMostIsDead() throws {
     guard byteCount > 2 * livingCount + slackLimit else { return }
-    try flush()
-    let (old, end) = (descriptor, writtenCount)
-    descriptor = try Self.makeFile()
-    writtenCount = 0
-    defer { close(old) }
-    try Self.forEachRecord(of: old, through: end) { record in
+    let old = file
+    file = ScratchFile()
+    try Self.forEachRecord(of: old) { record in
       // Whatever is dead under the same hash came before the living one.
       guard places[record.hash] == record.place else { return }
       // Not further from the beginning than it was, and as long.
@@ -117,8 +90,7 @@ final class RowFile {
 
   /// Every row that is not dead, in the order of the file.
   func forEachRow(_ body: (ArraySlice<UInt8>) throws -> Void) throws {
-    try flush()
-    try Self.forEachRecord(of: descriptor, through: writtenCount) { record in
+    try Self.forEachRecord(of: file) { record in
       if places[record.hash] == record.place { try body(record.row) }
     }
   }
@@ -130,15 +102,16 @@ final class RowFile {
   }
 
   private static func forEachRecord(
-    of descriptor: Int32, through end: UInt64, _ body: (Record) throws -> Void
+    of file: ScratchFile, _ body: (Record) throws -> Void
   ) throws {
+    let end = file.byteCount
     var window: ArraySlice<UInt8> = []
     var position: UInt64 = 0
     func need(_ count: Int) throws(Failure) {
       guard window.count < count else { return }
       let next = position + UInt64(window.count)
       let size = min(max(bufferLimit, count), Int(end - next))
-      window = (Array(window) + (try read(descriptor, at: next, count: size)))[...]
+      window = (Array(window) + (try file.read(at: next, count: size)))[...]
     }
     while position < end {
       try need(headerCount)
@@ -157,66 +130,16 @@ final class RowFile {
   // MARK: Bytes
 
   private func write(_ row: ArraySlice<UInt8>, hash: UInt64) throws(Failure) {
-    append(hash, byteCount: 8)
-    append(UInt64(row.count), byteCount: 4)
-    buffer.append(contentsOf: row)
-    if buffer.count >= Self.bufferLimit { try flush() }
+    file.append(Self.bytes(of: hash, count: 8) + Self.bytes(of: UInt64(row.count), count: 4))
+    file.append(row)
+    if file.waitingCount >= Self.bufferLimit { try file.flush() }
   }
 
-  private func append(_ value: UInt64, byteCount: Int) {
-    for index in 0..<byteCount { buffer.append(UInt8(truncatingIfNeeded: value >> (8 * index))) }
+  private static func bytes(of value: UInt64, count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
   }
 
   private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
     bytes.reversed().reduce(0) { $0 << 8 | UInt64($1) }
-  }
-
-  private func flush() throws(Failure) {
-    var done = 0
-    while done < buffer.count {
-      let count = unsafe buffer.withUnsafeBytes { bytes in
-        unsafe pwrite(
-          descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done,
-          off_t(writtenCount) + off_t(done))
-      }
-      guard count > 0 else {
-        if count < 0, errno == EINTR { continue }
-        throw Failure(function: "pwrite", errorNumber: count < 0 ? errno : ENOSPC)
-      }
-      done += count
-    }
-    writtenCount += UInt64(done)
-    buffer.removeAll(keepingCapacity: true)
-  }
-
-  /// What was appended lately is still in the buffer; a record is wholly there or in the file.
-  private func read(at offset: UInt64, count: Int) throws(Failure) -> [UInt8] {
-    guard offset < writtenCount else {
-      let start = Int(offset - writtenCount)
-      return Array(buffer[start..<start + count])
-    }
-    return try Self.read(descriptor, at: offset, count: count)
-  }
-
-  private static func read(
-    _ descriptor: Int32, at offset: UInt64, count: Int
-  ) throws(Failure) -> [UInt8] {
-    var failed: Int32?
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: count) { bytes, filled in
-      filled = 0
-      while filled < count {
-        let read = unsafe pread(
-          descriptor, bytes.baseAddress?.advanced(by: filled), count - filled,
-          off_t(offset) + off_t(filled))
-        if read < 0, errno == EINTR { continue }
-        guard read > 0 else {
-          failed = read < 0 ? errno : EIO
-          return
-        }
-        filled += read
-      }
-    }
-    if let failed { throw Failure(function: "pread", errorNumber: failed) }
-    return bytes
   }
 }

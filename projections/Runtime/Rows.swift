@@ -213,7 +213,7 @@ extension Rows {
 
   package func evict() throws {
     precondition(isComplete, "rows that the database has are not put into a file")
-    let file = try self.file ?? RowFile()
+    let file = self.file ?? RowFile()
     self.file = file
     let limit = evictedPage
     let pinned = Set(touched)

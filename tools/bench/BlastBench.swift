@@ -209,8 +209,9 @@ enum BlastBench {
     let count = 2_000
     for number in 0..<count {
       _ = try await house.engine.createOrg(
-        SendingHouse.call, name: "Idle \(number)", kind: .direct, agency: nil,
-        timeZone: "America/New_York", isTest: false, clockOffsetMicros: 0)
+        NewOrg(
+          name: "Idle \(number)", kind: .direct, agency: nil,
+          timeZone: "America/New_York", isTest: false, clockOffsetMicros: 0), SendingHouse.call)
     }
     report(
       figure("idle_orgs", "kb_per_org", (residentMegabytes() - before) * 1_024 / Double(count)))

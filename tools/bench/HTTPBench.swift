@@ -46,6 +46,7 @@ enum HTTPBench {
     if wants("idle") { try await Crowd(house).idle(figure) }
     if wants("tails") { try await Crowd(house).tails(figure) }
     figure("whole", "peak RSS MiB", house.cost.peakMiB, nil)
+    figure("whole", "peak own MiB", house.memory.peakAnonymousMegabytes, nil)
     figure("whole", "threads", Double(house.cost.threadCount), nil)
   }
 
@@ -103,7 +104,9 @@ enum HTTPBench {
     figure("list", "contacts", Double(options.contactCount), nil)
     figure("list", "p50 ms", millis[millis.count / 2], nil)
     figure("list", "p95 ms", millis[millis.count * 95 / 100], nil)
+    // With the pages of the log that are mapped, which the kernel takes back when it wants; and without any file's.
     figure("list", "peak RSS MiB", house.cost.peakMiB, nil)
+    figure("list", "peak own MiB", house.memory.peakAnonymousMegabytes, nil)
   }
 }
 

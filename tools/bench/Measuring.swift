@@ -91,12 +91,14 @@ func deviceFloor(_ directory: String, seconds: Double) throws -> (perSecond: Dou
   return (Double(nanos.count) / seconds, latencies.percentile(0.5))
 }
 
-/// How much memory this process holds at most between two moments, looked at twenty times a second.
+/// How much memory a process, mostly this one, holds at most between two moments, looked at twenty times a second.
 final class MemoryWatch: Sendable {
   private let isOver = Atomic(false)
   private let peaks = Mutex((all: 0.0, anonymous: 0.0))
+  private let path: String
 
-  init() {
+  init(of pid: Int32? = nil) {
+    path = "/proc/\(pid.map(String.init) ?? "self")/status"
     let thread = Thread { [self] in
       while !isOver.load(ordering: .relaxed) {
         look()
@@ -116,7 +118,7 @@ final class MemoryWatch: Sendable {
   var peakAnonymousMegabytes: Double { peaks.withLock { $0.anonymous } }
 
   private func look() {
-    guard let status = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else {
+    guard let status = try? String(contentsOfFile: path, encoding: .utf8) else {
       return
     }
     func megabytes(_ name: String) -> Double {

@@ -86,8 +86,9 @@ final class SendingHouse: Sendable {
   /// An org that can text, with money.
   func org() async throws -> OrgExecutor {
     let executor = try await engine.createOrg(
-      Self.call, name: "Bench", kind: .direct, agency: nil, timeZone: "America/New_York",
-      isTest: false, clockOffsetMicros: 0)
+      NewOrg(
+        name: "Bench", kind: .direct, agency: nil, timeZone: "America/New_York",
+        isTest: false, clockOffsetMicros: 0), Self.call)
     let callbackURL = "http://127.0.0.1:\(callbacks.port)/webhooks/twilio/\(executor.org)"
     _ = try await control(
       "/sandbox/accounts",

@@ -18,6 +18,8 @@ final class ServerHouse: Sendable {
   /// The other end of the system's standard input.
   private let tether: Descriptor
   private let serverPID: Int32
+  /// Of the server, since it was seen first: while it read its books.
+  let memory: MemoryWatch
   let port: Int
   let key: String
 
@@ -26,6 +28,7 @@ final class ServerHouse: Sendable {
     system = started.system
     tether = started.tether
     serverPID = started.serverPID
+    memory = started.memory
     port = started.port
     self.key = key
   }
@@ -35,6 +38,7 @@ final class ServerHouse: Sendable {
     let system: ChildProcess
     let tether: Descriptor
     let serverPID: Int32
+    let memory: MemoryWatch
     let port: Int
   }
 
@@ -61,6 +65,7 @@ final class ServerHouse: Sendable {
   }
 
   func stop() async throws {
+    memory.stop()
     _ = try await system.stop(grace: .seconds(60))
     try FileManager.default.removeItem(atPath: home)
   }
@@ -86,8 +91,9 @@ final class ServerHouse: Sendable {
         "--log-level", "error",
       ]), input: input, output: nothing, errors: nothing)
     do {
-      let (pid, port) = try await whenReady(system, home)
-      return Started(home: home, system: system, tether: tether, serverPID: pid, port: port)
+      let (pid, memory, port) = try await whenReady(system, home)
+      return Started(
+        home: home, system: system, tether: tether, serverPID: pid, memory: memory, port: port)
     } catch {
       _ = try await system.stop(grace: .seconds(30))
       throw error
@@ -96,19 +102,23 @@ final class ServerHouse: Sendable {
 
   private static func whenReady(
     _ system: ChildProcess, _ home: String
-  ) async throws -> (pid: Int32, port: Int) {
+  ) async throws -> (pid: Int32, memory: MemoryWatch, port: Int) {
     let deadline = ContinuousClock.now + .seconds(readySeconds)
+    var memory: MemoryWatch?
     while ContinuousClock.now < deadline, system.exitSoFar == nil {
       try await Task.sleep(for: .milliseconds(50))
       // Not written yet, or half written.
       guard let data = FileManager.default.contents(atPath: home + "/run/status.json"),
-        let status = try? JSON(parsing: [UInt8](data)), status["state"]?.string == "ready"
+        let status = try? JSON(parsing: [UInt8](data))
       else { continue }
       let server = status["processes"]?.array?.first { $0["name"]?.string == "serve" }
-      guard let port = status["base_url"]?.string?.split(separator: ":").last.flatMap({ Int($0) }),
-        let pid = server?["pid"]?.int
+      guard let pid = server?["pid"]?.int.map({ Int32($0) }) else { continue }
+      let watch = memory ?? MemoryWatch(of: pid)
+      memory = watch
+      guard status["state"]?.string == "ready" else { continue }
+      guard let port = status["base_url"]?.string?.split(separator: ":").last.flatMap({ Int($0) })
       else { throw Failed(description: "the system does not say where it is") }
-      return (Int32(pid), port)
+      return (pid, watch, port)
     }
     throw Failed(description: "the system is not ready: look into \(home)/logs")
   }

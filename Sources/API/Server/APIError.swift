@@ -209,6 +209,11 @@ extension APIError {
       headers.set("retry-after", "1")
     case .unreadable:
       self.init(500, "internal", "unreadable_event", "An event in the log cannot be read.")
+    case .contactsUnreadable(let fault):
+      self.init(
+        503, "unavailable", "contacts_unreadable",
+        "What is known of the contacts could not be read back. It is read from the log again.",
+        isRetryable: fault.isRetryable)
     case .log(let error): self.init(error)
     }
   }

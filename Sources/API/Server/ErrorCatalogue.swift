@@ -217,6 +217,7 @@ enum ErrorCatalogue {
     ("closed", "The server is stopping. Try again."),
     ("log_full", "The disk is full. Nothing was written."),
     ("log_read_only", "The disk does not take writes now. Nothing was written; reading goes on."),
+    ("contacts_unreadable", "The contacts could not be read back, and are read again. Try again."),
     ("outcome_unknown", "Repeat the request with the same Idempotency-Key."),
     ("internal", "A fault of ours. Operators were told; quote the request id."),
   ])

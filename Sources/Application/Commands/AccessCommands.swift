@@ -163,11 +163,12 @@ package enum Scope {
 
   /// Whether `held` includes `wanted`. `write` is all that changes something; `*` is everything.
   package static func allows(_ held: [String], _ wanted: String) -> Bool {
+    if held.contains(where: { $0 == "*" || $0 == wanted }) { return true }
     let parts = wanted.split(separator: ":", maxSplits: 1)
-    guard parts.count == 2 else { return held.contains("*") && wanted == "*" }
+    guard parts.count == 2 else { return false }
     let (resource, action) = (parts[0], parts[1])
     return held.contains { scope in
-      if scope == "*" || scope == wanted || scope == "\(resource):*" { return true }
+      if scope == "\(resource):*" { return true }
       return scope == "\(resource):write" && ["create", "update", "delete"].contains(action)
     }
   }

@@ -35,9 +35,11 @@ extension Workspace {
   /// Whoever the segment holds at this moment, in order of contact id.
   func audience(of definition: CampaignDefinition) throws(CommandError) -> [Identifier] {
     let filter = try current(Segment.self, definition.segment).filter
-    return state.tables.contacts
-      .filter { filter.matches(state.facts(of: $0.key, $0.value), atMicros: nowMicros) }
-      .map(\.key).sorted()
+    var audience: [Identifier] = []
+    state.contacts.forEach { id, record in
+      if filter.matches(record.facts, atMicros: nowMicros) { audience.append(id) }
+    }
+    return audience.sorted()
   }
 
   /// Before a launch that is not to leave anybody out for want of a field.

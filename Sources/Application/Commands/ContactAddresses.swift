@@ -14,17 +14,23 @@ enum ContactAddresses {
   /// - Throws: `invalid`.
   static func email(_ raw: String) throws(CommandError) -> String {
     let text = raw.trimmingBlanks()
-    let parts = text.split(separator: "@", omittingEmptySubsequences: false)
-    let isPlausible =
-      parts.count == 2 && !parts[0].isEmpty && parts[1].contains(".")
-      && !parts[1].hasPrefix(".") && !parts[1].hasSuffix(".") && text.utf8.count <= 254
-      && !hasBlank(text)
-    guard isPlausible else {
+    guard isPlausible(text.utf8), !hasBlank(text) else {
       throw .invalid(
         field: "email", code: "invalid_email",
         message: "Not an email address: it needs a name, one @ and a domain.")
     }
     return text
+  }
+
+  /// A name, one @ and a domain with a dot inside; at most 254 bytes.
+  private static func isPlausible(_ text: String.UTF8View) -> Bool {
+    let (sign, dot) = (UInt8(ascii: "@"), UInt8(ascii: "."))
+    guard text.count <= 254, let place = text.firstIndex(of: sign), place > text.startIndex else {
+      return false
+    }
+    let domain = text[text.index(after: place)...]
+    return domain.first != dot && domain.last != dot && domain.contains(dot)
+      && !domain.contains(sign)
   }
 
   /// Characters are only looked at where there is more than ASCII: it takes long to tell them apart.

@@ -85,7 +85,7 @@ extension Workspace {
       switch (change.field, change.value?.text) {
       case ("phone", let raw?):
         let phone = try e164(raw)
-        try requireFree(state.contactsByPhone[phone], for: id, field: "phone")
+        try requireFree(state.contacts.contacts(withPhone: phone), for: id, field: "phone")
         normal.append(FieldChange(field: "phone", value: .text(phone)))
         let kept = raw == phone ? nil : FieldValue.text(raw)
         if phone != contact.details.phone {
@@ -96,7 +96,8 @@ extension Workspace {
         normal.append(FieldChange(field: "raw_phone", value: nil))
       case ("email", let raw?):
         let email = try emailAddress(raw)
-        try requireFree(state.contactsByEmail[email.lowercased()], for: id, field: "email")
+        try requireFree(
+          state.contacts.contacts(withEmail: email.lowercased()), for: id, field: "email")
         normal.append(FieldChange(field: "email", value: .text(email)))
       default:
         normal.append(change)
@@ -106,9 +107,9 @@ extension Workspace {
   }
 
   private func requireFree(
-    _ holders: [Identifier]?, for id: Identifier, field: String
+    _ holders: [Identifier], for id: Identifier, field: String
   ) throws(CommandError) {
-    guard let other = holders?.first(where: { $0 != id }) else { return }
+    guard let other = holders.first(where: { $0 != id }) else { return }
     throw .duplicateContact(existing: other, field: field)
   }
 
@@ -221,7 +222,7 @@ extension Workspace {
       return (contact, "phone")
     }
     if let email = details.email?.lowercased() {
-      let contact = state.contactsByEmail[email]?.first ?? newContactsByEmail[email]
+      let contact = state.contacts.contacts(withEmail: email).first ?? newContactsByEmail[email]
       return contact.map { ($0, "email") }
     }
     return nil

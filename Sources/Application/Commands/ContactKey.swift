@@ -24,8 +24,8 @@ extension Workspace {
   private func holder(of key: ContactKey) throws(CommandError) -> Identifier? {
     switch key {
     case .email(let email):
-      state.contactsByEmail[try ContactAddresses.email(email).lowercased()]?.first
-    case .phone(let phone): state.contactsByPhone[try e164(phone)]?.first
+      state.contacts.contacts(withEmail: try ContactAddresses.email(email).lowercased()).first
+    case .phone(let phone): state.contacts.contacts(withPhone: try e164(phone)).first
     }
   }
 }

@@ -141,7 +141,7 @@ extension Workspace {
     guard plan.purpose == .transactional, plan.campaign == nil else { return false }
     if heardFrom[plan.contact]?.contains(plan.channel.ofAddress) == true { return true }
     guard
-      let last = state.lastInboundMicros[plan.contact]?[plan.channel.ofAddress]
+      let last = state.contacts[plan.contact]?.lastInboundMicros[plan.channel.ofAddress]
     else { return false }
     return nowMicros - last < 24 * 3_600 * 1_000_000
   }

@@ -126,7 +126,7 @@ extension Workspace {
   }
 
   private mutating func senderOrNew(_ number: String) throws(CommandError) -> Identifier {
-    if let known = state.contactsByPhone[number]?.first { return known }
+    if let known = state.contacts.contacts(withPhone: number).first { return known }
     let contact = newID(.contact)
     try run(
       Contact.self, contact,
@@ -199,12 +199,14 @@ extension Workspace {
   func holders(of address: String, on channel: Channel) -> [Identifier] {
     guard channel == .email else { return holders(of: address) }
     let key = channel.key(address)
-    return state.contactsByEmail[key] ?? newContactsByEmail[key].map { [$0] } ?? []
+    let known = state.contacts.contacts(withEmail: key)
+    return known.isEmpty ? newContactsByEmail[key].map { [$0] } ?? [] : known
   }
 
   /// The contacts with this number: the known ones, or the one that this command just created.
   func holders(of number: String) -> [Identifier] {
-    state.contactsByPhone[number] ?? newContactsByPhone[number].map { [$0] } ?? []
+    let known = state.contacts.contacts(withPhone: number)
+    return known.isEmpty ? newContactsByPhone[number].map { [$0] } ?? [] : known
   }
 
   /// What waits for an address that said no, as much as one commit takes.

@@ -192,7 +192,7 @@ extension Workspace {
       return filter.matches(
         state.facts(of: contact, try self.contact(contact)), atMicros: nowMicros)
     case .replied:
-      guard let last = state.lastInboundMicros[contact]?.values.max() else { return false }
+      guard let last = state.contacts[contact]?.lastInboundMicros.values.max() else { return false }
       return last >= state.runs.startedAtMicros[run] ?? nowMicros
     }
   }
@@ -220,7 +220,7 @@ extension CommandError {
       .timer, .webhookEndpoint, .inboundHook, .importJob, .payment, .duplicateContact, .notFound,
       .missingField, .recipientsIncomplete, .providerInUse,
       .tooDeep, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken, .roleInUse,
-      .idempotencyInProgress, .unreadable, .log:
+      .idempotencyInProgress, .unreadable, .contactsUnreadable, .log:
       nil
     }
   }

@@ -18,13 +18,15 @@ package struct LoadReport: Sendable, Equatable {
 struct BookLoader: Sendable {
   let log: any EventReader
   let snapshots: SnapshotFolder?
+  /// For the contacts of each org.
+  var contacts = ContactMemory()
 
   private static let pageSize = 5_000
 
   /// One org's state as of the end of its book.
   func load(_ org: Identifier) throws(CommandError) -> OrgState {
     let start = snapshot(of: org, erasedCount: try erasedCounts()[OrgID(org.value)] ?? 0)
-    let state = start ?? OrgState(org: org)
+    let state = start ?? OrgState(org: org, contacts: contacts)
     try finish(state)
     return state
   }
@@ -36,12 +38,14 @@ struct BookLoader: Sendable {
     var states = try snapshots(of: counts.keys.map { Identifier(.org, $0.value) })
     var report = LoadReport(orgCount: counts.count, snapshotCount: states.count)
     for org in counts.keys where states[Identifier(.org, org.value)] == nil {
-      states[Identifier(.org, org.value)] = OrgState(org: Identifier(.org, org.value))
+      states[Identifier(.org, org.value)] = OrgState(
+        org: Identifier(.org, org.value), contacts: contacts)
     }
     report.foldedCount = states.values.reduce(0) { sum, state in
       sum + (counts[OrgID(state.org.value)] ?? 0) - state.nextOrgSequence
     }
     try foldRest(of: states, counts)
+    for state in states.values { try state.requireSound() }
     report.tookMillis = (EventLog.SystemClock.monotonicNanos() - began) / 1_000_000
     return (states, report)
   }
@@ -67,7 +71,8 @@ extension BookLoader {
 
   private func snapshot(of org: Identifier, erasedCount: UInt64) -> OrgState? {
     guard let snapshots, let anchor = log as? any CacheAnchor else { return nil }
-    return snapshots.state(of: org, erasedCount: erasedCount, anchor: anchor)
+    return snapshots.state(
+      of: org, erasedCount: erasedCount, anchor: anchor, contacts: contacts)
   }
 
   /// On all cores.
@@ -112,7 +117,7 @@ extension BookLoader {
       let page = try reading { () throws(EventLogError) in
         try log.readOrg(org, from: next, limit: 2_000)
       }
-      guard !page.isEmpty else { return }
+      guard !page.isEmpty else { return try state.requireSound() }
       for recorded in page { try OrgLoader.fold(recorded, into: state) }
     }
   }

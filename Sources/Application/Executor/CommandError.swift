@@ -52,5 +52,7 @@ package enum CommandError: Error, Equatable {
   case roleInUse
   case idempotencyInProgress
   case unreadable(reason: String)
+  /// What is known of the org's contacts could not be read back; it is read from the log again.
+  case contactsUnreadable(ContactFault)
   case log(EventLogError)
 }

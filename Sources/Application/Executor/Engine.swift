@@ -37,12 +37,20 @@ package final class Engine: Sendable {
   }
 
   /// Reads all books: from snapshots what these hold, the rest from the log. Blocks for as long as that takes.
+  /// `contacts` is what all orgs have together.
   package init(
-    log: any EventLogWriter, tools: Tools, snapshots: SnapshotFolder? = nil
+    log: any EventLogWriter, tools: Tools, snapshots: SnapshotFolder? = nil,
+    contacts: ContactMemory = ContactMemory()
   ) throws(CommandError) {
     self.log = log
     self.tools = tools
-    loader = BookLoader(log: log, snapshots: snapshots)
+    do {
+      let orgCount = try log.orgs().count
+      loader = BookLoader(
+        log: log, snapshots: snapshots, contacts: contacts.shared(by: orgCount))
+    } catch {
+      throw .log(error)
+    }
     let (states, report) = try loader.loadAll()
     loaded = report
     for state in states.values {
@@ -106,28 +114,36 @@ package final class Engine: Sendable {
     for executor in known { body(executor) }
   }
 
-  /// Creates an org under a new id, with its wallet.
-  package func createOrg(
-    _ call: Call, id: Identifier? = nil, name: String, kind: Org.Kind, agency: Identifier?,
-    timeZone: String, isTest: Bool, clockOffsetMicros: Int64,
-    furnish: @escaping @Sendable (inout Workspace) throws(CommandError) -> Void = { _ in }
-  ) async throws(CommandError) -> OrgExecutor {
-    let id =
-      id
-      ?? Identifier(.org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
-    let executor = executor(of: OrgState(org: id))
-    let prices = try await agency.flatMap { known($0) }?.read { workspace throws(CommandError) in
-      workspace.clientPrices
-    }
+  /// Creates an org with its wallet.
+  package func createOrg(_ new: NewOrg, _ call: Call) async throws(CommandError) -> OrgExecutor {
+    let (executor, prices) = try await prepare(new)
     _ = try await executor.perform(call) { workspace throws(CommandError) in
-      try workspace.createOrg(
-        name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
-        clockOffsetMicros: clockOffsetMicros)
-      for price in prices ?? [] { try workspace.takeOver(price) }
-      try furnish(&workspace)
+      try new.create(in: &workspace, prices)
     }
     keep(executor)
     return executor
+  }
+
+  /// What creating it would write.
+  package func preview(_ new: NewOrg, _ call: Call) async throws(CommandError) -> [PlannedEvent] {
+    let (executor, prices) = try await prepare(new)
+    return try await executor.preview(call) { workspace throws(CommandError) in
+      try new.create(in: &workspace, prices)
+    }
+  }
+
+  /// An executor that nobody knows yet, and the prices that the org takes over from its agency.
+  private func prepare(
+    _ new: NewOrg
+  ) async throws(CommandError) -> (OrgExecutor, [PriceOverride]) {
+    let id =
+      new.id
+      ?? Identifier(.org, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
+    let executor = executor(of: OrgState(org: id, contacts: loader.contacts))
+    let prices = try await new.agency.flatMap { known($0) }?.read {
+      workspace throws(CommandError) in workspace.clientPrices
+    }
+    return (executor, prices ?? [])
   }
 
   private func known(_ org: Identifier) -> OrgExecutor? {
@@ -155,24 +171,22 @@ package final class Engine: Sendable {
 // MARK: - The kill switch
 
 extension Engine {
-  /// Stops the sending of one org, or of all there are, or lets it go on: a commit in every org's own
-  /// book. Returns how many there were.
+  /// Of one org, or of all there are.
+  package func executors(of org: Identifier?) throws(CommandError) -> [OrgExecutor] {
+    guard let org else { return allExecutors }
+    return [try executor(for: org)]
+  }
+
+  /// Carries out `order`: a commit in every org's own book. Returns how many there were.
   package func setSending(
-    halted isHalted: Bool, _ scope: HaltScope, _ mode: HaltMode = .wait, of org: Identifier?,
-    reason: String, _ call: Call
+    _ order: SendingOrder, of executors: [OrgExecutor], _ call: Call
   ) async throws(CommandError) -> Int {
-    let executors = try org.map { org throws(CommandError) in [try executor(for: org)] }
-    let all = executors ?? allExecutors
     let failures = await withTaskGroup(of: CommandError?.self) { group in
-      for executor in all {
+      for executor in executors {
         group.addTask {
           do throws(CommandError) {
             _ = try await executor.perform(call) { workspace throws(CommandError) in
-              if isHalted {
-                try workspace.haltSending(scope, mode, reason: reason)
-              } else {
-                try workspace.resumeSending(scope)
-              }
+              try order.apply(to: &workspace)
             }
             return nil
           } catch {
@@ -184,7 +198,30 @@ extension Engine {
     }
     // Done for the others; whoever calls again meets only those that are left.
     if let error = failures.first { throw error }
-    return all.count
+    return executors.count
+  }
+}
+
+/// The operator stops sending, or lets it go on.
+package struct SendingOrder: Sendable {
+  let isHalted: Bool
+  let scope: HaltScope
+  let mode: HaltMode
+  let reason: String
+
+  package init(isHalted: Bool, scope: HaltScope, mode: HaltMode = .wait, reason: String) {
+    self.isHalted = isHalted
+    self.scope = scope
+    self.mode = mode
+    self.reason = reason
+  }
+
+  package func apply(to workspace: inout Workspace) throws(CommandError) {
+    if isHalted {
+      try workspace.haltSending(scope, mode, reason: reason)
+    } else {
+      try workspace.resumeSending(scope)
+    }
   }
 }
 

@@ -106,7 +106,7 @@ package actor OrgExecutor {
       return command.finish(.failure(error))
     }
     do throws(CommandError) {
-      let output = try command.body(&workspace)
+      let output = try trusting { () throws(CommandError) in try command.body(&workspace) }
       guard workspace.decided.isEmpty else { return append(workspace, output, command) }
       finish(command, .success(Done(output: output, receipt: nil)))
     } catch {
@@ -137,7 +137,9 @@ package actor OrgExecutor {
     _ body: @Sendable (borrowing Workspace) throws(CommandError) -> Output
   ) throws(CommandError) -> Output {
     try reloadIfStale()
-    return try body(workspace(for: Call(actor: "", origin: "", correlation: "")))
+    return try trusting { () throws(CommandError) in
+      try body(workspace(for: Call(actor: "", origin: "", correlation: "")))
+    }
   }
 
   /// Decides without keeping anything: what would be written.
@@ -146,7 +148,7 @@ package actor OrgExecutor {
   ) throws(CommandError) -> [PlannedEvent] {
     try reloadIfStale()
     var workspace = workspace(for: call)
-    _ = try decide(&workspace)
+    _ = try trusting { () throws(CommandError) in try decide(&workspace) }
     return workspace.decided.map { decided in
       PlannedEvent(
         type: EventCodec.encode(decided.event, stream: decided.stream, org: org).type,
@@ -161,7 +163,22 @@ package actor OrgExecutor {
     _ body: (OrgState) throws(CommandError) -> Output
   ) throws(CommandError) -> Output {
     try reloadIfStale()
-    return try body(state)
+    return try trusting { () throws(CommandError) in try body(state) }
+  }
+
+  /// What `body` makes of the state, unless the state could not be read: then it is nothing, be it an answer or a
+  /// refusal.
+  private func trusting<Output>(
+    _ body: () throws(CommandError) -> Output
+  ) throws(CommandError) -> Output {
+    let result = Result { () throws(CommandError) in try body() }
+    do throws(CommandError) {
+      try state.requireSound()
+    } catch {
+      doubt()
+      throw error
+    }
+    return try result.get()
   }
 
   private func workspace(for call: Call) -> Workspace {
@@ -209,6 +226,7 @@ extension OrgExecutor {
           recordedAtMicros: realMicros, depth: depth))
       state.nextOrgSequence += 1
     }
+    if state.contacts.fault != nil { doubt() }
   }
 
   private func wait(_ next: Unsettled) {

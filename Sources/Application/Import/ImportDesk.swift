@@ -119,11 +119,11 @@ extension ImportDesk {
   private mutating func existing(_ row: ImportRow) throws(Refusal) -> Identifier? {
     let details = row.details
     let byPhone = details.phone.flatMap {
-      memory.byPhone[$0] ?? workspace.state.contactsByPhone[$0]?.first
+      memory.byPhone[$0] ?? workspace.state.contacts.contacts(withPhone: $0).first
     }
     let byEmail = details.email?.lowercased()
     let other = byEmail.flatMap {
-      memory.byEmail[$0] ?? workspace.state.contactsByEmail[$0]?.first
+      memory.byEmail[$0] ?? workspace.state.contacts.contacts(withEmail: $0).first
     }
     if let byPhone, let other, byPhone != other {
       throw .row(
@@ -153,7 +153,7 @@ extension ImportDesk {
   private mutating func namesakes() throws(Refusal) -> [String: [Identifier]] {
     if let known = memory.byName { return known }
     var names: [String: [Identifier]] = [:]
-    for id in workspace.state.contactsWithoutAddress.sorted() {
+    for id in workspace.state.contacts.withoutAddress {
       names[try contact(id).details.nameKey, default: []].append(id)
     }
     memory.byName = names

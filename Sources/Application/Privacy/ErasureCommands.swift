@@ -83,7 +83,7 @@ extension Workspace {
   }
 
   package func isErased(_ contact: Identifier) -> Bool {
-    state.tables.contacts[contact]?.isErased ?? false
+    state.contacts.isErased(contact)
   }
 
   /// On which channels the person's no would outlive them.
@@ -98,7 +98,9 @@ extension Workspace {
 
   /// Everybody who was erased or is being erased, with how far it is.
   package var erasures: [(contact: Identifier, erasure: Erasure)] {
-    state.tables.contacts.compactMap { id, contact in contact.erasure.map { (id, $0) } }
+    state.contacts.withErasure.compactMap { id in
+      state.contacts[id]?.state.erasure.map { (id, $0) }
+    }
   }
 }
 

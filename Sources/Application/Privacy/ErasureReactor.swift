@@ -197,7 +197,7 @@ extension OrgExecutor {
       guard !state.openErasures.isEmpty else { return work }
       let inFlight = state.inFlight(to: Set(state.openErasures.keys))
       for (contact, orgSequence) in state.openErasures.sorted(by: { $0.value < $1.value }) {
-        guard let erasure = state.tables.contacts[contact]?.erasure else {
+        guard let erasure = state.contacts[contact]?.state.erasure else {
           work.unasked.append(contact)
           continue
         }

@@ -127,13 +127,14 @@ enum SnapshotFile {
 
   /// The state, after the header was read.
   static func readState(
-    _ header: SnapshotHeader, bytes: [UInt8], key: [UInt8], from file: FileHandle
+    _ header: SnapshotHeader, bytes: [UInt8], key: [UInt8], from file: FileHandle,
+    contacts: ContactMemory
   ) throws -> OrgState {
     let seal = SnapshotSeal(key: key, header: bytes)
     var isOver = false
     let state: OrgState
     do {
-      state = try BinaryCoding.decode(OrgState.self) {
+      state = try BinaryCoding.decode(OrgState.self, context: contacts) {
         guard !isOver else { return nil }
         let mark = try exactly(1, file)[0]
         isOver = mark == 1

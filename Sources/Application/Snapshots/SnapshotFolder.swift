@@ -41,13 +41,13 @@ package final class SnapshotFolder: Sendable {
 extension SnapshotFolder {
   /// What the org's snapshot holds; nil where there is none, or none that can be used: never an error, never a part.
   func state(
-    of org: Identifier, erasedCount: UInt64, anchor: any CacheAnchor
+    of org: Identifier, erasedCount: UInt64, anchor: any CacheAnchor, contacts: ContactMemory
   ) -> OrgState? {
     guard let file = FileHandle(forReadingAtPath: name(of: org)) else { return nil }
     // Read only: closing it cannot lose anything.
     defer { try? file.close() }
     do {
-      return try read(file, org, erasedCount: erasedCount, anchor)
+      return try read(file, org, erasedCount: erasedCount, anchor, contacts)
     } catch {
       report("\(org.text): \(error)")
       return nil
@@ -63,13 +63,15 @@ extension SnapshotFolder {
   }
 
   private func read(
-    _ file: FileHandle, _ org: Identifier, erasedCount: UInt64, _ anchor: any CacheAnchor
+    _ file: FileHandle, _ org: Identifier, erasedCount: UInt64, _ anchor: any CacheAnchor,
+    _ contacts: ContactMemory
   ) throws -> OrgState {
     let (header, bytes) = try header(file, org, erasedCount: erasedCount, anchor)
     guard let key = try anchor.cacheKey(of: OrgID(org.value), salt: header.salt) else {
       throw SnapshotRefusal.keyMissing
     }
-    return try SnapshotFile.readState(header, bytes: bytes, key: key, from: file)
+    return try SnapshotFile.readState(
+      header, bytes: bytes, key: key, from: file, contacts: contacts)
   }
 
   /// The header, where what it says holds.

@@ -14,10 +14,14 @@ package struct SnapshotMaker {
 
   private let log: any CacheAnchor
   private let folder: SnapshotFolder
+  private let contacts: ContactMemory
 
-  package init(log: any CacheAnchor, folder: SnapshotFolder) {
+  package init(
+    log: any CacheAnchor, folder: SnapshotFolder, contacts: ContactMemory = ContactMemory()
+  ) {
     self.log = log
     self.folder = folder
+    self.contacts = contacts
   }
 
   /// Less is folded in no time.
@@ -47,9 +51,9 @@ package struct SnapshotMaker {
     let erasedCount = try log.erasedCounts()[id] ?? 0
     let heldCount = folder.heldCount(of: org, erasedCount: erasedCount, anchor: log)
     guard eventCount >= heldCount + leastEventCount else { return nil }
-    let old = folder.state(of: org, erasedCount: erasedCount, anchor: log)
+    let old = folder.state(of: org, erasedCount: erasedCount, anchor: log, contacts: contacts)
     let foldedFrom = old?.nextOrgSequence ?? 0
-    let state = old ?? OrgState(org: org)
+    let state = old ?? OrgState(org: org, contacts: contacts)
     try BookLoader(log: log, snapshots: nil).finish(state)
     guard try folder.keep(state, erasedCount: erasedCount, anchor: log) else { return nil }
     return Made(

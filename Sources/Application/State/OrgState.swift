@@ -11,6 +11,7 @@ import EventCodec
 final class OrgState: Codable, @unchecked Sendable {
   let org: Identifier
   var tables = Tables()
+  let contacts: ContactTable
   var wallet = Wallet.State()
   var walletID: Identifier?
   /// Leaf index of the org's next event.
@@ -18,11 +19,6 @@ final class OrgState: Codable, @unchecked Sendable {
   /// Position of the last event known to be on disk.
   var lastPosition: UInt64 = 0
 
-  /// Contacts by E.164 and by folded email, in order of creation.
-  private(set) var contactsByPhone: [String: [Identifier]] = [:]
-  private(set) var contactsByEmail: [String: [Identifier]] = [:]
-  /// Contacts with neither: only their names tell them apart.
-  private(set) var contactsWithoutAddress: Set<Identifier> = []
   /// Addresses that said no, whoever carries them now, and how.
   private var optedOutAddresses: [DispatchQueueIndex.Address: OptOut.Method] = [:]
   /// Addresses at which advertising alone ended: the person said so on another channel.
@@ -49,11 +45,6 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var carrierSegments = CarrierSegments()
   /// What waited when the sending was stopped for good, and is not on record as skipped yet.
   private(set) var killedWaiting: Set<Identifier> = []
-  /// When each contact last wrote to us, on the org's clock. Texts and calls are one: both are of a number.
-  private(set) var lastInboundMicros: [Identifier: [Channel: Micros]] = [:]
-  /// What filters look at beside a contact's state.
-  private(set) var activities: [Identifier: Activity] = [:]
-  private(set) var createdMicros: [Identifier: Micros] = [:]
   var queue = DispatchQueueIndex()
   private(set) var campaigns = CampaignIndex()
   private(set) var runs = RunIndex()
@@ -62,9 +53,17 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var timers = MinHeap<Due>()
   private var ended = EndedMessages()
 
-  init(org: Identifier) { self.org = org }
+  init(org: Identifier, contacts memory: ContactMemory = ContactMemory()) {
+    self.org = org
+    contacts = ContactTable(memory)
+  }
 
   var settings: Org.State { tables.orgs[org] ?? Org.State() }
+
+  /// Throws where nothing that was asked of the contacts, or folded into them, has a meaning.
+  func requireSound() throws(CommandError) {
+    if let fault = contacts.fault { throw .contactsUnreadable(fault) }
+  }
 
   func nowMicros(real: Micros) -> Micros { real + settings.clockOffsetMicros }
 
@@ -101,7 +100,7 @@ final class OrgState: Codable, @unchecked Sendable {
     }
   }
 
-  private func fold<Aggregate: Housed>(
+  private func fold<Aggregate: Tabled>(
     _: Aggregate.Type, _ event: Aggregate.Event, _ stream: Identifier
   ) {
     let table = Aggregate.table
@@ -156,17 +155,20 @@ package struct SuspectedOptOut: Sendable, Equatable, Codable {
 extension OrgState {
   /// What a filter is judged on, for a contact whose state is `contact`.
   func facts(of id: Identifier, _ contact: Contact.State) -> ContactFacts {
-    ContactFacts(
-      contact, createdAtMicros: createdMicros[id] ?? 0, activity: activities[id] ?? Activity())
+    let record = contacts[id] ?? ContactRecord()
+    return ContactFacts(
+      contact, createdAtMicros: record.createdAtMicros, activity: record.activity)
   }
 
   /// Before the event is folded: a run that ends is forgotten with it.
   private func noteActivity(
     _ event: DomainEvent, of stream: Identifier, at place: EventPlace
   ) {
-    if case .contact(.created) = event { createdMicros[stream] = place.occurredAtMicros }
+    if case .contact(.created) = event {
+      contacts.note(stream) { $0.createdAtMicros = place.occurredAtMicros }
+    }
     guard let kind = event.activity, let contact = contact(of: event, stream) else { return }
-    activities[contact, default: Activity()].record(kind, atMicros: place.occurredAtMicros)
+    contacts.note(contact) { $0.activity.record(kind, atMicros: place.occurredAtMicros) }
   }
 
   private func contact(of event: DomainEvent, _ stream: Identifier) -> Identifier? {
@@ -209,27 +211,13 @@ extension OrgState {
   }
 
   private func apply(_ event: Contact.Event, of stream: Identifier, at place: EventPlace) {
-    let before = tables.contacts[stream]?.details ?? ContactDetails()
-    fold(Contact.self, event, stream)
-    let after = tables.contacts[stream]?.details ?? ContactDetails()
-    if before.phone != after.phone {
-      Self.move(stream, from: before.phone, to: after.phone, in: &contactsByPhone)
-    }
-    if before.email != after.email {
-      Self.move(
-        stream, from: before.email?.lowercased(), to: after.email?.lowercased(),
-        in: &contactsByEmail)
-    }
-    let isErased = tables.contacts[stream]?.isErased == true
-    if after.phone == nil && after.email == nil && !isErased {
-      contactsWithoutAddress.insert(stream)
-    } else {
-      contactsWithoutAddress.remove(stream)
-    }
+    contacts.apply(event, to: stream)
     noteErasure(of: stream, orgSequence: place.orgSequence)
     switch event {
     case .optedOut(let optOut):
-      if optOut.scope == .seller { endMarketing(at: after, optOut) }
+      if optOut.scope == .seller, let details = contacts[stream]?.state.details {
+        endMarketing(at: details, optOut)
+      }
       guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, optOut.channel)
       optedOutAddresses[address] = optOut.method
@@ -247,8 +235,10 @@ extension OrgState {
     case .erasureRequested(let request):
       keyedOptOuts.apply(request.addresses.value ?? [])
       openErasures[stream] = place.orgSequence
-      activities[stream] = nil
-      lastInboundMicros[stream] = nil
+      contacts.note(stream) { record in
+        record.activity = Activity()
+        record.lastInboundMicros = [:]
+      }
     case .created, .updated, .tagged, .untagged, .optOutDismissed, .dataDestroyed, .erased,
       .leadCaptured, .archived, .restored:
       break
@@ -258,7 +248,7 @@ extension OrgState {
 
   /// A person whose key is gone without a request counts too: the log is older than the erasure.
   private func noteErasure(of contact: Identifier, orgSequence: UInt64) {
-    guard let state = tables.contacts[contact], state.isErased else { return }
+    guard contacts.isErased(contact), let state = contacts[contact]?.state else { return }
     guard state.erasure?.status != .erased else { return openErasures[contact] = nil }
     if openErasures[contact] == nil { openErasures[contact] = orgSequence }
   }
@@ -294,7 +284,7 @@ extension OrgState {
   /// What the contact itself does not suspect any more is off the list.
   private func noteSuspicion(of contact: Identifier) {
     guard let listed = suspectedOptOuts[contact] else { return }
-    let open = tables.contacts[contact]?.suspectedOptOuts ?? []
+    let open = contacts[contact]?.state.suspectedOptOuts ?? []
     let left = listed.filter { open.contains($0.key) }
     suspectedOptOuts[contact] = left.isEmpty ? nil : left
   }
@@ -349,17 +339,6 @@ extension OrgState {
   func isListed(_ address: String, of channel: Channel, on list: Suppression.List) -> Bool {
     suppressed[list]?.contains(.init(address, channel)) ?? false
   }
-
-  private static func move(
-    _ contact: Identifier, from old: String?, to new: String?,
-    in index: inout [String: [Identifier]]
-  ) {
-    if let old {
-      index[old]?.removeAll { $0 == contact }
-      if index[old]?.isEmpty == true { index[old] = nil }
-    }
-    if let new { index[new, default: []].append(contact) }
-  }
 }
 
 // MARK: - Messages, runs, timers
@@ -377,8 +356,9 @@ extension OrgState {
       keepsTexts: settings.sendingRules.duplicateHours != nil)
     carrierSegments.apply(event, of: stream, atMicros: place.occurredAtMicros)
     if case .received(let inbound) = event {
-      lastInboundMicros[inbound.contact, default: [:]][inbound.channel.ofAddress] =
-        place.occurredAtMicros
+      contacts.note(inbound.contact) {
+        $0.lastInboundMicros[inbound.channel.ofAddress] = place.occurredAtMicros
+      }
     }
     tables.messages[stream] = after
     noteWaiting(stream, after)

@@ -1,12 +1,11 @@
 import Domain
 
-/// The states of an org's aggregates by id.
+/// The states of an org's aggregates by id. Contacts are many and have a table of their own: `ContactTable`.
 struct Tables: Codable {
   var orgs: [Identifier: Org.State] = [:]
   var users: [Identifier: User.State] = [:]
   var apiKeys: [Identifier: APIKey.State] = [:]
   var roles: [Identifier: Role.State] = [:]
-  var contacts: [Identifier: Contact.State] = [:]
   var messages: [Identifier: Message.State] = [:]
   var segments: [Identifier: Segment.State] = [:]
   var campaigns: [Identifier: Campaign.State] = [:]
@@ -20,16 +19,44 @@ struct Tables: Codable {
   var inboundHooks: [Identifier: InboundHook.State] = [:]
 }
 
-/// An aggregate with a place in `Tables`. The wallet has none: there is one an org.
+/// What one command changed.
+struct Overlay {
+  var tables = Tables()
+  var contacts: [Identifier: Contact.State] = [:]
+}
+
+/// An aggregate that an org has by id. The wallet is none: there is one an org.
 protocol Housed: Decider {
-  static var table: WritableKeyPath<Tables, [Identifier: State]> { get }
+  /// nil where it is not at hand.
+  static func held(_ id: Identifier, in state: OrgState) -> State?
+  static func changed(_ id: Identifier, in overlay: Overlay) -> State?
+  static func keep(_ state: State, _ id: Identifier, in overlay: inout Overlay)
   static func wrap(_ event: Event) -> DomainEvent
   static func refuse(_ rejection: Rejection) -> CommandError
   /// This aggregate's event, or nil for another's.
   static func unwrap(_ event: DomainEvent) -> Event?
 }
 
-extension Org: Housed {
+/// One with a place in `Tables`.
+protocol Tabled: Housed {
+  static var table: WritableKeyPath<Tables, [Identifier: State]> { get }
+}
+
+extension Tabled {
+  static func held(_ id: Identifier, in state: OrgState) -> State? {
+    state.tables[keyPath: table][id]
+  }
+
+  static func changed(_ id: Identifier, in overlay: Overlay) -> State? {
+    overlay.tables[keyPath: table][id]
+  }
+
+  static func keep(_ state: State, _ id: Identifier, in overlay: inout Overlay) {
+    overlay.tables[keyPath: table][id] = state
+  }
+}
+
+extension Org: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.orgs }
   static func wrap(_ event: Event) -> DomainEvent { .org(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .org(rejection) }
@@ -38,7 +65,7 @@ extension Org: Housed {
   }
 }
 
-extension User: Housed {
+extension User: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.users }
   static func wrap(_ event: Event) -> DomainEvent { .user(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .user(rejection) }
@@ -47,7 +74,7 @@ extension User: Housed {
   }
 }
 
-extension APIKey: Housed {
+extension APIKey: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.apiKeys }
   static func wrap(_ event: Event) -> DomainEvent { .apiKey(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .apiKey(rejection) }
@@ -56,7 +83,7 @@ extension APIKey: Housed {
   }
 }
 
-extension Role: Housed {
+extension Role: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.roles }
   static func wrap(_ event: Event) -> DomainEvent { .role(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .role(rejection) }
@@ -66,7 +93,14 @@ extension Role: Housed {
 }
 
 extension Contact: Housed {
-  static var table: WritableKeyPath<Tables, [Identifier: State]> { \.contacts }
+  static func held(_ id: Identifier, in state: OrgState) -> State? { state.contacts[id]?.state }
+
+  static func changed(_ id: Identifier, in overlay: Overlay) -> State? { overlay.contacts[id] }
+
+  static func keep(_ state: State, _ id: Identifier, in overlay: inout Overlay) {
+    overlay.contacts[id] = state
+  }
+
   static func wrap(_ event: Event) -> DomainEvent { .contact(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .contact(rejection) }
   static func unwrap(_ event: DomainEvent) -> Event? {
@@ -74,7 +108,7 @@ extension Contact: Housed {
   }
 }
 
-extension Message: Housed {
+extension Message: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.messages }
   static func wrap(_ event: Event) -> DomainEvent { .message(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .message(rejection) }
@@ -83,7 +117,7 @@ extension Message: Housed {
   }
 }
 
-extension Segment: Housed {
+extension Segment: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.segments }
   static func wrap(_ event: Event) -> DomainEvent { .segment(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .segment(rejection) }
@@ -92,7 +126,7 @@ extension Segment: Housed {
   }
 }
 
-extension Campaign: Housed {
+extension Campaign: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.campaigns }
   static func wrap(_ event: Event) -> DomainEvent { .campaign(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .campaign(rejection) }
@@ -101,7 +135,7 @@ extension Campaign: Housed {
   }
 }
 
-extension Workflow: Housed {
+extension Workflow: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.workflows }
   static func wrap(_ event: Event) -> DomainEvent { .workflow(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .workflow(rejection) }
@@ -110,7 +144,7 @@ extension Workflow: Housed {
   }
 }
 
-extension WorkflowRun: Housed {
+extension WorkflowRun: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.runs }
   static func wrap(_ event: Event) -> DomainEvent { .run(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .run(rejection) }
@@ -119,7 +153,7 @@ extension WorkflowRun: Housed {
   }
 }
 
-extension Timer: Housed {
+extension Timer: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.timers }
   static func wrap(_ event: Event) -> DomainEvent { .timer(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .timer(rejection) }
@@ -128,7 +162,7 @@ extension Timer: Housed {
   }
 }
 
-extension WebhookEndpoint: Housed {
+extension WebhookEndpoint: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.webhookEndpoints }
   static func wrap(_ event: Event) -> DomainEvent { .webhookEndpoint(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .webhookEndpoint(rejection) }
@@ -137,7 +171,7 @@ extension WebhookEndpoint: Housed {
   }
 }
 
-extension ImportJob: Housed {
+extension ImportJob: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.importJobs }
   static func wrap(_ event: Event) -> DomainEvent { .importJob(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .importJob(rejection) }
@@ -146,7 +180,7 @@ extension ImportJob: Housed {
   }
 }
 
-extension Template: Housed {
+extension Template: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.templates }
   static func wrap(_ event: Event) -> DomainEvent { .template(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .template(rejection) }
@@ -155,7 +189,7 @@ extension Template: Housed {
   }
 }
 
-extension Payment: Housed {
+extension Payment: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.payments }
   static func wrap(_ event: Event) -> DomainEvent { .payment(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .payment(rejection) }
@@ -164,7 +198,7 @@ extension Payment: Housed {
   }
 }
 
-extension InboundHook: Housed {
+extension InboundHook: Tabled {
   static var table: WritableKeyPath<Tables, [Identifier: State]> { \.inboundHooks }
   static func wrap(_ event: Event) -> DomainEvent { .inboundHook(event) }
   static func refuse(_ rejection: Rejection) -> CommandError { .inboundHook(rejection) }

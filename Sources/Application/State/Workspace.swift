@@ -15,7 +15,7 @@ package struct Workspace {
 
   private(set) var decided: [RecordedChange] = []
   private var newIDs: Set<Identifier> = []
-  private var overlay = Tables()
+  private var overlay = Overlay()
   /// Messages that were not at hand any more and got news.
   private(set) var revived: [Identifier: Message.State] = [:]
   private var walletChange: WalletChange?
@@ -72,8 +72,9 @@ package struct Workspace {
   func current<Aggregate: Housed>(
     _: Aggregate.Type, _ id: Identifier
   ) throws(CommandError) -> Aggregate.State {
-    if let state = overlay[keyPath: Aggregate.table][id] { return state }
-    if let state = state.tables[keyPath: Aggregate.table][id] { return state }
+    if let state = Aggregate.changed(id, in: overlay) ?? Aggregate.held(id, in: state) {
+      return state
+    }
     return try StreamFold.state(Aggregate.self, id, org: org, log: log)
   }
 
@@ -100,11 +101,11 @@ package struct Workspace {
     }
     guard !events.isEmpty else { return [] }
     if let before = before as? Message.State, !isNew, state.tables.messages[id] == nil,
-      overlay.messages[id] == nil
+      overlay.tables.messages[id] == nil
     {
       revived[id] = before
     }
-    overlay[keyPath: Aggregate.table][id] = after
+    Aggregate.keep(after, id, in: &overlay)
     return events
   }
 
@@ -129,7 +130,7 @@ package struct Workspace {
   }
 
   private mutating func noteQueued(_ id: Identifier) {
-    guard let plan = overlay.messages[id]?.plan ?? newPlan(of: id),
+    guard let plan = overlay.tables.messages[id]?.plan ?? newPlan(of: id),
       let content = plan.content.value
     else { return }
     let address = RecentMessages.address(content.address, plan.channel)
@@ -171,7 +172,7 @@ package struct Workspace {
 
   /// A campaign's definition, as this command knows it.
   func definition(ofCampaign id: Identifier) -> CampaignDefinition? {
-    (overlay.campaigns[id] ?? state.tables.campaigns[id])?.definition
+    (overlay.tables.campaigns[id] ?? state.tables.campaigns[id])?.definition
   }
 
   /// What was spent or set aside today (UTC), by this command too.

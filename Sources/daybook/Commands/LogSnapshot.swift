@@ -25,7 +25,10 @@ let logSnapshotCommand = Command(
   let isJSON = invocation.has(Option.json.flag)
   let folder = try snapshotFolder(home) { Output.error("log snapshot: not usable any more: \($0)") }
   let start = EventLog.SystemClock.monotonicNanos()
-  let made = try SnapshotMaker(log: reader, folder: folder).run { one in
+  let made = try SnapshotMaker(
+    log: reader, folder: folder,
+    contacts: ContactMemory(folder: home.path) { Output.error("log snapshot: \($0)") }
+  ).run { one in
     if !isJSON {
       Output.line("\(one.org.text): \(one.eventCount) events, \(one.foldedCount) of them new")
     }

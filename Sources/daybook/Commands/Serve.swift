@@ -121,7 +121,11 @@ private func startServe(
   let snapshots = try snapshotFolder(settings.home) { line in
     context.log.info("a snapshot is not used", ["reason": .string(line)])
   }
-  let engine = try Engine(log: log, tools: tools, snapshots: snapshots)
+  let engine = try Engine(
+    log: log, tools: tools, snapshots: snapshots,
+    contacts: ContactMemory(folder: settings.home.path) { line in
+      context.log.warning("the file of contacts", ["what": .string(line)])
+    })
   let loaded = engine.loaded
   context.log.info(
     "the books are read",

@@ -132,12 +132,14 @@ extension HouseTests {
     {
       try await House.with(isRunning: false) { house in
         let agency = try await house.engine.createOrg(
-          TestOrg.call, name: "Agency", kind: .agency, agency: nil, timeZone: "America/New_York",
-          isTest: true, clockOffsetMicros: 0)
+          NewOrg(
+            name: "Agency", kind: .agency, agency: nil, timeZone: "America/New_York",
+            isTest: true, clockOffsetMicros: 0), TestOrg.call)
         func client(_ name: String) async throws -> OrgExecutor {
           try await house.engine.createOrg(
-            TestOrg.call, name: name, kind: .client, agency: agency.org,
-            timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0)
+            NewOrg(
+              name: name, kind: .client, agency: agency.org,
+              timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0), TestOrg.call)
         }
         func price(_ executor: OrgExecutor) async throws -> Int64 {
           try await executor.read { workspace throws(CommandError) in
@@ -166,11 +168,13 @@ extension HouseTests {
     @Test func `what an agency asked reaches its clients after a crash, once`() async throws {
       try await House.with(isRunning: false) { house in
         let agency = try await house.engine.createOrg(
-          TestOrg.call, name: "Agency", kind: .agency, agency: nil, timeZone: "America/New_York",
-          isTest: true, clockOffsetMicros: 0)
+          NewOrg(
+            name: "Agency", kind: .agency, agency: nil, timeZone: "America/New_York",
+            isTest: true, clockOffsetMicros: 0), TestOrg.call)
         let made = try await house.engine.createOrg(
-          TestOrg.call, name: "Client", kind: .client, agency: agency.org,
-          timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0)
+          NewOrg(
+            name: "Client", kind: .client, agency: agency.org,
+            timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0), TestOrg.call)
         let client = TestOrg(house: house, id: made.org, number: "")
         func price() async throws -> Int64 {
           try await client.executor.read { workspace throws(CommandError) in

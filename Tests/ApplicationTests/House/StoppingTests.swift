@@ -56,7 +56,8 @@ extension HouseTests {
         try await Task.sleep(for: .milliseconds(50))
         #expect(try org.dispatchedCount() == 0)
         let count = try await house.engine.setSending(
-          halted: false, .all, of: nil, reason: "", TestOrg.call)
+          SendingOrder(isHalted: false, scope: .all, reason: ""),
+          of: try house.engine.executors(of: nil), TestOrg.call)
         #expect(count == 1)
         try await org.waitForEnd(of: campaign)
         #expect(try await house.stat("received") == 60)

@@ -17,8 +17,9 @@ struct ImportFixture {
     log = MemoryEventLog()
     engine = try Engine(log: log, tools: Self.tools)
     executor = try await engine.createOrg(
-      Self.call(), name: "Org", kind: .direct, agency: nil, timeZone: "America/New_York",
-      isTest: true, clockOffsetMicros: 0)
+      NewOrg(
+        name: "Org", kind: .direct, agency: nil, timeZone: "America/New_York",
+        isTest: true, clockOffsetMicros: 0), Self.call())
   }
 
   /// The same org after a restart: folded from its log anew.

@@ -157,7 +157,8 @@ extension HouseTests {
         let anchor = try #require(house.log as? any CacheAnchor)
         func isUsed(_ bytes: [UInt8]) throws -> Bool {
           try Data(bytes).write(to: URL(filePath: path))
-          return folder.state(of: org.id, erasedCount: erased, anchor: anchor) != nil
+          return folder.state(
+            of: org.id, erasedCount: erased, anchor: anchor, contacts: ContactMemory()) != nil
         }
         #expect(try isUsed(bytes))
         var dice = SplitMix64(seed: 11)
@@ -285,7 +286,7 @@ extension HouseTests {
     ) throws -> [UInt8] {
       let erased = try anchor.erasedCounts()[OrgID(org.id.value)] ?? 0
       let state = try #require(
-        folder.state(of: org.id, erasedCount: erased, anchor: anchor))
+        folder.state(of: org.id, erasedCount: erased, anchor: anchor, contacts: ContactMemory()))
       return try BinaryCoding.canonicalBytes(of: state)
     }
   }

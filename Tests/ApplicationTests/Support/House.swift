@@ -112,7 +112,10 @@ final class House: Sendable {
 
   /// Reads the log anew and goes on, as after the start of a process.
   func start(reactors: Bool = true) throws {
-    let engine = try Engine(log: log, tools: tools, snapshots: snapshots)
+    // Room for few, so that contacts are put aside and read back all the time.
+    let engine = try Engine(
+      log: log, tools: tools, snapshots: snapshots,
+      contacts: ContactMemory(hotCount: 8, waitingBytes: 2_000))
     let host = try ReactorHost(
       engine: engine,
       providers: MessageProviders([TwilioProvider(client: client, timeoutMillis: 10_000)]),

@@ -39,8 +39,9 @@ extension House {
     -> TestOrg
   {
     let executor = try await engine.createOrg(
-      TestOrg.call, name: "Bright Dental", kind: .direct, agency: nil,
-      timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0)
+      NewOrg(
+        name: "Bright Dental", kind: .direct, agency: nil,
+        timeZone: "America/New_York", isTest: true, clockOffsetMicros: 0), TestOrg.call)
     let org = TestOrg(house: self, id: executor.org, number: number)
     let digits = executor.org.text.dropFirst(4).utf8.map { String($0 % 10) }.joined()
     let account = "AC" + String(repeating: "0", count: 32 - digits.count) + digits

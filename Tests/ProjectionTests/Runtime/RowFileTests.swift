@@ -10,7 +10,7 @@ import Testing
     seed: UInt64
   ) throws {
     let slack: UInt64 = 200_000
-    let file = try RowFile(slackLimit: slack)
+    let file = RowFile(slackLimit: slack)
     var random = SeededNumbers(state: seed)
     var expected: [UInt64: [UInt8]] = [:]
     var appendedCount: UInt64 = 0
