@@ -76,3 +76,17 @@ private func withMutableCStrings<Result>(
     return unsafe body(base)
   }
 }
+
+/// How Linux shares a processor among those that want it. Source: sched(7).
+package enum SchedulingPolicy: Int32 {
+  /// By nice values.
+  case usual = 0
+  /// Behind everybody else, and put aside at once where another wakes up: `SCHED_IDLE`, which Glibc's module leaves
+  /// out.
+  case idle = 5
+
+  /// For a thread; for a process of one thread, its number. Refused at worst: it only goes on as before.
+  package func set(_ thread: Int32) {
+    _ = daybook_set_scheduling_policy(thread, rawValue)
+  }
+}

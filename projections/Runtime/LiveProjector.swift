@@ -102,6 +102,12 @@ package final class LiveProjector: Sendable {
   /// Where each projection stands, as this process knows it.
   package var appliedPositions: [String: UInt64] { positions.withLock { $0.mapValues(\.position) } }
 
+  /// Up to where every projection is that is kept up; nil where none is. Those that stopped or are rebuilt do not
+  /// count.
+  package var slowestPosition: UInt64? {
+    Lane.allCases.flatMap { running(in: $0) }.map(\.position).min()
+  }
+
   /// Projects until the task is cancelled.
   ///
   /// - Throws: `ProjectionError` where no waiting helps: a gap in the log, a schema that the code does
@@ -188,9 +194,7 @@ package final class LiveProjector: Sendable {
         pace.note(begun)
         continue
       }
-      if let slowest = Lane.allCases.flatMap({ running(in: $0) }).map(\.position).min() {
-        recent.drop(through: slowest)
-      }
+      if let slowest = slowestPosition { recent.drop(through: slowest) }
       _ = try await reader.waitForHead(
         beyond: head, timeoutMillis: isHeld(lane) ? Self.heldMillis : Self.idleMillis)
     }

@@ -1,5 +1,6 @@
 import CLI
 import EventLog
+import Foundation
 import JSON
 import Logging
 import ProjectionRuntime
@@ -15,7 +16,7 @@ let projectCommand = Command(
       throw UsageError("DATABASE_URL is missing: where are the read models?", command: "project")
     }
     // Read models catch up; a command that waits for the processor does not come back.
-    giveWay()
+    Priority.giveWay()
     let work = Task {
       do {
         try await project(await logOnceMade(context), databaseURL, context.log)
@@ -40,6 +41,12 @@ private func project(
   options.news = { tell($0, log) }
   let projector = LiveProjector(
     reader: reader, connectionString: databaseURL, projections: ReadModels.all, options: options)
+  let keeper = Priority.giveWayInBursts {
+    // Where the log cannot be read, whoever projects says so.
+    guard let head = try? reader.head() else { return nil }
+    return (head, projector.slowestPosition)
+  }
+  defer { keeper?.cancel() }
   try await projector.run()
 }
 
