@@ -183,3 +183,43 @@ def test_every_object_says_what_it_is_and_of_which_version(new_account, operatio
             assert (stale.status, stale.code) == (412, "version_mismatch"), path
         seen += 1
     assert seen >= 13
+
+
+def account_count(operator) -> int:
+    lines = operator.get("/metrics").text.splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("daybook_orgs "))
+
+
+def test_the_operator_tries_every_order_and_leaves_no_trace(new_account, operator, operations):
+    account, owner, _ = new_account("Tried")
+    contact = owner.made("/api/contacts", {"first_name": "Ann", "email": "ann@tried.example"})["id"]
+    orders = {
+        "PATCH /api/operator/accounts/{id}": {"status": "past_due"},
+        "POST /api/operator/accounts": {
+            "name": "Never", "owner": {"email": "never@tried.example", "name": "N", "password": "correct horse battery"},
+        },
+        "POST /api/operator/sending": {"halted": True, "account": account, "reason": "tried"},
+        "POST /api/operator/erasures": {"account": account, "contact": contact},
+        "POST /api/operator/audit-exports": {"account": account, "scope": "account"},
+        "POST /api/operator/release": {},
+    }
+    known = {
+        f"{method} {path}"
+        for method, path, _ in operations if path.startswith("/api/operator/") and method != "GET"
+    }
+    assert known == set(orders)
+    accounts = account_count(operator)
+    before = owner.get("/api/events?after=now").json["next"]
+    for name, body in orders.items():
+        method, path = name.split(" ")
+        answer = operator.send(method, path.replace("{id}", account) + "?dry_run=true", body)
+        assert answer.status == 200, f"{name}: {answer.text[:300]}"
+        expected = "erasure_preview" if "erasures" in path else "dry_run"
+        assert answer.json.get("dry_run") is True or answer.json["object"] == expected, answer.text
+        if answer.json.get("object") == "dry_run":
+            assert answer.json["events"], name
+    assert owner.get(f"/api/events?after={before}").json["data"] == []
+    assert owner.get(f"/api/accounts/{account}").json["status"] == "active"
+    assert account_count(operator) == accounts
+    # Nothing was taken: the same order without `dry_run` goes through.
+    assert operator.send("POST", "/api/operator/accounts", orders["POST /api/operator/accounts"]).status == 201

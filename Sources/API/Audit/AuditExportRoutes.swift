@@ -34,10 +34,11 @@ enum AuditExportRoutes {
       refuses: [503: ["signing_unavailable"]], handler: download),
     Operation(
       "POST", "/api/operator/audit-exports", .operation, "Record an export of the command line",
+      parameters: [.dryRun],
       body: .json(
         AuditSchemas.operatorOrder,
         example: ["account": "acc_01jd3x0000000000000000000a", "scope": "account"]),
-      answers: [.created(.map(.anything))],
+      answers: [.created(.map(.anything)), .tried],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
         503: ["signing_unavailable"],
@@ -112,6 +113,10 @@ enum AuditExportRoutes {
     let opensCredentials = fields.bool("open_credentials") ?? true
     try fields.finish()
     let call = Call(actor: "system:operator", origin: "cli", correlation: exchange.requestID)
+    try await exchange.tryOut(on: [try exchange.executor(for: org)], call) {
+      workspace throws(CommandError) in
+      try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
+    }
     do {
       let (record, published) = try await desk.begin(
         call, org: org, scope: scope, opensCredentials: opensCredentials)

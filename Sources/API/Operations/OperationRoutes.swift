@@ -30,7 +30,8 @@ enum OperationRoutes {
         After a restore nothing is sent: no message, no webhook, no step of a workflow or campaign. What may have been
         sent before is looked up at the provider first. Again: nothing happens.
         """,
-      answers: [.ok(.map(.anything))], idempotency: .ignored, handler: release),
+      parameters: [.dryRun], answers: [.ok(.map(.anything))], idempotency: .ignored,
+      handler: release),
     OperatorChecks.operation,
   ]
 
@@ -79,6 +80,10 @@ enum OperationRoutes {
     500, "internal", "internal", "The record of the restore cannot be read. Nothing is sent.")
 
   private static func release(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    if exchange.isDryRun {
+      return exchange.respond(
+        200, ["dry_run": true, "released": .bool(try hold(exchange) != nil)])
+    }
     do {
       let isReleased = try exchange.services.settings.hold?.release() ?? false
       return exchange.respond(200, ["released": .bool(isReleased)])

@@ -32,7 +32,7 @@ enum PrivacyRoutes {
       answers: [.ok(PrivacySchemas.erasure)], handler: show),
     Operation(
       "POST", "/api/operator/erasures", .operation, "Erase a person, or ask how far it is",
-      details: "A repeated order answers how far the first one is.",
+      details: "A repeated order answers how far the first one is.", parameters: [.dryRun],
       body: .json(
         PrivacySchemas.operatorInput,
         example: [
@@ -66,7 +66,8 @@ enum PrivacyRoutes {
     var fields = try exchange.body()
     let account = fields.id("account", .org, required: true)
     let (contact, reason) = order(&fields)
-    let isDryRun = fields.bool("dry_run") ?? false
+    let isInOrder = fields.bool("dry_run") ?? false
+    let isDryRun = isInOrder || exchange.isDryRun
     try fields.finish()
     guard let account, let contact else { preconditionFailure("finish refuses missing fields") }
     let executor: OrgExecutor

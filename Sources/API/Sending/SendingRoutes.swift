@@ -35,9 +35,11 @@ enum SendingRoutes {
         answers: [.ok(SendingSchemas.sending)], handler: setRules),
       Operation(
         "POST", "/api/operator/sending", .operation, "Stop or resume the sending of all accounts",
+        parameters: [.dryRun],
         body: .json(
           SendingSchemas.operatorHalt, example: ["halted": true, "reason": "provider incident"]),
-        answers: [.ok(SendingSchemas.operatorHaltAnswer)], idempotency: .ignored,
+        answers: [AnswerDefinition.ok(SendingSchemas.operatorHaltAnswer).or(.dryRun)],
+        idempotency: .ignored,
         handler: operate),
       Operation(
         "POST", "/api/suppressions", .scope("contacts:write"), "Put addresses on a list",
@@ -177,12 +179,20 @@ enum SendingRoutes {
     let mode = fields.choice("waiting", HaltMode.self) ?? .wait
     try fields.finish()
     let call = Call(actor: "operator", origin: "operator", correlation: exchange.requestID)
+    let order = SendingOrder(isHalted: isHalted, scope: scope, mode: mode, reason: reason)
     do {
-      let count = try await exchange.engine.setSending(
-        halted: isHalted, scope, mode, of: account, reason: reason, call)
+      let executors = try exchange.engine.executors(of: account)
+      try await exchange.tryOut(on: executors, call) { workspace throws(CommandError) in
+        try order.apply(to: &workspace)
+      }
+      let count = try await exchange.engine.setSending(order, of: executors, call)
       return exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
-    } catch {
+    } catch let error as CommandError {
       throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
     }
   }
 

@@ -22,8 +22,9 @@ package struct Caller: Sendable {
 
   /// Whether the rights hold `scope`, or `action` on the same resource alone.
   func allows(_ scope: String, _ action: String) -> Bool {
+    if Scope.allows(scopes, scope) { return true }
     let resource = scope.prefix { $0 != ":" }
-    return Scope.allows(scopes, scope) || Scope.allows(scopes, "\(resource):\(action)")
+    return Scope.allows(scopes, "\(resource):\(action)")
   }
 }
 
@@ -52,7 +53,9 @@ package struct Exchange: Sendable {
     engine.tools.clock.nowMicros() + (engine.directory.org(org)?.clockOffsetMicros ?? 0)
   }
 
-  func executor() throws(APIError) -> OrgExecutor {
+  func executor() throws(APIError) -> OrgExecutor { try executor(for: org) }
+
+  func executor(for org: Identifier) throws(APIError) -> OrgExecutor {
     do {
       return try engine.executor(for: org)
     } catch {
@@ -226,6 +229,23 @@ extension Exchange {
       events: done.receipt?.eventIDs ?? [],
       versions: done.receipt?.versions.map { ($0.stream.value, $0.version) } ?? [])
     return Written(output: done.output, receipt: receipt)
+  }
+
+  /// With `dry_run` ends the request with what an order of the operator's would write into these accounts' books.
+  func tryOut<Output: Sendable>(
+    on executors: [OrgExecutor], _ call: Call,
+    _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
+  ) async throws(APIError) {
+    guard isDryRun else { return }
+    var events: [PlannedEvent] = []
+    for executor in executors {
+      do {
+        events += try await executor.preview(call, body)
+      } catch {
+        throw APIError(error)
+      }
+    }
+    throw .tried(events)
   }
 
   /// Whether the caller only wants to know what would follow.

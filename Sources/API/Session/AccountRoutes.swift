@@ -41,11 +41,12 @@ enum AccountRoutes {
       answers: [.ok(AccessSchemas.account)], refuses: [403: ["agency_only"]], handler: archive),
     Operation(
       "PATCH", "/api/operator/accounts/{id}", .operation,
-      "Change the status or the rate limit of an account",
+      "Change the status or the rate limit of an account", parameters: [.dryRun],
       body: .json(
         AccessSchemas.standingChange,
         example: ["status": "past_due", "rate_limit": ["per_minute": 600, "burst": 1_200]]),
-      answers: [.ok(AccessSchemas.account)], idempotency: .ignored, handler: changeStanding),
+      answers: [AnswerDefinition.ok(AccessSchemas.account).or(.dryRun)], idempotency: .ignored,
+      handler: changeStanding),
     Operation(
       "POST", "/api/test-clock/advance", .scope("account:write"),
       "Advance the clock of a test account",
@@ -54,9 +55,10 @@ enum AccountRoutes {
       handler: advanceClock),
     Operation(
       "POST", "/api/operator/accounts", .operation,
-      "Create an account with its first administrator and API key",
+      "Create an account with its first administrator and API key", parameters: [.dryRun],
       body: .json(AccessSchemas.newAccount, example: ["name": "Northwind", "test": true]),
-      answers: [.created(AccessSchemas.createdAccount)], idempotency: .ignored, handler: create),
+      answers: [.created(AccessSchemas.createdAccount), .tried], idempotency: .ignored,
+      handler: create),
   ]
 
   @Sendable
@@ -142,10 +144,13 @@ enum AccountRoutes {
     try fields.finish()
     guard exchange.engine.directory.org(id) != nil else { throw .notFound("account") }
     let call = Call(actor: "operator", origin: "cli", correlation: exchange.requestID)
+    let executor = try exchange.executor(for: id)
+    let change: @Sendable (inout Workspace) throws(CommandError) -> Void = {
+      workspace throws(CommandError) in try standing.apply(to: &workspace)
+    }
+    try await exchange.tryOut(on: [executor], call, change)
     do {
-      _ = try await exchange.engine.executor(for: id).perform(call) {
-        workspace throws(CommandError) in try standing.apply(to: &workspace)
-      }
+      _ = try await executor.perform(call, change)
     } catch {
       throw APIError(error)
     }
@@ -316,12 +321,16 @@ enum AccountRoutes {
           throw CommandError.emailTaken
         }
         let hash = try await owner?.passwordHash()
-        let executor = try await exchange.engine.createOrg(
-          call, id: id, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
+        let new = NewOrg(
+          id: id, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
           clockOffsetMicros: offsetSeconds * 1_000_000
         ) { workspace throws(CommandError) in
           try furnish(&workspace, passwordHash: hash, secret: secret)
         }
+        if exchange.isDryRun {
+          throw APIError.tried(try await exchange.engine.preview(new, call))
+        }
+        let executor = try await exchange.engine.createOrg(new, call)
         guard let org = exchange.engine.directory.org(executor.org) else {
           preconditionFailure("an org is in the directory once it is on disk")
         }
@@ -330,6 +339,8 @@ enum AccountRoutes {
         return .object(object ?? JSONObject())
       } catch let error as CommandError {
         throw APIError(error)
+      } catch let error as APIError {
+        throw error
       } catch {
         throw APIError(500, "internal", "internal", "The account could not be created.")
       }
