@@ -337,11 +337,13 @@ extension Workspace {
     try follow(try run(Message.self, id, .cancel(by: actor)), of: id)
   }
 
-  /// What a call to the provider came to.
+  /// What a call to the provider came to. Of an attempt that is not the last one any more it changes nothing.
   mutating func record(
-    _ outcome: DispatchOutcome, for id: Identifier, news: AddressNews? = nil
+    _ outcome: DispatchOutcome, for id: Identifier, ofAttempt attempt: Int? = nil,
+    news: AddressNews? = nil
   ) throws(CommandError) {
     let before = try current(Message.self, id)
+    if let attempt, attempt != before.attempt { return }
     let events = try run(Message.self, id, .recordOutcome(outcome, atMicros: nowMicros))
     try settle(events, of: id, before: before)
     if let news, let plan = before.plan { try note(news, of: plan) }

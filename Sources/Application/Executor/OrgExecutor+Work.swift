@@ -191,6 +191,8 @@ extension OrgExecutor {
   /// A call whose answer nobody knows, as the provider has to be asked about it.
   struct Doubt: Sendable {
     let call: OutboundCallPlan
+    /// Which time it was handed out.
+    let attempt: Int
     let sinceMicros: Micros
     /// nil where the provider may not even have it.
     let providerID: String?
@@ -199,13 +201,14 @@ extension OrgExecutor {
   func doubt(
     about message: Identifier, links: OutboundLinks, log: any EventReader
   ) throws(CommandError) -> Doubt? {
-    let found = try withState { state -> (call: OutboundCallPlan, providerID: String?)? in
+    let found = try withState {
+      state -> (call: OutboundCallPlan, attempt: Int, providerID: String?)? in
       guard let held = state.tables.messages[message], let status = held.status,
         status == .dispatched || status == .unknown || status == .accepted, let plan = held.plan
       else { return nil }
-      return state.outbound(message, plan, links).map { ($0, held.providerID) }
+      return state.outbound(message, plan, links).map { ($0, held.attempt, held.providerID) }
     }
-    guard let (call, providerID) = found else { return nil }
+    guard let (call, attempt, providerID) = found else { return nil }
     let dispatched: RecordedEvent?
     do {
       dispatched = try log.readStream(
@@ -218,7 +221,8 @@ extension OrgExecutor {
     guard let dispatched else { return nil }
     // Providers keep times to the second, and clocks differ a little.
     return Doubt(
-      call: call, sinceMicros: dispatched.recordedAtMicros - 2_000_000, providerID: providerID)
+      call: call, attempt: attempt, sinceMicros: dispatched.recordedAtMicros - 2_000_000,
+      providerID: providerID)
   }
 
   /// Those of `ids` that belong to another message already.

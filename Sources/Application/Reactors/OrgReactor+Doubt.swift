@@ -46,12 +46,16 @@ extension OrgReactor {
     for message in messages where !Task.isCancelled { try await settle(message) }
   }
 
-  private func settle(_ message: Identifier) async throws {
+  /// Changes nothing where the message is not in doubt (any more).
+  func settle(_ message: Identifier) async throws {
     let nowMicros = await executor.realMicros
     if let known = missing[message], known.askAtMicros > nowMicros { return }
     guard !(await executor.isTwin(message, of: calling)),
       let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
       doubt.providerID == nil,
+      // Handed out since the list of doubts was asked for: its call is being made, and the provider, asked now,
+      // might not have it yet.
+      !calling.contains(message),
       let provider = providers.provider(
         named: doubt.call.provider, for: doubt.call.message.channel)
     else { return }
@@ -67,7 +71,9 @@ extension OrgReactor {
       await adopt(match, as: message, by: provider)
     } else {
       let listingMillis = provider.listingDelayMillis(of: doubt.call.message)
-      await giveUp(message, afterMillis: max(settings.doubtGraceMillis, listingMillis))
+      await giveUp(
+        message, attempt: doubt.attempt,
+        afterMillis: max(settings.doubtGraceMillis, listingMillis))
     }
   }
 
@@ -97,30 +103,36 @@ extension OrgReactor {
 
   /// The provider does not list it: after a grace period in which a call may still have been on its
   /// way through the provider, or on its list, it is queued again.
-  private func giveUp(_ message: Identifier, afterMillis graceMillis: Int64) async {
+  private func giveUp(
+    _ message: Identifier, attempt: Int, afterMillis graceMillis: Int64
+  ) async {
     let nowMicros = await executor.realMicros
-    let sinceMicros = missing[message]?.sinceMicros ?? nowMicros
+    let known = missing[message].flatMap { $0.attempt == attempt ? $0 : nil }
+    let sinceMicros = known?.sinceMicros ?? nowMicros
     let endMicros = sinceMicros + graceMillis * 1_000
     guard nowMicros >= endMicros else {
       // Less and less often, and once more at the end.
       let waitMicros = min(max(nowMicros - sinceMicros, 1_000_000), 60_000_000)
       missing[message] = Missing(
-        sinceMicros: sinceMicros, askAtMicros: min(nowMicros + waitMicros, endMicros))
+        attempt: attempt, sinceMicros: sinceMicros,
+        askAtMicros: min(nowMicros + waitMicros, endMicros))
       return
     }
     missing[message] = nil
-    let backOffMicros = Circuit.backOffMicros(after: await executor.attempt(of: message))
-    _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
+    let backOffMicros = Circuit.backOffMicros(after: attempt)
+    _ = await self.attempt("reconcile \(message)", call) { workspace throws(CommandError) in
       try workspace.record(
         .notTaken(
           code: "not_found_at_provider", retryAtMicros: workspace.nowMicros + backOffMicros),
-        for: message)
+        for: message, ofAttempt: attempt)
     }
   }
 }
 
 /// An unanswered call that the provider did not list.
 struct Missing {
+  /// Which time it was handed out.
+  let attempt: Int
   /// When it was first looked for (real time).
   let sinceMicros: Micros
   /// When to look again.

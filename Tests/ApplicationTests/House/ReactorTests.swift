@@ -13,6 +13,7 @@ private final class SlowProvider: MessageProvider {
   private struct State {
     var running = 0
     var started = 0
+    var questionCount = 0
     var isReleased = false
   }
 
@@ -20,6 +21,7 @@ private final class SlowProvider: MessageProvider {
 
   var running: Int { state.withLock { $0.running } }
   var started: Int { state.withLock { $0.started } }
+  var questionCount: Int { state.withLock { $0.questionCount } }
   func release() { state.withLock { $0.isReleased = true } }
 
   let name = SMSCredentials.provider
@@ -41,7 +43,10 @@ private final class SlowProvider: MessageProvider {
 
   func find(
     _ message: OutboundMessage, sinceMicros: Micros
-  ) async throws(ProviderError) -> [ProviderMessage] { [] }
+  ) async throws(ProviderError) -> [ProviderMessage] {
+    state.withLock { $0.questionCount += 1 }
+    return []
+  }
 }
 
 /// A provider whose answers get lost, and whose list shows nothing for a while, or ever.
@@ -141,6 +146,49 @@ extension HouseTests {
         await running.value
         #expect(provider.running == 0)
         #expect(try org.message(message).status == .accepted)
+      }
+    }
+
+    // Who looks for doubts may have seen the message before it was known that its call is being made.
+    @Test func `a message whose call is being made is not in doubt`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+12125550123")
+        let message = try await org.send("Hello", to: contact).id
+        let provider = SlowProvider()
+        let reactor = try reactor(org, provider, graceMillis: 60_000)
+        let running = Task { await reactor.run() }
+        try await wait("the call") { provider.running == 1 }
+        try await reactor.settle(message)
+        #expect(provider.questionCount == 0)
+        provider.release()
+        try await org.waitFor(message, .accepted)
+        running.cancel()
+        await running.value
+        #expect(provider.started == 1)
+        #expect(try !org.events.contains { $0.type == "message.retry_scheduled" })
+      }
+    }
+
+    @Test func `an outcome of an earlier attempt changes nothing`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+12125550123")
+        let message = try await org.send("Hello", to: contact).id
+        try await org.perform { workspace throws(CommandError) in
+          _ = try workspace.dispatch([message])
+        }
+        func lose(attempt: Int) async throws {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.record(
+              .notTaken(code: "lost", retryAtMicros: workspace.nowMicros), for: message,
+              ofAttempt: attempt)
+          }
+        }
+        try await lose(attempt: 2)
+        #expect(try org.message(message).status == .dispatched)
+        try await lose(attempt: 1)
+        #expect(try org.message(message).status == .queued)
       }
     }
 
