@@ -70,6 +70,7 @@ extension Org.Event {
     case .providerRemoved(let service, let isForgotten):
       "Provider of \(service.rawValue) removed\(isForgotten ? ", and no longer listened to" : "")"
     case .clientAdded(let client): "Client account \(client) added"
+    case .requestHadNoEffect(let subject): "A request changed nothing of \(subject)"
     case .letterWritten(let letter): "Mail to \(letter.recipients.count) administrators"
     case .addressKeyDrawn: "Key drawn for the addresses of erased people"
     }

@@ -109,31 +109,10 @@ enum HistoryRoutes {
     return operation.with(.asOf) { exchange throws(APIError) in
       let id = try exchange.id("id", subject.kind)
       guard let asOf = try exchange.asOf(),
-        let version = try version(of: id, at: asOf.position, exchange)
+        let version = try exchange.version(of: id, at: asOf.position)
       else { throw .notFound(subject.kind.name) }
       return exchange.respond(200, try subject.view(exchange, id, version), version: version)
     }
-  }
-
-  /// The last version at a position, by halving: positions grow along a stream. nil: not there yet.
-  private static func version(
-    of id: Identifier, at position: UInt64, _ exchange: Exchange
-  ) throws(APIError) -> UInt64? {
-    var before: UInt64 = 0
-    var after: UInt64
-    do {
-      after = try exchange.engine.version(of: id, in: exchange.org) + 1
-    } catch {
-      throw APIError(error)
-    }
-    while after - before > 1 {
-      let middle = before + (after - before) / 2
-      let event = try stream(
-        id, from: middle, limit: 1, direction: .forwards, exchange
-      ).first
-      if let event, event.position <= position { before = middle } else { after = middle }
-    }
-    return before == 0 ? nil : before
   }
 
   private static let diffSchema = Schema.object(

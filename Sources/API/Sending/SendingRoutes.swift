@@ -64,6 +64,7 @@ enum SendingRoutes {
     exchange.respond(200, try await view(exchange))
   }
 
+  /// What is so now and was not written by anybody comes along: the account's books say nothing of it later.
   private static func view(_ exchange: Exchange) async throws(APIError) -> JSON {
     let executor = try exchange.executor()
     do {
@@ -74,18 +75,34 @@ enum SendingRoutes {
           workspace.isBalanceLow, workspace.nowMicros
         )
       }
-      return [
-        "object": "sending", "account": .string(exchange.org.text),
-        "halted_by": .array(settings.halts.map(\.rawValue).sorted().map { .string($0) }),
-        "waiting": .string((settings.kills.isEmpty ? HaltMode.wait : .skip).rawValue),
-        "rules": rules(settings.sendingRules),
-        "rule_set": .string(Gate.ruleSet(at: nowMicros).version),
-        "suspected_opt_outs": JSON(suspectedCount),
-        "alerts": isBalanceLow ? ["low_balance"] : [],
-      ]
+      var object = view(settings, of: exchange.org, nowMicros: nowMicros)
+      object["suspected_opt_outs"] = JSON(suspectedCount)
+      object["alerts"] = isBalanceLow ? ["low_balance"] : []
+      return .object(object)
     } catch {
       throw APIError(error)
     }
+  }
+
+  /// As the write left it: the same, whenever it is asked for again.
+  private static func respond(
+    _ receipt: WriteReceipt, _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    let account = try exchange.account(at: receipt)
+    let view = view(account.state, of: exchange.org, nowMicros: account.updatedAtMicros)
+    return exchange.respond(200, .object(view), receipt: receipt)
+  }
+
+  private static func view(
+    _ settings: Org.State, of org: Identifier, nowMicros: Micros
+  ) -> JSONObject {
+    JSONObject([
+      ("object", "sending"), ("account", .string(org.text)),
+      ("halted_by", .array(settings.halts.map(\.rawValue).sorted().map { .string($0) })),
+      ("waiting", .string((settings.kills.isEmpty ? HaltMode.wait : .skip).rawValue)),
+      ("rules", rules(settings.sendingRules)),
+      ("rule_set", .string(Gate.ruleSet(at: nowMicros).version)),
+    ])
   }
 
   private static func rules(_ rules: SendingRules) -> JSON {
@@ -136,14 +153,14 @@ enum SendingRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.haltSending(.org, mode, reason: reason)
     }
-    return exchange.respond(200, try await view(exchange), receipt: written.receipt)
+    return try respond(written.receipt, exchange)
   }
 
   private static func resume(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.resumeSending(.org)
     }
-    return exchange.respond(200, try await view(exchange), receipt: written.receipt)
+    return try respond(written.receipt, exchange)
   }
 
   private static func setRules(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -167,7 +184,7 @@ enum SendingRoutes {
     let written = try await exchange.write { [rules] workspace throws(CommandError) in
       try workspace.setSendingRules(rules)
     }
-    return exchange.respond(200, try await view(exchange), receipt: written.receipt)
+    return try respond(written.receipt, exchange)
   }
 
   private static func operate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

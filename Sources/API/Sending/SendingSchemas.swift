@@ -13,8 +13,8 @@ enum SendingSchemas {
         "waiting", .choice(HaltMode.self),
         "What becomes of that which waits while it is stopped: `skip` once it is stopped for good."),
       .required("rules", rules), .required("rule_set", .string()),
-      .required("suspected_opt_outs", .count),
-      .required(
+      .optional("suspected_opt_outs", .count, "Now; a write does not answer this, nor alerts."),
+      .optional(
         "alerts", .array(.choice(["low_balance"])),
         "`low_balance`: less is left than the rules say."),
     ])

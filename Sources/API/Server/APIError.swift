@@ -207,6 +207,10 @@ extension APIError {
         "A request with this Idempotency-Key is being carried out. Try again in a moment.",
         isRetryable: true)
       headers.set("retry-after", "1")
+    case .alreadyRunning:
+      self.init(
+        409, "conflict", "already_running",
+        "The contact is on this workflow already, or the workflow is paused.")
     case .unreadable:
       self.init(500, "internal", "unreadable_event", "An event in the log cannot be read.")
     case .contactsUnreadable(let fault):

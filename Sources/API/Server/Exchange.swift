@@ -205,7 +205,8 @@ struct WriteReceipt: Sendable {
 }
 
 extension Exchange {
-  /// Carries out a command for the caller, once per idempotency key.
+  /// Carries out a command for the caller, once per idempotency key: one that changes nothing is written down for its
+  /// key alone, since it might change something when it is sent again.
   func write<Output: Sendable>(
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(APIError) -> Written<Output> {
@@ -214,7 +215,18 @@ extension Exchange {
     do {
       let call = try call()
       if isDryRun { throw APIError.tried(try await executor.preview(call, body)) }
-      done = try await executor.perform(call, body)
+      if call.idempotencyKey == nil {
+        done = try await executor.perform(call, body)
+      } else {
+        let subject = path["id"].flatMap { Identifier($0) } ?? org
+        done = try await executor.perform(call) { workspace throws(CommandError) in
+          let output = try body(&workspace)
+          if !workspace.hasChanges {
+            try workspace.recordNoEffect(on: output as? Identifier ?? subject)
+          }
+          return output
+        }
+      }
     } catch let error as APIError {
       throw error
     } catch let error as CommandError {
@@ -227,8 +239,58 @@ extension Exchange {
     let receipt = WriteReceipt(
       position: position ?? 0, isReplay: done.isReplay,
       events: done.receipt?.eventIDs ?? [],
-      versions: done.receipt?.versions.map { ($0.stream.value, $0.version) } ?? [])
+      versions: try done.receipt.map(versions) ?? [])
     return Written(output: done.output, receipt: receipt)
+  }
+
+  /// What a commit made of the streams that it touched; of a request that had no effect, its subject first, as it was
+  /// then.
+  private func versions(
+    after receipt: Receipt
+  ) throws(APIError) -> [(stream: UInt128, version: UInt64)] {
+    let versions = receipt.versions.map { ($0.stream.value, $0.version) }
+    guard receipt.eventCount == 1, versions.first?.0 == org.value else { return versions }
+    let event: RecordedEvent?
+    let subject: Identifier
+    do {
+      event = try engine.log.read(
+        after: receipt.lastPosition - 1, limit: 1, filter: EventFilter(org: OrgID(org.value))
+      ).events.first
+      guard let event, case .org(.requestHadNoEffect(let id)) = try EventCodec.decode(event).event
+      else { return versions }
+      subject = id
+    } catch let error as EventLogError {
+      throw APIError(.log(error))
+    } catch {
+      throw APIError(.unreadable(reason: "\(error)"))
+    }
+    guard subject != org, let version = try version(of: subject, at: receipt.lastPosition) else {
+      return versions
+    }
+    return [(subject.value, version)] + versions
+  }
+
+  /// The last version of an object at a position, by halving: positions grow along a stream. nil: not there yet.
+  func version(of id: Identifier, at position: UInt64) throws(APIError) -> UInt64? {
+    var before: UInt64 = 0
+    do {
+      var after = try engine.version(of: id, in: org) + 1
+      while after - before > 1 {
+        let middle = before + (after - before) / 2
+        let event = try engine.log.readStream(
+          org: OrgID(org.value), stream: StreamID(id.value), from: middle, limit: 1,
+          direction: .forwards
+        ).first
+        if let event, event.position <= position { before = middle } else { after = middle }
+      }
+    } catch let error as EventLogError {
+      throw APIError(.log(error))
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+    return before == 0 ? nil : before
   }
 
   /// With `dry_run` ends the request with what an order of the operator's would write into these accounts' books.
@@ -250,6 +312,15 @@ extension Exchange {
 
   /// Whether the caller only wants to know what would follow.
   var isDryRun: Bool { query("dry_run") == "true" }
+
+  /// The account as a write to its own settings left it; `updatedAtMicros` is the account's time of that write.
+  func account(at receipt: WriteReceipt) throws(APIError) -> Snapshot<Org.State> {
+    do {
+      return try engine.org(org, version: receipt.version(of: org))
+    } catch {
+      throw APIError(error)
+    }
+  }
 
   /// Whether the object's first event is one of those that the write left.
   func created(_ id: Identifier, by receipt: WriteReceipt) throws(APIError) -> Bool {

@@ -78,7 +78,14 @@ enum AccountRoutes {
     guard exchange.engine.directory.reaches(id, from: exchange.caller.home),
       let org = exchange.engine.directory.org(id)
     else { throw .notFound("account") }
-    return exchange.respond(200, try stored(org, exchange))
+    let change: (version: UInt64, atMicros: Micros)
+    do {
+      change = try exchange.engine.lastChange(of: id, in: id)
+    } catch {
+      throw APIError(error)
+    }
+    let view = view(org, realMicros: exchange.engine.tools.clock.nowMicros())
+    return exchange.respond(200, stored(view, id, change))
   }
 
   /// Everything that the body names changes in one commit, or nothing.
@@ -112,28 +119,26 @@ enum AccountRoutes {
     }
   }
 
+  /// As the write left it, at its moment: the same, whenever it is asked for again.
   private static func respond(
     _ exchange: Exchange, _ receipt: WriteReceipt
   ) throws(APIError) -> HTTPResponse {
-    guard let org = exchange.engine.directory.org(exchange.org) else { throw .notFound("account") }
-    return exchange.respond(200, try stored(org, exchange), receipt: receipt)
+    let account = try exchange.account(at: receipt)
+    let view = view(
+      Directory.OrgEntry(exchange.org, account.state), nowMicros: account.updatedAtMicros)
+    return exchange.respond(
+      200, stored(view, exchange.org, (account.version, account.updatedAtMicros)),
+      receipt: receipt)
   }
 
   /// With what every stored object says of itself.
   private static func stored(
-    _ org: Directory.OrgEntry, _ exchange: Exchange
-  ) throws(APIError) -> JSON {
-    let change: (version: UInt64, atMicros: Micros)
-    do {
-      change = try exchange.engine.lastChange(of: org.id, in: org.id)
-    } catch {
-      throw APIError(error)
-    }
-    let view = view(org, realMicros: exchange.engine.tools.clock.nowMicros())
+    _ view: JSON, _ org: Identifier, _ change: (version: UInt64, atMicros: Micros)
+  ) -> JSON {
     var object = view.object ?? JSONObject()
     object["updated_at"] = .string(Timestamp.text(change.atMicros))
     object["version"] = .int(Int64(change.version))
-    object["account"] = .string(org.id.text)
+    object["account"] = .string(org.text)
     return .object(object)
   }
 
@@ -187,19 +192,24 @@ enum AccountRoutes {
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.advanceClock(byMicros: seconds * 1_000_000)
     }
-    let now = await (try exchange.executor()).nowMicros
+    // What was decided, was decided before.
+    let nowMicros = try exchange.account(at: written.receipt).updatedAtMicros + seconds * 1_000_000
     return exchange.respond(
-      200, ["object": "test_clock", "now": .string(Timestamp.text(now))],
+      200, ["object": "test_clock", "now": .string(Timestamp.text(nowMicros))],
       receipt: written.receipt)
   }
 
   static func view(_ org: Directory.OrgEntry, realMicros: Micros) -> JSON {
+    view(org, nowMicros: realMicros + org.clockOffsetMicros)
+  }
+
+  private static func view(_ org: Directory.OrgEntry, nowMicros: Micros) -> JSON {
     [
       "id": .string(org.id.text), "object": "account", "name": .string(org.name),
       "kind": .string(org.kind.rawValue), "agency": JSON(org.agency?.text),
       "time_zone": .string(org.timeZone), "test": .bool(org.isTest),
       "status": .string(org.status.rawValue),
-      "now": .string(Timestamp.text(realMicros + org.clockOffsetMicros)),
+      "now": .string(Timestamp.text(nowMicros)),
       "created_at": .string(Timestamp.text(org.createdAtMicros)),
     ]
   }

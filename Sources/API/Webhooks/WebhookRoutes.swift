@@ -108,21 +108,25 @@ enum WebhookRoutes {
   ) throws(APIError) -> JSON {
     let snapshot = try state(id, version: version, exchange)
     let state = snapshot.state
-    let standing = exchange.engine.deliveries.standing(of: id) ?? DeliveryBoard.Standing()
     var object = JSONObject([
       ("id", .string(id.text)), ("object", "webhook_endpoint"), ("url", .string(state.url)),
       ("types", .array(state.types.map(JSON.string))), ("enabled", .bool(state.isEnabled)),
       ("deleted", .bool(state.isDeleted)), ("payload", .string(state.style.payload.rawValue)),
       ("format", .string(state.style.format.rawValue)),
-      ("position", .int(Int64(standing.position))), ("failures", JSON(standing.failureCount)),
-      ("retry_at", JSON(standing.retryAtMicros.map(Timestamp.text))),
-      ("waiting", JSON(standing.waitingCount)),
-      ("circuit", .string(standing.isCircuitOpen ? "open" : "closed")),
       ("redeliveries", JSON(state.redeliveries.count)), ("version", .int(Int64(snapshot.version))),
       ("account", .string(exchange.org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
       ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),
     ])
+    // A past version has no standing: deliveries go on by themselves.
+    if version == .max {
+      let standing = exchange.engine.deliveries.standing(of: id) ?? DeliveryBoard.Standing()
+      object["position"] = .int(Int64(standing.position))
+      object["failures"] = JSON(standing.failureCount)
+      object["retry_at"] = JSON(standing.retryAtMicros.map(Timestamp.text))
+      object["waiting"] = JSON(standing.waitingCount)
+      object["circuit"] = .string(standing.isCircuitOpen ? "open" : "closed")
+    }
     if showsSecret { object["secret"] = JSON(state.secret) }
     return .object(object)
   }

@@ -69,11 +69,14 @@ enum WebhookSchemas {
       .required("enabled", .bool), .required("deleted", .bool),
       .required("payload", .choice(WebhookEndpoint.Style.Payload.self)),
       .required("format", .choice(WebhookEndpoint.Style.Format.self)),
-      .required("position", .count, "Everything up to this log position is dealt with."),
-      .required("waiting", .count, "Events under way, or waiting for another attempt."),
-      .required("failures", .count, "Failed attempts for the oldest event that waits."),
-      .required("retry_at", .time.nullable),
-      .required(
+      .optional(
+        "position", .count,
+        "Everything up to this log position is dealt with. A write does not answer this, nor the next four."
+      ),
+      .optional("waiting", .count, "Events under way, or waiting for another attempt."),
+      .optional("failures", .count, "Failed attempts for the oldest event that waits."),
+      .optional("retry_at", .time.nullable),
+      .optional(
         "circuit", .choice(["closed", "open"]),
         "`open`: one attempt at a time, until one succeeds."),
       .required("redeliveries", .count, "Still to come."),

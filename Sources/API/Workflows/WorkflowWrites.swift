@@ -127,16 +127,12 @@ enum WorkflowWrites {
     let contact = fields.id("contact", .contact, required: true)
     try fields.finish()
     guard let contact else { preconditionFailure("finish refuses missing fields") }
-    let written = try await exchange.write { workspace throws(CommandError) -> Identifier? in
-      try workspace.startRun(workspace.newID(.run), of: workflow, contact: contact)
+    let written = try await exchange.write { workspace throws(CommandError) in
+      let run = try workspace.startRun(workspace.newID(.run), of: workflow, contact: contact)
+      guard let run else { throw .alreadyRunning }
+      return run
     }
-    let started =
-      written.output ?? written.receipt.versions.first.map { Identifier(.run, $0.stream) }
-    guard let run = started else {
-      throw APIError(
-        409, "conflict", "already_running",
-        "The contact is on this workflow already, or the workflow is paused.")
-    }
+    let run = try ContactWrites.created(.run, written)
     let snapshot: Snapshot<WorkflowRun.State>
     do {
       snapshot = try exchange.engine.run(

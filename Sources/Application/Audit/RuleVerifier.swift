@@ -64,7 +64,7 @@ package struct RuleVerifier {
       guard let address = entry.address.value else { return }
       book.suppressed[entry.channel]?.remove(entry.channel.key(address))
     case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
-      .letterWritten, .clientAdded, .postalAddressSet,
+      .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,

@@ -12,6 +12,8 @@ extension Workspace {
         name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
         clockOffsetMicros: clockOffsetMicros))
     try runWallet(.open)
+    tellNew(org)
+    tellNew(walletID)
   }
 
   /// A place in this agency's book for a client whose own book begins afterwards: a repeated request finds it and
@@ -20,6 +22,12 @@ extension Workspace {
     let client = newID(.org)
     try run(Org.self, org, .addClient(client))
     return client
+  }
+
+  /// Keeps the idempotency key of a request that has changed nothing; `subject` is what it answers.
+  package mutating func recordNoEffect(on subject: Identifier) throws(CommandError) {
+    precondition(decided.isEmpty, "what changed something is remembered with that")
+    try run(Org.self, org, .recordNoEffect(on: subject))
   }
 
   package mutating func configureSMS(_ settings: SMSSettings) throws(CommandError) {

@@ -219,7 +219,8 @@ extension CommandError {
     case .org, .user, .apiKey, .role, .message, .wallet, .segment, .campaign, .workflow, .run,
       .timer, .webhookEndpoint, .inboundHook, .importJob, .payment, .duplicateContact, .notFound,
       .missingField, .recipientsIncomplete, .providerInUse,
-      .tooDeep, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken, .roleInUse,
+      .tooDeep, .alreadyRunning, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken,
+      .roleInUse,
       .idempotencyInProgress, .unreadable, .contactsUnreadable, .log:
       nil
     }

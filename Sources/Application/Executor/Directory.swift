@@ -16,6 +16,20 @@ package final class Directory: Sendable {
     package var smsAccountSID: String?
     package var createdAtMicros: Micros
     package var rateLimit: RateLimit?
+
+    package init(_ id: Identifier, _ state: Org.State) {
+      self.id = id
+      name = state.name
+      kind = state.kind
+      agency = state.agency
+      timeZone = state.timeZone
+      isTest = state.isTest
+      status = state.status
+      clockOffsetMicros = state.clockOffsetMicros
+      smsAccountSID = state.sms?.accountSID
+      createdAtMicros = createdAt(id)
+      rateLimit = state.rateLimit
+    }
   }
 
   package struct UserEntry: Sendable, Equatable {
@@ -123,12 +137,7 @@ package final class Directory: Sendable {
     let settings = state.settings
     if settings.exists {
       tables.withLock { tables in
-        tables.orgs[state.org] = OrgEntry(
-          id: state.org, name: settings.name, kind: settings.kind, agency: settings.agency,
-          timeZone: settings.timeZone, isTest: settings.isTest, status: settings.status,
-          clockOffsetMicros: settings.clockOffsetMicros,
-          smsAccountSID: settings.sms?.accountSID, createdAtMicros: createdAt(state.org),
-          rateLimit: settings.rateLimit)
+        tables.orgs[state.org] = OrgEntry(state.org, settings)
       }
     }
     tables.withLock { tables in
@@ -202,11 +211,8 @@ package final class Directory: Sendable {
 
   private static func apply(_ event: Org.Event, org: Identifier, to tables: inout Tables) {
     switch event {
-    case .created(let name, let kind, let agency, let timeZone, let isTest, let offset):
-      tables.orgs[org] = OrgEntry(
-        id: org, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
-        status: .active, clockOffsetMicros: offset, smsAccountSID: nil,
-        createdAtMicros: createdAt(org))
+    case .created:
+      tables.orgs[org] = OrgEntry(org, Org.evolve(Org.initialState, with: event))
     case .smsConfigured(let settings):
       tables.orgs[org]?.smsAccountSID = settings.accountSID
     case .statusChanged(let status):
@@ -226,7 +232,7 @@ package final class Directory: Sendable {
       break
     case .rateLimitSet(let limit):
       tables.orgs[org]?.rateLimit = limit
-    case .accessRefused:
+    case .accessRefused, .requestHadNoEffect:
       break
     }
   }

@@ -256,6 +256,12 @@ extension Engine {
     return (snapshot, since)
   }
 
+  package func org(
+    _ id: Identifier, version: UInt64 = .max
+  ) throws(CommandError) -> Snapshot<Org.State> {
+    try snapshot(Org.self, id, of: id, version: version)
+  }
+
   package func message(
     _ id: Identifier, of org: Identifier, version: UInt64 = .max
   ) throws(CommandError) -> Snapshot<Message.State> {

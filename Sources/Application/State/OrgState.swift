@@ -201,7 +201,7 @@ extension OrgState {
     case .sendingHalted(_, .skip, _, _):
       for waiting in queue.stoppable.values { killedWaiting.formUnion(waiting) }
     case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
-      .letterWritten, .clientAdded, .postalAddressSet,
+      .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,

@@ -14,6 +14,8 @@ package struct Workspace {
   package let nowMicros: Micros
 
   private(set) var decided: [RecordedChange] = []
+  /// Whether the command has decided anything so far.
+  package var hasChanges: Bool { !decided.isEmpty }
   private var newIDs: Set<Identifier> = []
   private var overlay = Overlay()
   /// Messages that were not at hand any more and got news.
@@ -67,6 +69,7 @@ package struct Workspace {
 
   /// Whether `id` was drawn by this command.
   func isNew(_ id: Identifier) -> Bool { newIDs.contains(id) }
+  mutating func tellNew(_ id: Identifier) { newIDs.insert(id) }
 
   /// An aggregate's state as of now; folded from its stream where it is not at hand.
   func current<Aggregate: Housed>(

@@ -39,6 +39,8 @@ package enum Org: Decider {
     case recordLetter(AdministratorLetter)
     /// In an agency's book, before the client's own begins.
     case addClient(Identifier)
+    /// A request under an idempotency key changed nothing, and must not later, when it is sent again.
+    case recordNoEffect(on: Identifier)
   }
 
   package enum Event: Sendable, Equatable {
@@ -68,6 +70,8 @@ package enum Org: Decider {
     /// Before the letter is handed over: one that got lost is not written twice.
     case letterWritten(AdministratorLetter)
     case clientAdded(Identifier)
+    /// It keeps the request's idempotency key, which lives as long as a commit does.
+    case requestHadNoEffect(on: Identifier)
   }
 
   package enum Kind: String, Sendable, CaseIterable, Codable {
@@ -231,6 +235,9 @@ extension Org {
       guard state.exists else { throw .notFound }
       guard state.kind == .agency else { throw .notAnAgency }
       return [.clientAdded(client)]
+    case .recordNoEffect(let subject):
+      guard state.exists else { throw .notFound }
+      return [.requestHadNoEffect(on: subject)]
     case .advanceClock(let byMicros):
       guard state.exists else { throw .notFound }
       guard state.isTest else { throw .notATestOrg }
@@ -292,7 +299,7 @@ extension Org {
       .setStatus,
       .advanceClock,
       .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal, .drawAddressKey, .change,
-      .removeProvider, .recordLetter, .addClient:
+      .removeProvider, .recordLetter, .addClient, .recordNoEffect:
       preconditionFailure("handled by the caller")
     }
   }
@@ -353,7 +360,7 @@ extension Org {
       break
     case .rateLimitSet(let limit):
       next.rateLimit = limit
-    case .accessRefused, .clientAdded:
+    case .accessRefused, .clientAdded, .requestHadNoEffect:
       break
     case .addressKeyDrawn(let key):
       next.addressKey = key.value

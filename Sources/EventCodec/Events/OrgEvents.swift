@@ -25,6 +25,7 @@ extension Org.Event: PayloadCoding {
     case providerRemoved = "org.provider_removed"
     case letterWritten = "org.administrators_written_to"
     case clientAdded = "org.client_added"
+    case requestHadNoEffect = "org.request_had_no_effect"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -126,6 +127,9 @@ extension Org.Event: PayloadCoding {
     case .clientAdded(let client):
       payload.fields.field("client", client)
       return .clientAdded
+    case .requestHadNoEffect(let subject):
+      payload.fields.field("subject", subject)
+      return .requestHadNoEffect
     }
   }
 
@@ -210,6 +214,8 @@ extension Org.Event: PayloadCoding {
           recipients: try payload.fields.identifiers("recipients", .user),
           writtenAtMicros: try payload.fields.int64("written_at_micros")))
     case .clientAdded: .clientAdded(try payload.fields.identifier("client", .org))
+    case .requestHadNoEffect:
+      .requestHadNoEffect(on: try payload.fields.identifier(ofAnyKind: "subject"))
     }
   }
 }

@@ -64,6 +64,7 @@ enum SampleEvents {
       AdministratorLetter(
         throughPosition: 31, recipients: [Identifier(.user, 33)], writtenAtMicros: 32)),
     .clientAdded(Identifier(.org, 34)),
+    .requestHadNoEffect(on: Identifier(.contact, 34)),
   ]
 
   private static let suppression = Suppression(

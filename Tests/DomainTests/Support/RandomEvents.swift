@@ -62,6 +62,7 @@ enum RandomEvents {
           throughPosition: random.int64(), recipients: [random.id(.user), random.id(.user)],
           writtenAtMicros: random.int64())),
       .clientAdded(random.id(.org)),
+      .requestHadNoEffect(on: random.id(.contact)),
     ]
   }
 
