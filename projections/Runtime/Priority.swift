@@ -1,17 +1,16 @@
 import Foundation
 import Glibc
 import Postgres
-import ProjectionRuntime
 
 /// How far this process lets every other one of the machine go first: for what may be behind for a while, beside
 /// those whose answers somebody waits for.
-enum Priority {
+package enum Priority {
   private static let nice: Int32 = 10
 
   /// For as long as the process lives. To be called while there are few threads.
   ///
   /// Under Linux each thread has a nice value of its own, and threads that it starts inherit it (setpriority(2)).
-  static func giveWay() {
+  package static func giveWay() {
     for thread in threads {
       // Refused at worst: it only goes on as before.
       _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), UInt32(thread), nice)
@@ -22,7 +21,7 @@ enum Priority {
   /// cancelled. nil, and nothing happens, where we could not come back.
   ///
   /// `lag`: the log's head, and up to where every read model is; nil where nobody knows.
-  static func giveWayInBursts(
+  package static func giveWayInBursts(
     lag: @escaping @Sendable () -> (head: UInt64, applied: UInt64?)?
   ) -> Thread? {
     guard mayComeBack else { return nil }
