@@ -255,13 +255,28 @@ enum AccountRoutes {
     var call = try exchange.call()
     call.idempotencyKey = nil
     let object =
-      if let org = exchange.engine.directory.org(id) {
+      if exchange.engine.directory.org(id) != nil {
         // A repeated request: the key was shown once.
-        view(org, realMicros: exchange.engine.tools.clock.nowMicros())
+        try created(id, exchange)
       } else {
         try await order.carryOut(.client, of: exchange.org, call, exchange, id: id)
       }
     return exchange.respond(201, object, receipt: added.receipt)
+  }
+
+  /// The account as it began: the same, whenever it is asked for again.
+  private static func created(
+    _ id: Identifier, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    do {
+      let first = try exchange.engine.org(id, version: 1)
+      // Its own clock began with it: the first event bears the real time.
+      return view(
+        Directory.OrgEntry(id, first.state),
+        nowMicros: first.createdAtMicros + first.state.clockOffsetMicros)
+    } catch {
+      throw APIError(error)
+    }
   }
 
   /// What the first of several equal requests drew.
@@ -341,10 +356,7 @@ enum AccountRoutes {
           throw APIError.tried(try await exchange.engine.preview(new, call))
         }
         let executor = try await exchange.engine.createOrg(new, call)
-        guard let org = exchange.engine.directory.org(executor.org) else {
-          preconditionFailure("an org is in the directory once it is on disk")
-        }
-        var object = view(org, realMicros: exchange.engine.tools.clock.nowMicros()).object
+        var object = try created(executor.org, exchange).object
         object?["api_key"] = .string(secret)
         return .object(object ?? JSONObject())
       } catch let error as CommandError {
