@@ -1,6 +1,6 @@
 import Foundation
-import Glibc
-import Postgres
+internal import Glibc
+internal import Postgres
 
 /// How far this process lets every other one of the machine go first: for what may be behind for a while, beside
 /// those whose answers somebody waits for.
