@@ -88,6 +88,19 @@ extension EndToEnd {
         let contacts = try await account.api.all("/api/contacts")
         #expect(contacts.count == 1)
         #expect(contacts.first?["custom"]?["size"]?.double == 12)
+        // What changed nothing the first time changes nothing the second time.
+        let id = try #require(contacts.first?["id"]?.string)
+        let same = try await deliver(id: "m2").json(200)
+        #expect(same["status"]?.string == "accepted")
+        #expect(same["contact"]?.string == id)
+        _ = try await account.api.send(
+          "PATCH", "/api/contacts/\(id)", ["custom": ["size": 13]]
+        ).json(200)
+        let again = try await deliver(id: "m2").json(200)
+        #expect(again["status"]?.string == "duplicate")
+        #expect(again["contact"]?.string == id)
+        let after = try await account.api.all("/api/contacts")
+        #expect(after.first?["custom"]?["size"]?.double == 13)
       }
     }
 

@@ -109,7 +109,7 @@ enum HistoryRoutes {
     return operation.with(.asOf) { exchange throws(APIError) in
       let id = try exchange.id("id", subject.kind)
       guard let asOf = try exchange.asOf(),
-        let version = try exchange.version(of: id, at: asOf.position)
+        let version = try exchange.version(of: id, at: asOf.position, in: exchange.org)
       else { throw .notFound(subject.kind.name) }
       return exchange.respond(200, try subject.view(exchange, id, version), version: version)
     }

@@ -58,13 +58,19 @@ enum HookReceiving {
     let done: Done<Identifier?>
     do {
       done = try await executor.perform(call) { workspace throws(CommandError) in
-        try command.carryOut(in: &workspace)
+        let contact = try command.carryOut(in: &workspace)
+        // Told again later, it must not do then what it did not do now.
+        if call.idempotencyKey != nil, !workspace.hasChanges {
+          try workspace.recordNoEffect(on: contact ?? executor.org)
+        }
+        return contact
       }
     } catch {
       throw APIError(error)
     }
-    let stream = done.receipt?.versions.first?.stream.value
-    let contact = (done.output ?? nil) ?? stream.map { Identifier(.contact, $0) }
+    let first = try exchange.versions(after: done.receipt, of: executor.org).first?.stream
+    let touched = first == executor.org.value ? nil : first.map { Identifier(.contact, $0) }
+    let contact = (done.output ?? nil) ?? touched
     var response = exchange.respond(
       200,
       [

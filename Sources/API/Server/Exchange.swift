@@ -239,15 +239,16 @@ extension Exchange {
     let receipt = WriteReceipt(
       position: position ?? 0, isReplay: done.isReplay,
       events: done.receipt?.eventIDs ?? [],
-      versions: try done.receipt.map(versions) ?? [])
+      versions: try versions(after: done.receipt, of: org))
     return Written(output: done.output, receipt: receipt)
   }
 
   /// What a commit made of the streams that it touched; of a request that had no effect, its subject first, as it was
   /// then.
-  private func versions(
-    after receipt: Receipt
+  func versions(
+    after receipt: Receipt?, of org: Identifier
   ) throws(APIError) -> [(stream: UInt128, version: UInt64)] {
+    guard let receipt else { return [] }
     let versions = receipt.versions.map { ($0.stream.value, $0.version) }
     guard receipt.eventCount == 1, versions.first?.0 == org.value else { return versions }
     let event: RecordedEvent?
@@ -264,14 +265,16 @@ extension Exchange {
     } catch {
       throw APIError(.unreadable(reason: "\(error)"))
     }
-    guard subject != org, let version = try version(of: subject, at: receipt.lastPosition) else {
-      return versions
-    }
+    guard subject != org,
+      let version = try version(of: subject, at: receipt.lastPosition, in: org)
+    else { return versions }
     return [(subject.value, version)] + versions
   }
 
   /// The last version of an object at a position, by halving: positions grow along a stream. nil: not there yet.
-  func version(of id: Identifier, at position: UInt64) throws(APIError) -> UInt64? {
+  func version(
+    of id: Identifier, at position: UInt64, in org: Identifier
+  ) throws(APIError) -> UInt64? {
     var before: UInt64 = 0
     do {
       var after = try engine.version(of: id, in: org) + 1
