@@ -135,30 +135,70 @@ extension SHA256 {
     }
   }
 
-  /// Whether sixteen computations go on in step here.
-  package static let hasLanes = sha256_lanes_are_supported() != 0
+  /// How hashes of several messages are made.
+  package enum Way: CaseIterable, Sendable {
+    /// Sixteen in step, with AVX-512.
+    case lanes
+    /// Two in turns, with the instructions for SHA-256.
+    case pairs
+    /// One by one, by libcrypto.
+    case alone
+
+    /// Whether this processor can.
+    package var isSupported: Bool {
+      switch self {
+      case .lanes: sha256_lanes_are_supported() != 0
+      case .pairs: sha256_pairs_are_supported() != 0
+      case .alone: true
+      }
+    }
+
+    /// What takes least here: of many messages, and of those that are too few for it.
+    fileprivate static let many = allCases.first(where: \.isSupported) ?? alone
+    fileprivate static let few = pairs.isSupported ? pairs : alone
+  }
 
   /// Goes on from each of `chains` over the message of the same place; more messages than those are left alone.
   package static func advance(_ chains: inout [Chain], over messages: borrowing Messages) {
-    advance(&chains, over: messages, inStep: hasLanes)
+    let rest = chains.count % laneCount
+    let isMany = Way.many == .lanes && chains.count >= minLaneCount
+    let manyCount = !isMany ? 0 : rest < minLaneCount ? chains.count - rest : chains.count
+    advance(&chains, 0..<manyCount, over: messages, .many)
+    advance(&chains, manyCount..<chains.count, over: messages, .few)
   }
 
-  static func advance(_ chains: inout [Chain], over messages: borrowing Messages, inStep: Bool) {
-    precondition(chains.count <= messages.count, "a message for each chaining value")
-    let rest = chains.count % laneCount
-    let inStepCount = !inStep ? 0 : rest < minLaneCount ? chains.count - rest : chains.count
-    for index in inStepCount..<chains.count {
+  /// The same of those in `range` alone, in a way that is supported.
+  package static func advance(
+    _ chains: inout [Chain], _ range: Range<Int>, over messages: borrowing Messages, _ way: Way
+  ) {
+    precondition(range.upperBound <= messages.count, "a message for each chaining value")
+    guard way != .alone else { return advanceAlone(&chains, range, over: messages) }
+    unsafe chains.withUnsafeMutableBytes { chains in
+      let words = unsafe chains.baseAddress?.assumingMemoryBound(to: UInt32.self)
+      unsafe messages.bytes.withUnsafeBufferPointer { bytes in
+        unsafe messages.offsets.withUnsafeBufferPointer { offsets in
+          unsafe messages.blockCounts.withUnsafeBufferPointer { blockCounts in
+            guard let words = unsafe words, let offset = offsets.baseAddress,
+              let blockCount = blockCounts.baseAddress
+            else { return }
+            let hash = unsafe way == .lanes ? sha256_lanes : sha256_pairs
+            unsafe hash(
+              words + 8 * range.lowerBound, bytes.baseAddress, offset + range.lowerBound,
+              blockCount + range.lowerBound, range.count)
+          }
+        }
+      }
+    }
+  }
+
+  private static func advanceAlone(
+    _ chains: inout [Chain], _ range: Range<Int>, over messages: borrowing Messages
+  ) {
+    for index in range {
       let start = Int(messages.offsets[index])
       let end = start + Int(messages.blockCounts[index]) * blockByteCount
       chains[index] = unsafe chain(
         from: chains[index], over: messages.bytes.span.bytes.extracting(start..<end))
-    }
-    unsafe chains.withUnsafeMutableBytes { chains in
-      unsafe messages.bytes.withUnsafeBufferPointer { bytes in
-        unsafe sha256_lanes(
-          chains.baseAddress?.assumingMemoryBound(to: UInt32.self), bytes.baseAddress,
-          messages.offsets, messages.blockCounts, inStepCount)
-      }
     }
   }
 

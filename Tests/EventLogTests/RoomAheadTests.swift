@@ -45,12 +45,7 @@ struct RoomAheadTests {
   @Test func `an environment has it behind its last page, and again once it is rewritten`()
     async throws
   {
-    try await withLogDirectory { directory in
-      let environment = try Environment.open(
-        path: directory,
-        options: Environment.Options(mapBytes: 64 << 20, tables: ["values": .number]))
-      defer { environment.close() }
-      let values = environment.table("values")
+    try await withEnvironment { environment, values, directory in
       for round in 0..<2 {
         try environment.write { transaction throws in
           try transaction.append(

@@ -27,28 +27,36 @@ private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
     }
   }
 
-  /// Goal: what is hashed in step is what is hashed alone. Method: messages of random sizes, in groups of all sizes up to twice
-  /// what goes on in step and more, each after a block of its own; the seed is in the name of a failure.
+  /// Goal: what is hashed together is what is hashed alone. Method: messages of random sizes, in groups of all sizes up to
+  /// twice what goes on in step and more, each after a block of its own, in each way that this processor has and in
+  /// the one that is chosen; the seed is in the name of a failure.
   @Test(arguments: [UInt64.random(in: 0 ..< .max)])
-  func `messages hashed in step have the digests that they have alone`(seed: UInt64) throws {
+  func `messages hashed together have the digests that they have alone`(seed: UInt64) throws {
     var random = SplitMix(state: seed)
     for count in 0...80 {
       let prefixes = (0..<count).map { _ in random.bytes(64) }
       let contents = (0..<count).map { _ in random.bytes(Int(random.next() % 400)) }
       var messages = SHA256.Messages()
-      var chains: [SHA256.Chain] = []
+      var begun: [SHA256.Chain] = []
       for (prefix, content) in zip(prefixes, contents) {
         var hash = SHA256()
         hash.update(prefix)
-        chains.append(hash.chain)
+        begun.append(hash.chain)
         let start = messages.add(byteCount: content.count, after: prefix.count)
         messages.bytes.replaceSubrange(start..<start + content.count, with: content)
       }
-      SHA256.advance(&chains, over: messages)
-      for index in 0..<count {
+      let expected = zip(prefixes, contents).map { SHA256.hash($0 + $1) }
+      var chosen = begun
+      SHA256.advance(&chosen, over: messages)
+      try #require(chosen.map(\.digest.bytes) == expected, "seed \(seed), \(count) messages")
+      // The first three alone, what comes after them together.
+      let cut = min(count, 3)
+      for way in SHA256.Way.allCases where way.isSupported {
+        var chains = begun
+        SHA256.advance(&chains, 0..<cut, over: messages, .alone)
+        SHA256.advance(&chains, cut..<count, over: messages, way)
         try #require(
-          chains[index].digest.bytes == SHA256.hash(prefixes[index] + contents[index]),
-          "seed \(seed), message \(index) of \(count)")
+          chains.map(\.digest.bytes) == expected, "seed \(seed), \(count) messages, \(way)")
       }
     }
   }

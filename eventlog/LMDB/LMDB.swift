@@ -35,6 +35,8 @@ package final class Environment: @unchecked Sendable {
     package var mapBytes: Int
     package var tables: [String: KeyKind]
     package var readerCount: UInt32 = 1024
+    /// How much of mapped files this process holds, above what it cannot do without, before it gives that of this one back.
+    package var maxHeldBytes = 32 << 20
 
     package init(mapBytes: Int, tables: [String: KeyKind]) {
       self.mapBytes = mapBytes
@@ -58,12 +60,14 @@ package final class Environment: @unchecked Sendable {
   /// Which file `handle` is of: another process may have put another one in its place.
   private var fileNumber: ino_t = 0
   private var roomAhead: RoomAhead?
+  private let heldPages: HeldPages
   private var pageBytes = 0
   private var userCount = 1
 
   private init(_ files: EnvironmentFiles, options: Options) throws(LMDBError) {
     self.files = files
     self.options = options
+    heldPages = HeldPages(maxBytes: options.maxHeldBytes)
     unsafe gate = UnsafeMutablePointer<pthread_rwlock_t>.allocate(capacity: 1)
     let code = unsafe pthread_rwlock_init(gate, nil)
     precondition(code == 0, "a lock of this process can be made")
@@ -229,7 +233,8 @@ package final class Environment: @unchecked Sendable {
 
   /// Runs `body` on a snapshot: it sees what was committed when it began, and nothing later.
   package func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
-    try unsafe sharing { handle throws in
+    defer { releasePagesIfMany() }
+    return try unsafe sharing { handle throws in
       let begun = try unsafe begin(handle, flags: MDB_RDONLY)
       defer { unsafe mdb_txn_abort(begun) }
       let transaction = unsafe ReadTransaction(handle: begun)
@@ -248,7 +253,8 @@ package final class Environment: @unchecked Sendable {
   ///   back but does not check that it did (mdb.c, `mdb_env_write_meta`). Call `reopen()` and read
   ///   before relying on either outcome.
   package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
-    try unsafe sharing { handle throws in
+    defer { releasePagesIfMany() }
+    return try unsafe sharing { handle throws in
       let begun = try unsafe begin(handle, flags: 0)
       unsafe provideRoomAhead(handle)
       var transaction = unsafe WriteTransaction(handle: begun)
@@ -323,8 +329,16 @@ package final class Environment: @unchecked Sendable {
     return unsafe info.me_mapsize
   }
 
+  /// Whoever reads much of the log reads it once: without this a process that folds a book, skips what others wrote, or
+  /// merges blocks, would seem to hold the whole log and all keys.
+  private func releasePagesIfMany() {
+    guard heldPages.areMany() else { return }
+    releasePages()
+    heldPages.wereReleased()
+  }
+
   /// Gives back the memory through which this process looked at the data file.
-  package func releasePages() {
+  func releasePages() {
     unsafe pthread_rwlock_rdlock(gate)
     defer { unsafe pthread_rwlock_unlock(gate) }
     guard unsafe handle != nil else { return }
@@ -666,23 +680,6 @@ package struct WriteTransaction: ~Copyable {
   private func remove(_ key: UnsafeMutableRawBufferPointer, _ table: Table) -> Int32 {
     var keyBytes = unsafe MDB_val(mv_size: key.count, mv_data: key.baseAddress)
     return unsafe mdb_del(handle, table.id, &keyBytes, nil)
-  }
-}
-
-extension RawSpan {
-  /// A few pages cost less to touch than to ask for.
-  private static var minPrefetchedBytes: Int { 16 << 10 }
-
-  /// Asks the kernel to read what is not in memory of a large value all at once. Touching one page after the other reads each
-  /// alone: the map is advised to read nothing ahead. A value that this call cannot help is read as ever.
-  package func prefetch() {
-    guard byteCount > Self.minPrefetchedBytes else { return }
-    unsafe withUnsafeBytes { bytes in
-      guard let start = bytes.baseAddress else { return }
-      let inPage = UInt(bitPattern: start) % UInt(getpagesize())
-      let page = unsafe UnsafeMutableRawPointer(mutating: start - Int(inPage))
-      _ = unsafe madvise(page, bytes.count + Int(inPage), MADV_WILLNEED)
-    }
   }
 }
 

@@ -69,9 +69,6 @@ package final class Vault: Sendable {
     }
     file?.environment.close()
   }
-
-  /// Gives back the memory through which this process looked at keys.
-  package func releasePages() { opened.withLock { $0 }?.environment.releasePages() }
 }
 
 /// The vault's file that is in use, and its tables.

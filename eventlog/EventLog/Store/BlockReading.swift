@@ -1,5 +1,4 @@
 import LMDB
-import Synchronization
 import Zstd
 
 /// What a block holds, checked and decompressed.
@@ -90,7 +89,6 @@ extension LogStore {
   private func decode(
     _ block: RawSpan, header: BlockHeader, includingSealed: Bool
   ) throws -> DecodedBlock {
-    decodedBytes.wrappingAdd(block.byteCount, ordering: .relaxed)
     let payload = try content(
       block, offset: header.payloadOffset, stored: header.payloadStoredBytes,
       raw: header.payloadRawBytes, header: header)

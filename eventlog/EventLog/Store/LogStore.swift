@@ -38,10 +38,6 @@ final class LogStore: Sendable {
   /// few subtrees of leaves.
   let newestSlots = Mutex(TileSlots())
 
-  /// Of blocks, since pages of the files were given back last.
-  let decodedBytes = Atomic<Int>(0)
-  private static let releaseBytes = 16 << 20
-
   private let isClosed = Atomic<Bool>(false)
 
   var hash: IndexHash { IndexHash(seed: format.hashSeed) }
@@ -81,18 +77,7 @@ extension LogStore {
   func reading<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
     guard !isClosed.load(ordering: .acquiring) else { throw EventLogError.closed }
     try vault.refresh()
-    defer { releasePagesIfDue() }
     return try environment.read(body)
-  }
-
-  /// Whoever reads much of the log reads it once: without this a process that folds a book, or merges blocks, would seem to
-  /// hold the whole log and all keys.
-  private func releasePagesIfDue() {
-    guard decodedBytes.load(ordering: .relaxed) >= Self.releaseBytes,
-      decodedBytes.exchange(0, ordering: .relaxed) >= Self.releaseBytes
-    else { return }
-    environment.releasePages()
-    vault.releasePages()
   }
 
   /// Gives up the environment. A second call does nothing.
