@@ -78,7 +78,7 @@ let package = Package(
       name: "CPhoneNumbers", path: "Sources/CPhoneNumbers",
       linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("stdc++")]),
     module("JSON", path: "Sources/JSON"),
-    // Intrinsics of AVX-512, where the processor has them.
+    // Intrinsics of AVX-512 and SHA-NI, where the processor has them.
     .target(name: "CSHA256", path: "Sources/CSHA256"),
     module("Crypto", path: "Sources/Crypto", ["COpenSSL", "CSHA256"], exclude: ["decisions"]),
     module("Postgres", path: "Sources/Postgres", ["CPostgres", "CSpawn"]),
