@@ -1,5 +1,15 @@
+import Glibc
 import HTTP
 import Testing
+
+/// As the kernel knows it.
+private func threadName() -> String {
+  let descriptor = unsafe open("/proc/thread-self/comm", O_RDONLY)
+  defer { close(descriptor) }
+  var name = [UInt8](repeating: 0, count: 64)
+  let count = unsafe read(descriptor, &name, name.count)
+  return text(Array(name.prefix(max(0, count - 1))))
+}
 
 @Suite struct HTTPServerTests {
   /// Answers with the request, one part a line.
@@ -82,6 +92,49 @@ import Testing
         for try await isRight in group { #expect(isRight) }
       }
     }
+  }
+
+  @Test(arguments: [false, true])
+  func `a brief request stays on its connection's thread while it waits for others`(
+    isBrief: Bool
+  ) async throws {
+    let gate = Gate()
+    try await withServer(isBrief: { _ in isBrief }) { request in
+      let begun = threadName()
+      await gate.wait()
+      // What it calls in turn comes back to it.
+      let inner = await withTaskGroup(of: String.self) { group in
+        group.addTask { threadName() }
+        return await group.next() ?? ""
+      }
+      return .text(200, Set([begun, inner, threadName()]).sorted().joined(separator: ","))
+    } _: { server in
+      let client = try RawClient(port: server.port)
+      client.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+      try await Task.sleep(for: .milliseconds(50))
+      gate.open()
+      let names = await client.read().split(separator: "\r\n\r\n").last.map(String.init)
+      #expect((names == "MHD-worker") == isBrief, "\(names ?? "")")
+    }
+  }
+
+  @Test func `a brief handler goes on where its server is gone`() async throws {
+    let (gate, arrived, ended) = (Gate(), Gate(), Gate())
+    try await withServer(isBrief: { _ in true }) { request in
+      arrived.open()
+      await gate.wait()
+      ended.open()
+      return .text(200, "too late")
+    } _: { server in
+      let client = try RawClient(port: server.port)
+      client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+      await arrived.wait()
+      await server.stop(graceMillis: 0)
+      #expect(await client.read() == "")
+    }
+    #expect(!ended.isOpen)
+    gate.open()
+    await ended.wait()
   }
 
   @Test func `HEAD has the length and no body`() async throws {

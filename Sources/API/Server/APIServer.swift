@@ -64,17 +64,23 @@ package struct APIServer: Sendable {
     }
   }
 
-  /// Whether a request is one of those that programs make thousands of: checked and decided in a fraction of a
-  /// millisecond, without a look at the database or a password.
+  /// Whether a request is one of those that programs make thousands of: checked, decided and answered in a fraction of
+  /// a millisecond, without a look at the database or a password. Lists are not, nor is what reads the past or only tries.
   @Sendable
   package func isBrief(_ request: HTTPRequest) -> Bool {
-    guard request.body.count <= Self.briefBytes else { return false }
-    return Self.briefPaths.contains { request.rawPath.hasPrefix($0) }
-      && !request.rawPath.hasPrefix("/api/contacts/import")
+    if request.rawPath == "/livez" { return true }
+    guard request.body.count <= Self.briefBytes, request.query.isEmpty,
+      let path = Self.briefPaths.first(where: request.rawPath.hasPrefix)
+    else { return false }
+    guard request.method == "GET" else {
+      return !request.rawPath.hasPrefix("/api/contacts/import")
+    }
+    let rest = request.rawPath.utf8.dropFirst(path.utf8.count)
+    return rest.first == UInt8(ascii: "/") && !rest.dropFirst().contains(UInt8(ascii: "/"))
   }
 
   private static let briefBytes = 16 << 10
-  private static let briefPaths = ["/livez", "/api/contacts", "/api/messages", "/api/leads"]
+  private static let briefPaths = ["/api/contacts", "/api/messages", "/api/leads"]
 
   /// The answer to what the HTTP server refuses by itself.
   package func response(to fault: HTTPServerFault) -> HTTPResponse {

@@ -56,6 +56,8 @@ final class Exchange: Sendable {
     var phase = Phase.receiving
     var suspended: SuspendedConnection?
     var task: Task<Void, Never>?
+    /// What the handler of a brief request has to do next.
+    var jobs: [UnownedJob] = []
     var stream = OutgoingStream()
     var isWatched = false
     var endsOnStop = false
@@ -110,46 +112,31 @@ extension Exchange {
 
   /// What to do now that the whole request is here, or that the connection was resumed.
   func advance(_ current: RunningConnection) -> Step {
-    let (step, request) = state.withLock { state -> (Step, HTTPRequest?) in
-      guard case .receiving = state.phase else { return (state.next(core), nil) }
-      connection.requestArrived()
-      if core.isAborting { return (.abort, nil) }
-      if state.fault == nil, core.isStopping { state.fault = .stopping }
-      if state.fault == nil, !core.admits(state.request) { state.fault = .overloaded }
-      if let fault = state.fault {
-        state.phase = .responding
-        return (.respond(refusal(fault)), nil)
+    let (step, request) = state.withLock { $0.begin(core, self) }
+    if let step { return step }
+    if let request {
+      let task = Task(executorPreference: core.isBrief(request) ? self : nil) {
+        await self.handle(request)
       }
-      state.phase = .handling
-      defer {
-        // The handler has it now; a tail would keep it for hours.
-        state.request.headers = HTTPHeaders()
-        state.request.body = []
+      let isGone = state.withLock { state in
+        // It may have been answered meanwhile, and sends a stream.
+        if state.task == nil { state.task = task }
+        return state.isFinished
       }
-      guard core.isBrief(state.request) else {
-        // Suspended before the task exists: its answer may come at once.
-        state.suspended = current.suspend()
-        let request = state.request
-        state.task = Task { await handle(request) }
-        return (.wait, nil)
-      }
-      return (.wait, state.request)
+      if isGone { task.cancel() }
     }
-    guard let request else { return step }
-    return begin(request, current)
+    return runJobs(current)
   }
 
-  /// Handles `request` on this thread, up to where it waits for something: two changes of threads less.
-  private func begin(_ request: HTTPRequest, _ current: RunningConnection) -> Step {
-    let task = Task.immediate { await handle(request) }
-    return state.withLock { state in
-      guard case .handling = state.phase else {
-        if state.isFinished { task.cancel() }
-        return state.next(core)
+  /// Does what the handler has to do on this thread, up to where it waits, and suspends the connection there.
+  private func runJobs(_ current: RunningConnection) -> Step {
+    while true {
+      let (jobs, step) = state.withLock { state in
+        let jobs = state.takeJobs()
+        return (jobs, jobs.isEmpty ? state.next(core, current) : .wait)
       }
-      state.task = task
-      state.suspended = current.suspend()
-      return .wait
+      guard !jobs.isEmpty else { return step }
+      for job in jobs { unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
   }
 
@@ -176,13 +163,14 @@ extension Exchange {
 
   /// The request is over, one way or another. Called once, the last of all calls on this thread.
   func completed() {
-    let (task, wasWatched) = state.withLock { state in
+    let (task, jobs, wasWatched) = state.withLock { state in
       state.phase = .finished
       state.stream.close()
-      return (state.task, state.isWatched)
+      return (state.task, state.takeJobs(), state.isWatched)
     }
     if wasWatched { core.monitor.unwatch(connection.descriptor) }
     task?.cancel()
+    Self.runElsewhere(jobs)
     connection.requestEnded()
     core.remove(self)
   }
@@ -259,18 +247,41 @@ extension Exchange {
   }
 }
 
+// MARK: - Where the handler runs
+
+/// The handler of a brief request is at work on its connection's thread alone, and its answer is there with the thread:
+/// of many that are resumed together, the thread is woken once.
+extension Exchange: TaskExecutor {
+  func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    let (isOurs, mustResume) = state.withLock { state in
+      guard case .handling = state.phase else { return (false, false) }
+      state.jobs.append(job)
+      return (true, state.suspended != nil)
+    }
+    if mustResume { core.resume(self) }
+    // After its answer, or where nobody waits for one any more.
+    if !isOurs { Self.runElsewhere([job]) }
+  }
+
+  private static func runElsewhere(_ jobs: [UnownedJob]) {
+    for job in jobs { globalConcurrentExecutor.enqueue(ExecutorJob(job)) }
+  }
+}
+
 // MARK: - From elsewhere
 
 extension Exchange {
   /// The client is gone, or the server stops without waiting: cancels the handler, drops the answer.
   func abort() {
-    let task = state.withLock { state in
+    let (task, jobs) = state.withLock { state in
       state.phase = .finished
       state.stream.close()
       state.resume()
-      return state.task
+      return (state.task, state.takeJobs())
     }
     task?.cancel()
+    Self.runElsewhere(jobs)
   }
 
   /// The connection, where the daemon's thread does not look at it: the caller has to resume it, and before the
@@ -300,17 +311,48 @@ extension Exchange.State {
     return true
   }
 
-  /// What a request that was handed over is at.
-  fileprivate mutating func next(_ core: ServerCore) -> Exchange.Step {
+  /// Takes the request for its handler, where it is there for the first time and may be handled.
+  fileprivate mutating func begin(
+    _ core: ServerCore, _ exchange: Exchange
+  ) -> (step: Exchange.Step?, request: HTTPRequest?) {
+    guard case .receiving = phase else { return (nil, nil) }
+    exchange.connection.requestArrived()
+    if core.isAborting { return (.abort, nil) }
+    if fault == nil, core.isStopping { fault = .stopping }
+    if fault == nil, !core.admits(request) { fault = .overloaded }
+    if let fault {
+      phase = .responding
+      return (.respond(exchange.refusal(fault)), nil)
+    }
+    phase = .handling
+    defer {
+      // The handler has it now; a tail would keep it for hours.
+      request.headers = HTTPHeaders()
+      request.body = []
+    }
+    return (nil, request)
+  }
+
+  /// What a request that was handed over is at. Waits for its answer where there is none.
+  fileprivate mutating func next(
+    _ core: ServerCore, _ current: RunningConnection
+  ) -> Exchange.Step {
     switch phase {
     case .receiving: preconditionFailure("the request is not handed over yet")
-    case .handling: return .wait
+    case .handling:
+      suspended = current.suspend()
+      return .wait
     case .ready(var prepared):
       phase = .responding
       if core.isStopping || isLast { prepared.closesConnection = true }
       return .respond(prepared)
     case .responding, .finished: return .abort
     }
+  }
+
+  fileprivate mutating func takeJobs() -> [UnownedJob] {
+    defer { jobs = [] }
+    return jobs
   }
 
   fileprivate mutating func resume() {

@@ -21,7 +21,7 @@ package final class HTTPServer: Sendable {
 
   /// Listens when it returns. `errorResponder` answers what never reaches `handler`: too large a
   /// body, bad framing; it must answer with bytes, a valid status and valid headers. `isBrief` tells requests
-  /// that take a fraction of a millisecond until they wait or are answered: they begin on the connection's
+  /// that take a fraction of a millisecond beside what they wait for: they are handled on the connection's
   /// thread, and the others of that thread after them.
   ///
   /// - Throws: `HTTPError`, with nothing left open.
