@@ -1,6 +1,7 @@
 import Domain
 import EventCodec
 import EventLog
+import Synchronization
 
 /// Decides one org's commands, one at a time, in order of arrival.
 ///
@@ -69,10 +70,14 @@ package actor OrgExecutor {
     _ call: Call,
     _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(CommandError) -> Done<Output> {
-    let command = PendingCommand(call, decide)
+    let output = CommandOutput<Output>()
+    let command = PendingCommand(call) { workspace throws(CommandError) in
+      output.set(try decide(&workspace))
+    }
     // Not on the caller's thread, which may be a connection's: what waits before may take long.
     if inbox.add(command) { Task { await decideWaiting() } }
-    return try await command.answer()
+    let outcome = try await command.outcome()
+    return Done(output: outcome.isReplay ? nil : output.value, receipt: outcome.receipt)
   }
 
   /// Commands that are decided before somebody else comes to the state.
@@ -81,7 +86,7 @@ package actor OrgExecutor {
   private func decideWaiting() {
     var count = 0
     while let commands = inbox.takeAll() {
-      for command in commands { command.decide(on: self) }
+      for command in commands { decide(command) }
       count += commands.count
       if count >= Self.turnLimit {
         Task { decideWaiting() }
@@ -90,12 +95,12 @@ package actor OrgExecutor {
     }
   }
 
-  func decide<Output: Sendable>(_ command: PendingCommand<Output>) {
+  private func decide(_ command: PendingCommand) {
     let call = command.call
     var workspace: Workspace
     do throws(CommandError) {
       if let key = call.idempotencyKey, let receipt = try answered(key) {
-        return command.finish(.success(Done(output: nil, receipt: receipt)))
+        return command.finish(.success(CommandOutcome(receipt: receipt, isReplay: true)))
       }
       if let key = call.idempotencyKey, keysInFlight.contains(key.name) {
         throw .idempotencyInProgress
@@ -106,9 +111,9 @@ package actor OrgExecutor {
       return command.finish(.failure(error))
     }
     do throws(CommandError) {
-      let output = try trusting { () throws(CommandError) in try command.body(&workspace) }
-      guard workspace.decided.isEmpty else { return append(workspace, output, command) }
-      finish(command, .success(Done(output: output, receipt: nil)))
+      try trusting { () throws(CommandError) in try command.body(&workspace) }
+      guard workspace.decided.isEmpty else { return append(workspace, command) }
+      finish(command, .success(CommandOutcome(receipt: nil, isReplay: false)))
     } catch {
       finish(command, .failure(error))
     }
@@ -116,9 +121,7 @@ package actor OrgExecutor {
 
   /// An answer that adds nothing ("opted out already") rests on what came before it: it is given once
   /// that is on disk, and not at all where it never came there.
-  private func finish<Output>(
-    _ command: PendingCommand<Output>, _ outcome: PendingCommand<Output>.Outcome
-  ) {
+  private func finish(_ command: PendingCommand, _ outcome: PendingCommand.Outcome) {
     guard unflushedCount > 0, let lastAppend else { return command.finish(outcome) }
     let key = command.call.idempotencyKey?.name
     key.map { _ = keysInFlight.insert($0) }
@@ -191,9 +194,7 @@ package actor OrgExecutor {
 // MARK: - Appending
 
 extension OrgExecutor {
-  private func append<Output: Sendable>(
-    _ workspace: Workspace, _ output: Output, _ command: PendingCommand<Output>
-  ) {
+  private func append(_ workspace: Workspace, _ command: PendingCommand) {
     let call = command.call
     let key = call.idempotencyKey?.name
     let appended = Appended(
@@ -209,8 +210,7 @@ extension OrgExecutor {
       Unsettled(pending: pending) { executor, result in
         let outcome = executor.settle(appended, result)
         key.map { _ = executor.keysInFlight.remove($0) }
-        command.finish(
-          outcome.map { Done(output: $0.isReplay ? nil : output, receipt: $0) })
+        command.finish(outcome.map { CommandOutcome(receipt: $0, isReplay: $0.isReplay) })
       })
   }
 
@@ -364,6 +364,15 @@ package struct Done<Output: Sendable>: Sendable {
   package let receipt: Receipt?
 
   package var isReplay: Bool { output == nil }
+}
+
+/// What a command answers, from the executor that decides it to the task that gave it.
+private final class CommandOutput<Output: Sendable>: Sendable {
+  private let held = Mutex<Output?>(nil)
+
+  var value: Output? { held.withLock { $0 } }
+
+  func set(_ value: Output) { held.withLock { $0 = value } }
 }
 
 /// An event that a command would write.

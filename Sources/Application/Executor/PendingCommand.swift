@@ -1,15 +1,13 @@
+import EventLog
 import Synchronization
 
-/// A command that waits for its turn, whatever it answers.
-protocol WaitingCommand: Sendable {
-  func decide(on executor: isolated OrgExecutor)
-}
-
-/// A command on its way through an executor: its answer once what it rests on is on disk.
+/// A command on its way through an executor: what became of it once what it rests on is on disk. What it answers is
+/// between its giver and `body`, so that all commands are of one type: the executor decides thousands a second.
 ///
 /// Finished once; waited for by the task that gave it.
-final class PendingCommand<Output: Sendable>: WaitingCommand {
-  typealias Outcome = Result<Done<Output>, CommandError>
+final class PendingCommand: Sendable {
+  typealias Body = @Sendable (inout Workspace) throws(CommandError) -> Void
+  typealias Outcome = Result<CommandOutcome, CommandError>
 
   private enum State {
     case open
@@ -18,15 +16,13 @@ final class PendingCommand<Output: Sendable>: WaitingCommand {
   }
 
   let call: Call
-  let body: @Sendable (inout Workspace) throws(CommandError) -> Output
+  let body: Body
   private let state = Mutex(State.open)
 
-  init(_ call: Call, _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output) {
+  init(_ call: Call, _ body: @escaping Body) {
     self.call = call
     self.body = body
   }
-
-  func decide(on executor: isolated OrgExecutor) { executor.decide(self) }
 
   func finish(_ outcome: Outcome) {
     let waiting = state.withLock { state -> CheckedContinuation<Outcome, Never>? in
@@ -43,7 +39,7 @@ final class PendingCommand<Output: Sendable>: WaitingCommand {
     waiting?.resume(returning: outcome)
   }
 
-  func answer() async throws(CommandError) -> Done<Output> {
+  func outcome() async throws(CommandError) -> CommandOutcome {
     if case .finished(let outcome) = state.withLock({ $0 }) { return try outcome.get() }
     let outcome: Outcome = await withCheckedContinuation { continuation in
       let known = state.withLock { state -> Outcome? in
@@ -57,18 +53,26 @@ final class PendingCommand<Output: Sendable>: WaitingCommand {
   }
 }
 
+/// What became of a command that was carried out.
+struct CommandOutcome: Sendable {
+  /// nil where nothing had to be written.
+  let receipt: Receipt?
+  /// Its idempotency key had been used before: what it answered now is not what it came to.
+  let isReplay: Bool
+}
+
 /// Commands in the order in which they came. Whoever finds nobody at work sends somebody: of sixty-four that come
 /// at once, one goes to the executor, and all are decided in one turn.
 final class CommandInbox: Sendable {
   private struct State {
-    var commands: [any WaitingCommand] = []
+    var commands: [PendingCommand] = []
     var isWorkedOn = false
   }
 
   private let state = Mutex(State())
 
   /// Whether the caller has to see to it that all are decided.
-  func add(_ command: some WaitingCommand) -> Bool {
+  func add(_ command: PendingCommand) -> Bool {
     state.withLock { state in
       state.commands.append(command)
       defer { state.isWorkedOn = true }
@@ -77,7 +81,7 @@ final class CommandInbox: Sendable {
   }
 
   /// All that wait; nil where none does, and nobody is at work any more.
-  func takeAll() -> [any WaitingCommand]? {
+  func takeAll() -> [PendingCommand]? {
     state.withLock { state in
       guard !state.commands.isEmpty else {
         state.isWorkedOn = false
