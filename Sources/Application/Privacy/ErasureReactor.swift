@@ -46,6 +46,7 @@ package actor ErasureReactor {
   /// Up to where the read models have to come for each person: as of when they were first asked.
   private var wanted: [Identifier: UInt64] = [:]
   private var restUntil = ContinuousClock.now
+  private var lookRest = LookRest()
 
   private static let types: Set<String> = ["subject.erasure_requested"]
   private static let batchLimit = 1_000
@@ -94,6 +95,7 @@ package actor ErasureReactor {
     }
     guard page.scannedTo == start else { return page.scannedTo }
     _ = try await engine.log.waitForHead(beyond: start, timeoutMillis: 60_000)
+    try await Task.sleep(until: lookRest.nextLook())
     return start
   }
 

@@ -59,6 +59,7 @@ struct AdministratorPost: Sendable {
   private func follow(_ group: inout DiscardingTaskGroup) async throws {
     var position = try await start()
     var waiting: [Identifier: [RecordedEvent]] = [:]
+    var rest = LookRest()
     while !Task.isCancelled {
       let page = try engine.log.read(
         after: position, limit: 500, filter: EventFilter(types: AdministratorMail.types))
@@ -82,6 +83,7 @@ struct AdministratorPost: Sendable {
       }
       _ = try await engine.log.waitForHead(
         beyond: position, timeoutMillis: waiting.isEmpty ? 60_000 : Self.lookMillis)
+      try await Task.sleep(until: rest.nextLook())
     }
   }
 

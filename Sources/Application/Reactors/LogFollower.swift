@@ -39,6 +39,7 @@ struct LogFollower: Sendable {
     var written = position
     var writtenAt = ContinuousClock.now - Self.writeInterval
     var mustWrite = false
+    var rest = LookRest()
     while !Task.isCancelled {
       let page = try page(after: position)
       try await react(page.events)
@@ -53,6 +54,7 @@ struct LogFollower: Sendable {
       guard isAtEnd else { continue }
       _ = try await log.waitForHead(
         beyond: position, timeoutMillis: mustWrite ? Self.writeMillis : 60_000)
+      try await Task.sleep(until: rest.nextLook())
     }
   }
 
@@ -61,5 +63,18 @@ struct LogFollower: Sendable {
     // In this order: who begins to listen later does not listen to what was there before.
     guard isWanted() else { return Page(events: [], scannedTo: max(position, head)) }
     return try log.read(after: position, limit: 500, filter: EventFilter(types: types))
+  }
+}
+
+/// When who follows the log looks at it: at once where it was quiet, and else with what comes within a moment. It grows
+/// hundreds of times a second under load, and a look of each of several followers costs as much as a command.
+struct LookRest {
+  private static let interval = Duration.milliseconds(20)
+  private var lookedAt = ContinuousClock.now - interval
+
+  /// To be asked when there is something to look at, and kept to.
+  mutating func nextLook() -> ContinuousClock.Instant {
+    lookedAt = max(.now, lookedAt + Self.interval)
+    return lookedAt
   }
 }

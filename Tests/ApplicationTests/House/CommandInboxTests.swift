@@ -41,6 +41,16 @@ import Testing
   }
 }
 
+@Suite struct LookRestTests {
+  @Test func `who follows the log looks at once after quiet, and else in intervals`() {
+    var rest = LookRest()
+    let first = rest.nextLook()
+    #expect(first <= .now)
+    #expect(rest.nextLook() == first + .milliseconds(20))
+    #expect(rest.nextLook() == first + .milliseconds(40))
+  }
+}
+
 extension HouseTests {
   @Suite(.serialized) struct ManyCommandsTests {
     /// Goal: however many commands come at once, each is decided once, on what those before it left, and
