@@ -249,5 +249,7 @@ def test_an_archived_template_is_taken_back(new_account) -> None:
     restored = owner.post(path + "/restore")
     assert restored.status == 200 and restored.json["archived"] is False
     assert len(restored.json["events"]) == 1
-    assert owner.post(path + "/restore").json["events"] == []
+    assert owner.send("POST", path + "/restore").json["events"] == []
+    # Under a key it is remembered, and the template is as it was.
+    assert owner.post(path + "/restore").headers["etag"] == restored.headers["etag"]
     assert owner.send("PUT", path, {"name": "Hi", "body": "Hello"}).json["latest_version"] == 2
