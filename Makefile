@@ -13,7 +13,7 @@ down: ## stop what `daybook up --detach` started
 build: ## install what is missing and build the release
 	@tools/setup
 	@console/build
-	swift build -c release --product daybook
+	swift build -c release --product daybook --static-swift-stdlib
 
 console: ## build the web console alone
 	@console/build

@@ -134,7 +134,9 @@ let package = Package(
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
         "DemoData", "SeedData", "Bench", "CSV", "CLI", "Logging", "Supervisor", "Merkle",
       ],
-      path: "Sources/daybook", swiftSettings: settings),
+      path: "Sources/daybook", exclude: ["decisions"], swiftSettings: settings,
+      // Takes the place of glibc's allocator, by being linked before it. Why: Sources/daybook/decisions/0001-allocator.md.
+      linkerSettings: [.linkedLibrary("mimalloc")]),
 
     // MARK: projections
     module(

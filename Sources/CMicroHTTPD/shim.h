@@ -11,7 +11,6 @@
 // that need them, and nothing else.
 
 struct daybook_mhd_config {
-  int listen_fd;
   unsigned int threads;
   unsigned int connection_limit;
   unsigned int idle_timeout_seconds;
@@ -29,12 +28,12 @@ static inline struct MHD_Daemon *_Nullable daybook_mhd_start(
     const struct daybook_mhd_config *_Nonnull config, MHD_AcceptPolicyCallback _Nonnull on_accept,
     MHD_AccessHandlerCallback _Nonnull handler, daybook_mhd_uri_callback _Nonnull on_uri, MHD_RequestCompletedCallback _Nonnull on_completed,
     MHD_NotifyConnectionCallback _Nonnull on_connection, void *_Nonnull cls) {
-  unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+  unsigned int flags =
+      MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
   struct MHD_OptionItem items[16];
   unsigned int count = 0;
 #define DAYBOOK_MHD_OPTION(name, number, pointer) \
   items[count++] = (struct MHD_OptionItem) { (name), (intptr_t) (number), (void *) (pointer) }
-  DAYBOOK_MHD_OPTION(MHD_OPTION_LISTEN_SOCKET, config->listen_fd, NULL);
   // A pool of one is refused: MHD's own single thread is meant then.
   if (config->threads > 1)
     DAYBOOK_MHD_OPTION(MHD_OPTION_THREAD_POOL_SIZE, config->threads, NULL);
@@ -55,6 +54,13 @@ static inline struct MHD_Daemon *_Nullable daybook_mhd_start(
 #undef DAYBOOK_MHD_OPTION
   return MHD_start_daemon(flags, 0, on_accept, cls, handler, cls, MHD_OPTION_ARRAY, items,
                           MHD_OPTION_END);
+}
+
+// Takes over `fd`, whose peer's sockaddr is `address`; 0 where it was not wanted, and closed.
+static inline int daybook_mhd_add_connection(
+    struct MHD_Daemon *_Nonnull daemon, int fd, const void *_Nonnull address,
+    socklen_t address_bytes) {
+  return MHD_add_connection(daemon, fd, (const struct sockaddr *)address, address_bytes) == MHD_YES;
 }
 
 static inline int daybook_mhd_connection_fd(struct MHD_Connection *_Nonnull connection) {

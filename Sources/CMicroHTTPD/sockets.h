@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,21 @@ static inline int daybook_listen(const char *_Nonnull host, int port, int backlo
   freeaddrinfo(found);
   return result;
 }
+
+enum { daybook_address_bytes_max = sizeof(struct sockaddr_storage) };
+
+// Waits for a connection and takes it: its descriptor, which does not block and is not inherited, or -errno. Writes the
+// peer's sockaddr, of at most daybook_address_bytes_max, and its length.
+static inline int daybook_accept(int listener, uint8_t *_Nonnull address, int *_Nonnull length) {
+  struct pollfd waiting = {.fd = listener, .events = POLLIN};
+  if (poll(&waiting, 1, -1) < 0) return -errno;
+  socklen_t bytes = sizeof(struct sockaddr_storage);
+  int result = accept4(listener, (struct sockaddr *)address, &bytes, SOCK_NONBLOCK | SOCK_CLOEXEC);
+  *length = (int)bytes;
+  return result < 0 ? -errno : result;
+}
+
+static inline void daybook_pause(unsigned int millis) { (void)poll(NULL, 0, (int)millis); }
 
 // Ends both directions; on a listening socket, ends listening.
 static inline void daybook_shutdown(int fd) { (void)shutdown(fd, SHUT_RDWR); }

@@ -5,7 +5,7 @@ package struct HTTPLimits: Sendable, Equatable {
   /// Path and query; more is answered with 414.
   package var maxTargetBytes = 8 << 10
   /// Target and header fields together; more is answered with 431. Every connection that was ever used holds
-  /// so much, and 8 KiB: ten thousand idle ones fit into 250 MB.
+  /// so much, and 4 KiB.
   package var maxHeaderBytes = 12 << 10
   /// Requests whose handlers run at the same time; further ones are answered with 503 at once,
   /// before anything is done for them. What streams, or waits to be sent, is not counted.
@@ -32,7 +32,7 @@ package struct HTTPLimits: Sendable, Equatable {
   /// One pool of MHD's holds the read buffer, the parsed header and the write buffer: more than we take, so
   /// that there is room to answer what is too large. It clears all of it after each request, so that an idle
   /// connection costs the whole pool.
-  var connectionMemoryBytes: Int { maxHeaderBytes + (8 << 10) }
+  var connectionMemoryBytes: Int { maxHeaderBytes + (4 << 10) }
 
   package init() {}
 

@@ -17,6 +17,7 @@ package final class HTTPServer: Sendable {
   package let host: String
   private let core: ServerCore
   private let daemon: MicroHTTPD
+  private let acceptor: Acceptor
   private let stopping = Mutex<Task<Void, Never>?>(nil)
 
   /// Listens when it returns. `errorResponder` answers what never reaches `handler`: too large a
@@ -35,15 +36,18 @@ package final class HTTPServer: Sendable {
     self.host = host
     self.port = listener.port
     let core: ServerCore
+    let daemon: MicroHTTPD
     do throws(HTTPError) {
       core = try ServerCore(
         limits: limits, handler: handler, errorResponder: errorResponder, isBrief: isBrief)
+      daemon = try MicroHTTPD(tls: tls, core: core)
     } catch {
       listener.close()
       throw error
     }
     self.core = core
-    daemon = try MicroHTTPD(listener: listener, tls: tls, core: core)
+    self.daemon = daemon
+    acceptor = Acceptor(listener, core: core) { daemon.add($0) }
     DispatchQueue(label: "http.monitor").async { core.runMonitor() }
   }
 
@@ -52,8 +56,8 @@ package final class HTTPServer: Sendable {
   package func stop(graceMillis: Int) async {
     let task = stopping.withLock { task in
       if let task { return task }
-      let started = Task { [core, daemon] in
-        await Self.stop(daemon, core, graceMillis: graceMillis)
+      let started = Task { [core, daemon, acceptor] in
+        await Self.stop(acceptor, daemon, core, graceMillis: graceMillis)
       }
       task = started
       return started
@@ -64,16 +68,21 @@ package final class HTTPServer: Sendable {
   deinit {
     // Nobody can stop it any more; what runs is dropped.
     guard stopping.withLock({ $0 == nil }) else { return }
-    Task { [core, daemon] in await Self.stop(daemon, core, graceMillis: 0) }
+    Task { [core, daemon, acceptor] in
+      await Self.stop(acceptor, daemon, core, graceMillis: 0)
+    }
   }
 
-  private static func stop(_ daemon: MicroHTTPD, _ core: ServerCore, graceMillis: Int) async {
+  private static func stop(
+    _ acceptor: Acceptor, _ daemon: MicroHTTPD, _ core: ServerCore, graceMillis: Int
+  ) async {
     core.beginStopping()
     if graceMillis > 0 { await core.drain(graceMillis: graceMillis) }
     core.abortAll()
     await withCheckedContinuation { continuation in
       // Joins threads: not on a thread of the concurrency pool.
       DispatchQueue(label: "http.stop").async {
+        acceptor.stop()
         daemon.stop()
         continuation.resume()
       }

@@ -15,23 +15,16 @@ final class MicroHTTPD: @unchecked Sendable {
   private let daemon: OpaquePointer
   private let core: ServerCore
 
-  /// Takes over `listener`, also where it throws: MHD closes it when it stops or fails to start.
-  init(listener: Listener, tls: HTTPTLS?, core: ServerCore) throws(HTTPError) {
-    let pem: (key: [CChar], certificate: [CChar])?
-    do throws(HTTPError) {
-      pem = try tls.map { (tls) throws(HTTPError) in
-        try (OpenFile.text(path: tls.keyPath), OpenFile.text(path: tls.certificatePath))
-      }
-    } catch {
-      listener.close()
-      throw error
+  init(tls: HTTPTLS?, core: ServerCore) throws(HTTPError) {
+    let pem: (key: [CChar], certificate: [CChar])? = try tls.map { (tls) throws(HTTPError) in
+      try (OpenFile.text(path: tls.keyPath), OpenFile.text(path: tls.certificatePath))
     }
     // MHD copies neither; GnuTLS has read both when MHD_start_daemon returns.
     let started = unsafe (pem?.key ?? []).withUnsafeBufferPointer { key in
       unsafe (pem?.certificate ?? []).withUnsafeBufferPointer { certificate in
         Self.tlsPriorities.withUTF8Buffer { priorities in
           unsafe Self.start(
-            listener: listener.descriptor, key: tls == nil ? nil : key.baseAddress,
+            key: tls == nil ? nil : key.baseAddress,
             certificate: tls == nil ? nil : certificate.baseAddress,
             priorities: UnsafeRawPointer(priorities.baseAddress)?.assumingMemoryBound(
               to: CChar.self), core: core)
@@ -46,14 +39,15 @@ final class MicroHTTPD: @unchecked Sendable {
   private static let tlsPriorities: StaticString = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 
   private static func start(
-    listener: Int32, key: UnsafePointer<CChar>?, certificate: UnsafePointer<CChar>?,
+    key: UnsafePointer<CChar>?, certificate: UnsafePointer<CChar>?,
     priorities: UnsafePointer<CChar>?, core: ServerCore
   ) -> OpaquePointer? {
     unsafe daybook_mhd_replace_pages(onPage)
     let limits = core.limits
     var config = unsafe daybook_mhd_config(
-      listen_fd: listener, threads: UInt32(limits.threads),
-      connection_limit: UInt32(limits.maxConnections),
+      threads: UInt32(limits.threads),
+      // Never reached, by `Acceptor`: a worker that comes to its limit with a connection that was added waits for itself.
+      connection_limit: UInt32(limits.threads * (limits.maxConnections + 64)),
       idle_timeout_seconds: UInt32(limits.idleTimeoutSeconds),
       connection_memory_bytes: limits.connectionMemoryBytes,
       tls_key: key, tls_certificate: certificate, tls_priorities: priorities)
@@ -61,6 +55,13 @@ final class MicroHTTPD: @unchecked Sendable {
     return unsafe daybook_mhd_start(
       &config, onAccept, onRequest, onTarget, onCompleted, onConnection,
       Unmanaged.passUnretained(core).toOpaque())
+  }
+
+  /// Serves a connection, on the thread whose turn it is, or closes it where `core` does not admit it.
+  /// False where it was closed.
+  func add(_ accepted: Listener.Accepted) -> Bool {
+    unsafe daybook_mhd_add_connection(
+      daemon, accepted.descriptor, accepted.address, socklen_t(accepted.address.count)) != 0
   }
 
   /// Closes every connection and joins the threads. Blocks. No connection may be suspended ("it is an

@@ -19,6 +19,8 @@ final class ServerCore: Sendable {
   private let outstandingCount = Atomic<Int>(0)
   private let registry = Mutex(Registry())
   private let connectionCount = Atomic<Int>(0)
+  /// Connections that ever began.
+  private let begun = Atomic<Int>(0)
 
   private enum Stage {
     static let running = 0
@@ -63,6 +65,13 @@ extension ServerCore {
     }
   }
 
+  var begunCount: Int { begun.load(ordering: .relaxed) }
+
+  /// Whether there may be one more connection, besides `handedCount` that were handed over and have not begun.
+  func hasRoom(forOneBeside handedCount: Int) -> Bool {
+    connectionCount.load(ordering: .relaxed) + handedCount < limits.maxConnections
+  }
+
   /// Whether `address` may have one more connection.
   func admits(_ address: [UInt8]) -> Bool {
     guard let client = ClientKey(address, limits: limits) else { return true }
@@ -74,6 +83,7 @@ extension ServerCore {
     let connection = Connection(
       descriptor: descriptor, address: address, limits: limits, errorResponder: errorResponder)
     connectionCount.wrappingAdd(1, ordering: .relaxed)
+    begun.wrappingAdd(1, ordering: .relaxed)
     registry.withLock { registry in
       registry.connections[ObjectIdentifier(connection)] = connection
       if let client = connection.client { registry.connectionCounts[client, default: 0] += 1 }

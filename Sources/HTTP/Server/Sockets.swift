@@ -19,6 +19,44 @@ struct Listener: Sendable {
 
   func close() { _ = Glibc.close(descriptor) }
 
+  /// A connection's socket, whoever gets it closes it, and its peer's `sockaddr`.
+  struct Accepted: Sendable {
+    let descriptor: Int32
+    let address: [UInt8]
+  }
+
+  enum Acceptance {
+    case connection(Accepted)
+    /// It was gone before it was taken.
+    case nothing
+    /// The process or the system has no more files or memory; the connection goes on waiting.
+    case exhausted
+    /// `endAccepting` was called.
+    case ended
+  }
+
+  /// Waits for a connection.
+  func accept() -> Acceptance {
+    var address = [UInt8](repeating: 0, count: Int(daybook_address_bytes_max))
+    var count: Int32 = 0
+    let result = unsafe daybook_accept(descriptor, &address, &count)
+    guard result < 0 else {
+      return .connection(
+        Accepted(descriptor: result, address: Array(address.prefix(Int(count)))))
+    }
+    switch -result {
+    case EINVAL, EBADF: return .ended
+    case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
+    // "Linux accept() passes already-pending network errors on the new socket as an error code." Source: accept(2).
+    default: return .nothing
+    }
+  }
+
+  /// Ends `accept`, running or next; who connects from now on is refused.
+  func endAccepting() { daybook_shutdown(descriptor) }
+
+  static func pause(millis: UInt32) { daybook_pause(millis) }
+
   private static func error(_ result: Int32, host: String, port: Int) -> HTTPError {
     switch -result {
     case -Int32(daybook_address_invalid), EADDRNOTAVAIL:

@@ -37,15 +37,9 @@ struct SystemProcesses {
       return Launch(
         executable: Self.executable,
         arguments: [name, supervisedOption.flag] + flags + forwarded.flags,
-        environment: Self.allocatorSettings.merging(Self.inheritedEnvironment) { $1 }
-          .merging(forwarded.environment) { $1 })
+        environment: Self.inheritedEnvironment.merging(forwarded.environment) { $1 })
     }
   }
-
-  /// What a request allocates on one thread is freed on another: with glibc's seven blocks of a size for each
-  /// thread, most of it goes through the locked lists (6 % of a write's processor time). Whoever sets the
-  /// variable decides alone.
-  private static let allocatorSettings = ["GLIBC_TUNABLES": "glibc.malloc.tcache_count=200"]
 
   /// This program's own file, which may be another than the first word of its command line.
   static var executable: String {
