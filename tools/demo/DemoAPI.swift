@@ -67,7 +67,8 @@ struct DemoAPI: Sendable {
     }
     let response = try await answer(
       ClientRequest(
-        method: method, url: baseURL + path, headers: headers, body: body?.bytes() ?? []))
+        method: method, url: baseURL + path, headers: headers, body: body?.bytes() ?? [],
+        timeoutMillis: Self.timeoutMillis))
     guard (200..<300).contains(response.status) else {
       throw DemoError.refused(
         path: path, status: response.status,
@@ -89,6 +90,9 @@ struct DemoAPI: Sendable {
     }
     return try await client.send(request)
   }
+
+  /// An advanced clock answers once two weeks of sending are done: on a busy machine half a minute is not enough.
+  private static let timeoutMillis = 300_000
 
   /// Each try takes a second and the server's own wait.
   private static let patienceSeconds = 900
