@@ -280,13 +280,21 @@ extension HouseTests {
           let contact = try await org.contact("+121255501\(10 + number)")
           messages.append(try await org.send("Hello", to: contact).id)
         }
+        // The process that sent them never hears what became of them.
+        let before = LossyProvider(delayMillis: 900_000)
+        let first = try reactor(org, before, graceMillis: 1_000)
+        let sending = Task { await first.run() }
+        for message in messages { try await org.waitFor(message, .unknown) }
+        sending.cancel()
+        await sending.value
         let provider = LossyProvider(questionsAtOnce: 8)
-        let reactor = try reactor(org, provider, graceMillis: 1_000)
-        let running = Task { await reactor.run() }
+        let second = try reactor(org, provider, graceMillis: 1_000)
+        let running = Task { await second.run() }
         for message in messages { try await org.waitFor(message, .sent) }
         running.cancel()
         await running.value
-        #expect(provider.sentCount == messages.count)
+        #expect(before.sentCount == messages.count)
+        #expect(provider.sentCount == 0)
       }
     }
 
