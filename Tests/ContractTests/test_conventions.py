@@ -37,6 +37,19 @@ def test_a_write_on_a_stale_version_is_refused(owner):
     assert owner.post(path + "/tags", {"tags": ["x"]}, If_Match='"v1"').status == 412
 
 
+def test_a_repeated_write_is_answered_whatever_became_of_the_version_since(owner):
+    path = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'A'})['id']}"
+    same = {"If_Match": '"v1"', "Idempotency_Key": uuid.uuid4().hex}
+    assert owner.send("PATCH", path, {"first_name": "A"}, **same).headers["etag"] == '"v1"'
+    assert owner.send("PATCH", path, {"first_name": "B"}).headers["etag"] == '"v2"'
+    again = owner.send("PATCH", path, {"first_name": "A"}, **same)
+    assert (again.status, again.headers["etag"]) == (200, '"v1"'), again.text
+    assert again.headers["idempotent-replayed"] == "true"
+    other = owner.send("PATCH", path, {"first_name": "C"}, **same)
+    assert (other.status, other.code) == (409, "idempotency_mismatch")
+    assert owner.get(path, Min_Position=again.headers["log-position"]).json["first_name"] == "B"
+
+
 def test_a_dry_run_says_what_would_happen_and_does_nothing(owner):
     before = owner.get("/api/events?after=now").json["next"]
     tried = owner.post("/api/contacts?dry_run=true", {"first_name": "Maybe", "tags": ["t"]})

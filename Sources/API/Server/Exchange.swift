@@ -344,14 +344,15 @@ extension Exchange {
     var call = Call(
       actor: caller.actor, origin: caller.origin, correlation: requestID,
       idempotencyKey: try idempotencyName())
-    call.expected = try expectation()
+    call.expected = try expectation(of: call)
     call.reason = request.headers["x-actor-reason"]
     return call
   }
 
-  /// What `If-Match` says about the object of the path. A stale one is refused here; whoever changes
-  /// the object in the same moment loses against the log's own check.
-  private func expectation() throws(APIError) -> ExpectedObject? {
+  /// What `If-Match` says about the object of the path. A stale one is refused here, unless the request was carried
+  /// out under its key, and so may have made it stale itself; whoever changes the object in the same moment loses
+  /// against the log's own check.
+  private func expectation(of call: Call) throws(APIError) -> ExpectedObject? {
     guard let version = try expectedVersion(), let text = path["id"], let id = Identifier(text)
     else { return nil }
     let actual: UInt64
@@ -360,10 +361,21 @@ extension Exchange {
     } catch {
       throw APIError(error)
     }
-    guard actual == version else {
+    if actual != version, try !isAnswered(call.idempotencyKey) {
       throw APIError(.versionMismatch(expected: version, actual: actual))
     }
     return ExpectedObject(id: id, version: version)
+  }
+
+  private func isAnswered(_ key: IdempotencyName?) throws(APIError) -> Bool {
+    guard let key else { return false }
+    do {
+      return try engine.log.receipt(
+        org: OrgID(org.value),
+        idempotencyKey: IdempotencyKey(name: key.name, fingerprint: key.fingerprint)) != nil
+    } catch {
+      throw APIError(.log(error))
+    }
   }
 
   private func idempotencyName() throws(APIError) -> IdempotencyName? {
