@@ -347,6 +347,30 @@ import Testing
     }
   }
 
+  @Test func `who finds no room waits, and is served once somebody leaves`() async throws {
+    let limits = HTTPLimits(maxBodyBytes: 1 << 10, maxConnections: 2)
+    let handled = Counter()
+    try await withServer(limits: limits, handler: { _ in .text(200, "no. \(handled.next());") }) {
+      server in
+      let ask = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+      var kept = [try RawClient(port: server.port), try RawClient(port: server.port)]
+      for client in kept {
+        client.send(ask)
+        #expect(await client.read(until: ";").hasPrefix("HTTP/1.1 200 "))
+      }
+      let third = try RawClient(port: server.port)
+      third.send(ask)
+      // Time enough to be served, were it taken.
+      for number in 3...200 {
+        kept[0].send(ask)
+        #expect(await kept[0].read(until: ";").hasSuffix("no. \(number);"))
+      }
+      kept.removeLast()
+      #expect(await third.read(until: ";").hasSuffix("no. 201;"))
+      kept.removeAll()
+    }
+  }
+
   @Test func `connections from this machine and from proxies are not counted`() async throws {
     var limits = HTTPLimits()
     limits.maxConnectionsPerAddress = 1

@@ -8,6 +8,7 @@ import Foundation
 final class Acceptor: Sendable {
   /// How long nobody is taken where the process has no more files, or connections, to give.
   private static let pauseMillis: UInt32 = 5
+  /// Two seconds of pauses.
   private static let patiencePauseCount = 400
 
   private let listener: Listener
