@@ -367,7 +367,6 @@ import Testing
       }
       kept.removeLast()
       #expect(await third.read(until: ";").hasSuffix("no. 201;"))
-      kept.removeAll()
     }
   }
 
