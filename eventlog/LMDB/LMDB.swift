@@ -62,6 +62,7 @@ package final class Environment: @unchecked Sendable {
   private var roomAhead: RoomAhead?
   private let heldPages: HeldPages
   private var pageBytes = 0
+  private let openings = Atomic<Int>(0)
   private var userCount = 1
 
   private init(_ files: EnvironmentFiles, options: Options) throws(LMDBError) {
@@ -136,7 +137,12 @@ package final class Environment: @unchecked Sendable {
     }
   }
 
+  /// How often a file was opened, this one or one that took its place: a transaction's number means something while it stays the
+  /// same. It does within a transaction.
+  package var openingCount: Int { openings.load(ordering: .relaxed) }
+
   private func connectOnce() throws(LMDBError) {
+    openings.wrappingAdd(1, ordering: .relaxed)
     var created: OpaquePointer?
     try unsafe check("mdb_env_create", mdb_env_create(&created))
     guard let created = unsafe created else {

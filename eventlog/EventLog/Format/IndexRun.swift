@@ -124,26 +124,57 @@ struct IndexRun {
   }
 
   private func lowerBound(of hash: UInt64, from start: Int, in bytes: RawSpan) -> Int {
-    var low = start
-    var high = info.entryCount
-    var lowHash = start == 0 ? 0 : hashOf(start, in: bytes)
-    var highHash: UInt64 = 1 << 48
+    Self.lowerBound(
+      of: hash, in: start..<info.entryCount, from: start == 0 ? 0 : hashOf(start, in: bytes),
+      to: 1 << 48
+    ) { hashOf($0, in: bytes) }
+  }
+
+  /// The first of the entries in `range`, which have one hash, whose detail is at least `detail`. Sequences of an org and
+  /// versions of a stream grow evenly enough to guess where one is.
+  func firstIndex(in range: Range<Int>, detail: UInt64, in bytes: RawSpan) -> Int {
+    guard let last = range.last else { return range.lowerBound }
+    let (lowest, highest) = (
+      entry(range.lowerBound, in: bytes).detail, entry(last, in: bytes).detail
+    )
+    if detail <= lowest { return range.lowerBound }
+    if detail > highest { return range.upperBound }
+    return Self.lowerBound(
+      of: detail, in: range.lowerBound..<last, from: lowest, to: highest
+    ) { entry($0, in: bytes).detail }
+  }
+
+  /// The detail of the newest entry with `hash`; nil without one.
+  func lastDetail(of hash: UInt64, in bytes: RawSpan) -> UInt64? {
+    let end = lowerBound(of: hash + 1, from: 0, in: bytes)
+    guard end > 0, hashOf(end - 1, in: bytes) == hash else { return nil }
+    return entry(end - 1, in: bytes).detail
+  }
+
+  /// The first index in `range` whose value is at least `wanted`; its end where none is. `lowest` and `highest` bound the values.
+  @inline(__always)
+  private static func lowerBound(
+    of wanted: UInt64, in range: Range<Int>, from lowest: UInt64, to highest: UInt64,
+    _ value: (Int) -> UInt64
+  ) -> Int {
+    var (low, high) = (range.lowerBound, range.upperBound)
+    var (lowValue, highValue) = (lowest, highest)
     var step = 0
     while low < high {
       var middle = (low + high) / 2
-      // Many equal hashes (a hot stream) make the guess useless: then halving takes over.
-      if step < 6, highHash > lowHash, hash < highHash, high - low > 8 {
-        let share = Double(hash - lowHash) / Double(highHash - lowHash)
+      // Many equal values (a hot stream's hash) make the guess useless: then halving takes over.
+      if step < 6, highValue > lowValue, lowValue <= wanted, wanted < highValue, high - low > 8 {
+        let share = Double(wanted - lowValue) / Double(highValue - lowValue)
         middle = min(max(low + Int(share * Double(high - low)), low), high - 1)
       }
       step += 1
-      let found = hashOf(middle, in: bytes)
-      if found < hash {
+      let found = value(middle)
+      if found < wanted {
         low = middle + 1
-        lowHash = found
+        lowValue = found
       } else {
         high = middle
-        highHash = found
+        highValue = found
       }
     }
     return low

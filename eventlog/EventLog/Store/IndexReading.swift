@@ -38,6 +38,24 @@ struct IndexTail {
   }
 }
 
+/// How the entries of a hash are looked for.
+enum EntrySearch {
+  /// Each of them is looked at.
+  case everywhere
+  /// Their details grow with the position (they do, unless two things share a hash): in a run with many, those with a
+  /// smaller detail are passed over.
+  case growing
+  /// And most runs have some, as of an org: runs before the first that counts are passed over as well.
+  case growingInMostRuns
+}
+
+/// The runs that one transaction saw.
+struct KnownRuns {
+  let opening: Int
+  let transaction: Int
+  let infos: [RunInfo]
+}
+
 /// The index as one transaction sees it.
 struct IndexView {
   let head: UInt64
@@ -76,8 +94,20 @@ extension LogStore {
     return infos
   }
 
+  /// Looks at them once for each commit: what those of a busy log have in common is not worth the care. For transactions that
+  /// only read: the number of one that writes is the same before and after what it writes.
+  private func knownRunInfos(_ transaction: borrowing ReadTransaction) throws -> [RunInfo] {
+    let (opening, id) = (environment.openingCount, transaction.id)
+    let known = knownRuns.withLock { $0 }
+    if let known, known.opening == opening, known.transaction == id { return known.infos }
+    let infos = try runInfos(transaction)
+    knownRuns.withLock { $0 = KnownRuns(opening: opening, transaction: id, infos: infos) }
+    return infos
+  }
+
+  /// Not in a write transaction: see `knownRunInfos`.
   func view(_ transaction: borrowing ReadTransaction) throws -> IndexView {
-    let runs = try runInfos(transaction)
+    let runs = try knownRunInfos(transaction)
     let indexedThrough = runs.last?.lastPosition ?? 0
     let cached = tail.withLock { $0 }
     var current = cached ?? IndexTail(indexedThrough: indexedThrough)
@@ -116,17 +146,19 @@ extension LogStore {
   }
 
   /// Visits the entries with `hash` in the order of the log until `body` returns false. Entries whose
-  /// detail is below `detail` are left out; `isExhaustive` does without the assumption that details grow (they do,
-  /// unless two things share a hash).
+  /// detail is below `detail` are left out.
   func forEachEntry(
-    _ hash: UInt64, detail: UInt64, isExhaustive: Bool, _ view: IndexView,
+    _ hash: UInt64, detail: UInt64, _ search: EntrySearch, _ view: IndexView,
     _ transaction: borrowing ReadTransaction, _ body: (IndexEntry) throws -> Bool
   ) throws {
-    for info in view.runs {
+    let start =
+      search == .growingInMostRuns && detail > 0
+      ? try firstRun(with: hash, detail: detail, view.runs, transaction) : 0
+    for info in view.runs[start...] {
       let goesOn = try withRun(info, transaction) { run, bytes throws -> Bool in
         var range = run.range(of: hash, in: bytes)
-        if !isExhaustive, range.count > 64 {
-          range = Self.firstIndex(in: range, detail: detail, run, bytes)..<range.upperBound
+        if search != .everywhere, range.count > 64 {
+          range = run.firstIndex(in: range, detail: detail, in: bytes)..<range.upperBound
         }
         for index in range {
           let entry = run.entry(index, in: bytes)
@@ -140,6 +172,32 @@ extension LogStore {
     where entry.hash == hash && entry.detail >= detail && entry.position <= view.head {
       guard try body(entry) else { return }
     }
+  }
+
+  /// The first of `runs` that has an entry with `hash` and at least `detail`; their count where none has. What is looked at is
+  /// a few pages of each, and there may be dozens of runs.
+  private func firstRun(
+    with hash: UInt64, detail: UInt64, _ runs: [RunInfo], _ transaction: borrowing ReadTransaction
+  ) throws -> Int {
+    var (low, high, found) = (0, runs.count, runs.count)
+    while low < high {
+      let middle = (low + high) / 2
+      var next = middle
+      var last: UInt64?
+      while next < high, last == nil {
+        last = try withRun(runs[next], transaction) { run, bytes in
+          run.lastDetail(of: hash, in: bytes)
+        }
+        next += 1
+      }
+      if let last, last < detail {
+        low = next
+      } else {
+        if last != nil { found = next - 1 }
+        high = middle
+      }
+    }
+    return found
   }
 
   /// The same from the newest entry to the oldest, those at or below `position`.
@@ -185,17 +243,5 @@ extension LogStore {
     bytes.prefetch()
     try IndexRun.checkSum(of: bytes, key: run.info.firstPosition)
     checkedRuns.withLock { _ = $0.insert(name) }
-  }
-
-  private static func firstIndex(
-    in range: Range<Int>, detail: UInt64, _ run: IndexRun, _ bytes: RawSpan
-  ) -> Int {
-    var low = range.lowerBound
-    var high = range.upperBound
-    while low < high {
-      let middle = (low + high) / 2
-      if run.entry(middle, in: bytes).detail < detail { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 }

@@ -72,7 +72,7 @@ extension LogStore {
         let view = try view(transaction)
         try requireSound(org, view.tail, transaction)
         return try events(
-          hash.org(org), from: orgSequence, limit: limit, view, transaction,
+          hash.org(org), from: orgSequence, limit: limit, .growingInMostRuns, view, transaction,
           number: \.orgSequence, { $0.org == org })
       }
     }
@@ -169,21 +169,22 @@ extension LogStore {
     _ transaction: borrowing ReadTransaction
   ) throws -> [RecordedEvent] {
     try events(
-      hash.stream(key.stream, org: key.org), from: version, limit: limit, view, transaction,
+      hash.stream(key.stream, org: key.org), from: version, limit: limit, .growing, view,
+      transaction,
       number: \.streamVersion, { $0.org == key.org && $0.stream == key.stream })
   }
 
   /// The events that match, numbered without a gap from `first` on.
   private func events(
-    _ hash: UInt64, from first: UInt64, limit: Int, _ view: IndexView,
+    _ hash: UInt64, from first: UInt64, limit: Int, _ search: EntrySearch, _ view: IndexView,
     _ transaction: borrowing ReadTransaction, number: (RecordedEvent) -> UInt64,
     _ matches: (EventIdentity) -> Bool
   ) throws -> [RecordedEvent] {
-    for isExhaustive in [false, true] {
+    for search in [search, .everywhere] {
       var events: [RecordedEvent] = []
       var seenThrough: UInt64 = 0
       try forEachEntry(
-        hash, detail: first, isExhaustive: isExhaustive, view, transaction
+        hash, detail: first, search, view, transaction
       ) { entry in
         guard entry.position > seenThrough else { return true }
         let block = try block(at: entry.position, transaction)
@@ -207,9 +208,8 @@ extension LogStore {
     _ transaction: borrowing ReadTransaction
   ) throws -> [RecordedEvent] {
     guard version > 0 else { return [] }
-    for isExhaustive in [false, true] {
-      let start = try blockReaching(
-        version, of: key, isExhaustive: isExhaustive, view, transaction)
+    for search in [EntrySearch.growing, .everywhere] {
+      let start = try blockReaching(version, of: key, search, view, transaction)
       let events = try backwards(
         key, from: version, atOrBelow: start, limit: limit, view, transaction)
       let top = events.first?.streamVersion ?? 0
@@ -226,13 +226,12 @@ extension LogStore {
   /// The block that holds `version`: the first one whose last version reaches it. `.max` where the
   /// stream does not reach so far.
   private func blockReaching(
-    _ version: UInt64, of key: StreamKey, isExhaustive: Bool, _ view: IndexView,
+    _ version: UInt64, of key: StreamKey, _ search: EntrySearch, _ view: IndexView,
     _ transaction: borrowing ReadTransaction
   ) throws -> UInt64 {
     var start = UInt64.max
     try forEachEntry(
-      hash.stream(key.stream, org: key.org), detail: version, isExhaustive: isExhaustive, view,
-      transaction
+      hash.stream(key.stream, org: key.org), detail: version, search, view, transaction
     ) { entry in
       guard try directory(at: entry.position, transaction).contains(key) else { return true }
       start = entry.position

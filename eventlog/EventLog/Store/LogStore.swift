@@ -32,6 +32,7 @@ final class LogStore: Sendable {
   let tail = Mutex<IndexTail?>(nil)
   /// The last block, once its checksum was compared.
   let checkedLast = Mutex<CheckedBlock?>(nil)
+  let knownRuns = Mutex<KnownRuns?>(nil)
   /// Runs whose checksum this process has compared.
   let checkedRuns = Mutex<Set<CheckedRun>>([])
   /// What the writer of this process has stored events of since it wrote rows of subtrees last. Other processes make those

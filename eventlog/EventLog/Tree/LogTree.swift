@@ -344,7 +344,7 @@ final class OrgTree {
     var next = first
     var seenThrough: UInt64 = 0
     try store.forEachEntry(
-      store.hash.org(org), detail: first, isExhaustive: false, view, transaction
+      store.hash.org(org), detail: first, .growingInMostRuns, view, transaction
     ) { entry in
       guard entry.position > seenThrough else { return true }
       let block = try store.block(at: entry.position, includingSealed: false, transaction)

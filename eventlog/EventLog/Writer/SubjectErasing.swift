@@ -68,7 +68,7 @@ extension GroupWriter {
         // A subject with a stream of its id in the block is found by that.
         let stream = StreamID(subject.value)
         for hash in [store.hash.subject(subject, org: org), store.hash.stream(stream, org: org)] {
-          try store.forEachEntry(hash, detail: 0, isExhaustive: true, view, transaction) { entry in
+          try store.forEachEntry(hash, detail: 0, .everywhere, view, transaction) { entry in
             positions.insert(entry.position)
             return true
           }
