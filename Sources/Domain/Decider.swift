@@ -12,7 +12,9 @@ package protocol Decider {
   static func decide(_ command: Command, given state: State) throws(Rejection) -> [Event]
 
   /// The state after `event`. Total: whatever could make it trap, `decide` refuses first.
-  static func evolve(_ state: State, with event: Event) -> State
+  ///
+  /// Takes the state for good: what nobody else holds is changed in place.
+  static func evolve(_ state: consuming State, with event: Event) -> State
 }
 
 extension Decider {

@@ -66,15 +66,16 @@ package enum Timestamp {
   private static func append(
     _ value: Int, width: Int, then end: Unicode.Scalar, to bytes: inout [UInt8]
   ) {
-    var scale = 1
-    for _ in 1..<width { scale *= 10 }
-    if value < 0 || value / scale > 9 {
+    let start = bytes.count
+    for _ in 0..<width { bytes.append(UInt8(ascii: "0")) }
+    var rest = value.magnitude
+    for index in (start..<start + width).reversed() {
+      bytes[index] += UInt8(rest % 10)
+      rest /= 10
+    }
+    if value < 0 || rest > 0 {
+      bytes.removeLast(width)
       bytes += String(value).utf8
-    } else {
-      while scale > 0 {
-        bytes.append(UInt8(ascii: "0") + UInt8(value / scale % 10))
-        scale /= 10
-      }
     }
     bytes.append(UInt8(ascii: end))
   }

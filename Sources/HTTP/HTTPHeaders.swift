@@ -16,9 +16,12 @@ package struct HTTPHeaders: Sendable, Equatable {
 
   package init(_ fields: [Field]) { self.fields = fields }
 
+  /// Empty, with room for `count` fields.
+  init(capacity count: Int) { fields.reserveCapacity(count) }
+
   /// The first value under `name`. Setting replaces all of them; nil removes them.
   package subscript(name: String) -> String? {
-    get { fields.first { Self.equal($0.name, name) }?.value }
+    get { place(of: name).map { fields[$0].value } }
     set {
       if let newValue { set(name, newValue) } else { remove(name) }
     }
@@ -37,21 +40,32 @@ package struct HTTPHeaders: Sendable, Equatable {
   /// Makes `value` the only one under `name`, at the place of the first.
   package mutating func set(_ name: String, _ value: String) {
     let field = Field(name: name, value: value)
-    guard let place = fields.firstIndex(where: { Self.equal($0.name, name) }) else {
+    guard let place = place(of: name) else {
       fields.append(field)
       return
     }
-    remove(name)
-    fields.insert(field, at: place)
+    fields[place] = field
+    while let other = self.place(of: name, from: place + 1) { fields.remove(at: other) }
   }
 
   package mutating func remove(_ name: String) {
     fields.removeAll { Self.equal($0.name, name) }
   }
 
+  private func place(of name: String, from start: Int = 0) -> Int? {
+    let fields = fields.span
+    for index in start..<fields.count where Self.equal(fields[index].name, name) { return index }
+    return nil
+  }
+
   /// Whether `a` and `b` are the same field name: equal but for the case of ASCII letters.
+  @inline(__always)
   package static func equal(_ a: String, _ b: String) -> Bool {
-    guard a.utf8.count == b.utf8.count else { return false }
+    // Most names that are looked at differ in this already.
+    a.utf8.count == b.utf8.count && equalBytes(a, b)
+  }
+
+  private static func equalBytes(_ a: String, _ b: String) -> Bool {
     let (left, right) = (a.utf8Span.span, b.utf8Span.span)
     for index in left.indices {
       let (one, other) = (left[index], right[index])
@@ -63,6 +77,8 @@ package struct HTTPHeaders: Sendable, Equatable {
 
 extension HTTPHeaders: ExpressibleByDictionaryLiteral {
   package init(dictionaryLiteral elements: (String, String)...) {
+    // A response gets some more on its way out.
+    fields.reserveCapacity(elements.count + 12)
     for (name, value) in elements { add(name, value) }
   }
 }

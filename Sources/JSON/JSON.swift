@@ -20,9 +20,9 @@ package struct JSONObject: Equatable, Sendable {
   package var isEmpty: Bool { fields.isEmpty }
 
   package subscript(key: String) -> JSON? {
-    get { fields.first { $0.key == key }?.value }
+    get { place(of: key).map { fields[$0].value } }
     set {
-      let index = fields.firstIndex { $0.key == key }
+      let index = place(of: key)
       switch (index, newValue) {
       case (let index?, let value?): fields[index].value = value
       case (let index?, nil): fields.remove(at: index)
@@ -30,6 +30,15 @@ package struct JSONObject: Equatable, Sendable {
       case (nil, nil): break
       }
     }
+  }
+
+  private func place(of key: String) -> Int? {
+    let fields = fields.span
+    let byteCount = key.utf8.count
+    // Most names that are looked at differ in their length already.
+    for index in fields.indices
+    where fields[index].key.utf8.count == byteCount && fields[index].key == key { return index }
+    return nil
   }
 
   /// Equal where the same keys have the same values, in any order.

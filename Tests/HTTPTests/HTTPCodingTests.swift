@@ -1,5 +1,6 @@
-import HTTP
 import Testing
+
+@testable import HTTP
 
 @Suite struct HTTPCodingTests {
   @Test func `headers are found without case and keep their order`() {
@@ -11,6 +12,23 @@ import Testing
     headers["x-one"] = nil
     #expect(headers["X-One"] == nil)
     #expect(HTTPHeaders(headers.fields) == ["ACCEPT": "c"])
+  }
+
+  /// Source: RFC 9110, section 5.6.2.
+  @Test func `a field's name is a token, and its value has no controls`() {
+    let token = Set(
+      "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
+    for byte in 0..<128 as Range<UInt8> {
+      let text = "a" + String(decoding: [byte], as: UTF8.self)
+      #expect(
+        HTTPHeaders.Field(name: text, value: "").isWellFormed == token.contains(byte), "\(byte)")
+      #expect(
+        HTTPHeaders.Field(name: "a", value: text).isWellFormed
+          == (byte == 9 || byte >= 0x20 && byte != 0x7f), "\(byte)")
+    }
+    #expect(!HTTPHeaders.Field(name: "é", value: "").isWellFormed)
+    #expect(!HTTPHeaders.Field(name: "", value: "").isWellFormed)
+    #expect(HTTPHeaders.Field(name: "a", value: "é").isWellFormed)
   }
 
   @Test(arguments: [

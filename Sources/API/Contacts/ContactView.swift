@@ -16,6 +16,8 @@ struct ContactView {
 
   var json: JSON {
     let details = state.details
+    let created = Timestamp.text(createdAtMicros)
+    let isAsCreated = updatedAtMicros == createdAtMicros
     return .object(
       JSONObject([
         ("id", .string(id.text)), ("object", "contact"),
@@ -35,8 +37,8 @@ struct ContactView {
         ("archived", .bool(state.isArchived)), ("erased", .bool(state.isErased)),
         ("version", .int(Int64(version))),
         ("account", .string(org.text)),
-        ("created_at", .string(Timestamp.text(createdAtMicros))),
-        ("updated_at", .string(Timestamp.text(updatedAtMicros))),
+        ("created_at", .string(created)),
+        ("updated_at", .string(isAsCreated ? created : Timestamp.text(updatedAtMicros))),
       ]))
   }
 

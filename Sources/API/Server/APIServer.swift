@@ -292,20 +292,23 @@ extension Operation {
       }
       errors += parameter.problems(in: item.value)
     }
-    for parameter in parameters where parameter.place == .header {
-      guard let text = request.headers[parameter.name] else { continue }
+    // In place: a parameter is half a dozen references.
+    let parameters = parameters
+    let known = parameters.span
+    for index in known.indices where known[index].place == .header {
+      guard let text = request.headers[known[index].name] else { continue }
       // Two readers of a header that is there twice may take one each.
-      guard request.headers.values(parameter.name).count == 1 else {
-        errors.append(.repeated(parameter.name))
+      guard request.headers.values(known[index].name).count == 1 else {
+        errors.append(.repeated(known[index].name))
         continue
       }
-      errors += parameter.problems(in: text)
+      errors += known[index].problems(in: text)
     }
-    for parameter in parameters where parameter.place == .query && parameter.isRequired {
-      guard !seen.contains(parameter.name) else { continue }
+    for index in known.indices where known[index].place == .query && known[index].isRequired {
+      let name = known[index].name
+      guard !seen.contains(name) else { continue }
       errors.append(
-        APIError.Detail(
-          param: parameter.name, code: "required", message: "\(parameter.name) is required."))
+        APIError.Detail(param: name, code: "required", message: "\(name) is required."))
     }
     guard errors.isEmpty else { throw .invalid(errors) }
   }

@@ -413,11 +413,13 @@ extension Exchange {
 
 extension Exchange {
   func respond(
-    _ status: Int = 200, _ value: JSON, receipt: WriteReceipt? = nil, version: UInt64? = nil
+    _ status: Int = 200, _ value: consuming JSON, receipt: WriteReceipt? = nil,
+    version: UInt64? = nil
   ) -> HTTPResponse {
-    var value = value
     // An export has figures of its own under that name.
     if let receipt, var object = value.object, object["events"] == nil {
+      // Otherwise the whole object would be copied to add to it.
+      value = .null
       object["events"] = .array(receipt.events.map { .string($0.text) })
       value = .object(object)
     }

@@ -18,6 +18,7 @@ struct Fields {
     self.object = object
     self.prefix = prefix
     errors = problems
+    known.reserveCapacity(object.fields.count + 8)
   }
 
   /// Whether the field is there, `null` included.
@@ -138,7 +139,7 @@ struct Fields {
 
   /// Refuses the request where anything was wrong or unknown.
   mutating func finish() throws(APIError) {
-    for key in object.keys where !known.contains(key) {
+    for (key, _) in object.fields where !known.contains(key) {
       fail(key, "unknown_parameter", "There is no field \(prefix)\(key) here.")
     }
     guard errors.isEmpty else { throw .invalid(errors) }
@@ -146,7 +147,7 @@ struct Fields {
 
   /// The errors so far with those for unknown fields: for an object inside another.
   mutating func finishNested() -> [APIError.Detail] {
-    for key in object.keys where !known.contains(key) {
+    for (key, _) in object.fields where !known.contains(key) {
       fail(key, "unknown_parameter", "There is no field \(prefix)\(key) here.")
     }
     return errors

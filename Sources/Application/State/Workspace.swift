@@ -97,7 +97,7 @@ package struct Workspace {
       throw Aggregate.refuse(error)
     }
     for event in events {
-      after = Aggregate.evolve(after, with: event)
+      after = Aggregate.evolve(consume after, with: event)
       let event = Aggregate.wrap(event)
       decided.append(RecordedChange(stream: id, event: event))
       note(event, of: id)
@@ -271,7 +271,7 @@ enum StreamFold {
   ) throws(CommandError) -> Aggregate.State {
     var state = Aggregate.initialState
     try forEach(Aggregate.self, id, org: org, log: log) { event, _ in
-      state = Aggregate.evolve(state, with: event)
+      state = Aggregate.evolve(consume state, with: event)
     }
     return state
   }

@@ -111,7 +111,7 @@ extension Contact: Decider {
 // MARK: - Evolve
 
 extension Contact {
-  package static func evolve(_ state: State, with event: Event) -> State {
+  package static func evolve(_ state: consuming State, with event: Event) -> State {
     var next = state
     switch event {
     case .created(let details, let source):
@@ -122,9 +122,10 @@ extension Contact {
       case .erased: next.isErased = true
       }
     case .updated(_, .known(let changes)):
+      let before = next.details
       for change in changes { next.details[change.field] = change.value }
       for channel in Channel.allCases
-      where state.details.key(of: channel) != next.details.key(of: channel) {
+      where before.key(of: channel) != next.details.key(of: channel) {
         next.forgetYes(on: channel)
       }
     case .updated(_, .erased):

@@ -10,13 +10,14 @@ enum ASCII {
 
   /// A byte of a method or a field name. Source: RFC 9110, section 5.6.2.
   static func isToken(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x61...0x7a, 0x41...0x5a, 0x30...0x39, 0x2d: true
-    // ! # $ % & ' * + . ^ _ ` | ~
-    case 0x21, 0x23...0x27, 0x2a, 0x2b, 0x2e, 0x5e...0x60, 0x7c, 0x7e: true
-    default: false
-    }
+    let bits = byte < 64 ? tokensBelow64 : byte < 128 ? tokensBelow128 : 0
+    return bits >> UInt64(byte & 63) & 1 == 1
   }
+
+  /// - 0...9 and ! # $ % & ' * + .
+  private static let tokensBelow64: UInt64 = 0x03ff_6cfa_0000_0000
+  /// A...Z a...z and ^ _ ` | ~
+  private static let tokensBelow128: UInt64 = 0x57ff_ffff_c7ff_fffe
 
   static func hexValue(_ byte: UInt8) -> UInt8? {
     switch byte {

@@ -370,8 +370,9 @@ extension Exchange {
   private static func prepare(
     _ response: HTTPResponse, core: ServerCore, isRetry: Bool, closesConnection: Bool
   ) -> Prepared {
-    let fields = response.headers.fields.filter { !isFraming($0.name) }
-    let isValid = (200...599).contains(response.status) && fields.allSatisfy(\.isWellFormed)
+    var fields = response.headers.fields
+    if hasFraming(fields) { fields.removeAll { isFraming($0.name) } }
+    let isValid = (200...599).contains(response.status) && areWellFormed(fields)
     guard isValid else {
       precondition(!isRetry, "the error responder answered with an invalid status or header")
       return prepare(
@@ -395,6 +396,18 @@ extension Exchange {
       let type = HTTPHeaders.Field(name: "Content-Type", value: contentType)
       return prepared(fields + [type], .file(file))
     }
+  }
+
+  private static func hasFraming(_ fields: [HTTPHeaders.Field]) -> Bool {
+    let fields = fields.span
+    for index in fields.indices where isFraming(fields[index].name) { return true }
+    return false
+  }
+
+  private static func areWellFormed(_ fields: [HTTPHeaders.Field]) -> Bool {
+    let fields = fields.span
+    for index in fields.indices where !fields[index].isWellFormed { return false }
+    return true
   }
 
   private static func isFraming(_ name: String) -> Bool {

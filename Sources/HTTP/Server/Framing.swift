@@ -10,29 +10,31 @@ enum Framing {
       return .targetTooLong(limitBytes: limits.maxTargetBytes)
     }
     // A colon, a blank and the end of the line come with each field.
-    let fieldBytes = request.headers.fields.reduce(0) {
-      $0 + $1.name.utf8.count + $1.value.utf8.count + 4
+    let fields = request.headers.fields.span
+    var fieldBytes = 0
+    for index in fields.indices {
+      fieldBytes += fields[index].name.utf8.count + fields[index].value.utf8.count + 4
     }
     guard targetBytes + fieldBytes <= limits.maxHeaderBytes else {
       return .headersTooLarge(limitBytes: limits.maxHeaderBytes)
     }
     guard isIntact else { return .malformedRequest }
     var (length, coding, hostCount) = (String?.none, String?.none, 0)
-    for field in request.headers.fields {
-      if HTTPHeaders.equal(field.name, "Content-Length") {
+    for index in fields.indices {
+      guard fields[index].isWellFormed else { return .malformedRequest }
+      if HTTPHeaders.equal(fields[index].name, "Content-Length") {
         guard length == nil else { return .malformedRequest }
-        length = field.value
-      } else if HTTPHeaders.equal(field.name, "Transfer-Encoding") {
+        length = fields[index].value
+      } else if HTTPHeaders.equal(fields[index].name, "Transfer-Encoding") {
         guard coding == nil else { return .malformedRequest }
-        coding = field.value
-      } else if HTTPHeaders.equal(field.name, "Host") {
+        coding = fields[index].value
+      } else if HTTPHeaders.equal(fields[index].name, "Host") {
         hostCount += 1
       }
     }
     guard length == nil || coding == nil, hostCount == 1 || hostCount == 0 && !needsHost,
       coding.map({ HTTPHeaders.equal($0, "chunked") }) ?? true,
       length.map({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }) ?? true,
-      request.headers.fields.allSatisfy(\.isWellFormed),
       request.method.utf8.allSatisfy(ASCII.isToken), request.hasValidPath
     else { return .malformedRequest }
     if let length, Int(length) ?? .max > limits.maxBodyBytes {

@@ -232,7 +232,7 @@ private func onCompleted(
 /// a colon ends the head. What follows is then another request here, and part of this one elsewhere. Where
 /// the parts lie gives all of it away.
 private struct Head {
-  private(set) var headers = HTTPHeaders()
+  private(set) var headers = HTTPHeaders(capacity: 12)
   /// The parts follow one another as HTTP says, with nothing between them.
   private(set) var isIntact: Bool
   /// From HTTP/1.1 on. Source: RFC 9112, section 3.2.
@@ -285,8 +285,7 @@ private func queue(
   // MHD keeps its own reference while it sends.
   defer { unsafe MHD_destroy_response(response) }
   for field in prepared.fields {
-    // Fields were checked; what MHD refuses now is a second Connection or Date field.
-    _ = unsafe MHD_add_response_header(response, field.name, field.value)
+    unsafe add(field, to: response)
   }
   if prepared.closesConnection {
     _ = unsafe MHD_add_response_header(response, "Connection", "close")
@@ -299,10 +298,18 @@ private func onPage(handle: OpaquePointer, status: UInt32) -> OpaquePointer? {
   let refusal = unsafe connection(handle).refusal(status: Int(status))
   guard case .bytes(let bytes) = refusal.body else { return nil }
   guard let response = unsafe makeResponse(bytes) else { return nil }
-  for field in refusal.headers.fields {
-    _ = unsafe MHD_add_response_header(response, field.name, field.value)
-  }
+  for field in refusal.headers.fields { unsafe add(field, to: response) }
   return unsafe response
+}
+
+/// Fields were checked; what MHD refuses now is a second Connection or Date field.
+private func add(_ field: HTTPHeaders.Field, to response: OpaquePointer) {
+  // Where they lie: a string that is passed as it is would be copied for the call.
+  unsafe field.name.withCString { name in
+    unsafe field.value.withCString { value in
+      _ = unsafe MHD_add_response_header(response, name, value)
+    }
+  }
 }
 
 private func makeResponse(_ bytes: [UInt8]) -> OpaquePointer? {

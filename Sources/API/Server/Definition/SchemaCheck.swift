@@ -83,15 +83,17 @@ extension Schema {
     _ found: inout [APIError.Detail]
   ) {
     let prefix = path.isEmpty ? "" : path + "."
-    for property in properties {
-      if let value = object[property.name] {
-        property.schema.check(value, prefix + property.name, &found)
-      } else if property.isRequired {
-        report(prefix + property.name, "required", "is required", &found)
+    // In place: a property is half a dozen references.
+    let known = properties.span
+    for index in known.indices {
+      if let value = object[known[index].name] {
+        known[index].schema.check(value, prefix + known[index].name, &found)
+      } else if known[index].isRequired {
+        report(prefix + known[index].name, "required", "is required", &found)
       }
     }
     for (key, value) in object.fields {
-      guard !properties.contains(where: { $0.name == key }) else { continue }
+      guard !known.indices.contains(where: { known[$0].name == key }) else { continue }
       switch others {
       case .ignored: break
       case .each(let schema): schema.check(value, prefix + key, &found)

@@ -39,9 +39,11 @@ struct ContactHead {
   let email: String?
 
   init(_ state: Contact.State) {
-    marks = ContactMarks(state)
-    phone = state.details.phone
-    email = state.details.email
+    // Once: what is taken out of the box is copied each time.
+    let details = state.details
+    marks = ContactMarks(state, details)
+    phone = details.phone
+    email = details.email
   }
 
   init(from input: BinaryInput) throws {
@@ -63,14 +65,14 @@ struct ContactMarks: OptionSet {
 
   init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  init(_ state: Contact.State) {
+  init(_ state: Contact.State, _ details: ContactDetails) {
     var marks: ContactMarks = []
     if state.exists { marks.insert(.exists) }
     if state.isErased { marks.insert(.erased) }
     if state.isArchived { marks.insert(.archived) }
     if state.erasure != nil { marks.insert(.erasure) }
-    if state.details.phone != nil { marks.insert(.phone) }
-    if state.details.email != nil { marks.insert(.email) }
+    if details.phone != nil { marks.insert(.phone) }
+    if details.email != nil { marks.insert(.email) }
     self = marks
   }
 }
