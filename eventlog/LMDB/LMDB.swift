@@ -543,6 +543,28 @@ package struct ReadTransaction: ~Copyable {
     }
   }
 
+  /// Visits the entries from the first one at or above `start` in the order of their keys until `body` returns false.
+  package func scan(
+    _ table: Table, from start: [UInt8], _ body: (_ key: RawSpan, _ value: RawSpan) throws -> Bool
+  ) throws {
+    try unsafe withCursor(table) { cursor throws in
+      var value = unsafe MDB_val()
+      var (key, code) = unsafe start.withUnsafeBytes { bytes in
+        var key = unsafe MDB_val(
+          mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+        let code = unsafe mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE)
+        return unsafe (key, code)
+      }
+      while code == MDB_SUCCESS {
+        let name = unsafe UnsafeRawBufferPointer(start: key.mv_data, count: key.mv_size)
+        let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
+        guard try body(unsafe name.bytes, unsafe bytes.bytes) else { return }
+        code = unsafe mdb_cursor_get(cursor, &key, &value, MDB_NEXT)
+      }
+      if code != MDB_NOTFOUND { try check("mdb_cursor_get", code) }
+    }
+  }
+
   /// Visits all entries of a table of byte strings in order.
   package func scan(_ table: Table, _ body: ([UInt8], RawSpan) throws -> Void) throws {
     try unsafe withCursor(table) { cursor throws in

@@ -80,7 +80,9 @@ struct LeafKeys {
   /// By the orgs' and the subjects' indexes in the block.
   private var orgKeys: [SubjectKey?] = []
   private var batchKeys: [BatchKey?] = []
+  /// Empty where they are made as they are asked for.
   private var keyIDs: [KeyID] = []
+  private var subjectCount = 0
   private var types: [[UInt8]] = []
 
   init(vault: Vault) { self.vault = vault }
@@ -91,6 +93,7 @@ struct LeafKeys {
     of block: LoadedBlock, at place: EventPlace, _ hasher: inout LeafHasher
   ) throws {
     begin(block)
+    let tables = block.directory.tables
     let record = block.directory.events[place.ordinal]
     let orgIndex = block.directory.commits[place.commitOrdinal].orgIndex
     let org = block.directory.orgs[orgIndex].id
@@ -106,7 +109,9 @@ struct LeafKeys {
       let subjectIndex = block.directory.parts[record.firstPart + index].subjectIndex
       let offset = (place.personalIndex + index - 1) * Digest.byteCount
       hasher.addPart(
-        keyID: keyIDs[subjectIndex],
+        // A thousand events may have a thousand people, and sixteen of them are asked for.
+        keyID: keyIDs.isEmpty
+          ? KeyName.keyIDs(of: [Self.name(of: subjectIndex, tables)])[0] : keyIDs[subjectIndex],
         commitment: unsafe Digest(block.commitments.span.bytes, at: offset))
     }
   }
@@ -118,6 +123,7 @@ struct LeafKeys {
     _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
   ) throws {
     begin(block)
+    provideKeyIDs(block.directory.tables)
     var places: [EventPlace] = []
     places.reserveCapacity(EventBatch.maxCount)
     try block.forEachPlace { place in
@@ -183,7 +189,8 @@ struct LeafKeys {
 
   private mutating func begin(_ block: LoadedBlock) {
     if position == block.directory.header.firstPosition,
-      orgKeys.count == block.directory.orgs.count, keyIDs.count == block.directory.subjects.count
+      orgKeys.count == block.directory.orgs.count,
+      subjectCount == block.directory.subjects.count
     {
       return
     }
@@ -194,12 +201,20 @@ struct LeafKeys {
     batchKeys.append(contentsOf: repeatElement(nil, count: block.directory.orgs.count))
     let tables = block.directory.tables
     types = tables.types.map { Array($0.utf8) }
-    keyIDs = KeyName.keyIDs(
-      of: tables.subjects.map { subject in
-        KeyName(
-          org: tables.orgs[subject.orgIndex].id.value, subject: subject.id.value,
-          generation: subject.keyGeneration)
-      })
+    keyIDs.removeAll(keepingCapacity: true)
+    subjectCount = tables.subjects.count
+  }
+
+  private mutating func provideKeyIDs(_ tables: BlockTables) {
+    guard keyIDs.isEmpty else { return }
+    keyIDs = KeyName.keyIDs(of: tables.subjects.indices.map { Self.name(of: $0, tables) })
+  }
+
+  private static func name(of subject: Int, _ tables: BlockTables) -> KeyName {
+    let subject = tables.subjects[subject]
+    return KeyName(
+      org: tables.orgs[subject.orgIndex].id.value, subject: subject.id.value,
+      generation: subject.keyGeneration)
   }
 
   private mutating func orgKey(
@@ -275,9 +290,31 @@ final class OrgTree {
       }
       return hash
     }
-    return MerkleTree.nodeHash(
-      try subtree(level: level - 1, index: 2 * index, transaction),
-      try subtree(level: level - 1, index: 2 * index + 1, transaction))
+    return try subtreeOfStored(level: level, index: index, transaction)
+  }
+
+  /// Of the nodes at the stored level below, which lie next to each other.
+  private func subtreeOfStored(
+    level: Int, index: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> Digest {
+    let storedLevel = level - level % TreeNode.levelStep
+    let count = 1 << (level - storedLevel)
+    let first = index << UInt64(level - storedLevel)
+    var tree = Frontier()
+    try transaction.scan(
+      store.nodes, from: TreeNode.key(org: org, level: storedLevel, index: first)
+    ) { key, value in
+      let expected = TreeNode.key(org: org, level: storedLevel, index: first + tree.size)
+      guard LogStore.bytes(key) == expected, let hash = Digest(LogStore.bytes(value)) else {
+        return false
+      }
+      tree.append(hash)
+      return tree.size < count
+    }
+    guard tree.size == count else {
+      throw EventLogError.corrupted(position: 0, reason: "a node of an org's tree is missing")
+    }
+    return tree.root
   }
 
   private func subtreeOfTile(
