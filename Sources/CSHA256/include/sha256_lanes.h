@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 // SHA-256 (FIPS 180-4) of many messages of whole blocks. Each function goes on from each of `count` chaining values (eight words
-// each, one after the other) over `block_counts[i]` blocks of 64 bytes that begin at `messages + offsets[i]`. Only where it is
+// each, one after the other) over `block_counts[i]` blocks (one or more) of 64 bytes that begin at `messages + offsets[i]`. Only where it is
 // supported: by this processor, and its operating system.
 
 // Sixteen in step: a lane of AVX-512 each.
