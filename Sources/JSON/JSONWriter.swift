@@ -19,9 +19,8 @@ package struct JSONWriter {
   package mutating func endArray() { close(UInt8(ascii: "]")) }
 
   package mutating func key(_ name: String) {
-    separate()
-    appendQuoted(name)
-    bytes.append(UInt8(ascii: ":"))
+    appendQuoted(name, isKey: true)
+    needsComma = false
   }
 
   package mutating func field(_ name: String, _ value: String) {
@@ -45,8 +44,7 @@ package struct JSONWriter {
   }
 
   package mutating func string(_ value: String) {
-    separate()
-    appendQuoted(value)
+    appendQuoted(value, isKey: false)
     needsComma = true
   }
 
@@ -115,18 +113,60 @@ package struct JSONWriter {
     }
   }
 
-  private mutating func appendQuoted(_ text: String) {
-    bytes.append(UInt8(ascii: "\""))
+  /// The comma before it and the colon after it included: one look at the room that is left for all.
+  private mutating func appendQuoted(_ text: String, isKey: Bool) {
+    let hasComma = needsComma
     var text = text
     text.withUTF8 { utf8 in
-      let plain = unsafe utf8.allSatisfy { $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }
-      if plain {
-        unsafe bytes.append(contentsOf: utf8)
-      } else {
-        unsafe utf8.forEach { appendEscaped($0) }
+      guard unsafe Self.isPlain(utf8) else { return unsafe appendEscaped(utf8, isKey: isKey) }
+      bytes.append(addingCapacity: utf8.count + 4) { room in
+        if hasComma { room.append(UInt8(ascii: ",")) }
+        room.append(UInt8(ascii: "\""))
+        unsafe room.withUnsafeMutableBufferPointer { all, count in
+          _ = unsafe UnsafeMutableBufferPointer(rebasing: all[count...]).update(
+            fromContentsOf: utf8)
+          count += utf8.count
+        }
+        room.append(UInt8(ascii: "\""))
+        if isKey { room.append(UInt8(ascii: ":")) }
       }
     }
+  }
+
+  private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>, isKey: Bool) {
+    separate()
     bytes.append(UInt8(ascii: "\""))
+    unsafe utf8.forEach { appendEscaped($0) }
+    bytes.append(UInt8(ascii: "\""))
+    if isKey { bytes.append(UInt8(ascii: ":")) }
+  }
+
+  /// Whether every byte stands for itself: eight at a time, the last eight perhaps twice.
+  private static func isPlain(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
+    let count = utf8.count
+    guard count >= 8 else {
+      return unsafe utf8.allSatisfy { $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }
+    }
+    let raw = UnsafeRawBufferPointer(utf8)
+    var offset = 0
+    while offset < count - 8 {
+      if hasSpecial(unsafe raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) {
+        return false
+      }
+      offset += 8
+    }
+    return !hasSpecial(unsafe raw.loadUnaligned(fromByteOffset: count - 8, as: UInt64.self))
+  }
+
+  /// Whether one of the eight bytes is below 0x20, a quote or a backslash. Source: "Bit Twiddling Hacks" by Sean Eron Anderson,
+  /// `hasless` and `haszero`, which are exact in whether there is one.
+  private static func hasSpecial(_ word: UInt64) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let quotes = word ^ (ones &* 0x22)
+    let backslashes = word ^ (ones &* 0x5C)
+    let low = (word &- (ones &* 0x20)) & ~word
+    let found = low | ((quotes &- ones) & ~quotes) | ((backslashes &- ones) & ~backslashes)
+    return found & (ones &* 0x80) != 0
   }
 
   private mutating func appendEscaped(_ byte: UInt8) {

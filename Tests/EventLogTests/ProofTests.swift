@@ -53,6 +53,66 @@ import Testing
     }
   }
 
+  @Test func `a node's neighbours are known by their keys`() {
+    let first = TreeNode.key(org: orgA, level: 8, index: 510)
+    func isKey(_ key: [UInt8], _ distance: Int) -> Bool {
+      unsafe TreeNode.isKey(key.span.bytes, distance, after: first)
+    }
+    #expect(isKey(first, 0))
+    // A byte further on as well.
+    #expect(isKey(TreeNode.key(org: orgA, level: 8, index: 512), 2))
+    #expect(!isKey(TreeNode.key(org: orgA, level: 8, index: 512), 1))
+    #expect(!isKey(TreeNode.key(org: orgA, level: 8, index: 509), 0))
+    #expect(!isKey(TreeNode.key(org: orgA, level: 16, index: 511), 1))
+    #expect(!isKey(TreeNode.key(org: orgB, level: 8, index: 511), 1))
+    #expect(!isKey(Array(TreeNode.key(org: orgA, level: 8, index: 511).dropLast()), 1))
+    #expect(!isKey(TreeNode.key(org: orgA, level: 8, index: 511) + [0], 1))
+  }
+
+  /// A proof among so many takes nodes of every level that is stored, and several of each.
+  @Test func `any event of thousands is proven, beside another org's as many`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      for round in 0..<27 {
+        for org in [orgA, orgB] {
+          let events = (0..<100).map { number in
+            event(UInt128(number % 7), payload: "{\"n\":\(100 * round + number)}")
+          }
+          _ = try await log.append(commit(events, org: org))
+        }
+      }
+      for org in [orgA, orgB] {
+        let leaves = try log.leaves(of: org, from: 0, limit: 5000)
+          .map { MerkleTree.leafHash($0.leaf) }
+        #expect(leaves.count == 2700)
+        var roots: [Digest] = [MerkleTree.emptyRoot]
+        var frontier = Frontier()
+        for leaf in leaves {
+          frontier.append(leaf)
+          roots.append(frontier.root)
+        }
+        for (sequence, size) in [
+          (0, 512), (511, 513), (512, 1024), (700, 1536), (1030, 2048), (0, 2700), (2047, 2048),
+          (2048, 2700), (2699, 2700), (1299, 2305),
+        ] {
+          let proof = try log.inclusionProof(
+            of: org, orgSequence: UInt64(sequence), size: UInt64(size))
+          let isIncluded = MerkleTree.isIncluded(
+            leaves[sequence], index: UInt64(sequence), size: UInt64(size), proof: proof,
+            root: roots[size])
+          #expect(isIncluded, "\(sequence) of \(size)")
+        }
+        for (old, new) in [(1, 2700), (512, 2700), (600, 1100), (1024, 2048), (2047, 2560)] {
+          let isConsistent = MerkleTree.isConsistent(
+            old: UInt64(old), oldRoot: roots[old], new: UInt64(new), newRoot: roots[new],
+            proof: try log.consistencyProof(of: org, from: UInt64(old), to: UInt64(new)))
+          #expect(isConsistent, "\(old) to \(new)")
+        }
+      }
+      await log.close()
+    }
+  }
+
   @Test func `an opening fits its commitment, and no proof dies with an erasure`() async throws {
     try await withLogDirectory { directory in
       let log = try LMDBEventLog(directory: directory)

@@ -61,6 +61,8 @@ package final class Environment: @unchecked Sendable {
   private var fileNumber: ino_t = 0
   private var roomAhead: RoomAhead?
   private let heldPages: HeldPages
+  /// Where this file is mapped; empty while nobody has asked since that changed last, which it does under the gate alone.
+  private let mappedPlaces = Mutex<[MappedPages.Place]>([])
   private var pageBytes = 0
   private let openings = Atomic<Int>(0)
   private var userCount = 1
@@ -143,6 +145,7 @@ package final class Environment: @unchecked Sendable {
 
   private func connectOnce() throws(LMDBError) {
     openings.wrappingAdd(1, ordering: .relaxed)
+    mappedPlaces.withLock { $0 = [] }
     var created: OpaquePointer?
     try unsafe check("mdb_env_create", mdb_env_create(&created))
     guard let created = unsafe created else {
@@ -187,6 +190,7 @@ package final class Environment: @unchecked Sendable {
   }
 
   private func disconnect() {
+    mappedPlaces.withLock { $0 = [] }
     if let open = unsafe handle { unsafe mdb_env_close(open) }
     unsafe handle = nil
     roomAhead = nil
@@ -348,7 +352,11 @@ package final class Environment: @unchecked Sendable {
     unsafe pthread_rwlock_rdlock(gate)
     defer { unsafe pthread_rwlock_unlock(gate) }
     guard unsafe handle != nil else { return }
-    MappedPages.release(ofFile: fileNumber)
+    let places = mappedPlaces.withLock { places in
+      if places.isEmpty { places = MappedPages.places(ofFile: fileNumber) }
+      return places
+    }
+    MappedPages.release(places)
   }
 
   /// Makes the map larger: doubled, by at most 64 GiB. Waits for the transactions of this process.
@@ -369,6 +377,7 @@ package final class Environment: @unchecked Sendable {
   private func resize(to mapBytes: Int) throws(LMDBError) {
     try exclusively { () throws(LMDBError) in
       guard let open = unsafe handle else { return }
+      mappedPlaces.withLock { $0 = [] }
       do throws(LMDBError) {
         try unsafe check("mdb_env_set_mapsize", mdb_env_set_mapsize(open, mapBytes))
       } catch {

@@ -23,6 +23,18 @@ struct TreeNode {
     key.appendBig(index)
     return key
   }
+
+  /// Whether `key` is that of the node which lies `distance` to the right of the one with the key `first`, at its level.
+  static func isKey(_ key: RawSpan, _ distance: Int, after first: [UInt8]) -> Bool {
+    let indexOffset = first.count - 8
+    let first = unsafe first.span.bytes
+    guard key.byteCount == first.byteCount else { return false }
+    for offset in 0..<indexOffset where key.load8(at: offset) != first.load8(at: offset) {
+      return false
+    }
+    let firstIndex = first.load64(at: indexOffset).byteSwapped
+    return key.load64(at: indexOffset).byteSwapped == firstIndex + UInt64(distance)
+  }
 }
 
 // MARK: - Frontiers
@@ -283,7 +295,7 @@ final class OrgTree {
     if level.isMultiple(of: TreeNode.levelStep) {
       let key = TreeNode.key(org: org, level: level, index: index)
       let stored = try transaction.withValue(forKey: key, in: store.nodes) { bytes in
-        Digest(LogStore.bytes(bytes))
+        bytes.byteCount == Digest.byteCount ? Digest(bytes, at: 0) : nil
       }
       guard case .some(.some(let hash)) = stored else {
         throw EventLogError.corrupted(position: 0, reason: "a node of an org's tree is missing")
@@ -300,20 +312,20 @@ final class OrgTree {
     let storedLevel = level - level % TreeNode.levelStep
     let count = 1 << (level - storedLevel)
     let first = index << UInt64(level - storedLevel)
-    var tree = Frontier()
-    try transaction.scan(
-      store.nodes, from: TreeNode.key(org: org, level: storedLevel, index: first)
-    ) { key, value in
-      let expected = TreeNode.key(org: org, level: storedLevel, index: first + tree.size)
-      guard LogStore.bytes(key) == expected, let hash = Digest(LogStore.bytes(value)) else {
-        return false
-      }
-      tree.append(hash)
-      return tree.size < count
+    let start = TreeNode.key(org: org, level: storedLevel, index: first)
+    var nodes: [Digest] = []
+    nodes.reserveCapacity(count)
+    try transaction.scan(store.nodes, from: start) { key, value in
+      guard TreeNode.isKey(key, nodes.count, after: start), value.byteCount == Digest.byteCount
+      else { return false }
+      nodes.append(Digest(value, at: 0))
+      return nodes.count < count
     }
-    guard tree.size == count else {
+    guard nodes.count == count else {
       throw EventLogError.corrupted(position: 0, reason: "a node of an org's tree is missing")
     }
+    var tree = Frontier()
+    tree.append(contentsOf: nodes) { _, _, _ in }
     return tree.root
   }
 
@@ -344,17 +356,15 @@ final class OrgTree {
     let tile = index / UInt64(TileRow.slotCount)
     if row?.tile != tile {
       let key = TileRow.key(org: org, tile: tile)
-      let bytes = try transaction.withValue(forKey: key, in: store.nodes) { LogStore.bytes($0) }
-      row = (tile, Self.digests(bytes ?? []))
+      row = (tile, try transaction.withValue(forKey: key, in: store.nodes, Self.digests) ?? [])
     }
     let slot = Int(index % UInt64(TileRow.slotCount))
     if let hashes = row?.hashes, slot < hashes.count { return hashes[slot] }
     return store.newestSlots.withLock { $0.hash(org: org, index: index) }
   }
 
-  private static func digests(_ bytes: [UInt8]) -> [Digest] {
-    stride(from: 0, to: bytes.count - bytes.count % Digest.byteCount, by: Digest.byteCount)
-      .compactMap { Digest(bytes[$0..<$0 + Digest.byteCount]) }
+  private static func digests(_ bytes: RawSpan) -> [Digest] {
+    (0..<bytes.byteCount / Digest.byteCount).map { Digest(bytes, at: $0 * Digest.byteCount) }
   }
 
   /// The hashes of sixteen leaves, or of as many as the book has there.
