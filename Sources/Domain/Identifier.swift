@@ -64,11 +64,14 @@ package struct Identifier: Hashable, Sendable, Codable {
   package var text: String {
     let prefix = kind.rawValue.utf8
     return unsafe String(unsafeUninitializedCapacity: prefix.count + 1 + Base32.length) { bytes in
-      for (index, byte) in prefix.enumerated() { unsafe bytes[index] = byte }
-      unsafe bytes[prefix.count] = UInt8(ascii: "_")
-      unsafe Base32.write(
-        high, low, to: UnsafeMutableBufferPointer(rebasing: bytes[(prefix.count + 1)...]))
-      return prefix.count + 1 + Base32.length
+      var next = 0
+      for byte in prefix {
+        unsafe bytes[next] = byte
+        next += 1
+      }
+      unsafe bytes[next] = UInt8(ascii: "_")
+      unsafe Base32.write(high, low, to: UnsafeMutableBufferPointer(rebasing: bytes[(next + 1)...]))
+      return next + 1 + Base32.length
     }
   }
 

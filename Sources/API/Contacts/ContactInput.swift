@@ -34,10 +34,10 @@ enum ContactInput {
 
   /// Blank text is no value.
   private static func name(_ fields: inout Fields, _ field: String) -> String? {
-    guard let text = fields.string(field), text.contains(where: { !$0.isWhitespace }) else {
-      return nil
-    }
-    return text
+    guard let text = fields.string(field) else { return nil }
+    // Nearly every text that is not blank has one of these, which cost no look at Unicode's tables.
+    let isPlain = text.utf8.contains { $0 > 0x20 && $0 < 0x7f }
+    return isPlain || text.contains(where: { !$0.isWhitespace }) ? text : nil
   }
 
   /// What `PATCH /api/contacts/{id}` takes: null clears.

@@ -72,11 +72,15 @@ struct Authenticator: Sendable {
     // Two of them, and nobody knows whose request it is.
     let headers = request.headers.values("authorization")
     guard headers.count == 1, let header = headers.first else { return nil }
-    let parts = header.utf8.split(separator: 0x20, omittingEmptySubsequences: true)
-    guard parts.count == 2, HTTPHeaders.equal(String(Substring(parts[0])), "bearer") else {
-      return nil
-    }
-    return String(Substring(parts[1]))
+    let text = header.utf8
+    guard let start = text.firstIndex(where: { $0 != 0x20 }),
+      let schemeEnd = text[start...].firstIndex(of: 0x20),
+      HTTPHeaders.equal(String(header[start..<schemeEnd]), "bearer"),
+      let secretStart = text[schemeEnd...].firstIndex(where: { $0 != 0x20 })
+    else { return nil }
+    let secretEnd = text[secretStart...].firstIndex(of: 0x20) ?? text.endIndex
+    guard text[secretEnd...].allSatisfy({ $0 == 0x20 }) else { return nil }
+    return String(header[secretStart..<secretEnd])
   }
 
   private func keyHolder(_ secret: String) throws(APIError) -> Caller {

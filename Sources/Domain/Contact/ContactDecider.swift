@@ -243,9 +243,19 @@ extension ContactDetails {
 
   /// Every field that is set: the standard ones in their order, then the custom ones by name.
   package var fields: [(field: String, value: FieldValue)] {
-    let standard = Self.standardFields.compactMap { name in self[name].map { (name, $0) } }
-    let own = custom.fields.map { ("custom." + $0.name, $0.value) }
-    return standard + own
+    var fields: [(field: String, value: FieldValue)] = []
+    fields.reserveCapacity(Self.standardFields.count + custom.fields.count)
+    func add(_ name: String, _ text: String?) {
+      if let text { fields.append((name, .text(text))) }
+    }
+    add("first_name", firstName)
+    add("last_name", lastName)
+    add("company", company)
+    add("email", email)
+    add("phone", phone)
+    add("raw_phone", rawPhone)
+    for own in custom.fields { fields.append(("custom." + own.name, own.value)) }
+    return fields
   }
 
   private static func customName(_ field: String) -> String {

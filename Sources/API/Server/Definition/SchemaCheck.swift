@@ -6,45 +6,47 @@ extension Schema {
   /// What is wrong with `value`, all of it. `path` is where it stands: `consents[0].channel`.
   func problems(in value: JSON, at path: String) -> [APIError.Detail] {
     var found: [APIError.Detail] = []
-    check(value, path, &found)
+    check(value, { path }, &found)
     return found
   }
 
-  private func check(_ value: JSON, _ path: String, _ found: inout [APIError.Detail]) {
+  /// `path` is asked for where something is wrong, which is seldom.
+  private func check(_ value: JSON, _ path: () -> String, _ found: inout [APIError.Detail]) {
     if value.isNull {
       guard isNullable || acceptsAnything else {
-        return report(path, "invalid_type", "must be \(kind), not null", &found)
+        return report(path(), "invalid_type", "must be \(kind), not null", &found)
       }
       return
     }
     switch shape {
     case .anything: break
     case .boolean:
-      if value.bool == nil { reportType(path, value, &found) }
+      if value.bool == nil { reportType(path(), value, &found) }
     case .number:
-      if value.double == nil { reportType(path, value, &found) }
+      if value.double == nil { reportType(path(), value, &found) }
     case .integer(let range):
-      guard let number = value.int else { return reportType(path, value, &found) }
+      guard let number = value.int else { return reportType(path(), value, &found) }
       if !range.contains(number) {
-        report(path, "out_of_range", "is \(Self.words(range))", &found)
+        report(path(), "out_of_range", "is \(Self.words(range))", &found)
       }
     case .text(let rule):
-      guard let text = value.string else { return reportType(path, value, &found) }
+      guard let text = value.string else { return reportType(path(), value, &found) }
       rule.check(text, path, &found)
     case .array(let item, let count):
-      guard let items = value.array else { return reportType(path, value, &found) }
+      guard let items = value.array else { return reportType(path(), value, &found) }
       checkCount(items.count, count, path, &found)
       for (index, element) in items.enumerated() {
-        item.check(element, "\(path)[\(index)]", &found)
+        item.check(element, { "\(path())[\(index)]" }, &found)
       }
     case .object(let properties, let others):
-      guard let object = value.object else { return reportType(path, value, &found) }
+      guard let object = value.object else { return reportType(path(), value, &found) }
       check(object, properties, others, path, &found)
     case .either(let schemas):
       // First those of its kind: to say what is wrong with the others takes long, and nobody hears it.
-      let fits = schemas.contains { $0.isOfKind(value) && $0.problems(in: value, at: path).isEmpty }
+      let fits = schemas.contains { $0.isOfKind(value) && $0.problems(in: value, at: "").isEmpty }
       guard !fits else { return }
-      let all = schemas.map { $0.problems(in: value, at: path) }
+      let place = path()
+      let all = schemas.map { $0.problems(in: value, at: place) }
       guard !all.contains(where: \.isEmpty) else { return }
       // The shape that it was meant to have is the one with the fewest faults.
       found += all.min { $0.count < $1.count } ?? []
@@ -69,39 +71,43 @@ extension Schema {
   }
 
   private func checkCount(
-    _ count: Int, _ allowed: ClosedRange<Int>, _ path: String, _ found: inout [APIError.Detail]
+    _ count: Int, _ allowed: ClosedRange<Int>, _ path: () -> String,
+    _ found: inout [APIError.Detail]
   ) {
     if count < allowed.lowerBound {
-      report(path, "required", "has at least \(allowed.lowerBound) elements", &found)
+      report(path(), "required", "has at least \(allowed.lowerBound) elements", &found)
     } else if count > allowed.upperBound {
-      report(path, "too_many", "has at most \(allowed.upperBound) elements", &found)
+      report(path(), "too_many", "has at most \(allowed.upperBound) elements", &found)
     }
   }
 
   private func check(
-    _ object: JSONObject, _ properties: [Property], _ others: Others, _ path: String,
-    _ found: inout [APIError.Detail]
+    _ object: JSONObject, _ properties: [Property], _ others: Others,
+    _ path: () -> String, _ found: inout [APIError.Detail]
   ) {
-    let prefix = path.isEmpty ? "" : path + "."
+    func place(of key: String) -> String {
+      let path = path()
+      return path.isEmpty ? key : path + "." + key
+    }
     // In place: a property is half a dozen references.
     let known = properties.span
     for index in known.indices {
       if let value = object[known[index].name] {
-        known[index].schema.check(value, prefix + known[index].name, &found)
+        known[index].schema.check(value, { place(of: properties[index].name) }, &found)
       } else if known[index].isRequired {
-        report(prefix + known[index].name, "required", "is required", &found)
+        report(place(of: known[index].name), "required", "is required", &found)
       }
     }
     for (key, value) in object.fields {
       guard !known.indices.contains(where: { known[$0].name == key }) else { continue }
       switch others {
       case .ignored: break
-      case .each(let schema): schema.check(value, prefix + key, &found)
+      case .each(let schema): schema.check(value, { place(of: key) }, &found)
       case .refused:
-        let place = prefix + key.prefix(100)
+        let name = place(of: String(key.prefix(100)))
         found.append(
           APIError.Detail(
-            param: place, code: "unknown_parameter", message: "There is no field \(place) here."))
+            param: name, code: "unknown_parameter", message: "There is no field \(name) here."))
       }
     }
   }
@@ -139,9 +145,9 @@ private func report(
 }
 
 extension Schema.TextRule {
-  fileprivate func check(_ text: String, _ path: String, _ found: inout [APIError.Detail]) {
+  fileprivate func check(_ text: String, _ path: () -> String, _ found: inout [APIError.Detail]) {
     if text.utf8.contains(0) {
-      return report(path, "invalid_value", "must not contain the character NUL", &found)
+      return report(path(), "invalid_value", "must not contain the character NUL", &found)
     }
     switch self {
     case .length(let allowed), .format(_, let allowed):
@@ -151,23 +157,23 @@ extension Schema.TextRule {
       let count = text.unicodeScalars.count
       if count < allowed.lowerBound {
         report(
-          path, "required",
+          path(), "required",
           allowed.lowerBound == 1
             ? "must not be empty" : "has at least \(allowed.lowerBound) characters", &found)
       } else if count > allowed.upperBound {
-        report(path, "too_long", "has at most \(allowed.upperBound) characters", &found)
+        report(path(), "too_long", "has at most \(allowed.upperBound) characters", &found)
       }
     case .choice(let values):
       if !values.contains(text) {
-        report(path, "invalid_value", "is one of: \(values.joined(separator: ", "))", &found)
+        report(path(), "invalid_value", "is one of: \(values.joined(separator: ", "))", &found)
       }
     case .id(let kind):
       if Identifier(text, kind: kind) == nil {
-        report(path, "invalid_id", "is an id such as \(kind.rawValue)_…", &found)
+        report(path(), "invalid_id", "is an id such as \(kind.rawValue)_…", &found)
       }
     case .time:
       if Timestamp.micros(text) == nil {
-        report(path, "invalid_time", "is a time such as 2026-11-21T08:00:00Z", &found)
+        report(path(), "invalid_time", "is a time such as 2026-11-21T08:00:00Z", &found)
       }
     }
   }
