@@ -143,6 +143,10 @@ def test_what_two_readers_may_read_differently_is_refused(owner):
     path = "/api/contacts?dry_run=true"
     assert status(path, secret, body=contact)[0] == 200
     assert status(path, secret, "Authorization: Bearer x", body=contact)[0] == 401
+    key = secret.removeprefix("Authorization: Bearer ")
+    assert status(path, f"authorization:  bEARER   {key} ", body=contact)[0] == 200
+    for other in [f"Bearer {key} x", f"Bearer{key}", f"Basic {key}", key, "Bearer", "Bearer ", ""]:
+        assert status(path, f"Authorization: {other}", body=contact)[0] == 401
     own = f"Account: {owner.get('/api/accounts').json['data'][0]['id']}"
     assert status(path, secret, own, body=contact)[0] == 200
     assert status(path, secret, own, own, body=contact)[0] == 403
