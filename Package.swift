@@ -59,6 +59,7 @@ let package = Package(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "libcrypto",
       providers: [.apt(["libssl-dev"])]),
     .systemLibrary(name: "CSpawn", path: "Sources/CSpawn"),
+    .systemLibrary(name: "CReadySockets", path: "Sources/CReadySockets"),
     .systemLibrary(
       name: "CPostgres", path: "Sources/CPostgres", pkgConfig: "libpq",
       providers: [.apt(["libpq-dev"])]),
@@ -174,7 +175,7 @@ let package = Package(
         "Merkle", "LMDB", "EventLog", "Crypto", "JSON", "Postgres", "HTTP", "Application", "Domain",
         "EventCodec", "TwilioProvider", "SendGridProvider",
         "SeedData", "ReadModels", "ProjectionRuntime", "ContactsProjection", "SegmentsProjection",
-        "TimelineProjection", "AuditProjection", "Supervisor",
+        "TimelineProjection", "AuditProjection", "Supervisor", "CReadySockets",
       ]),
 
     // The log under kills, faults and flipped bits; golden logs. `shim/` is preloaded into the process

@@ -21,6 +21,29 @@ import Testing
     }
   }
 
+  @Test func `a map that has grown since is given back where it is now`() async throws {
+    try await withEnvironment(maxHeldBytes: .max) { environment, values, directory in
+      try Self.fill(environment, values)
+      for _ in 0..<3 {
+        environment.releasePages()
+        try environment.grow()
+        #expect(try Self.soundCount(environment, values) == Self.valueCount)
+        #expect(try Self.heldBytes(of: directory) > 8_000_000)
+        environment.releasePages()
+        #expect(try Self.heldBytes(of: directory) == 0)
+        try environment.reopen()
+      }
+    }
+  }
+
+  @Test func `nothing but a map of a data file is a place whose pages are given back`() {
+    var own = 1
+    unsafe withUnsafePointer(to: &own) {
+      #expect(MappedPages.place(holding: UInt(bitPattern: $0)) == nil)
+    }
+    #expect(MappedPages.place(holding: 0) == nil)
+  }
+
   @Test func `whoever has read much gives it back without being asked`() async throws {
     try await withEnvironment(maxHeldBytes: 1 << 20) { environment, values, directory in
       try Self.fill(environment, values)

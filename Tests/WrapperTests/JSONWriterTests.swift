@@ -37,6 +37,17 @@ import Testing
     }
   }
 
+  @Test func `names are escaped like texts, with commas and colons around them`() throws {
+    let value = JSON.object(
+      JSONObject([
+        ("a", "\""), ("b\n", ["\"", "plain", "\\"]), ("long enough a name\t", 1), ("c", "d"),
+      ]))
+    #expect(
+      value.text
+        == #"{"a":"\"","b\n":["\"","plain","\\"],"long enough a name\t":1,"c":"d"}"#)
+    #expect(try JSON(parsing: value.bytes()) == value)
+  }
+
   @Test func `the first field of a name is the one that is found`() {
     var object = JSONObject([("a", 1), ("b", 2), ("a", 3)])
     #expect(object["a"] == 1)

@@ -61,8 +61,8 @@ package final class Environment: @unchecked Sendable {
   private var fileNumber: ino_t = 0
   private var roomAhead: RoomAhead?
   private let heldPages: HeldPages
-  /// Where this file is mapped; empty while nobody has asked since that changed last, which it does under the gate alone.
-  private let mappedPlaces = Mutex<[MappedPages.Place]>([])
+  /// Where this file is mapped; nil while nobody has asked since that changed last, which it does under the gate alone.
+  private let mappedPlace = Mutex<MappedPages.Place?>(nil)
   private var pageBytes = 0
   private let openings = Atomic<Int>(0)
   private var userCount = 1
@@ -145,7 +145,7 @@ package final class Environment: @unchecked Sendable {
 
   private func connectOnce() throws(LMDBError) {
     openings.wrappingAdd(1, ordering: .relaxed)
-    mappedPlaces.withLock { $0 = [] }
+    mappedPlace.withLock { $0 = nil }
     var created: OpaquePointer?
     try unsafe check("mdb_env_create", mdb_env_create(&created))
     guard let created = unsafe created else {
@@ -190,7 +190,7 @@ package final class Environment: @unchecked Sendable {
   }
 
   private func disconnect() {
-    mappedPlaces.withLock { $0 = [] }
+    mappedPlace.withLock { $0 = nil }
     if let open = unsafe handle { unsafe mdb_env_close(open) }
     unsafe handle = nil
     roomAhead = nil
@@ -351,12 +351,24 @@ package final class Environment: @unchecked Sendable {
   func releasePages() {
     unsafe pthread_rwlock_rdlock(gate)
     defer { unsafe pthread_rwlock_unlock(gate) }
-    guard unsafe handle != nil else { return }
-    let places = mappedPlaces.withLock { places in
-      if places.isEmpty { places = MappedPages.places(ofFile: fileNumber) }
-      return places
+    guard let handle = unsafe handle else { return }
+    let place = mappedPlace.withLock { place in
+      if place == nil { place = unsafe mappedAddress(handle).flatMap(MappedPages.place) }
+      return place
     }
-    MappedPages.release(places)
+    if let place { MappedPages.release(place) }
+  }
+
+  /// An address in the map: another file may have the number of this one, on another device. nil where nothing is stored, or nothing can
+  /// be read now.
+  private func mappedAddress(_ handle: OpaquePointer) -> UInt? {
+    guard let begun = try? unsafe begin(handle, flags: MDB_RDONLY) else { return nil }
+    defer { unsafe mdb_txn_abort(begun) }
+    let transaction = unsafe ReadTransaction(handle: begun)
+    for table in tables.values {
+      if let address = try? transaction.firstAddress(in: table) { return address }
+    }
+    return nil
   }
 
   /// Makes the map larger: doubled, by at most 64 GiB. Waits for the transactions of this process.
@@ -377,7 +389,7 @@ package final class Environment: @unchecked Sendable {
   private func resize(to mapBytes: Int) throws(LMDBError) {
     try exclusively { () throws(LMDBError) in
       guard let open = unsafe handle else { return }
-      mappedPlaces.withLock { $0 = [] }
+      mappedPlace.withLock { $0 = nil }
       do throws(LMDBError) {
         try unsafe check("mdb_env_set_mapsize", mdb_env_set_mapsize(open, mapBytes))
       } catch {
@@ -603,6 +615,15 @@ package struct ReadTransaction: ~Copyable {
       try check("mdb_cursor_get", code)
       let bytes = unsafe UnsafeRawBufferPointer(start: value.mv_data, count: value.mv_size)
       return try body(key, unsafe bytes.bytes)
+    }
+  }
+
+  /// Where in memory the first value of `table` lies; nil where there is none.
+  fileprivate func firstAddress(in table: Table) throws -> UInt? {
+    try unsafe withCursor(table) { cursor throws in
+      var (key, value) = unsafe (MDB_val(), MDB_val())
+      let code = unsafe mdb_cursor_get(cursor, &key, &value, MDB_FIRST)
+      return code == MDB_SUCCESS ? unsafe UInt(bitPattern: value.mv_data) : nil
     }
   }
 

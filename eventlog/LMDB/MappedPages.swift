@@ -3,40 +3,36 @@ import Synchronization
 
 /// Pages of mapped files that this process holds.
 enum MappedPages {
-  /// Where a file is mapped: addresses that stay its own as long as nobody unmaps it.
+  /// Where a file is mapped: addresses that are its own as long as nobody unmaps it.
   struct Place: Sendable {
     fileprivate let start: UInt
     fileprivate let byteCount: Int
   }
 
-  /// Where the data file with this number is mapped; empty where the list of maps cannot be read. Reading the list takes as long as
-  /// the process has maps: up to a millisecond.
+  /// The map that `address` lies in, where it is one of LMDB's: read-only and shared. nil where the list of maps cannot be read.
+  /// Reading it takes as long as the process has maps: up to a millisecond.
   ///
-  /// Source: proc(5), /proc/pid/maps: `start-end permissions offset device number path`; LMDB maps its file read-only and
-  /// shared.
-  static func places(ofFile number: ino_t) -> [Place] {
-    let wanted = Array(String(number).utf8)
-    var places: [Place] = []
+  /// Source: proc(5), /proc/pid/maps: `start-end permissions offset device number path`.
+  static func place(holding address: UInt) -> Place? {
     for line in contents(of: "/proc/self/maps").split(separator: 10) {
-      let fields = line.split(separator: 0x20, maxSplits: 5)
-      guard fields.count > 4, Array(fields[4]) == wanted, Array(fields[1]) == Array("r--s".utf8)
-      else { continue }
+      let fields = line.split(separator: 0x20, maxSplits: 2)
+      guard fields.count > 1 else { continue }
       let ends = fields[0].split(separator: UInt8(ascii: "-")).compactMap { text in
         UInt(String(decoding: text, as: UTF8.self), radix: 16)
       }
-      guard ends.count == 2, ends[0] < ends[1] else { continue }
-      places.append(Place(start: ends[0], byteCount: Int(ends[1] - ends[0])))
+      guard ends.count == 2, ends[0] <= address, address < ends[1] else { continue }
+      guard Array(fields[1]) == Array("r--s".utf8) else { return nil }
+      return Place(start: ends[0], byteCount: Int(ends[1] - ends[0]))
     }
-    return places
+    return nil
   }
 
-  /// Gives back the pages of `places`, where their file is mapped still. Whoever reads them again gets them from the kernel, which has
-  /// them still; what was written through the file is in it. For a read-only shared map MADV_DONTNEED (madvise(2)) changes no byte.
-  static func release(_ places: [Place]) {
-    for place in places {
-      _ = unsafe madvise(
-        UnsafeMutableRawPointer(bitPattern: place.start), place.byteCount, MADV_DONTNEED)
-    }
+  /// Gives back the pages of `place`, where its file is mapped still: anything else that had come there would be lost. Whoever reads
+  /// them again gets them from the kernel, which has them still; what was written through the file is in it. For a read-only shared
+  /// map MADV_DONTNEED (madvise(2)) changes no byte.
+  static func release(_ place: Place) {
+    _ = unsafe madvise(
+      UnsafeMutableRawPointer(bitPattern: place.start), place.byteCount, MADV_DONTNEED)
   }
 
   /// Bytes that this process holds of all mapped files; nil where that cannot be read.

@@ -248,7 +248,7 @@ extension ServerHouse {
     _ port: Int, until deadline: ContinuousClock.Instant, _ request: (Int, Int) -> [UInt8]
   ) throws -> [Double] {
     let clients = try (0..<connectionCount).map { _ in try LoadClient(port: port) }
-    var ready = ReadySockets(clients)
+    let ready = try ReadySockets(clients)
     var rounds = [Int](repeating: 0, count: clients.count)
     var sent = [ContinuousClock.Instant](repeating: .now, count: clients.count)
     func ask(_ index: Int) throws {
