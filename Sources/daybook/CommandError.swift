@@ -14,6 +14,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
   case logExists(path: String)
+  case rootKeyMissing(path: String)
   case exportRefused(reason: String)
   case upcasterMissing(reason: String)
 
@@ -33,6 +34,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .secretUnusable: "secret_unusable"
     case .logUnusable: "log_unusable"
     case .logExists: "log_exists"
+    case .rootKeyMissing: "root_key_missing"
     case .exportRefused: "export_refused"
     case .upcasterMissing: "upcaster_missing"
     }
@@ -48,7 +50,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
       .portForbidden, .processFailed, .secretUnusable, .logUnusable, .logExists,
-      .exportRefused, .upcasterMissing:
+      .rootKeyMissing, .exportRefused, .upcasterMissing:
       false
     }
   }
@@ -89,6 +91,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .logExists(let path):
       "there is a log in \(path) already, and a restore replaces none. Choose an empty folder with"
         + " --home or DAYBOOK_HOME, or move this one away."
+    case .rootKeyMissing(let path):
+      "there is no root key in \(path), and the backup does not hold it: without it nobody can read"
+        + " the keys. Name the file that was kept apart with --root-key."
     case .logUnusable(let path, let reason):
       "\(path) can not be read: \(reason). --home or DAYBOOK_HOME chooses another folder."
     }

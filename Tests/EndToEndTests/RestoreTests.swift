@@ -30,6 +30,12 @@ extension EndToEnd {
         try await account.wait(forMessage: unsent, toBe: "delivered")
         let key = try await Self.loseLog(of: system)
 
+        for arguments in [[], ["--root-key", key + "-not-there"]] {
+          let keyless = try await system.daybook(["restore", backup] + arguments)
+          #expect(keyless.exit == .code(1) && keyless.errors.contains("--root-key"))
+          #expect(!FileManager.default.fileExists(atPath: system.home + "/log/root.key"))
+          #expect(!FileManager.default.fileExists(atPath: system.home + "/restored.json"))
+        }
         let restored = try await system.daybook(
           "restore", backup, "--verify", "--root-key", key, "--json")
         try #require(restored.succeeded, "\(restored.errors)")

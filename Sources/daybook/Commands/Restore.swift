@@ -80,8 +80,11 @@ private func discardSnapshots(_ home: Home) throws {
 
 /// The key where the log looks for it.
 private func placeRootKey(_ given: String?, _ home: Home) throws -> any RootKey {
-  try makeFolder(home.log)
   let own = home.log + "/root.key"
+  guard FileManager.default.fileExists(atPath: given ?? own) else {
+    throw CommandError.rootKeyMissing(path: given ?? own)
+  }
+  try makeFolder(home.log)
   if let given, given != own {
     _ = try FileRootKey(path: given, mayCreate: false)
     try Data(contentsOf: URL(filePath: given)).write(to: URL(filePath: own), options: .atomic)
