@@ -105,6 +105,51 @@ private final class Outcome: Sendable {
     }
   }
 
+  /// Texts of every form that a block has, some of them again and again.
+  private static func context(_ random: inout SeededRandom) -> CommitContext {
+    let ids = [
+      "", "req_\(random.next() % 9)",
+      "0191d2c4-7b1e-4a5f-9c3d-\(100_000_000_000 + random.next() % 9)",
+      "req_01jd3xabcdefghjkmnpqrst\(100 + random.next() % 900)",
+    ]
+    return CommitContext(
+      actor: "user:usr_\(random.next() % 5)",
+      origin: ["api", "reactor", "user:usr_1"].randomElement(using: &random) ?? "",
+      correlation: ids.randomElement(using: &random) ?? "",
+      causation: random.chance(30) ? random.next() % 40 : nil, depth: UInt16(random.next() % 3),
+      occurredAtMicros: .random(in: -9...1_700_000_000_000_000, using: &random))
+  }
+
+  /// Goal: what a commit says of itself is read as it was given. Method: random contexts, many commits to a block; the small
+  /// blocks, and the large ones that are made of them.
+  @Test(arguments: [4, 5] as [UInt64])
+  func `contexts come back as they went in, from small blocks and from large ones`(
+    seed: UInt64
+  ) async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory, options: Self.options())
+      var random = SeededRandom(seed: seed)
+      let contexts = (0..<800).map { _ in Self.context(&random) }
+      for group in 0..<100 {
+        // All are waiting before the first one is written: they share blocks.
+        let pending = contexts[8 * group..<8 * (group + 1)].map { context in
+          log.enqueue(commit([event(UInt128(group + 1))], context: context))
+        }
+        for each in pending { _ = try await each.receipt() }
+      }
+      let reader = try LMDBLogReader(directory: directory)
+      func read() throws -> [CommitContext] {
+        try reader.read(after: 0, limit: .max, filter: .all).events.map(\.context)
+      }
+      #expect(try read() == contexts, "seed \(seed)")
+      let report = try await log.compact()
+      #expect(report.blocksAfter < report.blocksBefore, "seed \(seed)")
+      #expect(try read() == contexts, "seed \(seed), large blocks")
+      reader.close()
+      await log.close()
+    }
+  }
+
   @Test(arguments: [1, 2, 3] as [UInt64])
   func `every answer and every proof is the same before and after`(seed: UInt64) async throws {
     try await withLogDirectory { directory in

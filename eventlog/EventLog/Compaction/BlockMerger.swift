@@ -24,6 +24,7 @@ struct BlockMerger: ~Copyable {
   private var tables = BlockTables()
   private var orgIndexes: [OrgID: Int] = [:]
   private var typeIndexes: [String: Int] = [:]
+  private var texts = TextTable()
   private var streamIndexes: [StreamName: Int] = [:]
   private var subjectIndexes: [SubjectKeyName: Int] = [:]
   private var payload: [UInt8] = []
@@ -40,6 +41,7 @@ struct BlockMerger: ~Copyable {
 
   /// What was added, as one block; begins anew.
   mutating func finish() -> BlockContent {
+    tables.texts = texts.texts
     for index in tables.subjects.indices {
       let subject = tables.subjects[index]
       tables.subjects[index].streamIndex =
@@ -63,11 +65,14 @@ struct BlockMerger: ~Copyable {
     let types = source.types.map { type($0) }
     let firstEvent = tables.events.count
     for commit in source.commits {
+      // Taken apart anew: version 1 has its texts whole.
+      let context = texts.stored(
+        source.tables.context(of: commit), before: tables.commits.last?.context)
       tables.commits.append(
         BlockDirectory.CommitRecord(
           orgIndex: orgs[commit.orgIndex], firstEvent: firstEvent + commit.firstEvent,
           eventCount: commit.eventCount, recordedAtMicros: commit.recordedAtMicros,
-          context: commit.context, request: commit.request))
+          context: context, request: commit.request))
     }
     for event in source.events {
       tables.events.append(

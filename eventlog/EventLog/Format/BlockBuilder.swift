@@ -68,6 +68,7 @@ final class BlockBuilder: @unchecked Sendable {
   private var orgIndexes: [OrgID: Int] = [:]
   private(set) var types: [String] = []
   private var typeIndexes: [String: Int] = [:]
+  private var texts = TextTable()
   private(set) var subjects: [(orgIndex: Int, subject: SubjectID)] = []
   private var subjectIndexes: [StreamKey: Int] = [:]
   private var requests: [(name: UInt128, commit: Int)] = []
@@ -190,7 +191,8 @@ final class BlockBuilder: @unchecked Sendable {
       BlockDirectory.CommitRecord(
         orgIndex: orgIndex, firstEvent: added.count - commit.events.count,
         eventCount: commit.events.count, recordedAtMicros: recordedAtMicros,
-        context: StoredContext(commit.context), request: stored))
+        context: texts.stored(commit.context, before: tables.commits.last?.context),
+        request: stored))
   }
 
   // MARK: Finishing
@@ -218,6 +220,7 @@ final class BlockBuilder: @unchecked Sendable {
   private func completeTables(sealedCounts: [Int]) {
     tables.orgs = orgs.map { BlockDirectory.Org(id: $0.id, firstSequence: $0.firstSequence) }
     tables.types = types
+    tables.texts = texts.texts
     tables.streams = streams.map {
       BlockDirectory.Stream(
         orgIndex: $0.orgIndex, id: $0.key.stream, versionBefore: $0.versionBefore)
@@ -266,6 +269,7 @@ final class BlockBuilder: @unchecked Sendable {
     orgIndexes.removeAll(keepingCapacity: true)
     types.removeAll(keepingCapacity: true)
     typeIndexes.removeAll(keepingCapacity: true)
+    texts.removeAll()
     subjects.removeAll(keepingCapacity: true)
     subjectIndexes.removeAll(keepingCapacity: true)
     requests.removeAll(keepingCapacity: true)

@@ -8,38 +8,38 @@ struct BlockDirectory {
   }
 
   struct Stream {
-    let orgIndex: Int
-    let id: StreamID
-    let versionBefore: UInt64
+    var orgIndex: Int
+    var id: StreamID
+    var versionBefore: UInt64
   }
 
   struct Subject {
     let orgIndex: Int
     let id: SubjectID
-    let keyGeneration: UInt32
+    var keyGeneration: UInt32
     /// The stream of this block, of the same org, that has the subject's id; nil: none, or not looked for
     /// (version 1). The index finds such a subject by the stream.
     var streamIndex: Int?
   }
 
   struct CommitRecord {
-    let orgIndex: Int
-    let firstEvent: Int
-    let eventCount: Int
-    let recordedAtMicros: Int64
-    let context: StoredContext
-    let request: (name: UInt128, fingerprint: UInt128)?
+    var orgIndex: Int
+    var firstEvent: Int
+    var eventCount: Int
+    var recordedAtMicros: Int64
+    var context: StoredContext
+    var request: (name: UInt128, fingerprint: UInt128)?
 
     /// The ordinals of its events.
     var events: Range<Int> { firstEvent..<firstEvent + eventCount }
   }
 
   struct EventRecord {
-    let streamIndex: Int
-    let typeIndex: Int
-    let schemaVersion: UInt16
-    let firstPart: Int
-    let partCount: Int
+    var streamIndex: Int
+    var typeIndex: Int
+    var schemaVersion: UInt16
+    var firstPart: Int
+    var partCount: Int
     /// Of its org part, in the payload frame.
     var payloadOffset = 0
   }

@@ -6,6 +6,8 @@ struct BlockTables {
   var streams: [BlockDirectory.Stream] = []
   /// In the order of their first parts.
   var subjects: [BlockDirectory.Subject] = []
+  /// Of the commits' contexts.
+  var texts: [String] = []
   var commits: [BlockDirectory.CommitRecord] = []
   var events: [BlockDirectory.EventRecord] = []
   /// Of each event: the org's part, then the personal ones.
@@ -16,9 +18,24 @@ struct BlockTables {
     types.removeAll(keepingCapacity: true)
     streams.removeAll(keepingCapacity: true)
     subjects.removeAll(keepingCapacity: true)
+    texts.removeAll(keepingCapacity: true)
     commits.removeAll(keepingCapacity: true)
     events.removeAll(keepingCapacity: true)
     parts.removeAll(keepingCapacity: true)
+  }
+}
+
+extension BlockTables {
+  /// As its caller gave it.
+  func context(of commit: BlockDirectory.CommitRecord) -> CommitContext {
+    let stored = commit.context
+    return CommitContext(
+      actor: texts[stored.actor], origin: texts[stored.origin],
+      correlation: PackedText.unpack(
+        stored.correlation.form, prefix: texts[stored.correlation.prefix],
+        value: stored.correlation.value),
+      causation: stored.causation, depth: stored.depth,
+      occurredAtMicros: stored.occurredAtMicros)
   }
 }
 

@@ -136,22 +136,29 @@ struct ByteReader {
       offset &+= 1
       return UInt64(first)
     }
-    return try longVarint()
+    let (value, end) = try Self.longVarint(bytes, from: offset)
+    offset = end
+    return value
   }
 
-  private mutating func longVarint() throws(MalformedBytes) -> UInt64 {
+  /// The number, and where it ends. Not `mutating`: a reader that a loop has to itself stays in registers.
+  private static func longVarint(
+    _ bytes: [UInt8], from start: Int
+  ) throws(MalformedBytes) -> (UInt64, Int) {
     var value: UInt64 = 0
     var shift: UInt64 = 0
+    var offset = start
     while offset < bytes.count, shift < 64 {
       let byte = bytes[offset]
       offset &+= 1
       value |= UInt64(byte & 0x7f) &<< shift
-      if byte < 0x80 { return value }
+      if byte < 0x80 { return (value, offset) }
       shift &+= 7
     }
     throw MalformedBytes(reason: "a number without an end")
   }
 
+  @inline(__always)
   mutating func zigzag() throws(MalformedBytes) -> Int64 {
     let value = try varint()
     return Int64(bitPattern: (value &>> 1) ^ (0 &- (value & 1)))
@@ -173,6 +180,7 @@ struct ByteReader {
     return Int(value)
   }
 
+  @inline(__always)
   mutating func uint128() throws(MalformedBytes) -> UInt128 {
     guard offset + 16 <= bytes.count else { throw MalformedBytes(reason: "ends early") }
     let low = unsafe bytes.span.bytes.load64(at: offset)

@@ -1,16 +1,17 @@
 import Crypto
 
-/// Reads what `DirectoryEncoder` wrote.
+/// Reads what `DirectoryEncoder` wrote: each column over the rows that the one before it has begun. Every function reads with
+/// copies of the readers: those stay in registers.
 struct DirectoryDecoder {
   private let header: BlockHeader
-  private var reader: ByteReader
+  private var columns: ByteReader
   private var ids: ByteReader
   private let limit: Int
   private var tables = BlockTables()
 
   init(_ bytes: [UInt8], ids: [UInt8], header: BlockHeader) {
     self.header = header
-    reader = ByteReader(bytes)
+    columns = ByteReader(bytes)
     self.ids = ByteReader(ids)
     limit = bytes.count
   }
@@ -22,59 +23,51 @@ struct DirectoryDecoder {
     try readSubjects()
     try readEvents()
     try readParts()
-    try tables.readSealedCounts(&reader, header: header)
+    try tables.readSealedCounts(&columns, header: header)
     tables.findPayloads()
-    guard reader.isAtEnd, ids.isAtEnd else {
+    guard columns.isAtEnd, ids.isAtEnd else {
       throw MalformedBytes(reason: "bytes after the directory")
     }
     return tables
   }
 
-  /// A column of `count` indexes into something with `bound` elements.
-  private mutating func indexes(
-    _ count: Int, below bound: Int
-  ) throws(MalformedBytes) -> [Int] {
-    var column: [Int] = []
-    column.reserveCapacity(count)
-    for _ in 0..<count { column.append(try reader.index(below: bound)) }
-    return column
-  }
-
-  private mutating func counts(_ count: Int, upTo bound: Int) throws(MalformedBytes) -> [Int] {
-    try indexes(count, below: bound + 1)
-  }
-
   private mutating func readOrgs() throws(MalformedBytes) {
-    for _ in 0..<(try reader.count(upTo: limit)) {
-      let firstSequence = try reader.varint()
+    for _ in 0..<(try columns.count(upTo: limit)) {
+      let firstSequence = try columns.varint()
       tables.orgs.append(
         BlockDirectory.Org(id: OrgID(try ids.uint128()), firstSequence: firstSequence))
     }
-    for _ in 0..<(try reader.count(upTo: limit)) { tables.types.append(try reader.string()) }
+    for _ in 0..<(try columns.count(upTo: limit)) { tables.types.append(try columns.string()) }
+    for _ in 0..<(try columns.count(upTo: limit)) { tables.texts.append(try columns.string()) }
   }
 
   private mutating func readStreams() throws(MalformedBytes) {
-    let count = try reader.count(upTo: limit)
-    let orgs = try indexes(count, below: tables.orgs.count)
-    tables.streams.reserveCapacity(count)
-    for index in 0..<count {
-      let version = try reader.varint()
-      tables.streams.append(
-        BlockDirectory.Stream(
-          orgIndex: orgs[index], id: StreamID(try ids.uint128()), versionBefore: version))
-    }
+    var (reader, idReader) = (columns, ids)
+    let orgCount = tables.orgs.count
+    var streams = [BlockDirectory.Stream](
+      repeating: BlockDirectory.Stream(orgIndex: 0, id: StreamID(0), versionBefore: 0),
+      count: try reader.count(upTo: limit))
+    var rows = streams.mutableSpan
+    for row in rows.indices { rows[row].orgIndex = try reader.index(below: orgCount) }
+    for row in rows.indices { rows[row].versionBefore = try reader.varint() }
+    for row in rows.indices { rows[row].id = StreamID(try idReader.uint128()) }
+    tables.streams = streams
+    (columns, ids) = (reader, idReader)
   }
 
   private mutating func readSubjects() throws(MalformedBytes) {
+    var (reader, idReader) = (columns, ids)
     let count = try reader.count(upTo: limit)
-    var owners: [(org: Int, id: SubjectID, stream: Int?)] = []
-    owners.reserveCapacity(count)
+    var subjects: [BlockDirectory.Subject] = []
+    subjects.reserveCapacity(count)
     var last = 0
     for _ in 0..<count {
       let code = try reader.varint()
       guard code > 0 else {
         let org = try reader.index(below: tables.orgs.count)
-        owners.append((org, SubjectID(try ids.uint128()), nil))
+        subjects.append(
+          BlockDirectory.Subject(
+            orgIndex: org, id: SubjectID(try idReader.uint128()), keyGeneration: 0))
         continue
       }
       let step = Int64(bitPattern: ((code - 1) &>> 1) ^ (0 &- ((code - 1) & 1)))
@@ -83,17 +76,18 @@ struct DirectoryDecoder {
         throw MalformedBytes(reason: "a subject names no stream")
       }
       last = Int(stream)
-      owners.append(
-        (tables.streams[last].orgIndex, SubjectID(tables.streams[last].id.value), last))
-    }
-    tables.subjects.reserveCapacity(count)
-    for owner in owners {
-      let generation = UInt32(try reader.count(upTo: Int(UInt32.max)))
-      tables.subjects.append(
+      let named = tables.streams[last]
+      subjects.append(
         BlockDirectory.Subject(
-          orgIndex: owner.org, id: owner.id, keyGeneration: generation,
-          streamIndex: owner.stream))
+          orgIndex: named.orgIndex, id: SubjectID(named.id.value), keyGeneration: 0,
+          streamIndex: last))
     }
+    var rows = subjects.mutableSpan
+    for row in rows.indices {
+      rows[row].keyGeneration = UInt32(try reader.count(upTo: Int(UInt32.max)))
+    }
+    tables.subjects = subjects
+    (columns, ids) = (reader, idReader)
   }
 }
 
@@ -101,156 +95,185 @@ struct DirectoryDecoder {
 
 extension DirectoryDecoder {
   private mutating func readCommits() throws(MalformedBytes) {
-    var strings: [String] = []
-    for _ in 0..<(try reader.count(upTo: limit)) { strings.append(try reader.string()) }
-    let count = header.commitCount
     // Each takes several bytes: damage cannot ask for more memory than the block has.
-    guard count <= limit else { throw MalformedBytes(reason: "more commits than bytes") }
-    let orgs = try indexes(count, below: tables.orgs.count)
-    let eventCounts = try counts(count, upTo: header.eventCount)
-    let (recorded, occurred) = try readTimes(count)
-    let actors = try indexes(count, below: strings.count)
-    let origins = try indexes(count, below: strings.count)
-    let correlations = try readTexts(count, strings)
-    let flags = try counts(count, upTo: 3)
-    let depths = try counts(count, upTo: Int(UInt16.max))
-    tables.commits.reserveCapacity(count)
-    var firstEvent = 0
-    for index in 0..<count {
-      let position = header.firstPosition &+ UInt64(firstEvent)
-      let causation =
-        flags[index] & 1 == 0 ? nil : position &- UInt64(bitPattern: try reader.zigzag())
-      var request: (name: UInt128, fingerprint: UInt128)?
-      if flags[index] & 2 != 0 { request = (try ids.uint128(), try ids.uint128()) }
-      tables.commits.append(
-        BlockDirectory.CommitRecord(
-          orgIndex: orgs[index], firstEvent: firstEvent, eventCount: eventCounts[index],
-          recordedAtMicros: recorded[index],
-          context: StoredContext(
-            actor: strings[actors[index]], origin: strings[origins[index]],
-            correlation: correlations[index], causation: causation,
-            depth: UInt16(depths[index]), occurredAtMicros: occurred[index]),
-          request: request))
-      firstEvent += eventCounts[index]
+    guard header.commitCount <= limit else {
+      throw MalformedBytes(reason: "more commits than bytes")
     }
-    guard firstEvent == header.eventCount else {
+    var reader = columns
+    let orgCount = tables.orgs.count
+    var commits = [BlockDirectory.CommitRecord](
+      repeating: BlockDirectory.CommitRecord(
+        orgIndex: 0, firstEvent: 0, eventCount: 0, recordedAtMicros: 0, context: StoredContext(),
+        request: nil),
+      count: header.commitCount)
+    var rows = commits.mutableSpan
+    for row in rows.indices { rows[row].orgIndex = try reader.index(below: orgCount) }
+    var eventCount = 0
+    for row in rows.indices {
+      rows[row].firstEvent = eventCount
+      rows[row].eventCount = try reader.count(upTo: header.eventCount)
+      eventCount += rows[row].eventCount
+    }
+    guard eventCount == header.eventCount else {
       throw MalformedBytes(reason: "the commits do not add up to the events")
     }
-  }
-
-  private mutating func readTimes(
-    _ count: Int
-  ) throws(MalformedBytes) -> (recorded: [Int64], occurred: [Int64]) {
-    var recorded: [Int64] = []
-    recorded.reserveCapacity(count)
     var time = header.recordedAtMicros
-    for _ in 0..<count {
+    for row in rows.indices {
       time = time &+ (try reader.zigzag())
-      recorded.append(time)
+      rows[row].recordedAtMicros = time
     }
-    var occurred: [Int64] = []
-    occurred.reserveCapacity(count)
     var offset: Int64 = 0
-    for index in 0..<count {
+    for row in rows.indices {
       offset = offset &+ (try reader.zigzag())
-      occurred.append(recorded[index] &+ offset)
+      rows[row].context.occurredAtMicros = rows[row].recordedAtMicros &+ offset
     }
-    return (recorded, occurred)
+    columns = reader
+    try readContexts(&rows)
+    tables.commits = commits
   }
 
-  private mutating func readTexts(
-    _ count: Int, _ strings: [String]
-  ) throws(MalformedBytes) -> [StoredText] {
-    var texts: [StoredText] = []
-    texts.reserveCapacity(count)
-    for _ in 0..<count {
-      let code = try reader.index(below: strings.count << 2)
+  private mutating func readContexts(
+    _ rows: inout MutableSpan<BlockDirectory.CommitRecord>
+  ) throws(MalformedBytes) {
+    var (reader, idReader) = (columns, ids)
+    let textCount = tables.texts.count
+    for row in rows.indices { rows[row].context.actor = try reader.index(below: textCount) }
+    for row in rows.indices { rows[row].context.origin = try reader.index(below: textCount) }
+    for row in rows.indices {
+      let code = try reader.index(below: textCount << 2)
       guard let form = PackedText.Form(rawValue: code & 3) else {
         throw MalformedBytes(reason: "a text in an unknown form")
       }
-      texts.append(
-        StoredText(
-          form: form, prefix: strings[code >> 2], value: form == .whole ? 0 : try ids.uint128()))
+      rows[row].context.correlation = StoredText(
+        form: form, prefix: code >> 2, value: form == .whole ? 0 : try idReader.uint128())
     }
-    return texts
+    for row in rows.indices {
+      let flags = try reader.count(upTo: 3)
+      rows[row].context.causation = flags & 1 == 0 ? nil : 0
+      rows[row].request = flags & 2 == 0 ? nil : (0, 0)
+    }
+    for row in rows.indices {
+      rows[row].context.depth = UInt16(try reader.count(upTo: Int(UInt16.max)))
+    }
+    for row in rows.indices where rows[row].context.causation != nil {
+      let position = header.firstPosition &+ UInt64(rows[row].firstEvent)
+      rows[row].context.causation = position &- UInt64(bitPattern: try reader.zigzag())
+    }
+    for row in rows.indices where rows[row].request != nil {
+      rows[row].request = (try idReader.uint128(), try idReader.uint128())
+    }
+    (columns, ids) = (reader, idReader)
   }
 }
 
 // MARK: - Events
 
-extension DirectoryDecoder {
+extension ByteReader {
   /// The next index into a table of `bound` elements that is in the order of first use.
-  private mutating func next(
+  @inline(__always)
+  fileprivate mutating func next(
     known: inout Int, below bound: Int
   ) throws(MalformedBytes) -> Int {
-    let code = try reader.count(upTo: known)
+    let code = try count(upTo: known)
     guard code == 0 else { return known - code }
     guard known < bound else { throw MalformedBytes(reason: "an index out of range") }
     known += 1
     return known - 1
   }
+}
 
+extension DirectoryDecoder {
   private mutating func readEvents() throws(MalformedBytes) {
-    let count = header.eventCount
-    guard count <= limit else { throw MalformedBytes(reason: "more events than bytes") }
-    var streams: [Int] = []
-    streams.reserveCapacity(count)
-    var known = 0
-    for _ in 0..<count {
-      streams.append(try next(known: &known, below: tables.streams.count))
+    guard header.eventCount <= limit else {
+      throw MalformedBytes(reason: "more events than bytes")
     }
-    let types = try indexes(count, below: tables.types.count)
-    let schemaVersions = try counts(count, upTo: Int(UInt16.max))
-    let partCounts = try counts(count, upTo: CommitRules.maxPartCount)
-    tables.events.reserveCapacity(count)
-    tables.parts.reserveCapacity(partCounts.reduce(0, +))
+    var reader = columns
+    let (streamCount, typeCount) = (tables.streams.count, tables.types.count)
+    var events = [BlockDirectory.EventRecord](
+      repeating: BlockDirectory.EventRecord(
+        streamIndex: 0, typeIndex: 0, schemaVersion: 0, firstPart: 0, partCount: 0),
+      count: header.eventCount)
+    var rows = events.mutableSpan
+    var known = 0
+    for row in rows.indices {
+      rows[row].streamIndex = try reader.next(known: &known, below: streamCount)
+    }
+    for row in rows.indices { rows[row].typeIndex = try reader.index(below: typeCount) }
+    for row in rows.indices {
+      rows[row].schemaVersion = UInt16(try reader.count(upTo: Int(UInt16.max)))
+    }
+    var partCount = 0
+    for row in rows.indices {
+      let count = try reader.count(upTo: CommitRules.maxPartCount)
+      guard count > 0 else { throw MalformedBytes(reason: "an event without parts") }
+      rows[row].firstPart = partCount
+      rows[row].partCount = count
+      partCount += count
+    }
+    columns = reader
+    tables.events = events
+    try readPayloadCounts(partCount: partCount)
+  }
+
+  /// Each event's first part is the org's; what the others are is said by columns of their own.
+  private mutating func readPayloadCounts(partCount: Int) throws(MalformedBytes) {
+    var reader = columns
+    let limit = Int64(header.payloadRawBytes)
+    var parts = [BlockDirectory.PartRecord](
+      repeating: BlockDirectory.PartRecord(storage: .sealed, subjectIndex: 0, byteCount: 0),
+      count: partCount)
+    var rows = parts.mutableSpan
     var sizes = [Int64](repeating: 0, count: tables.types.count)
-    for index in 0..<count {
-      guard partCounts[index] > 0 else { throw MalformedBytes(reason: "an event without parts") }
-      tables.events.append(
-        BlockDirectory.EventRecord(
-          streamIndex: streams[index], typeIndex: types[index],
-          schemaVersion: UInt16(schemaVersions[index]), firstPart: tables.parts.count,
-          partCount: partCounts[index]))
-      let size = sizes[types[index]] &+ (try reader.zigzag())
-      guard size >= 0, size <= Int64(header.payloadRawBytes) else {
+    for event in tables.events {
+      let size = sizes[event.typeIndex] &+ (try reader.zigzag())
+      guard size >= 0, size <= limit else {
         throw MalformedBytes(reason: "a part of an impossible size")
       }
-      sizes[types[index]] = size
-      tables.parts.append(
-        BlockDirectory.PartRecord(storage: .clear, subjectIndex: 0, byteCount: Int(size)))
-      for _ in 1..<partCounts[index] {
-        tables.parts.append(
-          BlockDirectory.PartRecord(storage: .sealed, subjectIndex: 0, byteCount: 0))
-      }
+      sizes[event.typeIndex] = size
+      rows[event.firstPart] = BlockDirectory.PartRecord(
+        storage: .clear, subjectIndex: 0, byteCount: Int(size))
     }
+    columns = reader
+    tables.parts = parts
   }
 
   private mutating func readParts() throws(MalformedBytes) {
+    var reader = columns
+    let subjectCount = tables.subjects.count
     var known = 0
-    for index in tables.parts.indices where tables.parts[index].storage != .clear {
-      tables.parts[index].subjectIndex = try next(known: &known, below: tables.subjects.count)
+    var rows = tables.parts.mutableSpan
+    for row in rows.indices where rows[row].storage != .clear {
+      rows[row].subjectIndex = try reader.next(known: &known, below: subjectCount)
     }
-    for index in tables.parts.indices where tables.parts[index].storage != .clear {
+    for row in rows.indices where rows[row].storage != .clear {
       guard let storage = PartStorage(rawValue: try reader.count(upTo: 2)), storage != .clear
       else { throw MalformedBytes(reason: "a personal part that is stored in no known way") }
-      tables.parts[index].storage = storage
+      rows[row].storage = storage
     }
+    columns = reader
   }
 }
 
 extension BlockTables {
   /// The last column: the sizes of the sealed parts. Compares all sizes with those in the header.
   mutating func readSealedCounts(
-    _ reader: inout ByteReader, header: BlockHeader
+    _ columns: inout ByteReader, header: BlockHeader
   ) throws(MalformedBytes) {
+    var reader = columns
     var rest = header.sealedBytes
-    for index in parts.indices where parts[index].storage == .sealed {
-      parts[index].byteCount = try reader.count(upTo: rest)
-      rest -= parts[index].byteCount
+    var payloadCount = 0
+    var rows = parts.mutableSpan
+    for row in rows.indices {
+      switch rows[row].storage {
+      case .clear: payloadCount += rows[row].byteCount
+      case .sealed:
+        rows[row].byteCount = try reader.count(upTo: rest)
+        rest -= rows[row].byteCount
+      case .dropped: break
+      }
     }
+    columns = reader
     guard rest == 0 else { throw MalformedBytes(reason: "the sealed area has another size") }
-    let payloadCount = parts.reduce(0) { $1.storage == .clear ? $0 + $1.byteCount : $0 }
     guard payloadCount == header.payloadRawBytes,
       (parts.count - events.count) * SHA256.digestByteCount == header.commitmentBytes
     else { throw MalformedBytes(reason: "the payload frame or the commitments have another size") }

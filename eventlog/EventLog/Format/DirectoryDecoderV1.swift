@@ -25,9 +25,8 @@ struct DirectoryDecoderV1 {
           id: SubjectID(try reader.uint128()),
           keyGeneration: UInt32(try reader.count(upTo: Int(UInt32.max)))))
     }
-    var strings: [String] = []
-    for _ in 0..<(try reader.count(upTo: limit)) { strings.append(try reader.string()) }
-    try readCommits(&reader, strings)
+    for _ in 0..<(try reader.count(upTo: limit)) { tables.texts.append(try reader.string()) }
+    try readCommits(&reader, textCount: tables.texts.count)
     try readEvents(&reader)
     guard reader.isAtEnd else { throw MalformedBytes(reason: "bytes after the directory") }
     return tables
@@ -47,7 +46,7 @@ struct DirectoryDecoderV1 {
   }
 
   private mutating func readCommits(
-    _ reader: inout ByteReader, _ strings: [String]
+    _ reader: inout ByteReader, textCount: Int
   ) throws(MalformedBytes) {
     tables.commits.reserveCapacity(header.commitCount)
     var firstEvent = 0
@@ -56,9 +55,9 @@ struct DirectoryDecoderV1 {
       let eventCount = try reader.count(upTo: header.eventCount - firstEvent)
       let recordedAt = header.recordedAtMicros &- Int64(bitPattern: try reader.varint())
       let occurredAt = recordedAt &+ (try reader.zigzag())
-      let actor = strings[try reader.index(below: strings.count)]
-      let origin = strings[try reader.index(below: strings.count)]
-      let correlation = strings[try reader.index(below: strings.count)]
+      let actor = try reader.index(below: textCount)
+      let origin = try reader.index(below: textCount)
+      let correlation = try reader.index(below: textCount)
       let flags = try reader.varint()
       let depth = UInt16(try reader.count(upTo: Int(UInt16.max)))
       let causation = flags & 1 == 0 ? nil : try reader.varint()
@@ -69,7 +68,8 @@ struct DirectoryDecoderV1 {
           orgIndex: orgIndex, firstEvent: firstEvent, eventCount: eventCount,
           recordedAtMicros: recordedAt,
           context: StoredContext(
-            actor: actor, origin: origin, correlation: StoredText(correlation),
+            actor: actor, origin: origin,
+            correlation: StoredText(form: .whole, prefix: correlation, value: 0),
             causation: causation, depth: depth, occurredAtMicros: occurredAt),
           request: request))
       firstEvent += eventCount

@@ -4,17 +4,14 @@ struct DirectoryEncoder {
   private(set) var columns: [UInt8] = []
   /// What does not: ids and hashes.
   private(set) var ids: [UInt8] = []
-  private var strings: [String] = []
-  private var stringIndexes: [String: Int] = [:]
 
   init(_ tables: BlockTables, header: BlockHeader) {
     columns.reserveCapacity(12 * tables.events.count + 16 * tables.commits.count + 512)
     ids.reserveCapacity(16 * (tables.orgs.count + tables.streams.count + tables.commits.count))
     addOrgs(tables)
-    let commits = commitColumns(tables.commits, header: header)
-    columns.appendVarint(strings.count)
-    for string in strings { columns.appendLengthAndBytes(of: string) }
-    columns.append(contentsOf: commits)
+    columns.appendVarint(tables.texts.count)
+    for text in tables.texts { columns.appendLengthAndBytes(of: text) }
+    addCommits(tables.commits, header: header)
     addStreams(tables)
     addSubjects(tables)
     addEvents(tables)
@@ -53,85 +50,51 @@ struct DirectoryEncoder {
     for subject in tables.subjects { columns.appendVarint(UInt64(subject.keyGeneration)) }
   }
 
-  private mutating func commitColumns(
+  private mutating func addCommits(
     _ commits: [BlockDirectory.CommitRecord], header: BlockHeader
-  ) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(16 * commits.count)
-    // By index, here and below: a whole commit is half a dozen references.
-    for index in commits.indices { bytes.appendVarint(commits[index].orgIndex) }
-    for index in commits.indices { bytes.appendVarint(commits[index].eventCount) }
+  ) {
+    for commit in commits { columns.appendVarint(commit.orgIndex) }
+    for commit in commits { columns.appendVarint(commit.eventCount) }
     // The first one counts back from the header's time, the others on from the one before.
     var earlier = header.recordedAtMicros
-    for index in commits.indices {
-      bytes.appendZigzag(commits[index].recordedAtMicros &- earlier)
-      earlier = commits[index].recordedAtMicros
+    for commit in commits {
+      columns.appendZigzag(commit.recordedAtMicros &- earlier)
+      earlier = commit.recordedAtMicros
     }
     var offset: Int64 = 0
-    for index in commits.indices {
-      let own = commits[index].context.occurredAtMicros &- commits[index].recordedAtMicros
-      bytes.appendZigzag(own &- offset)
+    for commit in commits {
+      let own = commit.context.occurredAtMicros &- commit.recordedAtMicros
+      columns.appendZigzag(own &- offset)
       offset = own
     }
-    addTexts(commits, to: &bytes)
-    addReferences(commits, header: header, to: &bytes)
-    return bytes
-  }
-
-  private mutating func addTexts(
-    _ commits: [BlockDirectory.CommitRecord], to bytes: inout [UInt8]
-  ) {
-    var last = 0
-    for index in commits.indices {
-      bytes.appendVarint(self.index(of: commits[index].context.actor, after: &last))
+    for commit in commits { columns.appendVarint(commit.context.actor) }
+    for commit in commits { columns.appendVarint(commit.context.origin) }
+    for commit in commits {
+      let text = commit.context.correlation
+      columns.appendVarint(text.prefix << 2 | text.form.rawValue)
+      if text.form != .whole { ids.appendLittle(text.value) }
     }
-    for index in commits.indices {
-      bytes.appendVarint(self.index(of: commits[index].context.origin, after: &last))
-    }
-    for index in commits.indices {
-      addText(commits[index].context.correlation, after: &last, to: &bytes)
-    }
+    addReferences(commits, header: header)
   }
 
   private mutating func addReferences(
-    _ commits: [BlockDirectory.CommitRecord], header: BlockHeader, to bytes: inout [UInt8]
+    _ commits: [BlockDirectory.CommitRecord], header: BlockHeader
   ) {
-    for index in commits.indices {
-      let hasCausation = commits[index].context.causation != nil
-      bytes.append((hasCausation ? 1 : 0) | (commits[index].request == nil ? 0 : 2))
+    for commit in commits {
+      let hasCausation = commit.context.causation != nil
+      columns.append((hasCausation ? 1 : 0) | (commit.request == nil ? 0 : 2))
     }
-    for index in commits.indices { bytes.appendVarint(UInt64(commits[index].context.depth)) }
-    for index in commits.indices {
-      guard let causation = commits[index].context.causation else { continue }
-      let position = header.firstPosition + UInt64(commits[index].firstEvent)
-      bytes.appendZigzag(Int64(bitPattern: position &- causation))
+    for commit in commits { columns.appendVarint(UInt64(commit.context.depth)) }
+    for commit in commits {
+      guard let causation = commit.context.causation else { continue }
+      let position = header.firstPosition + UInt64(commit.firstEvent)
+      columns.appendZigzag(Int64(bitPattern: position &- causation))
     }
-    for index in commits.indices {
-      guard let request = commits[index].request else { continue }
+    for commit in commits {
+      guard let request = commit.request else { continue }
       ids.appendLittle(request.name)
       ids.appendLittle(request.fingerprint)
     }
-  }
-
-  private mutating func addText(
-    _ text: StoredText, after last: inout Int, to bytes: inout [UInt8]
-  ) {
-    let packed = text.packed
-    bytes.appendVarint(index(of: packed.prefix, after: &last) << 2 | packed.form.rawValue)
-    if packed.form != .whole { ids.appendLittle(packed.value) }
-  }
-
-  /// `last`: the index before it in the column, which mostly is the same.
-  private mutating func index(of string: String, after last: inout Int) -> Int {
-    if last < strings.count, strings[last] == string { return last }
-    if let known = stringIndexes[string] {
-      last = known
-    } else {
-      last = strings.count
-      strings.append(string)
-      stringIndexes[string] = last
-    }
-    return last
   }
 
   private mutating func addEvents(_ tables: BlockTables) {

@@ -135,57 +135,52 @@ enum PackedText {
 /// A text as a block has it: put together when somebody asks for it.
 struct StoredText {
   let form: PackedText.Form
-  let prefix: String
+  /// Among the block's texts.
+  let prefix: Int
   let value: UInt128
-
-  init(form: PackedText.Form, prefix: String, value: UInt128) {
-    self.form = form
-    self.prefix = prefix
-    self.value = value
-  }
-
-  init(_ text: String) { self.init(form: .whole, prefix: text, value: 0) }
-
-  var text: String { PackedText.unpack(form, prefix: prefix, value: value) }
-
-  var packed: StoredText {
-    guard form == .whole else { return self }
-    let packed = PackedText.pack(prefix)
-    return StoredText(form: packed.form, prefix: packed.prefix, value: packed.value)
-  }
 }
 
-/// What a block has of a commit's context.
+/// What a block has of a commit's context. Without a reference: a block of a thousand commits is read by who asks for few.
 struct StoredContext {
-  let actor: String
-  let origin: String
-  let correlation: StoredText
-  let causation: UInt64?
-  let depth: UInt16
-  let occurredAtMicros: Int64
+  /// Among the block's texts, as is `origin`.
+  var actor = 0
+  var origin = 0
+  var correlation = StoredText(form: .whole, prefix: 0, value: 0)
+  var causation: UInt64?
+  var depth: UInt16 = 0
+  var occurredAtMicros: Int64 = 0
+}
 
-  init(
-    actor: String, origin: String, correlation: StoredText, causation: UInt64?, depth: UInt16,
-    occurredAtMicros: Int64
-  ) {
-    self.actor = actor
-    self.origin = origin
-    self.correlation = correlation
-    self.causation = causation
-    self.depth = depth
-    self.occurredAtMicros = occurredAtMicros
+/// Texts that the commits of a block share: each is in it once.
+struct TextTable {
+  private(set) var texts: [String] = []
+  private var indexes: [String: Int] = [:]
+
+  mutating func removeAll() {
+    texts.removeAll(keepingCapacity: true)
+    indexes.removeAll(keepingCapacity: true)
   }
 
-  init(_ context: CommitContext) {
-    self.init(
-      actor: context.actor, origin: context.origin, correlation: StoredText(context.correlation),
+  /// `guess`: the index of the one before it of its kind, which mostly is the same.
+  mutating func index(of text: String, guess: Int = 0) -> Int {
+    if guess < texts.count, texts[guess] == text { return guess }
+    if let known = indexes[text] { return known }
+    texts.append(text)
+    indexes[text] = texts.count - 1
+    return texts.count - 1
+  }
+
+  /// `before`: of the commit before.
+  mutating func stored(_ context: CommitContext, before: StoredContext?) -> StoredContext {
+    let packed = PackedText.pack(context.correlation)
+    return StoredContext(
+      actor: index(of: context.actor, guess: before?.actor ?? 0),
+      origin: index(of: context.origin, guess: before?.origin ?? 0),
+      correlation: StoredText(
+        form: packed.form,
+        prefix: index(of: packed.prefix, guess: before?.correlation.prefix ?? 0),
+        value: packed.value),
       causation: context.causation, depth: context.depth,
       occurredAtMicros: context.occurredAtMicros)
-  }
-
-  var context: CommitContext {
-    CommitContext(
-      actor: actor, origin: origin, correlation: correlation.text, causation: causation,
-      depth: depth, occurredAtMicros: occurredAtMicros)
   }
 }

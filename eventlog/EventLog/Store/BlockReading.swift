@@ -222,7 +222,7 @@ extension LoadedBlock {
       orgSequence: place.orgSequence, stream: directory.streams[record.streamIndex].id,
       streamVersion: place.streamVersion, type: directory.types[record.typeIndex],
       schemaVersion: record.schemaVersion, recordedAtMicros: commit.recordedAtMicros,
-      context: commit.context.context,
+      context: directory.tables.context(of: commit),
       commitPosition: firstPosition + UInt64(commit.firstEvent),
       commitCount: commit.eventCount,
       parts: try parts(of: record, at: place, position: position))
