@@ -6,15 +6,10 @@ extension SHA256 {
 
     package init() {}
 
-    /// Of eight 32-bit numbers, as SHA-256 ends with.
-    init(
-      bigEndian a: (UInt32, UInt32), _ b: (UInt32, UInt32), _ c: (UInt32, UInt32),
-      _ d: (UInt32, UInt32)
-    ) {
-      func word(_ pair: (UInt32, UInt32)) -> UInt64 {
-        (UInt64(pair.0) << 32 | UInt64(pair.1)).bigEndian
-      }
-      words = (word(a), word(b), word(c), word(d))
+    /// In the order of memory.
+    init(_ bytes: SIMD8<UInt32>) {
+      let wide = unsafe unsafeBitCast(bytes, to: SIMD4<UInt64>.self)
+      words = (wide[0], wide[1], wide[2], wide[3])
     }
 
     /// nil unless `bytes` are 32.

@@ -90,15 +90,13 @@ package struct SHA256: Sendable {
       "a padded message ends with a block")
     var last = self
     last.update(message)
-    return last.words
+    return last.words.digest
   }
 
   /// Where the computation stands, after whole blocks.
   package var chain: Chain {
     precondition(state.num == 0, "a chaining value is that of whole blocks")
-    let words = state.h
-    return Chain(
-      SIMD8(words.0, words.1, words.2, words.3, words.4, words.5, words.6, words.7))
+    return words
   }
 
   /// Goes on from `chain` over `bytes`, which are whole blocks.
@@ -112,11 +110,10 @@ package struct SHA256: Sendable {
     return hash.chain
   }
 
-  /// The chaining value, which after a padded message is the digest.
-  private var words: Digest {
+  private var words: Chain {
     let words = state.h
-    return Digest(
-      bigEndian: (words.0, words.1), (words.2, words.3), (words.4, words.5), (words.6, words.7))
+    return Chain(
+      SIMD8(words.0, words.1, words.2, words.3, words.4, words.5, words.6, words.7))
   }
 
   /// The digest of `tag`, `left` and `right`: 65 bytes, two blocks with a padding that is always the same
@@ -136,7 +133,7 @@ package struct SHA256: Sendable {
       unsafe SHA256_Transform(&hash.state, start)
       unsafe SHA256_Transform(&hash.state, start?.advanced(by: blockByteCount))
     }
-    return hash.words
+    return hash.words.digest
   }
 
   /// Appends the digest of what was hashed so far to `output`, without an array of its own.

@@ -12,11 +12,7 @@ extension SHA256 {
     /// Before the first byte.
     package static let start = SHA256().chain
 
-    package var digest: Digest {
-      Digest(
-        bigEndian: (words[0], words[1]), (words[2], words[3]), (words[4], words[5]),
-        (words[6], words[7]))
-    }
+    package var digest: Digest { Digest(bytes) }
 
     /// The digest, as it lies in memory.
     fileprivate var bytes: SIMD8<UInt32> {
@@ -30,53 +26,70 @@ extension SHA256 {
   package struct Messages: Sendable {
     /// What is at and after `byteCount` of a message is its padding; before it, what was written there.
     package var bytes: [UInt8] = []
+    package private(set) var count = 0
     private var used = 0
-    fileprivate var offsets: [UInt32] = []
+    /// Where in `bytes` the messages begin, each where the one before ends; more than those mean nothing.
+    package private(set) var offsets: [UInt32] = []
     fileprivate var blockCounts: [UInt32] = []
 
     package init() {}
 
-    /// With room for `count` messages of `byteCount` bytes.
-    package init(count: Int, byteCount: Int) {
-      bytes = [UInt8](repeating: 0, count: count * Self.blockCount(byteCount) * blockByteCount)
-      offsets.reserveCapacity(count)
-      blockCounts.reserveCapacity(count)
+    /// `count` messages of `byteCount` bytes each.
+    package init(count: Int, byteCount: Int, after precedingByteCount: Int = 0) {
+      layOut([Int](repeating: byteCount, count: count), after: precedingByteCount)
     }
-
-    package var count: Int { offsets.count }
 
     /// What is hashed of them, padding included.
     package var byteCount: Int { used }
 
-    package mutating func removeAll() {
-      used = 0
-      offsets.removeAll(keepingCapacity: true)
-      blockCounts.removeAll(keepingCapacity: true)
+    /// Where in `bytes` a message begins.
+    package func offset(of message: Int) -> Int {
+      precondition(message < count, "one of the messages")
+      return Int(offsets[message])
     }
 
-    /// Where in `bytes` the first message begins, and each next one where the one before ends.
-    package func offset(of message: Int) -> Int { Int(offsets[message]) }
+    /// Makes room for messages of these sizes, each after `precedingByteCount` bytes, which are whole blocks, and none besides. What
+    /// is written over them is written after it.
+    package mutating func layOut(_ byteCounts: [Int], after precedingByteCount: Int = 0) {
+      used = byteCounts.reduce(0) { $0 + Self.blockCount($1) } * blockByteCount
+      precondition(used <= UInt32.max, "less than 4 GiB of messages")
+      count = byteCounts.count
+      if bytes.count < used {
+        bytes.append(contentsOf: repeatElement(0, count: max(used, 2 * bytes.count) - bytes.count))
+      }
+      if offsets.count < count {
+        offsets.append(contentsOf: repeatElement(0, count: count - offsets.count))
+        blockCounts.append(contentsOf: repeatElement(0, count: count - blockCounts.count))
+      }
+      writePlaces(byteCounts)
+      let offsets = offsets
+      var span = bytes.mutableSpan
+      var target = unsafe span.mutableBytes
+      for (index, byteCount) in byteCounts.enumerated() {
+        let start = Int(offsets[index])
+        let end = start + Self.blockCount(byteCount) * blockByteCount
+        let bitCount = UInt64(8 * (precedingByteCount + byteCount))
+        // The message itself is written over what is too much of these zeros. Its padding begins in the last block or, where the
+        // count of its bits has no room there, in at most eight bytes before it.
+        target.storeBytes(
+          of: SIMD64<UInt8>(), toByteOffset: end - blockByteCount, as: SIMD64<UInt8>.self)
+        target.storeBytes(
+          of: UInt64(0x80).littleEndian, toByteOffset: start + byteCount, as: UInt64.self)
+        target.storeBytes(of: bitCount.bigEndian, toByteOffset: end - 8, as: UInt64.self)
+      }
+    }
 
-    /// Makes room for a message of `byteCount` bytes that comes after `precedingByteCount` bytes, whole blocks, and returns
-    /// where in `bytes` it is to be written.
-    package mutating func add(byteCount: Int, after precedingByteCount: Int = 0) -> Int {
-      let blockCount = Self.blockCount(byteCount)
-      let (start, end) = (used, used + blockCount * blockByteCount)
-      if end > bytes.count {
-        bytes.append(contentsOf: repeatElement(0, count: max(end, 2 * bytes.count) - bytes.count))
+    private mutating func writePlaces(_ byteCounts: [Int]) {
+      var starts = offsets.mutableSpan
+      var start = 0
+      for (index, byteCount) in byteCounts.enumerated() {
+        starts[index] = UInt32(truncatingIfNeeded: start)
+        start += Self.blockCount(byteCount) * blockByteCount
       }
-      offsets.append(UInt32(start))
-      blockCounts.append(UInt32(blockCount))
-      used = end
-      let bitCount = UInt64(8 * (precedingByteCount + byteCount))
-      unsafe bytes.withUnsafeMutableBytes { bytes in
-        let padding = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start + byteCount..<end])
-        unsafe padding.initializeMemory(as: UInt8.self, repeating: 0)
-        unsafe padding[0] = 0x80
-        unsafe padding.storeBytes(
-          of: bitCount.bigEndian, toByteOffset: padding.count - 8, as: UInt64.self)
+      var counts = blockCounts.mutableSpan
+      for (index, byteCount) in byteCounts.enumerated() {
+        counts[index] = UInt32(truncatingIfNeeded: Self.blockCount(byteCount))
       }
-      return start
     }
 
     /// One bit, then zeros, then how many bits there were (FIPS 180-4, 5.1.1).
@@ -84,21 +97,25 @@ extension SHA256 {
       (byteCount + 1 + 8 + blockByteCount - 1) / blockByteCount
     }
 
-    /// A block without padding, full of `byte`.
-    package mutating func addBlock(of byte: UInt8) {
-      if used + blockByteCount > bytes.count {
-        bytes.append(contentsOf: repeatElement(0, count: max(bytes.count, blockByteCount)))
+    /// Makes room for `keyCount` keys of RFC 2104, a block each without padding: each first under the inner mask, then under the
+    /// outer one. `writeKeys` writes what they begin with.
+    package mutating func layOutKeys(_ keyCount: Int) {
+      count = 2 * keyCount
+      used = count * blockByteCount
+      bytes.removeAll(keepingCapacity: true)
+      for _ in 0..<keyCount {
+        for mask in keyMasks {
+          bytes.append(contentsOf: repeatElement(mask, count: blockByteCount))
+        }
       }
-      for offset in used..<used + blockByteCount { bytes[offset] = byte }
-      offsets.append(UInt32(used))
-      blockCounts.append(1)
-      used += blockByteCount
+      offsets = (0..<count).map { UInt32($0 * blockByteCount) }
+      blockCounts = [UInt32](repeating: 1, count: count)
     }
 
     /// Messages that nodes of a tree can be written over: `tag` ‖ left ‖ right.
     package static func nodes(tag: UInt8, count: Int) -> Messages {
       var messages = Messages(count: count, byteCount: nodeByteCount)
-      for _ in 0..<count { messages.bytes[messages.add(byteCount: nodeByteCount)] = tag }
+      for index in 0..<count { messages.bytes[messages.offset(of: index)] = tag }
       return messages
     }
 
@@ -116,24 +133,36 @@ extension SHA256 {
       }
     }
 
-    /// Writes the digests of `chains`, under each of `masks`, over the beginnings of as many messages.
-    package mutating func write(_ chains: [Chain], masks: [UInt8] = [0]) {
-      precondition(chains.count * masks.count <= count, "a message for each digest")
+    /// Writes the digests of `chains` over the beginnings of as many messages.
+    package mutating func write(_ chains: [Chain]) {
+      precondition(chains.count <= count, "a message for each digest")
       let offsets = offsets
       var span = bytes.mutableSpan
       var target = unsafe span.mutableBytes
-      var message = 0
-      for chain in chains {
-        let digest = chain.bytes
-        for mask in masks {
-          let wide = SIMD8(repeating: UInt32(mask) &* 0x0101_0101)
-          target.storeBytes(
-            of: digest ^ wide, toByteOffset: Int(offsets[message]), as: SIMD8<UInt32>.self)
-          message += 1
-        }
+      for (index, chain) in chains.enumerated() {
+        target.storeBytes(
+          of: chain.bytes, toByteOffset: Int(offsets[index]), as: SIMD8<UInt32>.self)
+      }
+    }
+
+    /// Writes the digests of `chains`, under both masks, over the beginnings of as many keys.
+    package mutating func writeKeys(_ chains: [Chain]) {
+      precondition(2 * chains.count <= count, "two blocks for each key")
+      var span = bytes.mutableSpan
+      var target = unsafe span.mutableBytes
+      for (index, chain) in chains.enumerated() {
+        let (digest, start) = (chain.bytes, 2 * index * blockByteCount)
+        target.storeBytes(
+          of: digest ^ SIMD8(repeating: 0x3636_3636), toByteOffset: start, as: SIMD8<UInt32>.self)
+        target.storeBytes(
+          of: digest ^ SIMD8(repeating: 0x5c5c_5c5c), toByteOffset: start + blockByteCount,
+          as: SIMD8<UInt32>.self)
       }
     }
   }
+
+  /// RFC 2104: what the inner and the outer key are made with.
+  private static let keyMasks: [UInt8] = [0x36, 0x5c]
 
   /// How hashes of several messages are made.
   package enum Way: CaseIterable, Sendable {

@@ -33,16 +33,18 @@ private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
   @Test(arguments: [UInt64.random(in: 0 ..< .max)])
   func `messages hashed together have the digests that they have alone`(seed: UInt64) throws {
     var random = SplitMix(state: seed)
+    // Laid out over and over: nothing of what was there before may be left.
+    var messages = SHA256.Messages()
     for count in 0...80 {
       let prefixes = (0..<count).map { _ in random.bytes(64) }
       let contents = (0..<count).map { _ in random.bytes(Int(random.next() % 400)) }
-      var messages = SHA256.Messages()
+      messages.layOut(contents.map(\.count), after: 64)
       var begun: [SHA256.Chain] = []
-      for (prefix, content) in zip(prefixes, contents) {
+      for (index, prefix) in prefixes.enumerated() {
         var hash = SHA256()
         hash.update(prefix)
         begun.append(hash.chain)
-        let start = messages.add(byteCount: content.count, after: prefix.count)
+        let (start, content) = (messages.offset(of: index), contents[index])
         messages.bytes.replaceSubrange(start..<start + content.count, with: content)
       }
       let expected = zip(prefixes, contents).map { SHA256.hash($0 + $1) }

@@ -230,7 +230,7 @@ package struct Frontier: Equatable, Sendable {
     let wholeCount = (leaves.count - aligned) / width * width
     appendEach(leaves[..<aligned], completed)
     if wholeCount > 0 {
-      for root in Self.subtrees(of: leaves[aligned..<aligned + wholeCount]) {
+      Self.forEachSubtree(of: leaves[aligned..<aligned + wholeCount]) { root in
         completed(Self.batchLevel, size >> UInt64(Self.batchLevel), root)
         add(root, level: Self.batchLevel, completed)
       }
@@ -252,17 +252,28 @@ package struct Frontier: Equatable, Sendable {
     }
   }
 
-  /// The roots of the complete subtrees of `batchLevel` that `leaves` are all leaves of.
-  private static func subtrees(of leaves: ArraySlice<Digest>) -> [Digest] {
-    var nodes = Array(leaves)
-    var messages = SHA256.Messages.nodes(tag: 1, count: nodes.count / 2)
-    for _ in 0..<batchLevel {
-      messages.writeNodes(nodes)
-      var chains = [SHA256.Chain](repeating: .start, count: nodes.count / 2)
-      SHA256.advance(&chains, over: messages)
-      nodes = chains.map(\.digest)
+  /// Gives the roots of the complete subtrees of `batchLevel` that `leaves` are all leaves of. Some at a time: what is in the
+  /// making fits a core's first cache.
+  private static func forEachSubtree(of leaves: ArraySlice<Digest>, _ body: (Digest) -> Void) {
+    let leafCount = min(leaves.count, 8 << batchLevel)
+    var messages = SHA256.Messages.nodes(tag: 1, count: leafCount / 2)
+    var nodes: [Digest] = []
+    nodes.reserveCapacity(leafCount)
+    var chains: [SHA256.Chain] = []
+    chains.reserveCapacity(leafCount / 2)
+    for first in stride(from: leaves.startIndex, to: leaves.endIndex, by: leafCount) {
+      nodes.removeAll(keepingCapacity: true)
+      nodes.append(contentsOf: leaves[first..<min(first + leafCount, leaves.endIndex)])
+      for _ in 0..<batchLevel {
+        messages.writeNodes(nodes)
+        chains.removeAll(keepingCapacity: true)
+        chains.append(contentsOf: repeatElement(.start, count: nodes.count / 2))
+        SHA256.advance(&chains, over: messages)
+        nodes.removeAll(keepingCapacity: true)
+        for chain in chains { nodes.append(chain.digest) }
+      }
+      for node in nodes { body(node) }
     }
-    return nodes
   }
 
   package var root: Digest {

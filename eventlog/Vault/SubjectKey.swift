@@ -39,26 +39,39 @@ package struct KeyName: Hashable, Sendable {
     return hash
   }()
 
-  /// The key ids of many names, at less than one by one.
+  /// The key ids of many names, at less than one by one: hashed together, as many as a core's first cache holds.
   package static func keyIDs(of names: [KeyName]) -> [KeyID] {
+    let label = label
     let byteCount = label.count + 16 + 16 + 4
-    var messages = SHA256.Messages(count: names.count, byteCount: byteCount)
-    for name in names {
-      let start = messages.add(byteCount: byteCount)
-      unsafe messages.bytes.withUnsafeMutableBytes { bytes in
-        let message = unsafe UnsafeMutableRawBufferPointer(rebasing: bytes[start...])
-        unsafe message.copyBytes(from: label)
-        unsafe message.storeBytes(
-          of: name.org.bigEndian, toByteOffset: label.count, as: UInt128.self)
-        unsafe message.storeBytes(
-          of: name.subject.bigEndian, toByteOffset: label.count + 16, as: UInt128.self)
-        unsafe message.storeBytes(
-          of: name.generation.bigEndian, toByteOffset: label.count + 32, as: UInt32.self)
+    let width = min(names.count, 64)
+    var ids: [KeyID] = []
+    ids.reserveCapacity(names.count)
+    var messages = SHA256.Messages(count: width, byteCount: byteCount)
+    for index in 0..<width {
+      let start = messages.offset(of: index)
+      var span = messages.bytes.mutableSpan
+      var target = unsafe span.mutableBytes
+      for (offset, byte) in label.enumerated() {
+        target.storeBytes(of: byte, toByteOffset: start + offset, as: UInt8.self)
       }
     }
-    var chains = [SHA256.Chain](repeating: .start, count: names.count)
-    SHA256.advance(&chains, over: messages)
-    return chains.map { KeyID($0.digest) }
+    var chains: [SHA256.Chain] = []
+    for first in stride(from: 0, to: names.count, by: max(width, 1)) {
+      let count = min(width, names.count - first)
+      for index in 0..<count {
+        let (name, start) = (names[first + index], messages.offset(of: index) + label.count)
+        var span = messages.bytes.mutableSpan
+        var target = unsafe span.mutableBytes
+        target.storeBytes(of: name.org.bigEndian, toByteOffset: start, as: UInt128.self)
+        target.storeBytes(of: name.subject.bigEndian, toByteOffset: start + 16, as: UInt128.self)
+        target.storeBytes(of: name.generation.bigEndian, toByteOffset: start + 32, as: UInt32.self)
+      }
+      chains.removeAll(keepingCapacity: true)
+      chains.append(contentsOf: repeatElement(.start, count: count))
+      SHA256.advance(&chains, over: messages)
+      for chain in chains { ids.append(KeyID(chain.digest)) }
+    }
+    return ids
   }
 
   /// Reads what `bytes` wrote.

@@ -84,10 +84,12 @@ enum TreeShareBench {
 
   /// As many together as the writer hashes together.
   private static func messages(_ leaves: [[UInt8]]) -> [SHA256.Messages] {
-    stride(from: 0, to: leaves.count, by: 64).map { first in
+    stride(from: 0, to: leaves.count, by: EventBatch.maxCount).map { first in
+      let batch = leaves[first..<min(first + EventBatch.maxCount, leaves.count)]
       var messages = SHA256.Messages()
-      for leaf in leaves[first..<min(first + 64, leaves.count)] {
-        let start = messages.add(byteCount: leaf.count)
+      messages.layOut(batch.map(\.count))
+      for (index, leaf) in batch.enumerated() {
+        let start = messages.offset(of: index)
         messages.bytes.replaceSubrange(start..<start + leaf.count, with: leaf)
       }
       return messages

@@ -110,11 +110,14 @@ final class BlockFinisher {
     area.leaves.reserveCapacity(range.count)
     for first in stride(from: range.lowerBound, to: range.upperBound, by: EventBatch.maxCount) {
       let events = input.events[first..<min(first + EventBatch.maxCount, range.upperBound)]
-      context.batch.leaves.removeAll()
       commit(events, input, &context.batch.commitments)
+      context.batch.leaves.begin(
+        events.map {
+          LeafBatch.byteCount(type: input.types[$0.typeIndex], partCount: 1 + $0.personal.count)
+        })
       var next = 0
       for event in events { try seal(event, input, context, &next, &area) }
-      area.leaves += context.batch.leaves.finish()
+      context.batch.leaves.finish { _, leaf in area.leaves.append(leaf) }
     }
     return area
   }
@@ -124,18 +127,19 @@ final class BlockFinisher {
     _ events: ArraySlice<BlockBuilder.Event>, _ input: SealingInput,
     _ commitments: inout CommitmentBatch
   ) {
-    commitments.removeAll()
+    var parts: [CommitmentBatch.Part] = []
+    parts.reserveCapacity(2 * events.count)
+    for event in events { input.addParts(of: event, to: &parts) }
+    commitments.begin(parts)
+    var next = 0
     for event in events {
-      let org = input.orgs[event.orgIndex]
-      commitments.add(
-        input.orgKeys[event.orgIndex], org: org, orgSequence: event.orgSequence, part: 0,
-        payload: unsafe input.payload.span.bytes.extracting(event.payload))
+      commitments.write(
+        unsafe input.payload.span.bytes.extracting(event.payload), of: next)
+      next += 1
       for part in event.personal {
         let payload = input.parts[part].payload
-        commitments.add(
-          input.subjectKeys[input.parts[part].subjectIndex], org: org,
-          orgSequence: event.orgSequence, part: 1 + part - event.personal.lowerBound,
-          payload: unsafe payload.span.bytes)
+        commitments.write(unsafe payload.span.bytes, of: next)
+        next += 1
       }
     }
     commitments.finish()
@@ -146,16 +150,17 @@ final class BlockFinisher {
     _ event: BlockBuilder.Event, _ input: SealingInput, _ context: Context, _ next: inout Int,
     _ area: inout SealedArea
   ) throws {
-    let commitments = context.batch.commitments.commitments[next...]
+    let first = next
     next += 1 + event.personal.count
     context.batch.leaves.start(
       input.header(of: event), type: input.types[event.typeIndex],
       partCount: 1 + event.personal.count)
     context.batch.leaves.addPart(
-      keyID: input.orgKeys[event.orgIndex].keyID, commitment: commitments[commitments.startIndex])
+      keyID: input.orgKeys[event.orgIndex].keyID,
+      commitment: context.batch.commitments.commitment(of: first))
     for (ordinal, part) in event.personal.enumerated() {
       let key = input.subjectKeys[input.parts[part].subjectIndex]
-      let commitment = commitments[commitments.startIndex + 1 + ordinal]
+      let commitment = context.batch.commitments.commitment(of: first + 1 + ordinal)
       context.batch.leaves.addPart(keyID: key.keyID, commitment: commitment)
       commitment.append(to: &area.commitments)
       let place = PartPlace(
@@ -232,6 +237,22 @@ private struct SealingInput: Sendable {
   let orgKeys: [SubjectKey]
   let recordedAtMicros: Int64
   let dictionary: LogDictionary?
+
+  /// What the commitments of an event are made of.
+  func addParts(of event: BlockBuilder.Event, to added: inout [CommitmentBatch.Part]) {
+    func add(_ key: SubjectKey, _ index: Int, _ byteCount: Int) {
+      added.append(
+        CommitmentBatch.Part(
+          key: key.salt.chains, org: orgs[event.orgIndex], orgSequence: event.orgSequence,
+          index: index, payloadByteCount: byteCount))
+    }
+    add(orgKeys[event.orgIndex], 0, event.payload.count)
+    for index in event.personal {
+      add(
+        subjectKeys[parts[index].subjectIndex], 1 + index - event.personal.lowerBound,
+        parts[index].payload.count)
+    }
+  }
 
   func header(of event: BlockBuilder.Event) -> LeafBatch.Header {
     LeafBatch.Header(

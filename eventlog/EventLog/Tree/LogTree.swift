@@ -87,6 +87,16 @@ struct LeafKeys {
     let id: KeyID
   }
 
+  /// Where an event stands whose leaf is made together with others.
+  private struct LeafPlace {
+    let ordinal: Int
+    let commitOrdinal: Int
+    let orgSequence: UInt64
+    let streamVersion: UInt64
+    /// Of its first personal part, among the block's.
+    let personalIndex: Int
+  }
+
   private let vault: Vault
   private var position: UInt64?
   /// By the orgs' and the subjects' indexes in the block.
@@ -96,6 +106,10 @@ struct LeafKeys {
   private var keyIDs: [KeyID] = []
   private var subjectCount = 0
   private var types: [[UInt8]] = []
+  /// What is made next, all together.
+  private var places: [LeafPlace] = []
+  private var parts: [CommitmentBatch.Part] = []
+  private var byteCounts: [Int] = []
 
   init(vault: Vault) { self.vault = vault }
 
@@ -109,7 +123,7 @@ struct LeafKeys {
     let record = block.directory.events[place.ordinal]
     let orgIndex = block.directory.commits[place.commitOrdinal].orgIndex
     let org = block.directory.orgs[orgIndex].id
-    let orgKey = try orgKey(orgIndex, org, block, place)
+    let orgKey = try orgKey(orgIndex, block, place.ordinal)
     hasher.start(block.leafHeader(at: place), partCount: record.partCount)
     let end = place.payloadOffset + block.directory.parts[record.firstPart].byteCount
     hasher.addPart(
@@ -135,61 +149,84 @@ struct LeafKeys {
     _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
   ) throws {
     begin(block)
-    provideKeyIDs(block.directory.tables)
-    var places: [EventPlace] = []
-    places.reserveCapacity(EventBatch.maxCount)
-    try block.forEachPlace { place in
-      guard place.ordinal >= first else { return true }
-      places.append(place)
-      if places.count == EventBatch.maxCount {
-        try addLeaves(of: block, at: places, &batch, body)
-        places.removeAll(keepingCapacity: true)
+    let tables = block.directory.tables
+    provideKeyIDs(tables)
+    var versions = tables.streams.map(\.versionBefore)
+    var sequences = tables.orgs.map(\.firstSequence)
+    var personalIndex = 0
+    for commitOrdinal in tables.commits.indices {
+      let orgIndex = tables.commits[commitOrdinal].orgIndex
+      for ordinal in tables.commits[commitOrdinal].events {
+        let event = tables.events[ordinal]
+        versions[event.streamIndex] += 1
+        if ordinal >= first {
+          places.append(
+            LeafPlace(
+              ordinal: ordinal, commitOrdinal: commitOrdinal,
+              orgSequence: sequences[orgIndex], streamVersion: versions[event.streamIndex],
+              personalIndex: personalIndex))
+          if places.count == EventBatch.maxCount { try addLeaves(of: block, &batch, body) }
+        }
+        sequences[orgIndex] += 1
+        personalIndex += event.partCount - 1
       }
-      return true
     }
-    try addLeaves(of: block, at: places, &batch, body)
+    try addLeaves(of: block, &batch, body)
   }
 
+  /// Makes the leaves of the events at `places`, and forgets those.
   private mutating func addLeaves(
-    of block: LoadedBlock, at places: [EventPlace], _ batch: inout EventBatch,
+    of block: LoadedBlock, _ batch: inout EventBatch,
     _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
   ) throws {
+    defer { places.removeAll(keepingCapacity: true) }
     let tables = block.directory.tables
-    let payload = unsafe block.payload.span.bytes
-    batch.commitments.removeAll()
-    batch.leaves.removeAll()
+    parts.removeAll(keepingCapacity: true)
+    byteCounts.removeAll(keepingCapacity: true)
     for place in places {
-      let record = tables.events[place.ordinal]
-      let orgIndex = tables.commits[place.commitOrdinal].orgIndex
-      let org = tables.orgs[orgIndex].id
-      let end = place.payloadOffset + tables.parts[record.firstPart].byteCount
-      batch.commitments.add(
-        try batchKey(orgIndex, org, block, place).salt, org: org, orgSequence: place.orgSequence,
-        part: 0, payload: payload.extracting(place.payloadOffset..<end))
+      let (record, orgIndex) = (
+        tables.events[place.ordinal], tables.commits[place.commitOrdinal].orgIndex
+      )
+      parts.append(
+        CommitmentBatch.Part(
+          key: try batchKey(orgIndex, block, place).salt, org: tables.orgs[orgIndex].id,
+          orgSequence: place.orgSequence, index: 0,
+          payloadByteCount: tables.parts[record.firstPart].byteCount))
+      byteCounts.append(
+        LeafBatch.byteCount(type: types[record.typeIndex], partCount: record.partCount))
+    }
+    batch.commitments.begin(parts)
+    let payload = unsafe block.payload.span.bytes
+    for (index, place) in places.enumerated() {
+      let start = tables.events[place.ordinal].payloadOffset
+      batch.commitments.write(
+        payload.extracting(start..<start + parts[index].payloadByteCount), of: index)
     }
     batch.commitments.finish()
+    batch.leaves.begin(byteCounts)
     for (index, place) in places.enumerated() {
-      addLeaf(of: block, tables, at: place, batch.commitments.commitments[index], &batch.leaves)
+      addLeaf(
+        of: block, tables, at: place, batch.commitments.commitment(of: index), &batch.leaves)
     }
-    for (place, leaf) in zip(places, batch.leaves.finish()) {
-      body(tables.commits[place.commitOrdinal].orgIndex, leaf)
+    batch.leaves.finish { index, leaf in
+      body(tables.commits[places[index].commitOrdinal].orgIndex, leaf)
     }
   }
 
-  private mutating func addLeaf(
-    of block: LoadedBlock, _ tables: BlockTables, at place: EventPlace, _ commitment: Digest,
+  private func addLeaf(
+    of block: LoadedBlock, _ tables: BlockTables, at place: LeafPlace, _ commitment: Digest,
     _ leaves: inout LeafBatch
   ) {
     let record = tables.events[place.ordinal]
-    let orgIndex = tables.commits[place.commitOrdinal].orgIndex
+    let commit = tables.commits[place.commitOrdinal]
     leaves.start(
       LeafBatch.Header(
-        org: tables.orgs[orgIndex].id, orgSequence: place.orgSequence,
-        recordedAtMicros: tables.commits[place.commitOrdinal].recordedAtMicros,
+        org: tables.orgs[commit.orgIndex].id, orgSequence: place.orgSequence,
+        recordedAtMicros: commit.recordedAtMicros,
         stream: tables.streams[record.streamIndex].id, streamVersion: place.streamVersion,
         schemaVersion: record.schemaVersion),
       type: types[record.typeIndex], partCount: record.partCount)
-    guard let key = batchKeys[orgIndex] else { preconditionFailure("asked for a moment ago") }
+    guard let key = batchKeys[commit.orgIndex] else { preconditionFailure("asked for before") }
     leaves.addPart(keyID: key.id, commitment: commitment)
     for index in 1..<record.partCount {
       let offset = (place.personalIndex + index - 1) * Digest.byteCount
@@ -230,22 +267,23 @@ struct LeafKeys {
   }
 
   private mutating func orgKey(
-    _ index: Int, _ org: OrgID, _ block: LoadedBlock, _ place: EventPlace
+    _ index: Int, _ block: LoadedBlock, _ ordinal: Int
   ) throws -> SubjectKey {
     if let known = orgKeys[index] { return known }
-    guard case .available(let key) = try vault.key(KeyName.org(org.value)) else {
+    let name = KeyName.org(block.directory.orgs[index].id.value)
+    guard case .available(let key) = try vault.key(name) else {
       throw EventLogError.keyMissing(
-        position: block.directory.header.firstPosition + UInt64(place.ordinal))
+        position: block.directory.header.firstPosition + UInt64(ordinal))
     }
     orgKeys[index] = key
     return key
   }
 
   private mutating func batchKey(
-    _ index: Int, _ org: OrgID, _ block: LoadedBlock, _ place: EventPlace
+    _ index: Int, _ block: LoadedBlock, _ place: LeafPlace
   ) throws -> BatchKey {
     if let known = batchKeys[index] { return known }
-    let key = try orgKey(index, org, block, place)
+    let key = try orgKey(index, block, place.ordinal)
     let batchKey = BatchKey(salt: key.salt.chains, id: key.keyID)
     batchKeys[index] = batchKey
     return batchKey
