@@ -15,8 +15,8 @@ struct BlockFindings {
     let org: OrgID
     var firstSequence: UInt64
     let nextSequence: UInt64
-    /// Of its events here, in order. Empty where the trees are not looked at.
-    var leaves: [Digest] = []
+    /// Of its events here, in order: which of the findings' leaves. Empty where the trees are not looked at.
+    var leaves = 0..<0
   }
 
   /// Of the first event that it tells of.
@@ -31,6 +31,8 @@ struct BlockFindings {
   var recordedAtMicros = Int64.min
   var streams: [Stretch] = []
   var orgs: [OrgStretch] = []
+  /// Org by org.
+  var leaves: [Digest] = []
   var entries: [IndexEntry] = []
   /// Hashes of the idempotency keys' names.
   var requests: [UInt64] = []
@@ -68,7 +70,8 @@ final class BlockExaminer {
     findings.isPartial = first > key
     do {
       let span = unsafe bytes.span.bytes
-      let header = try store.checkedHeader(span, key: key)
+      let header = try BlockHeader(span, key: key)
+      try BlockHeader.checkSum(of: span, key: key)
       findings.lastPosition = header.lastPosition
       findings.eventCount = header.eventCount - Int(first - key)
       findings.recordedAtMicros = header.recordedAtMicros
@@ -104,23 +107,34 @@ final class BlockExaminer {
         findings.orgs[commit.orgIndex].firstSequence += UInt64(seenCount)
       }
     }
-    if examination.makesLeaves {
-      for index in findings.orgs.indices {
-        let org = findings.orgs[index]
-        findings.orgs[index].leaves.reserveCapacity(Int(org.nextSequence - org.firstSequence))
-      }
-      var keys = LeafKeys(vault: store.vault)
-      let before = batch.hashedByteCount
-      try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
-        findings.orgs[orgIndex].leaves.append(leaf)
-      }
-      findings.hashedByteCount = batch.hashedByteCount - before
-    }
+    if examination.makesLeaves { try takeLeaves(block, skipping: skipCount, &findings) }
     guard examination.isDeep else { return }
     try block.forEachPlace { place in
       if place.ordinal >= skipCount { try open(block, place, &findings) }
       return true
     }
+  }
+
+  private func takeLeaves(
+    _ block: LoadedBlock, skipping skipCount: Int, _ findings: inout BlockFindings
+  ) throws {
+    var ends: [Int] = []
+    var count = 0
+    for index in findings.orgs.indices {
+      let org = findings.orgs[index]
+      ends.append(count)
+      count += Int(org.nextSequence - org.firstSequence)
+      findings.orgs[index].leaves = ends[index]..<count
+    }
+    var leaves = [Digest](repeating: Digest(), count: count)
+    var keys = LeafKeys(vault: store.vault)
+    let before = batch.hashedByteCount
+    try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
+      leaves[ends[orgIndex]] = leaf
+      ends[orgIndex] += 1
+    }
+    findings.leaves = leaves
+    findings.hashedByteCount = batch.hashedByteCount - before
   }
 
   private func takeEntries(_ directory: BlockDirectory, _ findings: inout BlockFindings) {

@@ -55,27 +55,17 @@ struct IndexCheck {
   }
 
   /// What a stored entry says of the blocks as they are now; nil where it says nothing that has to be there.
-  private func canonical(_ entry: IndexEntry, without implied: Set<Implied>) -> IndexEntry? {
-    let start = blockStart(of: entry.position)
+  @inline(__always)
+  private func canonical(
+    _ entry: IndexEntry, _ starts: BlockStarts, without implied: Set<Implied>
+  ) -> IndexEntry? {
+    let start = starts.last(atOrBelow: entry.position)
     guard implied.isEmpty || !implied.contains(Implied(hash: entry.hash, blockStart: start)) else {
       return nil
     }
     return IndexEntry(
       hash: entry.hash, position: start,
       detail: !requests.isEmpty && requests.contains(entry.hash) ? 0 : entry.detail)
-  }
-
-  private func blockStart(of position: UInt64) -> UInt64 {
-    guard let first = blockStarts.first, first <= position else { return position }
-    // Without a branch that depends on what is found: entries come in no order, so half of them would be mispredicted.
-    var base = 0
-    var count = blockStarts.count
-    while count > 1 {
-      let half = count / 2
-      base += blockStarts[base + half] <= position ? half : 0
-      count -= half
-    }
-    return blockStarts[base]
   }
 
   /// Compares the runs whose stretch lies before `next`. Called after each step; a run's stretch ends with a
@@ -107,7 +97,8 @@ struct IndexCheck {
   private func entries(
     of info: RunInfo, without implied: Set<Implied>, _ store: LogStore
   ) throws -> (sum: EntrySum, candidates: [IndexEntry]) {
-    try store.reading { transaction throws in
+    let starts = BlockStarts(blockStarts)
+    return try store.reading { transaction throws in
       var sum = EntrySum()
       var candidates: [IndexEntry] = []
       var isFirst = true
@@ -131,7 +122,7 @@ struct IndexCheck {
           guard entry.position >= info.firstPosition, entry.position <= info.lastPosition else {
             continue
           }
-          if let canonical = canonical(entry, without: implied) {
+          if let canonical = canonical(entry, starts, without: implied) {
             if let known = newest,
               known.hash != canonical.hash || known.position != canonical.position
             {
@@ -153,8 +144,10 @@ struct IndexCheck {
   /// uses the runs just compared, rules it out.
   private func checkRequests(_ candidates: [IndexEntry], _ verifier: LogVerifier) throws {
     let store = verifier.store
+    let starts = BlockStarts(blockStarts)
     for (one, other) in zip(candidates, candidates.dropFirst()) where one.hash == other.hash {
-      let isOneBlock = blockStart(of: one.position) == blockStart(of: other.position)
+      let isOneBlock =
+        starts.last(atOrBelow: one.position) == starts.last(atOrBelow: other.position)
       let names = try store.reading { transaction throws in
         try (isOneBlock ? [one] : [one, other]).flatMap { entry throws in
           try store.directory(at: entry.position, transaction).commits
@@ -165,5 +158,47 @@ struct IndexCheck {
         verifier.note(other.position, "an idempotency key was used twice")
       }
     }
+  }
+}
+
+/// Which block of a stretch a position lies in.
+struct BlockStarts {
+  /// In order.
+  private let starts: [UInt64]
+  private let shift: UInt64
+  /// By the multiples of 2 to the `shift` after the first start: the index of the last one at or below it.
+  private var guesses: [UInt32] = []
+
+  init(_ starts: [UInt64]) {
+    self.starts = starts
+    guard let first = starts.first, let last = starts.last else {
+      shift = 0
+      return
+    }
+    // As many guesses as blocks, about: each leaves a handful of them to choose from.
+    let width = (last - first) / UInt64(starts.count) + 1
+    shift = UInt64(64 - (width - 1).leadingZeroBitCount)
+    var index = 0
+    for slot in 0...(last - first) >> shift {
+      while index + 1 < starts.count, starts[index + 1] - first <= slot << shift { index += 1 }
+      guesses.append(UInt32(index))
+    }
+    guesses.append(UInt32(starts.count - 1))
+  }
+
+  /// The start of the block that `position` lies in; itself where it lies before all of them.
+  @inline(__always)
+  func last(atOrBelow position: UInt64) -> UInt64 {
+    guard let first = starts.first, first <= position else { return position }
+    let slot = Int(min((position - first) >> shift, UInt64(guesses.count - 2)))
+    // Without a branch that depends on what is found: entries come in no order, so half of them would be mispredicted.
+    var base = Int(guesses[slot])
+    var count = Int(guesses[slot + 1]) - base + 1
+    while count > 1 {
+      let half = count / 2
+      base += starts[base + half] <= position ? half : 0
+      count -= half
+    }
+    return starts[base]
   }
 }

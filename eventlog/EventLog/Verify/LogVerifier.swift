@@ -81,10 +81,11 @@ final class LogVerifier {
   var next: UInt64 = 0
   var recordedAtMicros = Int64.min
   var versions: VersionTable
-  var sequences: [OrgID: UInt64] = [:]
-  var trees: [OrgID: VerifiedTree] = [:]
+  /// In the order in which the log names them.
+  var orgs: [VerifiedOrg] = []
+  var orgIndexes: [OrgID: Int] = [:]
   /// Whose trees have leaves of this step.
-  var grownOrgs: Set<OrgID> = []
+  var grownOrgs: [Int] = []
   var index: IndexCheck
 
   init(store: LogStore, _ options: VerificationOptions) {
@@ -265,12 +266,9 @@ extension LogVerifier {
 
   /// Each stream goes on from the version at which it was left.
   private func follow(_ block: BlockFindings) {
-    versions.touch(block.streams)
-    for stream in block.streams where versions.slice.contains(stream.hash) {
-      let known = versions.set(stream.versionAfter, of: stream.hash) ?? (isWhole ? 0 : nil)
-      if let known, known != stream.versionBefore, !isHashShared(stream, before: block.key) {
-        note(block.key, "a stream's version does not follow")
-      }
+    for stream in versions.follow(block.streams, isWhole: isWhole)
+    where !isHashShared(stream, before: block.key) {
+      note(block.key, "a stream's version does not follow")
     }
   }
 
@@ -294,16 +292,24 @@ extension LogVerifier {
   }
 
   private func followOrgs(_ block: BlockFindings) {
-    for org in block.orgs {
-      if let known = sequences[org.org] ?? (isWhole ? 0 : nil), known != org.firstSequence {
+    report.hashedByteCount += UInt64(Self.nodeByteCount * block.leaves.count)
+    for found in block.orgs {
+      let index = index(of: found.org)
+      if let known = orgs[index].nextSequence ?? (isWhole ? 0 : nil), known != found.firstSequence {
         note(block.key, "an org's sequence does not follow")
       }
-      sequences[org.org] = org.nextSequence
+      orgs[index].nextSequence = found.nextSequence
       guard isWhole else { continue }
-      report.hashedByteCount += UInt64(Self.nodeByteCount * org.leaves.count)
-      trees[org.org, default: VerifiedTree(org: org.org)].add(org.leaves, at: block.key)
-      grownOrgs.insert(org.org)
+      if !orgs[index].tree.isGrowing { grownOrgs.append(index) }
+      orgs[index].tree.add(block.leaves[found.leaves], at: block.key)
     }
+  }
+
+  private func index(of org: OrgID) -> Int {
+    if let known = orgIndexes[org] { return known }
+    orgs.append(VerifiedOrg(id: org, tree: VerifiedTree(org: org)))
+    orgIndexes[org] = orgs.count - 1
+    return orgs.count - 1
   }
 }
 

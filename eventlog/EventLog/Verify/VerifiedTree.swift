@@ -26,8 +26,11 @@ struct VerifiedTree {
 
   init(org: OrgID) { self.org = org }
 
+  /// Whether leaves were added since it grew.
+  var isGrowing: Bool { !waiting.isEmpty }
+
   /// Adds the leaves of the block at `position`.
-  mutating func add(_ leaves: [Digest], at position: UInt64) {
+  mutating func add(_ leaves: ArraySlice<Digest>, at position: UInt64) {
     waiting += leaves
     self.position = position
   }
@@ -51,10 +54,18 @@ struct VerifiedTree {
   }
 }
 
+/// How far a verification has come with an org.
+struct VerifiedOrg {
+  let id: OrgID
+  /// nil before the first of its events that is looked at.
+  var nextSequence: UInt64?
+  var tree: VerifiedTree
+}
+
 extension LogVerifier {
   /// Takes the leaves of a step into the trees, and compares the rows of subtrees that are stored.
   func growTrees() {
-    let rows = grownOrgs.sorted().flatMap { trees[$0]?.grow() ?? [] }
+    let rows = grownOrgs.flatMap { orgs[$0].tree.grow() }
     grownOrgs.removeAll(keepingCapacity: true)
     var isSound = rows.map { _ in false }
     // Where reading fails, what was not read is not sound.
@@ -81,8 +92,8 @@ extension LogVerifier {
   }
 
   func compareTrees() throws(EventLogError) {
-    for (org, tree) in trees.sorted(by: { $0.key < $1.key }) {
-      let tree = tree.frontier
+    for known in orgs.sorted(by: { $0.id < $1.id }) {
+      let (org, tree) = (known.id, known.tree.frontier)
       report.treeHeads[org] = TreeHead(size: tree.size, root: tree.root)
       do throws(EventLogError) {
         let stored = try store.root(of: org, size: tree.size)

@@ -41,9 +41,23 @@ struct VersionTable {
     entries = Array(repeating: Entry(hash: 0, version: 0), count: 1024)
   }
 
+  /// Takes the versions that streams of the slice have after a block, and returns those that did not have there, before it, what
+  /// they were left with. `isWhole`: a stream that is new here has no version before.
+  mutating func follow(
+    _ streams: [BlockFindings.Stretch], isWhole: Bool
+  ) -> [BlockFindings.Stretch] {
+    touch(streams)
+    var wrong: [BlockFindings.Stretch] = []
+    for index in streams.indices where slice.contains(streams[index].hash) {
+      let before = set(streams[index].versionAfter, of: streams[index].hash) ?? (isWhole ? 0 : nil)
+      if let before, before != streams[index].versionBefore { wrong.append(streams[index]) }
+    }
+    return wrong
+  }
+
   /// Brings what is known of some streams into the core's cache: the misses of many look-ups that do not wait for each
   /// other take hardly longer than one.
-  mutating func touch(_ streams: [BlockFindings.Stretch]) {
+  private mutating func touch(_ streams: [BlockFindings.Stretch]) {
     let mask = entries.count - 1
     var sum: UInt64 = 0
     for stream in streams { sum &+= entries[Int(truncatingIfNeeded: stream.hash) & mask].version }
