@@ -12,10 +12,6 @@ extension JSONWriter {
 
   mutating func field(_ name: String, _ value: Int) { field(name, Int64(value)) }
 
-  mutating func field(_ name: String, _ values: [String]) {
-    array(name, values) { $1.string($0) }
-  }
-
   mutating func field(_ name: String, _ values: [Identifier]) {
     array(name, values) { $1.string($0.text) }
   }
@@ -38,13 +34,6 @@ extension JSONWriter {
 
   mutating func optional(_ name: String, _ value: (some RawRepresentable<String>)?) {
     if let value { field(name, value) }
-  }
-
-  mutating func object(_ name: String, _ write: (inout JSONWriter) -> Void) {
-    key(name)
-    beginObject()
-    write(&self)
-    endObject()
   }
 
   mutating func objects<Value>(

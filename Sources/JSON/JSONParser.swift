@@ -34,6 +34,8 @@ private struct SeenNames {
 /// A recursive-descent parser. Errors name the first byte that does not fit.
 struct JSONParser {
   static let depthLimit = 64
+  /// Of a document: no growing by doubling from one.
+  private static let usualFieldCount = 8
 
   private let bytes: [UInt8]
   private var index = 0
@@ -76,6 +78,7 @@ struct JSONParser {
     var names = SeenNames()
     skipBlanks()
     if take(UInt8(ascii: "}")) { return .object(JSONObject()) }
+    if depth == 1 { fields.reserveCapacity(Self.usualFieldCount) }
     while true {
       skipBlanks()
       guard index < bytes.count, bytes[index] == UInt8(ascii: "\"") else {
@@ -172,13 +175,12 @@ struct JSONParser {
       let byte = bytes[index]
       highest |= byte
       if byte == UInt8(ascii: "\"") {
+        defer { index += 1 }
+        guard highest < 0x80 else { return try validated(bytes[start..<index], at: start) }
         // ASCII is valid, and to have that proven takes longer than all the rest.
-        let text =
-          highest < 0x80
-          ? String(decoding: bytes[start..<index], as: UTF8.self)
-          : try validated(bytes[start..<index], at: start)
-        index += 1
-        return text
+        return unsafe String(
+          copying: UTF8Span(
+            unchecked: bytes.span.extracting(start..<index), isKnownASCII: true))
       }
       if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
       guard byte >= 0x20 else { throw error("control characters must be escaped") }

@@ -8,10 +8,8 @@ package struct JSONWriter {
   package private(set) var bytes: [UInt8] = []
   private var needsComma = false
 
-  /// Most objects fit: no growing by doubling from nothing.
-  private static let usualBytes = 480
-
-  package init() { bytes.reserveCapacity(Self.usualBytes) }
+  /// Where most objects fit into `capacityBytes`, there is no growing by doubling from nothing.
+  package init(capacityBytes: Int = 480) { bytes.reserveCapacity(capacityBytes) }
 
   package mutating func beginObject() { open(UInt8(ascii: "{")) }
   package mutating func endObject() { close(UInt8(ascii: "}")) }
@@ -55,16 +53,10 @@ package struct JSONWriter {
   }
 
   package mutating func bool(_ value: Bool) {
-    separate()
-    bytes.append(contentsOf: value ? "true".utf8 : "false".utf8)
-    needsComma = true
+    literal(value ? "true" : "false")
   }
 
-  package mutating func null() {
-    separate()
-    bytes.append(contentsOf: "null".utf8)
-    needsComma = true
-  }
+  package mutating func null() { literal("null") }
 
   package mutating func json(_ value: JSON) {
     switch value {
@@ -105,11 +97,30 @@ package struct JSONWriter {
     needsComma = false
   }
 
+  private mutating func literal(_ text: StaticString) {
+    separate()
+    unsafe bytes.append(
+      contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+    needsComma = true
+  }
+
   private mutating func appendDigits(_ value: Int64) {
-    if value >= 0, value < 10 {
-      bytes.append(UInt8(ascii: "0") + UInt8(value))
-    } else {
-      bytes.append(contentsOf: String(value).utf8)
+    var rest = value.magnitude
+    var digitCount = 1
+    var scale = rest
+    while scale >= 10 {
+      scale /= 10
+      digitCount += 1
+    }
+    bytes.append(addingCapacity: digitCount + 1) { room in
+      if value < 0 { room.append(UInt8(ascii: "-")) }
+      unsafe room.withUnsafeMutableBufferPointer { all, count in
+        for place in (count..<count + digitCount).reversed() {
+          unsafe all[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+          rest /= 10
+        }
+        count += digitCount
+      }
     }
   }
 
@@ -118,18 +129,26 @@ package struct JSONWriter {
     let hasComma = needsComma
     var text = text
     text.withUTF8 { utf8 in
-      guard unsafe Self.isPlain(utf8) else { return unsafe appendEscaped(utf8, isKey: isKey) }
+      var isPlain = true
       bytes.append(addingCapacity: utf8.count + 4) { room in
-        if hasComma { room.append(UInt8(ascii: ",")) }
-        room.append(UInt8(ascii: "\""))
         unsafe room.withUnsafeMutableBufferPointer { all, count in
-          _ = unsafe UnsafeMutableBufferPointer(rebasing: all[count...]).update(
-            fromContentsOf: utf8)
-          count += utf8.count
+          guard let target = all.baseAddress else { return }
+          let start = hasComma ? count + 2 : count + 1
+          guard unsafe Self.copyPlain(utf8, to: target + start) else {
+            isPlain = false
+            return
+          }
+          if hasComma { unsafe target[count] = UInt8(ascii: ",") }
+          unsafe target[start - 1] = UInt8(ascii: "\"")
+          count = start + utf8.count
+          unsafe target[count] = UInt8(ascii: "\"")
+          count += 1
+          guard isKey else { return }
+          unsafe target[count] = UInt8(ascii: ":")
+          count += 1
         }
-        room.append(UInt8(ascii: "\""))
-        if isKey { room.append(UInt8(ascii: ":")) }
       }
+      if !isPlain { unsafe appendEscaped(utf8, isKey: isKey) }
     }
   }
 
@@ -141,27 +160,44 @@ package struct JSONWriter {
     if isKey { bytes.append(UInt8(ascii: ":")) }
   }
 
-  /// Whether every byte stands for itself: eight at a time, the last eight perhaps twice.
-  private static func isPlain(_ utf8: UnsafeBufferPointer<UInt8>) -> Bool {
-    let count = utf8.count
-    guard count >= 8 else {
-      return unsafe utf8.allSatisfy { $0 >= 0x20 && $0 != 0x22 && $0 != 0x5C }
+  /// Copies `utf8`, looking at it in the same go. False, and `target` holds nothing of use, where a byte does not
+  /// stand for itself.
+  @inline(__always)
+  private static func copyPlain(
+    _ utf8: UnsafeBufferPointer<UInt8>, to target: UnsafeMutablePointer<UInt8>
+  ) -> Bool {
+    guard utf8.count < 8 else { return unsafe copyPlain(utf8, to: target, by: UInt64.self) }
+    guard utf8.count < 4 else { return unsafe copyPlain(utf8, to: target, by: UInt32.self) }
+    for index in utf8.indices {
+      let byte = unsafe utf8[index]
+      guard byte >= 0x20 && byte != 0x22 && byte != 0x5C else { return false }
+      unsafe target[index] = byte
     }
-    let raw = UnsafeRawBufferPointer(utf8)
-    var offset = 0
-    while offset < count - 8 {
-      if hasSpecial(unsafe raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) {
-        return false
-      }
-      offset += 8
-    }
-    return !hasSpecial(unsafe raw.loadUnaligned(fromByteOffset: count - 8, as: UInt64.self))
+    return true
   }
 
-  /// Whether one of the eight bytes is below 0x20, a quote or a backslash. Source: "Bit Twiddling Hacks" by Sean Eron Anderson,
+  /// So many bytes at a time as `Word` has, the last ones perhaps twice.
+  @inline(__always)
+  private static func copyPlain<Word: FixedWidthInteger>(
+    _ utf8: UnsafeBufferPointer<UInt8>, to target: UnsafeMutablePointer<UInt8>, by _: Word.Type
+  ) -> Bool {
+    let (source, size) = (UnsafeRawBufferPointer(utf8), MemoryLayout<Word>.size)
+    let raw = UnsafeMutableRawPointer(target)
+    var offset = 0
+    while true {
+      let word = unsafe source.loadUnaligned(fromByteOffset: offset, as: Word.self)
+      guard !hasSpecial(word) else { return false }
+      unsafe raw.storeBytes(of: word, toByteOffset: offset, as: Word.self)
+      guard offset + size < utf8.count else { return true }
+      offset = min(offset + size, utf8.count - size)
+    }
+  }
+
+  /// Whether one of the bytes is below 0x20, a quote or a backslash. Source: "Bit Twiddling Hacks" by Sean Eron Anderson,
   /// `hasless` and `haszero`, which are exact in whether there is one.
-  private static func hasSpecial(_ word: UInt64) -> Bool {
-    let ones: UInt64 = 0x0101_0101_0101_0101
+  @inline(__always)
+  private static func hasSpecial<Word: FixedWidthInteger>(_ word: Word) -> Bool {
+    let ones = Word(truncatingIfNeeded: 0x0101_0101_0101_0101 as UInt64)
     let quotes = word ^ (ones &* 0x22)
     let backslashes = word ^ (ones &* 0x5C)
     let low = (word &- (ones &* 0x20)) & ~word

@@ -48,6 +48,39 @@ import Testing
     #expect(try JSON(parsing: value.bytes()) == value)
   }
 
+  @Test(
+    arguments: [
+      (0, "0"), (7, "7"), (10, "10"), (-1, "-1"), (999, "999"), (1_000, "1000"),
+      (.max, "9223372036854775807"), (.min, "-9223372036854775808"),
+    ] as [(Int64, String)])
+  func `a whole number is written in digits`(number: Int64, digits: String) {
+    #expect(JSON.int(number).text == digits)
+    #expect(JSON.array([.int(number), .int(number)]).text == "[\(digits),\(digits)]")
+  }
+
+  @Test func `fields come out of a writer as out of a tree`() {
+    func fill(_ object: inout some JSONFields) {
+      object.field("text", "a \"b\"")
+      object.field("count", 12 as Int64)
+      object.field("flag", false)
+      object.field("any", ["x": nil] as JSON)
+      object.field("texts", ["a", "b"] as [String])
+      object.object("inner") { $0.field("none", orNull: nil) }
+      object.field("some", orNull: "é")
+    }
+    var writer = JSONWriter()
+    writer.beginObject()
+    fill(&writer)
+    writer.endObject()
+    var tree = JSONObject()
+    fill(&tree)
+    #expect(writer.bytes == JSON.object(tree).bytes())
+    #expect(
+      JSON.object(tree).text
+        == #"{"text":"a \"b\"","count":12,"flag":false,"any":{"x":null},"texts":["a","b"],"#
+        + #""inner":{"none":null},"some":"é"}"#)
+  }
+
   @Test func `the first field of a name is the one that is found`() {
     var object = JSONObject([("a", 1), ("b", 2), ("a", 3)])
     #expect(object["a"] == 1)
