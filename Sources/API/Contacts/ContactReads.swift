@@ -123,7 +123,11 @@ enum ContactRoutes {
     let head = try exchange.head()
     let view = try exchange.contactView(id)
     if view.state.isErased { try await exchange.requireNotErased(id) }
-    let answer = RecentAnswers.Answer(bytes: view.json.bytes(), version: view.version)
+    var writer = JSONWriter(capacityBytes: 1_024)
+    writer.beginObject()
+    view.show(in: &writer)
+    writer.endObject()
+    let answer = RecentAnswers.Answer(bytes: writer.bytes, version: view.version)
     answers.keep(answer, position: head, for: ticket)
     return (answer, head)
   }

@@ -15,44 +15,55 @@ struct ContactView {
   let updatedAtMicros: Micros
 
   var json: JSON {
+    var object = JSONObject()
+    show(in: &object)
+    return .object(object)
+  }
+
+  func show(in object: inout some JSONFields) {
     let details = state.details
     let created = Timestamp.text(createdAtMicros)
     let isAsCreated = updatedAtMicros == createdAtMicros
-    return .object(
-      JSONObject([
-        ("id", .string(id.text)), ("object", "contact"),
-        ("first_name", JSON(details.firstName)), ("last_name", JSON(details.lastName)),
-        ("company", JSON(details.company)), ("email", JSON(details.email)),
-        ("phone", JSON(details.phone)), ("raw_phone", JSON(details.rawPhone)),
-        ("source", .string(state.source)),
-        ("tags", .array(state.tags.sorted().map(JSON.string))),
-        (
-          "custom",
-          .object(JSONObject(details.custom.fields.map { (key: $0.name, value: $0.value.json) }))
-        ),
-        (
-          "consent",
-          .object(JSONObject(Channel.allCases.map { (key: $0.rawValue, value: consent(on: $0)) }))
-        ),
-        ("archived", .bool(state.isArchived)), ("erased", .bool(state.isErased)),
-        ("version", .int(Int64(version))),
-        ("account", .string(org.text)),
-        ("created_at", .string(created)),
-        ("updated_at", .string(isAsCreated ? created : Timestamp.text(updatedAtMicros))),
-      ]))
-  }
-
-  private func consent(on channel: Channel) -> JSON {
-    guard let status = state.consents[channel] else { return Self.noConsent }
-    let since = JSON(consentSinceMicros[channel].map(Timestamp.text))
-    return switch status {
-    case .optedIn(let purpose, _):
-      ["status": "opted_in", "purpose": .string(purpose.rawValue), "since": since]
-    case .optedOut: ["status": "opted_out", "purpose": nil, "since": since]
+    object.field("id", id.text)
+    object.field("object", "contact")
+    object.field("first_name", orNull: details.firstName)
+    object.field("last_name", orNull: details.lastName)
+    object.field("company", orNull: details.company)
+    object.field("email", orNull: details.email)
+    object.field("phone", orNull: details.phone)
+    object.field("raw_phone", orNull: details.rawPhone)
+    object.field("source", state.source)
+    object.field("tags", state.tags.sorted())
+    object.object("custom") { custom in
+      for own in details.custom.fields { custom.field(own.name, own.value.json) }
     }
+    object.object("consent") { consent in
+      for channel in Channel.allCases {
+        consent.object(channel.rawValue) { showConsent(on: channel, in: &$0) }
+      }
+    }
+    object.field("archived", state.isArchived)
+    object.field("erased", state.isErased)
+    object.field("version", Int64(version))
+    object.field("account", org.text)
+    object.field("created_at", created)
+    object.field("updated_at", isAsCreated ? created : Timestamp.text(updatedAtMicros))
   }
 
-  private static let noConsent: JSON = ["status": "none", "purpose": nil, "since": nil]
+  private func showConsent(on channel: Channel, in object: inout some JSONFields) {
+    let status = state.consents[channel]
+    var agreed: Purpose?
+    switch status {
+    case .optedIn(let purpose, _):
+      object.field("status", "opted_in")
+      agreed = purpose
+    case .optedOut: object.field("status", "opted_out")
+    case nil: object.field("status", "none")
+    }
+    let sinceMicros = status == nil ? nil : consentSinceMicros[channel]
+    object.field("purpose", orNull: agreed?.rawValue)
+    object.field("since", orNull: sinceMicros.map(Timestamp.text))
+  }
 }
 
 extension Exchange {
@@ -78,7 +89,18 @@ extension Exchange {
   func contactResponse<Output: Sendable>(
     _ status: Int, _ id: Identifier, _ written: Written<Output>
   ) throws(APIError) -> HTTPResponse {
-    let view = try contactView(id, version: written.receipt.version(of: id))
-    return respond(status, view.json, receipt: written.receipt, version: view.version)
+    respond(
+      status, try contactView(id, version: written.receipt.version(of: id)), written.receipt)
+  }
+
+  /// The contact as a write left it.
+  func respond(_ status: Int, _ view: ContactView, _ receipt: WriteReceipt) -> HTTPResponse {
+    // What most of them take.
+    var writer = JSONWriter(capacityBytes: 1_024)
+    writer.beginObject()
+    view.show(in: &writer)
+    writer.field("events", receipt.events.map(\.text))
+    writer.endObject()
+    return response(status, writer.bytes, receipt: receipt, version: view.version)
   }
 }

@@ -91,7 +91,7 @@ enum ContactWrites {
       consentSinceMicros: new.state.consents.mapValues { _ in new.atMicros },
       version: written.receipt.version(of: new.id), createdAtMicros: new.atMicros,
       updatedAtMicros: new.atMicros)
-    return exchange.respond(201, view.json, receipt: written.receipt, version: view.version)
+    return exchange.respond(201, view, written.receipt)
   }
 
   private static func upsert(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

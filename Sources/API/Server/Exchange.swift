@@ -5,6 +5,7 @@ import EventCodec
 import EventLog
 import HTTP
 import JSON
+import Synchronization
 
 /// Who calls and on whose behalf.
 package struct Caller: Sendable {
@@ -211,21 +212,19 @@ extension Exchange {
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(APIError) -> Written<Output> {
     let executor = try executor()
-    let done: Done<Output>
+    let output = Mutex<Output?>(nil)
+    let done: CommandOutcome
     do {
       let call = try call()
       if isDryRun { throw APIError.tried(try await executor.preview(call, body)) }
-      if call.idempotencyKey == nil {
-        done = try await executor.perform(call, body)
-      } else {
-        let subject = path["id"].flatMap { Identifier($0) } ?? org
-        done = try await executor.perform(call) { workspace throws(CommandError) in
-          let output = try body(&workspace)
-          if !workspace.hasChanges {
-            try workspace.recordNoEffect(on: output as? Identifier ?? subject)
-          }
-          return output
+      let isKeyed = call.idempotencyKey != nil
+      let subject = path["id"].flatMap { Identifier($0) } ?? org
+      done = try await executor.carryOut(call) { workspace throws(CommandError) in
+        let answer = try body(&workspace)
+        if isKeyed, !workspace.hasChanges {
+          try workspace.recordNoEffect(on: answer as? Identifier ?? subject)
         }
+        output.withLock { $0 = answer }
       }
     } catch let error as APIError {
       throw error
@@ -240,7 +239,7 @@ extension Exchange {
       position: position ?? 0, isReplay: done.isReplay,
       events: done.receipt?.eventIDs ?? [],
       versions: try versions(after: done.receipt, of: org))
-    return Written(output: done.output, receipt: receipt)
+    return Written(output: done.isReplay ? nil : output.withLock { $0 }, receipt: receipt)
   }
 
   /// What a commit made of the streams that it touched; of a request that had no effect, its subject first, as it was
@@ -423,14 +422,20 @@ extension Exchange {
       object["events"] = .array(receipt.events.map { .string($0.text) })
       value = .object(object)
     }
-    var response = HTTPResponse.json(status, value.bytes())
+    return response(
+      status, value.bytes(), receipt: receipt, version: version ?? value.storedVersion)
+  }
+
+  /// `bytes`: the object, with the events where there is a receipt.
+  func response(
+    _ status: Int, _ bytes: [UInt8], receipt: WriteReceipt?, version: UInt64?
+  ) -> HTTPResponse {
+    var response = HTTPResponse.json(status, bytes)
     if let receipt {
       response.headers.set("log-position", String(receipt.position))
       if receipt.isReplay { response.headers.set("idempotent-replayed", "true") }
     }
-    if let version = version ?? value.storedVersion {
-      response.headers.set("etag", "\"v\(version)\"")
-    }
+    if let version { response.headers.set("etag", "\"v\(version)\"") }
     return response
   }
 

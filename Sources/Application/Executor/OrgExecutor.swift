@@ -70,14 +70,24 @@ package actor OrgExecutor {
     _ call: Call,
     _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(CommandError) -> Done<Output> {
-    let output = CommandOutput<Output>()
-    let command = PendingCommand(call) { workspace throws(CommandError) in
-      output.set(try decide(&workspace))
+    let output = Mutex<Output?>(nil)
+    let outcome = try await carryOut(call) { workspace throws(CommandError) in
+      let answer = try decide(&workspace)
+      output.withLock { $0 = answer }
     }
+    return Done(
+      output: outcome.isReplay ? nil : output.withLock { $0 }, receipt: outcome.receipt)
+  }
+
+  /// The same, of one type for all commands: whoever gives thousands a second keeps what `decide` answers.
+  package nonisolated func carryOut(
+    _ call: Call,
+    _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Void
+  ) async throws(CommandError) -> CommandOutcome {
+    let command = PendingCommand(call, decide)
     // Not on the caller's thread, which may be a connection's: what waits before may take long.
     if inbox.add(command) { Task { await decideWaiting() } }
-    let outcome = try await command.outcome()
-    return Done(output: outcome.isReplay ? nil : output.value, receipt: outcome.receipt)
+    return try await command.outcome()
   }
 
   /// Commands that are decided before somebody else comes to the state.
@@ -364,15 +374,6 @@ package struct Done<Output: Sendable>: Sendable {
   package let receipt: Receipt?
 
   package var isReplay: Bool { output == nil }
-}
-
-/// What a command answers, from the executor that decides it to the task that gave it.
-private final class CommandOutput<Output: Sendable>: Sendable {
-  private let held = Mutex<Output?>(nil)
-
-  var value: Output? { held.withLock { $0 } }
-
-  func set(_ value: Output) { held.withLock { $0 = value } }
 }
 
 /// An event that a command would write.

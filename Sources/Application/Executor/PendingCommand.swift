@@ -54,11 +54,11 @@ final class PendingCommand: Sendable {
 }
 
 /// What became of a command that was carried out.
-struct CommandOutcome: Sendable {
+package struct CommandOutcome: Sendable {
   /// nil where nothing had to be written.
-  let receipt: Receipt?
+  package let receipt: Receipt?
   /// Its idempotency key had been used before: what it answered now is not what it came to.
-  let isReplay: Bool
+  package let isReplay: Bool
 }
 
 /// Commands in the order in which they came. Whoever finds nobody at work sends somebody: of sixty-four that come
