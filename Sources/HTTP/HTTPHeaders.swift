@@ -27,6 +27,14 @@ package struct HTTPHeaders: Sendable, Equatable {
     }
   }
 
+  /// The value under `name` where there is one field of that name, and no other.
+  package func only(_ name: String) -> String? {
+    guard let place = place(of: name), self.place(of: name, from: place + 1) == nil else {
+      return nil
+    }
+    return fields[place].value
+  }
+
   /// Every value under `name`, in order.
   package func values(_ name: String) -> [String] {
     fields.filter { Self.equal($0.name, name) }.map(\.value)
@@ -54,14 +62,18 @@ package struct HTTPHeaders: Sendable, Equatable {
 
   private func place(of name: String, from start: Int = 0) -> Int? {
     let fields = fields.span
-    for index in start..<fields.count where Self.equal(fields[index].name, name) { return index }
+    let byteCount = name.utf8.count
+    // Most names that are looked at differ in their length already.
+    for index in start..<fields.count
+    where fields[index].name.utf8.count == byteCount && Self.equalBytes(fields[index].name, name) {
+      return index
+    }
     return nil
   }
 
   /// Whether `a` and `b` are the same field name: equal but for the case of ASCII letters.
   @inline(__always)
   package static func equal(_ a: String, _ b: String) -> Bool {
-    // Most names that are looked at differ in this already.
     a.utf8.count == b.utf8.count && equalBytes(a, b)
   }
 
@@ -93,10 +105,11 @@ extension HTTPHeaders.Field {
   var isWellFormed: Bool {
     let (name, value) = (name.utf8Span.span, value.utf8Span.span)
     for index in name.indices where !ASCII.isToken(name[index]) { return false }
-    for index in value.indices {
-      let byte = value[index]
-      guard byte >= 0x20 && byte != 0x7f || byte == 0x09 else { return false }
-    }
     return !name.isEmpty
+      && (ASCII.isPlain(value)
+        || value.indices.allSatisfy { index in
+          let byte = value[index]
+          return byte >= 0x20 && byte != 0x7f || byte == 0x09
+        })
   }
 }

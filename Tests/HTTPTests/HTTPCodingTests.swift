@@ -7,6 +7,9 @@ import Testing
     var headers: HTTPHeaders = ["Accept": "a", "X-One": "1", "accept": "b"]
     #expect(headers["ACCEPT"] == "a")
     #expect(headers.values("Accept") == ["a", "b"])
+    #expect(headers.only("accept") == nil)
+    #expect(headers.only("x-one") == "1")
+    #expect(headers.only("x-two") == nil)
     headers.set("ACCEPT", "c")
     #expect(headers.map { "\($0.name)=\($0.value)" } == ["ACCEPT=c", "X-One=1"])
     headers["x-one"] = nil
@@ -25,6 +28,17 @@ import Testing
       #expect(
         HTTPHeaders.Field(name: "a", value: text).isWellFormed
           == (byte == 9 || byte >= 0x20 && byte != 0x7f), "\(byte)")
+    }
+    // Values are looked at eight bytes at a time, the last ones perhaps twice.
+    for count in 1...17 {
+      for place in 0..<count {
+        for (byte, isFit) in [(9, true), (0, false), (0x1f, false), (0x20, true), (0x7f, false)] {
+          var bytes = [UInt8](repeating: 0x7e, count: count)
+          bytes[place] = UInt8(byte)
+          let value = String(decoding: bytes, as: UTF8.self)
+          #expect(HTTPHeaders.Field(name: "a", value: value).isWellFormed == isFit, "\(bytes)")
+        }
+      }
     }
     #expect(!HTTPHeaders.Field(name: "é", value: "").isWellFormed)
     #expect(!HTTPHeaders.Field(name: "", value: "").isWellFormed)

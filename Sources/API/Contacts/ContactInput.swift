@@ -66,16 +66,12 @@ enum ContactInput {
   }
 
   private static func custom(_ fields: inout Fields) -> FieldValues {
-    FieldValues(Dictionary(uniqueKeysWithValues: customChanges(&fields)))
-  }
-
-  private static func customChanges(_ fields: inout Fields) -> [(String, FieldValue)] {
-    guard let value = fields.value("custom") else { return [] }
+    var values = FieldValues()
+    guard let value = fields.value("custom") else { return values }
     guard let object = value.object else {
       fields.fail("custom", "invalid_type", "custom must be an object.")
-      return []
+      return values
     }
-    var values: [(String, FieldValue)] = []
     for (key, value) in object.fields where !value.isNull {
       guard isCustomName(key), let own = FieldValue(json: value) else {
         fields.fail(
@@ -83,7 +79,7 @@ enum ContactInput {
           "A custom field has a name of letters, digits and _, and a text, number or boolean.")
         continue
       }
-      values.append((key, own))
+      values[key] = own
     }
     return values
   }

@@ -47,10 +47,9 @@ struct Authenticator: Sendable {
     guard case .scope(let scope) = operation.access, caller.allows(scope, operation.action) else {
       throw APIError(403, "permission", "missing_scope", "This needs the right \(operation.right).")
     }
-    let names = request.headers.values("account")
-    guard let text = names.first else { return caller }
+    guard request.headers["account"] != nil else { return caller }
     var caller = caller
-    guard names.count == 1, let target = Identifier(text, kind: .org),
+    guard let text = request.headers.only("account"), let target = Identifier(text, kind: .org),
       services.engine.directory.reaches(target, from: caller.home)
     else {
       throw APIError(
@@ -64,32 +63,27 @@ struct Authenticator: Sendable {
 
   private func requireOperator(_ request: HTTPRequest) throws(APIError) {
     guard let token = bearer(request),
-      constantTimeEqual(Array(token.utf8), Array(services.settings.operatorToken.utf8))
+      constantTimeEqual(token, Array(services.settings.operatorToken.utf8))
     else { throw .unauthorized }
   }
 
-  private func bearer(_ request: HTTPRequest) -> String? {
+  /// The secret that the header carries, as bytes.
+  private func bearer(_ request: HTTPRequest) -> [UInt8]? {
     // Two of them, and nobody knows whose request it is.
-    let headers = request.headers.values("authorization")
-    guard headers.count == 1, let header = headers.first else { return nil }
-    let text = header.utf8
-    guard let start = text.firstIndex(where: { $0 != 0x20 }),
-      let schemeEnd = text[start...].firstIndex(of: 0x20),
-      HTTPHeaders.equal(String(header[start..<schemeEnd]), "bearer"),
-      let secretStart = text[schemeEnd...].firstIndex(where: { $0 != 0x20 })
+    guard let header = request.headers.only("authorization") else { return nil }
+    let words = Array(header.utf8).split(separator: UInt8(ascii: " "))
+    guard words.count == 2, HTTPHeaders.equal(String(decoding: words[0], as: UTF8.self), "bearer")
     else { return nil }
-    let secretEnd = text[secretStart...].firstIndex(of: 0x20) ?? text.endIndex
-    guard text[secretEnd...].allSatisfy({ $0 == 0x20 }) else { return nil }
-    return String(header[secretStart..<secretEnd])
+    return Array(words[1])
   }
 
-  private func keyHolder(_ secret: String) throws(APIError) -> Caller {
-    let hash = Hex.encode(SHA256.hash(Array(secret.utf8)))
+  private func keyHolder(_ secret: [UInt8]) throws(APIError) -> Caller {
+    let hash = Hex.encode(SHA256.hash(secret))
     guard let key = services.engine.directory.key(secretHash: hash, nowMicros: nowMicros) else {
       throw APIError(401, "auth", "invalid_api_key", "There is no such API key.")
     }
     return Caller(
-      actor: "key:" + key.id.text, origin: "api", home: key.org, org: key.org,
+      actor: key.actor, origin: "api", home: key.org, org: key.org,
       scopes: key.state.scopes, key: key)
   }
 

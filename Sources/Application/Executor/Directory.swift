@@ -45,9 +45,18 @@ package final class Directory: Sendable {
   }
 
   package struct KeyEntry: Sendable, Equatable {
-    package var id: Identifier
-    package var org: Identifier
-    package var state: APIKey.State
+    package let id: Identifier
+    package let org: Identifier
+    package let state: APIKey.State
+    /// Who acts with it, as the log calls them: `key:key_…`.
+    package let actor: String
+
+    init(id: Identifier, org: Identifier, state: APIKey.State) {
+      self.id = id
+      self.org = org
+      self.state = state
+      actor = "key:" + id.text
+    }
   }
 
   private struct Tables {

@@ -19,6 +19,28 @@ enum ASCII {
   /// A...Z a...z and ^ _ ` | ~
   private static let tokensBelow128: UInt64 = 0x57ff_ffff_c7ff_fffe
 
+  /// Whether no byte is a control character or DEL: eight at a time. Source: "Bit Twiddling Hacks" by Sean Eron Anderson,
+  /// `hasless` and `haszero`, which are exact in whether there is one.
+  static func isPlain(_ text: Span<UInt8>) -> Bool {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    func hasControl(_ word: UInt64) -> Bool {
+      let deletes = word ^ (ones &* 0x7f)
+      let found = (word &- (ones &* 0x20)) & ~word | (deletes &- ones) & ~deletes
+      return found & (ones &* 0x80) != 0
+    }
+    let bytes = unsafe text.bytes
+    guard text.count >= 8 else {
+      return text.indices.allSatisfy { text[$0] >= 0x20 && text[$0] != 0x7f }
+    }
+    // The last eight are perhaps looked at twice.
+    for start in stride(from: 0, to: text.count - 8, by: 8) {
+      let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self)
+      if hasControl(word) { return false }
+    }
+    let last = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: text.count - 8, as: UInt64.self)
+    return !hasControl(last)
+  }
+
   static func hexValue(_ byte: UInt8) -> UInt8? {
     switch byte {
     case 0x30...0x39: byte - 0x30

@@ -284,9 +284,8 @@ private func queue(
   guard let response = unsafe makeResponse(prepared.body, exchange, handle) else { return .NO }
   // MHD keeps its own reference while it sends.
   defer { unsafe MHD_destroy_response(response) }
-  for field in prepared.fields {
-    unsafe add(field, to: response)
-  }
+  let fields = prepared.fields.span
+  for index in fields.indices { unsafe add(fields[index], to: response) }
   if prepared.closesConnection {
     _ = unsafe MHD_add_response_header(response, "Connection", "close")
   }

@@ -3,8 +3,10 @@ import Domain
 import JSON
 
 /// The shape of a JSON value: checks what comes in, and describes it in `/openapi.json`.
-package struct Schema: Sendable {
-  package indirect enum Shape: Sendable {
+///
+/// A class: every value of every request is checked against one, and it has many parts.
+package final class Schema: Sendable {
+  package enum Shape: Sendable {
     case anything
     case boolean
     case integer(ClosedRange<Int64>)
@@ -17,7 +19,7 @@ package struct Schema: Sendable {
   }
 
   /// What an object may hold beside its properties.
-  package indirect enum Others: Sendable {
+  package enum Others: Sendable {
     case refused
     case ignored
     case each(Schema)
@@ -52,30 +54,33 @@ package struct Schema: Sendable {
     }
   }
 
-  package var shape: Shape
-  package var isNullable = false
+  package let shape: Shape
+  package let isNullable: Bool
   /// Under which it stands among the document's components.
-  package var name: String?
-  package var description = ""
+  package let name: String?
+  package let description: String
 
-  private init(_ shape: Shape, name: String? = nil) {
+  private init(
+    _ shape: Shape, isNullable: Bool = false, name: String? = nil, description: String = ""
+  ) {
     self.shape = shape
+    self.isNullable = isNullable
     self.name = name
+    self.description = description
   }
 
   private func described(_ text: String) -> Schema {
     guard !text.isEmpty else { return self }
-    var copy = self
-    copy.description = text
-    return copy
+    return Schema(shape, isNullable: isNullable, name: name, description: text)
   }
 
   /// The same, or `null`.
   package var nullable: Schema {
-    var copy = self
-    copy.isNullable = true
-    return copy
+    Schema(shape, isNullable: true, name: name, description: description)
   }
+
+  /// Its shape and name alone.
+  var bare: Schema { Schema(shape, name: name) }
 }
 
 // MARK: - Making them

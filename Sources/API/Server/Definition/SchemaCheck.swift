@@ -89,15 +89,18 @@ extension Schema {
       let path = path()
       return path.isEmpty ? key : path + "." + key
     }
-    // In place: a property is half a dozen references.
+    var strangerCount = object.fields.count
     let known = properties.span
     for index in known.indices {
       if let value = object[known[index].name] {
+        strangerCount -= 1
         known[index].schema.check(value, { place(of: properties[index].name) }, &found)
       } else if known[index].isRequired {
         report(place(of: known[index].name), "required", "is required", &found)
       }
     }
+    // The names of an object differ, as the parser sees to, and so do those of the properties.
+    guard strangerCount > 0 else { return }
     for (key, value) in object.fields {
       guard !known.indices.contains(where: { known[$0].name == key }) else { continue }
       switch others {

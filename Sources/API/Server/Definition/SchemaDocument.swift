@@ -8,10 +8,7 @@ extension Schema {
     if components[name] == nil {
       // Stands first, so that a schema that contains itself ends.
       components[name] = .null
-      var own = self
-      own.isNullable = false
-      own.description = ""
-      components[name] = own.inline(&components)
+      components[name] = bare.inline(&components)
     }
     let reference: JSON = ["$ref": .string("#/components/schemas/\(name)")]
     guard isNullable || !description.isEmpty else { return reference }
