@@ -9,9 +9,10 @@ package enum Random {
     var bytes: [UInt8] = []
     var used = 0
 
-    mutating func draw(_ count: Int) -> [UInt8] {
+    /// What `make` makes of the next `count` bytes.
+    mutating func draw<Value>(_ count: Int, _ make: (ArraySlice<UInt8>) -> Value) -> Value {
       if bytes.count - used < count { refill() }
-      let drawn = Array(bytes[used..<used + count])
+      let drawn = make(bytes[used..<used + count])
       // What was handed out must not be found in this process's memory a second time.
       for index in used..<used + count { bytes[index] = 0 }
       used += count
@@ -35,11 +36,13 @@ package enum Random {
       fillWithRandomness(&bytes)
       return bytes
     }
-    return pool.withLock { $0.draw(count) }
+    return pool.withLock { $0.draw(count) { Array($0) } }
   }
 
   /// A uniformly random number of 64 bits.
   package static func uint64() -> UInt64 {
-    bytes(8).reduce(0) { $0 << 8 | UInt64($1) }
+    pool.withLock { pool in
+      pool.draw(8) { bytes in bytes.reduce(0) { $0 << 8 | UInt64($1) } }
+    }
   }
 }

@@ -108,23 +108,14 @@ package enum Base32 {
   ) {
     var (high, low) = (high, low)
     for place in (0..<length).reversed() {
-      unsafe characters[place] = character(UInt8(truncatingIfNeeded: low & 31))
+      unsafe characters[place] = alphabet.utf8Start[Int(truncatingIfNeeded: low & 31)]
       low = low >> 5 | high << 59
       high >>= 5
     }
   }
 
-  /// The alphabet leaves out i, l, o and u.
-  private static func character(_ digit: UInt8) -> UInt8 {
-    switch digit {
-    case 0..<10: UInt8(ascii: "0") + digit
-    case 10..<18: UInt8(ascii: "a") + digit - 10
-    case 18..<20: UInt8(ascii: "j") + digit - 18
-    case 20..<22: UInt8(ascii: "m") + digit - 20
-    case 22..<27: UInt8(ascii: "p") + digit - 22
-    default: UInt8(ascii: "v") + digit - 27
-    }
-  }
+  /// Without i, l, o and u.
+  private static let alphabet: StaticString = "0123456789abcdefghjkmnpqrstvwxyz"
 
   /// nil where the text is not 26 characters of the alphabet or exceeds 128 bits.
   package static func decode(_ text: some Collection<UInt8>) -> UInt128? {

@@ -5,16 +5,35 @@ package enum Timestamp {
     let days = Int(millis >= 0 ? millis / 86_400_000 : (millis - 86_399_999) / 86_400_000)
     let (year, month, day) = civil(days: days)
     let rest = Int(millis) - days * 86_400_000
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(24)
-    append(year, width: 4, then: "-", to: &bytes)
-    append(month, width: 2, then: "-", to: &bytes)
-    append(day, width: 2, then: "T", to: &bytes)
-    append(rest / 3_600_000, width: 2, then: ":", to: &bytes)
-    append(rest / 60_000 % 60, width: 2, then: ":", to: &bytes)
-    append(rest / 1_000 % 60, width: 2, then: ".", to: &bytes)
-    append(rest % 1_000, width: 3, then: "Z", to: &bytes)
-    return String(decoding: bytes, as: UTF8.self)
+    // A year of more than four digits, or before the first: 292,000 at most, either way.
+    let unusual = (0...9_999).contains(year) ? nil : String(year)
+    return unsafe String(unsafeUninitializedCapacity: 32) { bytes in
+      var end = 0
+      func put(_ value: Int, width: Int, then mark: Unicode.Scalar) {
+        var rest = value
+        for place in (end..<end + width).reversed() {
+          unsafe bytes[place] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+          rest /= 10
+        }
+        unsafe bytes[end + width] = UInt8(ascii: mark)
+        end += width + 1
+      }
+      if let unusual {
+        for byte in (unusual + "-").utf8 {
+          unsafe bytes[end] = byte
+          end += 1
+        }
+      } else {
+        put(year, width: 4, then: "-")
+      }
+      put(month, width: 2, then: "-")
+      put(day, width: 2, then: "T")
+      put(rest / 3_600_000, width: 2, then: ":")
+      put(rest / 60_000 % 60, width: 2, then: ":")
+      put(rest / 1_000 % 60, width: 2, then: ".")
+      put(rest % 1_000, width: 3, then: "Z")
+      return end
+    }
   }
 
   /// nil where `text` is not RFC 3339. Any offset is read; a date alone is its midnight in UTC.
@@ -60,24 +79,6 @@ package enum Timestamp {
   private static func number(_ bytes: ArraySlice<UInt8>) -> Int? {
     guard bytes.allSatisfy({ $0 >= 48 && $0 <= 57 }) else { return nil }
     return bytes.reduce(0) { $0 * 10 + Int($1 - 48) }
-  }
-
-  /// `value` with `width` digits, or with as many as it has.
-  private static func append(
-    _ value: Int, width: Int, then end: Unicode.Scalar, to bytes: inout [UInt8]
-  ) {
-    let start = bytes.count
-    for _ in 0..<width { bytes.append(UInt8(ascii: "0")) }
-    var rest = value.magnitude
-    for index in (start..<start + width).reversed() {
-      bytes[index] += UInt8(rest % 10)
-      rest /= 10
-    }
-    if value < 0 || rest > 0 {
-      bytes.removeLast(width)
-      bytes += String(value).utf8
-    }
-    bytes.append(UInt8(ascii: end))
   }
 
   /// The proleptic Gregorian date of a day since 1970 (Howard Hinnant, "chrono-compatible
