@@ -20,6 +20,9 @@ package struct Boxed<Value: Sendable>: Sendable {
     }
   }
 
+  /// What `body` makes of the value, where it lies.
+  func look<Result>(_ body: (borrowing Value) -> Result) -> Result { body(storage.value) }
+
   /// Whether both are one and the same piece of memory: nobody changed either.
   package func isIdentical(to other: Boxed) -> Bool { storage === other.storage }
 }

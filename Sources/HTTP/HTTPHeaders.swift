@@ -102,14 +102,5 @@ extension HTTPHeaders: Sequence {
 extension HTTPHeaders.Field {
   /// Whether the field can be written without breaking the framing of a message.
   /// Source: RFC 9110, sections 5.1 and 5.5.
-  var isWellFormed: Bool {
-    let (name, value) = (name.utf8Span.span, value.utf8Span.span)
-    for index in name.indices where !ASCII.isToken(name[index]) { return false }
-    return !name.isEmpty
-      && (ASCII.isPlain(value)
-        || value.indices.allSatisfy { index in
-          let byte = value[index]
-          return byte >= 0x20 && byte != 0x7f || byte == 0x09
-        })
-  }
+  var isWellFormed: Bool { ASCII.isToken(name) && ASCII.isPlain(value) }
 }

@@ -126,30 +126,36 @@ package struct JSONWriter {
 
   /// The comma before it and the colon after it included: one look at the room that is left for all.
   private mutating func appendQuoted(_ text: String, isKey: Bool) {
-    let hasComma = needsComma
-    var text = text
-    text.withUTF8 { utf8 in
-      var isPlain = true
-      bytes.append(addingCapacity: utf8.count + 4) { room in
-        unsafe room.withUnsafeMutableBufferPointer { all, count in
-          guard let target = all.baseAddress else { return }
-          let start = hasComma ? count + 2 : count + 1
-          guard unsafe Self.copyPlain(utf8, to: target + start) else {
-            isPlain = false
-            return
-          }
-          if hasComma { unsafe target[count] = UInt8(ascii: ",") }
-          unsafe target[start - 1] = UInt8(ascii: "\"")
-          count = start + utf8.count
-          unsafe target[count] = UInt8(ascii: "\"")
-          count += 1
-          guard isKey else { return }
-          unsafe target[count] = UInt8(ascii: ":")
-          count += 1
-        }
-      }
-      if !isPlain { unsafe appendEscaped(utf8, isKey: isKey) }
+    let written: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { utf8 in
+      unsafe appendQuoted(utf8, isKey: isKey)
     }
+    // Every text of Swift's own lies in one piece.
+    guard written == nil else { return }
+    unsafe Array(text.utf8).withUnsafeBufferPointer { unsafe appendQuoted($0, isKey: isKey) }
+  }
+
+  private mutating func appendQuoted(_ utf8: UnsafeBufferPointer<UInt8>, isKey: Bool) {
+    let hasComma = needsComma
+    var isPlain = true
+    bytes.append(addingCapacity: utf8.count + 4) { room in
+      unsafe room.withUnsafeMutableBufferPointer { all, count in
+        guard let target = all.baseAddress else { return }
+        let start = hasComma ? count + 2 : count + 1
+        guard unsafe Self.copyPlain(utf8, to: target + start) else {
+          isPlain = false
+          return
+        }
+        if hasComma { unsafe target[count] = UInt8(ascii: ",") }
+        unsafe target[start - 1] = UInt8(ascii: "\"")
+        count = start + utf8.count
+        unsafe target[count] = UInt8(ascii: "\"")
+        count += 1
+        guard isKey else { return }
+        unsafe target[count] = UInt8(ascii: ":")
+        count += 1
+      }
+    }
+    if !isPlain { unsafe appendEscaped(utf8, isKey: isKey) }
   }
 
   private mutating func appendEscaped(_ utf8: UnsafeBufferPointer<UInt8>, isKey: Bool) {

@@ -71,10 +71,20 @@ struct Authenticator: Sendable {
   private func bearer(_ request: HTTPRequest) -> [UInt8]? {
     // Two of them, and nobody knows whose request it is.
     guard let header = request.headers.only("authorization") else { return nil }
-    let words = Array(header.utf8).split(separator: UInt8(ascii: " "))
-    guard words.count == 2, HTTPHeaders.equal(String(decoding: words[0], as: UTF8.self), "bearer")
+    let text = Array(header.utf8)
+    func word(behind place: Int) -> Range<Int> {
+      var start = place
+      while start < text.count, text[start] == 0x20 { start += 1 }
+      var end = start
+      while end < text.count, text[end] != 0x20 { end += 1 }
+      return start..<end
+    }
+    let scheme = word(behind: 0)
+    let secret = word(behind: scheme.upperBound)
+    guard !secret.isEmpty, word(behind: secret.upperBound).isEmpty,
+      HTTPHeaders.equal(String(decoding: text[scheme], as: UTF8.self), "bearer")
     else { return nil }
-    return Array(words[1])
+    return Array(text[secret])
   }
 
   private func keyHolder(_ secret: [UInt8]) throws(APIError) -> Caller {

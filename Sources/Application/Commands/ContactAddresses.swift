@@ -14,7 +14,7 @@ enum ContactAddresses {
   /// - Throws: `invalid`.
   static func email(_ raw: String) throws(CommandError) -> String {
     let text = raw.trimmingBlanks()
-    guard isPlausible(text.utf8), !hasBlank(text) else {
+    guard isPlausible(Array(text.utf8)), !hasBlank(text) else {
       throw .invalid(
         field: "email", code: "invalid_email",
         message: "Not an email address: it needs a name, one @ and a domain.")
@@ -23,19 +23,18 @@ enum ContactAddresses {
   }
 
   /// A name, one @ and a domain with a dot inside; at most 254 bytes.
-  private static func isPlausible(_ text: String.UTF8View) -> Bool {
+  private static func isPlausible(_ text: [UInt8]) -> Bool {
     let (sign, dot) = (UInt8(ascii: "@"), UInt8(ascii: "."))
-    guard text.count <= 254, let place = text.firstIndex(of: sign), place > text.startIndex else {
-      return false
-    }
-    let domain = text[text.index(after: place)...]
+    guard text.count <= 254, let place = text.firstIndex(of: sign), place > 0 else { return false }
+    let domain = text[(place + 1)...]
     return domain.first != dot && domain.last != dot && domain.contains(dot)
       && !domain.contains(sign)
   }
 
   /// Characters are only looked at where there is more than ASCII: it takes long to tell them apart.
   private static func hasBlank(_ text: String) -> Bool {
-    guard text.utf8.allSatisfy({ $0 < 0x80 }) else { return text.contains { $0.isWhitespace } }
-    return text.utf8.contains { $0 == 0x20 || (0x09...0x0d).contains($0) }
+    let bytes = Array(text.utf8)
+    guard bytes.allSatisfy({ $0 < 0x80 }) else { return text.contains { $0.isWhitespace } }
+    return bytes.contains { $0 == 0x20 || (0x09...0x0d).contains($0) }
   }
 }

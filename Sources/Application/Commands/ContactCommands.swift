@@ -280,6 +280,11 @@ extension Workspace {
 extension String {
   /// Without blanks at both ends.
   func trimmingBlanks() -> String {
+    // Most texts are bare already, and Unicode's tables need not be asked about a letter of ASCII's.
+    let plain = 0x21...0x7e as ClosedRange<UInt8>
+    if let first = utf8.first, let last = utf8.last, plain.contains(first), plain.contains(last) {
+      return self
+    }
     var text = Substring(self)
     while text.first?.isWhitespace == true { text.removeFirst() }
     while text.last?.isWhitespace == true { text.removeLast() }

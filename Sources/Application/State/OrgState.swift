@@ -65,7 +65,11 @@ final class OrgState: Codable, @unchecked Sendable {
     if let fault = contacts.fault { throw .contactsUnreadable(fault) }
   }
 
-  func nowMicros(real: Micros) -> Micros { real + settings.clockOffsetMicros }
+  func nowMicros(real: Micros) -> Micros {
+    // Where it lies: an org's settings are two dozen references.
+    guard let place = tables.orgs.index(forKey: org) else { return real }
+    return real + tables.orgs.values[place].clockOffsetMicros
+  }
 
   /// Folds one event in. Events of a commit come in order; positions never repeat.
   func apply(_ event: DomainEvent, of stream: Identifier, at place: EventPlace) {

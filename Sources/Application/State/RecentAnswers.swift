@@ -82,8 +82,13 @@ package final class RecentAnswers: Sendable {
   /// `position`: everything of the org up to there was said; nil while nobody knows what is on disk.
   func forget(_ ids: some Sequence<Identifier>, of org: Identifier, position: UInt64?) {
     state.withLock { state in
-      for id in ids { state.entries[Key(org: org, id: id)] = nil }
-      if let position { state.positions[org] = max(position, state.positions[org] ?? 0) }
+      if !state.entries.isEmpty {
+        for id in ids { state.entries[Key(org: org, id: id)] = nil }
+      }
+      guard let position else { return }
+      // In one look.
+      let raise = { (known: inout UInt64) in known = max(known, position) }
+      raise(&state.positions[org, default: 0])
     }
   }
 

@@ -30,7 +30,8 @@ package enum Contact {
   }
 
   package enum Event: Sendable, Equatable {
-    case created(details: Personal<ContactDetails>, source: String)
+    /// Behind a pointer: an event is handed on a dozen times, and these are ten texts.
+    indirect case created(details: Personal<ContactDetails>, source: String)
     /// `fields` names what changed; the values are personal.
     case updated(fields: [String], changes: Personal<[FieldChange]>)
     case tagged(tag: String)
@@ -153,6 +154,28 @@ extension Contact.State {
   package var erasure: Erasure? {
     get { fields.value.erasure?.value }
     set { fields.value.erasure = newValue.map(Boxed.init) }
+  }
+}
+
+extension Contact.State {
+  /// What contacts are found by.
+  package struct Outline {
+    package let exists: Bool
+    package let isErased: Bool
+    package let isArchived: Bool
+    package let hasErasure: Bool
+    package let phone: String?
+    package let email: String?
+  }
+
+  /// In one look: each thing that is taken out of the box by itself takes as long.
+  package var outline: Outline {
+    fields.look { fields in
+      Outline(
+        exists: fields.exists, isErased: fields.isErased, isArchived: fields.isArchived,
+        hasErasure: fields.erasure != nil, phone: fields.details.phone,
+        email: fields.details.email)
+    }
   }
 }
 

@@ -19,26 +19,34 @@ enum ASCII {
   /// A...Z a...z and ^ _ ` | ~
   private static let tokensBelow128: UInt64 = 0x57ff_ffff_c7ff_fffe
 
-  /// Whether no byte is a control character or DEL: eight at a time. Source: "Bit Twiddling Hacks" by Sean Eron Anderson,
-  /// `hasless` and `haszero`, which are exact in whether there is one.
-  static func isPlain(_ text: Span<UInt8>) -> Bool {
+  /// Whether all bytes of `text` are those of a name, and there are some.
+  static func isToken(_ text: String) -> Bool {
+    guard !text.isEmpty else { return false }
+    return unsafe text.utf8.withContiguousStorageIfAvailable { unsafe $0.allSatisfy(isToken) }
+      ?? text.utf8.allSatisfy(isToken)
+  }
+
+  /// Whether no byte is a control character but a tab.
+  static func isPlain(_ text: String) -> Bool {
+    unsafe text.utf8.withContiguousStorageIfAvailable { unsafe !hasControl($0) } == true
+      || text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+  }
+
+  /// Whether a byte is a control character: eight at a time, the last ones perhaps twice. Source: "Bit Twiddling Hacks" by
+  /// Sean Eron Anderson, `hasless` and `haszero`, which are exact in whether there is one.
+  private static func hasControl(_ text: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard text.count >= 8 else { return unsafe text.contains { $0 < 0x20 || $0 == 0x7f } }
     let ones: UInt64 = 0x0101_0101_0101_0101
-    func hasControl(_ word: UInt64) -> Bool {
+    let raw = UnsafeRawBufferPointer(text)
+    var offset = 0
+    while true {
+      let word = unsafe raw.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
       let deletes = word ^ (ones &* 0x7f)
       let found = (word &- (ones &* 0x20)) & ~word | (deletes &- ones) & ~deletes
-      return found & (ones &* 0x80) != 0
+      if found & (ones &* 0x80) != 0 { return true }
+      guard offset + 8 < text.count else { return false }
+      offset = min(offset + 8, text.count - 8)
     }
-    let bytes = unsafe text.bytes
-    guard text.count >= 8 else {
-      return text.indices.allSatisfy { text[$0] >= 0x20 && text[$0] != 0x7f }
-    }
-    // The last eight are perhaps looked at twice.
-    for start in stride(from: 0, to: text.count - 8, by: 8) {
-      let word = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt64.self)
-      if hasControl(word) { return false }
-    }
-    let last = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: text.count - 8, as: UInt64.self)
-    return !hasControl(last)
   }
 
   static func hexValue(_ byte: UInt8) -> UInt8? {

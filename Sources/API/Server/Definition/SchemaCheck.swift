@@ -149,7 +149,7 @@ private func report(
 
 extension Schema.TextRule {
   fileprivate func check(_ text: String, _ path: () -> String, _ found: inout [APIError.Detail]) {
-    if text.utf8.contains(0) {
+    if text.containsNUL {
       return report(path(), "invalid_value", "must not contain the character NUL", &found)
     }
     switch self {

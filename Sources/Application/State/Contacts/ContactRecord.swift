@@ -26,6 +26,16 @@ struct ContactRecord: Equatable {
 }
 
 extension ContactRecord {
+  /// What it was found by, and is found by now.
+  mutating func apply(_ event: Contact.Event) -> (before: ContactHead, after: ContactHead) {
+    let before = ContactHead(state)
+    // Taken out meanwhile: what nobody else holds is changed in place.
+    var current = Contact.initialState
+    swap(&current, &state)
+    state = Contact.evolve(consume current, with: event)
+    return (before, ContactHead(state))
+  }
+
   /// What a filter is judged on.
   var facts: ContactFacts {
     ContactFacts(state, createdAtMicros: createdAtMicros, activity: activity)
@@ -39,11 +49,10 @@ struct ContactHead {
   let email: String?
 
   init(_ state: Contact.State) {
-    // Once: what is taken out of the box is copied each time.
-    let details = state.details
-    marks = ContactMarks(state, details)
-    phone = details.phone
-    email = details.email
+    let outline = state.outline
+    marks = ContactMarks(outline)
+    phone = outline.phone
+    email = outline.email
   }
 
   init(from input: BinaryInput) throws {
@@ -65,14 +74,14 @@ struct ContactMarks: OptionSet {
 
   init(rawValue: UInt8) { self.rawValue = rawValue }
 
-  init(_ state: Contact.State, _ details: ContactDetails) {
+  init(_ outline: Contact.State.Outline) {
     var marks: ContactMarks = []
-    if state.exists { marks.insert(.exists) }
-    if state.isErased { marks.insert(.erased) }
-    if state.isArchived { marks.insert(.archived) }
-    if state.erasure != nil { marks.insert(.erasure) }
-    if details.phone != nil { marks.insert(.phone) }
-    if details.email != nil { marks.insert(.email) }
+    if outline.exists { marks.insert(.exists) }
+    if outline.isErased { marks.insert(.erased) }
+    if outline.isArchived { marks.insert(.archived) }
+    if outline.hasErasure { marks.insert(.erasure) }
+    if outline.phone != nil { marks.insert(.phone) }
+    if outline.email != nil { marks.insert(.email) }
     self = marks
   }
 }
