@@ -168,10 +168,14 @@ extension OrgState {
   private func noteActivity(
     _ event: DomainEvent, of stream: Identifier, at place: EventPlace
   ) {
+    let kind = event.activity
     if case .contact(.created) = event {
-      contacts.note(stream) { $0.createdAtMicros = place.occurredAtMicros }
+      return contacts.note(stream) { record in
+        record.createdAtMicros = place.occurredAtMicros
+        if let kind { record.activity.record(kind, atMicros: place.occurredAtMicros) }
+      }
     }
-    guard let kind = event.activity, let contact = contact(of: event, stream) else { return }
+    guard let kind, let contact = contact(of: event, stream) else { return }
     contacts.note(contact) { $0.activity.record(kind, atMicros: place.occurredAtMicros) }
   }
 

@@ -47,8 +47,12 @@ extension Contact: Decider {
     guard details.isIdentifying else { throw .nothingToIdentify }
     for (field, value) in details.fields { try check(value, of: field) }
     let tagged = try added(tags, given: state)
-    return [.created(details: .known(details), source: source)] + tagged
-      + consents.map { .optedIn($0) }
+    var events: [Event] = []
+    events.reserveCapacity(1 + tagged.count + consents.count)
+    events.append(.created(details: .known(details), source: source))
+    events += tagged
+    for consent in consents { events.append(.optedIn(consent)) }
+    return events
   }
 
   private static func update(
@@ -103,6 +107,7 @@ extension Contact: Decider {
   }
 
   private static func unique(_ tags: [String]) -> [String] {
+    guard tags.count > 1 else { return tags }
     var seen: Set<String> = []
     return tags.filter { seen.insert($0).inserted }
   }
