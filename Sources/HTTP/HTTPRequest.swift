@@ -61,8 +61,8 @@ package struct HTTPRequest: Sendable {
 
   /// Whether the escapes of the path decode to text without control characters.
   var hasValidPath: Bool {
-    guard let path = PercentCoding.decode(rawPath) else { return false }
-    return path.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f }
+    // What has escapes and is not another text without them was not decoded.
+    (rawPath != path || !PercentCoding.hasEscapes(rawPath)) && !ASCII.hasControl(path)
   }
 
   private static func originForm(of target: String) -> String {

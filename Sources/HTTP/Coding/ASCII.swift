@@ -28,8 +28,12 @@ enum ASCII {
 
   /// Whether no byte is a control character but a tab.
   static func isPlain(_ text: String) -> Bool {
-    unsafe text.utf8.withContiguousStorageIfAvailable { unsafe !hasControl($0) } == true
-      || text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+    !hasControl(text) || text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f || $0 == 0x09 }
+  }
+
+  static func hasControl(_ text: String) -> Bool {
+    unsafe text.utf8.withContiguousStorageIfAvailable { unsafe hasControl($0) }
+      ?? text.utf8.contains { $0 < 0x20 || $0 == 0x7f }
   }
 
   /// Whether a byte is a control character: eight at a time, the last ones perhaps twice. Source: "Bit Twiddling Hacks" by

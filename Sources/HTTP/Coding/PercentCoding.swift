@@ -14,7 +14,7 @@ package enum PercentCoding {
   /// The text that `encoded` stands for, or nil where a `%` has no two hexadecimal digits or the
   /// bytes are not UTF-8.
   package static func decode(_ encoded: some StringProtocol) -> String? {
-    guard encoded.utf8.contains(0x25) else { return String(encoded) }
+    guard hasEscapes(encoded) else { return String(encoded) }
     let bytes = Array(encoded.utf8)
     var decoded: [UInt8] = []
     decoded.reserveCapacity(bytes.count)
@@ -30,6 +30,11 @@ package enum PercentCoding {
       }
     }
     return String(validating: decoded, as: UTF8.self)
+  }
+
+  static func hasEscapes(_ text: some StringProtocol) -> Bool {
+    text.utf8.withContiguousStorageIfAvailable { unsafe $0.contains(0x25) }
+      ?? text.utf8.contains(0x25)
   }
 
   static func isUnreserved(_ byte: UInt8) -> Bool {

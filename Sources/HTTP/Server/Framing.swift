@@ -35,7 +35,7 @@ enum Framing {
     guard length == nil || coding == nil, hostCount == 1 || hostCount == 0 && !needsHost,
       coding.map({ HTTPHeaders.equal($0, "chunked") }) ?? true,
       length.map({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }) ?? true,
-      request.method.utf8.allSatisfy(ASCII.isToken), request.hasValidPath
+      ASCII.isToken(request.method), request.hasValidPath
     else { return .malformedRequest }
     if let length, Int(length) ?? .max > limits.maxBodyBytes {
       return .bodyTooLarge(limitBytes: limits.maxBodyBytes)
