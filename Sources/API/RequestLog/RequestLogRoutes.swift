@@ -99,7 +99,7 @@ enum RequestLogRoutes {
 
 /// A request on its way into the request log.
 struct RequestTrace {
-  let request: HTTPRequest
+  let isDryRun: Bool
   let requestID: String
   let operation: Operation
   let path: [String: String]
@@ -120,7 +120,7 @@ struct RequestTrace {
     writer.field("subject", orNull: subject?.text)
     writer.field("status", Int64(status))
     writer.field("code", orNull: code)
-    writer.field("dry_run", request.queryValue("dry_run") == "true")
+    writer.field("dry_run", isDryRun)
     writer.field("replayed", isReplay)
     writer.field("took_micros", max(0, nowMicros - startedMicros))
     writer.field("created_at", Timestamp.text(startedMicros))

@@ -38,7 +38,10 @@ package struct APIServer: Sendable {
   ]
 
   /// The answer to one request; never throws. Every answer carries the request's id.
-  package func handle(_ request: HTTPRequest) async -> HTTPResponse {
+  ///
+  /// What it goes through runs where its caller does (`nonsending`): a function of no actor asks for its place when it is
+  /// called and once more when it returns, under two locks of its task, a dozen times a request.
+  package nonisolated(nonsending) func handle(_ request: HTTPRequest) async -> HTTPResponse {
     let requestID = newID()
     let startedMicros = services.engine.tools.clock.nowMicros()
     var response: HTTPResponse
@@ -121,7 +124,7 @@ package struct APIServer: Sendable {
     return response
   }
 
-  private func answer(
+  private nonisolated(nonsending) func answer(
     _ request: HTTPRequest, _ requestID: String
   ) async throws(APIError) -> HTTPResponse {
     switch router.match(request) {
@@ -139,13 +142,14 @@ package struct APIServer: Sendable {
     }
   }
 
-  private func run(
+  private nonisolated(nonsending) func run(
     _ operation: Operation, _ path: [String: String], _ request: HTTPRequest, _ requestID: String
   ) async throws(APIError) -> HTTPResponse {
     var budget: RateLimiter.Budget?
     var known: Caller?
     let trace = RequestTrace(
-      request: request, requestID: requestID, operation: operation, path: path,
+      isDryRun: request.queryValue("dry_run") == "true", requestID: requestID,
+      operation: operation, path: path,
       startedMicros: services.engine.tools.clock.nowMicros())
     do throws(APIError) {
       known = try authenticator.identify(request, for: operation)
@@ -162,7 +166,7 @@ package struct APIServer: Sendable {
       let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
         try await operation.handler(exchange)
       }
-      var response = try await shaped(answer, exchange)
+      var response = operation.method == "GET" ? try await shaped(answer, exchange) : answer
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(
@@ -190,12 +194,12 @@ package struct APIServer: Sendable {
         nowMicros: services.engine.tools.clock.nowMicros()))
   }
 
-  /// The handler's answer as the caller wants to see it.
-  private func shaped(
+  /// What was read as the caller wants to see it.
+  private nonisolated(nonsending) func shaped(
     _ response: HTTPResponse, _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
     let operation = exchange.operation
-    guard operation.method == "GET", case .scope = operation.access else { return response }
+    guard case .scope = operation.access else { return response }
     let shape = try Shape(exchange)
     let wantsLines = operation.isList && ListStream.isWanted(exchange.request)
     guard shape != nil || wantsLines, let json = response.jsonBody else { return response }

@@ -22,8 +22,8 @@ final class AdmissionGate: Sendable {
   /// Runs `body` when it is its turn.
   ///
   /// - Throws: 503 `overloaded` at once where the line is full.
-  func pass<Result: Sendable>(
-    _ body: () async throws(APIError) -> Result
+  nonisolated(nonsending) func pass<Result: Sendable>(
+    _ body: nonisolated(nonsending) () async throws(APIError) -> Result
   ) async throws(APIError) -> Result {
     guard await enter() else { throw .overloaded }
     defer { leave() }
@@ -31,7 +31,7 @@ final class AdmissionGate: Sendable {
   }
 
   /// False where the line is full.
-  private func enter() async -> Bool {
+  private nonisolated(nonsending) func enter() async -> Bool {
     await withCheckedContinuation { continuation in
       let isAdmitted = state.withLock { state -> Bool? in
         if state.runningCount < width {
@@ -75,8 +75,8 @@ struct ReportLane: Sendable {
     gate = AdmissionGate(width: max(1, connectionCount / 2), lineLimit: 32)
   }
 
-  func run<Result: Sendable>(
-    _ operation: Operation, _ body: () async throws(APIError) -> Result
+  nonisolated(nonsending) func run<Result: Sendable>(
+    _ operation: Operation, _ body: nonisolated(nonsending) () async throws(APIError) -> Result
   ) async throws(APIError) -> Result {
     guard operation.isReport else { return try await body() }
     return try await gate.pass(body)

@@ -208,7 +208,7 @@ struct WriteReceipt: Sendable {
 extension Exchange {
   /// Carries out a command for the caller, once per idempotency key: one that changes nothing is written down for its
   /// key alone, since it might change something when it is sent again.
-  func write<Output: Sendable>(
+  nonisolated(nonsending) func write<Output: Sendable>(
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(APIError) -> Written<Output> {
     let executor = try executor()

@@ -66,7 +66,7 @@ package actor OrgExecutor {
   ///
   /// - Throws: `CommandError`; nothing was written, except that after `.log(.outcomeUnknown)` nobody
   ///   knows.
-  package nonisolated func perform<Output: Sendable>(
+  package nonisolated(nonsending) func perform<Output: Sendable>(
     _ call: Call,
     _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(CommandError) -> Done<Output> {
@@ -80,7 +80,7 @@ package actor OrgExecutor {
   }
 
   /// The same, of one type for all commands: whoever gives thousands a second keeps what `decide` answers.
-  package nonisolated func carryOut(
+  package nonisolated(nonsending) func carryOut(
     _ call: Call,
     _ decide: @escaping @Sendable (inout Workspace) throws(CommandError) -> Void
   ) async throws(CommandError) -> CommandOutcome {
@@ -384,10 +384,17 @@ package struct PlannedEvent: Sendable, Equatable {
   package let isNew: Bool
 }
 
-/// An event that is on disk now, for those who keep an index over all orgs.
-package struct RecordedChange: Sendable {
+/// An event that was decided, and once it is on disk, for those who keep an index over all orgs.
+///
+/// A class: it is handed on a dozen times, and an event may be large.
+package final class RecordedChange: Sendable {
   package let stream: Identifier
   package let event: DomainEvent
+
+  init(stream: Identifier, event: DomainEvent) {
+    self.stream = stream
+    self.event = event
+  }
 }
 
 /// Folds recorded events into an org's state.

@@ -39,7 +39,7 @@ final class PendingCommand: Sendable {
     waiting?.resume(returning: outcome)
   }
 
-  func outcome() async throws(CommandError) -> CommandOutcome {
+  nonisolated(nonsending) func outcome() async throws(CommandError) -> CommandOutcome {
     if case .finished(let outcome) = state.withLock({ $0 }) { return try outcome.get() }
     let outcome: Outcome = await withCheckedContinuation { continuation in
       let known = state.withLock { state -> Outcome? in
