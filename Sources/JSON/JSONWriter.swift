@@ -126,12 +126,8 @@ package struct JSONWriter {
 
   /// The comma before it and the colon after it included: one look at the room that is left for all.
   private mutating func appendQuoted(_ text: String, isKey: Bool) {
-    let written: Void? = unsafe text.utf8.withContiguousStorageIfAvailable { utf8 in
-      unsafe appendQuoted(utf8, isKey: isKey)
-    }
-    // Every text of Swift's own lies in one piece.
-    guard written == nil else { return }
-    unsafe Array(text.utf8).withUnsafeBufferPointer { unsafe appendQuoted($0, isKey: isKey) }
+    var text = text
+    text.withUTF8 { unsafe appendQuoted($0, isKey: isKey) }
   }
 
   private mutating func appendQuoted(_ utf8: UnsafeBufferPointer<UInt8>, isKey: Bool) {

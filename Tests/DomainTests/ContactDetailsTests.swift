@@ -17,4 +17,24 @@ import Testing
     }
     #expect(ContactDetails().fields.isEmpty)
   }
+
+  @Test func `a contact's outline says what the contact says`() {
+    var state = Contact.initialState
+    #expect(!state.outline.exists)
+    state = Contact.evolve(
+      state,
+      with: .created(
+        details: .known(ContactDetails(email: "a@b.c", phone: "+14155552671")), source: "api"))
+    #expect(state.outline.exists && !state.outline.isErased && !state.outline.isArchived)
+    #expect(state.outline.email == "a@b.c" && state.outline.phone == "+14155552671")
+    state = Contact.evolve(state, with: .archived)
+    #expect(state.outline.isArchived && !state.outline.hasErasure)
+    let request = ErasureRequest(
+      reason: .objection, by: "user:1", atMicros: 1, addresses: .erased)
+    state = Contact.evolve(state, with: .erasureRequested(request))
+    #expect(state.outline.hasErasure && state.outline.isErased && state.outline.email == nil)
+    #expect(
+      Contact.evolve(Contact.initialState, with: .created(details: .erased, source: "")).outline
+        .isErased)
+  }
 }

@@ -65,11 +65,7 @@ final class OrgState: Codable, @unchecked Sendable {
     if let fault = contacts.fault { throw .contactsUnreadable(fault) }
   }
 
-  func nowMicros(real: Micros) -> Micros {
-    // Where it lies: an org's settings are two dozen references.
-    guard let place = tables.orgs.index(forKey: org) else { return real }
-    return real + tables.orgs.values[place].clockOffsetMicros
-  }
+  func nowMicros(real: Micros) -> Micros { real + settings.clockOffsetMicros }
 
   /// Folds one event in. Events of a commit come in order; positions never repeat.
   func apply(_ event: DomainEvent, of stream: Identifier, at place: EventPlace) {
@@ -168,20 +164,14 @@ extension OrgState {
   private func noteActivity(
     _ event: DomainEvent, of stream: Identifier, at place: EventPlace
   ) {
-    let kind = event.activity
-    if case .contact(.created) = event {
-      return contacts.note(stream) { record in
-        record.createdAtMicros = place.occurredAtMicros
-        if let kind { record.activity.record(kind, atMicros: place.occurredAtMicros) }
-      }
-    }
-    guard let kind, let contact = contact(of: event, stream) else { return }
+    guard let kind = event.activity, let contact = contact(of: event, stream) else { return }
     contacts.note(contact) { $0.activity.record(kind, atMicros: place.occurredAtMicros) }
   }
 
   private func contact(of event: DomainEvent, _ stream: Identifier) -> Identifier? {
     switch event {
-    case .contact: stream
+    // Noted where it is applied.
+    case .contact: nil
     case .message(.received(let inbound)): inbound.contact
     case .message: tables.messages[stream]?.contact
     case .run(.started(_, _, let contact, _)): contact
@@ -219,8 +209,12 @@ extension OrgState {
   }
 
   private func apply(_ event: Contact.Event, of stream: Identifier, at place: EventPlace) {
-    contacts.apply(event, to: stream)
-    noteErasure(of: stream, orgSequence: place.orgSequence)
+    let isErased = contacts.apply(event, to: stream) { record in
+      if case .created = event { record.createdAtMicros = place.occurredAtMicros }
+      guard let kind = event.activity else { return }
+      record.activity.record(kind, atMicros: place.occurredAtMicros)
+    }
+    if isErased { noteErasure(of: stream, orgSequence: place.orgSequence) }
     switch event {
     case .optedOut(let optOut):
       if optOut.scope == .seller, let details = contacts[stream]?.state.details {
@@ -256,7 +250,7 @@ extension OrgState {
 
   /// A person whose key is gone without a request counts too: the log is older than the erasure.
   private func noteErasure(of contact: Identifier, orgSequence: UInt64) {
-    guard contacts.isErased(contact), let state = contacts[contact]?.state else { return }
+    guard let state = contacts[contact]?.state else { return }
     guard state.erasure?.status != .erased else { return openErasures[contact] = nil }
     if openErasures[contact] == nil { openErasures[contact] = orgSequence }
   }

@@ -85,10 +85,7 @@ package final class RecentAnswers: Sendable {
       if !state.entries.isEmpty {
         for id in ids { state.entries[Key(org: org, id: id)] = nil }
       }
-      guard let position else { return }
-      // In one look.
-      let raise = { (known: inout UInt64) in known = max(known, position) }
-      raise(&state.positions[org, default: 0])
+      if let position { state.positions[org] = max(position, state.positions[org] ?? 0) }
     }
   }
 

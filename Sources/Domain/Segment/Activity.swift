@@ -87,7 +87,7 @@ extension DomainEvent {
 }
 
 extension Contact.Event {
-  fileprivate var activity: Activity.Kind? {
+  package var activity: Activity.Kind? {
     switch self {
     case .updated: .contactUpdated
     case .tagged: .contactTagged

@@ -125,11 +125,17 @@ extension ContactTable {
 // MARK: - Changing
 
 extension ContactTable {
-  func apply(_ event: Contact.Event, to id: Identifier) {
-    guard let ordinal = ordinalOrNew(of: id), let slot = slot(of: ordinal) else { return }
+  /// `note` changes what is kept beside the state. Returns whether there is nothing left to show of the person.
+  @discardableResult
+  func apply(
+    _ event: Contact.Event, to id: Identifier, _ note: (inout ContactRecord) -> Void = { _ in }
+  ) -> Bool {
+    guard let ordinal = ordinalOrNew(of: id), let slot = slot(of: ordinal) else { return false }
+    note(&hot[slot].record)
     let (before, after) = hot[slot].record.apply(event)
     noteChange(of: slot)
     index(ordinal, before, after)
+    return after.marks.contains(.erased)
   }
 
   /// Changes what is kept beside the state.
