@@ -6,7 +6,8 @@ struct EnvironmentFiles: Sendable {
   /// The folder.
   let path: String
 
-  var dataPath: String { path + "/data.mdb" }
+  /// Asked for with every transaction.
+  let dataPath: String
   var rewritePath: String { path + "/rewrite" }
 
   /// Those of the existing folder `path`, under the one name that it has.
@@ -14,6 +15,7 @@ struct EnvironmentFiles: Sendable {
     guard let resolved = unsafe realpath(path, nil) else { throw .system("realpath") }
     defer { unsafe free(resolved) }
     self.path = unsafe String(cString: resolved)
+    dataPath = self.path + "/data.mdb"
   }
 
   var isWritable: Bool {
