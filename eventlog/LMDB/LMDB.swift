@@ -36,7 +36,7 @@ package final class Environment: @unchecked Sendable {
     package var tables: [String: KeyKind]
     package var readerCount: UInt32 = 1024
     /// How much of mapped files this process holds, above what it cannot do without, before it gives that of this one back.
-    package var maxHeldBytes = 16 << 20
+    package var maxHeldBytes = 32 << 20
 
     package init(mapBytes: Int, tables: [String: KeyKind]) {
       self.mapBytes = mapBytes
