@@ -1,8 +1,9 @@
-import EventLog
 import Foundation
 import LMDB
 import Testing
 import Vault
+
+@testable import EventLog
 
 /// What the disk may do to the bytes: everything is reported, nothing wrong is served.
 @Suite struct CorruptionTests {
@@ -19,7 +20,7 @@ import Vault
 
   /// Changes the value under `key` as `body` says, behind the log's back.
   private func tamper(
-    _ directory: String, _ table: String, key: UInt64, _ body: ([UInt8]) -> [UInt8]
+    _ directory: String, _ table: String, key: UInt64, _ body: ([UInt8]) throws -> [UInt8]
   ) throws {
     let environment = try Environment.open(
       path: directory + "/log",
@@ -35,7 +36,7 @@ import Vault
       let bytes = try transaction.reading.withValue(forKey: key, in: table) { span in
         unsafe span.withUnsafeBytes { unsafe Array($0) }
       }
-      try transaction.put(body(try #require(bytes)), forKey: key, in: table)
+      try transaction.put(try body(try #require(bytes)), forKey: key, in: table)
     }
   }
 
@@ -130,6 +131,66 @@ import Vault
       let reader = try LMDBLogReader(directory: directory)
       #expect(throws: EventLogError.self) { try reader.read(after: 5, limit: 1, filter: .all) }
       #expect(!(try reader.verify().isSound))
+      reader.close()
+    }
+  }
+
+  /// Goal: what no checksum tells is told by what comes after it. Method: the third of four blocks is one of another history,
+  /// sound in itself: of another org, and of another stream than the fourth goes on with.
+  @Test func `a sound block of another history leaves gaps in streams and orgs`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(7)], org: orgB))
+      for _ in 0..<3 { _ = try await log.append(commit([event(1)])) }
+      await log.close()
+      let forged = directory + "/forged"
+      try FileManager.default.createDirectory(atPath: forged, withIntermediateDirectories: true)
+      for name in ["root.key", "vault"] {
+        try FileManager.default.copyItem(
+          atPath: "\(directory)/\(name)", toPath: "\(forged)/\(name)")
+      }
+      var options = LMDBEventLog.Options()
+      options.rootKey = try FileRootKey(path: forged + "/root.key", mayCreate: false)
+      let other = try LMDBEventLog(directory: forged, options: options)
+      _ = try await other.append(commit([event(7)], org: orgB))
+      _ = try await other.append(commit([event(1)]))
+      _ = try await other.append(commit([event(2)], org: orgB))
+      await other.close()
+      var block: [UInt8] = []
+      try tamper(forged, "blocks", key: 3) { bytes in
+        block = bytes
+        return bytes
+      }
+      try tamper(directory, "blocks", key: 3) { _ in block }
+      let reader = try LMDBLogReader(directory: directory)
+      for (jobCount, maxStreamCount) in [(1, 1 << 21), (2, 1)] {
+        let problems = try reader.verify(jobCount: jobCount, maxStreamCount: maxStreamCount)
+          .problems.filter { $0.position == 4 }.map(\.reason)
+        #expect(problems.contains("an org's sequence does not follow"))
+        #expect(problems.contains("a stream's version does not follow"))
+      }
+      reader.close()
+    }
+  }
+
+  /// Goal: a run of the index that says something else than its blocks is found, by its sum alone. Method: a sound run with one
+  /// number changed: what is said of a thing, which thing it is, or in which block it is.
+  @Test(arguments: [\IndexEntry.detail, \.hash, \.position])
+  func `a run that does not fit its blocks is found`(
+    number: any WritableKeyPath<IndexEntry, UInt64> & Sendable
+  ) async throws {
+    try await withLogDirectory { directory in
+      _ = try await fill(directory)
+      try tamper(directory, "runs", key: 1) { bytes in
+        let bytes = unsafe bytes.span.bytes
+        let run = try IndexRun(bytes, key: 1)
+        var entries = run.entries(in: bytes)
+        entries[entries.count / 2][keyPath: number] += 1
+        return IndexRun.encode(entries.sorted(), info: run.info)
+      }
+      let reader = try LMDBLogReader(directory: directory)
+      #expect(
+        try reader.verify().problems.map(\.reason).contains("the index does not fit the events"))
       reader.close()
     }
   }
