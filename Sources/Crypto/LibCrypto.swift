@@ -110,6 +110,7 @@ package struct SHA256: Sendable {
     return hash.chain
   }
 
+  /// The chaining value, which after a padded message is the digest.
   private var words: Chain {
     let words = state.h
     return Chain(

@@ -162,7 +162,7 @@ struct TextTable {
   }
 
   /// `guess`: the index of the one before it of its kind, which mostly is the same.
-  mutating func index(of text: String, guess: Int = 0) -> Int {
+  private mutating func index(of text: String, guess: Int) -> Int {
     if guess < texts.count, texts[guess] == text { return guess }
     if let known = indexes[text] { return known }
     texts.append(text)
