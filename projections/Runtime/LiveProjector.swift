@@ -35,6 +35,8 @@ package final class LiveProjector: Sendable {
     package var leaseSeconds = 10
     /// Between two checks of a picked org's rows; nil: none.
     package var checkPause: Duration? = .seconds(30)
+    /// While it is on nothing is applied; leases are renewed.
+    package var standby = Standby()
     package var news: @Sendable (ProjectorNews) -> Void = { _ in }
     package var faults = FaultPoints.none
 
@@ -187,6 +189,10 @@ package final class LiveProjector: Sendable {
         try await look(at: projections.filter { Lane(of: $0) == lane })
         lookedAt = .now
       }
+      guard !options.standby.isOn else {
+        try await Task.sleep(for: Self.standbyPause)
+        continue
+      }
       if let wait = pace.wait(), try !hasFullRound(lane) { try await Task.sleep(for: wait) }
       let head = try reader.head()
       let begun = ContinuousClock.now
@@ -226,6 +232,8 @@ package final class LiveProjector: Sendable {
 
   /// Somebody may have rebuilt, resumed or left a projection; our lease wants to be renewed.
   private static let lookPause = Duration.seconds(1)
+
+  private static let standbyPause = Duration.milliseconds(20)
 
   /// A checkpoint that somebody holds is mostly free within milliseconds: a check notes what it saw.
   private static let heldMillis = 10

@@ -17,11 +17,16 @@ package enum Priority {
     }
   }
 
+  /// With fewer of the machine's processors left to us, rounds wait in a burst: what they would take of the rest is not free.
+  private static let minFreeProcessors = 0.5
+
   /// Gives way altogether in bursts, as `BurstYield` says, on a thread of its own that does not, until it is
   /// cancelled. nil, and nothing happens, where we could not come back.
   ///
-  /// `lag`: the log's head, and up to where every read model is; nil where nobody knows.
+  /// `standby`: is on while others want nearly all of the machine in a burst. `freeProcessors`: since the last time, as
+  /// `FreeProcessors` tells where it is nil. `lag`: the log's head, and up to where every read model is; nil where nobody knows.
   package static func giveWayInBursts(
+    _ standby: Standby, freeProcessors: (@Sendable () -> Double?)? = nil,
     lag: @escaping @Sendable () -> (head: UInt64, applied: UInt64?)?
   ) -> Thread? {
     guard mayComeBack else { return nil }
@@ -29,10 +34,14 @@ package enum Priority {
       let ours = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self"))?
         .split(separator: "/").last.flatMap { Int32($0) }
       var (burst, isYielding) = (BurstYield(), false)
+      var machine = FreeProcessors()
+      defer { standby.isOn = false }
       while !Thread.current.isCancelled {
         Thread.sleep(forTimeInterval: 0.1)
         let must =
           lag().map { burst.mustYield(head: $0.head, applied: $0.applied, at: .now) } ?? false
+        let free = freeProcessors.map { $0() } ?? machine.sinceLast()
+        standby.isOn = must && free.map { $0 < minFreeProcessors } ?? false
         // Again while it lasts: threads come and go.
         guard must || isYielding else { continue }
         isYielding = must

@@ -41,7 +41,7 @@ private func project(
   options.news = { tell($0, log) }
   let projector = LiveProjector(
     reader: reader, connectionString: databaseURL, projections: ReadModels.all, options: options)
-  let keeper = Priority.giveWayInBursts {
+  let keeper = Priority.giveWayInBursts(options.standby) {
     // Where the log cannot be read, whoever projects says so.
     guard let head = try? reader.head() else { return nil }
     return (head, projector.slowestPosition)
