@@ -27,13 +27,15 @@ package final class RequestLog: Sendable {
   /// Lines that wait; more are dropped, and counted.
   private static let pendingBytes = 8 << 20
   private static let flushMillis: Int64 = 500
+  /// Room for as much is kept for the next lines: fresh pages of a large array cost more than what is written to them.
+  private static let keptBytes = 1 << 20
 
   private let directory: String
   private let limits: Limits
   private let report: @Sendable (String) -> Void
   private let pending = Mutex(Pending())
-  /// One writer of files at a time.
-  private let files = Mutex(())
+  /// One writer of files at a time, and its room.
+  private let files = Mutex<[UInt8]>([])
 
   package init(
     directory: String, limits: Limits = Limits(), report: @escaping @Sendable (String) -> Void
@@ -66,11 +68,13 @@ package final class RequestLog: Sendable {
 
   /// Writes what waits.
   package func flush() {
-    files.withLock { _ in
-      let (bytes, droppedCount) = pending.withLock { pending in
-        defer { pending = Pending() }
-        return (pending.bytes, pending.droppedCount)
+    files.withLock { bytes in
+      let droppedCount = pending.withLock { pending in
+        swap(&bytes, &pending.bytes)
+        defer { (pending.isFlushDue, pending.droppedCount) = (false, 0) }
+        return pending.droppedCount
       }
+      defer { bytes.removeAll(keepingCapacity: bytes.capacity <= Self.keptBytes) }
       if droppedCount > 0 { report("\(droppedCount) lines of the request log were dropped") }
       guard !bytes.isEmpty else { return }
       do {
@@ -94,7 +98,7 @@ package final class RequestLog: Sendable {
     }
     let handle = try FileHandle(forWritingTo: URL(filePath: path))
     try handle.seekToEnd()
-    try handle.write(contentsOf: Data(bytes))
+    try handle.write(contentsOf: bytes)
     try handle.close()
   }
 
