@@ -3,10 +3,10 @@ package struct HTTPLimits: Sendable, Equatable {
   /// A larger body is answered with 413.
   package var maxBodyBytes = 10 << 20
   /// Path and query; more is answered with 414.
-  package var maxTargetBytes = 8 << 10
-  /// Target and header fields together; more is answered with 431. Every connection that was ever used holds
-  /// so much, and 4 KiB.
-  package var maxHeaderBytes = 12 << 10
+  package var maxTargetBytes = 6 << 10
+  /// Target and header fields together; more is answered with 431, and so are more than some hundred fields. Every connection
+  /// that was ever used holds so much, and 4 KiB.
+  package var maxHeaderBytes = 8 << 10
   /// Requests whose handlers run at the same time; further ones are answered with 503 at once,
   /// before anything is done for them. What streams, or waits to be sent, is not counted.
   package var maxOutstandingRequests = 2048

@@ -190,7 +190,7 @@ import Testing
   }
 
   @Test func `a head may come in any pieces, and several may come at once`() async throws {
-    let fields = (0..<150).map { "X-Field-\($0): \(String(repeating: "v", count: $0 % 60))\r\n" }
+    let fields = (0..<90).map { "X-Field-\($0): \(String(repeating: "v", count: $0 % 60))\r\n" }
     let head = "GET /a%20b?c=%41&d HTTP/1.1\r\nHost: x\r\nX-Empty:\r\n" + fields.joined()
     try await withServer(handler: { .text(200, "\($0.headers.fields.count) \($0.rawTarget)") }) {
       server in
@@ -200,7 +200,7 @@ import Testing
         for start in stride(from: 0, to: bytes.count, by: step) {
           client.send(Array(bytes[start..<min(bytes.count, start + step)]))
         }
-        #expect(await client.read(until: "152 /a%20b?c=%41&d").hasPrefix("HTTP/1.1 200 "))
+        #expect(await client.read(until: "92 /a%20b?c=%41&d").hasPrefix("HTTP/1.1 200 "))
         let short = "POST / HTTP/1.1\r\nHost:\tx\r\nContent-Length: 2\r\n\r\nhi"
         client.send(short + short + "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         #expect(await client.read().split(separator: "HTTP/1.1 200 ").count == 3)
@@ -245,9 +245,9 @@ import Testing
   }
 
   @Test(arguments: [
-    (8_193, 0, "414"), (16_000, 0, "414"), (20_000, 0, "414"), (40_000, 0, "414"),
+    (6_145, 0, "414"), (16_000, 0, "414"), (20_000, 0, "414"), (40_000, 0, "414"),
     (2_000_000, 0, "414"),
-    (0, 16_400, "431"), (0, 20_000, "431"), (0, 50_000, "431"), (0, 2_000_000, "431"),
+    (0, 8_193, "431"), (0, 20_000, "431"), (0, 50_000, "431"), (0, 2_000_000, "431"),
   ])
   func `a head that is too large is told so`(
     targetBytes: Int, fieldBytes: Int, status: String

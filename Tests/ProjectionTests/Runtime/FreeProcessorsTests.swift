@@ -26,8 +26,9 @@ import Testing
     for text in ["", "cpu 1 2 3\n", "intr 1\n", "cpu a b c d e f g h\n"] {
       #expect(free.sinceLast(text) == nil, "\(text)")
     }
-    #expect(free.sinceLast(stat(busy: 20, nice: 0, idle: 5)) == nil, "idle time that runs backwards")
-    #expect(free.sinceLast(stat(busy: 20, nice: 0, idle: 5)) == nil, "no time at all")
+    let backwards = stat(busy: 20, nice: 0, idle: 5)
+    #expect(free.sinceLast(backwards) == nil)
+    #expect(free.sinceLast(backwards) == nil, "no time went by")
   }
 
   @Test func `this machine tells`() {
