@@ -331,8 +331,8 @@ private func makeResponse(
   case .stream:
     let reader = unsafe Unmanaged.passRetained(StreamReader(exchange: exchange, handle: handle))
     return unsafe MHD_create_response_from_callback(
-      // Chunks are written into the pool; this buffer is for clients that know no chunks.
-      UInt64.max, 1 << 10, onRead, reader.toOpaque(),
+      // Chunks are written into the pool; this buffer is for clients that know no chunks, and each stream holds one.
+      UInt64.max, 1 << 8, onRead, reader.toOpaque(),
       { context in
         guard let context = unsafe context else { return }
         unsafe Unmanaged<StreamReader>.fromOpaque(context).release()

@@ -121,20 +121,23 @@ extension BlockDirectory {
   /// What the index holds of this block, as `BlockBuilder` made it.
   func entries(_ hash: IndexHash) -> [IndexEntry] {
     var versions = streams.map(\.versionBefore)
-    var sequences = orgs.map(\.firstSequence)
-    for event in events { versions[event.streamIndex] += 1 }
-    for index in commits.indices {
-      sequences[commits[index].orgIndex] += UInt64(commits[index].eventCount)
-    }
+    for event in events { versions[event.streamIndex] &+= 1 }
+    return entries(
+      hash, streamHashes: streams.map { hash.stream($0.id, org: orgs[$0.orgIndex].id) },
+      versions: versions, sequences: nextSequences().map(\.1))
+  }
+
+  /// The same for who knows the hashes of its streams already, and their versions and its orgs' sequences after it.
+  func entries(
+    _ hash: IndexHash, streamHashes: [UInt64], versions: [UInt64], sequences: [UInt64]
+  ) -> [IndexEntry] {
     var entries: [IndexEntry] = []
-    entries.reserveCapacity(streams.count + orgs.count)
+    entries.reserveCapacity(streams.count + orgs.count + commits.count)
     func add(_ hash: UInt64, _ detail: UInt64) {
       entries.append(IndexEntry(hash: hash, position: header.firstPosition, detail: detail))
     }
-    for (index, stream) in streams.enumerated() {
-      add(hash.stream(stream.id, org: orgs[stream.orgIndex].id), versions[index])
-    }
-    for (index, org) in orgs.enumerated() { add(hash.org(org.id), sequences[index] - 1) }
+    for (hash, version) in zip(streamHashes, versions) { add(hash, version) }
+    for (index, org) in orgs.enumerated() { add(hash.org(org.id), sequences[index] &- 1) }
     for ordinal in commits.indices {
       if let request = commits[ordinal].request { add(hash.request(request.name), UInt64(ordinal)) }
     }
@@ -148,7 +151,7 @@ extension BlockDirectory {
   func nextSequences() -> [(OrgID, UInt64)] {
     var sequences = orgs.map(\.firstSequence)
     for index in commits.indices {
-      sequences[commits[index].orgIndex] += UInt64(commits[index].eventCount)
+      sequences[commits[index].orgIndex] &+= UInt64(commits[index].eventCount)
     }
     return orgs.indices.map { (orgs[$0].id, sequences[$0]) }
   }

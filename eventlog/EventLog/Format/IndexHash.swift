@@ -14,6 +14,8 @@ struct IndexHash {
   func stream(_ stream: StreamID, org: OrgID) -> UInt64 { hash(.stream, org.value, stream.value) }
   /// All 64 bits, for what is kept in memory only.
   func wide(_ key: StreamKey) -> UInt64 { mixed(.stream, key.org.value, key.stream.value) }
+  /// Of the same stream.
+  static func narrow(_ wide: UInt64) -> UInt64 { wide >> 16 }
   func org(_ org: OrgID) -> UInt64 { hash(.org, org.value, 0) }
   func subject(_ subject: SubjectID, org: OrgID) -> UInt64 {
     hash(.subject, org.value, subject.value)
@@ -23,7 +25,7 @@ struct IndexHash {
 
   /// Folded 128-bit products, as in wyhash.
   private func hash(_ kind: Kind, _ first: UInt128, _ second: UInt128) -> UInt64 {
-    mixed(kind, first, second) >> 16
+    Self.narrow(mixed(kind, first, second))
   }
 
   private func mixed(_ kind: Kind, _ first: UInt128, _ second: UInt128) -> UInt64 {

@@ -9,6 +9,8 @@ struct BlockFindings {
     let stream: StreamKey
     let versionBefore: UInt64
     let versionAfter: UInt64
+
+    var isEmpty: Bool { versionBefore == versionAfter }
   }
 
   struct OrgStretch {
@@ -95,16 +97,15 @@ final class BlockExaminer {
     _ block: LoadedBlock, skipping skipCount: Int, _ findings: inout BlockFindings
   ) throws {
     let directory = block.directory
-    takeStreams(directory, skipping: skipCount, &findings)
-    if !findings.isPartial { takeEntries(directory, &findings) }
-    findings.orgs = zip(directory.orgs, directory.nextSequences()).map { org, next in
-      BlockFindings.OrgStretch(
-        org: org.id, firstSequence: org.firstSequence, nextSequence: next.1)
+    let (versions, sequences) = takeStreams(directory, skipping: skipCount, &findings)
+    if !findings.isPartial { takeEntries(directory, versions, sequences, &findings) }
+    findings.orgs = zip(directory.orgs, sequences).map { org, next in
+      BlockFindings.OrgStretch(org: org.id, firstSequence: org.firstSequence, nextSequence: next)
     }
     if skipCount > 0 {
       for commit in directory.commits where commit.firstEvent < skipCount {
         let seenCount = min(commit.eventCount, skipCount - commit.firstEvent)
-        findings.orgs[commit.orgIndex].firstSequence += UInt64(seenCount)
+        findings.orgs[commit.orgIndex].firstSequence &+= UInt64(seenCount)
       }
     }
     if examination.makesLeaves { try takeLeaves(block, skipping: skipCount, &findings) }
@@ -137,8 +138,14 @@ final class BlockExaminer {
     findings.hashedByteCount = batch.hashedByteCount - before
   }
 
-  private func takeEntries(_ directory: BlockDirectory, _ findings: inout BlockFindings) {
-    findings.entries = directory.entries(store.hash)
+  /// `versions` and `sequences`: after the block, of its streams and of its orgs.
+  private func takeEntries(
+    _ directory: BlockDirectory, _ versions: [UInt64], _ sequences: [UInt64],
+    _ findings: inout BlockFindings
+  ) {
+    findings.entries = directory.entries(
+      store.hash, streamHashes: findings.streams.map { IndexHash.narrow($0.hash) },
+      versions: versions, sequences: sequences)
     for index in directory.commits.indices {
       guard let request = directory.commits[index].request else { continue }
       findings.requests.append(store.hash.request(request.name))
@@ -149,21 +156,24 @@ final class BlockExaminer {
     }
   }
 
+  /// Takes a stretch of each stream, in the order of the directory, an empty one too. Returns what comes after the block: the
+  /// versions of its streams and the sequences of its orgs.
+  @discardableResult
   private func takeStreams(
     _ directory: BlockDirectory, skipping skipCount: Int, _ findings: inout BlockFindings
-  ) {
-    var counts = [UInt64](repeating: 0, count: directory.streams.count)
-    var seenCounts = counts
-    for index in directory.commits.indices {
-      let orgIndex = directory.commits[index].orgIndex
-      for ordinal in directory.commits[index].events {
-        let stream = directory.events[ordinal].streamIndex
-        guard ordinal >= skipCount else {
-          seenCounts[stream] += 1
-          continue
-        }
-        counts[stream] += 1
-        if directory.streams[stream].orgIndex != orgIndex {
+  ) -> (versions: [UInt64], sequences: [UInt64]) {
+    let tables = directory.tables
+    var versions = tables.streams.map(\.versionBefore)
+    var sequences = tables.orgs.map(\.firstSequence)
+    var before = versions
+    for index in tables.commits.indices {
+      let (orgIndex, events) = (tables.commits[index].orgIndex, tables.commits[index].events)
+      sequences[orgIndex] &+= UInt64(events.count)
+      for ordinal in events {
+        let stream = tables.events[ordinal].streamIndex
+        if ordinal == skipCount, skipCount > 0 { before = versions }
+        versions[stream] &+= 1
+        if tables.streams[stream].orgIndex != orgIndex, ordinal >= skipCount {
           findings.problems.append(
             VerificationProblem(
               position: directory.header.firstPosition + UInt64(ordinal),
@@ -171,15 +181,15 @@ final class BlockExaminer {
         }
       }
     }
-    findings.streams.reserveCapacity(counts.count)
-    for (index, stream) in directory.streams.enumerated() where counts[index] > 0 {
-      let before = stream.versionBefore + seenCounts[index]
-      let name = StreamKey(org: directory.orgs[stream.orgIndex].id, stream: stream.id)
+    findings.streams.reserveCapacity(versions.count)
+    for (index, stream) in tables.streams.enumerated() {
+      let name = StreamKey(org: tables.orgs[stream.orgIndex].id, stream: stream.id)
       findings.streams.append(
         BlockFindings.Stretch(
-          hash: store.hash.wide(name), stream: name, versionBefore: before,
-          versionAfter: before + counts[index]))
+          hash: store.hash.wide(name), stream: name, versionBefore: before[index],
+          versionAfter: versions[index]))
     }
+    return (versions, sequences)
   }
 
   private func open(

@@ -48,7 +48,8 @@ struct VersionTable {
   ) -> [BlockFindings.Stretch] {
     touch(streams)
     var wrong: [BlockFindings.Stretch] = []
-    for index in streams.indices where slice.contains(streams[index].hash) {
+    for index in streams.indices
+    where !streams[index].isEmpty && slice.contains(streams[index].hash) {
       let before = set(streams[index].versionAfter, of: streams[index].hash) ?? (isWhole ? 0 : nil)
       if let before, before != streams[index].versionBefore { wrong.append(streams[index]) }
     }
