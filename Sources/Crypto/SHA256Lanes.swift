@@ -12,6 +12,18 @@ extension SHA256 {
     /// Before the first byte.
     package static let start = SHA256().chain
 
+    /// Makes `chains` as many that are before the first byte.
+    package static func restart(_ chains: inout [Chain], count: Int) {
+      let start = start
+      guard chains.count == count else {
+        chains.removeAll(keepingCapacity: true)
+        chains.append(contentsOf: repeatElement(start, count: count))
+        return
+      }
+      var span = chains.mutableSpan
+      for index in span.indices { span[index] = start }
+    }
+
     package var digest: Digest { Digest(bytes) }
 
     /// The digest, as it lies in memory.
@@ -142,6 +154,16 @@ extension SHA256 {
       for (index, chain) in chains.enumerated() {
         target.storeBytes(
           of: chain.bytes, toByteOffset: Int(offsets[index]), as: SIMD8<UInt32>.self)
+      }
+    }
+
+    /// Writes the digests of `chains` to `places` in `bytes`.
+    package mutating func write(_ chains: [Chain], at places: [Int]) {
+      precondition(chains.count == places.count, "a place for each digest")
+      var span = bytes.mutableSpan
+      var target = unsafe span.mutableBytes
+      for (index, chain) in chains.enumerated() {
+        target.storeBytes(of: chain.bytes, toByteOffset: places[index], as: SIMD8<UInt32>.self)
       }
     }
 

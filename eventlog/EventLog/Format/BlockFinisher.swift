@@ -115,6 +115,7 @@ final class BlockFinisher {
         events.map {
           LeafBatch.byteCount(type: input.types[$0.typeIndex], partCount: 1 + $0.personal.count)
         })
+      writeLeaves(events, input, context)
       var next = 0
       for event in events { try seal(event, input, context, &next, &area) }
       context.batch.leaves.finish { _, leaf in area.leaves.append(leaf) }
@@ -127,10 +128,9 @@ final class BlockFinisher {
     _ events: ArraySlice<BlockBuilder.Event>, _ input: SealingInput,
     _ commitments: inout CommitmentBatch
   ) {
-    var parts: [CommitmentBatch.Part] = []
-    parts.reserveCapacity(2 * events.count)
-    for event in events { input.addParts(of: event, to: &parts) }
-    commitments.begin(parts)
+    commitments.begin()
+    for event in events { input.addParts(of: event, to: &commitments) }
+    commitments.layOut()
     var next = 0
     for event in events {
       commitments.write(
@@ -145,24 +145,42 @@ final class BlockFinisher {
     commitments.finish()
   }
 
-  /// Makes the leaf of an event and seals its personal parts. `next`: which commitment is its first.
+  /// With the commitments of all parts, which are finished.
+  private static func writeLeaves(
+    _ events: ArraySlice<BlockBuilder.Event>, _ input: SealingInput, _ context: Context
+  ) {
+    var places: [Int] = []
+    places.reserveCapacity(2 * events.count)
+    context.batch.leaves.write { starts, target in
+      for (index, event) in events.enumerated() {
+        let first = LeafBatch.write(
+          input.header(of: event), type: input.types[event.typeIndex],
+          partCount: 1 + event.personal.count, at: Int(starts[index]), to: &target)
+        var place = LeafBatch.writePart(
+          input.orgKeys[event.orgIndex].keyID, at: first, to: &target)
+        places.append(place)
+        for part in event.personal {
+          place = LeafBatch.writePart(
+            input.subjectKeys[input.parts[part].subjectIndex].keyID,
+            at: place + Digest.byteCount, to: &target)
+          places.append(place)
+        }
+      }
+    }
+    context.batch.leaves.write(context.batch.commitments, at: places)
+  }
+
+  /// Seals the personal parts of an event. `next`: which commitment is its first.
   private static func seal(
     _ event: BlockBuilder.Event, _ input: SealingInput, _ context: Context, _ next: inout Int,
     _ area: inout SealedArea
   ) throws {
     let first = next
     next += 1 + event.personal.count
-    context.batch.leaves.start(
-      input.header(of: event), type: input.types[event.typeIndex],
-      partCount: 1 + event.personal.count)
-    context.batch.leaves.addPart(
-      keyID: input.orgKeys[event.orgIndex].keyID,
-      commitment: context.batch.commitments.commitment(of: first))
     for (ordinal, part) in event.personal.enumerated() {
       let key = input.subjectKeys[input.parts[part].subjectIndex]
-      let commitment = context.batch.commitments.commitment(of: first + 1 + ordinal)
-      context.batch.leaves.addPart(keyID: key.keyID, commitment: commitment)
-      commitment.append(to: &area.commitments)
+      context.batch.commitments.commitment(of: first + 1 + ordinal)
+        .append(to: &area.commitments)
       let place = PartPlace(
         org: input.orgs[event.orgIndex], orgSequence: event.orgSequence, index: 1 + ordinal,
         schemaVersion: event.schemaVersion)
@@ -239,12 +257,11 @@ private struct SealingInput: Sendable {
   let dictionary: LogDictionary?
 
   /// What the commitments of an event are made of.
-  func addParts(of event: BlockBuilder.Event, to added: inout [CommitmentBatch.Part]) {
+  func addParts(of event: BlockBuilder.Event, to added: inout CommitmentBatch) {
     func add(_ key: SubjectKey, _ index: Int, _ byteCount: Int) {
-      added.append(
-        CommitmentBatch.Part(
-          key: key.salt.chains, org: orgs[event.orgIndex], orgSequence: event.orgSequence,
-          index: index, payloadByteCount: byteCount))
+      added.add(
+        key.salt.chains, org: orgs[event.orgIndex], orgSequence: event.orgSequence, index: index,
+        payloadByteCount: byteCount)
     }
     add(orgKeys[event.orgIndex], 0, event.payload.count)
     for index in event.personal {

@@ -10,13 +10,11 @@ struct CommitmentBatch {
   /// What a salt is made with: where a key's hashes go on.
   typealias SaltKey = (inner: SHA256.Chain, outer: SHA256.Chain)
 
-  /// All that a commitment is made of, but for the payload.
-  struct Part {
-    let key: SaltKey
-    let org: OrgID
+  /// Org ‖ sequence ‖ part index, as messages have them.
+  private struct Place {
+    let org: UInt128
     let orgSequence: UInt64
-    let index: Int
-    let payloadByteCount: Int
+    let index: UInt8
   }
 
   private static let labelByteCount = 16
@@ -25,7 +23,8 @@ struct CommitmentBatch {
   private let saltLabel = label("daybook/salt/v1\0")
   private let partLabel = label("daybook/part/v1\0")
   private var inner: [SHA256.Chain] = []
-  private var outer: [SHA256.Chain] = []
+  fileprivate var outer: [SHA256.Chain] = []
+  private var places: [Place] = []
   /// Label ‖ place: what the salts are codes of. All of one size: written over again and again.
   private var salts = SHA256.Messages()
   /// Label ‖ place ‖ payload: what the commitments are codes of.
@@ -45,34 +44,48 @@ struct CommitmentBatch {
     return text.utf8.reversed().reduce(0 as UInt128) { $0 << 8 | UInt128($1) }.littleEndian
   }
 
-  /// Takes `added` in the place of the parts before; `write` gives each its payload.
-  mutating func begin(_ added: [Part]) {
+  /// Forgets the parts before: others are given by `add`, then `layOut` is called, `write` gives each its payload, and `finish`
+  /// makes the commitments.
+  mutating func begin() {
     inner.removeAll(keepingCapacity: true)
     outer.removeAll(keepingCapacity: true)
+    places.removeAll(keepingCapacity: true)
     partByteCounts.removeAll(keepingCapacity: true)
-    inner.append(contentsOf: added.lazy.map(\.key.inner))
-    outer.append(contentsOf: added.lazy.map(\.key.outer))
-    partByteCounts.append(contentsOf: added.lazy.map { Self.headByteCount + $0.payloadByteCount })
-    provideRoom(for: added.count)
-    parts.layOut(partByteCounts, after: HMACSHA256.keyByteCount)
-    Self.writePlaces(of: added, after: saltLabel, to: &salts)
-    Self.writePlaces(of: added, after: partLabel, to: &parts)
   }
 
-  /// Label ‖ org ‖ sequence ‖ part index.
-  private static func writePlaces(
-    of added: [Part], after label: UInt128, to messages: inout SHA256.Messages
+  /// `index`: of the part in its event.
+  mutating func add(
+    _ key: SaltKey, org: OrgID, orgSequence: UInt64, index: Int, payloadByteCount: Int
+  ) {
+    inner.append(key.inner)
+    outer.append(key.outer)
+    places.append(
+      Place(
+        org: org.value.bigEndian, orgSequence: orgSequence.bigEndian,
+        index: UInt8(truncatingIfNeeded: index)))
+    partByteCounts.append(Self.headByteCount + payloadByteCount)
+  }
+
+  mutating func layOut() {
+    provideRoom(for: places.count)
+    parts.layOut(partByteCounts, after: HMACSHA256.keyByteCount)
+    Self.write(places, after: saltLabel, to: &salts)
+    Self.write(places, after: partLabel, to: &parts)
+  }
+
+  private static func write(
+    _ places: [Place], after label: UInt128, to messages: inout SHA256.Messages
   ) {
     let starts = messages.offsets
     var span = messages.bytes.mutableSpan
     var target = unsafe span.mutableBytes
-    for (index, part) in added.enumerated() {
+    for (index, place) in places.enumerated() {
       let start = Int(starts[index])
       target.storeBytes(of: label, toByteOffset: start, as: UInt128.self)
-      target.storeBig(part.org.value, at: start + labelByteCount)
-      target.storeBig(part.orgSequence, at: start + labelByteCount + 16)
+      target.storeBytes(of: place.org, toByteOffset: start + labelByteCount, as: UInt128.self)
       target.storeBytes(
-        of: UInt8(part.index), toByteOffset: start + labelByteCount + 24, as: UInt8.self)
+        of: place.orgSequence, toByteOffset: start + labelByteCount + 16, as: UInt64.self)
+      target.storeBytes(of: place.index, toByteOffset: start + labelByteCount + 24, as: UInt8.self)
     }
   }
 
@@ -86,6 +99,17 @@ struct CommitmentBatch {
     target.store(payload, at: start)
   }
 
+  /// The payloads of all parts, which lie in `frame` from `starts` on.
+  mutating func write(from frame: RawSpan, at starts: [Int]) {
+    let (offsets, byteCounts) = (parts.offsets, partByteCounts)
+    var span = parts.bytes.mutableSpan
+    var target = unsafe span.mutableBytes
+    for (part, start) in starts.enumerated() {
+      let end = start + byteCounts[part] - Self.headByteCount
+      target.store(frame.extracting(start..<end), at: Int(offsets[part]) + Self.headByteCount)
+    }
+  }
+
   /// Works out the commitments: a code under each salt, which is a code itself, and a code is an inner and an outer hash.
   mutating func finish() {
     // Besides the messages of the parts: those of the salts, two keys, and the digests of two inner hashes, a block each.
@@ -94,8 +118,7 @@ struct CommitmentBatch {
     digests.write(inner)
     SHA256.advance(&outer, over: digests)
     keys.writeKeys(outer)
-    keyed.removeAll(keepingCapacity: true)
-    keyed.append(contentsOf: repeatElement(.start, count: 2 * outer.count))
+    SHA256.Chain.restart(&keyed, count: 2 * outer.count)
     SHA256.advance(&keyed, over: keys)
     for index in inner.indices {
       inner[index] = keyed[2 * index]
@@ -129,8 +152,6 @@ struct LeafBatch {
 
   private var leaves = SHA256.Messages()
   private var chains: [SHA256.Chain] = []
-  private var next = 0
-  private var nextPart = 0
   /// What SHA-256 went over in all, padding included.
   private(set) var hashedByteCount = 0
 
@@ -148,48 +169,59 @@ struct LeafBatch {
     headByteCount + type.count + partCount * partByteCount
   }
 
-  /// Takes leaves of these sizes in the place of those before; `start` and `addPart` write one after the other.
-  mutating func begin(_ byteCounts: [Int]) {
-    leaves.layOut(byteCounts)
-    next = 0
-  }
+  /// Takes leaves of these sizes in the place of those before.
+  mutating func begin(_ byteCounts: [Int]) { leaves.layOut(byteCounts) }
 
-  mutating func start(_ header: Header, type: [UInt8], partCount: Int) {
-    let start = leaves.offset(of: next)
-    next += 1
+  /// Lets `body` write all of them: for each a header at its start, and its parts one behind the other.
+  mutating func write(
+    _ body: (_ starts: [UInt32], _ target: inout MutableRawSpan) -> Void
+  ) {
+    let starts = leaves.offsets
     var span = leaves.bytes.mutableSpan
     var target = unsafe span.mutableBytes
-    target.storeBytes(of: Self.magic.littleEndian, toByteOffset: start, as: UInt64.self)
-    var end = start + Self.magicByteCount
-    target.storeBig(header.org.value, at: end)
-    target.storeBig(header.orgSequence, at: end + 16)
-    target.storeBig(header.recordedAtMicros, at: end + 24)
-    target.storeBig(header.stream.value, at: end + 32)
-    target.storeBig(header.streamVersion, at: end + 48)
-    target.storeBytes(of: UInt8(type.count), toByteOffset: end + 56, as: UInt8.self)
-    unsafe target.store(type.span.bytes, at: end + 57)
-    end += 57 + type.count
+    body(starts, &target)
+  }
+
+  /// Returns where the first part begins.
+  @inline(__always)
+  static func write(
+    _ header: Header, type: [UInt8], partCount: Int, at start: Int,
+    to target: inout MutableRawSpan
+  ) -> Int {
+    target.storeBytes(of: magic.littleEndian, toByteOffset: start, as: UInt64.self)
+    let body = start + magicByteCount
+    target.storeBig(header.org.value, at: body)
+    target.storeBig(header.orgSequence, at: body + 16)
+    target.storeBig(header.recordedAtMicros, at: body + 24)
+    target.storeBig(header.stream.value, at: body + 32)
+    target.storeBig(header.streamVersion, at: body + 48)
+    target.storeBytes(
+      of: UInt8(truncatingIfNeeded: type.count), toByteOffset: body + 56, as: UInt8.self)
+    unsafe target.store(type.span.bytes, at: body + 57)
+    let end = body + 57 + type.count
     target.storeBig(header.schemaVersion, at: end)
     target.storeBig(0 as UInt16, at: end + 2)
-    target.storeBytes(of: UInt8(partCount), toByteOffset: end + 4, as: UInt8.self)
-    nextPart = end + 5
+    target.storeBytes(
+      of: UInt8(truncatingIfNeeded: partCount), toByteOffset: end + 4, as: UInt8.self)
+    return end + 5
   }
 
-  /// The next part of the leaf that was started last.
-  mutating func addPart(keyID: KeyID, commitment: Digest) {
-    let start = nextPart
-    nextPart += Self.partByteCount
-    var span = leaves.bytes.mutableSpan
-    var target = unsafe span.mutableBytes
-    target.storeBytes(of: Self.commitmentKind, toByteOffset: start, as: UInt8.self)
+  /// A part, but for its commitment: returns where that belongs. The next part begins behind it.
+  @inline(__always)
+  static func writePart(_ keyID: KeyID, at start: Int, to target: inout MutableRawSpan) -> Int {
+    target.storeBytes(of: commitmentKind, toByteOffset: start, as: UInt8.self)
     target.storeBytes(of: keyID, toByteOffset: start + 1, as: KeyID.self)
-    target.storeBytes(of: commitment, toByteOffset: start + 17, as: Digest.self)
+    return start + 17
+  }
+
+  /// Writes the commitments, which are finished, each where it belongs.
+  mutating func write(_ commitments: borrowing CommitmentBatch, at places: [Int]) {
+    leaves.write(commitments.outer, at: places)
   }
 
   /// Gives the hashes of the leaves, in order.
   mutating func finish(_ body: (_ index: Int, _ leaf: Digest) -> Void) {
-    chains.removeAll(keepingCapacity: true)
-    chains.append(contentsOf: repeatElement(.start, count: leaves.count))
+    SHA256.Chain.restart(&chains, count: leaves.count)
     SHA256.advance(&chains, over: leaves)
     hashedByteCount += leaves.byteCount
     for (index, chain) in chains.enumerated() { body(index, chain.digest) }

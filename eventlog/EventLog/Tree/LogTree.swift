@@ -87,12 +87,16 @@ struct LeafKeys {
     let id: KeyID
   }
 
-  /// Where an event stands whose leaf is made together with others.
-  private struct LeafPlace {
-    let ordinal: Int
-    let commitOrdinal: Int
-    let orgSequence: UInt64
-    let streamVersion: UInt64
+  /// An event whose leaf is made together with others.
+  private struct Pending {
+    let orgIndex: Int
+    let header: LeafBatch.Header
+    let typeIndex: Int
+    /// Of the org's part, which lies in the payload frame.
+    let payloadStart: Int
+    /// Among the block's: the org's part, then the personal ones.
+    let firstPart: Int
+    let partCount: Int
     /// Of its first personal part, among the block's.
     let personalIndex: Int
   }
@@ -107,9 +111,10 @@ struct LeafKeys {
   private var subjectCount = 0
   private var types: [[UInt8]] = []
   /// What is made next, all together.
-  private var places: [LeafPlace] = []
-  private var parts: [CommitmentBatch.Part] = []
+  private var pending: [Pending] = []
   private var byteCounts: [Int] = []
+  private var payloadStarts: [Int] = []
+  private var commitmentPlaces: [Int] = []
 
   init(vault: Vault) { self.vault = vault }
 
@@ -155,84 +160,82 @@ struct LeafKeys {
     var sequences = tables.orgs.map(\.firstSequence)
     var personalIndex = 0
     for commitOrdinal in tables.commits.indices {
-      let orgIndex = tables.commits[commitOrdinal].orgIndex
-      for ordinal in tables.commits[commitOrdinal].events {
+      let (orgIndex, recordedAtMicros, events) = (
+        tables.commits[commitOrdinal].orgIndex, tables.commits[commitOrdinal].recordedAtMicros,
+        tables.commits[commitOrdinal].events
+      )
+      let org = tables.orgs[orgIndex].id
+      for ordinal in events {
         let event = tables.events[ordinal]
-        versions[event.streamIndex] += 1
+        versions[event.streamIndex] &+= 1
         if ordinal >= first {
-          places.append(
-            LeafPlace(
-              ordinal: ordinal, commitOrdinal: commitOrdinal,
-              orgSequence: sequences[orgIndex], streamVersion: versions[event.streamIndex],
-              personalIndex: personalIndex))
-          if places.count == EventBatch.maxCount { try addLeaves(of: block, &batch, body) }
+          let header = LeafBatch.Header(
+            org: org, orgSequence: sequences[orgIndex], recordedAtMicros: recordedAtMicros,
+            stream: tables.streams[event.streamIndex].id,
+            streamVersion: versions[event.streamIndex], schemaVersion: event.schemaVersion)
+          pending.append(
+            Pending(
+              orgIndex: orgIndex, header: header, typeIndex: event.typeIndex,
+              payloadStart: event.payloadOffset, firstPart: event.firstPart,
+              partCount: event.partCount, personalIndex: personalIndex))
+          if pending.count == EventBatch.maxCount { try addLeaves(of: block, &batch, body) }
         }
-        sequences[orgIndex] += 1
+        sequences[orgIndex] &+= 1
         personalIndex += event.partCount - 1
       }
     }
     try addLeaves(of: block, &batch, body)
   }
 
-  /// Makes the leaves of the events at `places`, and forgets those.
+  /// Makes the leaves of the pending events, and forgets those.
   private mutating func addLeaves(
     of block: LoadedBlock, _ batch: inout EventBatch,
     _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
   ) throws {
-    defer { places.removeAll(keepingCapacity: true) }
-    let tables = block.directory.tables
-    parts.removeAll(keepingCapacity: true)
+    defer { pending.removeAll(keepingCapacity: true) }
+    batch.commitments.begin()
     byteCounts.removeAll(keepingCapacity: true)
-    for place in places {
-      let (record, orgIndex) = (
-        tables.events[place.ordinal], tables.commits[place.commitOrdinal].orgIndex
-      )
-      parts.append(
-        CommitmentBatch.Part(
-          key: try batchKey(orgIndex, block, place).salt, org: tables.orgs[orgIndex].id,
-          orgSequence: place.orgSequence, index: 0,
-          payloadByteCount: tables.parts[record.firstPart].byteCount))
+    payloadStarts.removeAll(keepingCapacity: true)
+    for index in pending.indices {
+      let event = pending[index]
+      batch.commitments.add(
+        try batchKey(event.orgIndex, block).salt, org: event.header.org,
+        orgSequence: event.header.orgSequence, index: 0,
+        payloadByteCount: block.directory.tables.parts[event.firstPart].byteCount)
+      payloadStarts.append(event.payloadStart)
       byteCounts.append(
-        LeafBatch.byteCount(type: types[record.typeIndex], partCount: record.partCount))
+        LeafBatch.byteCount(type: types[event.typeIndex], partCount: event.partCount))
     }
-    batch.commitments.begin(parts)
-    let payload = unsafe block.payload.span.bytes
-    for (index, place) in places.enumerated() {
-      let start = tables.events[place.ordinal].payloadOffset
-      batch.commitments.write(
-        payload.extracting(start..<start + parts[index].payloadByteCount), of: index)
-    }
+    batch.commitments.layOut()
+    batch.commitments.write(from: unsafe block.payload.span.bytes, at: payloadStarts)
     batch.commitments.finish()
     batch.leaves.begin(byteCounts)
-    for (index, place) in places.enumerated() {
-      addLeaf(
-        of: block, tables, at: place, batch.commitments.commitment(of: index), &batch.leaves)
-    }
-    batch.leaves.finish { index, leaf in
-      body(tables.commits[places[index].commitOrdinal].orgIndex, leaf)
-    }
+    writeLeaves(of: block, &batch.leaves)
+    batch.leaves.write(batch.commitments, at: commitmentPlaces)
+    batch.leaves.finish { index, leaf in body(pending[index].orgIndex, leaf) }
   }
 
-  private func addLeaf(
-    of block: LoadedBlock, _ tables: BlockTables, at place: LeafPlace, _ commitment: Digest,
-    _ leaves: inout LeafBatch
-  ) {
-    let record = tables.events[place.ordinal]
-    let commit = tables.commits[place.commitOrdinal]
-    leaves.start(
-      LeafBatch.Header(
-        org: tables.orgs[commit.orgIndex].id, orgSequence: place.orgSequence,
-        recordedAtMicros: commit.recordedAtMicros,
-        stream: tables.streams[record.streamIndex].id, streamVersion: place.streamVersion,
-        schemaVersion: record.schemaVersion),
-      type: types[record.typeIndex], partCount: record.partCount)
-    guard let key = batchKeys[commit.orgIndex] else { preconditionFailure("asked for before") }
-    leaves.addPart(keyID: key.id, commitment: commitment)
-    for index in 1..<record.partCount {
-      let offset = (place.personalIndex + index - 1) * Digest.byteCount
-      leaves.addPart(
-        keyID: keyIDs[tables.parts[record.firstPart + index].subjectIndex],
-        commitment: unsafe Digest(block.commitments.span.bytes, at: offset))
+  /// But for the commitments of the orgs' parts, which belong to `commitmentPlaces`.
+  private mutating func writeLeaves(of block: LoadedBlock, _ leaves: inout LeafBatch) {
+    commitmentPlaces.removeAll(keepingCapacity: true)
+    let parts = block.directory.tables.parts
+    let commitments = unsafe block.commitments.span.bytes
+    leaves.write { starts, target in
+      for (index, event) in pending.enumerated() {
+        guard let key = batchKeys[event.orgIndex] else { preconditionFailure("asked for before") }
+        let first = LeafBatch.write(
+          event.header, type: types[event.typeIndex], partCount: event.partCount,
+          at: Int(starts[index]), to: &target)
+        var place = LeafBatch.writePart(key.id, at: first, to: &target)
+        commitmentPlaces.append(place)
+        for part in 1..<event.partCount {
+          place = LeafBatch.writePart(
+            keyIDs[parts[event.firstPart + part].subjectIndex], at: place + Digest.byteCount,
+            to: &target)
+          let stored = (event.personalIndex + part - 1) * Digest.byteCount
+          target.store(commitments.extracting(stored..<stored + Digest.byteCount), at: place)
+        }
+      }
     }
   }
 
@@ -279,11 +282,10 @@ struct LeafKeys {
     return key
   }
 
-  private mutating func batchKey(
-    _ index: Int, _ block: LoadedBlock, _ place: LeafPlace
-  ) throws -> BatchKey {
+  private mutating func batchKey(_ index: Int, _ block: LoadedBlock) throws -> BatchKey {
     if let known = batchKeys[index] { return known }
-    let key = try orgKey(index, block, place.ordinal)
+    let ordinal = block.directory.commits.first { $0.orgIndex == index }?.firstEvent ?? 0
+    let key = try orgKey(index, block, ordinal)
     let batchKey = BatchKey(salt: key.salt.chains, id: key.keyID)
     batchKeys[index] = batchKey
     return batchKey
