@@ -2,7 +2,8 @@ import Crypto
 import EventLog
 import Merkle
 
-/// `verify`: how fast a whole log is checked, by one thread and by two.
+/// `verify`: how fast a whole log is checked, by one thread and by two: as traffic and the background left it, and after a
+/// compaction (cases `compacted.jobs1` and `.jobs2`), as nearly all of a large log is.
 enum VerifyBench {
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
@@ -10,18 +11,31 @@ enum VerifyBench {
       let log = try LMDBEventLog(directory: directory)
       try await fill(log, options)
       await log.close()
-      let reader = try LMDBLogReader(directory: directory)
-      // The first one also warms the page cache.
-      _ = try reader.verify()
-      for jobCount in [1, 2] where options.caseName ?? "jobs\(jobCount)" == "jobs\(jobCount)" {
-        try measure(reader, jobCount: jobCount, report)
-      }
-      reader.close()
+      try measure(directory, "", options, report)
+      guard options.caseName?.hasPrefix("compacted.") ?? true else { return }
+      let reopened = try LMDBEventLog(directory: directory)
+      _ = try await reopened.compact()
+      await reopened.close()
+      try measure(directory, "compacted.", options, report)
     }
   }
 
   private static func measure(
-    _ reader: LMDBLogReader, jobCount: Int, _ report: (Bench.Figure) -> Void
+    _ directory: String, _ prefix: String, _ options: Bench.Options,
+    _ report: (Bench.Figure) -> Void
+  ) throws {
+    let wanted = [1, 2].filter { options.caseName ?? "\(prefix)jobs\($0)" == "\(prefix)jobs\($0)" }
+    guard !wanted.isEmpty else { return }
+    let reader = try LMDBLogReader(directory: directory)
+    defer { reader.close() }
+    // The first one also warms the page cache.
+    _ = try reader.verify()
+    for jobCount in wanted { try measure(reader, "\(prefix)jobs\(jobCount)", jobCount, report) }
+  }
+
+  private static func measure(
+    _ reader: LMDBLogReader, _ name: String, _ jobCount: Int,
+    _ report: (Bench.Figure) -> Void
   ) throws {
     let cpuBefore = processorSeconds()
     let start = SystemClock.monotonicNanos()
@@ -30,9 +44,7 @@ enum VerifyBench {
     let cpu = processorSeconds() - cpuBefore
     precondition(verification.isSound, "a log that was just written is sound")
     func figure(_ metric: String, _ value: Double) {
-      report(
-        Bench.Figure(
-          bench: "verify", caseName: "jobs\(jobCount)", metric: metric, value: value))
+      report(Bench.Figure(bench: "verify", caseName: name, metric: metric, value: value))
     }
     figure("per_second", Double(verification.eventCount) / seconds)
     // Of the blocks as they lie on the disk; decompressed; and what SHA-256 went over to make commitments, leaves and
