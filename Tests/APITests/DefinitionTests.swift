@@ -1,3 +1,4 @@
+import Application
 import Domain
 import HTTP
 import JSON
@@ -85,6 +86,70 @@ import Testing
     let color = components["Thing"]?["properties"]?["color"]
     #expect(color == ["type": ["string", "null"], "enum": ["red", "green", nil]])
   }
+}
+
+@Suite struct SchemaRuleTests {
+  private static let even = SchemaRule.text { text, _ throws(CommandError) in
+    guard text.count.isMultiple(of: 2) else {
+      throw .invalid(field: "text", code: "odd", message: "Odd.")
+    }
+  }
+
+  private let schema = Schema.input([
+    .optional("word", .string(0...5).nullable.ruled(by: even), "A word."),
+    .optional("words", .array(.input([.optional("word", .string().ruled(by: even))]))),
+    .optional("more", .map(.string().ruled(by: even))),
+  ]).ruled(
+    by: .object { object, _ in
+      ["word", "words", "none"].filter { object[$0] == nil }.map {
+        .invalid(field: $0, code: "missing", message: "Missing.")
+      }
+    })
+
+  private func faults(_ value: JSON) -> [String] {
+    let tools = Tools(
+      clock: NoWorld(), random: NoWorld(), numbers: NoWorld(), zones: NoWorld())
+    return schema.problems(in: value, asking: RuleContext(tools: tools, nowMicros: 0))
+      .map { "\($0.param) \($0.code)" }
+  }
+
+  @Test func `rules say what is wrong with parts that have their shape, each at its place`() {
+    let found = faults([
+      "more": ["a": "x", "b": "xx", "c": 1], "words": [["word": "x"], ["word": "xx"], 1],
+      "word": "x", "other": 1,
+    ])
+    #expect(
+      found == [
+        "words[2] invalid_type", "more.c invalid_type", "other unknown_parameter", "more.a odd",
+        "words[0].word odd", "word odd", "none missing",
+      ])
+  }
+
+  @Test func `nothing more is said of a field that is wrong, or of which a part is`() {
+    #expect(
+      faults(["word": "sevenxy", "words": 1])
+        == ["word too_long", "words invalid_type", "none missing"])
+    var errors: [APIError.Detail] = []
+    for param in ["tags[0]", "tags", "tagsy", "tags[0]", "a.b", "a", "tags[0].x"] {
+      errors.adopt(APIError.Detail(param: param, code: "", message: ""))
+    }
+    #expect(errors.map(\.param) == ["tags[0]", "tagsy", "a.b", "tags[0].x"])
+  }
+
+  @Test func `a request that nobody refused is not asked by rules`() {
+    #expect(schema.problems(in: ["word": "x"], at: "").isEmpty)
+  }
+}
+
+/// What rules about a text's length ask nothing of.
+private struct NoWorld: WallClock, RandomSource, NumberingPlan, ZoneClock {
+  func nowMicros() -> Micros { 0 }
+  func next() -> UInt128 { 0 }
+  func e164(_ raw: String) -> String? { nil }
+  func zones(of number: String) -> [String] { [] }
+  func regions(of number: String) -> [String] { [] }
+  func zones(ofRegion region: String) -> [String] { [] }
+  func time(in zone: String, atMicros: Micros, opensAtMinute: Int) -> ZoneTime? { nil }
 }
 
 @Suite struct RouterTests {

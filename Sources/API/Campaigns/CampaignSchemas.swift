@@ -1,3 +1,4 @@
+import Application
 import Domain
 
 /// Campaigns as they come in and go out.
@@ -5,9 +6,9 @@ enum CampaignSchemas {
   static let create = Schema.input(
     "CampaignInput",
     [
-      .required("name", .string(1...200)), .required("segment", .id(.segment)),
+      .required("name", name), .required("segment", .id(.segment)),
       .optional("channel", .choice(Channel.self)), .optional("purpose", .choice(Purpose.self)),
-      .optional("body", .string(1...500_000), "Required where there is no template."),
+      .optional("body", body, "Required where there is no template."),
       .optional("subject", .string(1...998), "Of an email: required there, or in the template."),
       .optional("html", .string(1...500_000), "Of an email."),
       .optional("voicemail", .string(1...4_000), "Of a call: what an answering machine is told."),
@@ -15,7 +16,11 @@ enum CampaignSchemas {
         "template", .id(.template),
         "Instead of the texts: its words of now, whatever becomes of it."),
       .optional("holdout_percent", .int(1...50), holdoutNote),
-    ])
+    ]
+  ).ruled(by: WordsRules.campaign)
+
+  private static let name = Schema.string(1...200).ruled(by: .notBlank(.campaign(.emptyName)))
+  private static let body = Schema.string(1...500_000).ruled(by: .notBlank(.campaign(.emptyBody)))
 
   static let launch = Schema.input(
     "CampaignLaunch",
@@ -44,12 +49,12 @@ enum CampaignSchemas {
   static let update = Schema.input(
     "CampaignChange",
     [
-      .optional("name", .string(1...200)), .optional("segment", .id(.segment)),
+      .optional("name", name), .optional("segment", .id(.segment)),
       .optional("purpose", .choice(Purpose.self)),
       .optional(
         "channel", .choice(Channel.self), "Words that the new channel does not have are dropped."),
       .optional(
-        "body", .string(1...500_000), "Words of its own take the place of a template's."),
+        "body", body, "Words of its own take the place of a template's."),
       .optional("subject", .string(1...998), "Of an email."),
       .optional("html", .string(1...500_000).nullable, "Of an email."),
       .optional(
@@ -58,7 +63,8 @@ enum CampaignSchemas {
         "template", .id(.template).nullable,
         "Its words of now take the place of the campaign's; `null` keeps them as they are."),
       .optional("holdout_percent", .int(1...50).nullable, holdoutNote),
-    ])
+    ]
+  ).ruled(by: WordsRules.campaignChange)
 
   static let campaign = Schema.stored(
     "Campaign", "campaign", .campaign,

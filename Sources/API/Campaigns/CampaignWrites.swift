@@ -78,6 +78,7 @@ enum CampaignWrites {
     let name = fields.string("name", required: true, limit: 200)
     let segment = fields.id("segment", .segment, required: true)
     let channel = fields.choice("channel", Channel.self) ?? .sms
+    fields.pass("subject", "html", "voicemail", since: "channel")
     let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
     let template = fields.id("template", .template)
     let body = fields.string(
@@ -86,13 +87,6 @@ enum CampaignWrites {
     let html = channel == .email ? fields.string("html", limit: 500_000) : nil
     let voicemail = channel == .voice ? fields.string("voicemail", limit: 4_000) : nil
     let holdoutPercent = fields.int("holdout_percent").map { Int($0) }
-    if let body {
-      do {
-        _ = try MergeFields.fields(of: body)
-      } catch {
-        fields.fail("body", error.code, "\(error)")
-      }
-    }
     try fields.finish()
     guard let name, let segment else { preconditionFailure("finish refuses missing fields") }
     let definition = CampaignDefinition(

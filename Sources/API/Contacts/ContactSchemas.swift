@@ -12,28 +12,45 @@ enum ContactSchemas {
       .optional("purpose", .choice(Purpose.self), "`marketing` where not given."),
       .required("method", .choice(Consent.Method.self), "How the person agreed."),
       .required("source", .string(1...500), "Where: a page, a form, a keyword."),
-      .required("wording", .string(1...5_000), "The text that the person agreed to."),
+      .required(
+        "wording", .string(1...5_000).ruled(by: ContactRules.wording),
+        "The text that the person agreed to."),
       .optional("ip", .string(1...45)),
     ])
 
-  private static let fields: [Schema.Property] = [
-    .optional("first_name", .string().nullable), .optional("last_name", .string().nullable),
-    .optional("company", .string().nullable), .optional("email", .string().nullable),
-    .optional("phone", .string().nullable, "In any form a US person writes it, or E.164."),
-    .optional("custom", custom.nullable, "Fields of your own."),
-  ]
+  /// Who somebody is. `isBlankNone`: a blank email or phone says that there is none.
+  static func person(isBlankNone: Bool) -> [Schema.Property] {
+    [
+      .optional("first_name", .string().nullable), .optional("last_name", .string().nullable),
+      .optional("company", .string().nullable),
+      .optional(
+        "email", .string().nullable.ruled(by: .email(isBlankNone: isBlankNone)),
+        "A name, one @ and a domain."),
+      .optional(
+        "phone", .string().nullable.ruled(by: .phone(isBlankNone: isBlankNone)),
+        "In any form a US person writes it, or E.164."),
+      .optional("custom", custom.nullable, "Fields of your own."),
+    ]
+  }
 
-  static let create = Schema.input(
+  private static let input = Schema.input(
     "ContactInput",
-    fields + [
+    person(isBlankNone: true) + [
       .optional("source", .string(0...200)), .optional("tags", .array(.string(), 0...200)),
       .optional("consents", .array(consentInput, 0...20)),
     ])
 
-  static let update = Schema.input("ContactChange", fields)
+  static let create = input.ruled(by: ContactRules.create)
+
+  /// The key, or the contact that has it, may say what the body does not.
+  static let upsert = input.ruled(by: ContactRules.person)
+
+  static let update = Schema.input("ContactChange", person(isBlankNone: false))
+    .ruled(by: ContactRules.person)
 
   static let tags = Schema.input(
-    "TagsInput", [.required("tags", .array(.string(1...200), 1...200))])
+    "TagsInput", [.required("tags", .array(.string(1...200), 1...200))]
+  ).ruled(by: ContactRules.person)
 
   static let optOut = Schema.input(
     "OptOutInput",

@@ -30,7 +30,7 @@ enum ContactWrites {
           "key", .string(7...300), "`email:ann@example.com` or `phone:+14155552671`.",
           required: true)
       ],
-      body: .json(ContactSchemas.create, example: ["first_name": "Ann", "tags": ["vip"]]),
+      body: .json(ContactSchemas.upsert, example: ["first_name": "Ann", "tags": ["vip"]]),
       answers: [.ok(ContactSchemas.contact), .created(ContactSchemas.contact)],
       refuses: [400: ["invalid_key"], 409: ["duplicate_contact"]], handler: upsert),
     Operation(

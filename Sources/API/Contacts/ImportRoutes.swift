@@ -148,10 +148,16 @@ private struct Upload {
     _ texts: [String: String]
   ) throws(APIError) -> ContactImport.Options {
     var object = JSONObject()
+    var problems: [APIError.Detail] = []
     for (name, text) in texts.sorted(by: { $0.key < $1.key }) {
-      object[name] = try value(name, text)
+      do throws(APIError) {
+        object[name] = try value(name, text)
+      } catch {
+        object[name] = .null
+        problems += error.details
+      }
     }
-    var fields = Fields(object)
+    var fields = Fields(object, problems: problems)
     var options = ContactImport.Options()
     if let map = fields.value("map") {
       for (column, field) in map.object?.fields ?? [] {

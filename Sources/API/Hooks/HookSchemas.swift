@@ -1,8 +1,21 @@
+import Application
 import Domain
+import JSON
 
 /// Inbound hooks as they come in and go out.
 enum HookSchemas {
   private static let mapping = Schema.map(.string(1...500))
+
+  private static let mappingRule = SchemaRule.object { object, _ in
+    guard let mapping = object["mapping"]?.object else { return [] }
+    let parts = mapping.fields.map { field, source in
+      // What is no text is wrong already.
+      HookSettings.Mapping(field: field, source: source.string ?? "?")
+    }
+    return InboundHook.faults(in: parts).map { CommandError.inboundHook($0) }
+  }
+
+  private static let name = Schema.string(1...200).ruled(by: .notBlank(.inboundHook(.emptyName)))
 
   private static let settings: [Schema.Property] = [
     .optional("signature_header", .string(1...100), "Of `hmac_sha256`; X-Signature-256."),
@@ -14,19 +27,21 @@ enum HookSchemas {
   static let create = Schema.input(
     "InboundHookInput",
     [
-      .required("name", .string(1...200)),
+      .required("name", name),
       .required("authentication", .choice(HookSettings.Authentication.self)),
       .required("action", .choice(HookSettings.Action.self)),
       .required("mapping", mapping, "A path into the body, or `=` and the value, by field."),
-    ] + settings)
+    ] + settings
+  ).ruled(by: mappingRule)
 
   static let update = Schema.input(
     "InboundHookChange",
     [
-      .optional("name", .string(1...200)),
+      .optional("name", name),
       .optional("authentication", .choice(HookSettings.Authentication.self)),
       .optional("action", .choice(HookSettings.Action.self)), .optional("mapping", mapping),
-    ] + settings)
+    ] + settings
+  ).ruled(by: mappingRule)
 
   static let hook = Schema.stored(
     "InboundHook", "inbound_hook", .inboundHook,

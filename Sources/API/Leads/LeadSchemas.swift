@@ -13,24 +13,23 @@ enum LeadSchemas {
     [
       .required("channel", .choice(Channel.self)),
       .optional("purpose", .choice(Purpose.self), "`marketing` where not given."),
-      .required("wording", .string(1...5_000), "The text that the person agreed to."),
+      .required(
+        "wording", .string(1...5_000).ruled(by: ContactRules.wording),
+        "The text that the person agreed to."),
       .optional("source", .string(1...500), "Where; the form where not given."),
       .optional("ip", .string(1...45)),
     ])
 
   static let input = Schema.input(
     "LeadInput",
-    [
-      .optional("first_name", .string().nullable), .optional("last_name", .string().nullable),
-      .optional("company", .string().nullable), .optional("email", .string().nullable),
-      .optional("phone", .string().nullable, "In any form a US person writes it, or E.164."),
-      .optional("custom", ContactSchemas.custom.nullable, "Fields of your own."),
+    ContactSchemas.person(isBlankNone: true) + [
       .optional("tags", .array(.string(), 0...200)),
       .optional("source", .string(1...200), "Which form or list."),
       .optional("page", .string(1...2_000)), .optional("referrer", .string(1...2_000)),
       .optional("ip", .string(1...45)), .optional("utm", utm),
       .optional("consents", .array(consent, 0...20)),
-    ])
+    ]
+  ).ruled(by: ContactRules.lead)
 
   static let lead = Schema.object(
     "Lead",

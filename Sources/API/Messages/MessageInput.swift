@@ -10,6 +10,7 @@ enum MessageInput {
   static func request(_ exchange: Exchange) throws(APIError) -> MessageRequest {
     var fields = try exchange.body()
     let channel = fields.choice("channel", Channel.self) ?? .sms
+    fields.pass("subject", "html", "voicemail", "max_minutes", "record", since: "channel")
     let contact = fields.id("contact", .contact, required: true)
     let purpose = fields.choice("purpose", Purpose.self) ?? .marketing
     let media = media(&fields, channel)

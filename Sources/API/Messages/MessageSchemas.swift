@@ -26,7 +26,8 @@ enum MessageSchemas {
       .optional(
         "expires_at", .time,
         "From this moment of the account's clock on it does not go out any more: `stale`."),
-    ])
+    ]
+  ).ruled(by: WordsRules.message)
 
   static let verdict = Schema.object(
     "Verdict",

@@ -1,3 +1,4 @@
+import Application
 import Domain
 
 /// Providers' settings as they come in and go out.
@@ -44,7 +45,11 @@ enum ProviderSchemas {
     ])
 
   static let addressInput = Schema.input(
-    "PostalAddressInput", [.required("postal_address", .string(1...500))])
+    "PostalAddressInput",
+    [
+      .required(
+        "postal_address", .string(1...500).ruled(by: .notBlank(.org(.emptyPostalAddress))))
+    ])
 
   static let address = Schema.object(
     "PostalAddress",

@@ -1,4 +1,6 @@
+import Application
 import Domain
+import EventCodec
 
 /// Segments as they come in and go out.
 enum SegmentSchemas {
@@ -6,10 +8,20 @@ enum SegmentSchemas {
   static let filter = Schema.map(.anything)
 
   static let create = Schema.input(
-    "SegmentInput", [.required("name", .string(1...200)), .required("filter", filter)])
+    "SegmentInput", [.required("name", name), .required("filter", filter.ruled(by: people))])
 
   static let update = Schema.input(
-    "SegmentChange", [.optional("name", .string(1...200)), .optional("filter", filter)])
+    "SegmentChange", [.optional("name", name), .optional("filter", filter.ruled(by: people))])
+
+  private static let name = Schema.string(1...200).ruled(by: .notBlank(.segment(.emptyName)))
+
+  /// What can be read and yet finds nobody, such as a number that is compared with a text.
+  private static let people = SchemaRule { value, _ in
+    guard let problem = (try? FilterGrammar.parse(value))?.firstProblem() else { return [] }
+    return APIError(.segment(.invalidFilter(problem))).details.map { detail in
+      APIError.Detail(param: "", code: detail.code, message: detail.message)
+    }
+  }
 
   static let segment = Schema.stored(
     "Segment", "segment", .segment,

@@ -75,7 +75,8 @@ enum SendingSchemas {
       .optional(
         "advertisement_notice", .string(1...SendingRules.noticeLength).nullable,
         "A line below every marketing mail, such as: This is an advertisement."),
-    ])
+    ]
+  ).ruled(by: SendingSchemaRules.rules)
 
   private static let words = Schema.array(.string(1...MessagingProgram.wordLength))
 
@@ -106,7 +107,9 @@ enum SendingSchemas {
     [
       .required("resource", .choice(Prices.Resource.self)),
       .required("markup_percent", .int(0...1_000)),
-      .optional("from", .time, "From when on; now, unless said otherwise."),
+      .optional(
+        "from", .time.ruled(by: SendingSchemaRules.from),
+        "From when on; now, unless said otherwise."),
     ])
 
   static let clientPrices = Schema.object(
@@ -135,7 +138,8 @@ enum SendingSchemas {
       .required("channel", .choice(Channel.self)),
       .required("addresses", .array(.string(1...254))),
       .optional("source", .string(1...200), "Where they come from."),
-    ])
+    ]
+  ).ruled(by: SendingSchemaRules.addresses)
 
   static let suppression = Schema.object(
     "Suppression",

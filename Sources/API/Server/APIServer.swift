@@ -164,7 +164,11 @@ package struct APIServer: Sendable {
         path: path, knownCaller: caller)
       try exchange.checkBody()
       let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
-        try await operation.handler(exchange)
+        do throws(APIError) {
+          return try await operation.handler(exchange)
+        } catch {
+          throw exchange.completed(error)
+        }
       }
       var response = operation.method == "GET" ? try await shaped(answer, exchange) : answer
       checkDocumented(response.status, operation, requestID)

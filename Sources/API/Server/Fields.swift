@@ -31,15 +31,19 @@ struct Fields {
   /// Whether the field is there, `null` included.
   func has(_ name: String) -> Bool { object[name] != nil }
 
-  /// One fault a field is enough: the schema's, else the first.
+  /// One fault a field is enough: the schema's, else the first. Nothing is said of a field of which a part is known to
+  /// be wrong.
   mutating func fail(_ name: String, _ code: String, _ message: String) {
     adopt([APIError.Detail(param: prefix + name, code: code, message: message)])
   }
 
   mutating func adopt(_ others: [APIError.Detail]) {
-    for other in others where !errors.contains(where: { $0.param == other.param }) {
-      errors.append(other)
-    }
+    for other in others { errors.adopt(other) }
+  }
+
+  /// Takes fields that nobody can judge, since what they depend on is wrong.
+  mutating func pass(_ names: String..., since cause: String) {
+    if errors.contains(where: { $0.param == cause }) { known += names }
   }
 
   /// The raw value; nil where it is missing or null.

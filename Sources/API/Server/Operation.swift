@@ -21,7 +21,8 @@ import JSON
 //    really takes: the server checks the request against it before the handler runs, and
 //    `/openapi.json` and `/docs` show it.
 // 3. `exchange.body()` gives the checked body. Add what a schema cannot say with `fields.fail`, then
-//    call `finish()`: the caller gets all of it at once.
+//    call `finish()`: the caller gets all of it at once. What the command refuses by itself and the body alone
+//    shows, is a `SchemaRule` beside the schema (`.ruled(by:)`), so that it is told along.
 // 4. `refuses` names only what is special to the operation, as status: codes. What follows from the
 //    definition (400, 401, 403, 404 for an id in the path, 409 for idempotency, 429, 503, …) is added
 //    by itself. An answer with a status that is not documented is reported as a fault.

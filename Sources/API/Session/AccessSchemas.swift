@@ -1,3 +1,4 @@
+import Application
 import Domain
 
 /// Sessions and accounts as they come in and go out.
@@ -55,12 +56,18 @@ enum AccessSchemas {
 
   // MARK: Users and roles
 
-  private static let role = Schema.string(1...100)
+  private static let role = Schema.string(1...100).ruled(
+    by: .text { text, _ throws(CommandError) in
+      guard Roles.builtIn[text] == nil, Identifier(text, kind: .role) == nil else { return }
+      throw Workspace.unknownRole
+    })
+
+  private static let userName = Schema.string(1...200).ruled(by: .notBlank(.user(.emptyName)))
 
   static let newUser = Schema.input(
     "UserInput",
     [
-      .required("email", .format("email", 3...254)), .required("name", .string(1...200)),
+      .required("email", .format("email", 3...254)), .required("name", userName),
       .required("role", role, "A built-in role or the id of one of your own."),
       .required("password", newPassword, "At least 12 characters."),
     ])
@@ -68,7 +75,7 @@ enum AccessSchemas {
   static let userChange = Schema.input(
     "UserChange",
     [
-      .optional("name", .string(1...200)), .optional("role", role),
+      .optional("name", userName), .optional("role", role),
       .optional("password", newPassword), .optional("active", .bool),
     ])
 
@@ -81,10 +88,12 @@ enum AccessSchemas {
 
   private static let scopes = Schema.array(.string(1...100), 1...100)
 
+  private static let roleName = Schema.string(1...200).ruled(by: .notBlank(.role(.emptyName)))
+
   static let newRole = Schema.input(
     "RoleInput",
     [
-      .required("name", .string(1...200)),
+      .required("name", roleName),
       .required(
         "scopes", scopes,
         "`resource:action`; actions are read, create, update, delete, write (the last three) and *."
@@ -92,7 +101,7 @@ enum AccessSchemas {
     ])
 
   static let roleChange = Schema.input(
-    "RoleChange", [.optional("name", .string(1...200)), .optional("scopes", scopes)])
+    "RoleChange", [.optional("name", roleName), .optional("scopes", scopes)])
 
   static let roleObject = Schema.object(
     "Role",
@@ -111,6 +120,8 @@ enum AccessSchemas {
     "RateLimit",
     [.required("per_minute", .int(1...1_000_000)), .required("burst", .int(1...2_000_000))])
 
+  private static let keyName = Schema.string(1...200).ruled(by: .notBlank(.apiKey(.emptyName)))
+
   private static let keyFields: [Schema.Property] = [
     .optional("expires_at", .time.nullable),
     .optional(
@@ -122,13 +133,13 @@ enum AccessSchemas {
   static let newKey = Schema.input(
     "APIKeyInput",
     [
-      .required("name", .string(1...200)), .required("scopes", scopes),
+      .required("name", keyName), .required("scopes", scopes),
       .optional("signed", .bool, "Whether every request has to be signed."),
     ] + keyFields)
 
   static let keyChange = Schema.input(
     "APIKeyChange",
-    [.optional("name", .string(1...200)), .optional("scopes", scopes)] + keyFields)
+    [.optional("name", keyName), .optional("scopes", scopes)] + keyFields)
 
   static let keyRoll = Schema.input(
     "APIKeyRoll",
@@ -157,10 +168,12 @@ enum AccessSchemas {
     .required("auth_token", .string(1...200)), .optional("base_url", .string(1...500)),
   ])
 
+  private static let accountName = Schema.string(1...200).ruled(by: .notBlank(.org(.emptyName)))
+
   static let newAccount = Schema.input(
     "AccountInput",
     [
-      .required("name", .string(1...200)), .optional("kind", .choice(Org.Kind.self)),
+      .required("name", accountName), .optional("kind", .choice(Org.Kind.self)),
       .optional("agency", .id(.org)), .optional("time_zone", .string(1...100)),
       .optional("test", .bool), .optional("rate_limit", limit),
       .optional("clock_offset_seconds", .int(-34_560_000...0)),
@@ -170,7 +183,7 @@ enum AccessSchemas {
   static let newClient = Schema.input(
     "ClientInput",
     [
-      .required("name", .string(1...200)), .optional("time_zone", .string(1...100)),
+      .required("name", accountName), .optional("time_zone", .string(1...100)),
       .optional("test", .bool), .optional("rate_limit", limit),
       .optional("owner", owner), .optional("sms", sms),
     ])
@@ -178,7 +191,8 @@ enum AccessSchemas {
   static let accountChange = Schema.input(
     "AccountChange",
     [
-      .optional("name", .string(1...200)), .optional("time_zone", .string(1...100)),
+      .optional("name", .string(1...200)),
+      .optional("time_zone", .string(1...100).ruled(by: .timeZone)),
       .optional("status", .choice(Org.Status.self), "By its agency alone."),
       .optional("rate_limit", limit, "Of each of its keys. By its agency alone."),
     ])

@@ -14,9 +14,11 @@ enum TemplateSchemas {
   ]
 
   static let input = Schema.input(
-    "TemplateInput", [.required("channel", .choice(Channel.self))] + texts)
+    "TemplateInput", [.required("channel", .choice(Channel.self))] + texts
+  ).ruled(by: WordsRules.template)
 
   static let revision = Schema.input("TemplateRevision", texts)
+    .ruled(by: WordsRules.template)
 
   private static let content: [Schema.Property] = [
     .required("subject", .string(0...1_000).nullable),

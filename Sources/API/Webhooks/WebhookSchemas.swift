@@ -1,3 +1,4 @@
+import Application
 import Domain
 
 /// Webhook endpoints as they come in and go out.
@@ -55,12 +56,17 @@ enum WebhookSchemas {
   static let create = Schema.input(
     "WebhookEndpointInput",
     [
-      .required("url", .format("uri")),
+      .required("url", url),
       .required("types", types, "`message.sent`, a family such as `message.*`, or `*`."),
     ] + style)
 
   static let update = Schema.input(
-    "WebhookEndpointChange", [.optional("url", .format("uri")), .optional("types", types)] + style)
+    "WebhookEndpointChange", [.optional("url", url), .optional("types", types)] + style)
+
+  private static let url = Schema.format("uri").ruled(
+    by: .text { text, _ throws(CommandError) in
+      if !WebhookEndpoint.isURL(text) { throw .webhookEndpoint(.invalidURL) }
+    })
 
   static let endpoint = Schema.stored(
     "WebhookEndpoint", "webhook_endpoint", .webhookEndpoint,

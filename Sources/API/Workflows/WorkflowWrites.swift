@@ -76,13 +76,24 @@ enum WorkflowWrites {
       return try WorkflowDocument.definition(of: source)
     } catch {
       throw APIError(
-        400, "invalid_request", "invalid_workflow", "\(error)",
-        details: [
-          APIError.Detail(
-            param: "line \(error.line), column \(error.column)", code: error.code,
-            message: error.message)
-        ])
+        400, "invalid_request", "invalid_workflow", "\(error)", details: [detail(of: error)])
     }
+  }
+
+  /// What is wrong with a document whose request is refused already.
+  private static func faults(of source: String) -> [APIError.Detail] {
+    do {
+      _ = try WorkflowDocument.definition(of: source)
+      return []
+    } catch {
+      return [detail(of: error)]
+    }
+  }
+
+  private static func detail(of error: WorkflowDocumentError) -> APIError.Detail {
+    APIError.Detail(
+      param: "line \(error.line), column \(error.column)", code: error.code,
+      message: error.message)
   }
 
   /// The YAML itself, or JSON with it under `source`.
@@ -93,6 +104,7 @@ enum WorkflowWrites {
     if exchange.request.mediaType == "application/json" {
       var fields = try exchange.body()
       let source = fields.string("source", required: true, limit: 256 << 10)
+      if let source, !fields.errors.isEmpty { fields.adopt(faults(of: source)) }
       try fields.finish()
       return source ?? ""
     }

@@ -55,15 +55,20 @@ extension Workspace {
     }
   }
 
+  /// Why a role is refused that nobody can have.
+  package static var unknownRole: CommandError {
+    .invalid(field: "role", code: "unknown_role", message: "There is no such role.")
+  }
+
   /// The rights of a built-in role or of one of the account's own.
   package func scopes(ofRole role: String) throws(CommandError) -> [String] {
     if let scopes = Roles.builtIn[role] { return scopes }
     guard let id = Identifier(role, kind: .role) else {
-      throw .invalid(field: "role", code: "unknown_role", message: "There is no such role.")
+      throw Self.unknownRole
     }
     let held = try current(Role.self, id)
     guard held.exists, !held.isDeleted else {
-      throw .invalid(field: "role", code: "unknown_role", message: "There is no such role.")
+      throw Self.unknownRole
     }
     return held.scopes
   }

@@ -51,47 +51,10 @@ extension Workspace {
     definition.html = request.html
     definition.voicemail = request.voicemail
     definition.template = request.template
-    if definition.channel == .email, definition.subject?.isBlank != false {
-      throw .invalid(field: "subject", code: "required", message: "An email needs a subject.")
-    }
-    if definition.channel == .email, definition.purpose == .marketing {
-      try EmailComposing.requireHonest(definition.subject ?? "")
-    }
-    try checkLengths(of: definition)
-    for (field, text) in definition.texts {
-      do {
-        _ = try MergeFields.fields(of: text)
-      } catch {
-        throw .invalid(field: field, code: error.code, message: "\(error)")
-      }
-    }
+    let faults = CampaignWords.faults(
+      in: definition.texts, on: definition.channel, for: definition.purpose)
+    if let fault = faults.first { throw fault }
     return definition
-  }
-
-  /// Each channel has its own words, as many as its providers take.
-  private func checkLengths(of definition: CampaignDefinition) throws(CommandError) {
-    let foreign =
-      switch definition.channel {
-      case .sms: ["subject", "html", "voicemail"]
-      case .email: ["voicemail"]
-      case .voice: ["subject", "html"]
-      }
-    let limit =
-      switch definition.channel {
-      case .sms: 1_600
-      case .voice: 4_000
-      case .email: 500_000
-      }
-    for (field, text) in definition.texts {
-      guard !foreign.contains(field) else {
-        throw .invalid(
-          field: field, code: "unsupported_field", message: "This channel has no \(field).")
-      }
-      guard text.count <= limit else {
-        throw .invalid(
-          field: field, code: "too_long", message: "\(field) has at most \(limit) characters here.")
-      }
-    }
   }
 
   /// What one recipient of a campaign gets.

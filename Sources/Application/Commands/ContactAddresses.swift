@@ -1,7 +1,11 @@
+import Domain
+
 /// The normal forms of what contacts are reached at.
-enum ContactAddresses {
+package enum ContactAddresses {
   /// - Throws: `invalid`.
-  static func e164(_ raw: String, _ numbers: any NumberingPlan) throws(CommandError) -> String {
+  package static func e164(
+    _ raw: String, _ numbers: any NumberingPlan
+  ) throws(CommandError) -> String {
     guard let phone = numbers.e164(raw) else {
       throw .invalid(
         field: "phone", code: "invalid_phone",
@@ -12,7 +16,7 @@ enum ContactAddresses {
   }
 
   /// - Throws: `invalid`.
-  static func email(_ raw: String) throws(CommandError) -> String {
+  package static func email(_ raw: String) throws(CommandError) -> String {
     let text = raw.trimmingBlanks()
     guard isPlausible(Array(text.utf8)), !hasBlank(text) else {
       throw .invalid(
@@ -20,6 +24,15 @@ enum ContactAddresses {
         message: "Not an email address: it needs a name, one @ and a domain.")
     }
     return text
+  }
+
+  /// An address as addresses of `channel` are compared.
+  ///
+  /// - Throws: `invalid`.
+  package static func key(
+    _ raw: String, on channel: Channel, _ numbers: any NumberingPlan
+  ) throws(CommandError) -> String {
+    channel == .email ? channel.key(try email(raw)) : try e164(raw, numbers)
   }
 
   /// A name, one @ and a domain with a dot inside; at most 254 bytes.

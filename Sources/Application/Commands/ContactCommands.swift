@@ -40,6 +40,23 @@ package struct ConsentRequest: Sendable, Equatable {
     self.ip = ip
     self.sender = sender
   }
+
+  /// - Throws: `invalid` for words that nobody could have agreed to.
+  package static func check(wording: String) throws(CommandError) {
+    guard wording.trimmingBlanks().isEmpty else { return }
+    throw .invalid(
+      field: "wording", code: "required",
+      message: "Give the exact words that the person agreed to: without them nobody can show "
+        + "that they did.")
+  }
+
+  /// Why a consent for `channel` is refused where the contact is not reached on it.
+  package static func withoutAddress(_ channel: Channel) -> CommandError {
+    .invalid(
+      field: "consents", code: "no_address",
+      message: "A consent for \(channel.rawValue) needs the contact's "
+        + (channel == .email ? "email." : "phone."))
+  }
 }
 
 extension Workspace {
@@ -56,7 +73,9 @@ extension Workspace {
     }
     let id = newID(.contact)
     var consents: [Consent] = []
-    for request in request.consents { consents.append(try consent(request, of: details)) }
+    for (index, request) in request.consents.enumerated() {
+      consents.append(try consent(request, of: details, number: index))
+    }
     try run(
       Contact.self, id,
       .create(details, source: request.source, tags: request.tags, consents: consents),
@@ -131,15 +150,16 @@ extension Workspace {
   }
 
   /// A recorded yes. After an opt-out only the person can say it again: staff cannot.
+  /// `number`: which of the request's consents it is; nil where it is the request itself.
   package mutating func recordConsent(
-    _ request: ConsentRequest, of id: Identifier
+    _ request: ConsentRequest, of id: Identifier, number: Int? = nil
   ) throws(CommandError) {
     let contact = try contact(id)
-    let consent = try consent(request, of: contact.details)
+    let consent = try consent(request, of: contact.details, number: number)
     // A STOP ended advertising on every channel, not only on its own.
     let isEnded = request.purpose == .marketing && !contact.sellerOptOuts.isEmpty
     if isEnded || contact.consents[request.channel] == .optedOut {
-      try requireByPerson(request.method)
+      try requireByPerson(request.method, number)
     }
     try run(Contact.self, id, .optIn(consent, isRenewal: isRevoked(consent)))
     try reopen(consent)
@@ -158,12 +178,15 @@ extension Workspace {
           address: .known(consent.channel.key(address))), isListed: true))
   }
 
-  private func requireByPerson(_ method: Consent.Method) throws(CommandError) {
+  private func requireByPerson(
+    _ method: Consent.Method, _ number: Int?
+  ) throws(CommandError) {
     guard !method.isByPerson else { return }
-    throw .invalid(
+    throw CommandError.invalid(
       field: "method", code: "opt_in_by_person_only",
       message: "The person opted out; a new opt-in must come from the person "
-        + "(a keyword, a form, a signed paper), not from staff, a program or a list.")
+        + "(a keyword, a form, a signed paper), not from staff, a program or a list."
+    ).ofConsent(number)
   }
 
   /// Whether the address of `consent` said no, whichever contact carried it then.
@@ -247,26 +270,21 @@ extension Workspace {
     try ContactAddresses.email(raw)
   }
 
+  /// `number`: which of the request's consents it is; nil where it is the request itself.
   func consent(
-    _ request: ConsentRequest, of details: ContactDetails
+    _ request: ConsentRequest, of details: ContactDetails, number: Int? = nil
   ) throws(CommandError) -> Consent {
-    guard !request.wording.trimmingBlanks().isEmpty else {
-      throw .invalid(
-        field: "wording", code: "required",
-        message: "Give the exact words that the person agreed to: without them nobody can show "
-          + "that they did.")
+    do throws(CommandError) {
+      try ConsentRequest.check(wording: request.wording)
+    } catch {
+      throw error.ofConsent(number)
     }
     let address = request.channel == .email ? details.email : details.phone
-    guard let address else {
-      throw .invalid(
-        field: "consents", code: "no_address",
-        message: "A consent for \(request.channel.rawValue) needs the contact's "
-          + (request.channel == .email ? "email." : "phone."))
-    }
+    guard let address else { throw ConsentRequest.withoutAddress(request.channel) }
     let isClosed =
       state.isRevoked(address, of: request.channel, for: request.purpose)
       || state.isClosedByNo(address, of: request.channel)
-    if isClosed { try requireByPerson(request.method) }
+    if isClosed { try requireByPerson(request.method, number) }
     return Consent(
       channel: request.channel, purpose: request.purpose, method: request.method,
       source: request.source, grantedAtMicros: nowMicros,

@@ -17,7 +17,9 @@ extension Workspace {
     try run(Contact.self, id, .restore)
     try updateContact(id, changes)
     if !request.tags.isEmpty { try addTags(request.tags, to: id) }
-    for consent in request.consents { try recordConsent(consent, of: id) }
+    for (index, consent) in request.consents.enumerated() {
+      try recordConsent(consent, of: id, number: index)
+    }
     return id
   }
 

@@ -11,6 +11,11 @@ package struct LeadRequest: Sendable, Equatable {
     self.origin = origin
     self.hook = hook
   }
+
+  /// Why nobody can answer it.
+  package static var withoutAddress: CommandError {
+    .invalid(field: "phone", code: "required", message: "A lead has a phone number or an email.")
+  }
 }
 
 extension Workspace {
@@ -24,10 +29,7 @@ extension Workspace {
     _ request: LeadRequest
   ) throws(CommandError) -> Identifier {
     let details = try normalized(request.contact.details)
-    guard details.phone != nil || details.email != nil else {
-      throw .invalid(
-        field: "phone", code: "required", message: "A lead has a phone number or an email.")
-    }
+    guard details.phone != nil || details.email != nil else { throw LeadRequest.withoutAddress }
     let known = existing(like: details)?.0
     let id: Identifier
     var unrecorded: [Channel] = []
@@ -67,9 +69,9 @@ extension Workspace {
     try addTags(request.tags, to: id)
     let merged = try self.contact(id).details
     var unrecorded: [Channel] = []
-    for consent in request.consents {
+    for (index, consent) in request.consents.enumerated() {
       if let key = details.key(of: consent.channel), key == merged.key(of: consent.channel) {
-        try recordConsent(consent, of: id)
+        try recordConsent(consent, of: id, number: index)
       } else {
         unrecorded.append(consent.channel)
       }

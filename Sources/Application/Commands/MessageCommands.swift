@@ -37,6 +37,47 @@ package struct MessageRequest: Sendable, Equatable {
   }
 }
 
+extension MessageRequest {
+  /// How far ahead a message may be scheduled: a year.
+  private static let scheduleLimitMicros: Int64 = 366 * 86_400_000_000
+
+  /// Everything for which its times are refused.
+  package static func faults(
+    sendAtMicros: Micros?, expiresAtMicros: Micros?, nowMicros: Micros
+  ) -> [CommandError] {
+    var faults: [CommandError] = []
+    if let sendAtMicros, sendAtMicros - nowMicros > scheduleLimitMicros {
+      faults.append(
+        .invalid(
+          field: "send_at", code: "out_of_range", message: "send_at is a year ahead at most."))
+    }
+    if let expiresAtMicros, expiresAtMicros <= max(nowMicros, sendAtMicros ?? nowMicros) {
+      faults.append(
+        .invalid(
+          field: "expires_at", code: "out_of_range",
+          message: "expires_at lies ahead, and after send_at."))
+    }
+    return faults
+  }
+
+  /// Everything for which words of its own are refused, `texts` by their fields, whoever gets them.
+  package static func faults(in texts: [(field: String, text: String)]) -> [CommandError] {
+    texts.compactMap { field, text -> CommandError? in
+      if text.isBlank {
+        return field == "subject" ? EmailComposing.subjectMissing : EmailComposing.empty(field)
+      }
+      do throws(MergeFieldError) {
+        _ = try MergeFields.fields(of: text)
+        return nil
+      } catch {
+        // Nobody is named whose value could be missing.
+        guard case .malformed(let reason) = error else { return nil }
+        return EmailComposing.malformed(field, reason)
+      }
+    }
+  }
+}
+
 /// What the gate made of it.
 package struct PlannedMessage: Sendable, Equatable {
   package let id: Identifier
@@ -48,26 +89,15 @@ package struct PlannedMessage: Sendable, Equatable {
 }
 
 extension Workspace {
-  /// How far ahead a message may be scheduled: a year.
-  private static var scheduleLimitMicros: Int64 { 366 * 86_400_000_000 }
-
   /// Plans a message: renders it, prices it, asks the gate and holds the price, in this one commit.
   package mutating func planMessage(
     _ request: MessageRequest
   ) throws(CommandError) -> PlannedMessage {
     let request = try resolved(request)
-    if let sendAtMicros = request.sendAtMicros, sendAtMicros - nowMicros > Self.scheduleLimitMicros
-    {
-      throw .invalid(
-        field: "send_at", code: "out_of_range", message: "send_at is a year ahead at most.")
-    }
-    if let expiresAtMicros = request.expiresAtMicros,
-      expiresAtMicros <= max(nowMicros, request.sendAtMicros ?? nowMicros)
-    {
-      throw .invalid(
-        field: "expires_at", code: "out_of_range",
-        message: "expires_at lies ahead, and after send_at.")
-    }
+    let faults = MessageRequest.faults(
+      sendAtMicros: request.sendAtMicros, expiresAtMicros: request.expiresAtMicros,
+      nowMicros: nowMicros)
+    if let fault = faults.first { throw fault }
     let contact = try contact(request.contact)
     guard !contact.isErased else { throw .contact(.erased) }
     let plan = try plan(request, try content(of: request, for: contact))

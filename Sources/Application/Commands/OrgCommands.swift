@@ -50,12 +50,17 @@ extension Workspace {
 
   /// - Throws: `invalid` where nobody knows the time zone.
   package mutating func changeOrg(name: String?, timeZone: String?) throws(CommandError) {
-    if let timeZone, !tools.knows(timeZone: timeZone) {
+    if let timeZone { try Self.check(timeZone: timeZone, tools) }
+    try run(Org.self, org, .change(name: name, timeZone: timeZone))
+  }
+
+  /// - Throws: `invalid` where nobody knows it.
+  package static func check(timeZone: String, _ tools: Tools) throws(CommandError) {
+    guard tools.knows(timeZone: timeZone) else {
       throw .invalid(
         field: "time_zone", code: "unknown_time_zone",
         message: "time_zone is a name of the IANA database, such as America/Chicago.")
     }
-    try run(Org.self, org, .change(name: name, timeZone: timeZone))
   }
 
   package mutating func setStatus(_ status: Org.Status) throws(CommandError) {

@@ -138,9 +138,13 @@ extension Workspace {
     _ addresses: [String], _ channel: Channel
   ) throws(CommandError) -> [String] {
     var normal: Set<String> = []
-    for address in addresses {
-      normal.insert(
-        channel == .email ? channel.key(try emailAddress(address)) : try e164(address))
+    for (index, address) in addresses.enumerated() {
+      do throws(CommandError) {
+        normal.insert(try ContactAddresses.key(address, on: channel, tools.numbers))
+      } catch {
+        guard case .invalid(_, let code, let message) = error else { throw error }
+        throw .invalid(field: "addresses[\(index)]", code: code, message: message)
+      }
     }
     return normal.sorted()
   }

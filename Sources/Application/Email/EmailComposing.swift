@@ -11,9 +11,7 @@ struct EmailComposing {
   func content(
     _ request: MessageRequest, address: String, for details: ContactDetails
   ) throws(CommandError) -> MessageContent {
-    guard let subject = request.subject, !subject.isBlank else {
-      throw .invalid(field: "subject", code: "required", message: "An email needs a subject.")
-    }
+    let subject = try Self.subject(request.subject)
     var text = try Self.rendered(request.body, "body", details)
     var html: String?
     if let source = request.html {
@@ -28,6 +26,16 @@ struct EmailComposing {
     }
     return MessageContent(
       address: address, body: text, subject: line, html: html)
+  }
+
+  /// - Throws: `invalid` where it says nothing.
+  static func subject(_ subject: String?) throws(CommandError) -> String {
+    guard let subject, !subject.isBlank else { throw subjectMissing }
+    return subject
+  }
+
+  static var subjectMissing: CommandError {
+    .invalid(field: "subject", code: "required", message: "An email needs a subject.")
   }
 
   /// An advertisement answers nothing and forwards nothing (15 U.S.C. 7704(a)(2)).
@@ -57,14 +65,19 @@ struct EmailComposing {
     } catch {
       switch error {
       case .missingValue(let name): throw .missingField(name)
-      case .malformed(let reason):
-        throw .invalid(field: field, code: "invalid_merge_field", message: reason)
+      case .malformed(let reason): throw malformed(field, reason)
       }
     }
-    guard !rendered.isBlank else {
-      throw .invalid(field: field, code: "empty_body", message: "The text has nothing to say.")
-    }
+    guard !rendered.isBlank else { throw empty(field) }
     return rendered
+  }
+
+  static func malformed(_ field: String, _ reason: String) -> CommandError {
+    .invalid(field: field, code: "invalid_merge_field", message: reason)
+  }
+
+  static func empty(_ field: String) -> CommandError {
+    .invalid(field: field, code: "empty_body", message: "The text has nothing to say.")
   }
 
   private func withFooter(text: String, _ postalAddress: String) -> String {

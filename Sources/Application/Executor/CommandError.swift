@@ -58,3 +58,11 @@ package enum CommandError: Error, Equatable {
   case contactsUnreadable(ContactFault)
   case log(EventLogError)
 }
+
+extension CommandError {
+  /// The same of one of several consents: `wording` becomes `consents[0].wording`.
+  func ofConsent(_ number: Int?) -> CommandError {
+    guard let number, case .invalid(let field, let code, let message) = self else { return self }
+    return .invalid(field: "consents[\(number)].\(field)", code: code, message: message)
+  }
+}

@@ -90,6 +90,7 @@ extension APIKey {
   ) throws(Rejection) -> [Event] {
     if case .create(let name, let secretHash, let scopes) = command {
       guard !state.exists else { throw .alreadyExists }
+      guard !name.isBlank else { throw .emptyName }
       return [.created(name: name, secretHash: secretHash, scopes: scopes)]
     }
     guard state.exists else { throw .notFound }

@@ -74,16 +74,20 @@ extension Contact: Decider {
 
   private static func added(_ tags: [String], given state: State) throws(Rejection) -> [Event] {
     let new = unique(tags).filter { !state.tags.contains($0) }
-    for tag in new {
-      guard !tag.isEmpty, tag.utf8.count <= 100 else {
-        throw .invalidField("tags", reason: "a tag has 1 to 100 bytes")
-      }
-    }
+    for tag in new { try check(tag: tag) }
     guard state.tags.count + new.count <= tagLimit else { throw .tooManyTags(limit: tagLimit) }
     return new.map { .tagged(tag: $0) }
   }
 
-  private static func check(_ value: FieldValue, of field: String) throws(Rejection) {
+  /// - Throws: `invalidField` for what no contact has as a tag.
+  package static func check(tag: String) throws(Rejection) {
+    guard !tag.isEmpty, tag.utf8.count <= 100 else {
+      throw .invalidField("tags", reason: "a tag has 1 to 100 bytes")
+    }
+  }
+
+  /// - Throws: `invalidField` for what no contact has in `field`.
+  package static func check(_ value: FieldValue, of field: String) throws(Rejection) {
     if case .text(let text) = value {
       guard text.utf8.count <= 2_000 else {
         throw .invalidField(field, reason: "longer than 2000 bytes")

@@ -142,14 +142,20 @@ extension InboundHook {
 
   private static func check(_ settings: HookSettings) throws(Rejection) {
     guard !settings.name.isBlank else { throw .emptyName }
-    for mapping in settings.mapping {
-      guard HookSettings.isField(mapping.field) else { throw .unknownField(mapping.field) }
-      guard !mapping.source.isBlank, mapping.source != "=" else {
-        throw .emptySource(field: mapping.field)
-      }
+    if let fault = faults(in: settings.mapping).first { throw fault }
+  }
+
+  /// Everything for which a mapping is refused.
+  package static func faults(in mapping: [HookSettings.Mapping]) -> [Rejection] {
+    var faults = mapping.compactMap { mapping -> Rejection? in
+      guard HookSettings.isField(mapping.field) else { return .unknownField(mapping.field) }
+      let isEmpty = mapping.source.isBlank || mapping.source == "="
+      return isEmpty ? .emptySource(field: mapping.field) : nil
     }
-    let fields = settings.mapping.map(\.field)
-    guard fields.contains("email") || fields.contains("phone") else { throw .noAddress }
+    if !mapping.contains(where: { ["email", "phone"].contains($0.field) }) {
+      faults.append(.noAddress)
+    }
+    return faults
   }
 }
 

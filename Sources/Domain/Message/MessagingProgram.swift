@@ -37,22 +37,27 @@ package struct MessagingProgram: Sendable, Equatable, Codable {
     ]
   }
 
-  /// The first field that cannot be: a list that is too long, a word that is none, one of two lists, or one that
-  /// means something else everywhere.
-  var fault: String? {
+  /// The fields that cannot be: a list that is too long, a word that is none, one of two lists, or one that means
+  /// something else everywhere.
+  package var faults: [String] {
     var seen: Set<String> = []
+    var faults: [String] = []
     for (field, meaning, words) in lists {
-      guard words.count <= Self.wordLimit else { return field }
-      for word in words {
+      var isSound = words.count <= Self.wordLimit
+      for word in words.prefix(Self.wordLimit) {
         let compact = Self.compact(word)
         let everywhere = OptOutKeywords.classify(word)
-        guard !compact.isEmpty, word.count <= Self.wordLength, seen.insert(compact).inserted,
-          everywhere == nil || everywhere == .unsure || everywhere == meaning
-        else { return field }
+        let isOfList = everywhere == nil || everywhere == .unsure || everywhere == meaning
+        let isWord = !compact.isEmpty && word.count <= Self.wordLength
+        let isNew = seen.insert(compact).inserted
+        isSound = isSound && isWord && isNew && isOfList
       }
+      if !isSound { faults.append(field) }
     }
-    guard let helpText else { return nil }
-    return helpText.isBlank || helpText.count > Self.helpLength ? "help_text" : nil
+    if let helpText, helpText.isBlank || helpText.count > Self.helpLength {
+      faults.append("help_text")
+    }
+    return faults
   }
 
   private static func compact(_ text: String) -> String {

@@ -100,7 +100,7 @@ package struct SendingRules: Sendable, Equatable, Codable {
     {
       return "advertisement_notice"
     }
-    return program.fault
+    return program.faults.first
   }
 }
 

@@ -104,24 +104,39 @@ extension Template {
   private static func check(
     _ name: String, _ content: TemplateContent, for channel: Channel
   ) throws(Rejection) {
-    guard !name.isBlank else { throw .emptyName }
-    guard !content.body.isBlank else { throw .emptyBody }
-    if channel == .email {
-      guard content.subject?.isBlank == false else { throw .emptySubject }
-    } else {
-      guard content.subject == nil else { throw .unsupportedField("subject") }
-      guard content.html == nil else { throw .unsupportedField("html") }
-    }
-    guard channel == .voice || content.voicemail == nil else {
-      throw .unsupportedField("voicemail")
-    }
+    if let fault = faults(name: name, content, for: channel).first { throw fault }
+  }
+
+  /// Everything for which a template is refused; without a channel, on each of them.
+  package static func faults(
+    name: String, _ content: TemplateContent, for channel: Channel?
+  ) -> [Rejection] {
+    var faults: [Rejection] = []
+    if name.isBlank { faults.append(.emptyName) }
+    if content.body.isBlank { faults.append(.emptyBody) }
+    if let channel { faults += content.faults(on: channel) }
     for (field, text) in content.texts {
       do {
         _ = try MergeFields.fields(of: text)
       } catch {
-        throw .malformed(field: field, reason: "\(error)")
+        faults.append(.malformed(field: field, reason: "\(error)"))
       }
     }
+    return faults
+  }
+}
+
+extension TemplateContent {
+  fileprivate func faults(on channel: Channel) -> [Template.Rejection] {
+    var faults: [Template.Rejection] = []
+    if channel == .email {
+      if subject?.isBlank != false { faults.append(.emptySubject) }
+    } else {
+      if subject != nil { faults.append(.unsupportedField("subject")) }
+      if html != nil { faults.append(.unsupportedField("html")) }
+    }
+    if channel != .voice, voicemail != nil { faults.append(.unsupportedField("voicemail")) }
+    return faults
   }
 }
 

@@ -158,7 +158,7 @@ extension WebhookEndpoint {
   }
 
   /// `http` or `https` and a host; whether somebody answers there, deliveries will tell.
-  private static func isURL(_ text: String) -> Bool {
+  package static func isURL(_ text: String) -> Bool {
     guard let scheme = ["https://", "http://"].first(where: text.lowercased().hasPrefix),
       text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
     else { return false }

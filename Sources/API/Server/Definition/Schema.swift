@@ -59,24 +59,34 @@ package final class Schema: Sendable {
   /// Under which it stands among the document's components.
   package let name: String?
   package let description: String
+  /// What commands refuse although the shape is right.
+  let rules: [SchemaRule]
 
   private init(
-    _ shape: Shape, isNullable: Bool = false, name: String? = nil, description: String = ""
+    _ shape: Shape, isNullable: Bool = false, name: String? = nil, description: String = "",
+    rules: [SchemaRule] = []
   ) {
     self.shape = shape
     self.isNullable = isNullable
     self.name = name
     self.description = description
+    self.rules = rules
   }
 
   private func described(_ text: String) -> Schema {
     guard !text.isEmpty else { return self }
-    return Schema(shape, isNullable: isNullable, name: name, description: text)
+    return Schema(shape, isNullable: isNullable, name: name, description: text, rules: rules)
   }
 
   /// The same, or `null`.
   package var nullable: Schema {
-    Schema(shape, isNullable: true, name: name, description: description)
+    Schema(shape, isNullable: true, name: name, description: description, rules: rules)
+  }
+
+  /// The same, where `rule` has nothing against it: a refused request is asked by it.
+  func ruled(by rule: SchemaRule) -> Schema {
+    Schema(
+      shape, isNullable: isNullable, name: name, description: description, rules: rules + [rule])
   }
 
   /// Its shape and name alone.

@@ -48,8 +48,9 @@ extension Schema {
       let place = path()
       let all = schemas.map { $0.problems(in: value, at: place) }
       guard !all.contains(where: \.isEmpty) else { return }
-      // The shape that it was meant to have is the one with the fewest faults.
-      found += all.min { $0.count < $1.count } ?? []
+      // The shape that it was meant to have is one of its kind, and the one with the fewest faults.
+      let own = zip(schemas, all).filter { $0.0.isOfKind(value) }.map(\.1)
+      found += (own.isEmpty ? all : own).min { $0.count < $1.count } ?? []
     }
   }
 

@@ -1,0 +1,66 @@
+import Application
+import Domain
+import JSON
+
+/// What the commands refuse of a person.
+enum ContactRules {
+  /// Of a new contact, which has nothing beside what its body says.
+  static let create = SchemaRule.object { object, _ in
+    var faults = details(of: object)
+    let identifying = ["first_name", "last_name", "company", "email", "phone"]
+    if !identifying.contains(where: { isGiven($0, in: object) }) {
+      faults.append(.contact(.nothingToIdentify))
+    }
+    for consent in object["consents"]?.array ?? [] {
+      guard let channel = consent["channel"]?.string.flatMap(Channel.init) else { continue }
+      if !isGiven(channel == .email ? "email" : "phone", in: object) {
+        faults.append(ConsentRequest.withoutAddress(channel))
+      }
+    }
+    return faults
+  }
+
+  /// Of a lead.
+  static let lead = SchemaRule.object { object, _ in
+    var faults = details(of: object)
+    if !isGiven("email", in: object), !isGiven("phone", in: object) {
+      faults.append(LeadRequest.withoutAddress)
+    }
+    return faults
+  }
+
+  /// Of a person who may be known already.
+  static let person = SchemaRule.object { object, _ in details(of: object) }
+
+  /// Of the words that somebody agreed to.
+  static let wording = SchemaRule.text { text, _ throws(CommandError) in
+    try ConsentRequest.check(wording: text)
+  }
+
+  /// Blank text is no value; one of another type is one, and wrong.
+  private static func isGiven(_ field: String, in object: JSONObject) -> Bool {
+    guard let value = object[field], !value.isNull else { return false }
+    return value.string?.isBlank != true
+  }
+
+  private static func details(of object: JSONObject) -> [CommandError] {
+    var faults: [CommandError] = []
+    func check(_ body: () throws(Contact.Rejection) -> Void) {
+      do throws(Contact.Rejection) {
+        try body()
+      } catch {
+        faults.append(.contact(error))
+      }
+    }
+    for (name, value) in object["custom"]?.object?.fields ?? [] {
+      guard let text = value.string else { continue }
+      check { () throws(Contact.Rejection) in
+        try Contact.check(.text(text), of: "custom." + name)
+      }
+    }
+    for tag in (object["tags"]?.array ?? []).compactMap(\.string) {
+      check { () throws(Contact.Rejection) in try Contact.check(tag: tag) }
+    }
+    return faults
+  }
+}

@@ -1,0 +1,75 @@
+import Application
+import Domain
+import JSON
+
+/// What the commands refuse of the words of messages, campaigns and templates.
+enum WordsRules {
+  /// Of a message: its times, and its words where they are its own.
+  static let message = SchemaRule.object { object, context in
+    var faults = MessageRequest.faults(
+      sendAtMicros: object.text("send_at").flatMap(Timestamp.micros),
+      expiresAtMicros: object.text("expires_at").flatMap(Timestamp.micros),
+      nowMicros: context.nowMicros)
+    if let channel = object.channel, !object.hasTemplate {
+      faults += MessageRequest.faults(in: object.words(of: channel).filter { $0.text != "" })
+    }
+    return faults
+  }
+
+  /// Of a new campaign.
+  static let campaign = SchemaRule.object { object, _ in
+    guard let channel = object.channel, !object.hasTemplate else { return [] }
+    return CampaignWords.faults(
+      in: object.words(of: channel), on: channel, for: object.purpose)
+  }
+
+  /// Of a campaign that there is, whose channel nobody knows.
+  static let campaignChange = SchemaRule.object { object, _ in
+    guard !object.hasTemplate else { return [] }
+    return CampaignWords.faults(in: object.words(of: nil), on: nil, for: object.purpose)
+  }
+
+  /// Of a template.
+  static let template = SchemaRule.object { object, _ in
+    guard let channel = object.text("channel").flatMap(Channel.init) else {
+      return templateFaults(object, for: nil)
+    }
+    return templateFaults(object, for: channel)
+  }
+
+  private static func templateFaults(
+    _ object: JSONObject, for channel: Channel?
+  ) -> [CommandError] {
+    let content = TemplateContent(
+      body: object.text("body") ?? "", subject: object.text("subject"), html: object.text("html"),
+      voicemail: object.text("voicemail"))
+    return Template.faults(name: object.text("name") ?? "", content, for: channel)
+      .map(CommandError.template)
+  }
+}
+
+extension JSONObject {
+  fileprivate func text(_ name: String) -> String? { self[name]?.string }
+
+  /// `sms` where none is named, nil where it is none.
+  fileprivate var channel: Channel? {
+    guard let value = self["channel"], !value.isNull else { return .sms }
+    return value.string.flatMap(Channel.init)
+  }
+
+  fileprivate var purpose: Purpose { text("purpose").flatMap(Purpose.init) ?? .marketing }
+
+  fileprivate var hasTemplate: Bool { self["template"].map { !$0.isNull } ?? false }
+
+  /// The words that `channel` has; nil: that any has.
+  fileprivate func words(of channel: Channel?) -> [(field: String, text: String)] {
+    let fields =
+      switch channel {
+      case .sms: ["body"]
+      case .email: ["body", "subject", "html"]
+      case .voice: ["body", "voicemail"]
+      case nil: ["body", "subject", "html", "voicemail"]
+      }
+    return fields.compactMap { field in text(field).map { (field, $0) } }
+  }
+}
