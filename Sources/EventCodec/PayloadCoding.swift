@@ -28,7 +28,7 @@ struct PayloadWriter {
   let stream: Identifier
   let org: Identifier
   /// Part 0.
-  var fields = JSONWriter()
+  var fields = JSONWriter(form: .stored)
   private var personal: Part?
 
   init(stream: Identifier, org: Identifier) {
@@ -43,7 +43,7 @@ struct PayloadWriter {
   ) {
     precondition(personal == nil, "an event has one personal part")
     guard let value = value.value else { return }
-    var writer = JSONWriter()
+    var writer = JSONWriter(form: .stored)
     writer.beginObject()
     write(value, &writer)
     writer.endObject()

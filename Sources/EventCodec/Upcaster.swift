@@ -69,8 +69,8 @@ struct UpcasterChain: Sendable {
     var own: JSONObject?
     if let personal { own = try Self.object(personal, type: type) }
     for step in steps where step.version >= version { step.upcast(&shared, &own) }
-    fields = JSON.object(shared).bytes()
-    personal = own.map { JSON.object($0).bytes() }
+    fields = JSON.object(shared).bytes(.stored)
+    personal = own.map { JSON.object($0).bytes(.stored) }
   }
 
   private static func object(_ bytes: [UInt8], type: String) throws(CodecError) -> JSONObject {

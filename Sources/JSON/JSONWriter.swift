@@ -5,11 +5,23 @@
 ///     writer.field("id", "con_…")
 ///     writer.endObject()
 package struct JSONWriter {
+  /// How a `double` that is whole is written.
+  package enum Form: Sendable {
+    /// `12`, for people and clients.
+    case shown
+    /// `12.0`, as in all that was hashed, sealed or laid beside other bytes before.
+    case stored
+  }
+
   package private(set) var bytes: [UInt8] = []
   private var needsComma = false
+  private let form: Form
 
   /// Where most objects fit into `capacityBytes`, there is no growing by doubling from nothing.
-  package init(capacityBytes: Int = 480) { bytes.reserveCapacity(capacityBytes) }
+  package init(capacityBytes: Int = 480, form: Form = .shown) {
+    self.form = form
+    bytes.reserveCapacity(capacityBytes)
+  }
 
   package mutating func beginObject() { open(UInt8(ascii: "{")) }
   package mutating func endObject() { close(UInt8(ascii: "}")) }
@@ -63,12 +75,7 @@ package struct JSONWriter {
     case .null: null()
     case .bool(let value): bool(value)
     case .int(let value): int(value)
-    case .double(let value):
-      separate()
-      // JSON has no infinities; the parser lets none in, so one here is our own mistake.
-      precondition(value.isFinite, "JSON numbers are finite")
-      bytes.append(contentsOf: value.description.utf8)
-      needsComma = true
+    case .double(let value): double(value)
     case .string(let value): string(value)
     case .array(let items):
       beginArray()
@@ -79,6 +86,18 @@ package struct JSONWriter {
       for (name, value) in object.fields { field(name, value) }
       endObject()
     }
+  }
+
+  /// The shortest digits that are read as the same number.
+  private mutating func double(_ value: Double) {
+    separate()
+    // JSON has no infinities; the parser lets none in, so one here is our own mistake.
+    precondition(value.isFinite, "JSON numbers are finite")
+    // Nobody means the zero below zero.
+    let digits = (form == .shown && value == 0 ? 0 : value).description
+    let isWhole = form == .shown && digits.hasSuffix(".0")
+    bytes.append(contentsOf: isWhole ? digits.utf8.dropLast(2) : digits.utf8[...])
+    needsComma = true
   }
 
   private mutating func open(_ byte: UInt8) {
@@ -225,8 +244,8 @@ package struct JSONWriter {
 
 extension JSON {
   /// The value as compact JSON.
-  package func bytes() -> [UInt8] {
-    var writer = JSONWriter()
+  package func bytes(_ form: JSONWriter.Form = .shown) -> [UInt8] {
+    var writer = JSONWriter(form: form)
     writer.json(self)
     return writer.bytes
   }

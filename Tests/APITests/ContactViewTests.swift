@@ -22,7 +22,7 @@ import Testing
     let expected =
       #"{"id":"con_00000000000000000000000001","object":"contact","first_name":"Ann","#
       + #""last_name":null,"company":null,"email":"ann@example.com","phone":"+14155552671","#
-      + #""raw_phone":null,"source":"api","tags":["a","b"],"custom":{"size":12.0,"vip":true},"#
+      + #""raw_phone":null,"source":"api","tags":["a","b"],"custom":{"size":12,"vip":true},"#
       + #""consent":{"sms":{"status":"opted_in","purpose":"marketing","#
       + #""since":"1970-01-01T00:00:01.000Z"},"voice":"# + none
       + #","email":{"status":"opted_out","purpose":null,"since":null}},"#

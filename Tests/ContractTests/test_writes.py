@@ -264,3 +264,20 @@ def test_the_operator_tries_every_order_and_leaves_no_trace(new_account, operato
     assert account_count(operator) == accounts
     # Nothing was taken: the same order without `dry_run` goes through.
     assert operator.send("POST", "/api/operator/accounts", orders["POST /api/operator/accounts"]).status == 201
+
+
+def test_a_number_comes_back_as_it_was_given(made):
+    owner, _ = made
+    custom = {"size": 12, "weight": 12.5, "none": 0, "below": -3, "large": 9007199254740991}
+    shown = '"custom":{' + ",".join(f'"{name}":{custom[name]}' for name in sorted(custom)) + "}"
+    body, once = {"first_name": "Ann", "custom": custom}, str(uuid.uuid4())
+    first = owner.post("/api/contacts", body, Idempotency_Key=once)
+    assert first.status == 201 and shown in first.text, first.text
+    again = owner.post("/api/contacts", body, Idempotency_Key=once)
+    assert (again.text, again.headers["idempotent-replayed"]) == (first.text, "true")
+    contact, position = first.json["id"], first.headers["log-position"]
+    assert shown in owner.get(f"/api/contacts/{contact}", Min_Position=position).text
+    assert shown in owner.get("/api/contacts?limit=1", Min_Position=position).text
+    assert shown in owner.get(f"/api/contacts/{contact}/history").text
+    changed = owner.send("PATCH", f"/api/contacts/{contact}", {"custom": {"size": 13.0}})
+    assert '"size":13,' in changed.text, changed.text

@@ -48,6 +48,26 @@ import Testing
     #expect(try JSON(parsing: value.bytes()) == value)
   }
 
+  /// `stored`: what the payloads of events had before, byte for byte.
+  @Test(
+    arguments: [
+      (12, "12", "12.0"), (12.5, "12.5", "12.5"), (0, "0", "0.0"), (-3, "-3", "-3.0"),
+      (100, "100", "100.0"), (0.1, "0.1", "0.1"), (1e-7, "1e-07", "1e-07"),
+      (9_007_199_254_740_991, "9007199254740991", "9007199254740991.0"),
+      (1e15, "1000000000000000", "1000000000000000.0"), (1e16, "1e+16", "1e+16"),
+      (-1e300, "-1e+300", "-1e+300"), (-0.0, "0", "-0.0"),
+    ] as [(Double, String, String)])
+  func `a whole number has no fraction, but where it is stored`(
+    number: Double, shown: String, stored: String
+  ) throws {
+    #expect(JSON.double(number).text == shown)
+    #expect(JSON.double(number).bytes(.stored) == Array(stored.utf8))
+    for digits in [shown, stored] {
+      #expect(try JSON(parsing: digits).double == number)
+      #expect(try JSON(parsing: "[\(digits),\(digits)]")[1]?.double == number)
+    }
+  }
+
   @Test(
     arguments: [
       (0, "0"), (7, "7"), (10, "10"), (-1, "-1"), (999, "999"), (1_000, "1000"),

@@ -121,8 +121,8 @@ package struct RowWriter: Sendable {
   }
 
   package mutating func jsonb(_ value: JSON) {
-    var text = value.bytes()
-    if Self.hasEscape(text) { text = Self.withoutNul(value).bytes() }
+    var text = value.bytes(.stored)
+    if Self.hasEscape(text) { text = Self.withoutNul(value).bytes(.stored) }
     integer(Int32(text.count + 1))
     bytes.append(Self.jsonbVersion)
     bytes.append(contentsOf: text)
