@@ -181,6 +181,7 @@ FAULTY = [
 # One fault each, of those that a rule tells along: the command says the same by itself.
 ALONE = [
     ("POST", "/api/contacts", {"email": "nope"}, "email", "invalid_email"),
+    ("POST", "/api/contacts", {"email": "a@\u0301x.com"}, "email", "invalid_email"),
     ("POST", "/api/contacts", {"phone": "12"}, "phone", "invalid_phone"),
     ("POST", "/api/contacts", {"company": " "}, "first_name", "nothing_to_identify"),
     ("POST", "/api/contacts", {"company": "X", "tags": ["x" * 101]}, "tags", "invalid_value"),

@@ -18,7 +18,7 @@ package enum ContactAddresses {
   /// - Throws: `invalid`.
   package static func email(_ raw: String) throws(CommandError) -> String {
     let text = raw.trimmingBlanks()
-    guard isPlausible(Array(text.utf8)), !hasBlank(text) else {
+    guard isPlausible(Array(text.utf8)), hasPlainSigns(text) else {
       throw .invalid(
         field: "email", code: "invalid_email",
         message: "Not an email address: it needs a name, one @ and a domain.")
@@ -44,10 +44,15 @@ package enum ContactAddresses {
       && !domain.contains(sign)
   }
 
+  /// No blanks, and no mark on an @ or a dot, which would make another character of it.
+  ///
   /// Characters are only looked at where there is more than ASCII: it takes long to tell them apart.
-  private static func hasBlank(_ text: String) -> Bool {
+  private static func hasPlainSigns(_ text: String) -> Bool {
     let bytes = Array(text.utf8)
-    guard bytes.allSatisfy({ $0 < 0x80 }) else { return text.contains { $0.isWhitespace } }
-    return bytes.contains { $0 == 0x20 || (0x09...0x0d).contains($0) }
+    guard bytes.allSatisfy({ $0 < 0x80 }) else {
+      let signs = bytes.count { $0 == UInt8(ascii: "@") || $0 == UInt8(ascii: ".") }
+      return !text.contains { $0.isWhitespace } && text.count { $0 == "@" || $0 == "." } == signs
+    }
+    return !bytes.contains { $0 == 0x20 || (0x09...0x0d).contains($0) }
   }
 }
