@@ -85,6 +85,37 @@ def test_a_trial_uses_no_key_up(made):
     assert owner.post("/api/contacts", body, Idempotency_Key=refused).status == 201
 
 
+def test_a_trial_of_what_was_done_under_its_key_tells_so(made):
+    owner, ids = made
+    contact = owner.made("/api/contacts", {"first_name": "Ann"})["id"]
+    path, key, body = f"/api/contacts/{contact}", str(uuid.uuid4()), {"first_name": "Bea"}
+
+    def tried(path, body, method="PATCH", **headers):
+        return owner.send(method, path + "?dry_run=true", body, Idempotency_Key=key, **headers)
+
+    assert len(tried(path, body).json["events"]) == 1
+    assert owner.send("PATCH", path, body, Idempotency_Key=key, If_Match='"v1"').status == 200
+    # Stale by now, and answered all the same: so is the request itself.
+    for headers in ({}, {"If_Match": '"v1"'}):
+        again = tried(path, body, **headers)
+        assert (again.status, again.json["events"]) == (200, []), again.text
+        assert again.headers["idempotent-replayed"] == "true"
+        other = tried(path, {"first_name": "Cid"}, **headers)
+        assert (other.status, other.code) == (409, "idempotency_mismatch")
+    stale = owner.send("PATCH", path + "?dry_run=true", {"first_name": "Cid"}, If_Match='"v1"')
+    assert (stale.status, stale.code) == (412, "version_mismatch")
+
+    message = {
+        "contact": ids["contacts"], "channel": "sms", "body": "Yo", "purpose": "transactional",
+    }
+    sent = owner.post("/api/messages", message, Idempotency_Key=key)
+    assert sent.status in (201, 422), sent.text
+    again = tried("/api/messages", message, "POST")
+    assert (again.json["events"], again.headers["idempotent-replayed"]) == ([], "true")
+    other = tried("/api/messages", message | {"body": "Ho"}, "POST")
+    assert (other.status, other.code) == (409, "idempotency_mismatch")
+
+
 # Shown once.
 SECRETS = {"api_key", "secret", "signing_secret"}
 

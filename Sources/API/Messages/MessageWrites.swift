@@ -59,6 +59,10 @@ enum MessageWrites {
   private static func preview(
     _ request: MessageRequest, _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
+    // A trial may do without the key.
+    if exchange.request.headers["idempotency-key"] != nil {
+      try exchange.tellRepeated(try exchange.call())
+    }
     let planned: PlannedMessage
     do {
       planned = try await exchange.executor().read { workspace throws(CommandError) in

@@ -216,7 +216,10 @@ extension Exchange {
     let done: CommandOutcome
     do {
       let call = try call()
-      if isDryRun { throw APIError.tried(try await executor.preview(call, body)) }
+      if isDryRun {
+        try tellRepeated(call)
+        throw APIError.tried(try await executor.preview(call, body))
+      }
       let isKeyed = call.idempotencyKey != nil
       let subject = path["id"].flatMap { Identifier($0) } ?? org
       done = try await executor.carryOut(call) { workspace throws(CommandError) in
@@ -310,6 +313,15 @@ extension Exchange {
       }
     }
     throw .tried(events)
+  }
+
+  /// Ends the trial of a request whose key was used: refused where that was another request, else nothing would be
+  /// written, and the answer says why.
+  func tellRepeated(_ call: Call) throws(APIError) {
+    guard try isAnswered(call.idempotencyKey) else { return }
+    var answer = APIError.tried([])
+    answer.headers.set("idempotent-replayed", "true")
+    throw answer
   }
 
   /// Whether the caller only wants to know what would follow.

@@ -159,6 +159,9 @@ package actor OrgExecutor {
   package func preview<Output: Sendable>(
     _ call: Call, _ decide: @Sendable (inout Workspace) throws(CommandError) -> Output
   ) throws(CommandError) -> [PlannedEvent] {
+    if let key = call.idempotencyKey, keysInFlight.contains(key.name) {
+      throw .idempotencyInProgress
+    }
     try reloadIfStale()
     var workspace = workspace(for: call)
     _ = try trusting { () throws(CommandError) in try decide(&workspace) }
