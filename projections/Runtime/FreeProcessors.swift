@@ -30,3 +30,28 @@ package struct FreeProcessors {
     return Double(now.free - before.free) / Double(now.all - before.all) * Double(lines.count - 1)
   }
 }
+
+/// Whether others want nearly all of the machine. A look is short, and what is free in it varies: the first that finds little
+/// counts, and then the average of a few.
+package struct Shortage {
+  /// Fewer free processors are too few: what somebody nice would take of them is not free.
+  package static let minFree = 0.5
+  private static let lookCount = 3
+
+  private var looks: [Double] = []
+  private var isShort = false
+
+  package init() {}
+
+  /// `free`: since the look before; nil, where nobody knows, is no shortage.
+  package mutating func isThere(_ free: Double?) -> Bool {
+    guard let free else {
+      self = Shortage()
+      return false
+    }
+    looks = looks.suffix(Self.lookCount - 1) + [free]
+    let average = looks.reduce(0, +) / Double(looks.count)
+    isShort = free < Self.minFree || isShort && average < Self.minFree
+    return isShort
+  }
+}

@@ -17,9 +17,6 @@ package enum Priority {
     }
   }
 
-  /// With fewer of the machine's processors left to us, rounds wait in a burst: what they would take of the rest is not free.
-  private static let minFreeProcessors = 0.5
-
   /// Gives way altogether in bursts, as `BurstYield` says, on a thread of its own that does not, until it is
   /// cancelled. nil, and nothing happens, where we could not come back.
   ///
@@ -34,14 +31,14 @@ package enum Priority {
       let ours = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/thread-self"))?
         .split(separator: "/").last.flatMap { Int32($0) }
       var (burst, isYielding) = (BurstYield(), false)
-      var machine = FreeProcessors()
+      var (machine, shortage) = (FreeProcessors(), Shortage())
       defer { standby.isOn = false }
       while !Thread.current.isCancelled {
         Thread.sleep(forTimeInterval: 0.1)
         let must =
           lag().map { burst.mustYield(head: $0.head, applied: $0.applied, at: .now) } ?? false
-        let free = freeProcessors.map { $0() } ?? machine.sinceLast()
-        standby.isOn = must && free.map { $0 < minFreeProcessors } ?? false
+        let isShort = shortage.isThere(freeProcessors.map { $0() } ?? machine.sinceLast())
+        standby.isOn = must && isShort
         // Again while it lasts: threads come and go.
         guard must || isYielding else { continue }
         isYielding = must

@@ -41,4 +41,15 @@ import Testing
     }
     #expect(latest.map { $0 >= 0 } == true)
   }
+
+  @Test func `a shortage begins with one look and ends with the average of three`() {
+    var shortage = Shortage()
+    let looks: [Double?] = [1.9, 0.6, 0.4, 0.9, 0.1, 0.6, 0.7, 0.3, 0.7, 0.4, nil, 0.6, 0.5]
+    let expected = [
+      false, false, true, false, true, false, false, true, false, true, false, false, false,
+    ]
+    #expect(looks.map { shortage.isThere($0) } == expected)
+    let late = [0.1, 0.2, 0.6, 0.6, 0.6].map { shortage.isThere($0) }
+    #expect(late == [true, true, true, true, false])
+  }
 }
