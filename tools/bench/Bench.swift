@@ -39,8 +39,8 @@ package enum Bench {
 
   private static let benchmarks: [(name: String, run: Benchmark)] = [
     ("append", AppendBench.run), ("replay", ReplayBench.run), ("open", OpenBench.run),
-    ("size", SizeBench.run), ("proof", ProofBench.run), ("verify", VerifyBench.run),
-    ("blast", BlastBench.run), ("wallet", WalletBench.run),
+    ("size", SizeBench.run), ("seal", SealBench.run), ("proof", ProofBench.run),
+    ("verify", VerifyBench.run), ("blast", BlastBench.run), ("wallet", WalletBench.run),
     ("lists", ListBench.run), ("segments", SegmentBench.run),
     ("rebuild", RebuildBench.run), ("project", ProjectBench.run),
     ("readmodels", ReadModelsBench.run), ("http", HTTPBench.run),

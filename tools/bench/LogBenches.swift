@@ -23,6 +23,7 @@ func fill(_ log: LMDBEventLog, _ options: Bench.Options) async throws {
 enum ReplayBench {
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await reportDevice(bench: "replay", report)
     try await withBenchDirectory { directory in
       let log = try LMDBEventLog(directory: directory)
       try await fill(log, options)

@@ -91,6 +91,45 @@ func deviceFloor(_ directory: String, seconds: Double) throws -> (perSecond: Dou
   return (Double(nanos.count) / seconds, latencies.percentile(0.5))
 }
 
+/// The device alone: megabytes a second of a file that was just written, read from the kernel's memory a megabyte at a time.
+/// The best of three.
+func readFloor(_ directory: String) throws -> Double {
+  let (path, megabytes) = (directory + "/read-floor", 64)
+  let piece = Data(repeating: 0x5a, count: 1 << 20)
+  guard FileManager.default.createFile(atPath: path, contents: nil),
+    let file = FileHandle(forUpdatingAtPath: path)
+  else { throw CocoaError(.fileWriteUnknown) }
+  defer {
+    _ = try? file.close()
+    _ = try? FileManager.default.removeItem(atPath: path)
+  }
+  for _ in 0..<megabytes { try file.write(contentsOf: piece) }
+  let rates = try (0..<3).map { _ in
+    try file.seek(toOffset: 0)
+    let start = SystemClock.monotonicNanos()
+    var byteCount = 0
+    while let read = try file.read(upToCount: piece.count), !read.isEmpty {
+      byteCount += read.count
+    }
+    return Double(byteCount) / 1e6 / (Double(SystemClock.monotonicNanos() - start) / 1e9)
+  }
+  return rates.max() ?? 0
+}
+
+/// What the device does alone, for benchmarks whose figures have no floor of their own.
+func reportDevice(bench: String, _ report: (Bench.Figure) -> Void) async throws {
+  try await withBenchDirectory { directory in
+    let flush = try deviceFloor(directory, seconds: 0.3)
+    let figures = [
+      ("flush_per_second", flush.perSecond), ("flush_p50_ms", flush.p50),
+      ("read_mb_per_second", try readFloor(directory)),
+    ]
+    for (metric, value) in figures {
+      report(Bench.Figure(bench: bench, caseName: "device", metric: metric, value: value))
+    }
+  }
+}
+
 /// How much memory a process, mostly this one, holds at most between two moments, looked at twenty times a second.
 final class MemoryWatch: Sendable {
   private let isOver = Atomic(false)

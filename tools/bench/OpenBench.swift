@@ -17,6 +17,7 @@ enum OpenBench {
       try await StartBench.run(options, report)
     }
     if options.caseName == "start" { return }
+    try await reportDevice(bench: "open", report)
     try await withBenchDirectory { directory in
       func figure(_ caseName: String, _ metric: String, _ value: Double) {
         report(Bench.Figure(bench: "open", caseName: caseName, metric: metric, value: value))

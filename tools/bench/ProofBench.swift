@@ -8,6 +8,7 @@ enum ProofBench {
 
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await reportDevice(bench: "proof", report)
     try await withBenchDirectory { directory in
       let log = try LMDBEventLog(directory: directory)
       try await fill(log, options)

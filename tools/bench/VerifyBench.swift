@@ -7,6 +7,7 @@ import Merkle
 enum VerifyBench {
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
+    try await reportDevice(bench: "verify", report)
     try await withBenchDirectory { directory in
       let log = try LMDBEventLog(directory: directory)
       try await fill(log, options)
