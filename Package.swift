@@ -126,7 +126,7 @@ let package = Package(
         "Merkle", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
         "AnalyticsProjection",
         "AuditProjection", "WalletProjection", "Logging",
-      ], exclude: ["Server/Lists/decisions", "Contacts/decisions"]),
+      ], exclude: ["Server/Lists/decisions", "Server/Definition/decisions", "Contacts/decisions"]),
     .executableTarget(
       name: "daybook",
       dependencies: [
