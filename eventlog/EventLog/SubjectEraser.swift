@@ -13,5 +13,7 @@ package protocol SubjectEraser: AnyObject, Sendable {
 
 extension SubjectID {
   /// The id of the subject's key as leaves show it: 16 bytes. What the record of an erasure names.
-  package func keyID(in org: OrgID) -> [UInt8] { KeyName(org: org.value, subject: value).id }
+  package func keyID(in org: OrgID) -> [UInt8] {
+    KeyName(org: org.value, subject: value).keyID.bytes
+  }
 }

@@ -64,8 +64,9 @@ package final class FileRootKey: RootKey {
   package func unwrap(
     _ wrapped: [UInt8], wrappedBy id: String, authenticating associated: [UInt8]
   ) throws(VaultError) -> [UInt8] {
+    var cipher = AESGCM()
     guard let wrapping = try key(id),
-      let key = KeyWrap.unwrap(wrapped, under: wrapping, authenticating: associated)
+      let key = KeyWrap.unwrap(wrapped, under: wrapping, authenticating: associated, &cipher)
     else { throw .wrongRootKey }
     return key
   }
@@ -124,10 +125,10 @@ enum KeyWrap {
 
   /// nil where it was wrapped by another key or as another one.
   static func unwrap(
-    _ wrapped: [UInt8], under wrapping: [UInt8], authenticating associated: [UInt8]
+    _ wrapped: [UInt8], under wrapping: [UInt8], authenticating associated: [UInt8],
+    _ cipher: inout AESGCM
   ) -> [UInt8]? {
     guard wrapped.count == byteCount else { return nil }
-    var cipher = AESGCM()
     return try? cipher.open(
       Array(wrapped.dropFirst(AESGCM.nonceByteCount)), key: wrapping,
       nonce: Array(wrapped.prefix(AESGCM.nonceByteCount)), authenticating: associated)

@@ -1,4 +1,5 @@
 import Crypto
+import Synchronization
 
 /// Whose key: a subject of an org, or the org itself (`org`), and which of its keys.
 package struct KeyName: Hashable, Sendable {
@@ -21,9 +22,6 @@ package struct KeyName: Hashable, Sendable {
   package func hash(into hasher: inout Hasher) { hasher.combine(org ^ subject) }
 
   /// The key id of leaves and of the associated data: 16 bytes that do not tell the subject.
-  package var id: [UInt8] { keyID.bytes }
-
-  /// The same without an array.
   package var keyID: KeyID {
     var hash = Self.labelled
     hash.update(bigEndian: org)
@@ -97,19 +95,33 @@ package struct KeyName: Hashable, Sendable {
 /// What a subject's 32 random bytes are used for, derived once. A class: it is handed around for every
 /// part, and copying its hash states costs more than sealing.
 package final class SubjectKey: Sendable {
-  package let id: [UInt8]
+  private final class Salt: Sendable {
+    let keyed: HMACSHA256
+
+    init(_ keyed: HMACSHA256) { self.keyed = keyed }
+  }
+
+  private static let encryptionInfo = Array("daybook/enc/v1".utf8)
+  private static let saltInfo = Array("daybook/salt/v1".utf8)
+
   package let keyID: KeyID
   /// For AES-256-GCM.
   package let encryption: [UInt8]
-  /// For the salts of the commitments.
-  package let salt: HMACSHA256
+  private let secret: [UInt8]
+  private let derivedSalt = AtomicLazyReference<Salt>()
 
-  init(secret: [UInt8], id: [UInt8]) {
-    self.id = id
-    keyID = KeyID(id)
-    encryption = HKDF.expand(secret, info: Array("daybook/enc/v1".utf8), byteCount: 32)
-    salt = HMACSHA256(
-      key: HKDF.expand(secret, info: Array("daybook/salt/v1".utf8), byteCount: 32))
+  /// For the salts of the commitments. Derived when it is asked for: whoever only reads does not, and it is half of
+  /// what making a key ready costs.
+  package var salt: HMACSHA256 {
+    if let known = derivedSalt.load() { return known.keyed }
+    let key = HKDF.expand(secret, info: Self.saltInfo, byteCount: 32)
+    return derivedSalt.storeIfNil(Salt(HMACSHA256(key: key))).keyed
+  }
+
+  init(secret: [UInt8], id: KeyID) {
+    keyID = id
+    self.secret = secret
+    encryption = HKDF.expand(secret, info: Self.encryptionInfo, byteCount: 32)
   }
 }
 

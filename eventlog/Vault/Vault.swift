@@ -39,7 +39,7 @@ package final class Vault: Sendable {
   }
 
   private let folder: VaultFolder
-  let rootKey: any RootKey
+  package let rootKey: any RootKey
   private let mapBytes: Int
   private let opened: Mutex<VaultFile?>
   private let cache = Mutex(Cache())
@@ -134,22 +134,55 @@ extension Vault {
 
   package func key(_ name: KeyName) throws(VaultError) -> KeyState {
     if let known = cache.withLock({ $0[name] }) { return .available(known) }
-    return try reading { file, transaction throws in
-      // An erased subject stays erased whatever else the vault holds, say after a restore.
-      if try Self.isErased(name, file, transaction) { return .erased }
-      let record = try transaction.withValue(forKey: name.bytes, in: file.keys) { Self.copy($0) }
-      guard let record else { return .missing }
-      let key = try open(record, name, file, transaction)
-      remember(key, name, epoch: try Self.epoch(file.state, transaction))
-      return .available(key)
+    return try lookUp([name])[0]
+  }
+
+  /// What `key` says of each of `names`, in their order, for less than one by one.
+  package func keys(_ names: [KeyName]) throws(VaultError) -> [KeyState] {
+    var unknown: [Int] = []
+    var states: [KeyState] = []
+    states.reserveCapacity(names.count)
+    cache.withLock { cache in
+      for (index, name) in names.enumerated() {
+        let known = cache[name]
+        if known == nil { unknown.append(index) }
+        states.append(known.map { .available($0) } ?? .missing)
+      }
+    }
+    guard !unknown.isEmpty else { return states }
+    let found = try lookUp(unknown.map { names[$0] })
+    for (index, state) in zip(unknown, found) { states[index] = state }
+    return states
+  }
+
+  /// As the file says, in one transaction. What is there is remembered.
+  private func lookUp(_ names: [KeyName]) throws(VaultError) -> [KeyState] {
+    try reading { file, transaction throws in
+      var cipher = AESGCM()
+      let states = try names.map { try state(of: $0, file, transaction, &cipher) }
+      remember(zip(names, states), epoch: try Self.epoch(file.state, transaction))
+      return states
     }
   }
 
-  private func remember(_ key: SubjectKey, _ name: KeyName, epoch: UInt64) {
+  private func state(
+    of name: KeyName, _ file: VaultFile, _ transaction: borrowing ReadTransaction,
+    _ cipher: inout AESGCM
+  ) throws -> KeyState {
+    // An erased subject stays erased whatever else the vault holds, say after a restore.
+    if try Self.isErased(name, file, transaction) { return .erased }
+    let record = try transaction.withValue(forKey: name.bytes, in: file.keys) { Self.copy($0) }
+    guard let record else { return .missing }
+    let id = name.keyID
+    let secret = try secret(record, name, id, file, transaction, &cipher)
+    return .available(SubjectKey(secret: secret, id: id))
+  }
+
+  private func remember(_ states: some Sequence<(KeyName, KeyState)>, epoch: UInt64) {
     cache.withLock { cache in
       // A key read before an erasure must not enter the cache after it.
       guard cache.epoch == epoch else { return }
-      cache.insert(key, name)
+      for case (let name, .available(let key)) in states { cache.insert(key, name) }
     }
   }
 
@@ -161,39 +194,33 @@ extension Vault {
       ?? false
   }
 
-  private func open(
-    _ record: [UInt8], _ name: KeyName, _ file: VaultFile,
-    _ transaction: borrowing ReadTransaction
-  ) throws -> SubjectKey {
-    guard record.count == 5 + KeyWrap.byteCount, record[0] == Self.formatVersion else {
-      throw VaultError.damagedRecord
-    }
-    return SubjectKey(secret: try secret(record, name, file, transaction), id: name.id)
-  }
-
   /// The version of the org's key that wraps a record of the table `keys`.
   static func version(_ record: [UInt8]) -> UInt32 {
     record[1..<5].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
   }
 
   func secret(
-    _ record: [UInt8], _ name: KeyName, _ file: VaultFile,
-    _ transaction: borrowing ReadTransaction
+    _ record: [UInt8], _ name: KeyName, _ id: KeyID, _ file: VaultFile,
+    _ transaction: borrowing ReadTransaction, _ cipher: inout AESGCM
   ) throws -> [UInt8] {
+    guard record.count == 5 + KeyWrap.byteCount, record[0] == Self.formatVersion else {
+      throw VaultError.damagedRecord
+    }
     let version = Self.version(record)
     let orgKey = try orgKey(OrgKeyName(org: name.org, version: version), file, transaction)
     let secret = KeyWrap.unwrap(
       Array(record.dropFirst(5)), under: orgKey,
-      authenticating: Self.associated(name, id: name.id, version: version))
+      authenticating: Self.associated(name, id, version: version), &cipher)
     guard let secret else { throw VaultError.damagedRecord }
     return secret
   }
 
   /// Org ‖ key id ‖ version of the org's key.
-  private static func associated(_ name: KeyName, id: [UInt8], version: UInt32) -> [UInt8] {
+  private static func associated(_ name: KeyName, _ id: KeyID, version: UInt32) -> [UInt8] {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(36)
     appendBig(name.org, to: &bytes)
-    bytes += id
+    id.append(to: &bytes)
     appendBig(version, to: &bytes)
     return bytes
   }
@@ -262,7 +289,7 @@ extension Vault {
   }
 
   private func make(_ names: [KeyName]) throws(VaultError) {
-    var made: [(KeyName, SubjectKey)] = []
+    var made: [(KeyName, KeyState)] = []
     var epoch: UInt64 = 0
     try writing { file, transaction throws in
       made.removeAll()
@@ -273,11 +300,11 @@ extension Vault {
         versions[name.org] = version
         let secret = Random.bytes(32)
         try put(name, secret: secret, version: version, file, &transaction)
-        made.append((name, SubjectKey(secret: secret, id: name.id)))
+        made.append((name, .available(SubjectKey(secret: secret, id: name.keyID))))
       }
       epoch = try Self.epoch(file.state, transaction.reading)
     }
-    for (name, key) in made { remember(key, name, epoch: epoch) }
+    remember(made, epoch: epoch)
   }
 
   func put(
@@ -290,7 +317,7 @@ extension Vault {
     appendBig(version, to: &record)
     record += try KeyWrap.wrap(
       secret, under: orgKey,
-      authenticating: Self.associated(name, id: name.id, version: version))
+      authenticating: Self.associated(name, name.keyID, version: version))
     try transaction.put(record, forKey: name.bytes, in: file.keys)
   }
 

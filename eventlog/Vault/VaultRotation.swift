@@ -40,9 +40,11 @@ extension Vault {
         let record = Self.copy(value)
         if Self.version(record) != newest[name.org] { old.append((name, record)) }
       }
+      var cipher = AESGCM()
       for (name, record) in old {
         guard let version = newest[name.org] else { throw VaultError.damagedRecord }
-        let secret = try secret(record, name, file, transaction.reading)
+        let secret = try secret(
+          record, name, name.keyID, file, transaction.reading, &cipher)
         try put(name, secret: secret, version: version, file, &transaction)
       }
       count = old.count

@@ -112,16 +112,15 @@ package enum BareBlock {
     return bits == blockHeader(count - headerBytes)
   }
 
-  fileprivate static func restore(_ block: RawSpan) -> [UInt8] {
-    var frame: [UInt8] = []
-    frame.reserveCapacity(headerBytes + block.byteCount)
+  /// In place of what `frame` held, whose memory is used again.
+  fileprivate static func restore(_ block: RawSpan, to frame: inout [UInt8]) {
+    frame.removeAll(keepingCapacity: true)
     frame.append(contentsOf: magic)
     frame.append(0)
     frame.append(windowDescriptor)
     let bits = blockHeader(block.byteCount)
     for shift: UInt32 in [0, 8, 16] { frame.append(UInt8(truncatingIfNeeded: bits >> shift)) }
     unsafe block.withUnsafeBytes { unsafe frame.append(contentsOf: $0) }
-    return frame
   }
 }
 
@@ -143,7 +142,8 @@ extension Decompressor {
   package mutating func decompressBare(
     _ input: RawSpan, byteCount: Int
   ) throws(ZstdError) -> [UInt8] {
-    let frame = BareBlock.restore(input)
+    BareBlock.restore(input, to: &frame)
+    let frame = frame
     return try unsafe decompress(frame.span.bytes, byteCount: byteCount)
   }
 }
@@ -152,6 +152,8 @@ extension Decompressor {
 @safe
 package struct Decompressor: ~Copyable {
   private let context: OpaquePointer
+  /// Of a bare block.
+  fileprivate var frame: [UInt8] = []
 
   package init() {
     guard let made = unsafe ZSTD_createDCtx() else { preconditionFailure("out of memory") }

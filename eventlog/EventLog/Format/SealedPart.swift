@@ -1,6 +1,7 @@
 // Sealed parts: what the block's last area holds. Byte layout: eventlog/README.md, "Sealed part".
 
 import Crypto
+import Synchronization
 import Vault
 import Zstd
 
@@ -106,6 +107,50 @@ struct PartToSeal {
   let subjectIndex: Int
 }
 
+/// What decompressing blocks and opening parts takes: contexts and buffers that cost more to make than a part to open.
+struct PartTools: ~Copyable {
+  var decompressor = Decompressor()
+  private var cipher = AESGCM()
+  private var associated: [UInt8] = []
+
+  /// What was sealed at `place`.
+  ///
+  /// - Throws: `CryptoError`, `ZstdError` or `MalformedBytes` where the bytes are something else.
+  mutating func open(
+    _ sealed: RawSpan, _ key: SubjectKey, _ place: PartPlace,
+    dictionary: (UInt32) throws -> LogDictionary
+  ) throws -> [UInt8] {
+    place.write(associatedWith: key.keyID, to: &associated)
+    let associated = associated
+    let nonceCount = min(AESGCM.nonceByteCount, sealed.byteCount)
+    let content = try unsafe cipher.open(
+      sealed.extracting(nonceCount..<sealed.byteCount), key: key.encryption,
+      nonce: sealed.extracting(0..<nonceCount), authenticating: associated.span.bytes)
+    return try SealedPart.decode(content, &decompressor, dictionary: dictionary)
+  }
+}
+
+/// Tools that are lent to one caller after another.
+final class PartToolPool: Sendable {
+  /// `@unchecked Sendable`: in the pool or lent to one caller, never both.
+  final class Box: @unchecked Sendable {
+    var tools = PartTools()
+  }
+
+  private let idle = Mutex<[Box]>([])
+
+  /// To be given back.
+  func take() -> Box { idle.withLock { $0.popLast() } ?? Box() }
+
+  func giveBack(_ box: Box) { idle.withLock { $0.append(box) } }
+
+  func withTools<Result>(_ body: (inout PartTools) throws -> Result) rethrows -> Result {
+    let box = take()
+    defer { giveBack(box) }
+    return try body(&box.tools)
+  }
+}
+
 /// Opens the parts of one block. Asks the vault once for each subject.
 final class PartOpener {
   private let directory: BlockDirectory
@@ -113,24 +158,42 @@ final class PartOpener {
   private let dictionaries: LogDictionaries
   /// By the subjects' indexes; empty until the first one is asked for.
   private var states: [KeyState?] = []
-  private var cipher: AESGCM?
-  private var associated: [UInt8] = []
-  private let decompressors: DecompressorPool
+  /// The one that was used last: mostly all parts of a block have the same.
+  private var dictionary: LogDictionary?
+  private let pool: PartToolPool
+  /// Taken with the first part.
+  private var box: PartToolPool.Box?
 
-  init(
-    directory: BlockDirectory, vault: Vault, dictionaries: LogDictionaries,
-    decompressors: DecompressorPool
-  ) {
+  init(_ store: LogStore, _ directory: BlockDirectory) {
     self.directory = directory
-    self.vault = vault
-    self.dictionaries = dictionaries
-    self.decompressors = decompressors
+    vault = store.vault
+    dictionaries = store.dictionaries
+    pool = store.partTools
+  }
+
+  deinit {
+    if let box { pool.giveBack(box) }
+  }
+
+  /// Looks up the keys of all subjects of `org`, or of all orgs, at once: what who reads the whole block does first.
+  func prepare(_ org: OrgID?) throws(EventLogError) {
+    makeStates()
+    let indexes = directory.subjects.indices.filter { index in
+      let owner = directory.orgs[directory.subjects[index].orgIndex].id
+      return states[index] == nil && (org == nil || org == owner)
+    }
+    let names = indexes.map { index in
+      let subject = directory.subjects[index]
+      return name(of: subject, org: directory.orgs[subject.orgIndex].id)
+    }
+    let found = try mappingErrors { try vault.keys(names) }
+    for (index, state) in zip(indexes, found) { states[index] = state }
   }
 
   /// - Throws: `.keyMissing` without key and tombstone, `.corrupted` where the bytes are not what was
   ///   sealed at `place`.
   func open(
-    _ part: BlockDirectory.PartRecord, _ sealed: ArraySlice<UInt8>, at place: PartPlace,
+    _ part: BlockDirectory.PartRecord, _ sealed: RawSpan, at place: PartPlace,
     position: UInt64
   ) throws(EventLogError) -> RecordedPart {
     let subject = directory.subjects[part.subjectIndex]
@@ -143,59 +206,50 @@ final class PartOpener {
       guard part.storage == .sealed else {
         throw .corrupted(position: position, reason: "a part was dropped, but not its key")
       }
-      let content = try decrypt(sealed, key, place, position)
-      return .opened(subject: subject.id, payload: try expand(content, position))
+      return .opened(subject: subject.id, payload: try open(sealed, key, place, position))
     }
+  }
+
+  private func makeStates() {
+    if states.isEmpty { states = Array(repeating: nil, count: directory.subjects.count) }
+  }
+
+  private func name(of subject: BlockDirectory.Subject, org: OrgID) -> KeyName {
+    KeyName(org: org.value, subject: subject.id.value, generation: subject.keyGeneration)
   }
 
   private func state(
     of index: Int, _ subject: BlockDirectory.Subject, org: OrgID
   ) throws(EventLogError) -> KeyState {
-    if states.isEmpty { states = Array(repeating: nil, count: directory.subjects.count) }
+    makeStates()
     if let known = states[index] { return known }
-    let name = KeyName(
-      org: org.value, subject: subject.id.value, generation: subject.keyGeneration)
+    let name = name(of: subject, org: org)
     let state = try mappingErrors { try vault.key(name) }
     states[index] = state
     return state
   }
 
-  private func decrypt(
-    _ sealed: ArraySlice<UInt8>, _ key: SubjectKey, _ place: PartPlace, _ position: UInt64
+  private func open(
+    _ sealed: RawSpan, _ key: SubjectKey, _ place: PartPlace, _ position: UInt64
   ) throws(EventLogError) -> [UInt8] {
-    if cipher == nil { cipher = AESGCM() }
-    let opened: [UInt8]?
-    do throws(CryptoError) {
-      place.write(associatedWith: key.keyID, to: &associated)
-      let associated = associated
-      let bytes = unsafe sealed.span.bytes
-      let nonceCount = min(AESGCM.nonceByteCount, bytes.byteCount)
-      opened = try unsafe cipher?.open(
-        bytes.extracting(nonceCount..<bytes.byteCount), key: key.encryption,
-        nonce: bytes.extracting(0..<nonceCount), authenticating: associated.span.bytes)
-    } catch {
-      throw .corrupted(position: position, reason: "a sealed part does not open: \(error)")
-    }
-    guard let opened, !opened.isEmpty else {
-      throw .corrupted(position: position, reason: "a sealed part is empty")
-    }
-    return opened
-  }
-
-  private func expand(
-    _ content: [UInt8], _ position: UInt64
-  ) throws(EventLogError) -> [UInt8] {
-    let expanded = try mappingErrors {
+    let box = box ?? pool.take()
+    self.box = box
+    return try mappingErrors {
       do {
-        return try decompressors.withDecompressor { decompressor throws in
-          try SealedPart.decode(content, &decompressor) { try dictionaries.dictionary($0) }
+        return try box.tools.open(sealed, key, place) { id throws in
+          if let dictionary, dictionary.id == id { return dictionary }
+          let other = try dictionaries.dictionary(id)
+          dictionary = other
+          return other
         }
+      } catch let error as CryptoError {
+        throw EventLogError.corrupted(
+          position: position, reason: "a sealed part does not open: \(error)")
       } catch let error as ZstdError {
         throw EventLogError.corrupted(position: position, reason: error.description)
       } catch let error as MalformedBytes {
         throw EventLogError.corrupted(position: position, reason: error.reason)
       }
     }
-    return expanded
   }
 }

@@ -30,9 +30,7 @@ struct LoadedBlock {
     payload = content.payload
     commitments = content.commitments
     sealed = content.sealed ?? []
-    opener = PartOpener(
-      directory: content.directory, vault: store.vault, dictionaries: store.dictionaries,
-      decompressors: store.decompressors)
+    opener = PartOpener(store, content.directory)
   }
 }
 
@@ -112,9 +110,9 @@ extension LogStore {
     let isPrimed = header.flags & BlockHeader.framesUseDictionary != 0
     let dictionary = isPrimed ? try dictionaries.dictionary(header.dictionaryID) : nil
     do {
-      return try decompressors.withDecompressor { decompressor throws in
-        try decompressor.use(dictionary?.decompression)
-        return try decompressor.decompress(frame, byteCount: raw)
+      return try partTools.withTools { tools throws in
+        try tools.decompressor.use(dictionary?.decompression)
+        return try tools.decompressor.decompress(frame, byteCount: raw)
       }
     } catch let error as ZstdError {
       throw EventLogError.corrupted(position: header.firstPosition, reason: error.description)
@@ -233,20 +231,21 @@ extension LoadedBlock {
   ) throws(EventLogError) -> [RecordedPart] {
     let firstCount = directory.parts[record.firstPart].byteCount
     let payloadEnd = place.payloadOffset + firstCount
-    let first = RecordedPart.opened(
-      subject: nil, payload: Array(payload[place.payloadOffset..<payloadEnd]))
-    guard record.partCount > 1 else { return [first] }
-    var parts = [first]
+    var parts: [RecordedPart] = []
     parts.reserveCapacity(record.partCount)
+    parts.append(.opened(subject: nil, payload: Array(payload[place.payloadOffset..<payloadEnd])))
+    guard record.partCount > 1 else { return parts }
+    let org = directory.orgs[directory.commits[place.commitOrdinal].orgIndex].id
+    let sealed = sealed
     var offset = place.sealedOffset
     for index in 1..<record.partCount {
       let part = directory.parts[record.firstPart + index]
       let partPlace = PartPlace(
-        org: directory.orgs[directory.commits[place.commitOrdinal].orgIndex].id,
-        orgSequence: place.orgSequence, index: index, schemaVersion: record.schemaVersion)
+        org: org, orgSequence: place.orgSequence, index: index, schemaVersion: record.schemaVersion)
       parts.append(
-        try opener.open(
-          part, sealed[offset..<offset + part.byteCount], at: partPlace, position: position))
+        try unsafe opener.open(
+          part, sealed.span.bytes.extracting(offset..<offset + part.byteCount), at: partPlace,
+          position: position))
       offset += part.byteCount
     }
     return parts

@@ -352,6 +352,9 @@ private struct PageBuilder {
     let directory = block.directory
     let isWantedOrg = directory.orgs.map { filter.org == nil || filter.org == $0.id }
     let isWantedType = directory.types.map { filter.types?.contains($0) ?? true }
+    if filter.types == nil, limit - events.count >= directory.events.count {
+      try block.opener.prepare(filter.org)
+    }
     try block.forEachPlace { place in
       let commit = directory.commits[place.commitOrdinal]
       if place.ordinal == commit.firstEvent, events.count >= limit { return false }

@@ -27,7 +27,7 @@ final class LogStore: Sendable {
   let dictionaryTable: Table
   let dictionaries: LogDictionaries
   let format: LogFormat
-  let decompressors = DecompressorPool()
+  let partTools = PartToolPool()
   let recent = RecentBlocks()
   let tail = Mutex<IndexTail?>(nil)
   /// The last block, once its checksum was compared.
@@ -149,23 +149,5 @@ struct LogFormat {
     bytes.appendLittle(logID)
     bytes.appendLittle(unsafe XXH64.hash(bytes.span.bytes, seed: 0))
     return bytes
-  }
-}
-
-/// Decompression contexts, used again: making one costs more than a small block.
-final class DecompressorPool: Sendable {
-  /// `@unchecked Sendable`: in the pool or lent to one caller, never both.
-  private final class Box: @unchecked Sendable {
-    var decompressor = Decompressor()
-  }
-
-  private let idle = Mutex<[Box]>([])
-
-  func withDecompressor<Result>(
-    _ body: (inout Decompressor) throws -> Result
-  ) rethrows -> Result {
-    let box = idle.withLock { $0.popLast() } ?? Box()
-    defer { idle.withLock { $0.append(box) } }
-    return try body(&box.decompressor)
   }
 }
