@@ -113,8 +113,12 @@ import Vault
       let old = try place.backUp()
       try await log.erase([ann], org: orgA)
       _ = try place.backUp()
-      // After the newest copy of the keys: only the tombstone beside the snapshots knows.
+      // As where the keys could not be rewritten any more: only the tombstone beside the snapshots knows.
+      let vault = place.backup + "/vault"
+      try FileManager.default.copyItem(atPath: vault, toPath: place.backup + "/before")
       try await log.erase([bob], org: orgA)
+      try FileManager.default.removeItem(atPath: vault)
+      try FileManager.default.moveItem(atPath: place.backup + "/before", toPath: vault)
       await log.close()
       #expect(try place.restore(snapshot: old.snapshot.name).tombstoneCount == 1)
       let again = try place.openRestored()

@@ -24,6 +24,8 @@ package final class LMDBEventLog: EventLogWriter {
   }
 
   let core: WriterCore
+  /// Whose parts this process has taken out, and a backup does not know of yet.
+  private let erasedHere = Mutex<Set<KeyName>>([])
   var store: LogStore { core.store }
 
   /// Opens the log in `directory`, creating it where there is none. Takes the same time whatever the
@@ -88,11 +90,34 @@ package final class LMDBEventLog: EventLogWriter {
 }
 
 extension LMDBEventLog: SubjectEraser {
+  /// - Throws: also where a backup folder cannot hear of it. The erasure in the log has happened then, and a repetition has
+  ///   only the backups left to tell.
   package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
-    try await core.onWriterThread { try $0.erase(subjects, org: org) }
+    let names = Set(subjects.map { KeyName(org: org.value, subject: $0.value) })
+    let isDone = erasedHere.withLock { $0.isSuperset(of: names) }
+    if !isDone {
+      try await core.onWriterThread { try $0.erase(subjects, org: org) }
+      erasedHere.withLock { $0.formUnion(names) }
+    }
     let nowMicros = SystemClock.nowMicros()
-    try store.announce(
-      subjects.map { Tombstone(org: org.value, subject: $0.value, atMicros: nowMicros) })
+    let tombstones = subjects.map {
+      Tombstone(org: org.value, subject: $0.value, atMicros: nowMicros)
+    }
+    try await onBackgroundThread { [store] () throws(EventLogError) in
+      try store.announce(tombstones)
+    }
+    erasedHere.withLock { $0.subtract(names) }
+  }
+
+  private func onBackgroundThread<Value: Sendable>(
+    _ body: @escaping @Sendable () throws(EventLogError) -> Value
+  ) async throws(EventLogError) -> Value {
+    let outcome: Result<Value, EventLogError> = await withCheckedContinuation { waiting in
+      DispatchQueue.global(qos: .utility).async {
+        waiting.resume(returning: Result { () throws(EventLogError) in try body() })
+      }
+    }
+    return try outcome.get()
   }
 }
 
@@ -101,15 +126,10 @@ extension LMDBEventLog {
   /// goes on; commits wait while the file is copied. Positions, events and proofs stay the same.
   package func compact() async throws(EventLogError) -> CompactionReport {
     let compactor = core.compactor
-    let outcome: Result<CompactionReport, EventLogError> = await withCheckedContinuation {
-      waiting in
-      DispatchQueue.global(qos: .utility).async {
-        waiting.resume(
-          returning: Result { () throws(EventLogError) in try compactor.finish() })
-      }
+    let report = try await onBackgroundThread { () throws(EventLogError) in
+      try compactor.finish()
     }
-    let report = try outcome.get()
-    try await core.onWriterThread { try $0.rewriteFile() }
+    try await core.onWriterThread { try $0.store.rewriteFile() }
     return report
   }
 }

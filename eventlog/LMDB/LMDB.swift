@@ -320,8 +320,9 @@ package final class Environment: @unchecked Sendable {
         }
         return try unsafe body(handle)
       } catch let error as LMDBError
-        where error.code == MDB_MAP_RESIZED && error.function == "mdb_txn_begin"
+        where error.code == MDB_MAP_RESIZED
       {
+        // Said when a transaction begins, also the one of a copy, which has written nothing then.
         try resize(to: 0)
       }
     }

@@ -166,6 +166,7 @@ extension Examination {
       let head = try reader.head()
       add("log", .ok, "\(head) events.")
       checkClock(try reader.read(after: head > 0 ? head - 1 : 0, limit: 1, filter: .all))
+      try checkBackups(reader)
       return head
     } catch {
       add(
@@ -173,6 +174,21 @@ extension Examination {
         "Is it another user's? Else check the disk, and restore the latest backup.")
       return nil
     }
+  }
+
+  /// Erasures wait for every folder that has a backup.
+  private mutating func checkBackups(_ reader: LMDBLogReader) throws {
+    let known = try reader.backups()
+    guard !known.isEmpty else { return }
+    let away = known.filter { $0.problem != nil }
+    guard !away.isEmpty else {
+      return add("backups", .ok, "\(known.count) folders that hear of erasures.")
+    }
+    add(
+      "backups", .problem,
+      "No erasure comes to its end: " + away.compactMap(\.problem).joined(separator: "; ") + ".",
+      "Mount the folder again; if it is gone for good: daybook backup \(away[0].directory) --forget"
+    )
   }
 
   /// An event from the future says that this clock went back, or that one was ahead.

@@ -17,8 +17,9 @@ let eraseCommand = Command(
     Ends what is pending for the person, destroys the keys that their data is sealed under,
     takes the data out of the files of the log and their rows out of every read model, and
     waits until all of that is on record. Order, proofs and figures stay; an opt-out stays
-    as a keyed hash of the address. Backups forget the person at their next restore. Needs a
-    running system. A second call tells how far the first one is.
+    as a keyed hash of the address. Backup folders are told too, and lose the keys: while one
+    cannot be reached the erasure waits for it ('daybook doctor' names it). Needs a running
+    system. A second call tells how far the first one is.
     """,
   arguments: [Argument("CONTACT", .one, "the person (con_…)")],
   options: [orgOption, reasonOption, dryRunOption, noWaitOption, .json]
@@ -36,12 +37,17 @@ let eraseCommand = Command(
 
 /// One order to the running system, repeated until it is carried out.
 private struct ErasureOrder {
+  /// After so long somebody who waits is told what may be the matter.
+  private static let patience = Duration.seconds(15)
+
   let body: JSONObject
   let invocation: Invocation
 
   func carryOut(waits: Bool) async throws -> ExitStatus {
     let client = HTTPClient()
     defer { client.close() }
+    let start = ContinuousClock.now
+    var isToldToWait = false
     while true {
       let (status, answer) = try await place(client)
       guard status == 200 || status == 202 else {
@@ -52,6 +58,12 @@ private struct ErasureOrder {
       if !waits || answer["status"] == "erased" {
         show(answer)
         return .success
+      }
+      if !isToldToWait, start.duration(to: .now) > Self.patience {
+        isToldToWait = true
+        Output.error(
+          "erase: still going (\(answer["status"]?.string ?? "asked for")); a backup folder that cannot be"
+            + " reached keeps it from its end: see 'daybook doctor'")
       }
       try await Task.sleep(for: .milliseconds(200))
     }

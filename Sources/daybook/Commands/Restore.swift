@@ -19,7 +19,9 @@ let restoreCommand = Command(
     The home has no log yet. Everything that the log has recorded is there again, up to
     the moment of the snapshot; the read models are made anew by 'daybook up'. Nothing
     is sent until 'daybook release': what was sent after the backup is not in the log,
-    and is looked up at the providers first. Erased people stay erased.
+    and is looked up at the providers first. Erased people stay erased. What signs
+    checkpoints, links and sessions is put in its place unless the home has its own.
+    --root-key is the root key of the time when the snapshot was made.
     """,
   arguments: [directory], options: [verifyOption, snapshotOption, keyOption, .json]
 ) { invocation in
@@ -42,6 +44,7 @@ let restoreCommand = Command(
     snapshot: invocation.value(snapshotOption.flag),
     verifies: invocation.has(verifyOption.flag))
   let record = try finish(report, home)
+  try HomeSecrets(home).place(report.snapshot.files, rootKey: key)
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))
   } else {
@@ -103,7 +106,7 @@ private func holdEverything(_ home: Home) throws {
 private func finish(_ report: RestoreReport, _ home: Home) throws -> RestoreRecord {
   try makeFolder(home.reactors)
   for (name, bytes) in report.snapshot.files {
-    guard !name.contains("/") else { continue }
+    guard !name.contains("/"), !HomeSecrets.isSecret(name) else { continue }
     try Data(bytes).write(to: URL(filePath: "\(home.reactors)/\(name)"), options: .atomic)
   }
   let record = RestoreRecord(

@@ -1,14 +1,22 @@
 import Crypto
+import Glibc
 import JSON
 import Vault
 
 // A backup folder. Everything in it is written once under the name of its hash, or replaced whole:
 //
+//   log                      the id of the log whose backup it is, in hex: without it nothing is told to the folder
+//   lock                     flock(2): one backup, restore or rewriting at a time
 //   chunks/<SHA-256>         a MiB of a copy of log/data.mdb, shared by all snapshots that have it
-//   vault/<SHA-256>          the newest copy of vault/data.mdb, and no older one: what was erased is in none
+//   vault/<INCARNATION>-<MICROS>-<SHA-256>
+//                            of each history the newest copy of vault/data.mdb, and no older one. Rewritten without the
+//                            keys of whoever is erased
 //   tombstones               "ORG SUBJECT MICROS" a line, in hex and decimal: everybody erased, also since the last copy
 //   incarnation              the highest number that a log restored from here was given
 //   snapshots/<MICROS>.json  what a snapshot is made of, and on a second line the SHA-256 of the first
+//
+// A log that was restored has another incarnation and goes on in the same folder, and so may the one that it was restored
+// from: neither has the other's keys, so that each has a vault of its own here.
 
 /// What one `daybook backup` made.
 package struct BackupSnapshot: Sendable, Equatable {
@@ -26,7 +34,8 @@ package struct BackupSnapshot: Sendable, Equatable {
   /// When the log took that event.
   package let recordedAtMicros: Int64
   let chunks: [String]
-  let vault: String
+  /// Of format 1: its vault's SHA-256. Since format 2 the folder knows the vault of each history.
+  let vaultSum: String?
   /// Small files beside the log, by name.
   package let files: [String: [UInt8]]
   let books: [Book]
@@ -41,10 +50,10 @@ package struct BackupSnapshot: Sendable, Equatable {
 
   var json: JSON {
     [
-      "format": 1, "created_at_micros": .int(createdAtMicros),
+      "format": .int(Self.format), "created_at_micros": .int(createdAtMicros),
       "incarnation": JSON(Int(incarnation)),
       "head": .int(Int64(head)), "recorded_at_micros": .int(recordedAtMicros),
-      "chunks": .array(chunks.map(JSON.string)), "vault": .string(vault),
+      "chunks": .array(chunks.map(JSON.string)),
       "files": .object(
         JSONObject(
           files.sorted { $0.key < $1.key }.map { ($0.key, .string(Base64.encode($0.value))) })),
@@ -58,31 +67,36 @@ package struct BackupSnapshot: Sendable, Equatable {
     ]
   }
 
+  private static let format: Int64 = 2
+
   init(
     createdAtMicros: Int64, incarnation: UInt32, head: UInt64, recordedAtMicros: Int64,
-    chunks: [String], vault: String, files: [String: [UInt8]], books: [Book]
+    chunks: [String], vaultSum: String? = nil, files: [String: [UInt8]], books: [Book]
   ) {
     self.createdAtMicros = createdAtMicros
     self.incarnation = incarnation
     self.head = head
     self.recordedAtMicros = recordedAtMicros
     self.chunks = chunks
-    self.vault = vault
+    self.vaultSum = vaultSum
     self.files = files
     self.books = books
   }
 
   init?(_ json: JSON) {
-    guard json["format"]?.int == 1, let created = json["created_at_micros"]?.int,
+    guard let format = json["format"]?.int, format == Self.format || format == 1,
+      let created = json["created_at_micros"]?.int,
       let incarnation = json["incarnation"]?.int.flatMap(UInt32.init(exactly:)),
       let head = json["head"]?.int.flatMap(UInt64.init(exactly:)),
-      let recorded = json["recorded_at_micros"]?.int, let vault = json["vault"]?.string,
+      let recorded = json["recorded_at_micros"]?.int,
       let chunks = json["chunks"]?.array?.map(\.string), let books = json["books"]?.array,
       let files = json["files"]?.object
     else { return nil }
+    let vaultSum = json["vault"]?.string
+    guard (vaultSum != nil) == (format == 1) else { return nil }
     self.init(
       createdAtMicros: created, incarnation: incarnation, head: head, recordedAtMicros: recorded,
-      chunks: chunks.compactMap { $0 }, vault: vault,
+      chunks: chunks.compactMap { $0 }, vaultSum: vaultSum,
       files: Dictionary(
         uniqueKeysWithValues: files.fields.compactMap { field in
           field.value.string.flatMap { try? Base64.decode($0) }.map { (field.key, $0) }
@@ -117,47 +131,158 @@ struct BackupFolder {
   private var snapshotsPath: String { path + "/snapshots" }
   private var tombstonesPath: String { path + "/tombstones" }
   private var incarnationPath: String { path + "/incarnation" }
+  private var logIDPath: String { path + "/log" }
+  private var lockPath: String { path + "/lock" }
 
-  func create() throws(EventLogError) {
-    for folder in [path, chunksPath, vaultPath, snapshotsPath] {
-      try PlainFiles.makeFolder(folder)
+  // MARK: Whose it is
+
+  /// Makes what is missing, for the log `id`.
+  ///
+  /// - Throws: `.storage` where it is another log's: each keeps the keys of its own log alone.
+  func create(for id: UInt128) throws(EventLogError) {
+    try inFolder { () throws(EventLogError) in
+      for folder in [path, chunksPath, vaultPath, snapshotsPath] {
+        try PlainFiles.makeFolder(folder)
+      }
+      guard let found = try logID() else {
+        guard try names().isEmpty else {
+          throw .backupDamaged(
+            reason: "the file that says whose backup it is is missing: \(logIDPath)")
+        }
+        return try PlainFiles.write(Array(Self.text(id).utf8), to: logIDPath)
+      }
+      guard found == Self.text(id) else {
+        throw .storage(
+          reason:
+            "it is the backup of another log (\(found), not \(Self.text(id))): choose another folder"
+        )
+      }
     }
+  }
+
+  /// - Throws: `.storage` unless it is there and the log `id`'s: an empty folder in its place, where a disk is not mounted,
+  ///   would take everything and keep nothing of it.
+  func requireLog(_ id: UInt128) throws(EventLogError) {
+    guard try logID() == Self.text(id) else {
+      throw .storage(reason: "the backup of this log is not there")
+    }
+  }
+
+  private func logID() throws(EventLogError) -> String? {
+    try PlainFiles.read(logIDPath).map {
+      String(decoding: $0.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+    }
+  }
+
+  private static func text(_ id: UInt128) -> String { String(id, radix: 16) }
+
+  /// Runs `body` and gives what goes wrong the folder's name.
+  func inFolder<Value>(
+    _ body: () throws(EventLogError) -> Value
+  ) throws(EventLogError) -> Value {
+    do throws(EventLogError) {
+      return try body()
+    } catch .storage(let reason) {
+      throw .storage(reason: "\(path): \(reason)")
+    }
+  }
+
+  // MARK: One at a time
+
+  /// Of a command, which can wait for a large backup.
+  static let patience = 600_000
+
+  /// Runs `body` while nobody else changes the folder or restores from it.
+  ///
+  /// - Throws: `.storage` where somebody else does for longer than `waitMillis`.
+  func locked<Value>(
+    waitMillis: Int = patience, _ body: () throws(EventLogError) -> Value
+  ) throws(EventLogError) -> Value {
+    let descriptor = unsafe open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    guard descriptor >= 0 else { throw .system("open") }
+    defer { Glibc.close(descriptor) }
+    var waitedMillis = 0
+    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+      guard errno == EWOULDBLOCK || errno == EINTR else { throw .system("flock") }
+      guard waitedMillis < waitMillis else {
+        throw .storage(reason: "a backup or a restore goes on there: try again once it is done")
+      }
+      usleep(50_000)
+      waitedMillis += 50
+    }
+    return try body()
   }
 
   // MARK: Content
 
   /// Its name, and whether it was new. Durable once a snapshot is added.
   func addChunk(_ bytes: [UInt8]) throws(EventLogError) -> (name: String, isNew: Bool) {
-    try add(bytes, to: chunksPath)
-  }
-
-  func addVault(_ bytes: [UInt8]) throws(EventLogError) -> String {
-    try add(bytes, to: vaultPath).name
-  }
-
-  private func add(
-    _ bytes: [UInt8], to folder: String
-  ) throws(EventLogError) -> (name: String, isNew: Bool) {
     let name = Hex.encode(SHA256.hash(bytes))
-    guard !PlainFiles.exists("\(folder)/\(name)") else { return (name, false) }
-    try PlainFiles.writeUnflushed(bytes, to: "\(folder)/\(name)")
+    // One that is shorter was cut off: it is written anew.
+    guard try PlainFiles.byteCount(of: "\(chunksPath)/\(name)") != bytes.count else {
+      return (name, false)
+    }
+    try PlainFiles.writeUnflushed(bytes, to: "\(chunksPath)/\(name)")
     return (name, true)
   }
 
   func chunk(_ name: String) throws(EventLogError) -> [UInt8] {
-    try content(name, of: chunksPath)
+    try content("\(chunksPath)/\(name)", sum: name)
   }
 
-  func vault(_ name: String) throws(EventLogError) -> [UInt8] { try content(name, of: vaultPath) }
-
-  private func content(_ name: String, of folder: String) throws(EventLogError) -> [UInt8] {
-    guard let bytes = try PlainFiles.read("\(folder)/\(name)") else {
-      throw .backupDamaged(reason: "a file is missing")
+  private func content(_ path: String, sum: String) throws(EventLogError) -> [UInt8] {
+    guard let bytes = try PlainFiles.read(path) else {
+      throw .backupDamaged(reason: "a file is missing: \(path)")
     }
-    guard Hex.encode(SHA256.hash(bytes)) == name else {
-      throw .backupDamaged(reason: "a file fails its checksum")
+    guard Hex.encode(SHA256.hash(bytes)) == sum else {
+      throw .backupDamaged(reason: "a file fails its checksum: \(path)")
     }
     return bytes
+  }
+
+  // MARK: Keys
+
+  /// The newest vault of the history `incarnation`: the older keys are in it too, but for those of people erased since.
+  func vault(of incarnation: UInt32) throws(EventLogError) -> [UInt8] {
+    guard let name = try vaultNames(of: incarnation).last,
+      let sum = name.split(separator: "-").last
+    else { throw .backupDamaged(reason: "the keys of incarnation \(incarnation) are missing") }
+    return try content("\(vaultPath)/\(name)", sum: String(sum))
+  }
+
+  /// The keys for `snapshot`.
+  func vault(for snapshot: BackupSnapshot) throws(EventLogError) -> [UInt8] {
+    guard snapshot.vaultSum != nil else { return try vault(of: snapshot.incarnation) }
+    // The newest one's, whatever the snapshot, and no other is there.
+    let newest = try names().last.map { name throws(EventLogError) in try self.snapshot(name) }
+    guard let sum = newest?.vaultSum else {
+      throw .backupDamaged(reason: "snapshots of two formats are in one folder")
+    }
+    return try content("\(vaultPath)/\(sum)", sum: sum)
+  }
+
+  /// Takes the place of the one before it. Durable when this returns.
+  func replaceVault(
+    of incarnation: UInt32, with bytes: [UInt8], atMicros micros: Int64
+  ) throws(EventLogError) {
+    let old = try vaultNames(of: incarnation)
+    let name =
+      "\(incarnation)-\(BackupSnapshot.name(micros))-\(Hex.encode(SHA256.hash(bytes)))"
+    try PlainFiles.write(bytes, to: "\(vaultPath)/\(name)")
+    for other in old where other != name { try PlainFiles.remove("\(vaultPath)/\(other)") }
+  }
+
+  /// Oldest first: between making one and removing the one before it there are two.
+  private func vaultNames(of incarnation: UInt32) throws(EventLogError) -> [String] {
+    try PlainFiles.names(in: vaultPath).filter {
+      $0.hasPrefix("\(incarnation)-") && !$0.hasSuffix(".new")
+    }
+  }
+
+  func vaultIncarnations() throws(EventLogError) -> [UInt32] {
+    let numbers = try PlainFiles.names(in: vaultPath)
+      .compactMap { $0.split(separator: "-").first.flatMap { UInt32($0) } }
+    return Array(Set(numbers)).sorted()
   }
 
   // MARK: Snapshots
@@ -195,18 +320,17 @@ struct BackupFolder {
       try PlainFiles.remove("\(snapshotsPath)/\(name).json")
     }
     var chunks: Set<String> = []
-    var vault: String?
+    var incarnations: Set<UInt32> = []
     for name in try self.names() {
       let snapshot = try snapshot(name)
       chunks.formUnion(snapshot.chunks)
-      vault = snapshot.vault
+      incarnations.insert(snapshot.incarnation)
     }
     for name in try PlainFiles.names(in: chunksPath) where !chunks.contains(name) {
       try PlainFiles.remove("\(chunksPath)/\(name)")
     }
-    // Older vaults hold keys of people who were erased since.
-    for name in try PlainFiles.names(in: vaultPath) where name != vault {
-      try PlainFiles.remove("\(vaultPath)/\(name)")
+    for incarnation in try vaultIncarnations() where !incarnations.contains(incarnation) {
+      for name in try vaultNames(of: incarnation) { try PlainFiles.remove("\(vaultPath)/\(name)") }
     }
   }
 

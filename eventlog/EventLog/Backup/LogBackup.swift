@@ -37,26 +37,45 @@ extension LMDBLogReader {
   ) throws(EventLogError) -> BackupReport {
     let start = SystemClock.monotonicNanos()
     let folder = BackupFolder(path: directory)
-    try folder.create()
-    // From here on every erasure is told to the folder, also one that happens during the copy.
-    try store.folder.addBackup(directory)
+    try folder.create(for: store.format.logID)
+    return try folder.inFolder { () throws(EventLogError) in
+      try folder.locked { () throws(EventLogError) in
+        // A damaged log must not push sound snapshots out of the folder.
+        _ = try check(after: 0)
+        // From here on every erasure is told to the folder, also one that happens during the copy.
+        let isNew = try store.folder.addBackup(directory)
+        do throws(EventLogError) {
+          return try copy(to: folder, files: files, keeping: keeping, start: start)
+        } catch {
+          // Nobody is in a folder that has no snapshot.
+          if isNew, try folder.names().isEmpty { _ = try store.folder.removeBackup(directory) }
+          throw error
+        }
+      }
+    }
+  }
+
+  private func copy(
+    to folder: BackupFolder, files: [String: [UInt8]], keeping: Int?, start: Int64
+  ) throws(EventLogError) -> BackupReport {
     let books = try books()
     let head = try store.head()
     let recordedAtMicros = try lastRecordedAtMicros()
     let log = try copy(store.environment, to: folder)
-    let vault = try copyOfVault()
-    let vaultName = try folder.addVault(vault)
+    let vault = try store.vault.copyForBackup()
+    let now = SystemClock.nowMicros()
+    try folder.replaceVault(of: store.format.incarnation, with: vault, atMicros: now)
     let tombstones = try mappingErrors { try store.vault.tombstones() }
     try folder.add(Set(tombstones).subtracting(try folder.tombstones()))
     let snapshot = BackupSnapshot(
-      createdAtMicros: SystemClock.nowMicros(), incarnation: store.format.incarnation, head: head,
-      recordedAtMicros: recordedAtMicros, chunks: log.chunks, vault: vaultName, files: files,
-      books: books)
+      createdAtMicros: now, incarnation: store.format.incarnation, head: head,
+      recordedAtMicros: recordedAtMicros, chunks: log.chunks, files: files, books: books)
     try folder.add(snapshot)
     try folder.prune(keeping: keeping ?? .max)
+    // The vault is stored anew each time.
     return BackupReport(
-      snapshot: snapshot, byteCount: log.byteCount + vault.count, newByteCount: log.newByteCount,
-      tombstoneCount: tombstones.count,
+      snapshot: snapshot, byteCount: log.byteCount + vault.count,
+      newByteCount: log.newByteCount + vault.count, tombstoneCount: tombstones.count,
       tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
   }
 
@@ -94,46 +113,47 @@ extension LMDBLogReader {
     }
     return (chunks, byteCount, newByteCount)
   }
+}
 
-  private func copyOfVault() throws(EventLogError) -> [UInt8] {
+extension Vault {
+  /// LMDB's compacting copy, whole.
+  func copyForBackup() throws(EventLogError) -> [UInt8] {
     var bytes: [UInt8] = []
-    try forEachChunk(of: { [vault = store.vault] in try vault.copyCompacting(to: $0) }) {
-      bytes += $0
-    }
+    try forEachChunk(of: { try self.copyCompacting(to: $0) }) { bytes += $0 }
     return bytes
   }
+}
 
-  /// Runs `copy` on a thread of its own, writing into a pipe, and gives `body` what comes out of it.
-  private func forEachChunk(
-    of copy: @escaping @Sendable (Int32) throws -> Void,
-    _ body: ([UInt8]) throws(EventLogError) -> Void
-  ) throws(EventLogError) {
-    var ends: [Int32] = [0, 0]
-    guard unsafe pipe(&ends) == 0 else { throw .system("pipe") }
-    let (output, input) = (ends[0], ends[1])
-    let outcome = Mutex<EventLogError?>(nil)
-    let isDone = DispatchSemaphore(value: 0)
-    BackgroundThread.start(.lowest) {
-      do throws(EventLogError) {
-        try mappingErrors { try copy(input) }
-      } catch {
-        outcome.withLock { $0 = error }
-      }
-      Glibc.close(input)
-      isDone.signal()
-    }
-    var failure: EventLogError?
+/// Runs `copy` on a thread of its own, writing into a pipe, and gives `body` what comes out of it.
+private func forEachChunk(
+  of copy: @escaping @Sendable (Int32) throws -> Void,
+  _ body: ([UInt8]) throws(EventLogError) -> Void
+) throws(EventLogError) {
+  var ends: [Int32] = [0, 0]
+  guard unsafe pipe(&ends) == 0 else { throw .system("pipe") }
+  let (output, input) = (ends[0], ends[1])
+  let outcome = Mutex<EventLogError?>(nil)
+  let isDone = DispatchSemaphore(value: 0)
+  BackgroundThread.start(.lowest) {
     do throws(EventLogError) {
-      while let chunk = try PlainFiles.read(output, atMost: BackupFolder.chunkByteCount) {
-        try body(chunk)
-      }
+      try mappingErrors { try copy(input) }
     } catch {
-      failure = error
+      outcome.withLock { $0 = error }
     }
-    Glibc.close(output)
-    isDone.wait()
-    if let failure = failure ?? outcome.withLock({ $0 }) { throw failure }
+    Glibc.close(input)
+    isDone.signal()
   }
+  var failure: EventLogError?
+  do throws(EventLogError) {
+    while let chunk = try PlainFiles.read(output, atMost: BackupFolder.chunkByteCount) {
+      try body(chunk)
+    }
+  } catch {
+    failure = error
+  }
+  Glibc.close(output)
+  isDone.wait()
+  if let failure = failure ?? outcome.withLock({ $0 }) { throw failure }
 }
 
 // MARK: - Who has to hear of erasures
@@ -144,26 +164,119 @@ extension LogFolder {
       .split(separator: "\n").map(String.init)
   }
 
-  func addBackup(_ directory: String) throws(EventLogError) {
+  /// False where it was known already.
+  func addBackup(_ directory: String) throws(EventLogError) -> Bool {
     let known = try backups()
-    guard !known.contains(directory) else { return }
-    let lines = (known + [directory]).joined(separator: "\n") + "\n"
+    guard !known.contains(directory) else { return false }
+    try write(backups: known + [directory])
+    return true
+  }
+
+  /// False where it was not known.
+  func removeBackup(_ directory: String) throws(EventLogError) -> Bool {
+    let known = try backups()
+    guard known.contains(directory) else { return false }
+    try write(backups: known.filter { $0 != directory })
+    return true
+  }
+
+  private func write(backups: [String]) throws(EventLogError) {
+    let lines = backups.map { $0 + "\n" }.joined()
     try PlainFiles.write(Array(lines.utf8), to: backupsPath)
   }
 }
 
-extension LogStore {
-  /// Tells every backup folder who was erased: an older backup must not bring anybody back.
-  ///
-  /// - Throws: `.storage` where a folder cannot be written. The erasure itself has happened: repeat it once the folder
-  ///   is there again, or take it out of the file `backups`.
-  func announce(_ tombstones: [Tombstone]) throws(EventLogError) {
-    for directory in try folder.backups() {
+/// A backup folder, and what is wrong with it.
+package struct KnownBackup: Sendable, Equatable {
+  package let directory: String
+  /// nil: it is there.
+  package let problem: String?
+}
+
+extension LMDBLogReader {
+  /// The folders that hear of every erasure. Without one of them no erasure comes to its end.
+  package func backups() throws(EventLogError) -> [KnownBackup] {
+    try store.folder.backups().map { directory in
       do throws(EventLogError) {
-        try BackupFolder(path: directory).add(tombstones)
+        try BackupFolder(path: directory).requireLog(store.format.logID)
+        return KnownBackup(directory: directory, problem: nil)
       } catch {
-        throw .storage(reason: "erased, but a backup does not know of it: \(error)")
+        return KnownBackup(directory: directory, problem: error.description)
       }
     }
+  }
+
+  /// Erasures do not wait for the folder `directory` any more: it is gone for good. False where none did.
+  ///
+  /// Whoever restores from it brings back the people who were erased since.
+  package func forgetBackup(_ directory: String) throws(EventLogError) -> Bool {
+    try store.folder.removeBackup(directory)
+  }
+}
+
+extension LogStore {
+  /// Tells every backup folder who was erased, and takes their keys out of it: an older backup must not bring anybody
+  /// back.
+  ///
+  /// - Throws: `.storage` where a folder is not there or cannot be written, once all others know of it. The erasure itself
+  ///   has happened: repeat it once the folder is there again, or let the log forget it.
+  func announce(_ tombstones: [Tombstone]) throws(EventLogError) {
+    var failures: [String] = []
+    for directory in try folder.backups() {
+      let backup = BackupFolder(path: directory)
+      do throws(EventLogError) {
+        try backup.inFolder { () throws(EventLogError) in
+          try backup.requireLog(format.logID)
+          try backup.add(Set(tombstones).subtracting(try backup.tombstones()))
+          // A large backup takes long: whoever erases asks again.
+          try backup.locked(waitMillis: 2_000) { () throws(EventLogError) in
+            try backup.forgetErased(rootKey: vault.rootKey)
+          }
+        }
+      } catch {
+        failures.append(error.description)
+      }
+    }
+    guard failures.isEmpty else {
+      throw .storage(
+        reason: "erased, but a backup does not know of it: \(failures.joined(separator: "; "))")
+    }
+  }
+}
+
+extension BackupFolder {
+  /// Rewrites the vaults without the keys of everybody in `tombstones`.
+  func forgetErased(rootKey: any RootKey) throws(EventLogError) {
+    let erased = try tombstones()
+    for incarnation in try vaultIncarnations() {
+      let scratch = path + "/rewriting"
+      try PlainFiles.removeTree(scratch)
+      try PlainFiles.makeFolder(scratch)
+      try PlainFiles.writeUnflushed(try vault(of: incarnation), to: scratch + "/data.mdb")
+      let rewritten = try mappingErrors { () throws -> [UInt8]? in
+        let vault = try Vault(path: scratch, rootKey: rootKey)
+        defer { vault.close() }
+        guard try vault.erase(erased) > 0 else { return nil }
+        return try vault.copyForBackup()
+      }
+      if let rewritten {
+        try replaceVault(of: incarnation, with: rewritten, atMicros: SystemClock.nowMicros())
+      }
+      try PlainFiles.removeTree(scratch)
+    }
+  }
+}
+
+extension Vault {
+  /// Erases whoever of `tombstones` is not erased here. How many those were.
+  func erase(_ tombstones: Set<Tombstone>) throws -> Int {
+    let known = Set(try self.tombstones().map { KeyName(org: $0.org, subject: $0.subject) })
+    let missing = tombstones.filter {
+      !known.contains(KeyName(org: $0.org, subject: $0.subject))
+    }
+    for tombstone in missing {
+      try erase([tombstone.subject], org: tombstone.org, atMicros: tombstone.atMicros)
+    }
+    return missing.count
   }
 }

@@ -2,6 +2,7 @@ import Crypto
 import Glibc
 import LMDB
 import Vault
+import Zstd
 
 /// What a restore did.
 package struct RestoreReport: Sendable {
@@ -41,27 +42,43 @@ package struct LogRestore {
     guard !LogFolder(path: target).hasLog else {
       throw .storage(reason: "there is a log already where it would be restored to")
     }
-    let names = try folder.names()
-    guard let newest = names.last else { throw .backupDamaged(reason: "there is no snapshot") }
-    let snapshot = try folder.snapshot(name ?? newest)
-    let staging = LogFolder(path: target + "/restoring")
-    try assemble(snapshot, vault: try folder.snapshot(newest).vault, in: staging)
-    let tombstones = try applyTombstones(in: staging)
-    let (verification, head) = try check(snapshot, staging, verifies: verifies)
-    let incarnation = try renumber(staging, after: snapshot.incarnation)
-    try moveIntoPlace(staging)
-    return RestoreReport(
-      snapshot: snapshot, head: head, incarnation: incarnation, tombstoneCount: tombstones,
-      verification: verification,
-      tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+    guard let newest = try folder.names().last else {
+      throw .backupDamaged(reason: "there is no snapshot in \(folder.path)")
+    }
+    // Nobody prunes meanwhile what is being read.
+    return try folder.locked { () throws(EventLogError) in
+      let snapshot = try folder.snapshot(name ?? newest)
+      let staging = LogFolder(path: target + "/restoring")
+      try makeRoom(staging)
+      try assemble(snapshot, in: staging)
+      let tombstones = try applyTombstones(in: staging)
+      let (verification, head) = try check(snapshot, staging, verifies: verifies)
+      let incarnation = try renumber(staging, after: snapshot.incarnation)
+      try moveIntoPlace(staging, snapshot, head: head)
+      return RestoreReport(
+        snapshot: snapshot, head: head, incarnation: incarnation, tombstoneCount: tombstones,
+        verification: verification,
+        tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+    }
+  }
+
+  /// Takes away what a restore that was ended has left: its last steps put the keys in their place, and then the log.
+  private func makeRoom(_ staging: LogFolder) throws(EventLogError) {
+    let keys = LogFolder(path: target).vaultPath
+    if PlainFiles.exists(staging.path) {
+      try PlainFiles.removeTree(keys)
+      try PlainFiles.removeTree(staging.path)
+    }
+    guard try PlainFiles.names(in: keys).isEmpty else {
+      throw .storage(
+        reason: "there are keys without a log in \(keys): move them away, they open no log here")
+    }
   }
 
   private func assemble(
-    _ snapshot: BackupSnapshot, vault: String, in staging: LogFolder
+    _ snapshot: BackupSnapshot, in staging: LogFolder
   ) throws(EventLogError) {
     try PlainFiles.makeFolder(target)
-    // What a restore that failed has left.
-    try PlainFiles.removeTree(staging.path)
     try staging.create()
     let path = staging.logPath + "/data.mdb"
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -71,24 +88,27 @@ package struct LogRestore {
       try PlainFiles.append(try folder.chunk(name), to: descriptor)
     }
     guard fsync(descriptor) == 0 else { throw .system("fsync") }
-    // The newest vault, whatever the snapshot: it has the older keys, but for those of people erased since.
-    try PlainFiles.write(try folder.vault(vault), to: staging.vaultPath + "/data.mdb")
+    try PlainFiles.write(try folder.vault(for: snapshot), to: staging.vaultPath + "/data.mdb")
   }
 
-  /// Erases whoever was erased after the vault was copied.
+  /// Erases whoever was erased after the vault was copied, and takes out of the log what was sealed for anybody who was
+  /// erased since the snapshot.
   private func applyTombstones(in staging: LogFolder) throws(EventLogError) -> Int {
     let known = try folder.tombstones()
+    let store = try LogStore.open(staging, mapBytes: Self.mapBytes, rootKey: rootKey)
+    defer { store.close() }
     return try mappingErrors {
-      let vault = try Vault(path: staging.vaultPath, rootKey: rootKey)
-      defer { vault.close() }
-      let missing = known.subtracting(try vault.tombstones())
-        .filter { (try? vault.isErased($0.subject, org: $0.org)) != true }
-      for tombstone in missing {
-        try vault.erase(
-          [tombstone.subject], org: tombstone.org, atMicros: tombstone.atMicros)
+      let missing = try store.vault.erase(known)
+      if missing > 0 { try store.vault.compact() }
+      var encoder = BlockEncoder(.resting)
+      var isChanged = false
+      for (org, erased) in Dictionary(grouping: try store.vault.tombstones(), by: \.org) {
+        let subjects = Set(erased.map { SubjectID($0.subject) })
+        let positions = try store.blocks(of: subjects, org: OrgID(org))
+        if try store.drop(subjects, org: OrgID(org), from: positions, &encoder) { isChanged = true }
       }
-      if !missing.isEmpty { try vault.compact() }
-      return missing.count
+      if isChanged { try store.rewriteFile() }
+      return missing
     }
   }
 
@@ -135,17 +155,22 @@ package struct LogRestore {
   }
 
   /// The log's folder last: until then there is none.
-  private func moveIntoPlace(_ staging: LogFolder) throws(EventLogError) {
+  private func moveIntoPlace(
+    _ staging: LogFolder, _ snapshot: BackupSnapshot, head: UInt64
+  ) throws(EventLogError) {
     let final = LogFolder(path: target)
-    try final.addBackup(folder.path)
+    // One of the first format cannot be told of erasures.
+    if snapshot.vaultSum == nil { _ = try final.addBackup(folder.path) }
+    try PlainFiles.remove(final.wakePath)
+    // Whoever reads the log before a writer has opened it needs the file.
+    try WakeWord(path: final.wakePath, isWriter: true).signal(head: head)
     for (from, to) in [(staging.vaultPath, final.vaultPath), (staging.logPath, final.logPath)] {
       // An empty folder may be there.
       guard unsafe rmdir(to) == 0 || errno == ENOENT, unsafe rename(from, to) == 0 else {
         throw .system("rename")
       }
     }
-    try PlainFiles.remove(final.wakePath)
-    guard unsafe rmdir(staging.path) == 0 else { throw .system("rmdir") }
+    try PlainFiles.removeTree(staging.path)
     try PlainFiles.flushFolder(target)
   }
 }

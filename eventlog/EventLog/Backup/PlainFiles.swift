@@ -5,6 +5,16 @@ enum PlainFiles {
   static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
   /// nil where there is none.
+  static func byteCount(of path: String) throws(EventLogError) -> Int? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      if errno == ENOENT { return nil }
+      throw .system("stat")
+    }
+    return Int(status.st_size)
+  }
+
+  /// nil where there is none.
   static func read(_ path: String) throws(EventLogError) -> [UInt8]? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if descriptor < 0, errno == ENOENT { return nil }

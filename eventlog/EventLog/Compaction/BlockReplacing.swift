@@ -70,7 +70,7 @@ extension GroupWriter {
     _ sources: [BlockSource], with block: [UInt8], through position: UInt64
   ) throws -> Bool {
     var isReplaced = false
-    try rewriting { transaction throws in
+    try store.rewriting { transaction throws in
       isReplaced = try sources.allSatisfy { source throws in
         try transaction.reading.withValue(forKey: source.key, in: store.blocks) { bytes in
           source.isStill(bytes)
@@ -90,7 +90,7 @@ extension GroupWriter {
 
   /// Stores a dictionary (nil: none was found), and uses it from the next group on.
   func keep(_ dictionary: [UInt8]?, head: UInt64) throws {
-    try rewriting { transaction throws in
+    try store.rewriting { transaction throws in
       var record = try store.compacted(transaction.reading)
       record.dictionaryTriedAt = head
       try transaction.put(record.bytes, forKey: CompactedRecord.key, in: store.meta)

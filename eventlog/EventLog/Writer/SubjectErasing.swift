@@ -29,8 +29,6 @@ package enum MaintenanceStep: String, CaseIterable, Sendable {
 // MARK: - Erasing
 
 extension GroupWriter {
-  private static let blocksPerTransaction = 64
-
   /// Destroys the keys of `subjects` and takes out what they sealed: from the blocks, and from the files' free pages. On
   /// the writer thread, so that no group in the making uses the keys.
   ///
@@ -42,33 +40,37 @@ extension GroupWriter {
     reached(.keysDestroyed)
     try store.vault.compact()
     reached(.vaultRewritten)
-    let positions = try blocks(of: subjects, org: org)
+    let positions = try store.blocks(of: subjects, org: org)
     if !positions.isEmpty { try store.folder.readAhead() }
-    try drop(subjects, org: org, from: positions)
+    _ = try store.drop(subjects, org: org, from: positions, &rewriter)
     reached(.partsDropped)
     // Also where nothing was left to drop: a crash may have come between dropping and rewriting.
-    if !positions.isEmpty { try rewriteFile() }
+    if !positions.isEmpty { try store.rewriteFile() }
     reached(.logRewritten)
   }
+}
+
+extension LogStore {
+  private static let blocksPerTransaction = 64
 
   /// Gives what is free in the log's file back to the disk, deleted bytes with it. The copy visits every page, and so do readers
   /// of the new file before long.
   func rewriteFile() throws {
-    try store.folder.readAhead()
-    try store.environment.rewrite()
-    try store.folder.readAhead()
+    try folder.readAhead()
+    try environment.rewrite()
+    try folder.readAhead()
   }
 
   /// The blocks that have parts of one of `subjects`, by the index: not a scan.
-  private func blocks(of subjects: Set<SubjectID>, org: OrgID) throws -> [UInt64] {
-    try store.environment.read { transaction throws in
-      let view = try store.view(transaction)
+  func blocks(of subjects: Set<SubjectID>, org: OrgID) throws -> [UInt64] {
+    try environment.read { transaction throws in
+      let view = try view(transaction)
       var positions: Set<UInt64> = []
       for subject in subjects {
         // A subject with a stream of its id in the block is found by that.
         let stream = StreamID(subject.value)
-        for hash in [store.hash.subject(subject, org: org), store.hash.stream(stream, org: org)] {
-          try store.forEachEntry(hash, detail: 0, .everywhere, view, transaction) { entry in
+        for hash in [hash.subject(subject, org: org), hash.stream(stream, org: org)] {
+          try forEachEntry(hash, detail: 0, .everywhere, view, transaction) { entry in
             positions.insert(entry.position)
             return true
           }
@@ -78,30 +80,34 @@ extension GroupWriter {
     }
   }
 
-  private func drop(
-    _ subjects: Set<SubjectID>, org: OrgID, from positions: [UInt64]
-  ) throws {
+  /// Takes the sealed bytes of `subjects` out of the blocks at `positions`. False where there were none left.
+  func drop(
+    _ subjects: Set<SubjectID>, org: OrgID, from positions: [UInt64], _ encoder: inout BlockEncoder
+  ) throws -> Bool {
+    var isChanged = false
     for start in stride(from: 0, to: positions.count, by: Self.blocksPerTransaction) {
       let some = positions[start..<min(start + Self.blocksPerTransaction, positions.count)]
       try rewriting { transaction throws in
         for position in some {
-          let block = try store.block(at: position, transaction.reading)
-          var content = try block.content(store.dictionaries)
+          let block = try block(at: position, transaction.reading)
+          var content = try block.content(dictionaries)
           guard content.drop({ $1 == org && subjects.contains($0.id) }) else { continue }
-          let bytes = try rewriter.encode(content).bytes
-          try transaction.put(bytes, forKey: content.firstPosition, in: store.blocks)
+          let bytes = try encoder.encode(content).bytes
+          try transaction.put(bytes, forKey: content.firstPosition, in: blocks)
+          isChanged = true
         }
       }
     }
+    return isChanged
   }
 
   /// Runs `body` in a write transaction, in a larger map where this one is full.
   func rewriting(_ body: (inout WriteTransaction) throws -> Void) throws {
     while true {
       do {
-        return try store.environment.write { transaction throws in try body(&transaction) }
+        return try environment.write { transaction throws in try body(&transaction) }
       } catch let error as LMDBError where error.isMapFull {
-        try store.environment.grow()
+        try environment.grow()
       }
     }
   }

@@ -1,0 +1,70 @@
+import CLI
+import Crypto
+import EventLog
+import Foundation
+import Vault
+
+/// The keys of a home beside the root key: what signs checkpoints, links in letters and sessions, and seals the archive of
+/// deliveries. Whoever lost them could not show that an older checkpoint is theirs, and links that were sent would end.
+///
+/// In a backup each is sealed under its own name, by a key of the backup that the root key wraps.
+struct HomeSecrets {
+  private static let prefix = "secret:"
+  private static let keyName = "key"
+
+  private let home: Home
+  private var paths: [String: String] {
+    [
+      "checkpoint.key": home.path + "/checkpoint.key", "link.secret": home.linkSecret,
+      "session.secret": home.sessionSecret, "deliveries.key": home.reactors + "/deliveries.key",
+    ]
+  }
+
+  init(_ home: Home) { self.home = home }
+
+  /// Those that are there, by the name in the backup.
+  func sealed() throws -> [String: [UInt8]] {
+    let rootKey = try FileRootKey(path: home.log + "/root.key", mayCreate: false)
+    let key = Random.bytes(AESGCM.keyByteCount)
+    let id = Array(rootKey.id.utf8)
+    var files = [
+      Self.prefix + Self.keyName: [UInt8(id.count)] + id
+        + (try rootKey.wrap(key, authenticating: Array(Self.keyName.utf8)))
+    ]
+    var cipher = AESGCM()
+    for (name, path) in paths where FileManager.default.fileExists(atPath: path) {
+      let bytes = [UInt8](try Data(contentsOf: URL(filePath: path)))
+      let nonce = Random.bytes(AESGCM.nonceByteCount)
+      files[Self.prefix + name] =
+        nonce
+        + (try cipher.seal(bytes, key: key, nonce: nonce, authenticating: Array(name.utf8)))
+    }
+    return files
+  }
+
+  /// Whether `name` is one of what `sealed` gave.
+  static func isSecret(_ name: String) -> Bool { name.hasPrefix(prefix) }
+
+  /// Puts those of `files` in their place that the home has not.
+  func place(_ files: [String: [UInt8]], rootKey: any RootKey) throws {
+    guard let wrapped = files[Self.prefix + Self.keyName], let count = wrapped.first.map(Int.init),
+      wrapped.count > 1 + count
+    else { return }
+    let key = try rootKey.unwrap(
+      Array(wrapped[(1 + count)...]),
+      wrappedBy: String(decoding: wrapped[1..<1 + count], as: UTF8.self),
+      authenticating: Array(Self.keyName.utf8))
+    var cipher = AESGCM()
+    for (name, path) in paths {
+      guard let bytes = files[Self.prefix + name], bytes.count > AESGCM.nonceByteCount,
+        !FileManager.default.fileExists(atPath: path)
+      else { continue }
+      let secret = try cipher.open(
+        Array(bytes.dropFirst(AESGCM.nonceByteCount)), key: key,
+        nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: Array(name.utf8))
+      let isMade = FileManager.default.createFile(
+        atPath: path, contents: Data(secret), attributes: [.posixPermissions: 0o600])
+      guard isMade else { throw CommandError.secretUnusable(path: path) }
+    }
+  }
+}
