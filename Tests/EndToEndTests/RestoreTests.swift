@@ -22,6 +22,10 @@ extension EndToEnd {
         let unsent = try await account.send("Unsent", to: people[2])
         let backup = system.home + "-backup"
         defer { HomeFolders.remove(backup) }
+        let before = system.home + "/before"
+        let exported = try await system.daybook(
+          "export", "audit", "--org", account.id, "--out", before)
+        #expect(exported.succeeded, "\(exported.errors)")
         let first = try await system.daybook("backup", backup, "--json").json()
         #expect(first["holds_root_key"]?.bool == false)
         // Sent after the backup, and lost with the home; the other one is cancelled by the disaster.
@@ -77,7 +81,33 @@ extension EndToEnd {
         #expect(try await account.received(by: people[1]) == ["Waiting" + Account.optOutNotice])
         #expect(try await account.received(by: people[2]) == ["Unsent" + Account.optOutNotice])
         #expect(try await system.daybook("verify").succeeded)
+        try await Self.checkHistories(system, account, before: before)
       }
+    }
+
+    /// The book after the restore goes on from the checkpoint before it, signed by the same key.
+    private static func checkHistories(
+      _ system: RunningSystem, _ account: Account, before: String
+    ) async throws {
+      let after = system.home + "/after"
+      let exported = try await system.daybook(
+        "export", "audit", "--org", account.id, "--out", after, "--json")
+      let key = try #require(try exported.json()["verifier_key"]?.string)
+      #expect(key.contains("/i2/"))
+      let kept = before + "/checkpoint"
+      #expect(
+        try String(contentsOfFile: kept, encoding: .utf8).split(separator: "\n")[0].contains("/i1/")
+      )
+      let checked = try await system.daybook(
+        "verify", "bundle", after, "--key", key, "--kept", kept)
+      #expect(checked.succeeded, "\(checked.output)\(checked.errors)")
+      // Not the other way round: the earlier history knows nothing of the later one.
+      let earlier = try #require(
+        try String(contentsOfFile: before + "/policy", encoding: .utf8)
+          .split(whereSeparator: \.isWhitespace).first { $0.contains("/i1/org/") })
+      let reversed = try await system.daybook(
+        "verify", "bundle", before, "--key", String(earlier), "--kept", after + "/checkpoint")
+      #expect(reversed.exit == .code(2))
     }
 
     private static func people(_ account: Account) async throws -> [Account.Person] {

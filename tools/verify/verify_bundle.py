@@ -8,12 +8,11 @@ VKEY is the account's verifier key, and each KEPT_CHECKPOINT a file with a check
 earlier: both must come to you by another road than DIR, or they prove nothing.
 Exit code 0: everything holds. 2: something is wrong. 64: usage.
 """
-import base64, hashlib, hmac, json, os, sys
+import base64, copy, hashlib, hmac, json, os, re, sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH, UNLISTED = 256, {"manifest", "checkpoint", "checkpoint.tsr"}
-
 class Wrong(Exception):
     """Why a bundle is not what it should be."""
 def require(condition, message):
@@ -28,15 +27,13 @@ def number(text):
     return int(text)
 
 # Signed notes (c2sp.org/signed-note) and checkpoints (c2sp.org/tlog-checkpoint).
-
 class Key:
     def __init__(self, vkey):
         fields = vkey.strip().split("+", 2)
         require(len(fields) == 3, "not a verifier key")
         self.name, raw = fields[0], b64(fields[2])
         require(len(raw) == 33 and raw[0] == 1, "not an Ed25519 verifier key")
-        self.raw = raw[1:]
-        self.id = hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
+        self.raw, self.id = raw[1:], hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
         require(self.id.hex() == fields[1], "the key id is not the key's")
 
     def open(self, note):
@@ -54,6 +51,13 @@ class Key:
                 return text
         raise Wrong("no signature by this key")
 
+    def of_history(self, note):
+        """This key under the name of the history (i1, or i2 after a restore) of the same book that a note is of."""
+        name, other, history = note.split("\n")[0], copy.copy(self), r"(.+/)i\d+(/org/\w+)"
+        if re.sub(history, r"\1\2", name) == re.sub(history, r"\1\2", self.name):
+            other.name, other.id = name, hashlib.sha256(name.encode() + b"\n\1" + self.raw).digest()[:4]
+        return other
+
 def checkpoint(text):
     lines = text.split("\n")
     require(len(lines) == 4 and lines[3] == "" and lines[0], "not a checkpoint")
@@ -62,7 +66,6 @@ def checkpoint(text):
     return lines[0], number(lines[1]), root
 
 # Merkle trees (RFC 6962 section 2.1; checks of proofs: RFC 9162 sections 2.1.3.2 and 2.1.4.2)
-
 def leaf_hash(leaf):
     return hashlib.sha256(b"\0" + leaf).digest()
 def node_hash(left, right):
@@ -110,7 +113,6 @@ def is_consistent(old, old_root, new, new_root, proof):
             two = node_hash(two, node)
         first, last = first >> 1, last >> 1
     return last == 0 and one == old_root and two == new_root
-
 def proof_text(text, header):
     """The head lines, the hashes and the checkpoint of a tlog-proof or an add-checkpoint body."""
     head, separator, note = text.partition("\n\n")
@@ -145,18 +147,15 @@ class Leaf:
         return len(salt) == 32 and hmac.digest(salt, message, "sha256") == self.parts[part][17:]
 
 class Bundle:
-    def __init__(self, folder, vkey, kept):
-        self.folder, self.key, self.kept, self.current = folder, Key(vkey), kept, "checkpoint"
+    def __init__(self, folder, key, kept):
+        self.folder, self.key, self.kept, self.current = folder, key, kept, "checkpoint"
         self.opened = self.erased = self.withheld = self.proofs = self.older = 0
-
     def read(self, name):
         with open(os.path.join(self.folder, name), "rb") as file:
             return file.read()
-
     def names(self):
         return sorted(os.path.relpath(os.path.join(path, name), self.folder)
                       for path, _, files in os.walk(self.folder) for name in files)
-
     def check(self):
         self.note = self.read("checkpoint").decode()
         self.origin, self.size, self.root = checkpoint(self.key.open(self.note))
@@ -210,7 +209,7 @@ class Bundle:
             require(is_erased or not self.complete, "event %d, part %d is withheld" % (seq, part))
         for origin, size, root in self.kept:
             self.current = "kept checkpoint of %d events" % size
-            require(origin == self.origin and size <= self.size and root_of(hashes[:size]) == root,
+            require(self.key.of_history(origin).name == origin and size <= self.size and root_of(hashes[:size]) == root,
                     "this book does not go on from it")
 
     def check_openings(self, first, leaves, erased_at):
@@ -284,8 +283,9 @@ def main(arguments):
         return 64
     bundle = None
     try:
-        kept = [checkpoint(Key(arguments[1]).open(open(path).read())) for path in arguments[2:]]
-        bundle = Bundle(arguments[0], arguments[1], kept)
+        key, notes = Key(arguments[1]), [open(path).read() for path in arguments[2:]]
+        kept = [checkpoint(key.of_history(note).open(note)) for note in notes]
+        bundle = Bundle(arguments[0], key, kept)
         bundle.check()
     except (Wrong, InvalidSignature, LookupError, TypeError, ValueError, AttributeError, OSError) as error:
         print("WRONG: %s: %s" % (getattr(bundle, "current", "arguments"), str(error) or "a wrong signature"))

@@ -42,8 +42,14 @@ extension AuditBundle {
     guard book.frontier.root == head.root else { return note("tile/entries: have another root") }
     try checkHashTiles(&book)
     checkClosedParts(book)
-    for kept in kept where kept.origin != head.origin || book.rootsAt[kept.size] != kept.root {
-      note("the book does not go on from the kept checkpoint of \(kept.size) events")
+    let book = BookHistory(head.origin)?.book
+    for kept in kept {
+      let isOfBook =
+        kept.origin == head.origin || (book != nil && BookHistory(kept.origin)?.book == book)
+      guard !isOfBook || book.rootsAt[kept.size] != kept.root else { continue }
+      let lost =
+        isOfBook && kept.origin != head.origin ? ": a restore has left out some of them" : ""
+      note("the book does not go on from the kept checkpoint of \(kept.size) events\(lost)")
     }
   }
 

@@ -72,7 +72,9 @@ package struct AuditBundle {
     }
     checkManifest(manifest, head)
     let kept = try olderNotes.map { note in
-      try named("kept checkpoint") { try Checkpoint(text: try verifier.open(note)) }
+      try named("kept checkpoint") {
+        try Checkpoint(text: try verifier.ofHistory(of: note).open(note))
+      }
     }
     try checkBook(manifest, head, kept: kept)
     try checkProofs(verifier)

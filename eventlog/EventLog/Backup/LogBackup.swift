@@ -198,7 +198,10 @@ extension LMDBLogReader {
   package func backups() throws(EventLogError) -> [KnownBackup] {
     try store.folder.backups().map { directory in
       do throws(EventLogError) {
-        try BackupFolder(path: directory).requireLog(store.format.logID)
+        let folder = BackupFolder(path: directory)
+        try folder.inFolder { () throws(EventLogError) in
+          try folder.requireLog(store.format.logID)
+        }
         return KnownBackup(directory: directory, problem: nil)
       } catch {
         return KnownBackup(directory: directory, problem: error.description)
