@@ -67,6 +67,15 @@ import Vault
     }
   }
 
+  @Test func `an empty log is sound`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      let report = try log.verify(isDeep: true)
+      #expect(report.problems == [] && report.headPosition == 0)
+      await log.close()
+    }
+  }
+
   @Test func `a sound log verifies, in whole, in part and deeply`() async throws {
     try await withLogDirectory { directory in
       let log = try LMDBEventLog(directory: directory)
