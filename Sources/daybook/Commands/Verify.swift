@@ -35,15 +35,31 @@ let verifyCommand = Command(
     : try checkLog(
       reader, from: max(first, 1), isDeep: invocation.has(deepOption.flag),
       jobCount: try jobCount(invocation), meter)
-  let rules = invocation.has(logOption.flag) ? nil : try checkRules(reader, meter)
+  let rules = invocation.has(logOption.flag) ? nil : checkRules(reader, meter)
   meter.clear()
   if invocation.has(Option.json.flag) {
     Output.json(json(log, rules))
   } else {
     show(log, rules)
   }
-  let isSound = log?.report.isSound != false && rules?.violations.isEmpty != false
-  return isSound ? .success : .foundWrong
+  return isSound(log, rules) ? .success : .foundWrong
+}
+
+private func isSound(_ log: CheckedLog?, _ rules: CheckedRules?) -> Bool {
+  log?.report.isSound != false && rules?.areKept != false
+}
+
+private struct CheckedRules {
+  let verifier: RuleVerifier
+  /// Events that nobody can read: whether they kept the rules is unknown.
+  let unread: UnreadRest?
+
+  var areKept: Bool { verifier.violations.isEmpty && unread == nil }
+
+  var verdict: String {
+    if !verifier.violations.isEmpty { return "BROKEN" }
+    return unread == nil ? "kept" : "NOT CHECKED TO THE END"
+  }
 }
 
 private struct CheckedLog {
@@ -97,21 +113,20 @@ private final class ProgressMeter {
   func clear() { if isDirty { Output.progress("") } }
 }
 
-/// From the first event on: a rule is about all that came before.
-private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) throws -> RuleVerifier {
-  let head = try reader.head()
+/// From the first event on: a rule is about all that came before. For the same reason it ends where the log can not be read.
+private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) -> CheckedRules {
+  // For the meter alone: where the last block is damaged, reading comes to it by itself.
+  let head = (try? reader.head()) ?? 0
   var rules = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock())
-  var position: UInt64 = 0
-  while true {
-    let page = try reader.read(after: position, limit: 5_000, filter: .all)
-    for event in page.events { rules.check(try EventCodec.decode(event)) }
-    guard page.scannedTo > position else { return rules }
-    position = page.scannedTo
+  let unread = readAll(reader) { position in
     meter.show("rules", position, of: head) { "\(rules.intentCount) intents" }
+  } _: { event in
+    rules.check(try EventCodec.decode(event))
   }
+  return CheckedRules(verifier: rules, unread: unread)
 }
 
-private func show(_ checked: CheckedLog?, _ rules: RuleVerifier?) {
+private func show(_ checked: CheckedLog?, _ checkedRules: CheckedRules?) {
   if let checked {
     let log = checked.report
     Output.line(
@@ -122,24 +137,26 @@ private func show(_ checked: CheckedLog?, _ rules: RuleVerifier?) {
         + " \(Int(checked.rate(log.contentByteCount) / 1e6)) MB/s of content")
     for problem in log.problems { Output.line("  position \(problem.position): \(problem.reason)") }
   }
-  guard let rules else { return }
+  guard let checkedRules else { return }
+  let rules = checkedRules.verifier
   Output.line(
-    "rules  \(rules.violations.isEmpty ? "kept" : "BROKEN"): \(rules.intentCount) intents and"
+    "rules  \(checkedRules.verdict): \(rules.intentCount) intents and"
       + " \(rules.optOutCount) opt-outs in \(rules.eventCount) events")
+  if let unread = checkedRules.unread { Output.line("  \(unread.text)") }
   for violation in rules.violations {
     Output.line("  position \(violation.position): \(violation.rule) by \(violation.subject)")
   }
 }
 
-private func json(_ checked: CheckedLog?, _ rules: RuleVerifier?) -> JSON {
+private func json(_ checked: CheckedLog?, _ checkedRules: CheckedRules?) -> JSON {
   let log = checked?.report
-  var object = JSONObject([
-    ("ok", .bool(log?.isSound != false && rules?.violations.isEmpty != false))
-  ])
-  if let rules {
+  var object = JSONObject([("ok", .bool(isSound(checked, checkedRules)))])
+  if let checkedRules {
+    let rules = checkedRules.verifier
     object["rules"] = [
       "events": .int(Int64(rules.eventCount)), "intents": .int(Int64(rules.intentCount)),
       "opt_outs": .int(Int64(rules.optOutCount)),
+      "unread": checkedRules.unread?.json ?? .null,
       "violations": .array(
         rules.violations.map {
           [

@@ -1,6 +1,7 @@
 import CLI
 import Domain
 import EventLog
+import JSON
 
 /// The home's log for reading, beside whoever writes it.
 func openLog(_ home: Home) throws -> LMDBLogReader {
@@ -8,6 +9,39 @@ func openLog(_ home: Home) throws -> LMDBLogReader {
     return try LMDBLogReader(directory: home.log)
   } catch {
     throw CommandError.logUnusable(path: home.log, reason: "\(error)")
+  }
+}
+
+/// What of a log could not be read, and why.
+struct UnreadRest {
+  /// The last position that was read.
+  let after: UInt64
+  let reason: String
+
+  var text: String { "nothing was read after position \(after): \(reason)" }
+  var json: JSON { ["after": .int(Int64(after)), "reason": .string(reason)] }
+}
+
+/// Gives every event of the log to `body`, in order; nil where that was all of it. What cannot be read, or what `body`
+/// throws, ends it and is what was found: a report of what came before is worth more than none.
+func readAll(
+  _ reader: LMDBLogReader, progress: (_ position: UInt64) -> Void = { _ in },
+  _ body: (RecordedEvent) throws -> Void
+) -> UnreadRest? {
+  var position: UInt64 = 0
+  do {
+    while true {
+      let page = try reader.read(after: position, limit: 5_000, filter: .all)
+      for event in page.events {
+        try body(event)
+        position = event.position
+      }
+      guard page.scannedTo > position || !page.events.isEmpty else { return nil }
+      position = page.scannedTo
+      progress(position)
+    }
+  } catch {
+    return UnreadRest(after: position, reason: "\(error)")
   }
 }
 

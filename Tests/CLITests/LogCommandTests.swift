@@ -1,0 +1,59 @@
+import Foundation
+import JSON
+import LMDB
+import Testing
+
+/// The commands that look at a log, each on a home of its own that nothing serves.
+@Suite struct LogCommandTests {
+  /// Runs `body` with the path of a new home with some hundred events, and removes it afterwards.
+  private func withHome(_ body: (String) throws -> Void) throws {
+    let home = FileManager.default.temporaryDirectory
+      .appending(path: "daybook-cli-\(UUID().uuidString)").path()
+    defer {
+      // Left behind in the temporary directory at worst.
+      _ = try? FileManager.default.removeItem(atPath: home)
+    }
+    let seeded = try Program.run(["seed", "--contacts", "10", "--events", "200", "--home", home])
+    try #require(seeded.status == 0, "\(seeded.errors)")
+    try body(home)
+  }
+
+  /// Flips a bit in the middle of the log's last block, and returns its position.
+  private func damageLastBlock(_ home: String) throws -> UInt64 {
+    let environment = try Environment.open(
+      path: home + "/log/log",
+      options: Environment.Options(mapBytes: 1 << 30, tables: ["blocks": .number]))
+    defer { environment.close() }
+    let blocks = environment.table("blocks")
+    var last: (key: UInt64, bytes: [UInt8])?
+    try environment.write { transaction throws in
+      last = try transaction.reading.withLast(in: blocks) { key, block in
+        (key, unsafe block.withUnsafeBytes { unsafe Array($0) })
+      }
+      guard var block = last else { return }
+      block.bytes[block.bytes.count / 2] ^= 1
+      try transaction.put(block.bytes, forKey: block.key, in: blocks)
+    }
+    return try #require(last).key
+  }
+
+  @Test func `a damaged block is in the report, and so is what was read before it`() throws {
+    try withHome { home in
+      let position = try damageLastBlock(home)
+      let both = try Program.run(["verify", "--home", home])
+      #expect(both.status == 2 && both.errors == "")
+      #expect(both.output.contains("log    DAMAGED"))
+      #expect(both.output.contains("position \(position): the block fails its checksum"))
+      #expect(both.output.contains("rules  NOT CHECKED TO THE END"))
+      for words in [["verify"], ["verify", "--rules"], ["log", "rehearse"]] {
+        let answer = try Program.run(words + ["--json", "--home", home])
+        #expect(answer.status == 2 && answer.errors == "")
+        let report = try JSON(parsing: answer.output)
+        #expect(report["ok"]?.bool == false)
+        let unread = report["rules"]?["unread"] ?? report["unread"]
+        #expect(unread?["after"]?.int == Int64(position) - 1)
+        #expect(unread?["reason"]?.string?.contains("fails its checksum") == true)
+      }
+    }
+  }
+}
