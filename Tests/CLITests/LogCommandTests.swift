@@ -56,4 +56,24 @@ import Testing
       }
     }
   }
+
+  @Test func `a verification that would check less than it seems is refused, or says so`() throws {
+    try withHome { home in
+      for flag in ["--log", "--deep"] {
+        let neither = try Program.run(["verify", flag, "--rules", "--home", home])
+        #expect(neither.status == 64 && neither.output == "")
+        #expect(neither.errors.contains("--rules leaves out the check of the log, which \(flag)"))
+      }
+      let behind = try Program.run(["verify", "--from", "999999", "--home", home])
+      #expect(behind.status == 64 && behind.output == "")
+      #expect(behind.errors.contains("--from is 999999, but the log ends at "))
+
+      let whole = try Program.run(["verify", "--log", "--home", home])
+      #expect(whole.status == 0 && whole.output.contains(" bytes, 1 trees\n"))
+      let part = try Program.run(["verify", "--from", "100", "--home", home])
+      #expect(part.status == 0)
+      #expect(part.output.contains("from position 100 on; no tree was compared"))
+      #expect(part.output.contains("events from the first one on"))
+    }
+  }
 }
