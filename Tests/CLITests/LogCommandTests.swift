@@ -76,4 +76,23 @@ import Testing
       #expect(part.output.contains("events from the first one on"))
     }
   }
+
+  /// Goal: the total is what the disk says, and the parts add up to it. Method: `du` counts blocks too.
+  @Test func `the parts of the log's bytes add up to what the disk has of it`() throws {
+    try withHome { home in
+      let stats = try JSON(
+        parsing: try Program.run(["log", "stats", "--json", "--home", home]).output)
+      guard case .object(let parts)? = stats["parts"] else {
+        Issue.record("the parts are missing")
+        return
+      }
+      let bytes = parts.fields.compactMap(\.value.int)
+      #expect(bytes.count == parts.fields.count && bytes.allSatisfy { $0 >= 0 })
+      #expect(bytes.reduce(0, +) == stats["bytes"]?.int)
+      let du = try Program.output(
+        of: "/usr/bin/du", ["--summarize", "--block-size=1", home + "/log"])
+      #expect(
+        du.split(separator: "\t").first.map(String.init) == stats["bytes"]?.int.map { "\($0)" })
+    }
+  }
 }

@@ -16,6 +16,17 @@ enum Program {
   static func run(
     _ arguments: [String], _ environment: [String: String] = [:]
   ) throws -> Answer {
+    try run(url, arguments, environment)
+  }
+
+  /// What another program says.
+  static func output(of path: String, _ arguments: [String]) throws -> String {
+    try run(URL(filePath: path), arguments, [:]).output
+  }
+
+  private static func run(
+    _ url: URL, _ arguments: [String], _ environment: [String: String]
+  ) throws -> Answer {
     let process = Process()
     let output = Pipe()
     let errors = Pipe()

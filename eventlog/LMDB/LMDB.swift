@@ -189,6 +189,15 @@ package final class Environment: @unchecked Sendable {
     try unsafe check("mdb_env_sync", mdb_env_sync(handle, 1))
   }
 
+  /// By the meta page that was written last.
+  fileprivate static func pageEnd(_ handle: OpaquePointer) throws(LMDBError) -> Int {
+    var info = unsafe MDB_envinfo()
+    try unsafe check("mdb_env_info", mdb_env_info(handle, &info))
+    var status = MDB_stat()
+    try unsafe check("mdb_env_stat", mdb_env_stat(handle, &status))
+    return unsafe (info.me_last_pgno + 1) * Int(status.ms_psize)
+  }
+
   private func disconnect() {
     mappedPlace.withLock { $0 = nil }
     if let open = unsafe handle { unsafe mdb_env_close(open) }
@@ -538,6 +547,14 @@ package struct ReadTransaction: ~Copyable {
     let pageCount =
       statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages
     return pageCount * Int(statistics.ms_psize)
+  }
+
+  /// Where the data file's last page ends: what comes behind it is room for pages to come.
+  package func pageEnd() throws(LMDBError) -> Int {
+    guard let environment = unsafe mdb_txn_env(handle) else {
+      preconditionFailure("a transaction has an environment")
+    }
+    return try unsafe Environment.pageEnd(environment)
   }
 
   /// Visits the entries of a table of numbers, upwards from the last key that is not above `start`

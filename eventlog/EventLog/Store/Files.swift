@@ -19,7 +19,9 @@ struct LogFolder {
   /// The folders of the backups that have to hear of every erasure, one a line.
   var backupsPath: String { path + "/backups" }
 
-  var hasLog: Bool { unsafe access(logPath + "/data.mdb", F_OK) == 0 }
+  var dataPath: String { logPath + "/data.mdb" }
+
+  var hasLog: Bool { unsafe access(dataPath, F_OK) == 0 }
 
   /// `given`, or else the key in the log's own file. A log that exists never gets a new one: what the
   /// old one wrapped would be lost without a word.
@@ -71,6 +73,20 @@ extension EventLogError {
   static func system(_ function: String) -> EventLogError {
     let code = errno
     return unsafe .storage(reason: "\(function): \(String(cString: strerror(code))) (\(code))")
+  }
+}
+
+/// A file, as the disk sees it.
+package enum StoredFile {
+  /// What it takes on the disk: a data file's length also counts pages that were never written. nil where there is none.
+  package static func allocatedBytes(_ path: String) throws(EventLogError) -> Int? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      guard errno == ENOENT else { throw .system("stat") }
+      return nil
+    }
+    // "Number of 512 B blocks allocated" (stat(3type)), whatever the blocks of the file system are.
+    return Int(status.st_blocks) * 512
   }
 }
 
