@@ -31,7 +31,7 @@ package enum EventLogError: Error, Equatable {
   /// The writer was closed before it took the commit. Nothing was appended.
   case closed
 
-  /// A record fails its checksum or its place. Not retryable.
+  /// A record fails its checksum or its place, or a file is cut off. Not retryable. Position 0 is none.
   case corrupted(position: UInt64, reason: String)
 
   /// A key is missing although its subject was never erased: the vault is incomplete. An alarm.
@@ -87,6 +87,7 @@ extension EventLogError: CustomStringConvertible {
     case .readOnly(let reason): "\(code): the disk does not take writes (\(reason))"
     case .outcomeUnknown(let reason): "\(code): the flush failed (\(reason)); reopen and read"
     case .closed: "\(code): the log is closed"
+    case .corrupted(0, let reason): "\(code): \(reason)"
     case .corrupted(let position, let reason): "\(code): position \(position): \(reason)"
     case .keyMissing(let position): "\(code): position \(position): no key and no tombstone"
     case .storage(let reason): "\(code): \(reason)"
