@@ -1,3 +1,4 @@
+import EventLog
 import Foundation
 import JSON
 import LMDB
@@ -6,7 +7,7 @@ import Testing
 /// The commands that look at a log, each on a home of its own that nothing serves.
 @Suite struct LogCommandTests {
   /// Runs `body` with the path of a new home with some hundred events, and removes it afterwards.
-  private func withHome(_ body: (String) throws -> Void) throws {
+  private func withHome(_ body: (String) async throws -> Void) async throws {
     let home = FileManager.default.temporaryDirectory
       .appending(path: "daybook-cli-\(UUID().uuidString)").path()
     defer {
@@ -15,7 +16,7 @@ import Testing
     }
     let seeded = try Program.run(["seed", "--contacts", "10", "--events", "200", "--home", home])
     try #require(seeded.status == 0, "\(seeded.errors)")
-    try body(home)
+    try await body(home)
   }
 
   /// Flips a bit in the middle of the log's last block, and returns its position.
@@ -37,8 +38,8 @@ import Testing
     return try #require(last).key
   }
 
-  @Test func `a damaged block is in the report, and so is what was read before it`() throws {
-    try withHome { home in
+  @Test func `a damaged block is in the report, and so is what was read before it`() async throws {
+    try await withHome { home in
       let position = try damageLastBlock(home)
       let both = try Program.run(["verify", "--home", home])
       #expect(both.status == 2 && both.errors == "")
@@ -57,8 +58,10 @@ import Testing
     }
   }
 
-  @Test func `a verification that would check less than it seems is refused, or says so`() throws {
-    try withHome { home in
+  @Test func `a verification that would check less than it seems is refused, or says so`()
+    async throws
+  {
+    try await withHome { home in
       for flag in ["--log", "--deep"] {
         let neither = try Program.run(["verify", flag, "--rules", "--home", home])
         #expect(neither.status == 64 && neither.output == "")
@@ -78,8 +81,8 @@ import Testing
   }
 
   /// Goal: the total is what the disk says, and the parts add up to it. Method: `du` counts blocks too.
-  @Test func `the parts of the log's bytes add up to what the disk has of it`() throws {
-    try withHome { home in
+  @Test func `the parts of the log's bytes add up to what the disk has of it`() async throws {
+    try await withHome { home in
       let stats = try JSON(
         parsing: try Program.run(["log", "stats", "--json", "--home", home]).output)
       guard case .object(let parts)? = stats["parts"] else {
@@ -93,6 +96,72 @@ import Testing
         of: "/usr/bin/du", ["--summarize", "--block-size=1", home + "/log"])
       #expect(
         du.split(separator: "\t").first.map(String.init) == stats["bytes"]?.int.map { "\($0)" })
+    }
+  }
+
+  @Test func `what needs the log for itself says that a system runs, and who stops it`()
+    async throws
+  {
+    try await withHome { home in
+      let log = try LMDBEventLog(directory: home + "/log")
+      for words in [["keys", "rotate"], ["log", "compact"]] {
+        let answer = try Program.run(words + ["--home", home])
+        #expect(answer.status == 1 && answer.output == "")
+        #expect(
+          answer.errors
+            == "daybook \(words.joined(separator: " ")): a running system writes the log in"
+            + " \(home)/log, and nothing else can meanwhile. Stop it with 'daybook down' first.\n")
+      }
+      await log.close()
+      #expect(try Program.run(["keys", "rotate", "--home", home]).status == 0)
+    }
+  }
+
+  @Test func `a command that looks for a log makes none`() throws {
+    let home = FileManager.default.temporaryDirectory
+      .appending(path: "daybook-cli-\(UUID().uuidString)").path()
+    try FileManager.default.createDirectory(
+      atPath: home + "/log", withIntermediateDirectories: true)
+    defer {
+      // Left behind in the temporary directory at worst.
+      _ = try? FileManager.default.removeItem(atPath: home)
+    }
+    for words in [
+      ["log", "compact"], ["keys", "rotate"], ["verify"], ["log", "stats"], ["log", "rehearse"],
+    ] {
+      let answer = try Program.run(words + ["--home", home])
+      #expect(answer.status == 1 && answer.output == "")
+      #expect(answer.errors.contains("there is no log in \(home)/log."))
+    }
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: home) == ["log"])
+  }
+
+  @Test func `the doctor looks whether the accounts' keys open`() async throws {
+    try await withHome { home in
+      func keys() throws -> JSON? {
+        let report = try JSON(
+          parsing: try Program.run(["doctor", "--json", "--home", home]).output)
+        return report["findings"]?.array?.first { $0["subject"]?.string == "keys" }
+      }
+      #expect(try keys()?["verdict"]?.string == "ok")
+      let key = URL(filePath: home + "/log/root.key")
+      let other = Data(try Data(contentsOf: key).reversed())
+      try other.write(to: key)
+      let spoiled = try keys()
+      #expect(spoiled?["verdict"]?.string == "problem")
+      #expect(spoiled?["words"]?.string?.contains("wrong_root_key") == true)
+    }
+  }
+
+  @Test func `a log whose file was cut off is called damaged`() async throws {
+    try await withHome { home in
+      let file = try FileHandle(forUpdating: URL(filePath: home + "/log/vault/data.mdb"))
+      try file.truncate(atOffset: 3 * 4096)
+      try file.close()
+      let answer = try Program.run(["verify", "--home", home])
+      #expect(answer.status == 1 && answer.output == "")
+      #expect(answer.errors.contains("/log is damaged: log_corrupted: "))
+      #expect(answer.errors.contains("/log/vault/data.mdb is cut off: it has 12288 bytes"))
     }
   }
 }

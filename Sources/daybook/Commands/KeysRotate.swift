@@ -15,13 +15,7 @@ let keysRotateCommand = Command(
     """,
   options: [rootOption, .json]
 ) { invocation in
-  let path = invocation.settings.home.log
-  let log: LMDBEventLog
-  do throws(EventLogError) {
-    log = try LMDBEventLog(directory: path)
-  } catch {
-    throw CommandError.logUnusable(path: path, reason: "\(error)")
-  }
+  let log = try openLogForWriting(invocation.settings.home)
   let isWithRoot = invocation.has(rootOption.flag)
   do {
     try await log.rotateKeys(includingRoot: isWithRoot)

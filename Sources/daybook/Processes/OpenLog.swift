@@ -3,12 +3,38 @@ import Domain
 import EventLog
 import JSON
 
-/// The home's log for reading, beside whoever writes it.
-func openLog(_ home: Home) throws -> LMDBLogReader {
+/// The home's log for reading, beside whoever writes it. Makes none.
+func openLog(_ home: Home) throws(CommandError) -> LMDBLogReader {
+  try requireLog(home)
+  return try opening(home) { () throws(EventLogError) in try LMDBLogReader(directory: home.log) }
+}
+
+/// The home's log for writing, while nobody else writes it. Makes none.
+func openLogForWriting(_ home: Home) throws(CommandError) -> LMDBEventLog {
+  try requireLog(home)
+  return try makeLog(home)
+}
+
+/// The home's log for writing, made where there is none.
+func makeLog(_ home: Home) throws(CommandError) -> LMDBEventLog {
+  try opening(home) { () throws(EventLogError) in try LMDBEventLog(directory: home.log) }
+}
+
+private func requireLog(_ home: Home) throws(CommandError) {
+  guard LMDBEventLog.exists(in: home.log) else { throw .logMissing(path: home.log) }
+}
+
+private func opening<Log>(
+  _ home: Home, _ open: () throws(EventLogError) -> Log
+) throws(CommandError) -> Log {
   do throws(EventLogError) {
-    return try LMDBLogReader(directory: home.log)
+    return try open()
   } catch {
-    throw CommandError.logUnusable(path: home.log, reason: "\(error)")
+    switch error {
+    case .writerPresent: throw .logInUse(path: home.log)
+    case .corrupted: throw .logDamaged(path: home.log, reason: "\(error)")
+    default: throw .logUnusable(path: home.log, reason: "\(error)")
+    }
   }
 }
 

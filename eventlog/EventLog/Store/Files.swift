@@ -95,7 +95,7 @@ final class WriterLock: Sendable {
   /// Negative once given back.
   private let descriptor: Mutex<Int32>
 
-  /// - Throws: `.storage` where another writer, in this process or another one, holds it.
+  /// - Throws: `.writerPresent` where another writer, in this process or another one, holds it.
   init(path: String) throws(EventLogError) {
     let opened = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard opened >= 0 else { throw .system("open") }
@@ -104,7 +104,7 @@ final class WriterLock: Sendable {
       let isHeld = errno == EWOULDBLOCK
       let failure = EventLogError.system("flock")
       Glibc.close(opened)
-      throw isHeld ? .storage(reason: "the log has a writer already") : failure
+      throw isHeld ? .writerPresent : failure
     }
     descriptor = Mutex(opened)
   }
