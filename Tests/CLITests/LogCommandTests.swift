@@ -164,4 +164,15 @@ import Testing
       #expect(answer.errors.contains("/log/vault/data.mdb is cut off: it has 12288 bytes"))
     }
   }
+
+  @Test func `who rotates the root key is told which key the backups need`() async throws {
+    try await withHome { home in
+      let orgs = try Program.run(["keys", "rotate", "--home", home])
+      #expect(orgs.status == 0 && orgs.output == "The keys are rotated.\n")
+      let root = try Program.run(["keys", "rotate", "--root", "--home", home])
+      #expect(root.status == 0)
+      #expect(root.output.contains("Keep a copy of the new \(home)/log/root.key with the backups"))
+      #expect(root.output.contains("Earlier snapshots need the old key"))
+    }
+  }
 }
