@@ -58,6 +58,24 @@ import Testing
     }
   }
 
+  @Test func `a key that does not open is in the report, and so is what came before it`()
+    async throws
+  {
+    try await withHome { home in
+      try FileManager.default.removeItem(atPath: home + "/log/vault/data.mdb")
+      let answer = try Program.run(["verify", "--json", "--home", home])
+      #expect(answer.status == 2 && answer.errors == "")
+      let report = try JSON(parsing: answer.output)
+      let problem = report["log"]?["problems"]?[0]
+      #expect(problem?["position"]?.int == 1)
+      #expect(problem?["reason"]?.string?.contains("no key and no tombstone") == true)
+      // The first person comes later, and what is the org's alone is in the clear.
+      let unread = report["rules"]?["unread"]
+      #expect((unread?["after"]?.int ?? 0) > 1)
+      #expect(unread?["reason"]?.string?.contains("no key and no tombstone") == true)
+    }
+  }
+
   @Test func `a verification that would check less than it seems is refused, or says so`()
     async throws
   {

@@ -54,20 +54,28 @@ func readAll(
   _ reader: LMDBLogReader, progress: (_ position: UInt64) -> Void = { _ in },
   _ body: (RecordedEvent) throws -> Void
 ) -> UnreadRest? {
-  var position: UInt64 = 0
-  do {
-    while true {
-      let page = try reader.read(after: position, limit: 5_000, filter: .all)
+  var (position, limit): (UInt64, Int) = (0, 5_000)
+  while true {
+    let page: Page
+    do throws(EventLogError) {
+      page = try reader.read(after: position, limit: limit, filter: .all)
+    } catch {
+      guard limit > 1 else { return UnreadRest(after: position, reason: "\(error)") }
+      // A page comes whole or not at all: once more, commit by commit, up to what is in its way.
+      limit = 1
+      continue
+    }
+    do {
       for event in page.events {
         try body(event)
         position = event.position
       }
-      guard page.scannedTo > position || !page.events.isEmpty else { return nil }
-      position = page.scannedTo
-      progress(position)
+    } catch {
+      return UnreadRest(after: position, reason: "\(error)")
     }
-  } catch {
-    return UnreadRest(after: position, reason: "\(error)")
+    guard page.scannedTo > position || !page.events.isEmpty else { return nil }
+    position = page.scannedTo
+    progress(position)
   }
 }
 
