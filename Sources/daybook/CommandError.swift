@@ -13,6 +13,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case databaseEnded(logPath: String)
   case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
+  case logDamaged(path: String, reason: String)
+  case logInUse(path: String)
+  case logMissing(path: String)
   case logExists(path: String)
   case rootKeyMissing(path: String)
   case exportRefused(reason: String)
@@ -33,6 +36,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .databaseEnded: "database_ended"
     case .secretUnusable: "secret_unusable"
     case .logUnusable: "log_unusable"
+    case .logDamaged: "log_damaged"
+    case .logInUse: "log_in_use"
+    case .logMissing: "log_missing"
     case .logExists: "log_exists"
     case .rootKeyMissing: "root_key_missing"
     case .exportRefused: "export_refused"
@@ -49,8 +55,8 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     switch self {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
-      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .logExists,
-      .rootKeyMissing, .exportRefused, .upcasterMissing:
+      .portForbidden, .processFailed, .secretUnusable, .logUnusable, .logDamaged, .logInUse,
+      .logMissing, .logExists, .rootKeyMissing, .exportRefused, .upcasterMissing:
       false
     }
   }
@@ -94,6 +100,15 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .rootKeyMissing(let path):
       "there is no root key in \(path), and the backup does not hold it: without it nobody can read"
         + " the keys. Name the file that was kept apart with --root-key."
+    case .logDamaged(let path, let reason):
+      "\(path) is damaged: \(reason). Look into the disk; 'daybook restore' brings back a backup,"
+        + " into another folder."
+    case .logInUse(let path):
+      "a running system writes the log in \(path), and nothing else can meanwhile. Stop it with"
+        + " 'daybook down' first."
+    case .logMissing(let path):
+      "there is no log in \(path). --home or DAYBOOK_HOME chooses another folder; 'daybook up' makes"
+        + " a log."
     case .logUnusable(let path, let reason):
       "\(path) can not be read: \(reason). --home or DAYBOOK_HOME chooses another folder."
     }

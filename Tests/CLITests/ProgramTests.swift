@@ -3,35 +3,11 @@ import Testing
 
 /// The built program, as a shell sees it.
 @Suite struct ProgramTests {
-  private struct Answer: Equatable {
-    let status: Int32
-    let output: String
-    let errors: String
-  }
-
-  /// The tests and the program are built into one folder.
-  private static let program = URL(filePath: CommandLine.arguments[0])
-    .deletingLastPathComponent().appending(path: "daybook")
   private static let docs = URL(filePath: #filePath)
     .deletingLastPathComponent().appending(path: "../../docs/commands.txt")
 
   private func run(_ arguments: [String], _ environment: [String: String] = [:]) throws -> Answer {
-    let process = Process()
-    let output = Pipe()
-    let errors = Pipe()
-    process.executableURL = Self.program
-    process.arguments = arguments
-    process.environment = environment
-    process.standardOutput = output
-    process.standardError = errors
-    try process.run()
-    // Less than a pipe holds is said on standard error, so that reading in turn can not block.
-    let outputData = try output.fileHandleForReading.readToEnd() ?? Data()
-    let errorData = try errors.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return Answer(
-      status: process.terminationStatus, output: String(decoding: outputData, as: UTF8.self),
-      errors: String(decoding: errorData, as: UTF8.self))
+    try Program.run(arguments, environment)
   }
 
   @Test func `the help of every command is the stored one`() throws {

@@ -30,7 +30,7 @@ import Testing
   @Test func `a second writer is refused with a clear error`() async throws {
     try await withLogDirectory { directory in
       let first = try LMDBEventLog(directory: directory, options: options())
-      #expect(throws: EventLogError.storage(reason: "the log has a writer already")) {
+      #expect(throws: EventLogError.writerPresent) {
         try LMDBEventLog(directory: directory, options: options())
       }
       await first.close()

@@ -164,33 +164,6 @@ import Testing
   }
 }
 
-@Suite struct VerificationTests {
-  @Test func `a sound log verifies, in whole, in part and deeply`() async throws {
-    try await withLogDirectory { directory in
-      let log = try LMDBEventLog(directory: directory)
-      for number in 0..<200 {
-        let key = IdempotencyKey(name: "k\(number)", fingerprint: 1)
-        _ = try await log.append(
-          commit([event(UInt128(number % 5), personal: [(ann, "x")]), event(9)], key: key))
-      }
-      try await log.erase([ann], org: orgA)
-      _ = try await log.append(commit([event(1, personal: [(bob, "x")])]))
-      var positions: [UInt64] = []
-      let report = try log.verify(isDeep: true) { positions.append($0.position) }
-      #expect(report.problems == [])
-      #expect(report.eventCount == 401)
-      #expect(report.erasedPartCount == 200)
-      #expect(report.openedPartCount == 1)
-      #expect(report.treeHeads == [orgA: try log.treeHead(of: orgA)])
-      #expect(positions.last == 401)
-      let part = try log.verify(from: 300)
-      #expect(part.problems == [])
-      #expect(part.eventCount >= 102 && part.eventCount < 401)
-      await log.close()
-    }
-  }
-}
-
 @Suite struct VerificationPassTests {
   /// Changes a row of the table `nodes` behind the log's back.
   private func tamper(

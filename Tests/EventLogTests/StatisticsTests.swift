@@ -53,11 +53,12 @@ import Testing
       let reader = try LMDBLogReader(directory: directory)
       let statistics = try reader.statistics()
       let parts = [
-        statistics.directoryBytes, statistics.payloadBytes, statistics.commitmentBytes,
-        statistics.sealedBytes,
+        statistics.headerBytes, statistics.directoryBytes, statistics.payloadBytes,
+        statistics.idBytes, statistics.commitmentBytes, statistics.sealedBytes,
       ]
       #expect(parts.allSatisfy { $0 > 0 })
-      #expect(parts.reduce(0, +) < UInt64(try reader.usage()["blocks"] ?? 0))
+      #expect(statistics.blockBytes == (try reader.verify().byteCount))
+      #expect(statistics.blockBytes < UInt64(try reader.usage()["blocks"] ?? 0))
       reader.close()
       await log.close()
     }

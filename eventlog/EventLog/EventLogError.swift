@@ -31,10 +31,13 @@ package enum EventLogError: Error, Equatable {
   /// The writer was closed before it took the commit. Nothing was appended.
   case closed
 
-  /// A record fails its checksum or its place. Not retryable.
+  /// Another process, or this one, writes the log already. Nothing was opened.
+  case writerPresent
+
+  /// A record fails its checksum or its place, or a file is cut off. Not retryable. Position 0 is none.
   case corrupted(position: UInt64, reason: String)
 
-  /// A key is missing although its subject was never erased: the vault is incomplete. An alarm.
+  /// A key is missing although its subject was never erased: the vault is incomplete. An alarm. Position 0 is none.
   case keyMissing(position: UInt64)
 
   /// LMDB, zstd or the file system failed in a way that the cases above do not name.
@@ -54,6 +57,7 @@ extension EventLogError {
     case .readOnly: "log_read_only"
     case .outcomeUnknown: "outcome_unknown"
     case .closed: "log_closed"
+    case .writerPresent: "log_writer_present"
     case .corrupted: "log_corrupted"
     case .keyMissing: "key_missing"
     case .storage: "storage_failure"
@@ -64,7 +68,8 @@ extension EventLogError {
   package var isRetryable: Bool {
     switch self {
     case .versionConflict, .sequenceConflict, .overloaded, .logFull, .readOnly, .closed: true
-    case .idempotencyMismatch, .invalidCommit, .outcomeUnknown, .corrupted, .keyMissing, .storage:
+    case .idempotencyMismatch, .invalidCommit, .outcomeUnknown, .writerPresent, .corrupted,
+      .keyMissing, .storage:
       false
     }
   }
@@ -87,7 +92,10 @@ extension EventLogError: CustomStringConvertible {
     case .readOnly(let reason): "\(code): the disk does not take writes (\(reason))"
     case .outcomeUnknown(let reason): "\(code): the flush failed (\(reason)); reopen and read"
     case .closed: "\(code): the log is closed"
+    case .writerPresent: "\(code): the log has a writer already"
+    case .corrupted(0, let reason): "\(code): \(reason)"
     case .corrupted(let position, let reason): "\(code): position \(position): \(reason)"
+    case .keyMissing(0): "\(code): no key and no tombstone"
     case .keyMissing(let position): "\(code): position \(position): no key and no tombstone"
     case .storage(let reason): "\(code): \(reason)"
     }

@@ -31,13 +31,16 @@ package final class LMDBEventLog: EventLogWriter {
   /// Opens the log in `directory`, creating it where there is none. Takes the same time whatever the
   /// log's size and however the last writer ended.
   ///
-  /// - Throws: `.storage` where another writer has the log open, or it cannot be read.
+  /// - Throws: `.writerPresent` where another writer has the log open; `.corrupted` or `.storage` where it cannot be read.
   package init(directory: String, options: Options = Options()) throws(EventLogError) {
     core = try WriterCore(folder: LogFolder(path: directory), options: options)
     core.start()
   }
 
   deinit { core.queue.close() }
+
+  /// Whether there is a log in `directory`, which opening would not make.
+  package static func exists(in directory: String) -> Bool { LogFolder(path: directory).hasLog }
 
   package func enqueue(_ commit: Commit) -> PendingAppend {
     let pending = PendingAppend()

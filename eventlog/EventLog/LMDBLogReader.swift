@@ -53,6 +53,21 @@ package final class LMDBLogReader: EventReader {
 
   package func orgs() throws(EventLogError) -> [OrgID: UInt64] { try store.orgCounts() }
 
+  /// Asks the vault for the key of every org that has events, and returns how many there are.
+  ///
+  /// - Throws: `.keyMissing` or `.storage` where one does not open: nothing of that org can be proven or opened then.
+  package func requireOrgKeys() throws(EventLogError) -> Int {
+    let orgs = try orgs().keys
+    try mappingErrors {
+      for org in orgs {
+        guard case .available = try store.vault.key(.org(org.value)) else {
+          throw EventLogError.keyMissing(position: 0)
+        }
+      }
+    }
+    return orgs.count
+  }
+
   package func receipt(
     org: OrgID, idempotencyKey: IdempotencyKey
   ) throws(EventLogError) -> Receipt? {

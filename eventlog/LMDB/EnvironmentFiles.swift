@@ -37,6 +37,27 @@ struct EnvironmentFiles: Sendable {
     return true
   }
 
+  /// - Throws: `.cutOff` where the data file is shorter than what its meta page counts: the first look at a page that is
+  ///   missing would end the process (SIGBUS). `end` was read before: the file only grows, and pages come before the meta
+  ///   page that counts them.
+  func requireLength(_ end: Int, ofOpen descriptor: Int32) throws(LMDBError) {
+    var status = stat()
+    try Self.require("fstat", unsafe fstat(descriptor, &status))
+    guard status.st_size < end else { return }
+    throw .cutOff(
+      "\(dataPath) is cut off: it has \(status.st_size) bytes, and its pages take \(end)")
+  }
+
+  /// Makes the data file longer where it does not reach `end`, durably. What fails here fails again, and is reported,
+  /// where the next transaction writes.
+  static func provideLength(_ end: Int, ofOpen descriptor: Int32) {
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0, status.st_size < end,
+      ftruncate(descriptor, off_t(end)) == 0
+    else { return }
+    _ = fdatasync(descriptor)
+  }
+
   /// LMDB makes the copies that it writes into `folder` readable for everybody.
   static func makePrivate(copyIn folder: String) throws(LMDBError) {
     try require("chmod", unsafe chmod(folder + "/data.mdb", 0o600))

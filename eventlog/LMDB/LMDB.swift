@@ -164,6 +164,8 @@ package final class Environment: @unchecked Sendable {
       let flags = MDB_NOTLS | MDB_NORDAHEAD | (isWritable ? 0 : MDB_RDONLY)
       try unsafe check("mdb_env_open", mdb_env_open(created, files.path, UInt32(flags), 0o600))
       if isWritable { try unsafe Self.flushWhereNew(created) }
+      try unsafe files.requireLength(
+        try Self.pageEnd(created), ofOpen: try Self.descriptor(created))
       tables = try unsafe Self.openTables(options.tables, in: created, isWritable: isWritable)
       var status = MDB_stat()
       try unsafe check("mdb_env_stat", mdb_env_stat(created, &status))
@@ -187,6 +189,21 @@ package final class Environment: @unchecked Sendable {
     try unsafe check("mdb_env_info", mdb_env_info(handle, &info))
     guard unsafe info.me_last_txnid == 0 else { return }
     try unsafe check("mdb_env_sync", mdb_env_sync(handle, 1))
+  }
+
+  /// By the meta page that was written last.
+  fileprivate static func pageEnd(_ handle: OpaquePointer) throws(LMDBError) -> Int {
+    var info = unsafe MDB_envinfo()
+    try unsafe check("mdb_env_info", mdb_env_info(handle, &info))
+    var status = MDB_stat()
+    try unsafe check("mdb_env_stat", mdb_env_stat(handle, &status))
+    return unsafe (info.me_last_pgno + 1) * Int(status.ms_psize)
+  }
+
+  private static func descriptor(_ handle: OpaquePointer) throws(LMDBError) -> Int32 {
+    var descriptor: Int32 = -1
+    try unsafe check("mdb_env_get_fd", mdb_env_get_fd(handle, &descriptor))
+    return descriptor
   }
 
   private func disconnect() {
@@ -277,6 +294,7 @@ package final class Environment: @unchecked Sendable {
       }
       // mdb_txn_commit frees the handle whether or not it succeeds: never abort after it.
       try unsafe check("mdb_txn_commit", mdb_txn_commit(begun))
+      unsafe provideLength(handle)
       return result
     }
   }
@@ -298,6 +316,15 @@ package final class Environment: @unchecked Sendable {
     var info = unsafe MDB_envinfo()
     guard let roomAhead, unsafe mdb_env_info(handle, &info) == MDB_SUCCESS else { return }
     roomAhead.provide(from: unsafe (info.me_last_pgno + 1) * pageBytes)
+  }
+
+  /// After a commit: pages at the end that a transaction took and gave up again are counted, but not written. A file that
+  /// is shorter than what is counted would look cut off to whoever opens it next.
+  private func provideLength(_ handle: OpaquePointer) {
+    guard let end = unsafe try? Self.pageEnd(handle), !(roomAhead?.reaches(end) ?? false),
+      let descriptor = unsafe try? Self.descriptor(handle)
+    else { return }
+    EnvironmentFiles.provideLength(end, ofOpen: descriptor)
   }
 
   private func begin(_ handle: OpaquePointer, flags: Int32) throws(LMDBError) -> OpaquePointer {
@@ -539,6 +566,14 @@ package struct ReadTransaction: ~Copyable {
     let pageCount =
       statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages
     return pageCount * Int(statistics.ms_psize)
+  }
+
+  /// Where the data file's last page ends: what comes behind it is room for pages to come.
+  package func pageEnd() throws(LMDBError) -> Int {
+    guard let environment = unsafe mdb_txn_env(handle) else {
+      preconditionFailure("a transaction has an environment")
+    }
+    return try unsafe Environment.pageEnd(environment)
   }
 
   /// Visits the entries of a table of numbers, upwards from the last key that is not above `start`

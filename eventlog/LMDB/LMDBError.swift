@@ -16,5 +16,16 @@ package struct LMDBError: Error, Equatable, CustomStringConvertible {
   /// The environment was closed, by this process itself.
   package var isClosed: Bool { code == EBADF }
 
+  /// The data file is shorter than its pages take: somebody has cut it off. Nothing was opened.
+  package var isCutOff: Bool { code == Self.cutOffCode && function == Self.opening }
+
+  private static let opening = "mdb_env_open"
+  /// LMDB's `MDB_CORRUPTED`, which its own opening never returns.
+  private static let cutOffCode: Int32 = -30_796
+
+  static func cutOff(_ message: String) -> LMDBError {
+    LMDBError(function: opening, code: cutOffCode, message: message)
+  }
+
   package var description: String { "\(function): \(message) (\(code))" }
 }

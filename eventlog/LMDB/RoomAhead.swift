@@ -29,6 +29,9 @@ final class RoomAhead: Sendable {
 
   deinit { close(descriptor) }
 
+  /// Whether the file is known to go on until `end`.
+  func reaches(_ end: Int) -> Bool { state.withLock { $0.writtenEnd >= end } }
+
   /// Writes zeros from `end` on, where fewer are there than the next transactions need. Called at the beginning of a write
   /// transaction: nobody else writes, and nothing of what is stored lies behind `end`.
   ///

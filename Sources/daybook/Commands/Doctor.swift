@@ -9,9 +9,9 @@ import Supervisor
 let doctorCommand = Command(
   "doctor", "say in words what is wrong, and what to do",
   details: """
-    Looks at the folder, its secrets, the disk, the clock, the processes, the log, the
-    database, the read models, the accounts' providers and their webhooks. Exit code 0
-    where nothing is wrong (there may be warnings), 2 where something is.
+    Looks at the folder, its secrets, the disk, the clock, the processes, the log and its
+    keys, the database, the read models, the accounts' providers and their webhooks. Exit
+    code 0 where nothing is wrong (there may be warnings), 2 where something is.
     """,
   options: [.json]
 ) { invocation in
@@ -165,6 +165,7 @@ extension Examination {
       defer { reader.close() }
       let head = try reader.head()
       add("log", .ok, "\(head) events.")
+      checkKeys(reader)
       checkClock(try reader.read(after: head > 0 ? head - 1 : 0, limit: 1, filter: .all))
       try checkBackups(reader)
       return head
@@ -189,6 +190,17 @@ extension Examination {
       "No erasure comes to its end: " + away.compactMap(\.problem).joined(separator: "; ") + ".",
       "Mount the folder again; if it is gone for good: daybook backup \(away[0].directory) --forget"
     )
+  }
+
+  private mutating func checkKeys(_ reader: LMDBLogReader) {
+    do {
+      add("keys", .ok, "Those of \(try reader.requireOrgKeys()) accounts open.")
+    } catch {
+      add(
+        "keys", .problem, "\(error)",
+        "Put the root.key in its place that \(home.log)/vault was wrapped with, or restore the latest "
+          + "backup: without its key nobody reads an account's people.")
+    }
   }
 
   /// An event from the future says that this clock went back, or that one was ahead.

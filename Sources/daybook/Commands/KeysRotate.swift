@@ -12,16 +12,15 @@ let keysRotateCommand = Command(
     replaced in the same way. No event is touched; readers go on meanwhile. While a system
     runs, only it can write its keys: stop it first. A rotation that was interrupted is
     completed by the next one.
+
+    A backup is restored with the root key of its time, and holds none. After --root keep
+    a copy of the new one with the backups made from now on, and the copy of the old one,
+    which is destroyed here, as long as there are backups from before.
     """,
   options: [rootOption, .json]
 ) { invocation in
-  let path = invocation.settings.home.log
-  let log: LMDBEventLog
-  do throws(EventLogError) {
-    log = try LMDBEventLog(directory: path)
-  } catch {
-    throw CommandError.logUnusable(path: path, reason: "\(error)")
-  }
+  let home = invocation.settings.home
+  let log = try openLogForWriting(home)
   let isWithRoot = invocation.has(rootOption.flag)
   do {
     try await log.rotateKeys(includingRoot: isWithRoot)
@@ -34,6 +33,14 @@ let keysRotateCommand = Command(
     Output.json(["rotated": .bool(true), "root": .bool(isWithRoot)])
   } else {
     Output.line("The keys are rotated\(isWithRoot ? ", the root key too" : "").")
+    if isWithRoot {
+      Output.line(
+        """
+        Keep a copy of the new \(home.log)/root.key with the backups made from now on: a backup
+        is restored with the root key of its time. Earlier snapshots need the old key, which is
+        not here any more.
+        """)
+    }
   }
   return .success
 }

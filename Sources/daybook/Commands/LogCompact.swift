@@ -7,17 +7,11 @@ let logCompactCommand = Command(
   details: """
     Makes large blocks out of small ones, with a dictionary learnt from the log itself, and
     gives what is free back to the disk. A running system does the first by itself, little
-    by little. Positions, events and proofs stay the same.
+    by little; for the rest, stop it first. Positions, events and proofs stay the same.
     """,
   options: [.json]
 ) { invocation in
-  let path = invocation.settings.home.log
-  let log: LMDBEventLog
-  do throws(EventLogError) {
-    log = try LMDBEventLog(directory: path)
-  } catch {
-    throw CommandError.logUnusable(path: path, reason: "\(error)")
-  }
+  let log = try openLogForWriting(invocation.settings.home)
   let report: CompactionReport
   do {
     report = try await log.compact()

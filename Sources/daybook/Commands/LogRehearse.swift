@@ -9,32 +9,32 @@ let logRehearseCommand = Command(
     For before a deployment: run the new program's 'daybook log rehearse' over the log of
     the one in use. Every event is decoded, old schema versions through their upcasters.
     Writes nothing and works beside a running system. The exit code is 2 where anything
-    fails, with type, schema version, first position and reason.
+    fails, with type, schema version, first position and reason, and where the log can not
+    be read to its end.
     """,
   options: [.json]
 ) { invocation in
   let reader = try openLog(invocation.settings.home)
   defer { reader.close() }
-  let rehearsal = try rehearse(reader)
-  if invocation.has(Option.json.flag) { Output.json(json(rehearsal)) } else { show(rehearsal) }
-  return rehearsal.failures.isEmpty ? .success : .foundWrong
-}
-
-private func rehearse(_ reader: LMDBLogReader) throws -> Rehearsal {
   var rehearsal = Rehearsal()
-  var position: UInt64 = 0
-  while true {
-    let page = try reader.read(after: position, limit: 5_000, filter: .all)
-    for event in page.events { rehearsal.take(event) }
-    guard page.scannedTo > position else { return rehearsal }
-    position = page.scannedTo
+  let unread = readAll(reader) { rehearsal.take($0) }
+  if invocation.has(Option.json.flag) {
+    Output.json(json(rehearsal, unread))
+  } else {
+    show(rehearsal, unread)
   }
+  return isReadable(rehearsal, unread) ? .success : .foundWrong
 }
 
-private func show(_ rehearsal: Rehearsal) {
+private func isReadable(_ rehearsal: Rehearsal, _ unread: UnreadRest?) -> Bool {
+  rehearsal.failures.isEmpty && unread == nil
+}
+
+private func show(_ rehearsal: Rehearsal, _ unread: UnreadRest?) {
   Output.line(
-    "\(rehearsal.failures.isEmpty ? "readable" : "NOT READABLE"): \(rehearsal.eventCount) events of"
-      + " \(rehearsal.counts.count) kinds, \(rehearsal.failedCount) fail")
+    "\(isReadable(rehearsal, unread) ? "readable" : "NOT READABLE"): \(rehearsal.eventCount) events"
+      + " of \(rehearsal.counts.count) kinds, \(rehearsal.failedCount) fail")
+  if let unread { Output.line("  \(unread.text)") }
   for failure in rehearsal.failures {
     Output.line(
       "  \(failure.type) version \(failure.schemaVersion): \(failure.count) from position"
@@ -42,9 +42,10 @@ private func show(_ rehearsal: Rehearsal) {
   }
 }
 
-private func json(_ rehearsal: Rehearsal) -> JSON {
+private func json(_ rehearsal: Rehearsal, _ unread: UnreadRest?) -> JSON {
   [
-    "ok": .bool(rehearsal.failures.isEmpty), "events": .int(Int64(rehearsal.eventCount)),
+    "ok": .bool(isReadable(rehearsal, unread)), "events": .int(Int64(rehearsal.eventCount)),
+    "unread": unread?.json ?? .null,
     "kinds": .array(
       rehearsal.counts.sorted { $0.key < $1.key }.map {
         [

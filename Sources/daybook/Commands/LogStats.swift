@@ -7,19 +7,21 @@ import JSON
 let logStatsCommand = Command(
   "log stats", "show how much the log holds, by org and type, and what it takes on the disk",
   details: """
-    'bytes an event' says where the space goes: the blocks by their parts, the index, the
-    trees, and the keys. Per org and per type the payloads' bytes are those before the
-    blocks are compressed. Reads every block once.
+    'bytes an event' says where the space goes, part by part: the blocks, with what their
+    pages have left over (blocks.slack); the pages of the index (runs), the trees (nodes)
+    and the rest; free pages and room for the next ones (pages.free, pages.ahead); the
+    vault with the keys; and the files beside. Per org and per type the payloads' bytes
+    are those before the blocks are compressed. Reads every block once.
     """,
   options: [.json]
 ) { invocation in
   let home = invocation.settings.home
   let reader = try openLog(home)
   defer { reader.close() }
+  let files = try files(of: home.log)
   let stats = Stats(
-    head: try reader.head(), diskBytes: try bytesOnDisk(home.log),
-    vaultBytes: try bytesOnDisk(home.log + "/vault"), tables: try reader.usage(),
-    content: try reader.statistics())
+    head: try reader.head(), vaultBytes: files.vault, otherBytes: files.other,
+    file: try reader.fileUsage(), content: try reader.statistics())
   if invocation.has(Option.json.flag) {
     Output.json(stats.json)
   } else {
@@ -30,25 +32,31 @@ let logStatsCommand = Command(
 
 private struct Stats {
   let head: UInt64
-  let diskBytes: Int
   let vaultBytes: Int
-  /// Pages of each LMDB table.
-  let tables: [String: Int]
+  let otherBytes: Int
+  let file: FileUsage
   let content: LogStatistics
 
-  /// Where the bytes are, largest first within each kind.
+  /// Where the bytes are: in all, `diskBytes`.
   var parts: [(name: String, bytes: Int)] {
-    [
+    let blockPages = file.tables["blocks"] ?? 0
+    return [
+      ("blocks.headers", Int(content.headerBytes)),
       ("blocks.directory", Int(content.directoryBytes)),
-      ("blocks.payload", Int(content.payloadBytes)),
+      ("blocks.payload", Int(content.payloadBytes)), ("blocks.ids", Int(content.idBytes)),
       ("blocks.commitments", Int(content.commitmentBytes)),
       ("blocks.sealed", Int(content.sealedBytes)),
+      ("blocks.slack", blockPages - Int(content.blockBytes)),
     ]
-      + tables.sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map {
-        ("pages.\($0.key)", $0.value)
-      }
-      + [("vault", vaultBytes)]
+      + file.tables.filter { $0.key != "blocks" }
+      .sorted { ($1.value, $0.key) < ($0.value, $1.key) }.map { ("pages.\($0.key)", $0.value) }
+      + [
+        ("pages.free", file.freeBytes), ("pages.ahead", file.aheadBytes), ("vault", vaultBytes),
+        ("other", otherBytes),
+      ]
   }
+
+  var diskBytes: Int { file.byteCount + vaultBytes + otherBytes }
 
   var orgs: [(name: String, count: LogStatistics.Count)] {
     content.byOrg.map { (org($0.key), $0.value) }.sorted {
@@ -70,6 +78,7 @@ private struct Stats {
     [
       "head": JSON(Int64(head)), "bytes": JSON(diskBytes),
       "blocks": .int(Int64(content.blockCount)),
+      "parts": .object(JSONObject(parts.map { ($0.name, JSON($0.bytes)) })),
       "bytes_per_event": .object(
         JSONObject(
           [("all", .double(each(diskBytes)))] + parts.map { ($0.name, .double(each($0.bytes))) })),
@@ -109,15 +118,14 @@ private struct Stats {
   }
 }
 
-/// What the files of a folder take: blocks, not lengths, for LMDB's file is as long as its map.
-private func bytesOnDisk(_ folder: String) throws -> Int {
-  let keys: Set<URLResourceKey> = [.totalFileAllocatedSizeKey]
-  guard
-    let files = FileManager.default.enumerator(
-      at: URL(filePath: folder), includingPropertiesForKeys: Array(keys))
-  else { return 0 }
-  return try files.reduce(0) { sum, file in
-    guard let url = file as? URL else { return sum }
-    return sum + (try url.resourceValues(forKeys: keys).totalFileAllocatedSize ?? 0)
+/// What the log's folder takes beside the log's own file, in blocks of the disk. Folders take some too.
+private func files(of folder: String) throws -> (vault: Int, other: Int) {
+  var bytes = (vault: 0, other: try StoredFile.allocatedBytes(folder) ?? 0)
+  for name in try FileManager.default.subpathsOfDirectory(atPath: folder)
+  where name != "log/data.mdb" {
+    // What a running system has removed since takes nothing.
+    let fileBytes = try StoredFile.allocatedBytes(folder + "/" + name) ?? 0
+    if name.hasPrefix("vault") { bytes.vault += fileBytes } else { bytes.other += fileBytes }
   }
+  return bytes
 }

@@ -25,12 +25,7 @@ let seedCommand = Command(
   let options = try seedOptions(invocation, secret)
   let home = invocation.settings.home
   try prepare(home)
-  let log: LMDBEventLog
-  do throws(EventLogError) {
-    log = try LMDBEventLog(directory: home.log)
-  } catch {
-    throw CommandError.logUnusable(path: home.log, reason: "\(error)")
-  }
+  let log = try makeLog(home)
   guard try log.orgs()[OrgID(options.org.value)] == nil else {
     await log.close()
     throw CommandError.logUnusable(

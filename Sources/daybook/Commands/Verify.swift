@@ -19,36 +19,70 @@ let verifyCommand = Command(
     Checks checksums, density, order, stream versions and the Merkle trees, then reads
     every event and checks the rules: nothing was handed out after its address said no,
     no wallet fell below zero, every finished campaign adds up. Works beside a running
-    system, in bounded memory. The exit code is 0 where all is well and 2 where something
-    is wrong.
+    system, in bounded memory. With --from the check of the log begins later; trees are
+    made of all events, so none is compared then, and the rules are checked from the first
+    event all the same. The exit code is 0 where all is well and 2 where something is
+    wrong.
     """,
   options: [fromOption, deepOption, jobsOption, logOption, rulesOption, .json]
 ) { invocation in
+  try requireOneCheck(invocation)
   let reader = try openLog(invocation.settings.home)
   defer { reader.close() }
-  let first = try wholeNumber(
-    invocation.value(fromOption.flag) ?? "1", fromOption.flag, in: "verify")
+  let first = max(
+    try wholeNumber(invocation.value(fromOption.flag) ?? "1", fromOption.flag, in: "verify"), 1)
   let meter = ProgressMeter(isShown: !invocation.has(Option.json.flag))
   let log: CheckedLog? =
     invocation.has(rulesOption.flag)
     ? nil
     : try checkLog(
-      reader, from: max(first, 1), isDeep: invocation.has(deepOption.flag),
+      reader, from: first, isDeep: invocation.has(deepOption.flag),
       jobCount: try jobCount(invocation), meter)
-  let rules = invocation.has(logOption.flag) ? nil : try checkRules(reader, meter)
+  let rules = invocation.has(logOption.flag) ? nil : checkRules(reader, meter)
   meter.clear()
   if invocation.has(Option.json.flag) {
     Output.json(json(log, rules))
   } else {
     show(log, rules)
   }
-  let isSound = log?.report.isSound != false && rules?.violations.isEmpty != false
-  return isSound ? .success : .foundWrong
+  return isSound(log, rules) ? .success : .foundWrong
+}
+
+private func isSound(_ log: CheckedLog?, _ rules: CheckedRules?) -> Bool {
+  log?.report.isSound != false && rules?.areKept != false
+}
+
+private struct CheckedRules {
+  let verifier: RuleVerifier
+  /// Events that nobody can read: whether they kept the rules is unknown.
+  let unread: UnreadRest?
+
+  var areKept: Bool { verifier.violations.isEmpty && unread == nil }
+
+  var verdict: String {
+    if !verifier.violations.isEmpty { return "BROKEN" }
+    return unread == nil ? "kept" : "NOT CHECKED TO THE END"
+  }
+}
+
+/// Beside --rules every other choice would be of a check that is not made.
+private func requireOneCheck(_ invocation: Invocation) throws(UsageError) {
+  guard invocation.has(rulesOption.flag) else { return }
+  for flag in [logOption, fromOption, deepOption, jobsOption].map(\.flag)
+  where invocation.has(flag) {
+    throw UsageError(
+      "\(rulesOption.flag) leaves out the check of the log, which \(flag) is about.",
+      command: "verify")
+  }
 }
 
 private struct CheckedLog {
   let report: VerificationReport
+  let firstPosition: UInt64
   let seconds: Double
+
+  /// nil where the log was not looked at from its first event on.
+  var treeCount: Int? { firstPosition == 1 ? report.treeHeads.count : nil }
 
   func rate(_ count: UInt64) -> Double { Double(count) / max(seconds, 1e-6) }
 }
@@ -76,7 +110,13 @@ private func checkLog(
       return "\(Int(rate)) events/s, \(Int(megabytes)) MB/s"
     }
   }
-  return CheckedLog(report: report, seconds: seconds())
+  meter.clear()
+  guard first <= max(report.headPosition, 1) else {
+    throw UsageError(
+      "\(fromOption.flag) is \(first), but the log ends at \(report.headPosition).",
+      command: "verify")
+  }
+  return CheckedLog(report: report, firstPosition: first, seconds: seconds())
 }
 
 /// One line on a terminal's standard error that changes as the work goes on, ten times a second at most.
@@ -97,49 +137,52 @@ private final class ProgressMeter {
   func clear() { if isDirty { Output.progress("") } }
 }
 
-/// From the first event on: a rule is about all that came before.
-private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) throws -> RuleVerifier {
-  let head = try reader.head()
+/// From the first event on: a rule is about all that came before. For the same reason it ends where the log can not be read.
+private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) -> CheckedRules {
+  // For the meter alone: where the last block is damaged, reading comes to it by itself.
+  let head = (try? reader.head()) ?? 0
   var rules = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock())
-  var position: UInt64 = 0
-  while true {
-    let page = try reader.read(after: position, limit: 5_000, filter: .all)
-    for event in page.events { rules.check(try EventCodec.decode(event)) }
-    guard page.scannedTo > position else { return rules }
-    position = page.scannedTo
+  let unread = readAll(reader) { position in
     meter.show("rules", position, of: head) { "\(rules.intentCount) intents" }
+  } _: { event in
+    rules.check(try EventCodec.decode(event))
   }
+  return CheckedRules(verifier: rules, unread: unread)
 }
 
-private func show(_ checked: CheckedLog?, _ rules: RuleVerifier?) {
+private func show(_ checked: CheckedLog?, _ checkedRules: CheckedRules?) {
   if let checked {
     let log = checked.report
     Output.line(
       "log    \(log.isSound ? "sound" : "DAMAGED"): \(log.eventCount) events in"
-        + " \(log.blockCount) blocks, \(log.byteCount) bytes, \(log.treeHeads.count) trees")
+        + " \(log.blockCount) blocks, \(log.byteCount) bytes, "
+        + (checked.treeCount.map { "\($0) trees" }
+          ?? "from position \(checked.firstPosition) on; no tree was compared"))
     Output.line(
       "       \(Int(checked.rate(log.eventCount))) events/s,"
         + " \(Int(checked.rate(log.contentByteCount) / 1e6)) MB/s of content")
     for problem in log.problems { Output.line("  position \(problem.position): \(problem.reason)") }
   }
-  guard let rules else { return }
+  guard let checkedRules else { return }
+  let rules = checkedRules.verifier
   Output.line(
-    "rules  \(rules.violations.isEmpty ? "kept" : "BROKEN"): \(rules.intentCount) intents and"
-      + " \(rules.optOutCount) opt-outs in \(rules.eventCount) events")
+    "rules  \(checkedRules.verdict): \(rules.intentCount) intents and"
+      + " \(rules.optOutCount) opt-outs in \(rules.eventCount) events from the first one on")
+  if let unread = checkedRules.unread { Output.line("  \(unread.text)") }
   for violation in rules.violations {
     Output.line("  position \(violation.position): \(violation.rule) by \(violation.subject)")
   }
 }
 
-private func json(_ checked: CheckedLog?, _ rules: RuleVerifier?) -> JSON {
+private func json(_ checked: CheckedLog?, _ checkedRules: CheckedRules?) -> JSON {
   let log = checked?.report
-  var object = JSONObject([
-    ("ok", .bool(log?.isSound != false && rules?.violations.isEmpty != false))
-  ])
-  if let rules {
+  var object = JSONObject([("ok", .bool(isSound(checked, checkedRules)))])
+  if let checkedRules {
+    let rules = checkedRules.verifier
     object["rules"] = [
       "events": .int(Int64(rules.eventCount)), "intents": .int(Int64(rules.intentCount)),
       "opt_outs": .int(Int64(rules.optOutCount)),
+      "unread": checkedRules.unread?.json ?? .null,
       "violations": .array(
         rules.violations.map {
           [
@@ -155,6 +198,8 @@ private func json(_ checked: CheckedLog?, _ rules: RuleVerifier?) -> JSON {
       "content_bytes_per_second": .int(Int64(checked.rate(log.contentByteCount))),
       "events": .int(Int64(log.eventCount)), "blocks": .int(Int64(log.blockCount)),
       "bytes": .int(Int64(log.byteCount)), "head": .int(Int64(log.headPosition)),
+      "from": .int(Int64(checked.firstPosition)),
+      "trees": JSON(checked.treeCount.map { Int64($0) }),
       "problems": .array(
         log.problems.map {
           ["position": .int(Int64($0.position)), "reason": .string($0.reason)]

@@ -19,7 +19,9 @@ struct LogFolder {
   /// The folders of the backups that have to hear of every erasure, one a line.
   var backupsPath: String { path + "/backups" }
 
-  var hasLog: Bool { unsafe access(logPath + "/data.mdb", F_OK) == 0 }
+  var dataPath: String { logPath + "/data.mdb" }
+
+  var hasLog: Bool { unsafe access(dataPath, F_OK) == 0 }
 
   /// `given`, or else the key in the log's own file. A log that exists never gets a new one: what the
   /// old one wrapped would be lost without a word.
@@ -74,12 +76,26 @@ extension EventLogError {
   }
 }
 
+/// A file, as the disk sees it.
+package enum StoredFile {
+  /// What it takes on the disk: a data file's length also counts pages that were never written. nil where there is none.
+  package static func allocatedBytes(_ path: String) throws(EventLogError) -> Int? {
+    var status = stat()
+    guard unsafe stat(path, &status) == 0 else {
+      guard errno == ENOENT else { throw .system("stat") }
+      return nil
+    }
+    // "Number of 512 B blocks allocated" (stat(3type)), whatever the blocks of the file system are.
+    return Int(status.st_blocks) * 512
+  }
+}
+
 /// Held by the one writer. The kernel gives it back when the process ends, however it ends.
 final class WriterLock: Sendable {
   /// Negative once given back.
   private let descriptor: Mutex<Int32>
 
-  /// - Throws: `.storage` where another writer, in this process or another one, holds it.
+  /// - Throws: `.writerPresent` where another writer, in this process or another one, holds it.
   init(path: String) throws(EventLogError) {
     let opened = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard opened >= 0 else { throw .system("open") }
@@ -88,7 +104,7 @@ final class WriterLock: Sendable {
       let isHeld = errno == EWOULDBLOCK
       let failure = EventLogError.system("flock")
       Glibc.close(opened)
-      throw isHeld ? .storage(reason: "the log has a writer already") : failure
+      throw isHeld ? .writerPresent : failure
     }
     descriptor = Mutex(opened)
   }

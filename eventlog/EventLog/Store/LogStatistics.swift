@@ -12,13 +12,20 @@ package struct LogStatistics: Sendable {
   package var byOrg: [OrgID: Count] = [:]
   package var byType: [String: Count] = [:]
   package var blockCount: UInt64 = 0
-  /// Of the blocks' parts as they are stored.
+  /// Of the blocks' parts as they are stored. The header's include the filters and the checksum.
+  package var headerBytes: UInt64 = 0
   package var directoryBytes: UInt64 = 0
   package var payloadBytes: UInt64 = 0
+  package var idBytes: UInt64 = 0
   package var commitmentBytes: UInt64 = 0
   package var sealedBytes: UInt64 = 0
 
   package init() {}
+
+  /// Of the blocks as they are stored.
+  package var blockBytes: UInt64 {
+    headerBytes + directoryBytes + payloadBytes + idBytes + commitmentBytes + sealedBytes
+  }
 }
 
 extension LogStatistics.Count {
@@ -64,8 +71,10 @@ extension LogStatistics {
   fileprivate mutating func add(_ directory: BlockDirectory) {
     let header = directory.header
     blockCount += 1
+    headerBytes += UInt64(header.headerBytes + BlockHeader.checksumByteCount)
     directoryBytes += UInt64(header.directoryStoredBytes)
     payloadBytes += UInt64(header.payloadStoredBytes)
+    idBytes += UInt64(header.idBytes)
     commitmentBytes += UInt64(header.commitmentBytes)
     sealedBytes += UInt64(header.sealedBytes)
     for commit in directory.commits {

@@ -6,7 +6,30 @@ package struct CheckedStretch: Sendable {
   package let lastPosition: UInt64
 }
 
+/// What the log's file takes on the disk, and for what.
+package struct FileUsage: Sendable {
+  /// Bytes of the pages of each table.
+  package let tables: [String: Int]
+  /// Free pages, which commits take before the file grows, and LMDB's own.
+  package let freeBytes: Int
+  /// Room behind the last page, for those to come.
+  package let aheadBytes: Int
+
+  package var byteCount: Int { tables.values.reduce(0, +) + freeBytes + aheadBytes }
+}
+
 extension LogStore {
+  func fileUsage() throws(EventLogError) -> FileUsage {
+    let end = try mappingErrors { try reading { transaction throws in try transaction.pageEnd() } }
+    let allocated = try StoredFile.allocatedBytes(folder.dataPath) ?? 0
+    let tables = try usage()
+    // Pages that nobody has written yet take nothing.
+    let pageBytes = min(end, allocated)
+    return FileUsage(
+      tables: tables, freeBytes: pageBytes - tables.values.reduce(0, +),
+      aheadBytes: allocated - pageBytes)
+  }
+
   /// Bytes of the pages of each table.
   func usage() throws(EventLogError) -> [String: Int] {
     try mappingErrors {
@@ -49,6 +72,9 @@ extension LMDBEventLog {
 }
 
 extension LMDBLogReader {
+  /// What the log's file takes. Beside a writer the numbers are of moments that lie close together.
+  package func fileUsage() throws(EventLogError) -> FileUsage { try store.fileUsage() }
+
   /// Bytes on disk by table: `blocks`, `runs` (the index), `orgs`, `nodes` (the trees), ….
   package func usage() throws(EventLogError) -> [String: Int] { try store.usage() }
 

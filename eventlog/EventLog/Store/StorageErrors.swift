@@ -11,12 +11,16 @@ func mappingErrors<Result>(_ body: () throws -> Result) throws(EventLogError) ->
     throw error
   } catch let error as LMDBError where error.isClosed {
     throw .closed
+  } catch let error as LMDBError where error.isCutOff {
+    throw .corrupted(position: 0, reason: error.message)
   } catch let error as LMDBError {
     throw .storage(reason: error.description)
   } catch VaultError.closed {
     throw .closed
   } catch VaultError.storage(let error) where error.isDiskFull {
     throw .logFull(capacityBytes: 0)
+  } catch VaultError.storage(let error) where error.isCutOff {
+    throw .corrupted(position: 0, reason: error.message)
   } catch let error as VaultError {
     throw .storage(reason: error.description)
   } catch let error as ZstdError {

@@ -33,8 +33,10 @@ struct BlockFindings {
   var recordedAtMicros = Int64.min
   var streams: [Stretch] = []
   var orgs: [OrgStretch] = []
-  /// Org by org.
-  var leaves: [Digest] = []
+  /// Org by org. nil where they could not be made, or nobody asked for them.
+  var leaves: [Digest]?
+  /// Why they could not be made: an org's key does not open.
+  var leafFailure: String?
   var entries: [IndexEntry] = []
   /// Hashes of the idempotency keys' names.
   var requests: [UInt64] = []
@@ -108,7 +110,7 @@ final class BlockExaminer {
         findings.orgs[commit.orgIndex].firstSequence &+= UInt64(seenCount)
       }
     }
-    if examination.makesLeaves { try takeLeaves(block, skipping: skipCount, &findings) }
+    if examination.makesLeaves { takeLeaves(block, skipping: skipCount, &findings) }
     guard examination.isDeep else { return }
     try block.forEachPlace { place in
       if place.ordinal >= skipCount { try open(block, place, &findings) }
@@ -118,7 +120,7 @@ final class BlockExaminer {
 
   private func takeLeaves(
     _ block: LoadedBlock, skipping skipCount: Int, _ findings: inout BlockFindings
-  ) throws {
+  ) {
     var ends: [Int] = []
     var count = 0
     for index in findings.orgs.indices {
@@ -130,11 +132,15 @@ final class BlockExaminer {
     var leaves = [Digest](repeating: Digest(), count: count)
     var keys = LeafKeys(vault: store.vault)
     let before = batch.hashedByteCount
-    try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
-      leaves[ends[orgIndex]] = leaf
-      ends[orgIndex] += 1
+    do {
+      try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
+        leaves[ends[orgIndex]] = leaf
+        ends[orgIndex] += 1
+      }
+      findings.leaves = leaves
+    } catch {
+      findings.leafFailure = LogVerifier.reason(error)
     }
-    findings.leaves = leaves
     findings.hashedByteCount = batch.hashedByteCount - before
   }
 

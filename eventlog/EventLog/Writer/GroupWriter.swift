@@ -421,7 +421,9 @@ extension EventLogError {
     switch self {
     // Damage that a commit meets before anything of it is taken is in the way of those of its org alone.
     case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .corrupted: true
-    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .keyMissing, .storage: false
+    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .keyMissing,
+      .storage:
+      false
     }
   }
 }

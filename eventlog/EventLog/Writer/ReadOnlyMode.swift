@@ -47,7 +47,7 @@ extension EventLogError {
     switch self {
     case .logFull, .readOnly, .outcomeUnknown, .storage: true
     case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .overloaded,
-      .closed, .corrupted, .keyMissing:
+      .closed, .writerPresent, .corrupted, .keyMissing:
       false
     }
   }

@@ -1,0 +1,196 @@
+import EventLog
+import Foundation
+import JSON
+import LMDB
+import Testing
+
+/// The commands that look at a log, each on a home of its own that nothing serves.
+@Suite struct LogCommandTests {
+  /// Runs `body` with the path of a new home with some hundred events, and removes it afterwards.
+  private func withHome(_ body: (String) async throws -> Void) async throws {
+    let home = FileManager.default.temporaryDirectory
+      .appending(path: "daybook-cli-\(UUID().uuidString)").path()
+    defer {
+      // Left behind in the temporary directory at worst.
+      _ = try? FileManager.default.removeItem(atPath: home)
+    }
+    let seeded = try Program.run(["seed", "--contacts", "10", "--events", "200", "--home", home])
+    try #require(seeded.status == 0, "\(seeded.errors)")
+    try await body(home)
+  }
+
+  /// Flips a bit in the middle of the log's last block, and returns its position.
+  private func damageLastBlock(_ home: String) throws -> UInt64 {
+    let environment = try Environment.open(
+      path: home + "/log/log",
+      options: Environment.Options(mapBytes: 1 << 30, tables: ["blocks": .number]))
+    defer { environment.close() }
+    let blocks = environment.table("blocks")
+    var last: (key: UInt64, bytes: [UInt8])?
+    try environment.write { transaction throws in
+      last = try transaction.reading.withLast(in: blocks) { key, block in
+        (key, unsafe block.withUnsafeBytes { unsafe Array($0) })
+      }
+      guard var block = last else { return }
+      block.bytes[block.bytes.count / 2] ^= 1
+      try transaction.put(block.bytes, forKey: block.key, in: blocks)
+    }
+    return try #require(last).key
+  }
+
+  @Test func `a damaged block is in the report, and so is what was read before it`() async throws {
+    try await withHome { home in
+      let position = try damageLastBlock(home)
+      let both = try Program.run(["verify", "--home", home])
+      #expect(both.status == 2 && both.errors == "")
+      #expect(both.output.contains("log    DAMAGED"))
+      #expect(both.output.contains("position \(position): the block fails its checksum"))
+      #expect(both.output.contains("rules  NOT CHECKED TO THE END"))
+      for words in [["verify"], ["verify", "--rules"], ["log", "rehearse"]] {
+        let answer = try Program.run(words + ["--json", "--home", home])
+        #expect(answer.status == 2 && answer.errors == "")
+        let report = try JSON(parsing: answer.output)
+        #expect(report["ok"]?.bool == false)
+        let unread = report["rules"]?["unread"] ?? report["unread"]
+        #expect(unread?["after"]?.int == Int64(position) - 1)
+        #expect(unread?["reason"]?.string?.contains("fails its checksum") == true)
+      }
+    }
+  }
+
+  @Test func `a key that does not open is in the report, and so is what came before it`()
+    async throws
+  {
+    try await withHome { home in
+      try FileManager.default.removeItem(atPath: home + "/log/vault/data.mdb")
+      let answer = try Program.run(["verify", "--json", "--home", home])
+      #expect(answer.status == 2 && answer.errors == "")
+      let report = try JSON(parsing: answer.output)
+      let problem = report["log"]?["problems"]?[0]
+      #expect(problem?["position"]?.int == 1)
+      #expect(problem?["reason"]?.string?.contains("no key and no tombstone") == true)
+      // The first person comes later, and what is the org's alone is in the clear.
+      let unread = report["rules"]?["unread"]
+      #expect((unread?["after"]?.int ?? 0) > 1)
+      #expect(unread?["reason"]?.string?.contains("no key and no tombstone") == true)
+    }
+  }
+
+  @Test func `a verification that would check less than it seems is refused, or says so`()
+    async throws
+  {
+    try await withHome { home in
+      for flag in ["--log", "--deep"] {
+        let neither = try Program.run(["verify", flag, "--rules", "--home", home])
+        #expect(neither.status == 64 && neither.output == "")
+        #expect(neither.errors.contains("--rules leaves out the check of the log, which \(flag)"))
+      }
+      let behind = try Program.run(["verify", "--from", "999999", "--home", home])
+      #expect(behind.status == 64 && behind.output == "")
+      #expect(behind.errors.contains("--from is 999999, but the log ends at "))
+
+      let whole = try Program.run(["verify", "--log", "--home", home])
+      #expect(whole.status == 0 && whole.output.contains(" bytes, 1 trees\n"))
+      let part = try Program.run(["verify", "--from", "100", "--home", home])
+      #expect(part.status == 0)
+      #expect(part.output.contains("from position 100 on; no tree was compared"))
+      #expect(part.output.contains("events from the first one on"))
+    }
+  }
+
+  /// Goal: the total is what the disk says, and the parts add up to it. Method: `du` counts blocks too.
+  @Test func `the parts of the log's bytes add up to what the disk has of it`() async throws {
+    try await withHome { home in
+      let stats = try JSON(
+        parsing: try Program.run(["log", "stats", "--json", "--home", home]).output)
+      guard case .object(let parts)? = stats["parts"] else {
+        Issue.record("the parts are missing")
+        return
+      }
+      let bytes = parts.fields.compactMap(\.value.int)
+      #expect(bytes.count == parts.fields.count && bytes.allSatisfy { $0 >= 0 })
+      #expect(bytes.reduce(0, +) == stats["bytes"]?.int)
+      let du = try Program.output(
+        of: "/usr/bin/du", ["--summarize", "--block-size=1", home + "/log"])
+      #expect(
+        du.split(separator: "\t").first.map(String.init) == stats["bytes"]?.int.map { "\($0)" })
+    }
+  }
+
+  @Test func `what needs the log for itself says that a system runs, and who stops it`()
+    async throws
+  {
+    try await withHome { home in
+      let log = try LMDBEventLog(directory: home + "/log")
+      for words in [["keys", "rotate"], ["log", "compact"]] {
+        let answer = try Program.run(words + ["--home", home])
+        #expect(answer.status == 1 && answer.output == "")
+        #expect(
+          answer.errors
+            == "daybook \(words.joined(separator: " ")): a running system writes the log in"
+            + " \(home)/log, and nothing else can meanwhile. Stop it with 'daybook down' first.\n")
+      }
+      await log.close()
+      #expect(try Program.run(["keys", "rotate", "--home", home]).status == 0)
+    }
+  }
+
+  @Test func `a command that looks for a log makes none`() throws {
+    let home = FileManager.default.temporaryDirectory
+      .appending(path: "daybook-cli-\(UUID().uuidString)").path()
+    try FileManager.default.createDirectory(
+      atPath: home + "/log", withIntermediateDirectories: true)
+    defer {
+      // Left behind in the temporary directory at worst.
+      _ = try? FileManager.default.removeItem(atPath: home)
+    }
+    for words in [
+      ["log", "compact"], ["keys", "rotate"], ["verify"], ["log", "stats"], ["log", "rehearse"],
+    ] {
+      let answer = try Program.run(words + ["--home", home])
+      #expect(answer.status == 1 && answer.output == "")
+      #expect(answer.errors.contains("there is no log in \(home)/log."))
+    }
+    #expect(try FileManager.default.subpathsOfDirectory(atPath: home) == ["log"])
+  }
+
+  @Test func `the doctor looks whether the accounts' keys open`() async throws {
+    try await withHome { home in
+      func keys() throws -> JSON? {
+        let report = try JSON(
+          parsing: try Program.run(["doctor", "--json", "--home", home]).output)
+        return report["findings"]?.array?.first { $0["subject"]?.string == "keys" }
+      }
+      #expect(try keys()?["verdict"]?.string == "ok")
+      let key = URL(filePath: home + "/log/root.key")
+      let other = Data(try Data(contentsOf: key).reversed())
+      try other.write(to: key)
+      let spoiled = try keys()
+      #expect(spoiled?["verdict"]?.string == "problem")
+      #expect(spoiled?["words"]?.string?.contains("wrong_root_key") == true)
+    }
+  }
+
+  @Test func `a log whose file was cut off is called damaged`() async throws {
+    try await withHome { home in
+      let file = try FileHandle(forUpdating: URL(filePath: home + "/log/vault/data.mdb"))
+      try file.truncate(atOffset: 3 * 4096)
+      try file.close()
+      let answer = try Program.run(["verify", "--home", home])
+      #expect(answer.status == 1 && answer.output == "")
+      #expect(answer.errors.contains("/log is damaged: log_corrupted: "))
+      #expect(answer.errors.contains("/log/vault/data.mdb is cut off: it has 12288 bytes"))
+    }
+  }
+
+  @Test func `who rotates the root key is told which key the backups need`() async throws {
+    try await withHome { home in
+      let orgs = try Program.run(["keys", "rotate", "--home", home])
+      #expect(orgs.status == 0 && orgs.output == "The keys are rotated.\n")
+      let root = try Program.run(["keys", "rotate", "--root", "--home", home])
+      #expect(root.status == 0)
+      #expect(root.output.contains("Keep a copy of the new \(home)/log/root.key with the backups"))
+      #expect(root.output.contains("Earlier snapshots need the old key"))
+    }
+  }
+}
