@@ -1,4 +1,5 @@
 import EventLog
+import Foundation
 import Testing
 import Vault
 
@@ -83,5 +84,49 @@ import Vault
 
   private static func vault(_ directory: String, _ rootKey: any RootKey) throws -> Vault {
     try Vault(path: directory + "/vault", rootKey: rootKey)
+  }
+}
+
+/// A vault that was lost, or is another log's, is not written with.
+@Suite struct LostVaultTests {
+  @Test func `a log without its vault is not opened for writing`() async throws {
+    try await withLogDirectory { directory async throws in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1, personal: [(ann, "Ann")])]))
+      await log.close()
+      try FileManager.default.moveItem(
+        atPath: directory + "/vault", toPath: directory + "/aside")
+      #expect(throws: EventLogError.self) { try LMDBEventLog(directory: directory) }
+      try FileManager.default.removeItem(atPath: directory + "/vault")
+      try FileManager.default.moveItem(
+        atPath: directory + "/aside", toPath: directory + "/vault")
+      let again = try LMDBEventLog(directory: directory)
+      #expect(try await again.append(commit([event(1)])).firstPosition == 2)
+      await again.close()
+    }
+  }
+
+  @Test func `an org's key is never made twice`() async throws {
+    try await withLogDirectory { directory async throws in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1)], org: orgA))
+      await log.close()
+      try FileManager.default.copyItem(
+        atPath: directory + "/vault", toPath: directory + "/before")
+      let second = try LMDBEventLog(directory: directory)
+      _ = try await second.append(commit([event(1)], org: orgB))
+      await second.close()
+      // A vault of before the second org.
+      try FileManager.default.removeItem(atPath: directory + "/vault")
+      try FileManager.default.moveItem(
+        atPath: directory + "/before", toPath: directory + "/vault")
+      let again = try LMDBEventLog(directory: directory)
+      guard case .keyMissing = await failure(of: again, appending: commit([event(1)], org: orgB))
+      else {
+        Issue.record("an event was taken under another key than those before it")
+        return
+      }
+      await again.close()
+    }
   }
 }

@@ -267,9 +267,10 @@ extension Vault {
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
   /// event that they seal is stored. `erased` are the names of erased subjects, which get none.
+  /// `mayMake` is asked about each that is missing, and throws where it has to be there.
   package func provide(
-    _ names: [KeyName]
-  ) throws(VaultError) -> (erased: Set<KeyName>, madeCount: Int) {
+    _ names: [KeyName], mayMake: (KeyName) throws -> Void = { _ in }
+  ) throws -> (erased: Set<KeyName>, madeCount: Int) {
     let unknown = cache.withLock { cache in Set(names.filter { cache[$0] == nil }) }
     guard !unknown.isEmpty else { return ([], 0) }
     var erased: Set<KeyName> = []
@@ -284,8 +285,14 @@ extension Vault {
         }
       }
     }
+    for name in missing { try mayMake(name) }
     if !missing.isEmpty { try make(missing) }
     return (erased, missing.count)
+  }
+
+  /// Whether there is no key at all.
+  package func isEmpty() throws(VaultError) -> Bool {
+    try reading { file, transaction throws in try transaction.entryCount(in: file.orgs) == 0 }
   }
 
   private func make(_ names: [KeyName]) throws(VaultError) {

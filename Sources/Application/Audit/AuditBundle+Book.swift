@@ -42,10 +42,10 @@ extension AuditBundle {
     guard book.frontier.root == head.root else { return note("tile/entries: have another root") }
     try checkHashTiles(&book)
     checkClosedParts(book)
-    let book = BookHistory(head.origin)?.book
+    let own = BookHistory(head.origin)
     for kept in kept {
       let isOfBook =
-        kept.origin == head.origin || (book != nil && BookHistory(kept.origin)?.book == book)
+        kept.origin == head.origin || (own != nil && BookHistory(kept.origin) == own)
       guard !isOfBook || book.rootsAt[kept.size] != kept.root else { continue }
       let lost =
         isOfBook && kept.origin != head.origin ? ": a restore has left out some of them" : ""

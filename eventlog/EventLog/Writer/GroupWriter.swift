@@ -174,13 +174,24 @@ extension GroupWriter {
 
   private func provideKeys(_ names: [KeyName]) throws -> Set<KeyName> {
     do {
-      let (erased, madeCount) = try store.vault.provide(names)
+      let (erased, madeCount) = try store.vault.provide(names, mayMake: requireNew)
       hasMadeKeys = madeCount > 0
       return erased
     } catch VaultError.storage(let error) where !error.isDiskFull {
       // No event was stored: at worst there are keys that seal nothing.
       throw EventLogError.readOnly(reason: error.description)
     }
+  }
+
+  /// The key of an org that has events is in the vault, or the vault is not this log's: with another one its leaves, which
+  /// are signed for, could not be made again.
+  private func requireNew(_ name: KeyName) throws {
+    guard name.subject == 0 else { return }
+    let org = OrgID(name.org)
+    let size = try store.environment.read { transaction throws in
+      try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
+    }
+    guard size == 0 else { throw EventLogError.keyMissing(position: 0) }
   }
 
   private func closeBlock() {

@@ -36,7 +36,13 @@ final class WriterCore: Sendable {
       queue.add(.task($0))
     }
     do throws(EventLogError) {
-      waiters = HeadWaiters(head: try store.openingHead(word))
+      let head = try store.openingHead(word)
+      waiters = HeadWaiters(head: head)
+      // A vault that was lost is not made anew: what is written with other keys would be another book.
+      if head > 0, try mappingErrors({ try store.vault.isEmpty() }) {
+        throw .storage(
+          reason: "the log has \(head) events and no keys: put \(folder.vaultPath) back, or restore a backup")
+      }
     } catch {
       store.close()
       throw error
