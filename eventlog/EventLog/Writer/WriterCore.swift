@@ -41,7 +41,9 @@ final class WriterCore: Sendable {
       // A vault that was lost is not made anew: what is written with other keys would be another book.
       if head > 0, try mappingErrors({ try store.vault.isEmpty() }) {
         throw .storage(
-          reason: "the log has \(head) events and no keys: put \(folder.vaultPath) back, or restore a backup")
+          reason:
+            "the log has \(head) events and no keys: put \(folder.vaultPath) back, or restore a backup"
+        )
       }
     } catch {
       store.close()
