@@ -26,7 +26,9 @@ enum EventRoutes {
           "How many milliseconds to wait at most for an event, where there is none yet."),
         .query("follow", .bool, "NDJSON: go on with what comes."),
         .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
-      ], answers: [eventList], handler: list)
+      ], answers: [eventList],
+      refuses: [400: ["invalid_position", "position_in_future", "unknown_event_type"]],
+      handler: list)
   ]
 
   private static let eventList = AnswerDefinition(
@@ -89,23 +91,24 @@ enum EventRoutes {
   }
 
   /// `Last-Event-ID` wins over `after`: a tail that was cut goes on where it was.
+  ///
+  /// A position that the log has not reached is none of this log's, as after a restore: from there on everything up to
+  /// it would be missed without a word. An `EventSource` that is told 400 does not try again.
   private static func start(_ exchange: Exchange) throws(APIError) -> UInt64 {
-    guard let text = exchange.request.headers["last-event-id"] ?? exchange.query("after") else {
-      return 0
-    }
-    if text == "now" { return try head(exchange) }
+    let resumed = exchange.request.headers["last-event-id"]
+    let name = resumed == nil ? "after" : "Last-Event-ID"
+    guard let text = resumed ?? exchange.query("after") else { return 0 }
+    let head = try exchange.head()
+    if text == "now" { return head }
     guard let position = UInt64(text) else {
-      throw .invalid("after", "invalid_position", "after is a log position, or `now`.")
+      throw .invalid(name, "invalid_position", "\(name) is a log position, or `now`.")
+    }
+    guard position <= head else {
+      throw .invalid(
+        name, "position_in_future",
+        "The log ends at \(head): \(name) is no position of it. Begin again, at 0 or at `now`.")
     }
     return position
-  }
-
-  private static func head(_ exchange: Exchange) throws(APIError) -> UInt64 {
-    do {
-      return try exchange.engine.log.head()
-    } catch {
-      throw APIError(.log(error))
-    }
   }
 }
 

@@ -74,7 +74,7 @@ enum ErrorCatalogue {
     ("invalid_api_version", "The header Api-Version names no version of this API."),
     (
       "position_in_future",
-      "Min-Position is beyond the log's end: it is no Log-Position of a write."
+      "Min-Position, `after` or Last-Event-ID is beyond the log's end: it is no position of this log."
     ),
     ("out_of_range", "The number or length is outside the field's limits."),
     ("too_long", "The text is longer than the field takes."),
