@@ -5,6 +5,13 @@ enum ContactSchemas {
   static let custom = Schema.map(
     .either([.string(), .number, .bool]).nullable)
 
+  /// What comes in: order numbers of too many digits for a number are texts.
+  static let customInput = Schema.map(
+    .either([
+      .string(),
+      .number(Double(-FieldValue.numberLimit)...Double(FieldValue.numberLimit)), .bool,
+    ]).nullable)
+
   static let consentInput = Schema.input(
     "ConsentInput",
     [
@@ -29,7 +36,9 @@ enum ContactSchemas {
       .optional(
         "phone", .string().nullable.ruled(by: .phone(isBlankNone: isBlankNone)),
         "In any form a US person writes it, or E.164."),
-      .optional("custom", custom.nullable, "Fields of your own."),
+      .optional(
+        "custom", customInput.nullable,
+        "Fields of your own, at most \(Contact.customFieldLimit) a contact. A number beyond 2^53 - 1 is a text."),
     ]
   }
 

@@ -313,6 +313,8 @@ extension APIError {
       self = .invalid(field, "invalid_value", "\(field): \(reason).")
     case .tooManyTags(let limit):
       self = .invalid("tags", "too_many", "A contact has at most \(limit) tags.")
+    case .tooManyFields(let limit):
+      self = .invalid("custom", "too_many", "A contact has at most \(limit) fields of your own.")
     case .erasureOutOfOrder: self = .conflict("not_allowed_now")
     }
   }

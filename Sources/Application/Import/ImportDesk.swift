@@ -275,6 +275,8 @@ extension ImportDesk {
     switch rejection {
     case .invalidField(let field, let reason):
       error(row, field, "invalid_value", "The value is refused: \(reason).")
+    case .tooManyFields(let limit):
+      error(row, "", "too_many_fields", "The contact would have more than \(limit) own fields.")
     case .tooManyTags(let limit):
       error(row, "tags", "too_many_tags", "The contact would have more than \(limit) tags.")
     case .nothingToIdentify:
