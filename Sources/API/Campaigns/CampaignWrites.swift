@@ -40,7 +40,7 @@ enum CampaignWrites {
       "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), "Launch a campaign",
       details: "Where recipients lack a field that the text needs, nobody gets anything, unless "
         + "`skip_missing` says to leave them out. `GET /api/campaigns/{id}/check` tells before.",
-      body: .json(CampaignSchemas.launch, example: ["skip_missing": false]),
+      body: .optionalJSON(CampaignSchemas.launch, example: ["skip_missing": false]),
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
         409: ["already_launched", "not_allowed_now"],

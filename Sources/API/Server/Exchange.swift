@@ -76,7 +76,7 @@ package struct Exchange: Sendable {
 // MARK: - Input
 
 extension Exchange {
-  /// The body as a JSON object, with what its schema finds wrong in it; an empty body is `{}`.
+  /// The body as a JSON object, with what its schema finds wrong in it; no body, where none is needed, is `{}`.
   func body() throws(APIError) -> Fields {
     let value = try jsonBody()
     guard let object = value.object else {
@@ -97,9 +97,13 @@ extension Exchange {
     }
   }
 
-  /// Refuses a body where the operation takes none, and media types that it does not know.
+  /// Refuses a body where the operation takes none, none where it needs one, and media types that it does not know.
   func checkBody() throws(APIError) {
-    guard operation.access != .signed, !request.body.isEmpty else { return }
+    guard operation.access != .signed else { return }
+    guard !request.body.isEmpty else {
+      guard operation.body?.isRequired == true else { return }
+      throw .invalid("body", "required", "Send a body: this does nothing without one.")
+    }
     guard let body = operation.body else {
       guard try jsonBody().object?.isEmpty == true else {
         throw .invalid("body", "unexpected_body", "This takes no body.")

@@ -58,10 +58,21 @@ package struct RequestBody: Sendable {
   package let contents: [Content]
   /// A body that works.
   package let example: JSON?
+  /// Whether a request without one is refused. An order to change or replace something must not come true because
+  /// a client lost its body on the way.
+  package let isRequired: Bool
 
   package static func json(_ schema: Schema, example: JSON? = nil) -> RequestBody {
     RequestBody(
-      contents: [Content(mediaType: "application/json", schema: schema)], example: example)
+      contents: [Content(mediaType: "application/json", schema: schema)], example: example,
+      isRequired: true)
+  }
+
+  /// Of an action that is a whole order without it: no body is `{}`.
+  package static func optionalJSON(_ schema: Schema, example: JSON? = nil) -> RequestBody {
+    RequestBody(
+      contents: [Content(mediaType: "application/json", schema: schema)], example: example,
+      isRequired: false)
   }
 
   /// Several media types; only `application/json` is checked before the handler.
@@ -70,7 +81,7 @@ package struct RequestBody: Sendable {
   ) -> RequestBody {
     RequestBody(
       contents: contents.map { Content(mediaType: $0.mediaType, schema: $0.schema) },
-      example: example)
+      example: example, isRequired: true)
   }
 
   var jsonSchema: Schema? { contents.first { $0.mediaType == "application/json" }?.schema }

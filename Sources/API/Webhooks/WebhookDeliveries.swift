@@ -12,7 +12,7 @@ enum WebhookDeliveries {
       "POST", "/api/webhook-endpoints/{id}/rotate-secret", .scope("webhooks:write"),
       "Give a webhook endpoint a new secret",
       details: "Deliveries carry a signature of each while the old one still signs along.",
-      body: .json(WebhookSchemas.rotate, example: ["overlap_seconds": 86_400]),
+      body: .optionalJSON(WebhookSchemas.rotate, example: ["overlap_seconds": 86_400]),
       answers: [.ok(WebhookSchemas.endpoint)], handler: rotate),
     Operation(
       "POST", "/api/webhook-endpoints/{id}/test", .scope("webhooks:write"),

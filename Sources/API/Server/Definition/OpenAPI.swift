@@ -116,7 +116,7 @@ enum OpenAPI {
       json["example"] = example
       content["application/json"] = .object(json)
     }
-    return ["required": true, "content": .object(content)]
+    return ["required": .bool(body.isRequired), "content": .object(content)]
   }
 
   private static func content(
