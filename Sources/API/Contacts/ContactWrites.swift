@@ -24,11 +24,11 @@ enum ContactWrites {
     Operation(
       "PUT", "/api/contacts", .scope("contacts:write"), "Create or change the contact with a key",
       details: "200 where the contact was there: fields that are named change, tags are added; "
-        + "201 where it is new. Its consents are recorded either way.",
+        + "201 where it is new. Its consents are recorded either way. With `If-Match` it has to be there.",
       parameters: [
         .query(
           "key", .string(7...300), "`email:ann@example.com` or `phone:+14155552671`.",
-          required: true)
+          required: true), .ifMatch,
       ],
       body: .json(ContactSchemas.upsert, example: ["first_name": "Ann", "tags": ["vip"]]),
       answers: [.ok(ContactSchemas.contact), .created(ContactSchemas.contact)],
@@ -104,12 +104,36 @@ enum ContactWrites {
     case .email(let email): request.details.email = request.details.email ?? email
     case .phone(let phone): request.details.phone = request.details.phone ?? phone
     }
-    let written = try await exchange.write { [request] workspace throws(CommandError) in
+    let guarded = try await guarded(key, exchange)
+    let written = try await exchange.write(about: guarded) {
+      [request] workspace throws(CommandError) in
       try workspace.putContact(key, request, changes: changes)
     }
     let id = try created(.contact, written)
     return try exchange.contactResponse(
       try exchange.created(id, by: written.receipt) ? 201 : 200, id, written)
+  }
+
+  /// The contact that `If-Match` is about: the one that has the key. nil where nobody asks.
+  private static func guarded(
+    _ key: ContactKey, _ exchange: Exchange
+  ) async throws(APIError) -> Identifier? {
+    guard exchange.request.headers["if-match"] != nil else { return nil }
+    let executor = try exchange.executor()
+    let holder: Identifier?
+    do {
+      holder = try await executor.read { workspace throws(CommandError) in
+        try workspace.contact(with: key)
+      }
+    } catch {
+      throw APIError(error)
+    }
+    if holder == nil, try !exchange.isAnswered(exchange.idempotencyName(), in: exchange.org) {
+      throw APIError(
+        412, "conflict", "version_mismatch",
+        "No contact has this key. Without If-Match it is created.")
+    }
+    return holder
   }
 
   private static func key(_ exchange: Exchange) throws(APIError) -> ContactKey {

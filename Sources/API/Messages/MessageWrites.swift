@@ -61,7 +61,7 @@ enum MessageWrites {
   ) async throws(APIError) -> HTTPResponse {
     // A trial may do without the key.
     if exchange.request.headers["idempotency-key"] != nil {
-      try exchange.tellRepeated(try exchange.call())
+      try exchange.tellRepeated(try exchange.call(), in: exchange.org)
     }
     let planned: PlannedMessage
     do {

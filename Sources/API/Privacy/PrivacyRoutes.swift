@@ -52,7 +52,7 @@ enum PrivacyRoutes {
     try fields.finish()
     guard let contact else { preconditionFailure("finish refuses missing fields") }
     if exchange.isDryRun {
-      try exchange.tellRepeated(try exchange.call())
+      try exchange.tellRepeated(try exchange.call(), in: exchange.org)
       return exchange.respond(
         200, try await preview(of: contact, try exchange.executor(), exchange))
     }

@@ -312,6 +312,7 @@ extension Operation {
       }
       errors += known[index].problems(in: text)
     }
+    errors += unheededHeaders(of: request)
     for index in known.indices where known[index].place == .query && known[index].isRequired {
       let name = known[index].name
       guard !seen.contains(name) else { continue }
@@ -319,6 +320,23 @@ extension Operation {
         APIError.Detail(param: name, code: "required", message: "\(name) is required."))
     }
     guard errors.isEmpty else { throw .invalid(errors) }
+  }
+}
+
+extension Operation {
+  /// Headers that make a write conditional or single, where this one cannot be: whoever sends them counts on that.
+  private func unheededHeaders(of request: HTTPRequest) -> [APIError.Detail] {
+    guard method != "GET" else { return [] }
+    var names = [Parameter.ifMatch.name]
+    if idempotency == .refused { names.append("Idempotency-Key") }
+    return names.compactMap { name in
+      guard request.headers[name] != nil, !parameters.contains(where: { $0.name == name }) else {
+        return nil
+      }
+      return APIError.Detail(
+        param: name, code: "unsupported_header",
+        message: "This operation cannot heed \(name). Send the request without it.")
+    }
   }
 }
 

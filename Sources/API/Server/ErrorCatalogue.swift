@@ -82,6 +82,11 @@ enum ErrorCatalogue {
     ("unknown_parameter", "There is no such field or parameter here. Check its spelling."),
     ("repeated_parameter", "Give the field or parameter once."),
     ("unexpected_body", "The operation takes no body."),
+    (
+      "unsupported_header",
+      "The operation cannot heed If-Match, or Idempotency-Key: what it changes has no version, or is no event. Send the "
+        + "request without the header."
+    ),
     ("unknown_event_type", "There is no such event type."),
     ("unknown_provider", "There is no such provider for this service."),
     ("unknown_role", "There is no such role."),

@@ -43,7 +43,11 @@ package enum Access: Sendable, Equatable {
 }
 
 package enum IdempotencyRule: Sendable, Equatable {
+  /// Nothing is written, or the request's own signature says what it is: a key says nothing more.
   case ignored
+  /// What it does is no event, so that no commit could hold the key: a request that brings one is refused, since its
+  /// sender would rely on it.
+  case refused
   case optional
   case required
 }
@@ -207,7 +211,7 @@ package final class Operation: Sendable {
     self.idempotency = idempotency ?? (method == "GET" ? .ignored : .optional)
     self.handler = handler
     precondition(!answers.isEmpty && !summary.isEmpty, "\(method) \(path) is not described")
-    let isKeyed = method != "GET" && self.idempotency != .ignored
+    let isKeyed = self.idempotency == .optional || self.idempotency == .required
     let all = Self.all(
       parameters, access, isKeyed: isKeyed, self.idempotency, method, path, answers)
     self.parameters = all
@@ -219,6 +223,9 @@ package final class Operation: Sendable {
     self.answers = isKeyed ? Self.orTried(answers) : answers
     var statuses = Self.usualStatuses(
       access, method, hasBody: body != nil, path: path, isKeyed: isKeyed)
+    if all.contains(where: { $0.name == Parameter.ifMatch.name }) {
+      statuses[412] = ["version_mismatch"]
+    }
     for answer in self.answers { statuses[answer.status, default: []] += [] }
     for (status, codes) in refuses { statuses[status, default: []] += codes }
     self.statuses = statuses
@@ -287,7 +294,6 @@ package final class Operation: Sendable {
     if path.contains("{") { all[404] = ["not_found"] }
     if isKeyed {
       all[409] = ["idempotency_mismatch", "idempotency_in_progress", "version_conflict"]
-      if path.contains("{id}") { all[412] = ["version_mismatch"] }
     }
     return all
   }
