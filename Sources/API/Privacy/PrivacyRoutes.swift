@@ -32,7 +32,7 @@ enum PrivacyRoutes {
       answers: [.ok(PrivacySchemas.erasure)], handler: show),
     Operation(
       "POST", "/api/operator/erasures", .operation, "Erase a person, or ask how far it is",
-      details: "A repeated order answers how far the first one is.", parameters: [.dryRun],
+      details: "A repeated order answers how far the first one is.",
       body: .json(
         PrivacySchemas.operatorInput,
         example: [
@@ -41,7 +41,7 @@ enum PrivacyRoutes {
         ]),
       answers: [
         AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .ok(PrivacySchemas.preview),
-      ], refuses: [404: ["not_found"]], idempotency: .ignored, handler: operate),
+      ], refuses: [404: ["not_found"]], handler: operate),
   ]
 
   // MARK: Asking
@@ -71,23 +71,17 @@ enum PrivacyRoutes {
     let isDryRun = isInOrder || exchange.isDryRun
     try fields.finish()
     guard let account, let contact else { preconditionFailure("finish refuses missing fields") }
-    let executor: OrgExecutor
-    do {
-      executor = try exchange.engine.executor(for: account)
-      if !isDryRun {
-        let call = Call(
-          actor: "system:operator", origin: "cli", correlation: exchange.requestID)
-        _ = try await executor.perform(call) { workspace throws(CommandError) in
-          try workspace.requestErasure(of: contact, reason: reason)
-        }
-      }
-    } catch {
-      throw APIError(error)
+    let executor = try exchange.executor(for: account)
+    let call = try exchange.operatorCall(actor: "system:operator", in: account)
+    if isDryRun {
+      try exchange.tellRepeated(call, in: account)
+      return exchange.respond(200, try await preview(of: contact, executor, exchange))
     }
-    guard isDryRun else {
-      return exchange.respond(202, try await view(of: contact, executor, exchange))
+    let written = try await exchange.write(to: executor, call) { workspace throws(CommandError) in
+      try workspace.requestErasure(of: contact, reason: reason)
     }
-    return exchange.respond(200, try await preview(of: contact, executor, exchange))
+    return exchange.respond(
+      202, try await view(of: contact, executor, exchange), receipt: written.receipt)
   }
 
   private static func order(_ fields: inout Fields) -> (Identifier?, Erasure.Reason) {

@@ -41,11 +41,9 @@ enum SendingRoutes {
         answers: [.ok(SendingSchemas.sending)], handler: setRules),
       Operation(
         "POST", "/api/operator/sending", .operation, "Stop or resume the sending of all accounts",
-        parameters: [.dryRun],
         body: .json(
           SendingSchemas.operatorHalt, example: ["halted": true, "reason": "provider incident"]),
-        answers: [AnswerDefinition.ok(SendingSchemas.operatorHaltAnswer).or(.dryRun)],
-        idempotency: .ignored,
+        answers: [.ok(SendingSchemas.operatorHaltAnswer)], refuses: [404: ["not_found"]],
         handler: operate),
       Operation(
         "POST", "/api/suppressions", .scope("contacts:write"), "Put addresses on a list",
@@ -208,15 +206,24 @@ enum SendingRoutes {
     let scope = fields.choice("scope", HaltScope.self) ?? .all
     let mode = fields.choice("waiting", HaltMode.self) ?? .wait
     try fields.finish()
-    let call = Call(actor: "operator", origin: "operator", correlation: exchange.requestID)
+    let call = Call(
+      actor: "operator", origin: "operator", correlation: exchange.requestID,
+      idempotencyKey: try exchange.idempotencyName())
     let order = SendingOrder(isHalted: isHalted, scope: scope, mode: mode, reason: reason)
     do {
       let executors = try exchange.engine.executors(of: account)
+      // After a crash some have it and some have not: those carry it out now.
+      let isReplay = try !executors.isEmpty && executors.allSatisfy { executor throws(APIError) in
+        try exchange.isAnswered(call.idempotencyKey, in: executor.org)
+      }
+      if isReplay, exchange.isDryRun { try exchange.tellRepeated(call, in: executors[0].org) }
       try await exchange.tryOut(on: executors, call) { workspace throws(CommandError) in
         try order.apply(to: &workspace)
       }
       let count = try await exchange.engine.setSending(order, of: executors, call)
-      return exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
+      var response = exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
+      if isReplay { response.headers.set("idempotent-replayed", "true") }
+      return response
     } catch let error as CommandError {
       throw APIError(error)
     } catch let error as APIError {
