@@ -95,6 +95,8 @@ import Testing
     "/api/audit/exports/{id}", "/api/request-logs/{id}",
     // Its events are the person's: `/api/contacts/{id}/history`.
     "/api/privacy/erasures/{id}",
+    // It never changes.
+    "/api/events/{id}",
   ]
 
   @Test func `every object has its history, its differences and its past`() {
@@ -116,6 +118,8 @@ import Testing
     // What was sent, paid or run cannot be undone: it is cancelled or refunded.
     "messages": ["PATCH", "DELETE"],
     "payments": ["POST", "PATCH", "DELETE"],
+    // What happened.
+    "events": ["POST", "PATCH", "DELETE"],
     "runs": ["POST", "PATCH", "DELETE"],
     // The operator makes and closes accounts.
     "accounts": ["POST", "PATCH", "DELETE"],

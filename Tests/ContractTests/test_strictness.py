@@ -181,3 +181,22 @@ def test_a_contact_has_so_many_fields_of_its_own(owner):
     assert (more.code, more.json["error"]["param"]) == ("too_many", "custom")
     told = owner.get("/api/audit/events?type=contact.updated", Min_Position=wide.headers["log-position"])
     assert told.json["data"][0]["summary"].endswith(" … and 180 more")
+
+
+def test_what_webhooks_name_can_be_read(owner, new_account):
+    event = owner.made("/api/contacts", {"first_name": "Ann"})["events"][0]
+    shown = owner.get(f"/api/events/{event}")
+    assert (shown.status, shown.json["id"], shown.json["type"]) == (200, event, "contact.created")
+    assert new_account("Other")[1].get(f"/api/events/{event}").status == 404
+
+
+def test_a_query_that_is_no_text_is_refused(owner):
+    for query in ["q=%zz", "q=%ff"]:
+        refused = owner.get("/api/contacts?" + query)
+        assert (refused.status, refused.code) == (400, "malformed_request"), refused.text
+
+
+def test_json_is_sent_to_whom_likes_it_better(owner):
+    for accept, lines in [("application/json, application/x-ndjson;q=0.1", False), ("application/x-ndjson", True)]:
+        answer = owner.get("/api/contacts", Accept=accept)
+        assert ("ndjson" in answer.headers["content-type"]) == lines, accept

@@ -206,7 +206,9 @@ def test_a_key_is_of_one_order_whatever_part_of_the_request_says_it(made):
 
 
 # What is no stream of events: a line of a log, and orders whose events are on another object.
-WITHOUT_VERSION = {"/api/request-logs/{id}", "/api/audit/exports/{id}", "/api/privacy/erasures/{id}"}
+WITHOUT_VERSION = {
+    "/api/request-logs/{id}", "/api/audit/exports/{id}", "/api/privacy/erasures/{id}", "/api/events/{id}",
+}
 
 
 def test_every_object_says_what_it_is_and_of_which_version(new_account, operations):

@@ -40,7 +40,7 @@ enum ImportRoutes {
     let importing = ContactImport(
       executor: try exchange.executor(), tools: exchange.engine.tools, options: upload.options,
       call: try exchange.call())
-    if exchange.request.headers["accept"]?.contains("application/x-ndjson") == true {
+    if exchange.request.prefers("application/x-ndjson") {
       return progressive(importing, upload.file, exchange)
     }
     do {

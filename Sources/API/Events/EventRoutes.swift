@@ -28,7 +28,11 @@ enum EventRoutes {
         .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
       ], answers: [eventList],
       refuses: [400: ["invalid_position", "position_in_future", "unknown_event_type"]],
-      handler: list)
+      handler: list),
+    Operation(
+      "GET", "/api/events/{id}", .scope("events:read"), "Read an event",
+      details: "All of it: thin webhook payloads name the event alone.",
+      answers: [.ok(EventSchemas.event)], handler: show),
   ]
 
   private static let eventList = AnswerDefinition(
@@ -40,11 +44,31 @@ enum EventRoutes {
       RequestBody.Content(mediaType: ListStream.mediaType, schema: .string(0...Int.max)),
     ])
 
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .event)
+    guard let position = RecordedDomainEvent.position(ofEventID: id), position > 0 else {
+      throw .notFound("event")
+    }
+    let event: RecordedEvent?
+    do {
+      event = try exchange.engine.log.read(after: position - 1, limit: 1, filter: .all).events.first
+    } catch {
+      throw APIError(.log(error))
+    }
+    guard let event, event.position == position, event.org.value == exchange.org.value else {
+      throw .notFound("event")
+    }
+    do {
+      return exchange.respond(200, try EventJSON.object(event))
+    } catch {
+      throw APIError(error)
+    }
+  }
+
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let position = try start(exchange)
     let wanted = try WantedEvents(exchange)
-    let accepts = exchange.request.headers["accept"] ?? ""
-    if accepts.contains("text/event-stream") {
+    if exchange.request.prefers("text/event-stream") {
       return try EventTail(wanted, exchange).messages(after: position)
     }
     if ListStream.isWanted(exchange.request) {

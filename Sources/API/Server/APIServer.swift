@@ -282,6 +282,10 @@ extension Operation {
   func checkParameters(of request: HTTPRequest) throws(APIError) {
     // A signed request's parameters are its signer's business.
     guard access != .signed else { return }
+    guard request.hasValidQuery else {
+      throw .invalid(
+        "query", "malformed_request", "The escapes of the query (%XX) are no UTF-8 text.")
+    }
     var errors: [APIError.Detail] = []
     var seen: Set<String> = []
     for item in request.query {
