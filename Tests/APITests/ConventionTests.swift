@@ -22,6 +22,8 @@ import Testing
     "GET /api/events",
     // One line for each service, and for each kind of use: no objects of the account.
     "GET /api/providers", "GET /api/wallet/prices",
+    // The list of contacts with its parameters as a body.
+    "POST /api/contacts/search",
   ]
 
   @Test func `every list has cursors, filters, orders, counts and lines`() {
@@ -54,6 +56,7 @@ import Testing
   /// Nothing is written.
   private static let notWrites = [
     "POST /api/templates/{id}/preview", "POST /api/inbound-hooks/{id}/test",
+    "POST /api/contacts/search",
   ]
 
   /// Writes that take no key and no reason.

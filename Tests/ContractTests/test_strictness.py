@@ -200,3 +200,22 @@ def test_json_is_sent_to_whom_likes_it_better(owner):
     for accept, lines in [("application/json, application/x-ndjson;q=0.1", False), ("application/x-ndjson", True)]:
         answer = owner.get("/api/contacts", Accept=accept)
         assert ("ndjson" in answer.headers["content-type"]) == lines, accept
+
+
+def test_a_search_is_the_list_with_its_parameters_as_a_body(new_account):
+    owner = new_account("Searched")[1]
+    for number in range(5):
+        made = owner.post("/api/contacts", {"first_name": f"P{number}", "tags": ["vip"] if number else []})
+    conditions = [{"field": "tags", "op": "contains", "value": "vip"}] * 90
+    body = {"filter": {"all": conditions}, "sort": "created_at", "limit": 2, "count": "exact"}
+    found, after = [], {}
+    while True:
+        page = owner.post("/api/contacts/search", body | after, Min_Position=made.headers["log-position"])
+        assert page.status == 200 and page.json["total"] == 4, page.text
+        found += [contact["first_name"] for contact in page.json["data"]]
+        if not page.json["has_more"]:
+            break
+        after = {"after": page.json["next"]}
+    assert found == ["P1", "P2", "P3", "P4"]
+    assert owner.post("/api/contacts/search", {"filter": {"field": "x", "op": "??"}}).code == "invalid_filter"
+    assert owner.post("/api/contacts/search", {"colour": 1}).code == "unknown_parameter"

@@ -76,12 +76,13 @@ package struct APIServer: Sendable {
       let path = Self.briefPaths.first(where: request.rawPath.hasPrefix)
     else { return false }
     guard request.method == "GET" else {
-      return !request.rawPath.hasPrefix("/api/contacts/import")
+      return !Self.longPaths.contains(where: request.rawPath.hasPrefix)
     }
     let rest = request.rawPath.utf8.dropFirst(path.utf8.count)
     return rest.first == UInt8(ascii: "/") && !rest.dropFirst().contains(UInt8(ascii: "/"))
   }
 
+  private static let longPaths = ["/api/contacts/import", "/api/contacts/search"]
   private static let briefBytes = 16 << 10
   private static let briefPaths = ["/api/contacts", "/api/messages", "/api/leads"]
 

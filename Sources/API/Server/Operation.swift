@@ -218,7 +218,7 @@ package final class Operation: Sendable {
     isList = Self.isList(method, all)
     placeholders = Self.placeholders(of: path)
     title = "\(method) \(path)"
-    action = Self.action(method, path)
+    action = Self.action(method, path, access)
     isReport = Self.isReport(method, path)
     self.answers = isKeyed ? Self.orTried(answers) : answers
     var statuses = Self.usualStatuses(
@@ -338,8 +338,10 @@ package final class Operation: Sendable {
     return ([method.lowercased()] + pieces.map { String($0) }).joined(separator: "_")
   }
 
-  private static func action(_ method: String, _ path: String) -> String {
-    switch method {
+  private static func action(_ method: String, _ path: String, _ access: Access) -> String {
+    // Also by POST: a search, a preview.
+    if case .scope(let scope) = access, scope.hasSuffix(":read") { return "read" }
+    return switch method {
     case "GET": "read"
     case "DELETE": "delete"
     case "POST": path.contains("{") ? "update" : "create"
