@@ -219,3 +219,44 @@ def test_a_search_is_the_list_with_its_parameters_as_a_body(new_account):
     assert found == ["P1", "P2", "P3", "P4"]
     assert owner.post("/api/contacts/search", {"filter": {"field": "x", "op": "??"}}).code == "invalid_filter"
     assert owner.post("/api/contacts/search", {"colour": 1}).code == "unknown_parameter"
+
+
+def test_a_trial_tells_its_events_and_what_is_special_to_it(new_account):
+    owner = new_account("Trials")[1]
+    owner.made("/api/wallet/add-funds", {"amount": 5_000_000})
+    consent = {"channel": "sms", "method": "verbal", "source": "a call", "wording": "May we?"}
+    people = [
+        {"first_name": "Yes", "phone": "+14155552671", "consents": [consent]},
+        {"first_name": "No", "phone": "+14155552672"},
+    ]
+    contacts = [owner.made("/api/contacts", person)["id"] for person in people]
+    segment = owner.made(
+        "/api/segments", {"name": "All", "filter": {"field": "first_name", "op": "exists", "value": True}}
+    )["id"]
+    campaign = owner.made("/api/campaigns", {"name": "S", "segment": segment, "body": "Hi"})["id"]
+    before = owner.get("/api/events?after=now").json["next"]
+    text = {"contact": contacts[0], "body": "Hi", "purpose": "transactional"}
+    trials = {
+        "message": owner.post("/api/messages?dry_run=true", text),
+        "launch": owner.post(f"/api/campaigns/{campaign}/launch?dry_run=true"),
+        "erasure": owner.post("/api/privacy/erasures?dry_run=true", {"contact": contacts[1]}),
+        "import": owner.send(
+            "POST", "/api/contacts/import?dry_run=true", b"first_name,email,tags\nA,a@x.io,vip\nB,b@x.io,\n",
+            Content_Type="text/csv", Idempotency_Key=uuid.uuid4().hex,
+        ),
+    }
+    for name, trial in trials.items():
+        assert trial.status == 200, trial.text
+        told = trial.json
+        assert (told["object"], told["dry_run"]) == ("dry_run", True), name
+        assert told["events"] and all({"type", "id"} == set(e["subject"]) for e in told["events"]), told
+        assert "id" not in told, name
+    launch = trials["launch"].json
+    assert launch["planned"] == launch["judged"] == 2
+    assert launch["allowed"] + sum(launch["held"].values()) == 1, launch
+    assert launch["skipped"] == {"no_consent": 1} and launch["cost"]["amount"] > 0
+    counts = {event["type"]: event["count"] for event in trials["import"].json["events"]}
+    assert counts == {
+        "import.started": 1, "contact.created": 2, "contact.tagged": 1, "import.completed": 1,
+    }
+    assert owner.get(f"/api/events?after={before}").json["data"] == []

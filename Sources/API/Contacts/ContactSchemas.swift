@@ -38,7 +38,8 @@ enum ContactSchemas {
         "In any form a US person writes it, or E.164."),
       .optional(
         "custom", customInput.nullable,
-        "Fields of your own, at most \(Contact.customFieldLimit) a contact. A number beyond 2^53 - 1 is a text."),
+        "Fields of your own, at most \(Contact.customFieldLimit) a contact. A number beyond 2^53 - 1 is a text."
+      ),
     ]
   }
 
@@ -126,12 +127,18 @@ enum ContactSchemas {
       .required("failed", .count),
     ])
 
+  private static let counts: [Schema.Property] = [
+    .required("rows", .count), .required("created", .count), .required("updated", .count),
+    .required("unchanged", .count), .required("failed", .count),
+    .required("columns", .array(.anything)), .required("errors", .array(.anything)),
+  ]
+
+  static let importTrial = Trial.schema("ImportTrial", counts)
+
   static let importReport = Schema.object(
     "Import",
     [
       .required("object", .constant("import")), .required("id", .string().nullable),
-      .required("status", .string()), .required("rows", .count), .required("created", .count),
-      .required("updated", .count), .required("unchanged", .count), .required("failed", .count),
-      .required("columns", .array(.anything)), .required("errors", .array(.anything)),
-    ])
+      .required("status", .string()),
+    ] + counts)
 }

@@ -36,6 +36,20 @@ enum MessageSchemas {
       .optional("rule_set", .anything), .optional("facts", .anything),
     ])
 
+  /// What sending would come to.
+  static let trial = Trial.schema(
+    "MessageTrial",
+    [
+      .required("channel", .choice(Channel.self)), .required("to", .string().nullable),
+      .required("subject", .string(0...1_000).nullable),
+      .required("body", .string(0...600_000).nullable),
+      .required("html", .string(0...600_000).nullable), .required("segments", .count),
+      .required("encoding", .string()), .required("price", .money),
+      .required("send_at", .time.nullable), .required("verdict", verdict),
+      .required("reason", .string().nullable, "Why it would be held or skipped."),
+      .required("explanation", .string().nullable),
+    ])
+
   static let message = Schema.stored(
     "Message", "message", .message,
     [

@@ -22,7 +22,7 @@ enum PrivacyRoutes {
         PrivacySchemas.input,
         example: ["contact": "con_01jd3x0000000000000000000a", "reason": "person_asked"]),
       answers: [
-        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .ok(PrivacySchemas.preview),
+        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .trial(PrivacySchemas.trial),
       ], refuses: [404: ["not_found"]], handler: create),
     Operation.list(
       "/api/privacy/erasures", "privacy:read", "List erasures", of: PrivacySchemas.erasure,
@@ -40,7 +40,7 @@ enum PrivacyRoutes {
           "contact": "con_01jd3x0000000000000000000a",
         ]),
       answers: [
-        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .ok(PrivacySchemas.preview),
+        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .trial(PrivacySchemas.trial),
       ], refuses: [404: ["not_found"]], handler: operate),
   ]
 
@@ -54,7 +54,7 @@ enum PrivacyRoutes {
     if exchange.isDryRun {
       try exchange.tellRepeated(try exchange.call(), in: exchange.org)
       return exchange.respond(
-        200, try await preview(of: contact, try exchange.executor(), exchange))
+        200, try await preview(of: contact, for: reason, try exchange.executor(), exchange))
     }
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.requestErasure(of: contact, reason: reason)
@@ -75,7 +75,7 @@ enum PrivacyRoutes {
     let call = try exchange.operatorCall(actor: "system:operator", in: account)
     if isDryRun {
       try exchange.tellRepeated(call, in: account)
-      return exchange.respond(200, try await preview(of: contact, executor, exchange))
+      return exchange.respond(200, try await preview(of: contact, for: reason, executor, exchange))
     }
     let written = try await exchange.write(to: executor, call) { workspace throws(CommandError) in
       try workspace.requestErasure(of: contact, reason: reason)
@@ -90,7 +90,8 @@ enum PrivacyRoutes {
   }
 
   private static func preview(
-    of contact: Identifier, _ executor: OrgExecutor, _ exchange: Exchange
+    of contact: Identifier, for reason: Erasure.Reason, _ executor: OrgExecutor,
+    _ exchange: Exchange
   ) async throws(APIError) -> JSON {
     let (pending, optOuts) = try await read(executor) { workspace throws(CommandError) in
       (workspace.pendingWork(of: contact), try workspace.lastingOptOuts(of: contact))
@@ -103,11 +104,16 @@ enum PrivacyRoutes {
     goes["messages_cancelled"] = JSON(pending.messages.count)
     goes["runs_ended"] = JSON(pending.runs.count)
     goes["timers_cancelled"] = JSON(pending.timers.count)
-    return [
-      "object": "erasure_preview", "contact": .string(contact.text), "goes": .object(goes),
-      "stays": ["opt_outs": .array(optOuts.map { .string($0.rawValue) })],
-      "account": .string(org.text),
-    ]
+    let trial = try await exchange.tried(in: executor) { workspace throws(CommandError) in
+      try workspace.requestErasure(of: contact, reason: reason)
+    }
+    return Trial.json(
+      trial.events,
+      [
+        ("contact", .string(contact.text)), ("goes", .object(goes)),
+        ("stays", ["opt_outs": .array(optOuts.map { .string($0.rawValue) })]),
+        ("account", .string(org.text)),
+      ])
   }
 
   private static func read<Value: Sendable>(

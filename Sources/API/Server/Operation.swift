@@ -152,6 +152,9 @@ package struct AnswerDefinition: Sendable {
       ])
   }
   package static let tried = AnswerDefinition(200, "With `dry_run`: what would follow.", .dryRun)
+  static func trial(_ schema: Schema) -> AnswerDefinition {
+    AnswerDefinition(200, "With `dry_run`: what would follow.", schema)
+  }
   package static let nothing = AnswerDefinition(204, "Done; there is nothing to say.")
 
   package static func text(_ mediaType: String, _ description: String) -> AnswerDefinition {

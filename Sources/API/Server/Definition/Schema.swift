@@ -174,12 +174,7 @@ extension Schema {
   }
 
   /// What a write with `dry_run=true` answers.
-  static let dryRun = object(
-    "DryRun",
-    [
-      .required("object", .string()), .required("dry_run", .bool, "Always true."),
-      .required("events", .array(.anything), "What would be written, in order."),
-    ])
+  static let dryRun = Trial.schema("DryRun")
 
   package static let money = object(
     "Money",
