@@ -31,6 +31,16 @@ import Testing
     }
   }
 
+  @Test func `every answer in JSON shows an example that fits its schema`() {
+    for operation in APIServer.operations {
+      for content in operation.answers.flatMap(\.contents)
+      where content.mediaType == "application/json" {
+        let problems = content.schema.problems(in: content.schema.example, at: "")
+        #expect(problems.isEmpty, "\(operation.name)")
+      }
+    }
+  }
+
   @Test func `every operation that takes JSON shows an example`() {
     for operation in APIServer.operations
     where operation.access != .signed && operation.body?.jsonSchema != nil {
