@@ -13,7 +13,8 @@ enum CampaignWrites {
         example: [
           "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
           "body": "Hi {{first_name|there}}, doors open at nine.",
-        ]), answers: [.created(CampaignSchemas.campaign)], refuses: [400: ["deceptive_subject"]],
+        ]), answers: [.created(CampaignSchemas.campaign)],
+      refuses: [400: ["other_channel", "unknown_segment"], 404: ["not_found"], 409: ["archived"]],
       handler: create),
     Operation(
       "GET", "/api/campaigns/{id}/check", .scope("campaigns:read"),
@@ -27,8 +28,10 @@ enum CampaignWrites {
       body: .json(CampaignSchemas.update, example: ["name": "Early spring"]),
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
-        400: ["unknown_segment", "invalid_merge_field", "unsupported_field"],
-        409: ["not_allowed_now"],
+        400: [
+          "deceptive_subject", "other_channel", "required", "too_long", "unknown_segment",
+          "unsupported_field",
+        ], 409: ["archived", "not_allowed_now"],
       ], handler: update),
     Operation(
       "DELETE", "/api/campaigns/{id}", .scope("campaigns:write"), "Delete a campaign",

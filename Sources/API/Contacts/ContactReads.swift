@@ -26,7 +26,8 @@ enum ContactRoutes {
       contacts, ContactSearch.operation(over: contacts),
       Operation(
         "GET", "/api/contacts/{id}", .scope("contacts:read"), "Read a contact",
-        parameters: [.asOf], answers: [.ok(ContactSchemas.contact)], handler: show),
+        parameters: [.asOf], answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]],
+        handler: show),
       Operation.list(
         "/api/contacts/{id}/timeline", "contacts:read",
         "What happened with a contact, newest first",

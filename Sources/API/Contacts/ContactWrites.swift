@@ -19,7 +19,8 @@ enum ContactWrites {
               "wording": "Text me offers. Reply STOP to end.",
             ]
           ],
-        ]), answers: [.created(ContactSchemas.contact)], refuses: [409: ["duplicate_contact"]],
+        ]), answers: [.created(ContactSchemas.contact)],
+      refuses: [400: ["opt_in_by_person_only", "too_many"], 409: ["duplicate_contact"]],
       handler: create),
     Operation(
       "PUT", "/api/contacts", .scope("contacts:write"), "Create or change the contact with a key",
@@ -32,33 +33,40 @@ enum ContactWrites {
       ],
       body: .json(ContactSchemas.upsert, example: ["first_name": "Ann", "tags": ["vip"]]),
       answers: [.ok(ContactSchemas.contact), .created(ContactSchemas.contact)],
-      refuses: [400: ["invalid_key"], 409: ["duplicate_contact"]], handler: upsert),
+      refuses: [
+        400: [
+          "invalid_key", "nothing_to_identify", "no_address", "opt_in_by_person_only", "too_many",
+        ], 409: ["duplicate_contact"],
+      ], handler: upsert),
     Operation(
       "PATCH", "/api/contacts/{id}", .scope("contacts:write"), "Change a contact",
       details: "What is not named stays; `null` clears.",
       body: .json(ContactSchemas.update, example: ["company": "Northwind"]),
       answers: [.ok(ContactSchemas.contact)],
-      refuses: [409: ["duplicate_contact"]], handler: update),
+      refuses: [
+        400: ["nothing_to_identify", "too_many"], 404: ["erased"], 409: ["duplicate_contact"],
+      ], handler: update),
     Operation(
       "DELETE", "/api/contacts/{id}", .scope("contacts:write"), "Archive a contact",
       details:
         "Out of lists, segments and audiences, and what waits for it is not sent (`suppressed`). "
         + "Nothing is forgotten: it can still be read by its id, consents and opt-outs stay, and what "
         + "the person writes comes in. To forget a person, order an erasure.",
-      answers: [.ok(ContactSchemas.contact)],
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]],
       handler: { exchange throws(APIError) in try await setArchived(true, exchange) }),
     Operation(
       "POST", "/api/contacts/{id}/restore", .scope("contacts:write"), "Restore an archived contact",
       details: "An upsert, a lead or an import with its address does the same.",
-      answers: [.ok(ContactSchemas.contact)],
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]],
       handler: { exchange throws(APIError) in try await setArchived(false, exchange) }),
     Operation(
       "POST", "/api/contacts/{id}/tags", .scope("contacts:write"), "Add tags to a contact",
       body: .json(ContactSchemas.tags, example: ["tags": ["vip"]]),
-      answers: [.ok(ContactSchemas.contact)], handler: addTags),
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]], handler: addTags),
     Operation(
       "DELETE", "/api/contacts/{id}/tags/{tag}", .scope("contacts:write"),
-      "Remove a tag from a contact", answers: [.ok(ContactSchemas.contact)], handler: removeTag),
+      "Remove a tag from a contact", answers: [.ok(ContactSchemas.contact)],
+      refuses: [404: ["erased"]], handler: removeTag),
     Operation(
       "POST", "/api/contacts/{id}/consents", .scope("contacts:write"), "Record a consent",
       body: .json(
@@ -66,12 +74,15 @@ enum ContactWrites {
         example: [
           "channel": "sms", "method": "verbal", "source": "call of 3 March",
           "wording": "May we text you offers?",
-        ]), answers: [.ok(ContactSchemas.contact)], handler: recordConsent),
+        ]), answers: [.ok(ContactSchemas.contact)],
+      refuses: [400: ["no_address", "opt_in_by_person_only"], 404: ["erased"]],
+      handler: recordConsent),
     Operation(
       "POST", "/api/contacts/{id}/opt-outs", .scope("contacts:write"), "Record an opt-out",
       details: "What was queued or held for the address is skipped in the same commit.",
       body: .json(ContactSchemas.optOut, example: ["channel": "sms", "method": "call"]),
-      answers: [.ok(ContactSchemas.contact)], handler: optOut),
+      answers: [.ok(ContactSchemas.contact)],
+      refuses: [400: ["no_address"], 404: ["erased"]], handler: optOut),
   ]
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

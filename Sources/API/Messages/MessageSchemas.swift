@@ -77,7 +77,10 @@ enum MessageSchemas {
 
   /// What a rule of the gate answers, as far as a send can be refused at once.
   static let refusals: [Int: [String]] = [
-    402: ["insufficient_funds"], 404: ["not_found"],
+    400: [
+      "deceptive_subject", "invalid_merge_field", "invalid_url", "other_channel", "too_long",
+      "too_many", "unsupported_field",
+    ], 402: ["insufficient_funds"], 404: ["erased", "not_found"], 409: ["archived"],
     422: [
       "sms_not_configured", "email_not_configured", "postal_address_missing", "missing_field",
     ]

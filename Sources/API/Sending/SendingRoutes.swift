@@ -53,7 +53,7 @@ enum SendingRoutes {
         body: .json(
           SendingSchemas.list,
           example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
-        answers: [.ok(SendingSchemas.listed)], handler: suppress),
+        answers: [.ok(SendingSchemas.listed)], refuses: [400: ["too_long"]], handler: suppress),
       Operation(
         "POST", "/api/suppressions/remove", .scope("suppressions:write"),
         "Take addresses off a list",
@@ -61,7 +61,8 @@ enum SendingRoutes {
           + "stays: only they can lift that.",
         body: .json(
           SendingSchemas.list, example: ["channel": "sms", "addresses": ["+12125550123"]]),
-        answers: [.ok(SendingSchemas.listed)], handler: unsuppress),
+        answers: [.ok(SendingSchemas.listed)],
+        refuses: [400: ["opt_in_by_person_only", "too_long"]], handler: unsuppress),
     ] + SuppressionReads.all + SuspectedOptOutRoutes.all + PriceRoutes.all
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -192,7 +193,8 @@ enum SendingRoutes {
     rules.program = program(&fields)
     rules.advertisementNotice = fields.string("advertisement_notice")
     try fields.finish()
-    let written = try await exchange.write(about: exchange.org) { [rules] workspace throws(CommandError) in
+    let written = try await exchange.write(about: exchange.org) {
+      [rules] workspace throws(CommandError) in
       try workspace.setSendingRules(rules)
     }
     return try respond(written.receipt, exchange)
@@ -213,9 +215,11 @@ enum SendingRoutes {
     do {
       let executors = try exchange.engine.executors(of: account)
       // After a crash some have it and some have not: those carry it out now.
-      let isReplay = try !executors.isEmpty && executors.allSatisfy { executor throws(APIError) in
-        try exchange.isAnswered(call.idempotencyKey, in: executor.org)
-      }
+      let isReplay =
+        try !executors.isEmpty
+        && executors.allSatisfy { executor throws(APIError) in
+          try exchange.isAnswered(call.idempotencyKey, in: executor.org)
+        }
       if isReplay, exchange.isDryRun { try exchange.tellRepeated(call, in: executors[0].org) }
       try await exchange.tryOut(on: executors, call) { workspace throws(CommandError) in
         try order.apply(to: &workspace)

@@ -25,7 +25,8 @@ import JSON
 //    shows, is a `SchemaRule` beside the schema (`.ruled(by:)`), so that it is told along.
 // 4. `refuses` names only what is special to the operation, as status: codes. What follows from the
 //    definition (400, 401, 403, 404 for an id in the path, 409 for idempotency, 429, 503, …) is added
-//    by itself. An answer with a status that is not documented is reported as a fault.
+//    by itself: `Definition/ErrorCodes.swift` has what the shapes and rules of its input lead to. An answer with a
+//    status that is not documented is reported as a fault.
 // 5. A new code goes into `ErrorCatalogue.swift` with what it means.
 // 6. Writes go through `exchange.write { … }`: idempotency, `dry_run`, `Log-Position` and the names of
 //    the events come with it.
@@ -229,8 +230,14 @@ package final class Operation: Sendable {
     if all.contains(where: { $0.name == Parameter.ifMatch.name }) {
       statuses[412] = ["version_mismatch"]
     }
+    if access != .signed {
+      statuses[400] = Self.faultCodes(method, all, body, self.idempotency)
+    }
     for answer in self.answers { statuses[answer.status, default: []] += [] }
-    for (status, codes) in refuses { statuses[status, default: []] += codes }
+    for (status, codes) in refuses {
+      let known = Set(statuses[status] ?? [])
+      statuses[status, default: []] += codes.filter { !known.contains($0) }
+    }
     self.statuses = statuses
   }
 
@@ -266,7 +273,10 @@ package final class Operation: Sendable {
   private static func usualStatuses(
     _ access: Access, _ method: String, hasBody: Bool, path: String, isKeyed: Bool
   ) -> [Int: [String]] {
-    var all: [Int: [String]] = [500: ["internal"], 503: ["overloaded"]]
+    var all: [Int: [String]] = [
+      500: ["internal", "unreadable_event", "log_corrupted", "key_missing", "storage_failure"],
+      503: ["overloaded", "stopping", "log_closed", "contacts_unreadable"],
+    ]
     switch access {
     case .open: break
     case .signed: all[403] = ["invalid_signature"]
@@ -278,6 +288,7 @@ package final class Operation: Sendable {
       ]
       all[403] = [
         "missing_scope", "account_not_reachable", "csrf_token_required", "address_not_allowed",
+        "account_archived",
       ]
       all[429] = ["rate_limited"]
       if method == "GET" {
@@ -289,14 +300,19 @@ package final class Operation: Sendable {
       all[400] = ["malformed_request"]
       return all
     }
-    all[400] = ["invalid_type", "unknown_parameter"]
+    // Also where no body is wanted: it is not read to its end.
+    all[413] = ["body_too_large"]
     if hasBody {
-      all[413] = ["too_large"]
+      all[413]? += ["invalid_commit"]
       all[415] = ["unsupported_media_type"]
     }
     if path.contains("{") { all[404] = ["not_found"] }
     if isKeyed {
-      all[409] = ["idempotency_mismatch", "idempotency_in_progress", "version_conflict"]
+      all[409] = [
+        "idempotency_mismatch", "idempotency_in_progress", "version_conflict", "sequence_conflict",
+        "not_allowed_now", "already_exists",
+      ]
+      all[503]? += ["log_overloaded", "log_full", "log_read_only", "outcome_unknown"]
     }
     return all
   }
@@ -322,7 +338,11 @@ package final class Operation: Sendable {
     self.parameters = parameters
     body = original.body
     answers = original.answers
-    statuses = original.statuses
+    var statuses = original.statuses
+    let known = Set(statuses[400] ?? [])
+    let further = Set(parameters.flatMap(\.faultCodes)).subtracting(known)
+    statuses[400, default: []] += further.sorted()
+    self.statuses = statuses
     idempotency = original.idempotency
     self.handler = handler
     list = original.list

@@ -24,7 +24,8 @@ enum AccountRoutes {
         example: ["name": "Northwind Dental", "time_zone": "America/Chicago"]),
       answers: [.created(AccessSchemas.createdAccount)],
       refuses: [
-        400: ["unknown_time_zone"], 403: ["agency_only", "cannot_grant"], 409: ["email_taken"],
+        400: ["invalid_phone", "unknown_time_zone"], 403: ["agency_only", "cannot_grant"],
+        409: ["email_taken"],
       ], handler: createClient),
     Operation(
       "PATCH", "/api/accounts/{id}", .scope("account:write"), "Change an account",
@@ -55,7 +56,8 @@ enum AccountRoutes {
     Operation(
       "POST", "/api/operator/accounts", .operation,
       "Create an account with its first administrator and API key",
-      details: "The API key is in the first answer alone, not in those to the same `Idempotency-Key`.",
+      details:
+        "The API key is in the first answer alone, not in those to the same `Idempotency-Key`.",
       body: .json(AccessSchemas.newAccount, example: ["name": "Northwind", "test": true]),
       answers: [.created(AccessSchemas.createdAccount)],
       refuses: [

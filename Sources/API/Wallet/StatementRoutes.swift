@@ -26,7 +26,7 @@ enum StatementRoutes {
               mediaType: "application/json", schema: WalletSchemas.statement),
             RequestBody.Content(mediaType: "text/csv", schema: .string(0...Int.max)),
           ])
-      ], refuses: [422: ["statement_too_long"]], handler: show)
+      ], refuses: [400: ["out_of_range"], 422: ["statement_too_long"]], handler: show)
   ]
 
   enum Format: String, CaseIterable {

@@ -24,7 +24,9 @@ enum WebhookDeliveries {
       "Deliver events once more", details: "Under the ids that they had the first time.",
       body: .json(WebhookSchemas.redeliver, example: ["from": 1]),
       answers: [.ok(WebhookSchemas.endpoint)],
-      refuses: [409: ["endpoint_disabled", "too_many_redeliveries"]], handler: redeliver),
+      refuses: [
+        400: ["out_of_range", "required"], 409: ["endpoint_disabled", "too_many_redeliveries"],
+      ], handler: redeliver),
     Operation.list(
       "/api/webhook-endpoints/{id}/deliveries", "webhooks:read",
       "The latest deliveries, newest first",

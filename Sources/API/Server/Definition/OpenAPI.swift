@@ -160,6 +160,7 @@ enum OpenAPI {
         object["content"] = [
           "application/json": ["schema": ErrorSchema.error.document(&components)]
         ]
+        object["x-error-codes"] = .array(codes.map(JSON.string))
       }
       return (key: String(status), value: JSON.object(object))
     }
