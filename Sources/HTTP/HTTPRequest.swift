@@ -65,6 +65,12 @@ package struct HTTPRequest: Sendable {
     (rawPath != path || !PercentCoding.hasEscapes(rawPath)) && !ASCII.hasControl(path)
   }
 
+  /// Whether the escapes of the query decode to text. `query` has something for those that do not, as forms want it.
+  package var hasValidQuery: Bool {
+    guard rawTarget.utf8.count > rawPath.utf8.count else { return true }
+    return PercentCoding.decode(rawTarget.dropFirst(rawPath.count)) != nil
+  }
+
   private static func originForm(of target: String) -> String {
     guard !target.hasPrefix("/"), let scheme = target.firstRange(of: "://") else { return target }
     let rest = target[scheme.upperBound...]

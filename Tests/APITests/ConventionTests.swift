@@ -22,6 +22,8 @@ import Testing
     "GET /api/events",
     // One line for each service, and for each kind of use: no objects of the account.
     "GET /api/providers", "GET /api/wallet/prices",
+    // The list of contacts with its parameters as a body.
+    "POST /api/contacts/search",
   ]
 
   @Test func `every list has cursors, filters, orders, counts and lines`() {
@@ -54,6 +56,7 @@ import Testing
   /// Nothing is written.
   private static let notWrites = [
     "POST /api/templates/{id}/preview", "POST /api/inbound-hooks/{id}/test",
+    "POST /api/contacts/search",
   ]
 
   /// Writes that take no key and no reason.
@@ -95,6 +98,8 @@ import Testing
     "/api/audit/exports/{id}", "/api/request-logs/{id}",
     // Its events are the person's: `/api/contacts/{id}/history`.
     "/api/privacy/erasures/{id}",
+    // It never changes.
+    "/api/events/{id}",
   ]
 
   @Test func `every object has its history, its differences and its past`() {
@@ -116,6 +121,8 @@ import Testing
     // What was sent, paid or run cannot be undone: it is cancelled or refunded.
     "messages": ["PATCH", "DELETE"],
     "payments": ["POST", "PATCH", "DELETE"],
+    // What happened.
+    "events": ["POST", "PATCH", "DELETE"],
     "runs": ["POST", "PATCH", "DELETE"],
     // The operator makes and closes accounts.
     "accounts": ["POST", "PATCH", "DELETE"],

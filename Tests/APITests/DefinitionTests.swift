@@ -22,12 +22,53 @@ import Testing
     #expect(known.count == ErrorCatalogue.entries.count, "a code is explained twice")
   }
 
+  @Test func `what the input's shapes and rules refuse is among the codes`() throws {
+    func codes(_ name: String) throws -> Set<String> {
+      let operation = try #require(
+        APIServer.operations.first { "\($0.method) \($0.path)" == name }, "\(name)")
+      return Set(operation.statuses[400] ?? [])
+    }
+    for (name, expected) in [
+      (
+        "POST /api/contacts", ["invalid_email", "invalid_phone", "nothing_to_identify", "required"]
+      ),
+      ("POST /api/segments", ["invalid_filter"]), ("POST /api/users", ["required", "too_long"]),
+      ("POST /api/webhook-endpoints", ["invalid_url", "unknown_event_type"]),
+      ("POST /api/campaigns", ["unknown_segment"]),
+      ("POST /api/wallet/add-funds", ["out_of_range"]),
+      ("POST /api/suppressions", ["invalid_phone"]),
+      ("GET /api/contacts", ["out_of_range", "invalid_as_of", "invalid_json", "invalid_value"]),
+      ("GET /api/wallet/statement", ["invalid_time", "position_in_future"]),
+      ("POST /api/messages", ["idempotency_key_required", "unsupported_header"]),
+    ] {
+      #expect(try codes(name).isSuperset(of: expected), "\(name)")
+    }
+  }
+
+  @Test func `no code of an operation is named twice`() {
+    for operation in APIServer.operations {
+      for (status, codes) in operation.statuses {
+        #expect(Set(codes).count == codes.count, "\(operation.name): \(status)")
+      }
+    }
+  }
+
   @Test func `every example fits its schema`() {
     for operation in APIServer.operations {
       guard let body = operation.body, let example = body.example,
         let schema = body.jsonSchema
       else { continue }
       #expect(schema.problems(in: example, at: "").isEmpty, "\(operation.name)")
+    }
+  }
+
+  @Test func `every answer in JSON shows an example that fits its schema`() {
+    for operation in APIServer.operations {
+      for content in operation.answers.flatMap(\.contents)
+      where content.mediaType == "application/json" {
+        let problems = content.schema.problems(in: content.schema.example, at: "")
+        #expect(problems.isEmpty, "\(operation.name)")
+      }
     }
   }
 
@@ -89,7 +130,7 @@ import Testing
 }
 
 @Suite struct SchemaRuleTests {
-  private static let even = SchemaRule.text { text, _ throws(CommandError) in
+  private static let even = SchemaRule.text(refuses: ["odd"]) { text, _ throws(CommandError) in
     guard text.count.isMultiple(of: 2) else {
       throw .invalid(field: "text", code: "odd", message: "Odd.")
     }
@@ -100,7 +141,7 @@ import Testing
     .optional("words", .array(.input([.optional("word", .string().ruled(by: even))]))),
     .optional("more", .map(.string().ruled(by: even))),
   ]).ruled(
-    by: .object { object, _ in
+    by: .object(refuses: ["missing"]) { object, _ in
       ["word", "words", "none"].filter { object[$0] == nil }.map {
         .invalid(field: $0, code: "missing", message: "Missing.")
       }
@@ -134,6 +175,14 @@ import Testing
       errors.adopt(APIError.Detail(param: param, code: "", message: ""))
     }
     #expect(errors.map(\.param) == ["tags[0]", "tagsy", "a.b", "tags[0].x"])
+  }
+
+  @Test func `what rules refuse is known beside what the shape does`() {
+    #expect(
+      schema.faultCodes == [
+        "invalid_type", "invalid_value", "too_long", "too_many", "unknown_parameter", "odd",
+        "missing",
+      ])
   }
 
   @Test func `a request that nobody refused is not asked by rules`() {

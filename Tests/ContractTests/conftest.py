@@ -1,9 +1,11 @@
 """A client of the API, and accounts of the running system to try it with."""
 
+import functools
 import hashlib
 import hmac
 import json
 import os
+import re
 import time
 import uuid
 from dataclasses import dataclass, field
@@ -56,7 +58,9 @@ class Client:
                 return Answer(answer.status, lowered(answer.headers), read(answer))
         except HTTPError as refusal:
             with refusal:
-                return Answer(refusal.code, lowered(refusal.headers), read(refusal))
+                answer = Answer(refusal.code, lowered(refusal.headers), read(refusal))
+            require_named_codes(self.base_url, method, path, answer)
+            return answer
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.send("GET", path, **headers)
@@ -91,6 +95,38 @@ class Client:
             method, path, Daybook_Timestamp=stamp, Daybook_Nonce=nonce,
             Daybook_Signature=f"v1={code}",
         )
+
+
+@functools.cache
+def definitions(base_url: str) -> list[tuple[str, re.Pattern, dict]]:
+    """The operations with what their paths look like, those with fewer placeholders first."""
+    with urlopen(base_url + "/openapi.json", timeout=30) as answer:
+        paths = json.loads(read(answer))["paths"]
+    ordered = sorted(paths.items(), key=lambda item: item[0].count("{"))
+    return [
+        (method.upper(), re.compile(re.sub(r"\{[^}]*\}", "[^/]+", path)), operation)
+        for path, item in ordered
+        for method, operation in item.items()
+    ]
+
+
+# What HTTP itself answers, whatever the operation.
+OF_HTTP = {"method_not_allowed", "target_too_long", "headers_too_large", "malformed_request"}
+
+
+def require_named_codes(base_url: str, method: str, target: str, refusal: Answer) -> None:
+    """Every code that anybody is refused with is one that the document names for the operation and the status."""
+    path = target.partition("?")[0]
+    operation = next(
+        (o for m, shape, o in definitions(base_url) if m == method and shape.fullmatch(path)), None
+    )
+    if operation is None or not refusal.text.startswith('{"error"'):
+        return
+    error = refusal.json["error"]
+    codes = {error["code"]} | {d["code"] for d in error["details"] if refusal.status == 400}
+    named = operation["responses"].get(str(refusal.status), {}).get("x-error-codes", [])
+    missing = codes - set(named) - OF_HTTP
+    assert not missing, f"{method} {path}: {refusal.status} {missing} is not among {named}"
 
 
 def lowered(headers) -> dict[str, str]:

@@ -13,6 +13,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 EXAMPLES = os.environ.get("DAYBOOK_FUZZ_EXAMPLES", "6")
@@ -29,6 +30,21 @@ def test_the_document_is_openapi_3_1(system: dict) -> None:
     document = json.loads(read(system["base_url"] + "/openapi.json"))
     assert document["openapi"].startswith("3.1")
     validate(document)
+
+
+def test_every_answer_has_an_example_that_fits(document: dict) -> None:
+    seen = 0
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            for status, response in operation["responses"].items():
+                content = response.get("content", {}).get("application/json")
+                if content is None or not status.startswith("2"):
+                    continue
+                schema = content["schema"] | {"components": document["components"]}
+                faults = [e.message for e in Draft202012Validator(schema).iter_errors(content["example"])]
+                assert not faults, f"{path} {status}: {faults}"
+                seen += 1
+    assert seen > 150
 
 
 def test_the_reference_page_needs_nothing_from_elsewhere(system: dict) -> None:

@@ -66,6 +66,22 @@ import Testing
       .when(.removeTags(["vip"])).thenNothing()
   }
 
+  @Test func `own fields are limited in number, and who has more gets no further ones`() {
+    func fields(_ range: Range<Int>) -> [FieldChange] {
+      range.map { FieldChange(field: "custom.f\($0)", value: .number(1)) }
+    }
+    let limit = Contact.customFieldLimit
+    Given(Contact.self, Self.created).when(.update(fields(0..<limit + 1)))
+      .thenRejected(.tooManyFields(limit: limit))
+    let many = fields(0..<limit + 2)
+    let before = Contact.Event.updated(fields: many.map(\.field), changes: .known(many))
+    Given(Contact.self, Self.created, before).when(.update(fields(limit + 2..<limit + 3)))
+      .thenRejected(.tooManyFields(limit: limit))
+    let change = FieldChange(field: "custom.f0", value: .number(2))
+    Given(Contact.self, Self.created, before).when(.update([change]))
+      .then(.updated(fields: ["custom.f0"], changes: .known([change])))
+  }
+
   @Test func `tags are limited in number and size`() {
     let tags = (0...Contact.tagLimit).map { "t\($0)" }
     Given(Contact.self, Self.created).when(.addTags(tags))

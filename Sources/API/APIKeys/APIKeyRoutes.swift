@@ -39,7 +39,7 @@ enum APIKeyRoutes {
       answers: [.ok(AccessSchemas.key)], handler: revoke),
     Operation(
       "POST", "/api/api-keys/{id}/roll", .scope("api_keys:write"), "Give a key a new secret",
-      body: .json(AccessSchemas.keyRoll, example: ["overlap_seconds": 3_600]),
+      body: .optionalJSON(AccessSchemas.keyRoll, example: ["overlap_seconds": 3_600]),
       answers: [.ok(AccessSchemas.key)], handler: roll),
     Operation(
       "GET", "/api/limits", .scope("account:read"), "How many requests this account's keys have",

@@ -34,15 +34,14 @@ enum AuditExportRoutes {
       refuses: [503: ["signing_unavailable"]], handler: download),
     Operation(
       "POST", "/api/operator/audit-exports", .operation, "Record an export of the command line",
-      parameters: [.dryRun],
       body: .json(
         AuditSchemas.operatorOrder,
         example: ["account": "acc_01jd3x0000000000000000000a", "scope": "account"]),
-      answers: [.created(.map(.anything)), .tried],
+      answers: [.created(.map(.anything))],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
         503: ["signing_unavailable"],
-      ], idempotency: .ignored, handler: order),
+      ], handler: order),
   ]
 
   /// Takes the order; the bundle is there once the export's status is `completed`.
@@ -112,24 +111,26 @@ enum AuditExportRoutes {
     let scope = try scope(&fields, org: org, desk)
     let opensCredentials = fields.bool("open_credentials") ?? true
     try fields.finish()
-    let call = Call(actor: "system:operator", origin: "cli", correlation: exchange.requestID)
-    try await exchange.tryOut(on: [try exchange.executor(for: org)], call) {
+    let call = try exchange.operatorCall(actor: "system:operator", in: org)
+    let written = try await exchange.write(to: try exchange.executor(for: org), call) {
       workspace throws(CommandError) in
-      try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
+      try workspace.recordExport(of: scope, opensCredentials: opensCredentials).id
     }
     do {
-      let (record, published) = try await desk.begin(
-        call, org: org, scope: scope, opensCredentials: opensCredentials)
+      let export = try written.output ?? desk.record(at: written.receipt.position).id
+      let published = try await desk.publish(org)
       return exchange.respond(
         201,
         [
-          "export": .string(record.id.text), "checkpoint": .string(published.checkpoint),
+          "export": .string(export.text), "checkpoint": .string(published.checkpoint),
           "verifier_key": .string(published.verifierKey),
           "older": .array(published.older.map(JSON.string)),
           "instance_proof": .string(published.instanceProof),
           "instance_verifier_key": .string(published.instanceVerifierKey),
           "contacts": .array(contacts(of: scope).map { .string($0.text) }),
-        ])
+        ], receipt: written.receipt)
+    } catch let error as APIError {
+      throw error
     } catch {
       throw exchange.failure(error)
     }

@@ -17,7 +17,8 @@ enum AuditRoutes {
         .query("user", .id(.user)), .query("origin", .string(1...40)),
         .query("outcome", .choice(["allowed", "held", "refused"]), "What the gate said."), .from,
         .to,
-      ], of: EventSchemas.auditEvent, sorts: ["-position"], keepsHistory: true, rows: list)
+      ], of: EventSchemas.auditEvent, sorts: ["-position"], keepsHistory: true,
+      refuses: [400: ["unknown_event_type"]], rows: list)
   ]
 
   @Sendable
@@ -48,6 +49,23 @@ enum AuditRoutes {
     return exchange.rows(found) { view($0, org) }
   }
 
+  /// A summary as a line to read: of what hundreds of fields or scopes changed it names the first. The event itself has
+  /// all of them.
+  static func line(_ summary: String) -> String {
+    let parts = summary.split(separator: ", ", omittingEmptySubsequences: false)
+    guard parts.count > namedParts || summary.unicodeScalars.count > lineLimit else {
+      return summary
+    }
+    var line = parts.prefix(namedParts).joined(separator: ", ")
+    if parts.count > namedParts { line += " … and \(parts.count - namedParts) more" }
+    guard line.unicodeScalars.count > lineLimit else { return line }
+    return String(String.UnicodeScalarView(line.unicodeScalars.prefix(lineLimit - 1))) + "…"
+  }
+
+  private static let namedParts = 20
+  /// What `EventSchemas.auditEvent` says of a summary.
+  private static let lineLimit = 2_000
+
   private static func view(_ entry: AuditEntry, _ org: Identifier) -> JSON {
     .object(
       JSONObject([
@@ -67,7 +85,7 @@ enum AuditRoutes {
           ]
         ),
         ("contact", JSON(entry.contact?.text)), ("campaign", JSON(entry.campaign?.text)),
-        ("summary", .string(entry.summary)), ("verdict", entry.verdict ?? .null),
+        ("summary", .string(line(entry.summary))), ("verdict", entry.verdict ?? .null),
         ("evidence", entry.evidence ?? .null),
         ("account", .string(org.text)),
       ]))

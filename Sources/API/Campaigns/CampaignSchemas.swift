@@ -22,6 +22,18 @@ enum CampaignSchemas {
   private static let name = Schema.string(1...200).ruled(by: .notBlank(.campaign(.emptyName)))
   private static let body = Schema.string(1...500_000).ruled(by: .notBlank(.campaign(.emptyBody)))
 
+  /// What a launch would come to.
+  static let launchTrial = Trial.schema(
+    "LaunchTrial",
+    [
+      .required("planned", .count, "Whoever the segment holds now."),
+      .required("judged", .count, "Of whom so many were put before the gate: the first 2000."),
+      .required("allowed", .count, "Of the judged ones: would go out at once."),
+      .required("held", .map(.count), "Would wait, by reason."),
+      .required("skipped", .map(.count), "Would get nothing, by reason."),
+      .required("cost", .money, "Of those that would go out, at once or later."),
+    ])
+
   static let launch = Schema.input(
     "CampaignLaunch",
     [

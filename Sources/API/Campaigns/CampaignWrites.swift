@@ -13,7 +13,8 @@ enum CampaignWrites {
         example: [
           "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
           "body": "Hi {{first_name|there}}, doors open at nine.",
-        ]), answers: [.created(CampaignSchemas.campaign)], refuses: [400: ["deceptive_subject"]],
+        ]), answers: [.created(CampaignSchemas.campaign)],
+      refuses: [400: ["other_channel", "unknown_segment"], 404: ["not_found"], 409: ["archived"]],
       handler: create),
     Operation(
       "GET", "/api/campaigns/{id}/check", .scope("campaigns:read"),
@@ -27,8 +28,10 @@ enum CampaignWrites {
       body: .json(CampaignSchemas.update, example: ["name": "Early spring"]),
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
-        400: ["unknown_segment", "invalid_merge_field", "unsupported_field"],
-        409: ["not_allowed_now"],
+        400: [
+          "deceptive_subject", "other_channel", "required", "too_long", "unknown_segment",
+          "unsupported_field",
+        ], 409: ["archived", "not_allowed_now"],
       ], handler: update),
     Operation(
       "DELETE", "/api/campaigns/{id}", .scope("campaigns:write"), "Delete a campaign",
@@ -40,8 +43,8 @@ enum CampaignWrites {
       "POST", "/api/campaigns/{id}/launch", .scope("campaigns:write"), "Launch a campaign",
       details: "Where recipients lack a field that the text needs, nobody gets anything, unless "
         + "`skip_missing` says to leave them out. `GET /api/campaigns/{id}/check` tells before.",
-      body: .json(CampaignSchemas.launch, example: ["skip_missing": false]),
-      answers: [.ok(CampaignSchemas.campaign)],
+      body: .optionalJSON(CampaignSchemas.launch, example: ["skip_missing": false]),
+      answers: [AnswerDefinition.ok(CampaignSchemas.campaign).or(CampaignSchemas.launchTrial)],
       refuses: [
         409: ["already_launched", "not_allowed_now"],
         422: [
@@ -123,11 +126,42 @@ enum CampaignWrites {
     var fields = try exchange.body()
     let skipsMissing = fields.bool("skip_missing") ?? false
     try fields.finish()
-    let written = try await exchange.write { workspace throws(CommandError) in
+    let launch: @Sendable (inout Workspace) throws(CommandError) -> Void = {
+      workspace throws(CommandError) in
       if !skipsMissing { try workspace.requireComplete(id) }
       try workspace.launchCampaign(id)
     }
+    guard !exchange.isDryRun else { return try await tryLaunch(id, exchange, launch) }
+    let written = try await exchange.write(launch)
     return try answer(200, id, written, exchange)
+  }
+
+  /// What would be written, and what would become of the messages.
+  private static func tryLaunch(
+    _ id: Identifier, _ exchange: Exchange,
+    _ launch: @escaping @Sendable (inout Workspace) throws(CommandError) -> Void
+  ) async throws(APIError) -> HTTPResponse {
+    try exchange.tellRepeated(try exchange.call(), in: exchange.org)
+    let trial = try await exchange.tried(in: try exchange.executor()) {
+      workspace throws(CommandError) in
+      try launch(&workspace)
+      return try workspace.rehearseCampaign(id)
+    }
+    let rehearsal = trial.output
+    return exchange.respond(
+      200,
+      Trial.json(
+        trial.events,
+        [
+          ("planned", JSON(rehearsal.plannedCount)), ("judged", JSON(rehearsal.judgedCount)),
+          ("allowed", JSON(rehearsal.allowedCount)), ("held", counts(rehearsal.held)),
+          ("skipped", counts(rehearsal.skipped)), ("cost", Money.json(rehearsal.costMicros)),
+        ]))
+  }
+
+  private static func counts(_ counts: [String: Int]) -> JSON {
+    .object(
+      JSONObject(counts.sorted { $0.key < $1.key }.map { (key: $0.key, value: JSON($0.value)) }))
   }
 
   private static func check(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

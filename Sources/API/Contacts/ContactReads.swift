@@ -10,20 +10,24 @@ import TimelineProjection
 
 /// Reading contacts and their timelines.
 enum ContactRoutes {
+  private static let contacts = Operation.list(
+    "/api/contacts", "contacts:read", "List contacts",
+    parameters: [
+      .query("q", .string(0...200), "Part of a name, an email, a phone or a company."),
+      .query("tag", .string(1...200)), .query("segment", .id(.segment)),
+      .query("email", .string(1...254)), .query("phone", .string(1...40)),
+      .query("archived", .bool, "The archived ones in place of the others."),
+    ], of: ContactSchemas.contact, sorts: ["-created_at", "name"], keepsHistory: true,
+    filtersItself: true,
+    refuses: [400: ["invalid_phone"], 503: ["segment_recomputing"]], rows: list)
+
   static let all: [Operation] =
     ContactWrites.all + [
-      Operation.list(
-        "/api/contacts", "contacts:read", "List contacts",
-        parameters: [
-          .query("q", .string(0...200), "Part of a name, an email, a phone or a company."),
-          .query("tag", .string(1...200)), .query("segment", .id(.segment)),
-          .query("email", .string(1...254)), .query("phone", .string(1...40)),
-          .query("archived", .bool, "The archived ones in place of the others."),
-        ], of: ContactSchemas.contact, sorts: ["-created_at", "name"], keepsHistory: true,
-        filtersItself: true, rows: list),
+      contacts, ContactSearch.operation(over: contacts),
       Operation(
         "GET", "/api/contacts/{id}", .scope("contacts:read"), "Read a contact",
-        parameters: [.asOf], answers: [.ok(ContactSchemas.contact)], handler: show),
+        parameters: [.asOf], answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]],
+        handler: show),
       Operation.list(
         "/api/contacts/{id}/timeline", "contacts:read",
         "What happened with a contact, newest first",

@@ -5,7 +5,9 @@ import JSON
 /// What the commands refuse of a person.
 enum ContactRules {
   /// Of a new contact, which has nothing beside what its body says.
-  static let create = SchemaRule.object { object, _ in
+  static let create = SchemaRule.object(refuses: [
+    "invalid_value", "no_address", "nothing_to_identify",
+  ]) { object, _ in
     var faults = details(of: object)
     let identifying = ["first_name", "last_name", "company", "email", "phone"]
     if !identifying.contains(where: { isGiven($0, in: object) }) {
@@ -21,7 +23,7 @@ enum ContactRules {
   }
 
   /// Of a lead.
-  static let lead = SchemaRule.object { object, _ in
+  static let lead = SchemaRule.object(refuses: ["invalid_value", "required"]) { object, _ in
     var faults = details(of: object)
     if !isGiven("email", in: object), !isGiven("phone", in: object) {
       faults.append(LeadRequest.withoutAddress)
@@ -30,10 +32,12 @@ enum ContactRules {
   }
 
   /// Of a person who may be known already.
-  static let person = SchemaRule.object { object, _ in details(of: object) }
+  static let person = SchemaRule.object(refuses: ["invalid_value"]) { object, _ in
+    details(of: object)
+  }
 
   /// Of the words that somebody agreed to.
-  static let wording = SchemaRule.text { text, _ throws(CommandError) in
+  static let wording = SchemaRule.text(refuses: ["required"]) { text, _ throws(CommandError) in
     try ConsentRequest.check(wording: text)
   }
 

@@ -5,6 +5,13 @@ enum ContactSchemas {
   static let custom = Schema.map(
     .either([.string(), .number, .bool]).nullable)
 
+  /// What comes in: order numbers of too many digits for a number are texts.
+  static let customInput = Schema.map(
+    .either([
+      .string(),
+      .number(Double(-FieldValue.numberLimit)...Double(FieldValue.numberLimit)), .bool,
+    ]).nullable)
+
   static let consentInput = Schema.input(
     "ConsentInput",
     [
@@ -29,7 +36,10 @@ enum ContactSchemas {
       .optional(
         "phone", .string().nullable.ruled(by: .phone(isBlankNone: isBlankNone)),
         "In any form a US person writes it, or E.164."),
-      .optional("custom", custom.nullable, "Fields of your own."),
+      .optional(
+        "custom", customInput.nullable,
+        "Fields of your own, at most \(Contact.customFieldLimit) a contact. A number beyond 2^53 - 1 is a text."
+      ),
     ]
   }
 
@@ -117,12 +127,18 @@ enum ContactSchemas {
       .required("failed", .count),
     ])
 
+  private static let counts: [Schema.Property] = [
+    .required("rows", .count), .required("created", .count), .required("updated", .count),
+    .required("unchanged", .count), .required("failed", .count),
+    .required("columns", .array(.anything)), .required("errors", .array(.anything)),
+  ]
+
+  static let importTrial = Trial.schema("ImportTrial", counts)
+
   static let importReport = Schema.object(
     "Import",
     [
       .required("object", .constant("import")), .required("id", .string().nullable),
-      .required("status", .string()), .required("rows", .count), .required("created", .count),
-      .required("updated", .count), .required("unchanged", .count), .required("failed", .count),
-      .required("columns", .array(.anything)), .required("errors", .array(.anything)),
-    ])
+      .required("status", .string()),
+    ] + counts)
 }

@@ -19,46 +19,54 @@ enum ContactWrites {
               "wording": "Text me offers. Reply STOP to end.",
             ]
           ],
-        ]), answers: [.created(ContactSchemas.contact)], refuses: [409: ["duplicate_contact"]],
+        ]), answers: [.created(ContactSchemas.contact)],
+      refuses: [400: ["opt_in_by_person_only", "too_many"], 409: ["duplicate_contact"]],
       handler: create),
     Operation(
       "PUT", "/api/contacts", .scope("contacts:write"), "Create or change the contact with a key",
       details: "200 where the contact was there: fields that are named change, tags are added; "
-        + "201 where it is new. Its consents are recorded either way.",
+        + "201 where it is new. Its consents are recorded either way. With `If-Match` it has to be there.",
       parameters: [
         .query(
           "key", .string(7...300), "`email:ann@example.com` or `phone:+14155552671`.",
-          required: true)
+          required: true), .ifMatch,
       ],
       body: .json(ContactSchemas.upsert, example: ["first_name": "Ann", "tags": ["vip"]]),
       answers: [.ok(ContactSchemas.contact), .created(ContactSchemas.contact)],
-      refuses: [400: ["invalid_key"], 409: ["duplicate_contact"]], handler: upsert),
+      refuses: [
+        400: [
+          "invalid_key", "nothing_to_identify", "no_address", "opt_in_by_person_only", "too_many",
+        ], 409: ["duplicate_contact"],
+      ], handler: upsert),
     Operation(
       "PATCH", "/api/contacts/{id}", .scope("contacts:write"), "Change a contact",
       details: "What is not named stays; `null` clears.",
       body: .json(ContactSchemas.update, example: ["company": "Northwind"]),
       answers: [.ok(ContactSchemas.contact)],
-      refuses: [409: ["duplicate_contact"]], handler: update),
+      refuses: [
+        400: ["nothing_to_identify", "too_many"], 404: ["erased"], 409: ["duplicate_contact"],
+      ], handler: update),
     Operation(
       "DELETE", "/api/contacts/{id}", .scope("contacts:write"), "Archive a contact",
       details:
         "Out of lists, segments and audiences, and what waits for it is not sent (`suppressed`). "
         + "Nothing is forgotten: it can still be read by its id, consents and opt-outs stay, and what "
         + "the person writes comes in. To forget a person, order an erasure.",
-      answers: [.ok(ContactSchemas.contact)],
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]],
       handler: { exchange throws(APIError) in try await setArchived(true, exchange) }),
     Operation(
       "POST", "/api/contacts/{id}/restore", .scope("contacts:write"), "Restore an archived contact",
       details: "An upsert, a lead or an import with its address does the same.",
-      answers: [.ok(ContactSchemas.contact)],
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]],
       handler: { exchange throws(APIError) in try await setArchived(false, exchange) }),
     Operation(
       "POST", "/api/contacts/{id}/tags", .scope("contacts:write"), "Add tags to a contact",
       body: .json(ContactSchemas.tags, example: ["tags": ["vip"]]),
-      answers: [.ok(ContactSchemas.contact)], handler: addTags),
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]], handler: addTags),
     Operation(
       "DELETE", "/api/contacts/{id}/tags/{tag}", .scope("contacts:write"),
-      "Remove a tag from a contact", answers: [.ok(ContactSchemas.contact)], handler: removeTag),
+      "Remove a tag from a contact", answers: [.ok(ContactSchemas.contact)],
+      refuses: [404: ["erased"]], handler: removeTag),
     Operation(
       "POST", "/api/contacts/{id}/consents", .scope("contacts:write"), "Record a consent",
       body: .json(
@@ -66,12 +74,15 @@ enum ContactWrites {
         example: [
           "channel": "sms", "method": "verbal", "source": "call of 3 March",
           "wording": "May we text you offers?",
-        ]), answers: [.ok(ContactSchemas.contact)], handler: recordConsent),
+        ]), answers: [.ok(ContactSchemas.contact)],
+      refuses: [400: ["no_address", "opt_in_by_person_only"], 404: ["erased"]],
+      handler: recordConsent),
     Operation(
       "POST", "/api/contacts/{id}/opt-outs", .scope("contacts:write"), "Record an opt-out",
       details: "What was queued or held for the address is skipped in the same commit.",
       body: .json(ContactSchemas.optOut, example: ["channel": "sms", "method": "call"]),
-      answers: [.ok(ContactSchemas.contact)], handler: optOut),
+      answers: [.ok(ContactSchemas.contact)],
+      refuses: [400: ["no_address"], 404: ["erased"]], handler: optOut),
   ]
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -104,12 +115,36 @@ enum ContactWrites {
     case .email(let email): request.details.email = request.details.email ?? email
     case .phone(let phone): request.details.phone = request.details.phone ?? phone
     }
-    let written = try await exchange.write { [request] workspace throws(CommandError) in
+    let guarded = try await guarded(key, exchange)
+    let written = try await exchange.write(about: guarded) {
+      [request] workspace throws(CommandError) in
       try workspace.putContact(key, request, changes: changes)
     }
     let id = try created(.contact, written)
     return try exchange.contactResponse(
       try exchange.created(id, by: written.receipt) ? 201 : 200, id, written)
+  }
+
+  /// The contact that `If-Match` is about: the one that has the key. nil where nobody asks.
+  private static func guarded(
+    _ key: ContactKey, _ exchange: Exchange
+  ) async throws(APIError) -> Identifier? {
+    guard exchange.request.headers["if-match"] != nil else { return nil }
+    let executor = try exchange.executor()
+    let holder: Identifier?
+    do {
+      holder = try await executor.read { workspace throws(CommandError) in
+        try workspace.contact(with: key)
+      }
+    } catch {
+      throw APIError(error)
+    }
+    if holder == nil, try !exchange.isAnswered(exchange.idempotencyName(), in: exchange.org) {
+      throw APIError(
+        412, "conflict", "version_mismatch",
+        "No contact has this key. Without If-Match it is created.")
+    }
+    return holder
   }
 
   private static func key(_ exchange: Exchange) throws(APIError) -> ContactKey {

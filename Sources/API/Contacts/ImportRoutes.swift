@@ -27,7 +27,9 @@ enum ImportRoutes {
               .optional("consent", .string()), .optional("dry_run", .string()),
             ])
           ), ("text/csv", .string(0...Int.max)),
-        ]), answers: [.ok(ContactSchemas.importReport)], refuses: [409: ["import_not_allowed"]],
+        ]),
+        answers: [AnswerDefinition.ok(ContactSchemas.importReport).or(ContactSchemas.importTrial)],
+        refuses: [409: ["import_not_allowed"]],
         idempotency: .required, handler: importContacts)
     ]
 
@@ -40,7 +42,7 @@ enum ImportRoutes {
     let importing = ContactImport(
       executor: try exchange.executor(), tools: exchange.engine.tools, options: upload.options,
       call: try exchange.call())
-    if exchange.request.headers["accept"]?.contains("application/x-ndjson") == true {
+    if exchange.request.prefers("application/x-ndjson") {
       return progressive(importing, upload.file, exchange)
     }
     do {
@@ -82,16 +84,28 @@ enum ImportRoutes {
 
   private static func view(_ report: ImportReport) -> JSON {
     let position = report.lastPosition.map { JSON.int(Int64($0)) } ?? .null
-    return .object(
-      JSONObject([
-        ("id", .string(report.job.text)), ("object", "import"), ("status", "completed"),
-        ("rows", JSON(report.rowCount)), ("created", JSON(report.created)),
-        ("updated", JSON(report.updated)), ("unchanged", JSON(report.unchanged)),
-        ("failed", JSON(report.failed)), ("position", position),
-        ("columns", .array(report.columns.map(column))),
-        ("errors", .array(report.errors.map(rowError))),
-        ("errors_csv", .string(String(decoding: report.errorsCSV(), as: UTF8.self))),
-      ]))
+    let counts: [(key: String, value: JSON)] = [
+      ("rows", JSON(report.rowCount)), ("created", JSON(report.created)),
+      ("updated", JSON(report.updated)), ("unchanged", JSON(report.unchanged)),
+      ("failed", JSON(report.failed)), ("columns", .array(report.columns.map(column))),
+      ("errors", .array(report.errors.map(rowError))),
+      ("errors_csv", .string(String(decoding: report.errorsCSV(), as: UTF8.self))),
+    ]
+    guard !report.isTrial else { return Trial.json(events(report), counts) }
+    let about: [(key: String, value: JSON)] = [
+      ("id", .string(report.job.text)), ("object", "import"), ("status", "completed"),
+      ("position", position),
+    ]
+    return .object(JSONObject(about + counts))
+  }
+
+  /// Each kind once, with how many there would be: a file may have hundreds of thousands of rows.
+  private static func events(_ report: ImportReport) -> [JSON] {
+    let rows = report.rehearsedEvents.sorted { $0.key < $1.key }.map { type, count in
+      Trial.event(type, .contact, nil, count: count)
+    }
+    return [Trial.event("import.started", .importJob, nil, count: 1)] + rows
+      + [Trial.event("import.completed", .importJob, nil, count: 1)]
   }
 }
 

@@ -26,7 +26,13 @@ enum EventRoutes {
           "How many milliseconds to wait at most for an event, where there is none yet."),
         .query("follow", .bool, "NDJSON: go on with what comes."),
         .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
-      ], answers: [eventList], handler: list)
+      ], answers: [eventList],
+      refuses: [400: ["invalid_position", "position_in_future", "unknown_event_type"]],
+      handler: list),
+    Operation(
+      "GET", "/api/events/{id}", .scope("events:read"), "Read an event",
+      details: "All of it: thin webhook payloads name the event alone.",
+      answers: [.ok(EventSchemas.event)], handler: show),
   ]
 
   private static let eventList = AnswerDefinition(
@@ -38,11 +44,31 @@ enum EventRoutes {
       RequestBody.Content(mediaType: ListStream.mediaType, schema: .string(0...Int.max)),
     ])
 
+  private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .event)
+    guard let position = RecordedDomainEvent.position(ofEventID: id), position > 0 else {
+      throw .notFound("event")
+    }
+    let event: RecordedEvent?
+    do {
+      event = try exchange.engine.log.read(after: position - 1, limit: 1, filter: .all).events.first
+    } catch {
+      throw APIError(.log(error))
+    }
+    guard let event, event.position == position, event.org.value == exchange.org.value else {
+      throw .notFound("event")
+    }
+    do {
+      return exchange.respond(200, try EventJSON.object(event))
+    } catch {
+      throw APIError(error)
+    }
+  }
+
   private static func list(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let position = try start(exchange)
     let wanted = try WantedEvents(exchange)
-    let accepts = exchange.request.headers["accept"] ?? ""
-    if accepts.contains("text/event-stream") {
+    if exchange.request.prefers("text/event-stream") {
       return try EventTail(wanted, exchange).messages(after: position)
     }
     if ListStream.isWanted(exchange.request) {
@@ -89,23 +115,24 @@ enum EventRoutes {
   }
 
   /// `Last-Event-ID` wins over `after`: a tail that was cut goes on where it was.
+  ///
+  /// A position that the log has not reached is none of this log's, as after a restore: from there on everything up to
+  /// it would be missed without a word. An `EventSource` that is told 400 does not try again.
   private static func start(_ exchange: Exchange) throws(APIError) -> UInt64 {
-    guard let text = exchange.request.headers["last-event-id"] ?? exchange.query("after") else {
-      return 0
-    }
-    if text == "now" { return try head(exchange) }
+    let resumed = exchange.request.headers["last-event-id"]
+    let name = resumed == nil ? "after" : "Last-Event-ID"
+    guard let text = resumed ?? exchange.query("after") else { return 0 }
+    let head = try exchange.head()
+    if text == "now" { return head }
     guard let position = UInt64(text) else {
-      throw .invalid("after", "invalid_position", "after is a log position, or `now`.")
+      throw .invalid(name, "invalid_position", "\(name) is a log position, or `now`.")
+    }
+    guard position <= head else {
+      throw .invalid(
+        name, "position_in_future",
+        "The log ends at \(head): \(name) is no position of it. Begin again, at 0 or at `now`.")
     }
     return position
-  }
-
-  private static func head(_ exchange: Exchange) throws(APIError) -> UInt64 {
-    do {
-      return try exchange.engine.log.head()
-    } catch {
-      throw APIError(.log(error))
-    }
   }
 }
 

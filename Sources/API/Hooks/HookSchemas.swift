@@ -6,7 +6,8 @@ import JSON
 enum HookSchemas {
   private static let mapping = Schema.map(.string(1...500))
 
-  private static let mappingRule = SchemaRule.object { object, _ in
+  private static let mappingRule = SchemaRule.object(refuses: ["required", "unknown_field"]) {
+    object, _ in
     guard let mapping = object["mapping"]?.object else { return [] }
     let parts = mapping.fields.map { field, source in
       // What is no text is wrong already.

@@ -28,7 +28,7 @@ enum LeadRoutes {
             ]
           ],
         ]), answers: [.ok(LeadSchemas.lead), .created(LeadSchemas.lead)],
-      refuses: [400: ["invalid_phone", "invalid_email"]], handler: intake)
+      refuses: [400: ["too_many"]], handler: intake)
   ]
 
   private static func intake(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -36,6 +36,20 @@ enum MessageSchemas {
       .optional("rule_set", .anything), .optional("facts", .anything),
     ])
 
+  /// What sending would come to.
+  static let trial = Trial.schema(
+    "MessageTrial",
+    [
+      .required("channel", .choice(Channel.self)), .required("to", .string().nullable),
+      .required("subject", .string(0...1_000).nullable),
+      .required("body", .string(0...600_000).nullable),
+      .required("html", .string(0...600_000).nullable), .required("segments", .count),
+      .required("encoding", .string()), .required("price", .money),
+      .required("send_at", .time.nullable), .required("verdict", verdict),
+      .required("reason", .string().nullable, "Why it would be held or skipped."),
+      .required("explanation", .string().nullable),
+    ])
+
   static let message = Schema.stored(
     "Message", "message", .message,
     [
@@ -63,7 +77,10 @@ enum MessageSchemas {
 
   /// What a rule of the gate answers, as far as a send can be refused at once.
   static let refusals: [Int: [String]] = [
-    402: ["insufficient_funds"], 404: ["not_found"],
+    400: [
+      "deceptive_subject", "invalid_merge_field", "invalid_url", "other_channel", "too_long",
+      "too_many", "unsupported_field",
+    ], 402: ["insufficient_funds"], 404: ["erased", "not_found"], 409: ["archived"],
     422: [
       "sms_not_configured", "email_not_configured", "postal_address_missing", "missing_field",
     ]

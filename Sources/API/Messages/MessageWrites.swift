@@ -15,7 +15,8 @@ enum MessageWrites {
         example: [
           "contact": "con_01jd3x0000000000000000000a", "body": "Hi {{first_name|there}}",
           "purpose": "transactional",
-        ]), answers: [.created(MessageSchemas.message)], refuses: MessageSchemas.refusals,
+        ]), answers: [.created(MessageSchemas.message), .trial(MessageSchemas.trial)],
+      refuses: MessageSchemas.refusals,
       idempotency: .required, handler: send),
     Operation(
       "POST", "/api/messages/{id}/cancel", .scope("messages:write"),
@@ -61,47 +62,31 @@ enum MessageWrites {
   ) async throws(APIError) -> HTTPResponse {
     // A trial may do without the key.
     if exchange.request.headers["idempotency-key"] != nil {
-      try exchange.tellRepeated(try exchange.call())
+      try exchange.tellRepeated(try exchange.call(), in: exchange.org)
     }
-    let planned: PlannedMessage
-    do {
-      planned = try await exchange.executor().read { workspace throws(CommandError) in
-        try workspace.previewMessage(request)
+    let (events, planned) = try await exchange.tried(in: try exchange.executor()) {
+      workspace throws(CommandError) in try workspace.planMessage(request)
+    }
+    let reason: String? =
+      switch planned.verdict.outcome {
+      case .allowed: nil
+      case .held(let why, _), .refused(let why): why.rawValue
       }
-    } catch let error as CommandError {
-      throw APIError(error)
-    } catch let error as APIError {
-      throw error
-    } catch {
-      preconditionFailure("only these two are thrown: \(error)")
-    }
-    var events: [JSON] = ["message.planned"]
-    var reason: String?
-    switch planned.verdict.outcome {
-    case _ where planned.scheduledForMicros != nil: events.append("timer.scheduled")
-    case .allowed: events += ["message.queued", "wallet.held"]
-    case .held(let why, _):
-      reason = why.rawValue
-      events += ["message.held", "timer.scheduled"]
-    case .refused(let why):
-      reason = why.rawValue
-      events.append("message.skipped")
-    }
+    let content = planned.plan.content.value
     return exchange.respond(
       200,
-      [
-        "object": "message_preview", "dry_run": true,
-        "channel": .string(planned.plan.channel.rawValue),
-        "subject": JSON(planned.plan.content.value?.subject),
-        "body": JSON(planned.plan.content.value?.body),
-        "html": JSON(planned.plan.content.value?.html),
-        "to": JSON(planned.plan.content.value?.address),
-        "segments": JSON(planned.plan.segmentCount),
-        "encoding": .string(planned.plan.encoding), "price": Money.json(planned.priceMicros),
-        "send_at": JSON(planned.scheduledForMicros.map(Timestamp.text)),
-        "verdict": planned.verdict.json, "reason": JSON(reason),
-        "explanation": JSON(reason.map(ReasonText.text)), "events": .array(events),
-      ])
+      Trial.json(
+        events,
+        [
+          ("channel", .string(planned.plan.channel.rawValue)), ("subject", JSON(content?.subject)),
+          ("body", JSON(content?.body)), ("html", JSON(content?.html)),
+          ("to", JSON(content?.address)), ("segments", JSON(planned.plan.segmentCount)),
+          ("encoding", .string(planned.plan.encoding)),
+          ("price", Money.json(planned.priceMicros)),
+          ("send_at", JSON(planned.scheduledForMicros.map(Timestamp.text))),
+          ("verdict", planned.verdict.json), ("reason", JSON(reason)),
+          ("explanation", JSON(reason.map(ReasonText.text))),
+        ]))
   }
 
   private static func cancel(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

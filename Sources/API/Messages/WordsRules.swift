@@ -5,7 +5,9 @@ import JSON
 /// What the commands refuse of the words of messages, campaigns and templates.
 enum WordsRules {
   /// Of a message: its times, and its words where they are its own.
-  static let message = SchemaRule.object { object, context in
+  static let message = SchemaRule.object(refuses: [
+    "empty_body", "invalid_merge_field", "out_of_range", "required",
+  ]) { object, context in
     var faults = MessageRequest.faults(
       sendAtMicros: object.text("send_at").flatMap(Timestamp.micros),
       expiresAtMicros: object.text("expires_at").flatMap(Timestamp.micros),
@@ -17,20 +19,24 @@ enum WordsRules {
   }
 
   /// Of a new campaign.
-  static let campaign = SchemaRule.object { object, _ in
+  static let campaign = SchemaRule.object(refuses: [
+    "deceptive_subject", "invalid_merge_field", "required", "too_long", "unsupported_field",
+  ]) { object, _ in
     guard let channel = object.channel, !object.hasTemplate else { return [] }
     return CampaignWords.faults(
       in: object.words(of: channel), on: channel, for: object.purpose)
   }
 
   /// Of a campaign that there is, whose channel nobody knows.
-  static let campaignChange = SchemaRule.object { object, _ in
+  static let campaignChange = SchemaRule.object(refuses: ["invalid_merge_field"]) { object, _ in
     guard !object.hasTemplate else { return [] }
     return CampaignWords.faults(in: object.words(of: nil), on: nil, for: object.purpose)
   }
 
   /// Of a template.
-  static let template = SchemaRule.object { object, _ in
+  static let template = SchemaRule.object(refuses: [
+    "invalid_merge_field", "required", "unsupported_field",
+  ]) { object, _ in
     guard let channel = object.text("channel").flatMap(Channel.init) else {
       return templateFaults(object, for: nil)
     }

@@ -30,7 +30,7 @@ enum OperationRoutes {
         After a restore nothing is sent: no message, no webhook, no step of a workflow or campaign. What may have been
         sent before is looked up at the provider first. Again: nothing happens.
         """,
-      parameters: [.dryRun], answers: [.ok(.map(.anything))], idempotency: .ignored,
+      parameters: [.dryRun], answers: [.ok(.map(.anything))], idempotency: .refused,
       handler: release),
     OperatorChecks.operation,
   ]

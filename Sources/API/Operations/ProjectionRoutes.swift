@@ -26,13 +26,13 @@ enum ProjectionRoutes {
       parameters: [.dryRun],
       answers: [AnswerDefinition(202, "It will be done.", ProjectionSchemas.projection), .tried],
       refuses: [409: ["rebuild_running"], 503: ["read_model_unavailable"]],
-      idempotency: .ignored, handler: rebuild),
+      idempotency: .refused, handler: rebuild),
     Operation(
       "DELETE", "/api/projections/{name}/rebuild", .scope("projections:write"),
       "Cancel a rebuild", details: "The live rows stay as they are.", parameters: [.dryRun],
       answers: [AnswerDefinition(202, "It will stop.", ProjectionSchemas.projection), .tried],
       refuses: [409: ["no_rebuild"], 503: ["read_model_unavailable"]],
-      idempotency: .ignored, handler: cancel),
+      idempotency: .refused, handler: cancel),
     Operation.list(
       "/api/projections/{name}/parked", "projections:read",
       "List what a read model could not apply",
@@ -45,7 +45,7 @@ enum ProjectionRoutes {
       "Apply what is parked, in order, once it can be",
       details: "What still cannot be applied stays parked.", parameters: [.dryRun],
       answers: [AnswerDefinition.ok(ProjectionSchemas.drained).or(.dryRun)],
-      refuses: [503: ["read_model_unavailable"]], idempotency: .ignored, handler: drain),
+      refuses: [503: ["read_model_unavailable"]], idempotency: .refused, handler: drain),
   ]
 
   @Sendable

@@ -16,7 +16,10 @@ enum PaymentRoutes {
       "POST", "/api/payments/{id}/refund", .scope("wallet:write"), "Refund a payment",
       body: .json(PaymentSchemas.refund, example: ["amount": 5_000_000]),
       answers: [.ok(PaymentSchemas.payment)],
-      refuses: [402: ["insufficient_funds"], 409: ["not_refundable"]], idempotency: .required,
+      refuses: [
+        400: ["out_of_range", "refund_exceeds_payment"], 402: ["insufficient_funds"],
+        409: ["not_refundable"],
+      ], idempotency: .required,
       handler: refund),
     Operation(
       "GET", "/api/wallet/auto-recharge", .scope("wallet:read"), "Read the recharge rule",
@@ -25,7 +28,8 @@ enum PaymentRoutes {
       "POST", "/api/wallet/auto-recharge/configure", .scope("wallet:write"),
       "Change the recharge rule",
       body: .json(PaymentSchemas.autoRechargeInput, example: ["enabled": true]),
-      answers: [.ok(PaymentSchemas.autoRecharge)], handler: configure),
+      answers: [.ok(PaymentSchemas.autoRecharge)], refuses: [400: ["out_of_range"]],
+      handler: configure),
   ]
 
   @Sendable

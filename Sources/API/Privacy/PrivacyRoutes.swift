@@ -22,7 +22,7 @@ enum PrivacyRoutes {
         PrivacySchemas.input,
         example: ["contact": "con_01jd3x0000000000000000000a", "reason": "person_asked"]),
       answers: [
-        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .ok(PrivacySchemas.preview),
+        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .trial(PrivacySchemas.trial),
       ], refuses: [404: ["not_found"]], handler: create),
     Operation.list(
       "/api/privacy/erasures", "privacy:read", "List erasures", of: PrivacySchemas.erasure,
@@ -32,7 +32,7 @@ enum PrivacyRoutes {
       answers: [.ok(PrivacySchemas.erasure)], handler: show),
     Operation(
       "POST", "/api/operator/erasures", .operation, "Erase a person, or ask how far it is",
-      details: "A repeated order answers how far the first one is.", parameters: [.dryRun],
+      details: "A repeated order answers how far the first one is.",
       body: .json(
         PrivacySchemas.operatorInput,
         example: [
@@ -40,8 +40,8 @@ enum PrivacyRoutes {
           "contact": "con_01jd3x0000000000000000000a",
         ]),
       answers: [
-        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .ok(PrivacySchemas.preview),
-      ], refuses: [404: ["not_found"]], idempotency: .ignored, handler: operate),
+        AnswerDefinition(202, "Accepted.", PrivacySchemas.erasure), .trial(PrivacySchemas.trial),
+      ], refuses: [404: ["not_found"]], handler: operate),
   ]
 
   // MARK: Asking
@@ -52,9 +52,9 @@ enum PrivacyRoutes {
     try fields.finish()
     guard let contact else { preconditionFailure("finish refuses missing fields") }
     if exchange.isDryRun {
-      try exchange.tellRepeated(try exchange.call())
+      try exchange.tellRepeated(try exchange.call(), in: exchange.org)
       return exchange.respond(
-        200, try await preview(of: contact, try exchange.executor(), exchange))
+        200, try await preview(of: contact, for: reason, try exchange.executor(), exchange))
     }
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.requestErasure(of: contact, reason: reason)
@@ -71,23 +71,17 @@ enum PrivacyRoutes {
     let isDryRun = isInOrder || exchange.isDryRun
     try fields.finish()
     guard let account, let contact else { preconditionFailure("finish refuses missing fields") }
-    let executor: OrgExecutor
-    do {
-      executor = try exchange.engine.executor(for: account)
-      if !isDryRun {
-        let call = Call(
-          actor: "system:operator", origin: "cli", correlation: exchange.requestID)
-        _ = try await executor.perform(call) { workspace throws(CommandError) in
-          try workspace.requestErasure(of: contact, reason: reason)
-        }
-      }
-    } catch {
-      throw APIError(error)
+    let executor = try exchange.executor(for: account)
+    let call = try exchange.operatorCall(actor: "system:operator", in: account)
+    if isDryRun {
+      try exchange.tellRepeated(call, in: account)
+      return exchange.respond(200, try await preview(of: contact, for: reason, executor, exchange))
     }
-    guard isDryRun else {
-      return exchange.respond(202, try await view(of: contact, executor, exchange))
+    let written = try await exchange.write(to: executor, call) { workspace throws(CommandError) in
+      try workspace.requestErasure(of: contact, reason: reason)
     }
-    return exchange.respond(200, try await preview(of: contact, executor, exchange))
+    return exchange.respond(
+      202, try await view(of: contact, executor, exchange), receipt: written.receipt)
   }
 
   private static func order(_ fields: inout Fields) -> (Identifier?, Erasure.Reason) {
@@ -96,7 +90,8 @@ enum PrivacyRoutes {
   }
 
   private static func preview(
-    of contact: Identifier, _ executor: OrgExecutor, _ exchange: Exchange
+    of contact: Identifier, for reason: Erasure.Reason, _ executor: OrgExecutor,
+    _ exchange: Exchange
   ) async throws(APIError) -> JSON {
     let (pending, optOuts) = try await read(executor) { workspace throws(CommandError) in
       (workspace.pendingWork(of: contact), try workspace.lastingOptOuts(of: contact))
@@ -109,11 +104,16 @@ enum PrivacyRoutes {
     goes["messages_cancelled"] = JSON(pending.messages.count)
     goes["runs_ended"] = JSON(pending.runs.count)
     goes["timers_cancelled"] = JSON(pending.timers.count)
-    return [
-      "object": "erasure_preview", "contact": .string(contact.text), "goes": .object(goes),
-      "stays": ["opt_outs": .array(optOuts.map { .string($0.rawValue) })],
-      "account": .string(org.text),
-    ]
+    let trial = try await exchange.tried(in: executor) { workspace throws(CommandError) in
+      try workspace.requestErasure(of: contact, reason: reason)
+    }
+    return Trial.json(
+      trial.events,
+      [
+        ("contact", .string(contact.text)), ("goes", .object(goes)),
+        ("stays", ["opt_outs": .array(optOuts.map { .string($0.rawValue) })]),
+        ("account", .string(org.text)),
+      ])
   }
 
   private static func read<Value: Sendable>(

@@ -36,10 +36,10 @@ enum PrivacySchemas {
     ])
 
   /// What an erasure would do.
-  static let preview = Schema.object(
-    "ErasurePreview",
+  static let trial = Trial.schema(
+    "ErasureTrial",
     [
-      .required("object", .constant("erasure_preview")), .required("contact", .id(.contact)),
+      .required("contact", .id(.contact)),
       .required(
         "goes",
         .object([

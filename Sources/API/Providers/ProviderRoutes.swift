@@ -18,7 +18,12 @@ enum ProviderRoutes {
           "provider": "sendgrid", "options": ["from": "hello@example.com"],
           "secrets": ["api_key": "SG.…"],
         ]), answers: [.ok(ProviderSchemas.provider)],
-      refuses: [400: ["unknown_provider", "required", "https_required", "reply_to_foreign"]],
+      refuses: [
+        400: [
+          "invalid_phone", "unknown_parameter", "unknown_provider", "required", "https_required",
+          "reply_to_foreign",
+        ]
+      ],
       handler: configure),
     Operation(
       "DELETE", "/api/providers/{service}", .scope("account:write"), "Remove a provider",

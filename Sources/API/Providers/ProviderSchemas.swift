@@ -41,6 +41,7 @@ enum ProviderSchemas {
     "ProviderList",
     [
       .required("object", .constant("list")), .required("data", .array(provider, 0...100)),
+      .required("has_more", .bool, "Always false."), .required("next", .string().nullable),
       .required("postal_address", .string().nullable),
     ])
 

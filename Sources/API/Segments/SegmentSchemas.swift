@@ -16,7 +16,7 @@ enum SegmentSchemas {
   private static let name = Schema.string(1...200).ruled(by: .notBlank(.segment(.emptyName)))
 
   /// What can be read and yet finds nobody, such as a number that is compared with a text.
-  private static let people = SchemaRule { value, _ in
+  private static let people = SchemaRule(codes: ["invalid_filter"]) { value, _ in
     guard let problem = (try? FilterGrammar.parse(value))?.firstProblem() else { return [] }
     return APIError(.segment(.invalidFilter(problem))).details.map { detail in
       APIError.Detail(param: "", code: detail.code, message: detail.message)

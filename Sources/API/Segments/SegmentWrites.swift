@@ -12,11 +12,12 @@ enum SegmentWrites {
       body: .json(
         SegmentSchemas.create,
         example: ["name": "VIPs", "filter": ["field": "tags", "op": "contains", "value": "vip"]]),
-      answers: [.created(SegmentSchemas.segment)], handler: create),
+      answers: [.created(SegmentSchemas.segment)], refuses: [400: ["invalid_filter"]],
+      handler: create),
     Operation(
       "PATCH", "/api/segments/{id}", .scope("segments:write"), "Change a segment",
       body: .json(SegmentSchemas.update, example: ["name": "Very important people"]),
-      answers: [.ok(SegmentSchemas.segment)], handler: update),
+      answers: [.ok(SegmentSchemas.segment)], refuses: [400: ["invalid_filter"]], handler: update),
     Operation(
       "DELETE", "/api/segments/{id}", .scope("segments:write"), "Delete a segment",
       answers: [.ok(SegmentSchemas.segment)], handler: delete),

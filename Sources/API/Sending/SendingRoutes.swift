@@ -11,6 +11,9 @@ enum SendingRoutes {
     [
       Operation(
         "GET", "/api/sending", .scope("account:read"), "Read how the account sends",
+        details:
+          "Its `ETag` is the account's: `If-Match` with it is refused once anything of the account itself "
+          + "changed.",
         answers: [.ok(SendingSchemas.sending)], handler: show),
       Operation(
         "POST", "/api/sending/halt", .scope("account:write"), "Stop all sending of the account",
@@ -18,11 +21,13 @@ enum SendingRoutes {
           "Nothing is handed to a provider after this; calls that are under way end. What is "
           + "queued or held waits (`wait`), or is skipped with what comes until it is lifted, and "
           + "never goes out (`skip`).",
+        parameters: [.ifMatch],
         body: .json(SendingSchemas.halt, example: ["reason": "wrong list"]),
         answers: [.ok(SendingSchemas.sending)], handler: halt),
       Operation(
         "POST", "/api/sending/resume", .scope("sending:write"), "Lift the account's own stop",
         details: "What waited passes the gate again. A stop by the operator stays.",
+        parameters: [.ifMatch],
         answers: [.ok(SendingSchemas.sending)], handler: resume),
       Operation(
         "PUT", "/api/sending/rules", .scope("sending:write"), "Set how the account sends",
@@ -30,16 +35,15 @@ enum SendingRoutes {
           "Replaces all of it: what is left out is not limited. Consent, opt-outs, hours and "
           + "what a mail has to say are no settings. By administrators, of the roles that every "
           + "account has.",
+        parameters: [.ifMatch],
         body: .json(
           SendingSchemas.rules, example: ["frequency_cap": ["count": 2, "hours": 24]]),
         answers: [.ok(SendingSchemas.sending)], handler: setRules),
       Operation(
         "POST", "/api/operator/sending", .operation, "Stop or resume the sending of all accounts",
-        parameters: [.dryRun],
         body: .json(
           SendingSchemas.operatorHalt, example: ["halted": true, "reason": "provider incident"]),
-        answers: [AnswerDefinition.ok(SendingSchemas.operatorHaltAnswer).or(.dryRun)],
-        idempotency: .ignored,
+        answers: [.ok(SendingSchemas.operatorHaltAnswer)], refuses: [404: ["not_found"]],
         handler: operate),
       Operation(
         "POST", "/api/suppressions", .scope("contacts:write"), "Put addresses on a list",
@@ -49,7 +53,7 @@ enum SendingRoutes {
         body: .json(
           SendingSchemas.list,
           example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
-        answers: [.ok(SendingSchemas.listed)], handler: suppress),
+        answers: [.ok(SendingSchemas.listed)], refuses: [400: ["too_long"]], handler: suppress),
       Operation(
         "POST", "/api/suppressions/remove", .scope("suppressions:write"),
         "Take addresses off a list",
@@ -57,11 +61,19 @@ enum SendingRoutes {
           + "stays: only they can lift that.",
         body: .json(
           SendingSchemas.list, example: ["channel": "sms", "addresses": ["+12125550123"]]),
-        answers: [.ok(SendingSchemas.listed)], handler: unsuppress),
+        answers: [.ok(SendingSchemas.listed)],
+        refuses: [400: ["opt_in_by_person_only", "too_long"]], handler: unsuppress),
     ] + SuppressionReads.all + SuspectedOptOutRoutes.all + PriceRoutes.all
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    exchange.respond(200, try await view(exchange))
+    let version: UInt64
+    do {
+      // Before the rest: what changes in between makes it stale, not new.
+      version = try exchange.engine.version(of: exchange.org, in: exchange.org)
+    } catch {
+      throw APIError(error)
+    }
+    return exchange.respond(200, try await view(exchange), version: version)
   }
 
   /// What is so now and was not written by anybody comes along: the account's books say nothing of it later.
@@ -90,7 +102,7 @@ enum SendingRoutes {
   ) throws(APIError) -> HTTPResponse {
     let account = try exchange.account(at: receipt)
     let view = view(account.state, of: exchange.org, nowMicros: account.updatedAtMicros)
-    return exchange.respond(200, .object(view), receipt: receipt)
+    return exchange.respond(200, .object(view), receipt: receipt, version: account.version)
   }
 
   private static func view(
@@ -150,14 +162,14 @@ enum SendingRoutes {
     let reason = fields.string("reason", required: true, limit: 200) ?? ""
     let mode = fields.choice("waiting", HaltMode.self) ?? .wait
     try fields.finish()
-    let written = try await exchange.write { workspace throws(CommandError) in
+    let written = try await exchange.write(about: exchange.org) { workspace throws(CommandError) in
       try workspace.haltSending(.org, mode, reason: reason)
     }
     return try respond(written.receipt, exchange)
   }
 
   private static func resume(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let written = try await exchange.write { workspace throws(CommandError) in
+    let written = try await exchange.write(about: exchange.org) { workspace throws(CommandError) in
       try workspace.resumeSending(.org)
     }
     return try respond(written.receipt, exchange)
@@ -181,7 +193,8 @@ enum SendingRoutes {
     rules.program = program(&fields)
     rules.advertisementNotice = fields.string("advertisement_notice")
     try fields.finish()
-    let written = try await exchange.write { [rules] workspace throws(CommandError) in
+    let written = try await exchange.write(about: exchange.org) {
+      [rules] workspace throws(CommandError) in
       try workspace.setSendingRules(rules)
     }
     return try respond(written.receipt, exchange)
@@ -195,15 +208,26 @@ enum SendingRoutes {
     let scope = fields.choice("scope", HaltScope.self) ?? .all
     let mode = fields.choice("waiting", HaltMode.self) ?? .wait
     try fields.finish()
-    let call = Call(actor: "operator", origin: "operator", correlation: exchange.requestID)
+    let call = Call(
+      actor: "operator", origin: "operator", correlation: exchange.requestID,
+      idempotencyKey: try exchange.idempotencyName())
     let order = SendingOrder(isHalted: isHalted, scope: scope, mode: mode, reason: reason)
     do {
       let executors = try exchange.engine.executors(of: account)
+      // After a crash some have it and some have not: those carry it out now.
+      let isReplay =
+        try !executors.isEmpty
+        && executors.allSatisfy { executor throws(APIError) in
+          try exchange.isAnswered(call.idempotencyKey, in: executor.org)
+        }
+      if isReplay, exchange.isDryRun { try exchange.tellRepeated(call, in: executors[0].org) }
       try await exchange.tryOut(on: executors, call) { workspace throws(CommandError) in
         try order.apply(to: &workspace)
       }
       let count = try await exchange.engine.setSending(order, of: executors, call)
-      return exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
+      var response = exchange.respond(200, ["halted": .bool(isHalted), "accounts": JSON(count)])
+      if isReplay { response.headers.set("idempotent-replayed", "true") }
+      return response
     } catch let error as CommandError {
       throw APIError(error)
     } catch let error as APIError {

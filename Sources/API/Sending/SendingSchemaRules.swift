@@ -5,7 +5,7 @@ import JSON
 /// What the commands refuse of how an org sends.
 enum SendingSchemaRules {
   /// Of its rules, beyond the ranges that their schema has.
-  static let rules = SchemaRule.object { object, _ in
+  static let rules = SchemaRule.object(refuses: ["out_of_range"]) { object, _ in
     var program = MessagingProgram(helpText: object["help_text"]?.string)
     func words(_ list: String) -> [String] {
       (object["keywords"]?[list]?.array ?? []).compactMap(\.string)
@@ -20,15 +20,16 @@ enum SendingSchemaRules {
   }
 
   /// Of when a price begins.
-  static let from = SchemaRule.text { text, context throws(CommandError) in
+  static let from = SchemaRule.text(refuses: ["out_of_range"]) {
+    text, context throws(CommandError) in
     guard let micros = Timestamp.micros(text) else { return }
     if micros < context.nowMicros { throw .org(.priceInThePast) }
   }
 
   /// Of the addresses of a list, each by itself.
-  static let addresses = SchemaRule { value, context in
+  static let addresses = SchemaRule(codes: ["invalid_email", "invalid_phone"]) { value, context in
     guard let channel = value["channel"]?.string.flatMap(Channel.init) else { return [] }
-    let rule = SchemaRule.text { text, context throws(CommandError) in
+    let rule = SchemaRule.text(refuses: []) { text, context throws(CommandError) in
       _ = try ContactAddresses.key(text, on: channel, context.tools.numbers)
     }
     return (value["addresses"]?.array ?? []).enumerated().flatMap { index, address in

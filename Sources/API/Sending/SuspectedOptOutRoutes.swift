@@ -12,12 +12,12 @@ enum SuspectedOptOutRoutes {
     Operation(
       "POST", "/api/suspected-opt-outs/{id}/confirm", .scope("contacts:write"),
       "Decide that the contact opted out",
-      body: .json(SendingSchemas.decision, example: ["channel": "sms"]),
+      body: .optionalJSON(SendingSchemas.decision, example: ["channel": "sms"]),
       answers: [.ok(ContactSchemas.contact)], handler: confirm),
     Operation(
       "POST", "/api/suspected-opt-outs/{id}/dismiss", .scope("contacts:write"),
       "Decide that the contact did not opt out",
-      body: .json(SendingSchemas.decision, example: ["channel": "sms"]),
+      body: .optionalJSON(SendingSchemas.decision, example: ["channel": "sms"]),
       answers: [.ok(ContactSchemas.contact)], handler: dismiss),
     Operation.list(
       "/api/contacts/{id}/consents", "contacts:read",

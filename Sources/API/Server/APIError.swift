@@ -73,18 +73,7 @@ package struct APIError: Error, Sendable, Equatable {
   /// on as if it had happened.
   static func tried(_ events: [PlannedEvent]) -> APIError {
     var answer = APIError(200, "dry_run", "dry_run", "Nothing was written.")
-    answer.preview = [
-      "object": "dry_run", "dry_run": true,
-      "events": .array(
-        events.map {
-          [
-            "type": .string($0.type),
-            "subject": [
-              "type": .string($0.subject.kind.name), "id": JSON($0.isNew ? nil : $0.subject.text),
-            ],
-          ]
-        }),
-    ]
+    answer.preview = Trial.json(events)
     return answer
   }
 
@@ -313,6 +302,8 @@ extension APIError {
       self = .invalid(field, "invalid_value", "\(field): \(reason).")
     case .tooManyTags(let limit):
       self = .invalid("tags", "too_many", "A contact has at most \(limit) tags.")
+    case .tooManyFields(let limit):
+      self = .invalid("custom", "too_many", "A contact has at most \(limit) fields of your own.")
     case .erasureOutOfOrder: self = .conflict("not_allowed_now")
     }
   }

@@ -76,12 +76,13 @@ package struct APIServer: Sendable {
       let path = Self.briefPaths.first(where: request.rawPath.hasPrefix)
     else { return false }
     guard request.method == "GET" else {
-      return !request.rawPath.hasPrefix("/api/contacts/import")
+      return !Self.longPaths.contains(where: request.rawPath.hasPrefix)
     }
     let rest = request.rawPath.utf8.dropFirst(path.utf8.count)
     return rest.first == UInt8(ascii: "/") && !rest.dropFirst().contains(UInt8(ascii: "/"))
   }
 
+  private static let longPaths = ["/api/contacts/import", "/api/contacts/search"]
   private static let briefBytes = 16 << 10
   private static let briefPaths = ["/api/contacts", "/api/messages", "/api/leads"]
 
@@ -282,6 +283,10 @@ extension Operation {
   func checkParameters(of request: HTTPRequest) throws(APIError) {
     // A signed request's parameters are its signer's business.
     guard access != .signed else { return }
+    guard request.hasValidQuery else {
+      throw .invalid(
+        "query", "malformed_request", "The escapes of the query (%XX) are no UTF-8 text.")
+    }
     var errors: [APIError.Detail] = []
     var seen: Set<String> = []
     for item in request.query {
@@ -312,6 +317,7 @@ extension Operation {
       }
       errors += known[index].problems(in: text)
     }
+    errors += unheededHeaders(of: request)
     for index in known.indices where known[index].place == .query && known[index].isRequired {
       let name = known[index].name
       guard !seen.contains(name) else { continue }
@@ -319,6 +325,23 @@ extension Operation {
         APIError.Detail(param: name, code: "required", message: "\(name) is required."))
     }
     guard errors.isEmpty else { throw .invalid(errors) }
+  }
+}
+
+extension Operation {
+  /// Headers that make a write conditional or single, where this one cannot be: whoever sends them counts on that.
+  private func unheededHeaders(of request: HTTPRequest) -> [APIError.Detail] {
+    guard method != "GET" else { return [] }
+    var names = [Parameter.ifMatch.name]
+    if idempotency == .refused { names.append("Idempotency-Key") }
+    return names.compactMap { name in
+      guard request.headers[name] != nil, !parameters.contains(where: { $0.name == name }) else {
+        return nil
+      }
+      return APIError.Detail(
+        param: name, code: "unsupported_header",
+        message: "This operation cannot heed \(name). Send the request without it.")
+    }
   }
 }
 

@@ -74,7 +74,7 @@ enum ErrorCatalogue {
     ("invalid_api_version", "The header Api-Version names no version of this API."),
     (
       "position_in_future",
-      "Min-Position is beyond the log's end: it is no Log-Position of a write."
+      "Min-Position, `after` or Last-Event-ID is beyond the log's end: it is no position of this log."
     ),
     ("out_of_range", "The number or length is outside the field's limits."),
     ("too_long", "The text is longer than the field takes."),
@@ -82,6 +82,11 @@ enum ErrorCatalogue {
     ("unknown_parameter", "There is no such field or parameter here. Check its spelling."),
     ("repeated_parameter", "Give the field or parameter once."),
     ("unexpected_body", "The operation takes no body."),
+    (
+      "unsupported_header",
+      "The operation cannot heed If-Match, or Idempotency-Key: what it changes has no version, or is no event. Send the "
+        + "request without the header."
+    ),
     ("unknown_event_type", "There is no such event type."),
     ("unknown_provider", "There is no such provider for this service."),
     ("unknown_role", "There is no such role."),
@@ -101,6 +106,9 @@ enum ErrorCatalogue {
       "Path, query and header fields together are larger than the server takes."
     ),
     ("too_large", "The request is larger than the operation takes."),
+    ("invalid_commit", "The request asks for more than one write can hold. Send it in parts."),
+    ("empty_body", "Write the text to send."),
+    ("other_channel", "The template is for another channel."),
     ("method_not_allowed", "The path takes other methods: see the header Allow."),
   ])
 
@@ -150,6 +158,7 @@ enum ErrorCatalogue {
 
   private static let ruleCodes = make([
     ("insufficient_funds", "The wallet does not cover it. Add funds."),
+    ("refund_exceeds_payment", "No more than what was paid can be refunded."),
     ("balance_limit_exceeded", "A wallet holds no more than that."),
     ("unknown_segment", "There is no such segment."),
     (
@@ -214,11 +223,16 @@ enum ErrorCatalogue {
     ("signing_unavailable", "The log's signing key cannot be used. Operators were told."),
     ("hook_disabled", "The inbound hook is disabled: nothing was taken in. Enable it."),
     ("stopping", "The server is stopping. Try again."),
-    ("closed", "The server is stopping. Try again."),
+    ("log_closed", "The server is stopping. Try again."),
+    ("log_overloaded", "The server is busy. Nothing was written; try again."),
     ("log_full", "The disk is full. Nothing was written."),
     ("log_read_only", "The disk does not take writes now. Nothing was written; reading goes on."),
     ("contacts_unreadable", "The contacts could not be read back, and are read again. Try again."),
     ("outcome_unknown", "Repeat the request with the same Idempotency-Key."),
+    ("unreadable_event", "An event in the log cannot be read. Operators were told."),
+    ("log_corrupted", "The log has a fault. Operators were told."),
+    ("key_missing", "The log has a fault: a key is not where it should be. Operators were told."),
+    ("storage_failure", "The log has a fault. Operators were told."),
     ("internal", "A fault of ours. Operators were told; quote the request id."),
   ])
 }

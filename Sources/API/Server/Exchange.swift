@@ -76,7 +76,7 @@ package struct Exchange: Sendable {
 // MARK: - Input
 
 extension Exchange {
-  /// The body as a JSON object, with what its schema finds wrong in it; an empty body is `{}`.
+  /// The body as a JSON object, with what its schema finds wrong in it; no body, where none is needed, is `{}`.
   func body() throws(APIError) -> Fields {
     let value = try jsonBody()
     guard let object = value.object else {
@@ -97,9 +97,13 @@ extension Exchange {
     }
   }
 
-  /// Refuses a body where the operation takes none, and media types that it does not know.
+  /// Refuses a body where the operation takes none, none where it needs one, and media types that it does not know.
   func checkBody() throws(APIError) {
-    guard operation.access != .signed, !request.body.isEmpty else { return }
+    guard operation.access != .signed else { return }
+    guard !request.body.isEmpty else {
+      guard operation.body?.isRequired == true else { return }
+      throw .invalid("body", "required", "Send a body: this does nothing without one.")
+    }
     guard let body = operation.body else {
       guard try jsonBody().object?.isEmpty == true else {
         throw .invalid("body", "unexpected_body", "This takes no body.")
@@ -206,22 +210,29 @@ struct WriteReceipt: Sendable {
 }
 
 extension Exchange {
-  /// Carries out a command for the caller, once per idempotency key: one that changes nothing is written down for its
-  /// key alone, since it might change something when it is sent again.
+  /// Carries out a command for the caller. `object`: what `If-Match` is about where the path does not say it.
   nonisolated(nonsending) func write<Output: Sendable>(
+    about object: Identifier? = nil,
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(APIError) -> Written<Output> {
-    let executor = try executor()
+    try await write(to: try executor(), try call(about: object), body)
+  }
+
+  /// Carries out a command in an account's book, once per idempotency key: one that changes nothing is written down for
+  /// its key alone, since it might change something when it is sent again.
+  nonisolated(nonsending) func write<Output: Sendable>(
+    to executor: OrgExecutor, _ call: Call,
+    _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
+  ) async throws(APIError) -> Written<Output> {
     let output = Mutex<Output?>(nil)
     let done: CommandOutcome
     do {
-      let call = try call()
       if isDryRun {
-        try tellRepeated(call)
+        try tellRepeated(call, in: executor.org)
         throw APIError.tried(try await executor.preview(call, body))
       }
       let isKeyed = call.idempotencyKey != nil
-      let subject = path["id"].flatMap { Identifier($0) } ?? org
+      let subject = path["id"].flatMap { Identifier($0) } ?? executor.org
       done = try await executor.carryOut(call) { workspace throws(CommandError) in
         let answer = try body(&workspace)
         if isKeyed, !workspace.hasChanges {
@@ -241,7 +252,7 @@ extension Exchange {
     let receipt = WriteReceipt(
       position: position ?? 0, isReplay: done.isReplay,
       events: done.receipt?.eventIDs ?? [],
-      versions: try versions(after: done.receipt, of: org))
+      versions: try versions(after: done.receipt, of: executor.org))
     return Written(output: done.isReplay ? nil : output.withLock { $0 }, receipt: receipt)
   }
 
@@ -317,8 +328,8 @@ extension Exchange {
 
   /// Ends the trial of a request whose key was used: refused where that was another request, else nothing would be
   /// written, and the answer says why.
-  func tellRepeated(_ call: Call) throws(APIError) {
-    guard try isAnswered(call.idempotencyKey) else { return }
+  func tellRepeated(_ call: Call, in org: Identifier) throws(APIError) {
+    guard try isAnswered(call.idempotencyKey, in: org) else { return }
     var answer = APIError.tried([])
     answer.headers.set("idempotent-replayed", "true")
     throw answer
@@ -329,6 +340,12 @@ extension Exchange {
 
   /// The account as a write to its own settings left it; `updatedAtMicros` is the account's time of that write.
   func account(at receipt: WriteReceipt) throws(APIError) -> Snapshot<Org.State> {
+    try account(org, at: receipt)
+  }
+
+  func account(
+    _ org: Identifier, at receipt: WriteReceipt
+  ) throws(APIError) -> Snapshot<Org.State> {
     do {
       return try engine.org(org, version: receipt.version(of: org))
     } catch {
@@ -351,20 +368,35 @@ extension Exchange {
     }
   }
 
-  func call() throws(APIError) -> Call {
+  /// `object`: what `If-Match` is about where the path does not say it.
+  func call(about object: Identifier? = nil) throws(APIError) -> Call {
     var call = Call(
       actor: caller.actor, origin: caller.origin, correlation: requestID,
       idempotencyKey: try idempotencyName())
-    call.expected = try expectation(of: call)
+    call.expected = try expectation(of: call, about: object, in: org)
     call.reason = request.headers["x-actor-reason"]
     return call
   }
 
-  /// What `If-Match` says about the object of the path. A stale one is refused here, unless the request was carried
-  /// out under its key, and so may have made it stale itself; whoever changes the object in the same moment loses
-  /// against the log's own check.
-  private func expectation(of call: Call) throws(APIError) -> ExpectedObject? {
-    guard let version = try expectedVersion(), let text = path["id"], let id = Identifier(text)
+  /// An order of the operator's to the account `org`.
+  func operatorCall(
+    actor: String = "operator", origin: String = "cli", in org: Identifier,
+    about object: Identifier? = nil
+  ) throws(APIError) -> Call {
+    var call = Call(
+      actor: actor, origin: origin, correlation: requestID, idempotencyKey: try idempotencyName())
+    call.expected = try expectation(of: call, about: object, in: org)
+    return call
+  }
+
+  /// What `If-Match` says about `object` or that of the path. A stale one is refused here, unless the request was
+  /// carried out under its key, and so may have made it stale itself; whoever changes the object in the same moment
+  /// loses against the log's own check.
+  private func expectation(
+    of call: Call, about object: Identifier?, in org: Identifier
+  ) throws(APIError) -> ExpectedObject? {
+    guard let version = try expectedVersion(),
+      let id = object ?? path["id"].flatMap({ Identifier($0) })
     else { return nil }
     let actual: UInt64
     do {
@@ -372,13 +404,14 @@ extension Exchange {
     } catch {
       throw APIError(error)
     }
-    if actual != version, try !isAnswered(call.idempotencyKey) {
+    if actual != version, try !isAnswered(call.idempotencyKey, in: org) {
       throw APIError(.versionMismatch(expected: version, actual: actual))
     }
     return ExpectedObject(id: id, version: version)
   }
 
-  private func isAnswered(_ key: IdempotencyName?) throws(APIError) -> Bool {
+  /// Whether a request was carried out under the key in the book of `org`.
+  func isAnswered(_ key: IdempotencyName?, in org: Identifier) throws(APIError) -> Bool {
     guard let key else { return false }
     do {
       return try engine.log.receipt(
@@ -389,7 +422,7 @@ extension Exchange {
     }
   }
 
-  private func idempotencyName() throws(APIError) -> IdempotencyName? {
+  func idempotencyName() throws(APIError) -> IdempotencyName? {
     guard let key = request.headers["idempotency-key"] else {
       if operation.idempotency == .required {
         throw .invalid(

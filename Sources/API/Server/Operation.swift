@@ -25,7 +25,8 @@ import JSON
 //    shows, is a `SchemaRule` beside the schema (`.ruled(by:)`), so that it is told along.
 // 4. `refuses` names only what is special to the operation, as status: codes. What follows from the
 //    definition (400, 401, 403, 404 for an id in the path, 409 for idempotency, 429, 503, …) is added
-//    by itself. An answer with a status that is not documented is reported as a fault.
+//    by itself: `Definition/ErrorCodes.swift` has what the shapes and rules of its input lead to. An answer with a
+//    status that is not documented is reported as a fault.
 // 5. A new code goes into `ErrorCatalogue.swift` with what it means.
 // 6. Writes go through `exchange.write { … }`: idempotency, `dry_run`, `Log-Position` and the names of
 //    the events come with it.
@@ -43,7 +44,11 @@ package enum Access: Sendable, Equatable {
 }
 
 package enum IdempotencyRule: Sendable, Equatable {
+  /// Nothing is written, or the request's own signature says what it is: a key says nothing more.
   case ignored
+  /// What it does is no event, so that no commit could hold the key: a request that brings one is refused, since its
+  /// sender would rely on it.
+  case refused
   case optional
   case required
 }
@@ -58,10 +63,21 @@ package struct RequestBody: Sendable {
   package let contents: [Content]
   /// A body that works.
   package let example: JSON?
+  /// Whether a request without one is refused. An order to change or replace something must not come true because
+  /// a client lost its body on the way.
+  package let isRequired: Bool
 
   package static func json(_ schema: Schema, example: JSON? = nil) -> RequestBody {
     RequestBody(
-      contents: [Content(mediaType: "application/json", schema: schema)], example: example)
+      contents: [Content(mediaType: "application/json", schema: schema)], example: example,
+      isRequired: true)
+  }
+
+  /// Of an action that is a whole order without it: no body is `{}`.
+  package static func optionalJSON(_ schema: Schema, example: JSON? = nil) -> RequestBody {
+    RequestBody(
+      contents: [Content(mediaType: "application/json", schema: schema)], example: example,
+      isRequired: false)
   }
 
   /// Several media types; only `application/json` is checked before the handler.
@@ -70,7 +86,7 @@ package struct RequestBody: Sendable {
   ) -> RequestBody {
     RequestBody(
       contents: contents.map { Content(mediaType: $0.mediaType, schema: $0.schema) },
-      example: example)
+      example: example, isRequired: true)
   }
 
   var jsonSchema: Schema? { contents.first { $0.mediaType == "application/json" }?.schema }
@@ -137,6 +153,9 @@ package struct AnswerDefinition: Sendable {
       ])
   }
   package static let tried = AnswerDefinition(200, "With `dry_run`: what would follow.", .dryRun)
+  static func trial(_ schema: Schema) -> AnswerDefinition {
+    AnswerDefinition(200, "With `dry_run`: what would follow.", schema)
+  }
   package static let nothing = AnswerDefinition(204, "Done; there is nothing to say.")
 
   package static func text(_ mediaType: String, _ description: String) -> AnswerDefinition {
@@ -196,20 +215,29 @@ package final class Operation: Sendable {
     self.idempotency = idempotency ?? (method == "GET" ? .ignored : .optional)
     self.handler = handler
     precondition(!answers.isEmpty && !summary.isEmpty, "\(method) \(path) is not described")
-    let isKeyed = method != "GET" && self.idempotency != .ignored
+    let isKeyed = self.idempotency == .optional || self.idempotency == .required
     let all = Self.all(
       parameters, access, isKeyed: isKeyed, self.idempotency, method, path, answers)
     self.parameters = all
     isList = Self.isList(method, all)
     placeholders = Self.placeholders(of: path)
     title = "\(method) \(path)"
-    action = Self.action(method, path)
+    action = Self.action(method, path, access)
     isReport = Self.isReport(method, path)
     self.answers = isKeyed ? Self.orTried(answers) : answers
     var statuses = Self.usualStatuses(
       access, method, hasBody: body != nil, path: path, isKeyed: isKeyed)
+    if all.contains(where: { $0.name == Parameter.ifMatch.name }) {
+      statuses[412] = ["version_mismatch"]
+    }
+    if access != .signed {
+      statuses[400] = Self.faultCodes(method, all, body, self.idempotency)
+    }
     for answer in self.answers { statuses[answer.status, default: []] += [] }
-    for (status, codes) in refuses { statuses[status, default: []] += codes }
+    for (status, codes) in refuses {
+      let known = Set(statuses[status] ?? [])
+      statuses[status, default: []] += codes.filter { !known.contains($0) }
+    }
     self.statuses = statuses
   }
 
@@ -245,7 +273,10 @@ package final class Operation: Sendable {
   private static func usualStatuses(
     _ access: Access, _ method: String, hasBody: Bool, path: String, isKeyed: Bool
   ) -> [Int: [String]] {
-    var all: [Int: [String]] = [500: ["internal"], 503: ["overloaded"]]
+    var all: [Int: [String]] = [
+      500: ["internal", "unreadable_event", "log_corrupted", "key_missing", "storage_failure"],
+      503: ["overloaded", "stopping", "log_closed", "contacts_unreadable"],
+    ]
     switch access {
     case .open: break
     case .signed: all[403] = ["invalid_signature"]
@@ -257,6 +288,7 @@ package final class Operation: Sendable {
       ]
       all[403] = [
         "missing_scope", "account_not_reachable", "csrf_token_required", "address_not_allowed",
+        "account_archived",
       ]
       all[429] = ["rate_limited"]
       if method == "GET" {
@@ -268,15 +300,19 @@ package final class Operation: Sendable {
       all[400] = ["malformed_request"]
       return all
     }
-    all[400] = ["invalid_type", "unknown_parameter"]
+    // Also where no body is wanted: it is not read to its end.
+    all[413] = ["body_too_large"]
     if hasBody {
-      all[413] = ["too_large"]
+      all[413]? += ["invalid_commit"]
       all[415] = ["unsupported_media_type"]
     }
     if path.contains("{") { all[404] = ["not_found"] }
     if isKeyed {
-      all[409] = ["idempotency_mismatch", "idempotency_in_progress", "version_conflict"]
-      if path.contains("{id}") { all[412] = ["version_mismatch"] }
+      all[409] = [
+        "idempotency_mismatch", "idempotency_in_progress", "version_conflict", "sequence_conflict",
+        "not_allowed_now", "already_exists",
+      ]
+      all[503]? += ["log_overloaded", "log_full", "log_read_only", "outcome_unknown"]
     }
     return all
   }
@@ -302,7 +338,11 @@ package final class Operation: Sendable {
     self.parameters = parameters
     body = original.body
     answers = original.answers
-    statuses = original.statuses
+    var statuses = original.statuses
+    let known = Set(statuses[400] ?? [])
+    let further = Set(parameters.flatMap(\.faultCodes)).subtracting(known)
+    statuses[400, default: []] += further.sorted()
+    self.statuses = statuses
     idempotency = original.idempotency
     self.handler = handler
     list = original.list
@@ -321,8 +361,10 @@ package final class Operation: Sendable {
     return ([method.lowercased()] + pieces.map { String($0) }).joined(separator: "_")
   }
 
-  private static func action(_ method: String, _ path: String) -> String {
-    switch method {
+  private static func action(_ method: String, _ path: String, _ access: Access) -> String {
+    // Also by POST: a search, a preview.
+    if case .scope(let scope) = access, scope.hasSuffix(":read") { return "read" }
+    return switch method {
     case "GET": "read"
     case "DELETE": "delete"
     case "POST": path.contains("{") ? "update" : "create"

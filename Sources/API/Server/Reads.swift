@@ -113,7 +113,9 @@ extension Exchange {
   func asOf() throws(APIError) -> AsOf? {
     guard let text = query("as_of") else { return nil }
     do {
-      guard let asOf = try AsOf(text, of: org, engine.log) else {
+      // By the log's clock or, of a test account that is ahead of it, the account's own, of which its times are.
+      let latestMicros = max(engine.tools.clock.nowMicros(), nowMicros) + AsOf.skewMicros
+      guard let asOf = try AsOf(text, of: org, latestMicros: latestMicros, engine.log) else {
         throw APIError.invalid(
           "as_of", "invalid_as_of",
           "as_of is a position of the log, an event's id or a time, none of them in the future.")

@@ -85,7 +85,7 @@ enum ListStream {
   static let mediaType = "application/x-ndjson"
 
   static func isWanted(_ request: HTTPRequest) -> Bool {
-    request.headers["accept"]?.contains(mediaType) == true
+    request.prefers(mediaType)
   }
 
   /// `page` answers one page of the list. What fails on the way is the last line, an error object.
@@ -139,6 +139,24 @@ extension HTTPResponse {
 }
 
 extension HTTPRequest {
+  /// Whether the client named `mediaType` and wants JSON no more than that (RFC 9110, 12.5.1). Named by itself: `*/*` is
+  /// content with JSON.
+  func prefers(_ mediaType: String) -> Bool {
+    guard let header = headers["accept"], header.contains(mediaType) else { return false }
+    var (wanted, json) = (0.0, 0.0)
+    for range in header.split(separator: ",") {
+      let parts = range.split(separator: ";").map { $0.filter { $0 != " " }.lowercased() }
+      let quality =
+        parts.dropFirst().first { $0.hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
+      switch parts.first {
+      case mediaType: wanted = max(wanted, quality)
+      case "application/json", "application/*", "*/*": json = max(json, quality)
+      default: break
+      }
+    }
+    return wanted > 0 && wanted >= json
+  }
+
   /// The same request for the page after `cursor`.
   func page(after cursor: String) -> HTTPRequest {
     var copy = self

@@ -57,7 +57,7 @@ enum AccessSchemas {
   // MARK: Users and roles
 
   private static let role = Schema.string(1...100).ruled(
-    by: .text { text, _ throws(CommandError) in
+    by: .text(refuses: ["unknown_role"]) { text, _ throws(CommandError) in
       guard Roles.builtIn[text] == nil, Identifier(text, kind: .role) == nil else { return }
       throw Workspace.unknownRole
     })

@@ -24,7 +24,8 @@ enum AccountRoutes {
         example: ["name": "Northwind Dental", "time_zone": "America/Chicago"]),
       answers: [.created(AccessSchemas.createdAccount)],
       refuses: [
-        400: ["unknown_time_zone"], 403: ["agency_only", "cannot_grant"], 409: ["email_taken"],
+        400: ["invalid_phone", "unknown_time_zone"], 403: ["agency_only", "cannot_grant"],
+        409: ["email_taken"],
       ], handler: createClient),
     Operation(
       "PATCH", "/api/accounts/{id}", .scope("account:write"), "Change an account",
@@ -41,12 +42,11 @@ enum AccountRoutes {
       answers: [.ok(AccessSchemas.account)], refuses: [403: ["agency_only"]], handler: archive),
     Operation(
       "PATCH", "/api/operator/accounts/{id}", .operation,
-      "Change the status or the rate limit of an account", parameters: [.dryRun],
+      "Change the status or the rate limit of an account",
       body: .json(
         AccessSchemas.standingChange,
         example: ["status": "past_due", "rate_limit": ["per_minute": 600, "burst": 1_200]]),
-      answers: [AnswerDefinition.ok(AccessSchemas.account).or(.dryRun)], idempotency: .ignored,
-      handler: changeStanding),
+      answers: [.ok(AccessSchemas.account)], handler: changeStanding),
     Operation(
       "POST", "/api/test-clock/advance", .scope("account:write"),
       "Advance the clock of a test account",
@@ -55,10 +55,14 @@ enum AccountRoutes {
       handler: advanceClock),
     Operation(
       "POST", "/api/operator/accounts", .operation,
-      "Create an account with its first administrator and API key", parameters: [.dryRun],
+      "Create an account with its first administrator and API key",
+      details:
+        "The API key is in the first answer alone, not in those to the same `Idempotency-Key`.",
       body: .json(AccessSchemas.newAccount, example: ["name": "Northwind", "test": true]),
-      answers: [.created(AccessSchemas.createdAccount), .tried], idempotency: .ignored,
-      handler: create),
+      answers: [.created(AccessSchemas.createdAccount)],
+      refuses: [
+        400: ["unknown_account", "unknown_time_zone", "invalid_phone"], 409: ["email_taken"],
+      ], handler: create),
   ]
 
   @Sendable
@@ -148,19 +152,14 @@ enum AccountRoutes {
     let standing = Standing(&fields)
     try fields.finish()
     guard exchange.engine.directory.org(id) != nil else { throw .notFound("account") }
-    let call = Call(actor: "operator", origin: "cli", correlation: exchange.requestID)
-    let executor = try exchange.executor(for: id)
-    let change: @Sendable (inout Workspace) throws(CommandError) -> Void = {
-      workspace throws(CommandError) in try standing.apply(to: &workspace)
+    let written = try await exchange.write(
+      to: try exchange.executor(for: id), try exchange.operatorCall(in: id)
+    ) { workspace throws(CommandError) in
+      try standing.apply(to: &workspace)
     }
-    try await exchange.tryOut(on: [executor], call, change)
-    do {
-      _ = try await executor.perform(call, change)
-    } catch {
-      throw APIError(error)
-    }
-    guard let org = exchange.engine.directory.org(id) else { throw .notFound("account") }
-    return exchange.respond(200, view(org, realMicros: exchange.engine.tools.clock.nowMicros()))
+    let account = try exchange.account(id, at: written.receipt)
+    let view = view(Directory.OrgEntry(id, account.state), nowMicros: account.updatedAtMicros)
+    return exchange.respond(200, view, receipt: written.receipt, version: account.version)
   }
 
   /// What an account's agency or the operator decides, and not the account.
@@ -228,8 +227,30 @@ enum AccountRoutes {
       fields.fail("agency", "required", "A client has an agency, and nobody else has.")
     }
     let order = try Order(&fields, exchange)
-    let call = Call(actor: "operator", origin: "cli", correlation: exchange.requestID)
+    let call = Call(
+      actor: "operator", origin: "cli", correlation: exchange.requestID,
+      idempotencyKey: try exchange.idempotencyName())
+    if let made = try made(under: call, exchange) { return made }
     return exchange.respond(201, try await order.carryOut(kind, of: agency, call, exchange))
+  }
+
+  /// The answer to an order that was carried out under its key: the account as it began. Its own book has the key.
+  private static func made(
+    under call: Call, _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse? {
+    let id: Identifier?
+    do {
+      id = try call.idempotencyKey.flatMap { key throws(CommandError) in
+        try exchange.engine.org(createdUnder: key)
+      }
+    } catch {
+      throw APIError(error)
+    }
+    guard let id else { return nil }
+    if exchange.isDryRun { try exchange.tellRepeated(call, in: id) }
+    var response = exchange.respond(201, try created(id, exchange))
+    response.headers.set("idempotent-replayed", "true")
+    return response
   }
 
   private static func createClient(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -25,7 +25,7 @@ enum SessionRoutes {
         AccessSchemas.passwordChange,
         example: ["current_password": "…", "new_password": "correct horse battery"]),
       answers: [.nothing, .tried],
-      refuses: [401: ["invalid_credentials"], 429: ["locked_out"]], idempotency: .ignored,
+      refuses: [401: ["invalid_credentials"], 429: ["locked_out"]], idempotency: .refused,
       handler: changePassword),
     Operation(
       "DELETE", "/api/session", .open, "Sign out", answers: [.nothing], idempotency: .ignored,

@@ -47,7 +47,7 @@ enum TemplateRoutes {
         TemplateSchemas.preview, example: ["contact": "con_01jd3x0000000000000000000a"]),
       answers: [.ok(TemplateSchemas.rendered)],
       refuses: [
-        409: ["archived"],
+        404: ["erased"], 409: ["archived"],
         422: ["sms_not_configured", "email_not_configured", "postal_address_missing"],
       ],
       idempotency: .ignored, handler: preview),

@@ -18,7 +18,9 @@ enum UserRoutes {
           "email": "ann@example.com", "name": "Ann Lee", "role": "marketing_manager",
           "password": "correct horse battery",
         ]), answers: [.created(AccessSchemas.user)],
-      refuses: [403: ["cannot_grant"], 409: ["email_taken"]], handler: create),
+      refuses: [
+        400: ["invalid_email"], 403: ["cannot_grant"], 409: ["email_taken"],
+      ], handler: create),
     Operation(
       "GET", "/api/users/{id}", .scope("users:read"), "Read a user",
       answers: [.ok(AccessSchemas.user)], handler: show),

@@ -26,7 +26,7 @@ enum StatementRoutes {
               mediaType: "application/json", schema: WalletSchemas.statement),
             RequestBody.Content(mediaType: "text/csv", schema: .string(0...Int.max)),
           ])
-      ], refuses: [422: ["statement_too_long"]], handler: show)
+      ], refuses: [400: ["out_of_range"], 422: ["statement_too_long"]], handler: show)
   ]
 
   enum Format: String, CaseIterable {
@@ -56,7 +56,7 @@ enum StatementRoutes {
         422, "invalid_request", "statement_too_long",
         "The period has more than \(lineLimit) lines: ask for a shorter one.")
     }
-    let wantsCSV = exchange.request.headers["accept"]?.contains("text/csv") == true
+    let wantsCSV = exchange.request.prefers("text/csv")
     guard format == .csv || (format == nil && wantsCSV) else {
       return exchange.respond(view(statement, period, org), found)
     }

@@ -10,7 +10,8 @@ enum WalletWrites {
       "POST", "/api/wallet/add-funds", .scope("wallet:write"), "Add funds",
       body: .json(WalletSchemas.addFunds, example: ["amount": 5_000_000]),
       answers: [.created(.either([WalletSchemas.transaction, PaymentSchemas.payment]))],
-      refuses: [422: ["payment_not_configured"]], idempotency: .required, handler: addFunds)
+      refuses: [400: ["balance_limit_exceeded", "out_of_range"], 422: ["payment_not_configured"]],
+      idempotency: .required, handler: addFunds)
   ]
 
   private static func addFunds(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -12,7 +12,7 @@ enum WebhookDeliveries {
       "POST", "/api/webhook-endpoints/{id}/rotate-secret", .scope("webhooks:write"),
       "Give a webhook endpoint a new secret",
       details: "Deliveries carry a signature of each while the old one still signs along.",
-      body: .json(WebhookSchemas.rotate, example: ["overlap_seconds": 86_400]),
+      body: .optionalJSON(WebhookSchemas.rotate, example: ["overlap_seconds": 86_400]),
       answers: [.ok(WebhookSchemas.endpoint)], handler: rotate),
     Operation(
       "POST", "/api/webhook-endpoints/{id}/test", .scope("webhooks:write"),
@@ -24,7 +24,9 @@ enum WebhookDeliveries {
       "Deliver events once more", details: "Under the ids that they had the first time.",
       body: .json(WebhookSchemas.redeliver, example: ["from": 1]),
       answers: [.ok(WebhookSchemas.endpoint)],
-      refuses: [409: ["endpoint_disabled", "too_many_redeliveries"]], handler: redeliver),
+      refuses: [
+        400: ["out_of_range", "required"], 409: ["endpoint_disabled", "too_many_redeliveries"],
+      ], handler: redeliver),
     Operation.list(
       "/api/webhook-endpoints/{id}/deliveries", "webhooks:read",
       "The latest deliveries, newest first",

@@ -13,7 +13,8 @@ enum WebhookRoutes {
         body: .json(
           WebhookSchemas.create,
           example: ["url": "https://example.com/hook", "types": ["message.*"]]),
-        answers: [.created(WebhookSchemas.endpoint)], handler: create),
+        answers: [.created(WebhookSchemas.endpoint)],
+        refuses: [400: ["https_required", "unknown_event_type"]], handler: create),
       Operation.list(
         "/api/webhook-endpoints", "webhooks:read", "List webhook endpoints, oldest first",
         of: WebhookSchemas.endpoint, sorts: ["created_at"], rows: list),
@@ -24,7 +25,8 @@ enum WebhookRoutes {
         "PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
         "Change a webhook endpoint",
         body: .json(WebhookSchemas.update, example: ["types": ["contact.*"]]),
-        answers: [.ok(WebhookSchemas.endpoint)], handler: update),
+        answers: [.ok(WebhookSchemas.endpoint)],
+        refuses: [400: ["https_required", "unknown_event_type"]], handler: update),
       Operation(
         "DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
         "Delete a webhook endpoint", answers: [.ok(WebhookSchemas.endpoint)], handler: delete),

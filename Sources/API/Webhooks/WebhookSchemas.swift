@@ -64,7 +64,7 @@ enum WebhookSchemas {
     "WebhookEndpointChange", [.optional("url", url), .optional("types", types)] + style)
 
   private static let url = Schema.format("uri").ruled(
-    by: .text { text, _ throws(CommandError) in
+    by: .text(refuses: ["invalid_url"]) { text, _ throws(CommandError) in
       if !WebhookEndpoint.isURL(text) { throw .webhookEndpoint(.invalidURL) }
     })
 

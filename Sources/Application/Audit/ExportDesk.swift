@@ -70,7 +70,12 @@ package final class ExportDesk: Sendable {
       try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
     }
     guard let record = done.output else { throw CommandError.idempotencyInProgress }
-    return (record, try await notary.publish(org))
+    return (record, try await publish(org))
+  }
+
+  /// Signs and publishes the head of a book.
+  package func publish(_ org: Identifier) async throws -> PublishedHead {
+    try await notary.publish(org)
   }
 
   /// Writes a recorded export in the background; `status` tells when it is there.
@@ -130,6 +135,13 @@ extension ExportDesk {
 
   /// Of the export whose record is at a position: the answer to a repeated request.
   package func status(recordedAt position: UInt64, of org: Identifier) throws -> JSON {
+    let record = try record(at: position)
+    guard let status = status(record.id, of: org) else { throw CommandError.notFound(record.id) }
+    return status
+  }
+
+  /// The export that the event at a position records.
+  package func record(at position: UInt64) throws -> AuditExportRecord {
     let page: Page
     do throws(EventLogError) {
       page = try reader.read(after: position - 1, limit: 1, filter: .all)
@@ -139,8 +151,7 @@ extension ExportDesk {
     guard let recorded = page.events.first,
       case .org(.auditExported(let record)) = try StreamFold.decode(recorded).event
     else { throw AuditError.unreadable(file: "\(position)", reason: "is no export's record") }
-    guard let status = status(record.id, of: org) else { throw CommandError.notFound(record.id) }
-    return status
+    return record
   }
 
   /// The bundle as one file; nil where it is not complete.

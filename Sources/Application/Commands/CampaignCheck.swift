@@ -11,7 +11,45 @@ package struct CampaignCheck: Sendable, Equatable {
   package var findings: [ContentFinding] = []
 }
 
+/// What would become of a campaign's messages.
+package struct CampaignRehearsal: Sendable, Equatable {
+  package var plannedCount = 0
+  /// Recipients that were put before the gate.
+  package var judgedCount = 0
+  package var allowedCount = 0
+  /// By reason.
+  package var held: [String: Int] = [:]
+  package var skipped: [String: Int] = [:]
+  package var costMicros: Int64 = 0
+}
+
 extension Workspace {
+  /// Nobody else's commands are decided meanwhile: so many take a fraction of a second.
+  private static var rehearsalLimit: Int { 2_000 }
+
+  /// Plans the messages of a campaign that was launched just now, and keeps none of them: each is judged with what
+  /// those before it left in the wallet.
+  package func rehearseCampaign(_ id: Identifier) throws(CommandError) -> CampaignRehearsal {
+    guard let definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
+    let audience = try audience(of: definition)
+    var rehearsal = CampaignRehearsal()
+    rehearsal.plannedCount = audience.count
+    var copy = self
+    for contact in audience.prefix(Self.rehearsalLimit) {
+      let planned = try copy.planOrSkip(Self.request(definition, to: contact, campaign: id))
+      rehearsal.judgedCount += 1
+      switch planned.verdict.outcome {
+      case .allowed: rehearsal.allowedCount += 1
+      case .held(let reason, _): rehearsal.held[reason.rawValue, default: 0] += 1
+      case .refused(let reason):
+        rehearsal.skipped[reason.rawValue, default: 0] += 1
+        continue
+      }
+      rehearsal.costMicros += planned.priceMicros
+    }
+    return rehearsal
+  }
+
   /// Looks a draft over as its launch would find it: who is in the audience, whose fields are missing, and what
   /// carriers and mailbox providers have against the words. Nothing is written.
   package func checkCampaign(_ id: Identifier) throws(CommandError) -> CampaignCheck {

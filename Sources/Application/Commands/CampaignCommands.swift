@@ -58,7 +58,7 @@ extension Workspace {
   }
 
   /// What one recipient of a campaign gets.
-  private static func request(
+  static func request(
     _ definition: CampaignDefinition, to contact: Identifier, campaign: Identifier? = nil
   ) -> MessageRequest {
     var request = MessageRequest(

@@ -13,7 +13,7 @@ extension Workspace {
   package mutating func putContact(
     _ key: ContactKey, _ request: ContactRequest, changes: [FieldChange]
   ) throws(CommandError) -> Identifier {
-    guard let id = try holder(of: key) else { return try createContact(request) }
+    guard let id = try contact(with: key) else { return try createContact(request) }
     try run(Contact.self, id, .restore)
     try updateContact(id, changes)
     if !request.tags.isEmpty { try addTags(request.tags, to: id) }
@@ -23,7 +23,7 @@ extension Workspace {
     return id
   }
 
-  private func holder(of key: ContactKey) throws(CommandError) -> Identifier? {
+  package func contact(with key: ContactKey) throws(CommandError) -> Identifier? {
     switch key {
     case .email(let email):
       state.contacts.contacts(withEmail: try ContactAddresses.email(email).lowercased()).first

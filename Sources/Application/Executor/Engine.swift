@@ -34,6 +34,8 @@ package final class Engine: Sendable {
   private struct Orgs {
     var executors: [Identifier: OrgExecutor] = [:]
     var onOrg: (@Sendable (OrgExecutor) -> Void)?
+    /// Idempotency keys of orgs that are being created: no executor sees to it that there is one order a key.
+    var keysOfNewOrgs: Set<String> = []
   }
 
   /// Reads all books: from snapshots what these hold, the rest from the log. Blocks for as long as that takes.
@@ -115,7 +117,38 @@ package final class Engine: Sendable {
   }
 
   /// Creates an org with its wallet.
+  ///
+  /// - Throws: `idempotencyInProgress` where the call's key is being used, or was used just now: `org(createdUnder:)`
+  ///   tells for what.
   package func createOrg(_ new: NewOrg, _ call: Call) async throws(CommandError) -> OrgExecutor {
+    guard let key = call.idempotencyKey else { return try await create(new, call) }
+    guard orgs.withLock({ $0.keysOfNewOrgs.insert(key.name).inserted }) else {
+      throw .idempotencyInProgress
+    }
+    defer { orgs.withLock { _ = $0.keysOfNewOrgs.remove(key.name) } }
+    guard try org(createdUnder: key) == nil else { throw .idempotencyInProgress }
+    return try await create(new, call)
+  }
+
+  /// The org that was created under an idempotency key, which its own book holds; nil where there is none. Asks every
+  /// org: new ones are few.
+  ///
+  /// - Throws: `CommandError.log(.idempotencyMismatch)` where the key was used for another one.
+  package func org(createdUnder key: IdempotencyName) throws(CommandError) -> Identifier? {
+    let key = IdempotencyKey(name: key.name, fingerprint: key.fingerprint)
+    for executor in allExecutors {
+      do {
+        if try log.receipt(org: OrgID(executor.org.value), idempotencyKey: key) != nil {
+          return executor.org
+        }
+      } catch {
+        throw .log(error)
+      }
+    }
+    return nil
+  }
+
+  private func create(_ new: NewOrg, _ call: Call) async throws(CommandError) -> OrgExecutor {
     let (executor, prices) = try await prepare(new)
     _ = try await executor.perform(call) { workspace throws(CommandError) in
       try new.create(in: &workspace, prices)
@@ -177,7 +210,8 @@ extension Engine {
     return [try executor(for: org)]
   }
 
-  /// Carries out `order`: a commit in every org's own book. Returns how many there were.
+  /// Carries out `order`: a commit in every org's own book, which holds the call's idempotency key. Returns how many
+  /// there were.
   package func setSending(
     _ order: SendingOrder, of executors: [OrgExecutor], _ call: Call
   ) async throws(CommandError) -> Int {
@@ -187,6 +221,10 @@ extension Engine {
           do throws(CommandError) {
             _ = try await executor.perform(call) { workspace throws(CommandError) in
               try order.apply(to: &workspace)
+              // Again it would do what it did not do then.
+              if call.idempotencyKey != nil, !workspace.hasChanges {
+                try workspace.recordNoEffect(on: executor.org)
+              }
             }
             return nil
           } catch {

@@ -129,6 +129,10 @@ package struct HookInput: Sendable {
         fail(field, "invalid_type", "\(field) must be a text, a number or a boolean.")
         continue
       }
+      if let number = value.int, number.magnitude > FieldValue.numberLimit {
+        fail(field, "out_of_range", "\(field) has a number of too many digits: send it as a text.")
+        continue
+      }
       custom[String(field.dropFirst("custom.".count))] = own
     }
     return custom

@@ -1,4 +1,6 @@
 import Domain
+import EventCodec
+import EventLog
 import Synchronization
 
 /// What rows came to.
@@ -35,6 +37,8 @@ struct ImportMemory: Sendable {
   fileprivate var created: Set<Identifier> = []
   /// Only of a dry run: contacts as they would be.
   fileprivate var rehearsed: [Identifier: Contact.State] = [:]
+  /// Only of a dry run: the events that would be written to contacts, by type.
+  fileprivate(set) var rehearsedEvents: [String: Int] = [:]
 
   init() {}
 
@@ -230,10 +234,13 @@ extension ImportDesk {
     _ commands: [Contact.Command], on id: Identifier, _ contact: Contact.State, _ row: ImportRow
   ) throws(Refusal) -> Bool {
     var after = contact
+    var types: [String] = []
     for command in commands {
       do throws(Contact.Rejection) {
         for event in try Contact.decide(command, given: after) {
           after = Contact.evolve(after, with: event)
+          guard options.isDryRun else { continue }
+          types.append(EventCodec.encode(.contact(event), stream: id, org: workspace.org).type)
         }
       } catch {
         throw .row(self.error(row, error))
@@ -242,6 +249,7 @@ extension ImportDesk {
     guard after != contact else { return false }
     if options.isDryRun {
       memory.rehearsed[id] = after
+      for type in types { memory.rehearsedEvents[type, default: 0] += 1 }
     } else {
       try write(commands, on: id, isNew: !contact.exists)
     }
@@ -275,6 +283,8 @@ extension ImportDesk {
     switch rejection {
     case .invalidField(let field, let reason):
       error(row, field, "invalid_value", "The value is refused: \(reason).")
+    case .tooManyFields(let limit):
+      error(row, "", "too_many_fields", "The contact would have more than \(limit) own fields.")
     case .tooManyTags(let limit):
       error(row, "tags", "too_many_tags", "The contact would have more than \(limit) tags.")
     case .nothingToIdentify:

@@ -35,6 +35,10 @@ package struct ImportReport: Sendable, Equatable {
   package internal(set) var isReplay = false
   /// Position of the import's last event; nil for a dry run.
   package internal(set) var lastPosition: UInt64?
+  /// Nothing was written.
+  package internal(set) var isTrial = false
+  /// Of a dry run: the events that would be written to contacts, by type.
+  package internal(set) var rehearsedEvents: [String: Int] = [:]
 
   private let delimiter: CSVDialect.Delimiter
   private var failedRows: [FailedRow] = []
@@ -74,6 +78,7 @@ extension ImportReport {
   /// Becomes the answer of the first time.
   mutating func adopt(_ known: ImportSession.Known) {
     isReplay = true
+    isTrial = false
     job = known.job
     lastPosition = known.lastPosition
     let outcome = known.outcome

@@ -61,7 +61,12 @@ struct ImportSession {
 
   /// The report at the end of all batches.
   consuming func finished() async -> ImportReport {
-    if !options.isDryRun { report.lastPosition = await executor.lastPosition }
+    if options.isDryRun {
+      report.isTrial = true
+      report.rehearsedEvents = memory.take().rehearsedEvents
+    } else {
+      report.lastPosition = await executor.lastPosition
+    }
     report.finish()
     return report
   }

@@ -84,11 +84,15 @@ package enum Contact {
     case unknownField(String)
     case invalidField(String, reason: String)
     case tooManyTags(limit: Int)
+    case tooManyFields(limit: Int)
     /// A step of an erasure before the one that it follows.
     case erasureOutOfOrder
   }
 
   package static let tagLimit = 200
+  /// Fields of the org's own: as many columns as wide exports of other systems have. Each comes along with every read of
+  /// the contact.
+  package static let customFieldLimit = 200
   package static let initialState = State()
 }
 
@@ -211,6 +215,10 @@ package enum FieldValue: Sendable, Equatable, Hashable, Codable {
   case text(String)
   case number(Double)
   case flag(Bool)
+
+  /// 2^53 - 1: up to here a `Double` tells every whole number from its neighbours. Beyond, another number than the
+  /// given one would be kept.
+  package static let numberLimit: Int64 = 9_007_199_254_740_991
 }
 
 /// One field's new value. Standard fields by their API name (`first_name`, `phone`, …), custom ones

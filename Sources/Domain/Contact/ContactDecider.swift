@@ -46,6 +46,7 @@ extension Contact: Decider {
     guard !state.exists else { throw .alreadyExists }
     guard details.isIdentifying else { throw .nothingToIdentify }
     for (field, value) in details.fields { try check(value, of: field) }
+    try check(details.custom, given: state)
     let tagged = try added(tags, given: state)
     var events: [Event] = []
     events.reserveCapacity(1 + tagged.count + consents.count)
@@ -68,6 +69,7 @@ extension Contact: Decider {
       effective.append(change)
     }
     guard details.isIdentifying else { throw .nothingToIdentify }
+    try check(details.custom, given: state)
     guard !effective.isEmpty else { return [] }
     return [.updated(fields: effective.map(\.field), changes: .known(effective))]
   }
@@ -77,6 +79,14 @@ extension Contact: Decider {
     for tag in new { try check(tag: tag) }
     guard state.tags.count + new.count <= tagLimit else { throw .tooManyTags(limit: tagLimit) }
     return new.map { .tagged(tag: $0) }
+  }
+
+  /// Who had more than that before there was a limit keeps them, and gets no further ones.
+  private static func check(_ custom: FieldValues, given state: State) throws(Rejection) {
+    let count = custom.fields.count
+    guard count <= max(customFieldLimit, state.details.custom.fields.count) else {
+      throw .tooManyFields(limit: customFieldLimit)
+    }
   }
 
   /// - Throws: `invalidField` for what no contact has as a tag.

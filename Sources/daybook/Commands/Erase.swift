@@ -85,7 +85,7 @@ private struct ErasureOrder {
 
   private func show(_ answer: JSON) {
     if invocation.has(Option.json.flag) { return Output.json(answer) }
-    guard answer["object"] == "erasure_preview" else {
+    guard answer["dry_run"] == true else {
       Output.line("\(answer["contact"]?.string ?? "") \(answer["status"]?.string ?? "")")
       for key in answer["key_ids"]?.array ?? [] { Output.line("  key \(key.string ?? "")") }
       return

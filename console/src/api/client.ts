@@ -10,8 +10,11 @@ export interface Answer<Body> {
 }
 
 export interface WriteOptions {
-  /** The same for every try of one intent, so that a retry cannot do it twice. */
-  idempotencyKey: string;
+  /**
+   * The same for every try of one intent, so that a retry cannot do it twice. null: what is asked for is no event of the
+   * book, which alone could keep the key.
+   */
+  idempotencyKey: string | null;
   ifMatch?: string;
   signal?: AbortSignal;
 }
@@ -55,7 +58,7 @@ export class Client {
     options: WriteOptions,
   ): Promise<Answer<Body>> {
     const headers = this.headers();
-    headers.set("Idempotency-Key", options.idempotencyKey);
+    if (options.idempotencyKey !== null) headers.set("Idempotency-Key", options.idempotencyKey);
     const csrfToken = this.surroundings.csrfToken();
     if (csrfToken !== null) headers.set("X-CSRF-Token", csrfToken);
     if (options.ifMatch !== undefined) headers.set("If-Match", options.ifMatch);

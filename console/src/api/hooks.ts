@@ -93,7 +93,7 @@ export interface Write {
     method: Method,
     path: string,
     body?: unknown,
-    options?: { ifMatch?: string },
+    options?: { ifMatch?: string; idempotencyKey?: null },
   ) => Promise<Body | null>;
   clear: () => void;
 }
@@ -113,7 +113,7 @@ export function useWrite(): Write {
       method: Method,
       path: string,
       body?: unknown,
-      options: { ifMatch?: string } = {},
+      options: { ifMatch?: string; idempotencyKey?: null } = {},
     ): Promise<Body | null> => {
       const fingerprint = [method, path, describe(body), options.ifMatch ?? ""].join("\n");
       if (intent.current?.fingerprint !== fingerprint) {

@@ -221,9 +221,9 @@ export interface Actor {
 }
 
 export interface ImportResult {
-  object: "import";
-  id: string;
-  status: string;
+  /** Of a trial `dry_run`, which has no id. */
+  object: "import" | "dry_run";
+  id?: string;
   rows: number;
   created: number;
   updated: number;

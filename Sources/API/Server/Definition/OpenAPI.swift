@@ -116,7 +116,7 @@ enum OpenAPI {
       json["example"] = example
       content["application/json"] = .object(json)
     }
-    return ["required": true, "content": .object(content)]
+    return ["required": .bool(body.isRequired), "content": .object(content)]
   }
 
   private static func content(
@@ -126,6 +126,24 @@ enum OpenAPI {
       contents.map { (key: $0.mediaType, value: ["schema": $0.schema.document(&components)]) })
   }
 
+  /// With what an answer looks like beside each shape; a list as lines is one line for each of its objects.
+  private static func examples(
+    of answer: AnswerDefinition, in content: JSONObject
+  ) -> JSONObject {
+    var content = content
+    for known in answer.contents {
+      guard var described = content[known.mediaType]?.object else { continue }
+      switch known.mediaType {
+      case "application/json": described["example"] = known.schema.example
+      case ListStream.mediaType:
+        described["example"] = answer.itemSchema.map { .string($0.example.text + "\n") }
+      default: continue
+      }
+      content[known.mediaType] = .object(described)
+    }
+    return content
+  }
+
   private static func responses(
     _ operation: Operation, _ components: inout [String: JSON]
   ) -> JSON {
@@ -133,7 +151,7 @@ enum OpenAPI {
       var object = JSONObject()
       if let answer = operation.answers.first(where: { $0.status == status }) {
         object["description"] = .string(answer.description)
-        let content = content(answer.contents, &components)
+        let content = examples(of: answer, in: content(answer.contents, &components))
         if !content.isEmpty { object["content"] = .object(content) }
       } else {
         object["description"] = .string(
@@ -142,6 +160,7 @@ enum OpenAPI {
         object["content"] = [
           "application/json": ["schema": ErrorSchema.error.document(&components)]
         ]
+        object["x-error-codes"] = .array(codes.map(JSON.string))
       }
       return (key: String(status), value: JSON.object(object))
     }

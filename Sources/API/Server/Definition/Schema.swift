@@ -10,7 +10,8 @@ package final class Schema: Sendable {
     case anything
     case boolean
     case integer(ClosedRange<Int64>)
-    case number
+    /// nil: any.
+    case number(ClosedRange<Double>?)
     case text(TextRule)
     case array(Schema, count: ClosedRange<Int>)
     case object([Property], Others)
@@ -98,7 +99,9 @@ package final class Schema: Sendable {
 extension Schema {
   package static let anything = Schema(.anything)
   package static let bool = Schema(.boolean)
-  package static let number = Schema(.number)
+  package static let number = Schema(.number(nil))
+
+  package static func number(_ range: ClosedRange<Double>) -> Schema { Schema(.number(range)) }
   package static let time = Schema(.text(.time))
 
   package static func int(_ range: ClosedRange<Int64> = Int64.min...Int64.max) -> Schema {
@@ -171,12 +174,7 @@ extension Schema {
   }
 
   /// What a write with `dry_run=true` answers.
-  static let dryRun = object(
-    "DryRun",
-    [
-      .required("object", .string()), .required("dry_run", .bool, "Always true."),
-      .required("events", .array(.anything), "What would be written, in order."),
-    ])
+  static let dryRun = Trial.schema("DryRun")
 
   package static let money = object(
     "Money",

@@ -22,8 +22,14 @@ extension Schema {
     case .anything: break
     case .boolean:
       if value.bool == nil { reportType(path(), value, &found) }
-    case .number:
-      if value.double == nil { reportType(path(), value, &found) }
+    case .number(let range):
+      guard let number = value.double else { return reportType(path(), value, &found) }
+      if let range, !range.contains(number) {
+        report(
+          path(), "out_of_range",
+          "is a number from \(Self.text(range.lowerBound)) to \(Self.text(range.upperBound))",
+          &found)
+      }
     case .integer(let range):
       guard let number = value.int else { return reportType(path(), value, &found) }
       if !range.contains(number) {
@@ -131,6 +137,10 @@ extension Schema {
     case .object: "an object"
     case .either(let schemas): schemas.map(\.kind).joined(separator: " or ")
     }
+  }
+
+  private static func text(_ bound: Double) -> String {
+    Int64(exactly: bound).map(String.init) ?? String(bound)
   }
 
   static func words(_ range: ClosedRange<Int64>) -> String {

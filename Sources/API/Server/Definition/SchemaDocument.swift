@@ -42,7 +42,12 @@ extension Schema.Shape {
     switch self {
     case .anything: return JSONObject()
     case .boolean: return JSONObject([("type", "boolean")])
-    case .number: return JSONObject([("type", "number")])
+    case .number(nil): return JSONObject([("type", "number")])
+    case .number(let range?):
+      return JSONObject([
+        ("type", "number"), ("minimum", .double(range.lowerBound)),
+        ("maximum", .double(range.upperBound)),
+      ])
     case .integer(let range):
       var object = JSONObject([("type", "integer"), ("format", "int64")])
       object["minimum"] = .int(range.lowerBound)

@@ -9,14 +9,17 @@ import JSON
 /// same checks. It is asked once a request was refused: its caller hears of every fault at once, and a sound request
 /// is looked at once.
 package struct SchemaRule: Sendable {
+  /// The codes that its faults have: the document names them.
+  let codes: [String]
   /// Each fault at its path below the value; an empty path is the value itself.
   let faults: @Sendable (JSON, RuleContext) -> [APIError.Detail]
 
   /// Of a text: what `check` throws.
   static func text(
+    refuses codes: [String],
     _ check: @escaping @Sendable (String, RuleContext) throws(CommandError) -> Void
   ) -> SchemaRule {
-    SchemaRule { value, context in
+    SchemaRule(codes: codes) { value, context in
       guard let text = value.string else { return [] }
       do throws(CommandError) {
         try check(text, context)
@@ -31,14 +34,17 @@ package struct SchemaRule: Sendable {
 
   /// Of a text: `refusal` where it is blank.
   static func notBlank(_ refusal: CommandError) -> SchemaRule {
-    text { text, _ throws(CommandError) in if text.isBlank { throw refusal } }
+    text(refuses: APIError(refusal).details.map(\.code)) { text, _ throws(CommandError) in
+      if text.isBlank { throw refusal }
+    }
   }
 
   /// Of an object: what is wrong with its fields together. Some may be missing or of another type.
   static func object(
+    refuses codes: [String],
     _ faults: @escaping @Sendable (JSONObject, RuleContext) -> [CommandError]
   ) -> SchemaRule {
-    SchemaRule { value, context in
+    SchemaRule(codes: codes) { value, context in
       guard let object = value.object else { return [] }
       return faults(object, context).flatMap { APIError($0).details }
     }
@@ -62,7 +68,7 @@ final class RuleContext: Sendable {
 extension SchemaRule {
   /// `isBlankNone`: a blank text says that there is no address.
   static func email(isBlankNone: Bool) -> SchemaRule {
-    text { text, _ throws(CommandError) in
+    text(refuses: ["invalid_email"]) { text, _ throws(CommandError) in
       if isBlankNone, text.isBlank { return }
       _ = try ContactAddresses.email(text)
     }
@@ -70,13 +76,13 @@ extension SchemaRule {
 
   /// As people write it; `isBlankNone` as for an email.
   static func phone(isBlankNone: Bool) -> SchemaRule {
-    text { text, context throws(CommandError) in
+    text(refuses: ["invalid_phone"]) { text, context throws(CommandError) in
       if isBlankNone, text.isBlank { return }
       _ = try ContactAddresses.e164(text, context.tools.numbers)
     }
   }
 
-  static let timeZone = text { text, context throws(CommandError) in
+  static let timeZone = text(refuses: ["unknown_time_zone"]) { text, context throws(CommandError) in
     try Workspace.check(timeZone: text, context.tools)
   }
 }

@@ -13,6 +13,9 @@ const root = "/api/projections";
 const busyMillis = 700;
 const idleMillis = 5_000;
 
+/** Read models are no part of the book: an order to them has nothing that would keep its key. */
+const unkeyed = { idempotencyKey: null } as const;
+
 /** The read models: where each one is, and what an administrator can do about it. */
 export function OperationsScreen() {
   const projections = useQuery<List<Projection>>(root);
@@ -21,7 +24,7 @@ export function OperationsScreen() {
   const write = useWrite();
   useLookingAgain(projections);
   const act = async (method: "POST" | "DELETE", name: string) => {
-    if ((await write.run(method, `${root}/${name}/rebuild`)) === null) return;
+    if ((await write.run(method, `${root}/${name}/rebuild`, undefined, unkeyed)) === null) return;
     setRebuilding(null);
     projections.reload();
   };

@@ -13,7 +13,10 @@ export function ParkedEvents({ name, onDrained }: { name: string; onDrained: () 
   const write = useWrite();
   const { say } = useToast();
   const drain = async () => {
-    const done = await write.run<DrainedProjection>("POST", `${path}/drain`);
+    const done = await write.run<DrainedProjection>("POST", `${path}/drain`, undefined, {
+      // Read models are no part of the book, which alone could keep the key.
+      idempotencyKey: null,
+    });
     if (done === null) return;
     say(`${done.applied} applied, ${done.remaining} still parked`, done.remaining === 0 ? "good" : "bad");
     parked.reload();
