@@ -13,7 +13,8 @@ enum CampaignWrites {
         example: [
           "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
           "body": "Hi {{first_name|there}}, doors open at nine.",
-        ]), answers: [.created(CampaignSchemas.campaign)], refuses: [400: ["deceptive_subject"]],
+        ], limitBytes: RequestBody.textBytes), answers: [.created(CampaignSchemas.campaign)],
+      refuses: [400: ["deceptive_subject"]],
       handler: create),
     Operation(
       "GET", "/api/campaigns/{id}/check", .scope("campaigns:read"),
@@ -24,7 +25,9 @@ enum CampaignWrites {
     Operation(
       "PATCH", "/api/campaigns/{id}", .scope("campaigns:write"), "Change a draft",
       details: "What is not named stays. Nothing changes once it was launched.",
-      body: .json(CampaignSchemas.update, example: ["name": "Early spring"]),
+      body: .json(
+        CampaignSchemas.update, example: ["name": "Early spring"],
+        limitBytes: RequestBody.textBytes),
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
         400: ["unknown_segment", "invalid_merge_field", "unsupported_field"],

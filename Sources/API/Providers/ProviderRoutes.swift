@@ -36,7 +36,7 @@ enum ProviderRoutes {
       answers: [.ok(ProviderSchemas.address)], handler: setAddress),
     Operation(
       "POST", "/webhooks/{provider}/{account}/{hook}", .signed, "Take in what a provider tells",
-      body: .of([("application/json", .anything)]),
+      body: .of([("application/json", .anything)], limitBytes: RequestBody.mailBytes),
       answers: [AnswerDefinition(200, "Taken in."), .nothing],
       refuses: [400: ["invalid_value"], 404: ["not_found"], 409: ["idempotency_in_progress"]],
       idempotency: .ignored, handler: take),

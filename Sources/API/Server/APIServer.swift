@@ -85,6 +85,24 @@ package struct APIServer: Sendable {
   private static let briefBytes = 16 << 10
   private static let briefPaths = ["/api/contacts", "/api/messages", "/api/leads"]
 
+  /// What a request may bring, by its head: more than is usual only where its operation takes so much, and its
+  /// caller may ask for that or is said to be the provider of an account that exists.
+  @Sendable
+  package func bodyAllowance(_ head: HTTPRequest) -> BodyAllowance {
+    guard case .found(let operation, let path) = router.match(head) else {
+      return BodyAllowance(limitBytes: RequestBody.openBytes, isKnown: false)
+    }
+    let isKnown = authenticator.recognises(head, for: operation)
+    // A provider signs the body itself.
+    let org = operation.access == .signed ? path["account"] : nil
+    let isForAccount =
+      org.flatMap { Identifier($0, kind: .org) }.flatMap(services.engine.directory.org) != nil
+    let limitBytes = operation.bodyLimitBytes
+    return BodyAllowance(
+      limitBytes: isKnown || isForAccount ? limitBytes : min(limitBytes, RequestBody.usualBytes),
+      isKnown: isKnown)
+  }
+
   /// The answer to what the HTTP server refuses by itself.
   package func response(to fault: HTTPServerFault) -> HTTPResponse {
     let type =

@@ -31,6 +31,21 @@ struct Authenticator: Sendable {
     }
   }
 
+  /// Whether the caller is known, and has the right that `operation` asks for. What a body has to prove is not
+  /// looked at.
+  func recognises(_ head: HTTPRequest, for operation: Operation) -> Bool {
+    do throws(APIError) {
+      let caller = try identify(head, for: operation)
+      guard case .scope(let scope) = operation.access else {
+        return operation.access == .operation
+      }
+      return caller?.allows(scope, operation.action) ?? false
+    } catch {
+      // Who is not known is told so when the request is there.
+      return false
+    }
+  }
+
   /// The caller, acting on the account that the request names.
   ///
   /// - Throws: 403, or 401 for a key that is no longer good, where a known caller may not do this.

@@ -58,19 +58,34 @@ package struct RequestBody: Sendable {
   package let contents: [Content]
   /// A body that works.
   package let example: JSON?
+  /// The most that it may have; nil: what is usual.
+  let limitBytes: Int?
 
-  package static func json(_ schema: Schema, example: JSON? = nil) -> RequestBody {
+  /// What a caller may bring who is known, and who proves itself by the body.
+  static let usualBytes = 1 << 20
+  /// What anybody may bring.
+  static let openBytes = 64 << 10
+  /// A mail with what is attached to it. Source: SendGrid, "Setting up the Inbound Parse Webhook": 30 MB.
+  static let mailBytes = 30 << 20
+  /// Texts of half a million characters, of up to four bytes each and twice.
+  static let textBytes = 4 << 20
+
+  package static func json(
+    _ schema: Schema, example: JSON? = nil, limitBytes: Int? = nil
+  ) -> RequestBody {
     RequestBody(
-      contents: [Content(mediaType: "application/json", schema: schema)], example: example)
+      contents: [Content(mediaType: "application/json", schema: schema)], example: example,
+      limitBytes: limitBytes)
   }
 
   /// Several media types; only `application/json` is checked before the handler.
   package static func of(
-    _ contents: [(mediaType: String, schema: Schema)], example: JSON? = nil
+    _ contents: [(mediaType: String, schema: Schema)], example: JSON? = nil,
+    limitBytes: Int? = nil
   ) -> RequestBody {
     RequestBody(
       contents: contents.map { Content(mediaType: $0.mediaType, schema: $0.schema) },
-      example: example)
+      example: example, limitBytes: limitBytes)
   }
 
   var jsonSchema: Schema? { contents.first { $0.mediaType == "application/json" }?.schema }
@@ -266,11 +281,12 @@ package final class Operation: Sendable {
     guard access != .signed else {
       // Before anything is signed, it has to be well-formed HTTP.
       all[400] = ["malformed_request"]
+      if hasBody { all[413] = ["body_too_large"] }
       return all
     }
     all[400] = ["invalid_type", "unknown_parameter"]
     if hasBody {
-      all[413] = ["too_large"]
+      all[413] = ["body_too_large", "too_large"]
       all[415] = ["unsupported_media_type"]
     }
     if path.contains("{") { all[404] = ["not_found"] }
@@ -338,6 +354,11 @@ package final class Operation: Sendable {
     method == "GET"
       && (path.hasPrefix("/api/analytics/") || path.hasPrefix("/api/audit/events")
         || path == "/api/campaigns" || path == "/api/segments")
+  }
+
+  /// The most bytes that a request for it may bring.
+  var bodyLimitBytes: Int {
+    body?.limitBytes ?? (access == .open ? RequestBody.openBytes : RequestBody.usualBytes)
   }
 
   /// The narrowest right that suffices.

@@ -56,7 +56,6 @@ private let connectionsOption = Option(
 
 private func httpLimits(_ invocation: Invocation) throws(UsageError) -> HTTPLimits {
   var limits = HTTPLimits()
-  limits.maxBodyBytes = 64 << 20
   limits.essentialPaths = ["/livez", "/readyz", "/metrics"]
   if let text = invocation.value(connectionsOption.flag) {
     guard let count = Int(text), (1...limits.maxConnections).contains(count) else {
@@ -235,7 +234,7 @@ private func startAPI(
   let log = context.log
   return try HTTPServer(
     host: settings.listenAddress, port: settings.port, limits: limits, tls: tls,
-    errorResponder: api.response(to:), isBrief: api.isBrief
+    errorResponder: api.response(to:), isBrief: api.isBrief, allowance: api.bodyAllowance
   ) { request in
     let started = ContinuousClock.now
     let response = await api.handle(request)
