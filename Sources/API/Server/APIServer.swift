@@ -232,9 +232,11 @@ package struct APIServer: Sendable {
     }
     let first = try await apply(json)
     guard wantsLines else { return response.replacing(first) }
+    let right = StandingRight(exchange)
     var answer = ListStream.response(
       first: first,
       page: { after throws(APIError) in
+        try right.check()
         let next = exchange.with(exchange.request.page(after: after))
         return try await apply(try await operation.handler(next).jsonBody ?? .null)
       }, requestID: exchange.requestID)

@@ -7,12 +7,6 @@ import JSON
 /// Finds out who calls, and whether they may.
 struct Authenticator: Sendable {
   let services: Services
-  private let signatures: RequestSignature
-
-  init(services: Services) {
-    self.services = services
-    signatures = RequestSignature(now: services.engine.tools.clock.nowMicros() / 1_000_000)
-  }
 
   /// nil on open and signed operations, and on the operator's.
   ///
@@ -52,8 +46,30 @@ struct Authenticator: Sendable {
   func admit(
     _ caller: Caller, _ request: HTTPRequest, for operation: Operation
   ) throws(APIError) -> Caller {
-    if let key = caller.key { try check(key, request) }
+    if let key = caller.key {
+      try check(key, request)
+      try checkSignature(key, request)
+    }
     if let session = caller.session { try checkForgery(request, session) }
+    return try place(caller, request, for: operation)
+  }
+
+  /// Whether a request that was let in would be let in now: what it was signed with is good once, and is not
+  /// looked at again.
+  func stillAdmits(_ request: HTTPRequest, for operation: Operation) -> Bool {
+    do throws(APIError) {
+      guard let caller = try identify(request, for: operation) else { return true }
+      if let key = caller.key { try check(key, request) }
+      _ = try place(caller, request, for: operation)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private func place(
+    _ caller: Caller, _ request: HTTPRequest, for operation: Operation
+  ) throws(APIError) -> Caller {
     guard services.engine.directory.status(of: caller.home) != .archived else {
       throw APIError(
         403, "permission", "account_archived",
@@ -123,8 +139,13 @@ struct Authenticator: Sendable {
       throw APIError(
         403, "permission", "address_not_allowed", "This API key is not used from this address.")
     }
-    guard let secret = restrictions.signingSecret else { return }
-    let code = signatures.refusal(
+  }
+
+  private func checkSignature(
+    _ key: Directory.KeyEntry, _ request: HTTPRequest
+  ) throws(APIError) {
+    guard let secret = key.state.restrictions.signingSecret else { return }
+    let code = services.signatures.refusal(
       of: request, key: key.id, secret: secret.value ?? "", now: nowMicros / 1_000_000)
     if let code {
       throw APIError(

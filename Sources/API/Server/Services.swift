@@ -25,6 +25,8 @@ package final class Services: Sendable {
   /// How many requests were refused for want of a right, for the metrics.
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
+  /// Knows which signed requests were seen.
+  let signatures: RequestSignature
 
   package init(
     engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,
@@ -34,6 +36,7 @@ package final class Services: Sendable {
     report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
   ) {
     self.engine = engine
+    signatures = RequestSignature(now: engine.tools.clock.nowMicros() / 1_000_000)
     self.pool = pool
     self.owners = owners
     self.sessions = sessions
