@@ -1,4 +1,4 @@
-"""What was taken away is gone at once: also from whoever listens already."""
+"""What was taken away is gone at once: also from whoever listens already, and from a copied cookie."""
 
 import http.client
 import threading
@@ -95,3 +95,20 @@ def test_a_long_poll_ends_with_its_key(account):
     owner.made("/api/contacts", PERSON)
     poll.join()
     assert answers[0].status == 401
+
+
+def test_signing_out_ends_the_session_itself(account):
+    owner, (email, password) = account[1], account[2]
+    session = owner.sign_in(email, password)
+    other = owner.sign_in(email, password)
+    tail = Tail(session, "/api/events?after=now", "text/event-stream")
+    assert tail.until("tail of the log")
+    assert session.send("DELETE", "/api/session").status == 204
+    assert session.get("/api/session").status == 401
+    assert session.post("/api/contacts", PERSON).status == 401
+    assert tail.ends()
+    # Twice is once, and the user's other sessions go on.
+    assert session.send("DELETE", "/api/session").status == 204
+    assert other.get("/api/session").status == 200
+    types = [event["type"] for event in owner.get("/api/events?types=user.*").json["data"]]
+    assert types.count("user.signed_out") == 1

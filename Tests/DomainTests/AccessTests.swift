@@ -36,6 +36,27 @@ import Testing
     #expect(User.evolve(locked, with: .signedIn).lockedUntilMicros == nil)
   }
 
+  @Test func `a session is signed out of once, and stays ended`() {
+    let command = User.Command.signOut(session: "ab", untilMicros: 9)
+    let event = User.Event.signedOut(session: "ab", untilMicros: 9)
+    Given(User.self, Self.created).when(command).then(event)
+    Given(User.self, Self.created, event, .signedIn).when(command).thenNothing()
+    let state = User.state(after: [Self.created, event])
+    #expect(state.hasEnded(session: "ab", untilMicros: 9))
+    #expect(!state.hasEnded(session: "cd", untilMicros: 9))
+  }
+
+  @Test func `what is remembered of ended sessions is bounded, and none comes back`() {
+    let count = Int64(User.endedSessionLimit) * 3
+    let ended = (0..<count).map { User.Event.signedOut(session: "s\($0)", untilMicros: 100 + $0) }
+    let state = User.state(after: [Self.created] + ended)
+    #expect(state.endedSessions.count <= User.endedSessionLimit)
+    for number in 0..<count {
+      #expect(state.hasEnded(session: "s\(number)", untilMicros: 100 + number))
+    }
+    #expect(!state.hasEnded(session: "now", untilMicros: 100 + count))
+  }
+
   @Test func `a change of role names the one before`() {
     Given(User.self, Self.created).when(.changeRole("developer"))
       .then(.roleChanged(from: "owner", to: "developer"))

@@ -182,13 +182,17 @@ struct Authenticator: Sendable {
   private var nowMicros: Micros { services.engine.tools.clock.nowMicros() }
 }
 
-/// Console sessions: a signed, expiring cookie. Nothing about a session is stored, so a restart
-/// signs nobody out; changing the secret signs everybody out.
+/// Console sessions: a signed, expiring cookie. Nothing about a session is stored but that it was signed out of, so
+/// a restart signs nobody out; changing the secret signs everybody out.
 package struct SessionCodec: Sendable {
   package struct Session: Sendable, Equatable {
     package let user: Identifier
+    /// What tells it from the user's others.
+    package let name: String
     package let expiresAtSeconds: Int64
     package let csrfToken: String
+
+    var expiresAtMicros: Micros { expiresAtSeconds * 1_000_000 }
   }
 
   static let cookieName = "daybook_session"
@@ -204,13 +208,15 @@ package struct SessionCodec: Sendable {
 
   func issue(to user: Directory.UserEntry, now: Int64) -> (cookie: String, session: Session) {
     let expiresAt = now + Self.lifetimeSeconds
-    let payload = "\(user.id).\(expiresAt).\(Hex.encode(Random.bytes(8)))"
+    let name = Hex.encode(Random.bytes(8))
+    let payload = "\(user.id).\(expiresAt).\(name)"
     let session = Session(
-      user: user.id, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload, of: user))
+      user: user.id, name: name, expiresAtSeconds: expiresAt,
+      csrfToken: code(for: "csrf." + payload, of: user))
     return (payload + "." + code(for: payload, of: user), session)
   }
 
-  /// nil where there is none, it is over, or the user has another password since.
+  /// nil where there is none, it is over or was signed out of, or the user has another password since.
   func session(
     of request: HTTPRequest, now: Int64, user find: (Identifier) -> Directory.UserEntry?
   ) -> Session? {
@@ -223,8 +229,12 @@ package struct SessionCodec: Sendable {
     guard constantTimeEqual(Array(parts[3].utf8), Array(code(for: payload, of: user).utf8)) else {
       return nil
     }
-    return Session(
-      user: id, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload, of: user))
+    let session = Session(
+      user: id, name: String(parts[2]), expiresAtSeconds: expiresAt,
+      csrfToken: code(for: "csrf." + payload, of: user))
+    let hasEnded = user.state.hasEnded(
+      session: session.name, untilMicros: session.expiresAtMicros)
+    return hasEnded ? nil : session
   }
 
   private static func cookie(of request: HTTPRequest) -> String? {

@@ -28,8 +28,9 @@ enum SessionRoutes {
       refuses: [401: ["invalid_credentials"], 429: ["locked_out"]], idempotency: .ignored,
       handler: changePassword),
     Operation(
-      "DELETE", "/api/session", .open, "Sign out", answers: [.nothing], idempotency: .ignored,
-      handler: signOut),
+      "DELETE", "/api/session", .open, "Sign out",
+      details: "Ends the session itself: a copy of its cookie is good for nothing any more.",
+      answers: [.nothing], idempotency: .ignored, handler: signOut),
   ]
 
   private static func signIn(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -142,12 +143,33 @@ enum SessionRoutes {
   }
 
   private static func signOut(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await end(exchange)
     var response = HTTPResponse(status: 204)
     response.headers.set(
       "set-cookie",
       "\(SessionCodec.cookieName)=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
         + secureMark(exchange))
     return response
+  }
+
+  /// On record before it is answered. Where there is no session any more, there is nothing to end.
+  private static func end(_ exchange: Exchange) async throws(APIError) {
+    let engine = exchange.engine
+    let session = exchange.services.sessions.session(
+      of: exchange.request, now: engine.tools.clock.nowMicros() / 1_000_000,
+      user: { engine.directory.user($0) })
+    guard let session, let user = engine.directory.user(session.user) else { return }
+    let call = Call(
+      actor: "user:\(user.id)", origin: "console", correlation: exchange.requestID)
+    let executor = try exchange.executor(for: user.org)
+    do throws(CommandError) {
+      _ = try await executor.perform(call) { workspace throws(CommandError) in
+        try workspace.signOut(
+          user.id, session: session.name, untilMicros: session.expiresAtMicros)
+      }
+    } catch {
+      throw APIError(error)
+    }
   }
 
   private static func secureMark(_ exchange: Exchange) -> String {

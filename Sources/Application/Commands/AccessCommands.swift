@@ -37,6 +37,12 @@ extension Workspace {
       succeeded ? .recordSignIn : .recordFailedSignIn(nowMicros: tools.clock.nowMicros()))
   }
 
+  package mutating func signOut(
+    _ user: Identifier, session: String, untilMicros: Micros
+  ) throws(CommandError) {
+    try run(User.self, user, .signOut(session: session, untilMicros: untilMicros))
+  }
+
   package mutating func changeUser(
     _ id: Identifier, by commands: [User.Command], grants: Grants
   ) throws(CommandError) {

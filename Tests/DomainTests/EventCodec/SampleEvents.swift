@@ -75,7 +75,8 @@ enum SampleEvents {
       details: .known(
         UserDetails(email: "ann@example.com", name: "Ann Lee", passwordHash: "scrypt$1$2")),
       role: "owner"),
-    .signedIn, .signInFailed, .renamed(name: .known("Ann Li")),
+    .signedIn, .signInFailed, .signedOut(session: "00ff00ff00ff00ff", untilMicros: 18),
+    .renamed(name: .known("Ann Li")),
     .roleChanged(from: "owner", to: "developer"), .passwordChanged(hash: .known("scrypt$3$4")),
     .locked(untilMicros: 17), .unlocked, .deactivated, .reactivated,
   ]

@@ -83,7 +83,9 @@ enum RandomEvents {
         details: random.personal {
           UserDetails(email: $0.text(), name: $0.text(), passwordHash: $0.text())
         }, role: random.text()),
-      .signedIn, .signInFailed, .renamed(name: random.personal { $0.text() }),
+      .signedIn, .signInFailed,
+      .signedOut(session: random.text(), untilMicros: random.int64()),
+      .renamed(name: random.personal { $0.text() }),
       .roleChanged(from: random.text(), to: random.text()),
       .passwordChanged(hash: random.personal { $0.text() }),
       .locked(untilMicros: random.int64()), .unlocked, .deactivated, .reactivated,
