@@ -1,4 +1,5 @@
 import Foundation
+import Spelling
 
 /// What every command can be told about the place where it works. The flag wins over the environment,
 /// the environment over the default.
