@@ -83,6 +83,38 @@ def test_a_key_without_the_right_is_refused_everywhere(account, nobody, operatio
         assert (answer.status, answer.code) == (403, "missing_scope"), f"{method} {path}"
 
 
+def test_nobody_is_sent_what_they_may_not_read(account, nobody):
+    _, owner, _ = account
+    client = nobody.with_key(key(owner, scopes=["webhooks:*"])["secret"])
+    path, wanted = "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["contact.*"]}
+    for payload in [{}, {"payload": "full"}]:
+        assert client.post(path, wanted | payload).code == "cannot_grant"
+    thin = client.made(path, wanted | {"payload": "thin"})
+    assert client.send("PATCH", f"{path}/{thin['id']}", {"types": ["message.*"]}).status == 200
+    assert client.send("PATCH", f"{path}/{thin['id']}", {"payload": "full"}).code == "cannot_grant"
+    assert client.post(f"{path}/{thin['id']}/redeliver", {"from": 1}).status == 200
+    full = owner.made(path, wanted)
+    change = {"url": "https://example.com/mine"}
+    assert client.send("PATCH", f"{path}/{full['id']}", change).code == "cannot_grant"
+    assert client.post(f"{path}/{full['id']}/redeliver", {"from": 1}).code == "cannot_grant"
+    reader = nobody.with_key(key(owner, scopes=["webhooks:*", "events:read"])["secret"])
+    assert reader.send("PATCH", f"{path}/{full['id']}", {"types": ["message.*"]}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"),
+    [("contact:read", "contacts:read"), ("contacts:raed", "contacts:read"), ("frogs:read", None),
+     ("wallets:*", "wallet:*"), ("events:write", None), ("events:delete", None)],
+)
+@pytest.mark.parametrize("path", ["/api/api-keys", "/api/roles"])
+def test_a_right_that_no_operation_asks_for_is_a_slip(account, path, scope, meant):
+    _, owner, _ = account
+    answer = owner.post(path, {"name": "Slip", "scopes": ["contacts:*", scope]})
+    assert (answer.status, answer.json["error"]["details"][0]["code"]) == (400, "unknown_scope")
+    if meant:
+        assert f"Did you mean {meant}?" in answer.text
+
+
 def test_a_key_that_reads_writes_nothing(account, nobody, operations):
     _, owner, _ = account
     scopes = {operation["description"].rsplit("`", 2)[1] for _, _, operation in guarded(operations)}
