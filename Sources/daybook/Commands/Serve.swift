@@ -142,8 +142,9 @@ private func startServe(
   clientSettings.maxResponseBytes = 256 << 10
   let webhookClient = HTTPClient(settings: clientSettings)
   let adapters = adapters(client: providerClient)
+  let publicURL = settings.baseURL(isSecure: tls != nil)
   let links = OutboundLinks(
-    publicURL: settings.baseURL,
+    publicURL: publicURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
   let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
   if try hold.record()?.isHeld == true {
@@ -178,8 +179,7 @@ private func startServe(
   publisher.start()
   let keeper = SnapshotKeeper(context, log: log, eventCount: snapshotEvents)
   try keeper.start(foldedCount: loaded.foldedCount)
-  let url =
-    tls == nil ? settings.localURL : settings.localURL.replacing("http://", with: "https://")
+  let url = settings.localURL(isSecure: tls != nil)
   return Service(details: ["url": .string(url), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
     requests.flush()
@@ -214,13 +214,13 @@ private func startAPI(
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
-    publicURL: settings.baseURL,
+    publicURL: links.publicURL,
     operatorToken: Hex.encode(try Secret.read(or: settings.home.operatorToken)))
   apiSettings.consoleDirectory = consoleDirectory()
   apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
   apiSettings.hold = hold
   apiSettings.readConnections = readConnectionCount
-  apiSettings.isSecure = tls != nil || settings.baseURL.hasPrefix("https://")
+  apiSettings.isSecure = tls != nil || links.publicURL.hasPrefix("https://")
   let services = Services(
     engine: engine, pool: pool, owners: owners,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
