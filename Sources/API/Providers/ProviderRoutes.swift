@@ -172,10 +172,13 @@ enum ProviderRoutes {
     return left == right || left.hasSuffix("." + right) || right.hasSuffix("." + left)
   }
 
-  /// Credentials go there: by https alone, unless the system is one for development.
+  /// Credentials go there: by https alone, unless they are those of a simulated one or the system is one for
+  /// development.
   private static func baseURL(_ fields: inout Fields, _ exchange: Exchange) -> String? {
     guard let url = fields.string("base_url") else { return nil }
-    if !url.hasPrefix("https://"), !exchange.services.settings.allowsPrivateWebhooks {
+    let settings = exchange.services.settings
+    let isSimulated = settings.sandboxURL.map { url == $0 || url.hasPrefix($0 + "/") } ?? false
+    if !url.hasPrefix("https://"), !isSimulated, !settings.allowsPrivateWebhooks {
       fields.fail("base_url", "https_required", "base_url is an https URL.")
     }
     return url

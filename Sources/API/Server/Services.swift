@@ -66,6 +66,8 @@ package struct APISettings: Sendable {
   package var isSecure = false
   /// Whether webhooks may go to private and loopback addresses: for development only.
   package var allowsPrivateWebhooks = false
+  /// Where the simulated providers are, which need no https; nil where accounts may not have them.
+  package var sandboxURL: String?
   /// Keeps everything in the house after a restore; nil where there is nothing that could be held.
   package var hold: SendingHold?
 

@@ -18,19 +18,22 @@ let serveCommand = Command(
     With --tls-cert and --tls-key it speaks HTTPS, and TLS 1.3 alone.
     """,
   options: [
-    supervisedOption, privateWebhooksOption, certificateOption, keyOption, snapshotOption,
+    supervisedOption, privateWebhooksOption, withSandboxOption, certificateOption, keyOption,
+    snapshotOption,
     proxiesOption, connectionsOption,
   ],
   isLongRunning: true
 ) { invocation in
-  let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
+  let reach = Reach(
+    allowsPrivateWebhooks: invocation.has(privateWebhooksOption.flag),
+    sandboxURL: invocation.has(withSandboxOption.flag) ? invocation.settings.sandboxURL : nil,
+    sandboxPort: invocation.settings.sandboxPort)
   let tls = try tlsFiles(invocation)
   let snapshotEvents = try snapshotEventCount(invocation)
   let limits = try httpLimits(invocation)
   return try await runService("serve", invocation) { context in
     try await startServe(
-      context, tls: tls, limits: limits, allowsPrivateWebhooks: allowsPrivateWebhooks,
-      snapshotEvents: snapshotEvents)
+      context, tls: tls, limits: limits, reach: reach, snapshotEvents: snapshotEvents)
   }
 }
 
@@ -92,7 +95,26 @@ private func snapshotEventCount(_ invocation: Invocation) throws(UsageError) -> 
 
 /// For development: subscribers on this machine.
 let privateWebhooksOption = Option(
-  "--allow-private-webhooks", "let webhooks go to private and loopback addresses")
+  "--allow-private-webhooks",
+  "let webhooks and providers be at private and loopback addresses")
+
+/// For `up`, which runs it.
+let withSandboxOption = Option(
+  "--with-sandbox", "let accounts have the simulated providers of this machine")
+
+/// Where accounts may have requests sent to: they choose the addresses of webhooks and providers.
+private struct Reach {
+  let allowsPrivateWebhooks: Bool
+  /// The simulated providers; nil: there are none.
+  let sandboxURL: String?
+  let sandboxPort: Int
+
+  var webhooks: AddressPolicy { allowsPrivateWebhooks ? .anyButLinkLocal : .publicOnly }
+
+  var providers: AddressPolicy {
+    sandboxURL == nil ? webhooks : webhooks.admitting([127, 0, 0, 1], port: sandboxPort)
+  }
+}
 
 /// The providers that this program knows. A further one is a line here.
 private func adapters(client: HTTPClient) -> Adapters {
@@ -109,7 +131,7 @@ private func adapters(client: HTTPClient) -> Adapters {
 
 /// The write side and the API in one process: the log has one writer.
 private func startServe(
-  _ context: ServiceContext, tls: HTTPTLS?, limits: HTTPLimits, allowsPrivateWebhooks: Bool,
+  _ context: ServiceContext, tls: HTTPTLS?, limits: HTTPLimits, reach: Reach,
   snapshotEvents: UInt64
 ) async throws -> Service {
   System.raiseOpenFileLimit()
@@ -134,10 +156,10 @@ private func startServe(
     ])
   let exports = try exportDesk(context, log: log, engine: engine)
 
-  // Accounts choose where both go.
   var clientSettings = HTTPClientSettings()
-  clientSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
+  clientSettings.addressPolicy = reach.providers
   let providerClient = HTTPClient(settings: clientSettings)
+  clientSettings.addressPolicy = reach.webhooks
   // Of a subscriber's answer nothing is of use but its beginning.
   clientSettings.maxResponseBytes = 256 << 10
   let webhookClient = HTTPClient(settings: clientSettings)
@@ -170,8 +192,7 @@ private func startServe(
   }
   let server = try startAPI(
     context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,
-    exports: exports, hold: hold, requests: requests, tls: tls, limits: limits,
-    allowsPrivateWebhooks: allowsPrivateWebhooks)
+    exports: exports, hold: hold, requests: requests, tls: tls, limits: limits, reach: reach)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
     context.log.warning("a checkpoint was not published", ["reason": .string(line)])
@@ -209,15 +230,15 @@ private func exportDesk(
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, owners: PostgresPool,
   adapters: Adapters, links: OutboundLinks, exports: ExportDesk, hold: SendingHold,
-  requests: RequestLog, tls: HTTPTLS?, limits: HTTPLimits,
-  allowsPrivateWebhooks: Bool
+  requests: RequestLog, tls: HTTPTLS?, limits: HTTPLimits, reach: Reach
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
     publicURL: links.publicURL,
     operatorToken: Hex.encode(try Secret.read(or: settings.home.operatorToken)))
   apiSettings.consoleDirectory = consoleDirectory()
-  apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
+  apiSettings.allowsPrivateWebhooks = reach.allowsPrivateWebhooks
+  apiSettings.sandboxURL = reach.sandboxURL
   apiSettings.hold = hold
   apiSettings.readConnections = readConnectionCount
   apiSettings.isSecure = tls != nil || links.publicURL.hasPrefix("https://")
