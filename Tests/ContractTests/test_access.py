@@ -480,6 +480,7 @@ def test_a_limit_can_be_read_and_set(new_account, nobody, operator):
     account, owner, _ = new_account("Ordinary", rate_limit={"per_minute": 60, "burst": 120})
     answer = owner.get("/api/limits")
     assert answer.json["account"] == answer.json["key"] == {"per_minute": 60, "burst": 120}
+    assert answer.json["all_keys"] == {"per_minute": 120, "burst": 240}
     assert answer.headers["ratelimit-limit"] == "120"
     more = {"rate_limit": {"per_minute": 600, "burst": 1200}}
     made = key(owner, scopes=["account:read"])
@@ -497,6 +498,18 @@ def test_a_limit_can_be_read_and_set(new_account, nobody, operator):
     assert last.json["error"]["retry_after_ms"] == int(last.headers["retry-after"]) * 1000
     types = [e["type"] for e in owner.get("/api/events?types=org.*,api_key.*").json["data"]]
     assert types.count("org.rate_limit_set") == 2 and "api_key.limit_set" in types
+
+
+def test_the_keys_of_an_account_have_a_budget_together(new_account, nobody):
+    _, owner, _ = new_account("Many Keys", rate_limit={"per_minute": 1, "burst": 20})
+    keys = [key(owner, scopes=["contacts:read"])["secret"] for _ in range(4)]
+    answers = [nobody.with_key(made).get("/api/contacts") for made in keys for _ in range(15)]
+    statuses = [answer.status for answer in answers]
+    # Twenty each, forty together, four of which made the keys; a token a minute may have come meanwhile.
+    assert 36 <= statuses.count(200) <= 38, statuses
+    assert set(statuses[:15]) == {200}
+    assert answers[-1].code == "rate_limited"
+    assert answers[-1].headers["ratelimit-limit"] == "40"
 
 
 def test_an_agency_sets_the_limit_of_its_client_and_nobody_their_own(new_account):

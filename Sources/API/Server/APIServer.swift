@@ -265,13 +265,18 @@ package struct APIServer: Sendable {
     }
   }
 
-  /// One token of the key's budget; people who are signed in have none.
+  /// One token of the key's budget and one of its account's; people who are signed in have none. What is left
+  /// is what is left of the smaller one.
   private func spend(_ caller: Caller) -> RateLimiter.Budget? {
     guard let key = caller.key else { return nil }
-    let account = services.engine.directory.rateLimit(of: key.org)
-    return limiter.take(
-      key.id, key.state.limit ?? account ?? services.settings.rateLimit,
-      nowMicros: services.engine.tools.clock.nowMicros())
+    let usual =
+      services.engine.directory.rateLimit(of: key.org) ?? services.settings.rateLimit
+    let nowMicros = services.engine.tools.clock.nowMicros()
+    let own = limiter.take(key.id, key.state.limit ?? usual, nowMicros: nowMicros)
+    // A key that is over its limit takes nothing from the others.
+    guard own.isAllowed else { return own }
+    let shared = limiter.take(key.org, usual.together, nowMicros: nowMicros)
+    return shared.isAllowed && own.remaining <= shared.remaining ? own : shared
   }
 
   /// The caller on the account of the request; a refusal of somebody known is put on record.
