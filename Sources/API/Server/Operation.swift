@@ -67,8 +67,8 @@ package struct RequestBody: Sendable {
   static let openBytes = 64 << 10
   /// A mail with what is attached to it. Source: SendGrid, "Setting up the Inbound Parse Webhook": 30 MB.
   static let mailBytes = 30 << 20
-  /// Texts of half a million characters, of up to four bytes each and twice.
-  static let textBytes = 4 << 20
+  /// Texts of half a million characters, of up to twelve bytes each (two escapes) and twice.
+  static let textBytes = 12 << 20
 
   package static func json(
     _ schema: Schema, example: JSON? = nil, limitBytes: Int? = nil
