@@ -83,8 +83,8 @@ def test_a_key_without_the_right_is_refused_everywhere(account, nobody, operatio
         assert (answer.status, answer.code) == (403, "missing_scope"), f"{method} {path}"
 
 
-def test_nobody_is_sent_what_they_may_not_read(account, nobody):
-    _, owner, _ = account
+def test_nobody_is_sent_what_they_may_not_read(new_account, nobody):
+    _, owner, _ = new_account("Sends Itself")
     client = nobody.with_key(key(owner, scopes=["webhooks:*"])["secret"])
     path, wanted = "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["contact.*"]}
     for payload in [{}, {"payload": "full"}]:

@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import uuid
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,7 +72,8 @@ def test_a_tail_ends_with_the_rights_of_its_key(account):
 
 def test_a_tail_ends_with_its_user(account):
     owner = account[1]
-    person = {"name": "Al", "email": "al-tail@example.com", "password": "correct horse battery"}
+    email = f"{uuid.uuid4().hex}@example.com"
+    person = {"name": "Al", "email": email, "password": "correct horse battery"}
     user = owner.made("/api/users", person | {"role": "administrator"})
     session = owner.sign_in(person["email"], person["password"])
     tail = Tail(session, "/api/events?after=now", "text/event-stream")
