@@ -569,3 +569,28 @@ def test_refusals_raise_the_alarm(nobody, operator):
     before = count("invalid_api_key")
     nobody.with_key("sk_test_invented").get("/api/contacts")
     assert count("invalid_api_key") > before
+
+
+def test_nobody_finds_out_by_guessing_which_emails_are_known(new_account, nobody):
+    _, _, (known, _) = new_account("Guessed")
+    guesses = {"email": None, "password": "a wrong guess"}
+    for email in [known, f"{uuid.uuid4().hex}@example.com"]:
+        answers = [nobody.send("POST", "/api/session", guesses | {"email": email}) for _ in range(7)]
+        assert [answer.status for answer in answers] == [401] * 5 + [429] * 2, email
+        assert answers[5].code == "locked_out"
+        assert 0 < int(answers[5].headers["retry-after"]) <= 900
+
+
+def test_a_refused_signature_says_what_is_wrong(account, nobody):
+    _, owner, _ = account
+    made = key(owner, scopes=["contacts:read"], signed=True)
+    client, secret = nobody.with_key(made["secret"]), made["signing_secret"]
+    path, nonce = "/api/contacts?limit=1", uuid.uuid4().hex
+    assert client.signed("GET", path, secret, nonce).status == 200
+    replayed = client.signed("GET", path, secret, nonce)
+    expired = client.signed("GET", path, secret, uuid.uuid4().hex, at=int(time.time()) - 400)
+    wrong = client.signed("GET", path, "sig_wrong", uuid.uuid4().hex)
+    said = {answer.code: answer.json["error"]["message"] for answer in [replayed, expired, wrong]}
+    assert "Daybook-Nonce" in said["signature_replayed"]
+    assert "clock" in said["signature_expired"]
+    assert "Daybook-Signature" in said["invalid_signature"]

@@ -148,8 +148,7 @@ struct Authenticator: Sendable {
     let code = services.signatures.refusal(
       of: request, key: key.id, secret: secret.value ?? "", now: nowMicros / 1_000_000)
     if let code {
-      throw APIError(
-        401, "auth", code, "This API key takes only requests that are signed anew each time.")
+      throw APIError(401, "auth", code.rawValue, code.message)
     }
   }
 

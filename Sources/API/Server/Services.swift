@@ -25,6 +25,7 @@ package final class Services: Sendable {
   /// How many requests were refused for want of a right, for the metrics.
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
+  let strangers = StrangerLocks()
   /// Knows which signed requests were seen.
   let signatures: RequestSignature
 

@@ -41,10 +41,17 @@ enum SessionRoutes {
     guard let email, let password else { preconditionFailure("finish refuses missing fields") }
     let nowMicros = exchange.engine.tools.clock.nowMicros()
     let known = exchange.engine.directory.user(email: email)
-    try requireUnlocked(known?.state.lockedUntilMicros, nowMicros)
+    try requireUnlocked(lockedUntil(email, exchange), nowMicros)
     let active = known.flatMap { $0.state.isActive ? $0 : nil }
-    guard try await isRight(password, for: active, exchange), let user = active else {
-      if let known { await record(known, succeeded: false, exchange) }
+    let isRight = try await isRight(password, for: active, exchange) {
+      lockedUntil(email, exchange)
+    }
+    guard isRight, let user = active else {
+      if let known {
+        await record(known, succeeded: false, exchange)
+      } else {
+        exchange.services.strangers.recordFailure(email, nowMicros: nowMicros)
+      }
       throw APIError(
         401, "auth", "invalid_credentials", "The email or the password is wrong.")
     }
@@ -57,6 +64,14 @@ enum SessionRoutes {
       "\(SessionCodec.cookieName)=\(cookie); Path=/; HttpOnly; SameSite=Strict; "
         + "Max-Age=\(SessionCodec.lifetimeSeconds)" + secureMark(exchange))
     return response
+  }
+
+  /// The same whether there is such a user or not: nobody finds out who has an account here.
+  private static func lockedUntil(_ email: String, _ exchange: Exchange) -> Micros? {
+    guard let user = exchange.engine.directory.user(email: email) else {
+      return exchange.services.strangers.lockedUntilMicros(email)
+    }
+    return user.state.lockedUntilMicros
   }
 
   private static func requireUnlocked(
@@ -74,12 +89,12 @@ enum SessionRoutes {
   /// time, those whose turn comes when the user is locked out are not looked at, nor believed. Where there is no user,
   /// the answer takes as long.
   private static func isRight(
-    _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange
+    _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange,
+    lockedUntil: @escaping @Sendable () -> Micros?
   ) async throws(APIError) -> Bool {
     let engine = exchange.engine
     @Sendable func refuseWhereLocked() throws(APIError) {
-      let now = user.flatMap { engine.directory.user($0.id) }
-      try requireUnlocked(now?.state.lockedUntilMicros, engine.tools.clock.nowMicros())
+      try requireUnlocked(lockedUntil(), engine.tools.clock.nowMicros())
     }
     do {
       let isRight = try await Task.detached {
@@ -131,7 +146,10 @@ enum SessionRoutes {
     guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id) else {
       throw .unauthorized
     }
-    guard try await isRight(current, for: user, exchange) else {
+    let isRight = try await isRight(current, for: user, exchange) {
+      exchange.engine.directory.user(id)?.state.lockedUntilMicros
+    }
+    guard isRight else {
       await record(user, succeeded: false, exchange)
       throw APIError(401, "auth", "invalid_credentials", "The current password is wrong.")
     }
