@@ -533,6 +533,7 @@ def test_what_was_refused_is_on_record(new_account, nobody):
         found = owner.get("/api/events?types=org.access_refused").json["data"]
     assert found[0]["data"] == {
         "actor": f"key:{made['id']}", "operation": "POST /api/contacts", "reason": "missing_scope",
+        "address": "127.0.0.1",
     }
 
 

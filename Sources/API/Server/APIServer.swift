@@ -289,8 +289,8 @@ package struct APIServer: Sendable {
     } catch {
       refusals.record(
         AccessRefusal(
-          actor: known.actor, operation: operation.title,
-          reason: error.code), of: known.home, requestID)
+          actor: known.actor, operation: operation.title, reason: error.code,
+          address: .known(request.remoteAddress)), of: known.home, requestID)
       throw error
     }
   }

@@ -123,7 +123,8 @@ enum SessionRoutes {
     do {
       _ = try await exchange.engine.executor(for: user.org).perform(call) {
         workspace throws(CommandError) in
-        try workspace.recordSignIn(user.id, succeeded: succeeded)
+        guard !succeeded else { return try workspace.recordSignIn(user.id) }
+        try workspace.recordFailedSignIn(user.id, from: exchange.request.remoteAddress)
       }
     } catch {
       exchange.services.report("sign-in not recorded: \(error)", exchange.requestID)

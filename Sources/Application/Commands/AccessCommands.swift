@@ -31,10 +31,16 @@ extension Workspace {
     return try createUser(details, role: role)
   }
 
-  package mutating func recordSignIn(_ user: Identifier, succeeded: Bool) throws(CommandError) {
+  package mutating func recordSignIn(_ user: Identifier) throws(CommandError) {
+    try run(User.self, user, .recordSignIn)
+  }
+
+  package mutating func recordFailedSignIn(
+    _ user: Identifier, from address: String
+  ) throws(CommandError) {
     try run(
       User.self, user,
-      succeeded ? .recordSignIn : .recordFailedSignIn(nowMicros: tools.clock.nowMicros()))
+      .recordFailedSignIn(nowMicros: tools.clock.nowMicros(), address: address))
   }
 
   package mutating func signOut(

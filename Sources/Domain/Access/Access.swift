@@ -7,7 +7,7 @@ package enum User: Decider {
     case create(UserDetails, role: String)
     case recordSignIn
     /// `nowMicros` is the real time: guessing goes on while a test clock stands still.
-    case recordFailedSignIn(nowMicros: Micros)
+    case recordFailedSignIn(nowMicros: Micros, address: String)
     /// `session`: what tells it from the user's others. `untilMicros`: when it would end by itself.
     case signOut(session: String, untilMicros: Micros)
     case rename(String)
@@ -22,7 +22,8 @@ package enum User: Decider {
   package enum Event: Sendable, Equatable {
     case created(details: Personal<UserDetails>, role: String)
     case signedIn
-    case signInFailed
+    /// From where. Events of before it was recorded read as if it was erased.
+    case signInFailed(address: Personal<String>)
     case signedOut(session: String, untilMicros: Micros)
     case renamed(name: Personal<String>)
     case roleChanged(from: String, to: String)
@@ -98,9 +99,10 @@ extension User {
     switch command {
     case .create: throw .alreadyExists
     case .recordSignIn: return [.signedIn]
-    case .recordFailedSignIn(let nowMicros):
-      guard state.failedCount + 1 >= failureLimit else { return [.signInFailed] }
-      return [.signInFailed, .locked(untilMicros: nowMicros + lockMicros)]
+    case .recordFailedSignIn(let nowMicros, let address):
+      let failed = Event.signInFailed(address: .known(address))
+      guard state.failedCount + 1 >= failureLimit else { return [failed] }
+      return [failed, .locked(untilMicros: nowMicros + lockMicros)]
     case .signOut(let session, let untilMicros):
       guard !state.hasEnded(session: session, untilMicros: untilMicros) else { return [] }
       return [.signedOut(session: session, untilMicros: untilMicros)]

@@ -29,7 +29,9 @@ extension User.Event: PayloadCoding {
       }
       return .created
     case .signedIn: return .signedIn
-    case .signInFailed: return .signInFailed
+    case .signInFailed(let address):
+      payload.personal(address, of: payload.stream) { $1.field("address", $0) }
+      return .signInFailed
     case .signedOut(let session, let untilMicros):
       payload.fields.field("session", session)
       payload.fields.field("until_micros", untilMicros)
@@ -64,7 +66,9 @@ extension User.Event: PayloadCoding {
       }
       return .created(details: details, role: role)
     case .signedIn: return .signedIn
-    case .signInFailed: return .signInFailed
+    case .signInFailed:
+      return .signInFailed(
+        address: try payload.personal { part throws(CodecError) in try part.string("address") })
     case .signedOut:
       return .signedOut(
         session: try payload.fields.string("session"),
