@@ -5,7 +5,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: build ## install what is missing, build, start everything; Ctrl-C stops it
-	@exec .build/release/daybook up
+	@exec .build/release/daybook up --allow-private-webhooks
 
 down: ## stop what `daybook up --detach` started
 	@exec .build/release/daybook down

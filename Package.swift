@@ -92,7 +92,8 @@ let package = Package(
     module("BinaryCoding", path: "Sources/BinaryCoding"),
     module("ScratchFile", path: "Sources/ScratchFile"),
     module("Logging", path: "Sources/Logging", ["JSON"]),
-    module("CLI", path: "Sources/CLI"),
+    module("Spelling", path: "Sources/Spelling"),
+    module("CLI", path: "Sources/CLI", ["Spelling"]),
     module("Supervisor", path: "Sources/Supervisor", ["JSON"]),
 
     // MARK: the product
@@ -125,7 +126,7 @@ let package = Package(
         "ProjectionRuntime", "Postgres", "HTTP", "JSON", "YAML", "Crypto", "CSV", "PhoneNumbers",
         "Merkle", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
         "AnalyticsProjection",
-        "AuditProjection", "WalletProjection", "Logging",
+        "AuditProjection", "WalletProjection", "Logging", "Spelling",
       ], exclude: ["Server/Lists/decisions", "Server/Definition/decisions", "Contacts/decisions"]),
     .executableTarget(
       name: "daybook",
@@ -133,7 +134,8 @@ let package = Package(
         "API", "Application", "Domain", "EventCodec", "EventLog", "Vault", "TwilioProvider",
         "SendGridProvider", "StripeProvider",
         "ReadModels", "ProjectionRuntime", "Postgres", "HTTP", "JSON", "Crypto", "Sandbox",
-        "DemoData", "SeedData", "Bench", "CSV", "CLI", "Logging", "Supervisor", "Merkle",
+        "DemoData", "SeedData", "Bench", "CSV", "CLI", "Logging", "Spelling", "Supervisor",
+        "Merkle",
       ],
       path: "Sources/daybook", exclude: ["decisions"], swiftSettings: settings,
       // Takes the place of glibc's allocator, by being linked before it. Why: Sources/daybook/decisions/0001-allocator.md.

@@ -1,4 +1,5 @@
 import Foundation
+import Spelling
 
 /// What every command can be told about the place where it works. The flag wins over the environment,
 /// the environment over the default.
@@ -20,11 +21,17 @@ package struct Settings: Sendable, Equatable {
   package let seedsDemo: Bool
 
   /// `http://127.0.0.1:8080`, or what `--public-url` says.
-  package var baseURL: String { publicURL ?? localURL }
+  package var baseURL: String { baseURL(isSecure: false) }
+
+  /// The same; `isSecure`: the API itself speaks HTTPS.
+  package func baseURL(isSecure: Bool) -> String { publicURL ?? localURL(isSecure: isSecure) }
 
   /// How this machine itself reaches the API.
-  package var localURL: String {
-    "http://\(listenAddress == "0.0.0.0" ? "127.0.0.1" : listenAddress):\(port)"
+  package var localURL: String { localURL(isSecure: false) }
+
+  package func localURL(isSecure: Bool) -> String {
+    let host = listenAddress == "0.0.0.0" ? "127.0.0.1" : listenAddress
+    return "\(isSecure ? "https" : "http")://\(host):\(port)"
   }
 
   /// The same settings with the ports and the database that were chosen where they were left open.

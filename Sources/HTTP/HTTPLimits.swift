@@ -1,7 +1,9 @@
 /// What a server grants its clients.
 package struct HTTPLimits: Sendable, Equatable {
-  /// A larger body is answered with 413.
+  /// A larger body is answered with 413, where the server was not given a rule of its own.
   package var maxBodyBytes = 10 << 20
+  /// What all bodies together hold until their requests end; what would go beyond it is answered with 503.
+  package var maxHeldBodyBytes = 128 << 20
   /// Path and query; more is answered with 414.
   package var maxTargetBytes = 6 << 10
   /// Target and header fields together; more is answered with 431, and so are more than some hundred fields. Every connection

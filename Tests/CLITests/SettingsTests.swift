@@ -20,6 +20,7 @@ private func settings(
     #expect(settings.home.path == "/srv/crm/var")
     #expect(settings.sandboxPort == 8090)
     #expect(settings.baseURL == "http://127.0.0.1:8080")
+    #expect(settings.baseURL(isSecure: true) == "https://127.0.0.1:8080")
     #expect(settings.sandboxURL == "http://127.0.0.1:8090")
     #expect(settings.databaseURL == nil)
     #expect(settings.seedsDemo)

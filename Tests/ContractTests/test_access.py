@@ -75,19 +75,51 @@ def test_no_operation_is_open_to_whom_nobody_knows(credential, account, nobody, 
 
 def test_a_key_without_the_right_is_refused_everywhere(account, nobody, operations):
     _, owner, _ = account
-    client = nobody.with_key(key(owner, scopes=["unicorns:read"])["secret"])
+    leads = nobody.with_key(key(owner, scopes=["leads:*"])["secret"])
+    others = nobody.with_key(key(owner, scopes=["wallet:*"])["secret"])
     for method, path, operation in guarded(operations):
+        client = others if "`leads:" in operation["description"] else leads
         answer = ask(client, method, filled(path), operation)
         assert (answer.status, answer.code) == (403, "missing_scope"), f"{method} {path}"
 
 
+def test_nobody_is_sent_what_they_may_not_read(new_account, nobody):
+    _, owner, _ = new_account("Sends Itself")
+    client = nobody.with_key(key(owner, scopes=["webhooks:*"])["secret"])
+    path, wanted = "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["contact.*"]}
+    for payload in [{}, {"payload": "full"}]:
+        assert client.post(path, wanted | payload).code == "cannot_grant"
+    thin = client.made(path, wanted | {"payload": "thin"})
+    assert client.send("PATCH", f"{path}/{thin['id']}", {"types": ["message.*"]}).status == 200
+    assert client.send("PATCH", f"{path}/{thin['id']}", {"payload": "full"}).code == "cannot_grant"
+    assert client.post(f"{path}/{thin['id']}/redeliver", {"from": 1}).status == 200
+    full = owner.made(path, wanted)
+    change = {"url": "https://example.com/mine"}
+    assert client.send("PATCH", f"{path}/{full['id']}", change).code == "cannot_grant"
+    assert client.post(f"{path}/{full['id']}/redeliver", {"from": 1}).code == "cannot_grant"
+    reader = nobody.with_key(key(owner, scopes=["webhooks:*", "events:read"])["secret"])
+    assert reader.send("PATCH", f"{path}/{full['id']}", {"types": ["message.*"]}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("scope", "meant"),
+    [("contact:read", "contacts:read"), ("contacts:raed", "contacts:read"), ("frogs:read", None),
+     ("wallets:*", "wallet:*"), ("events:write", None), ("events:delete", None)],
+)
+@pytest.mark.parametrize("path", ["/api/api-keys", "/api/roles"])
+def test_a_right_that_no_operation_asks_for_is_a_slip(account, path, scope, meant):
+    _, owner, _ = account
+    answer = owner.post(path, {"name": "Slip", "scopes": ["contacts:*", scope]})
+    assert (answer.status, answer.json["error"]["details"][0]["code"]) == (400, "unknown_scope")
+    if meant:
+        assert f"Did you mean {meant}?" in answer.text
+
+
 def test_a_key_that_reads_writes_nothing(account, nobody, operations):
     _, owner, _ = account
-    resources = {
-        operation["description"].rsplit("`", 2)[1].split(":")[0]
-        for _, _, operation in guarded(operations)
-    }
-    client = nobody.with_key(key(owner, scopes=[f"{name}:read" for name in resources])["secret"])
+    scopes = {operation["description"].rsplit("`", 2)[1] for _, _, operation in guarded(operations)}
+    reading = sorted(scope for scope in scopes if scope.endswith(":read"))
+    client = nobody.with_key(key(owner, scopes=reading)["secret"])
     for method, path, operation in guarded(operations):
         if method != "GET" and ":write`" in operation["description"]:
             answer = ask(client, method, filled(path), operation)
@@ -448,6 +480,7 @@ def test_a_limit_can_be_read_and_set(new_account, nobody, operator):
     account, owner, _ = new_account("Ordinary", rate_limit={"per_minute": 60, "burst": 120})
     answer = owner.get("/api/limits")
     assert answer.json["account"] == answer.json["key"] == {"per_minute": 60, "burst": 120}
+    assert answer.json["all_keys"] == {"per_minute": 120, "burst": 240}
     assert answer.headers["ratelimit-limit"] == "120"
     more = {"rate_limit": {"per_minute": 600, "burst": 1200}}
     made = key(owner, scopes=["account:read"])
@@ -465,6 +498,18 @@ def test_a_limit_can_be_read_and_set(new_account, nobody, operator):
     assert last.json["error"]["retry_after_ms"] == int(last.headers["retry-after"]) * 1000
     types = [e["type"] for e in owner.get("/api/events?types=org.*,api_key.*").json["data"]]
     assert types.count("org.rate_limit_set") == 2 and "api_key.limit_set" in types
+
+
+def test_the_keys_of_an_account_have_a_budget_together(new_account, nobody):
+    _, owner, _ = new_account("Many Keys", rate_limit={"per_minute": 1, "burst": 20})
+    keys = [key(owner, scopes=["contacts:read"])["secret"] for _ in range(4)]
+    answers = [nobody.with_key(made).get("/api/contacts") for made in keys for _ in range(15)]
+    statuses = [answer.status for answer in answers]
+    # Twenty each, forty together, four of which made the keys; a token a minute may have come meanwhile.
+    assert 36 <= statuses.count(200) <= 38, statuses
+    assert set(statuses[:15]) == {200}
+    assert answers[-1].code == "rate_limited"
+    assert answers[-1].headers["ratelimit-limit"] == "40"
 
 
 def test_an_agency_sets_the_limit_of_its_client_and_nobody_their_own(new_account):
@@ -488,6 +533,7 @@ def test_what_was_refused_is_on_record(new_account, nobody):
         found = owner.get("/api/events?types=org.access_refused").json["data"]
     assert found[0]["data"] == {
         "actor": f"key:{made['id']}", "operation": "POST /api/contacts", "reason": "missing_scope",
+        "address": "127.0.0.1",
     }
 
 
@@ -524,3 +570,28 @@ def test_refusals_raise_the_alarm(nobody, operator):
     before = count("invalid_api_key")
     nobody.with_key("sk_test_invented").get("/api/contacts")
     assert count("invalid_api_key") > before
+
+
+def test_nobody_finds_out_by_guessing_which_emails_are_known(new_account, nobody):
+    _, _, (known, _) = new_account("Guessed")
+    guesses = {"email": None, "password": "a wrong guess"}
+    for email in [known, f"{uuid.uuid4().hex}@example.com"]:
+        answers = [nobody.send("POST", "/api/session", guesses | {"email": email}) for _ in range(7)]
+        assert [answer.status for answer in answers] == [401] * 5 + [429] * 2, email
+        assert answers[5].code == "locked_out"
+        assert 0 < int(answers[5].headers["retry-after"]) <= 900
+
+
+def test_a_refused_signature_says_what_is_wrong(account, nobody):
+    _, owner, _ = account
+    made = key(owner, scopes=["contacts:read"], signed=True)
+    client, secret = nobody.with_key(made["secret"]), made["signing_secret"]
+    path, nonce = "/api/contacts?limit=1", uuid.uuid4().hex
+    assert client.signed("GET", path, secret, nonce).status == 200
+    replayed = client.signed("GET", path, secret, nonce)
+    expired = client.signed("GET", path, secret, uuid.uuid4().hex, at=int(time.time()) - 400)
+    wrong = client.signed("GET", path, "sig_wrong", uuid.uuid4().hex)
+    said = {answer.code: answer.json["error"]["message"] for answer in [replayed, expired, wrong]}
+    assert "Daybook-Nonce" in said["signature_replayed"]
+    assert "clock" in said["signature_expired"]
+    assert "Daybook-Signature" in said["invalid_signature"]

@@ -48,6 +48,33 @@ def test_an_endpoint_that_is_gone_is_a_notice_until_it_is_enabled(new_account) -
     subscriber.server.server_close()
 
 
+def test_attempts_that_were_refused_are_one_notice(new_account, nobody: Client) -> None:
+    _, owner, _ = new_account("Tried")
+    key = owner.made("/api/api-keys", {"name": "curious", "scopes": ["contacts:read"]})
+    curious = nobody.with_key(key["secret"])
+    for path in ["/api/users", "/api/events", "/api/roles", "/api/messages"]:
+        assert curious.get(path).status == 403
+    deadline = time.time() + 30
+    while "4 times" not in words(owner, "access_refused") and time.time() < deadline:
+        time.sleep(0.1)
+    found = [notice for notice in owner.get("/api/notices").json["data"]
+             if notice["kind"] == "access_refused"]
+    assert len(found) == 1 and found[0]["subject"] == key["id"]
+    assert "4 times" in found[0]["words"]
+
+
+def test_a_user_who_is_locked_out_is_a_notice_until_unlocked(new_account, nobody: Client) -> None:
+    _, owner, (email, password) = new_account("Locked")
+    for _ in range(5):
+        nobody.send("POST", "/api/session", {"email": email, "password": "a wrong guess"})
+    user = kinds(owner)["user_locked"]["subject"]
+    failed = owner.get("/api/events?types=user.sign_in_failed").json["data"]
+    assert [event["data"]["address"] for event in failed] == ["127.0.0.1"] * 5
+    assert {event["subject"]["id"] for event in failed} == {user}
+    owner.made(f"/api/users/{user}/unlock", {}, status=200)
+    assert "user_locked" not in kinds(owner)
+
+
 def test_nobody_reads_the_notices_of_another_account(new_account, nobody: Client) -> None:
     account, owner, _ = new_account("Loud")
     _, other, _ = new_account("Quiet")

@@ -25,6 +25,7 @@ extension EndToEnd {
         let api = API(baseURL: url, token: account.key, client: client)
         #expect(try await api.get("/livez")["status"]?.string == "ok")
         try await expectAGuardedCookie(api)
+        try await expectSecureAddresses(api)
         try await expectNoWay(to: subscriber, api)
         await subscriber.stop()
       }
@@ -39,6 +40,21 @@ extension EndToEnd {
       for mark in ["HttpOnly", "SameSite=Strict", "Secure", "Path=/"] {
         #expect(cookie.contains("; \(mark)"), "\(mark)")
       }
+    }
+
+    /// What we tell others to call us by.
+    private func expectSecureAddresses(_ api: API) async throws {
+      let document = try await api.get("/openapi.json")
+      let server = try #require(document["servers"]?[0]?["url"]?.string)
+      #expect(server.hasPrefix("https://"))
+      let hook = try await api.post(
+        "/api/inbound-hooks",
+        [
+          "name": "Form", "authentication": "hmac_sha256", "action": "lead",
+          "mapping": ["email": "a"],
+        ])
+      let url = try #require(hook["url"]?.string)
+      #expect(url.hasPrefix("https://"))
     }
 
     private func expectNoWay(to subscriber: Subscriber, _ api: API) async throws {

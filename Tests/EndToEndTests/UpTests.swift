@@ -43,6 +43,28 @@ private struct Machine {
     return try await Program.run(executable, arguments, environment: environment, scratch: home)
   }
 
+  /// Nobody said that accounts may have things sent to this machine. Its simulated providers they may have.
+  private func expectNoWayIn(_ url: String) async throws {
+    let token = try String(contentsOfFile: home + "/operator.token", encoding: .utf8)
+      .trimmingCharacters(in: .whitespacesAndNewlines)
+    let account = try await API(baseURL: url, token: token)
+      .post("/api/operator/accounts", ["name": "Lakeside", "test": true])
+    let api = API(baseURL: url, token: account["api_key"]?.string)
+    let endpoint = try await api.send(
+      "POST", "/api/webhook-endpoints", ["url": "http://127.0.0.1:9/hook", "types": ["*"]])
+    #expect(endpoint.errorCode == "https_required")
+    let sandbox = try #require(try await status()["sandbox_url"]?.string)
+    for (base, code) in [(sandbox, nil), ("http://127.0.0.1:9", "https_required")] {
+      let provider = try await api.send(
+        "PUT", "/api/providers/email",
+        [
+          "provider": "sendgrid", "base_url": .string(base),
+          "options": ["from": "hello@example.com"], "secrets": ["api_key": "SG.1"],
+        ])
+      #expect(provider.errorCode == code)
+    }
+  }
+
   func expectLifeOfASystem() async throws {
     let up = try await daybook("up", "--detach")
     #expect(up.succeeded, "\(up.output)\(up.errors)")
@@ -70,6 +92,8 @@ private struct Machine {
     try await eventually("the API") {
       try await API(baseURL: url, token: nil).send("GET", "/readyz").status == 200
     }
+
+    try await expectNoWayIn(url)
 
     let down = try await daybook("down")
     #expect(down.succeeded, "\(down.output)\(down.errors)")

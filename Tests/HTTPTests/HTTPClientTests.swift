@@ -266,6 +266,35 @@ import Testing
     #expect(AddressPolicy.any.allows(address))
   }
 
+  @Test(
+    arguments: [
+      ([169, 254, 169, 254], false), ([0xfe, 0x80] + zeros(13) + [1], false),
+      ([0xfe, 0xbf] + zeros(13) + [1], false),
+      (zeros(10) + [0xff, 0xff, 169, 254, 169, 254], false),
+      ([0, 0x64, 0xff, 0x9b] + zeros(8) + [169, 254, 0, 1], false),
+      ([10, 0, 0, 1], true), ([127, 0, 0, 1], true), (zeros(15) + [1], true),
+      ([0xfd, 0x12] + zeros(13) + [1], true), ([8, 8, 8, 8], true),
+    ] as [([UInt8], Bool)])
+  func `what may reach our own network reaches no link-local address`(
+    address: [UInt8], isAllowed: Bool
+  ) {
+    #expect(AddressPolicy.anyButLinkLocal.allows(address) == isAllowed)
+  }
+
+  @Test func `one service of this machine may be reached, and no other`() async throws {
+    try await withServer(handler: { _ in .text(200, "inside") }) { server in
+      var settings = HTTPClientSettings()
+      settings.addressPolicy = .publicOnly.admitting([127, 0, 0, 1], port: server.port)
+      let client = HTTPClient(settings: settings)
+      defer { client.close() }
+      #expect(try await client.send(ClientRequest(url: server.url("/"))).status == 200)
+      try await withServer(handler: { _ in .text(200, "another") }) { other in
+        let error = await failure(of: ClientRequest(url: other.url("/")), client: client)
+        #expect(error == .notSent(.addressRefused))
+      }
+    }
+  }
+
   private static func zeros(_ count: Int) -> [UInt8] { [UInt8](repeating: 0, count: count) }
 
   private func failure(

@@ -83,6 +83,7 @@ extension User.Event {
     case .created(_, let role): "User created: \(role)"
     case .signedIn: "Signed in"
     case .signInFailed: "Sign-in failed"
+    case .signedOut: "Signed out"
     case .renamed: "User renamed"
     case .roleChanged(let from, let to): "Role changed from \(from) to \(to)"
     case .passwordChanged: "Password changed"

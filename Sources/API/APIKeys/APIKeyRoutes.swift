@@ -50,6 +50,9 @@ enum APIKeyRoutes {
             [
               .required("object", .constant("limits")),
               .required("account", AccessSchemas.limit, "What a key has without its own."),
+              .required(
+                "all_keys", AccessSchemas.sharedLimit,
+                "What all keys of the account have together: twice that."),
               .required("key", AccessSchemas.limit.nullable, "The calling key's."),
             ]))
       ], handler: limits),
@@ -141,6 +144,7 @@ enum APIKeyRoutes {
       200,
       [
         "object": "limits", "account": json(APIKeyInput.accountLimit(exchange)),
+        "all_keys": json(APIKeyInput.accountLimit(exchange).together),
         "key": exchange.caller.key.map {
           json($0.state.limit ?? APIKeyInput.accountLimit(exchange))
         } ?? .null,

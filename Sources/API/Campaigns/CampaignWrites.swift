@@ -13,8 +13,11 @@ enum CampaignWrites {
         example: [
           "name": "Spring", "segment": "seg_01jd3x0000000000000000000a",
           "body": "Hi {{first_name|there}}, doors open at nine.",
-        ]), answers: [.created(CampaignSchemas.campaign)],
-      refuses: [400: ["other_channel", "unknown_segment"], 404: ["not_found"], 409: ["archived"]],
+        ], limitBytes: RequestBody.textBytes), answers: [.created(CampaignSchemas.campaign)],
+      refuses: [
+        400: ["deceptive_subject", "other_channel", "unknown_segment"], 404: ["not_found"],
+        409: ["archived"],
+      ],
       handler: create),
     Operation(
       "GET", "/api/campaigns/{id}/check", .scope("campaigns:read"),
@@ -25,7 +28,9 @@ enum CampaignWrites {
     Operation(
       "PATCH", "/api/campaigns/{id}", .scope("campaigns:write"), "Change a draft",
       details: "What is not named stays. Nothing changes once it was launched.",
-      body: .json(CampaignSchemas.update, example: ["name": "Early spring"]),
+      body: .json(
+        CampaignSchemas.update, example: ["name": "Early spring"],
+        limitBytes: RequestBody.textBytes),
       answers: [.ok(CampaignSchemas.campaign)],
       refuses: [
         400: [

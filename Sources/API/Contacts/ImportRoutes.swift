@@ -18,16 +18,17 @@ enum ImportRoutes {
           .query("source", .string(0...200)),
           .query("consent", ContactSchemas.consentInput, "For every new contact.", style: .json),
         ],
-        body: .of([
-          (
-            "multipart/form-data",
-            .input([
-              .required("file", .string(0...Int.max)), .optional("map", .string()),
-              .optional("tags", .string()), .optional("source", .string(0...200)),
-              .optional("consent", .string()), .optional("dry_run", .string()),
-            ])
-          ), ("text/csv", .string(0...Int.max)),
-        ]),
+        body: .of(
+          [
+            (
+              "multipart/form-data",
+              .input([
+                .required("file", .string(0...Int.max)), .optional("map", .string()),
+                .optional("tags", .string()), .optional("source", .string(0...200)),
+                .optional("consent", .string()), .optional("dry_run", .string()),
+              ])
+            ), ("text/csv", .string(0...Int.max)),
+          ], limitBytes: 64 << 20),
         answers: [AnswerDefinition.ok(ContactSchemas.importReport).or(ContactSchemas.importTrial)],
         refuses: [409: ["import_not_allowed"]],
         idempotency: .required, handler: importContacts)

@@ -100,6 +100,7 @@ enum EventRoutes {
     _ exchange: Exchange
   ) async throws(APIError) -> WantedEvents.Found {
     let changes = try exchange.executor().changes
+    let right = StandingRight(exchange)
     return try await polls.pass { () async throws(APIError) -> WantedEvents.Found in
       let deadline = ContinuousClock.now + .milliseconds(waitMillis)
       var found = first
@@ -109,6 +110,7 @@ enum EventRoutes {
         let left = deadline - ContinuousClock.now
         guard found.items.isEmpty, left > .zero else { break }
         await changes.wait(beyond: seen, timeout: left)
+        try right.check()
       }
       return found
     }

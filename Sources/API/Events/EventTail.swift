@@ -11,11 +11,13 @@ struct EventTail: Sendable {
 
   private let wanted: WantedEvents
   private let feed: EventFeed
+  private let right: StandingRight
   private let report: @Sendable (String) -> Void
 
   init(_ wanted: WantedEvents, _ exchange: Exchange) throws(APIError) {
     self.wanted = wanted
     feed = exchange.services.feeds.feed(of: try exchange.executor(), exchange.engine.log)
+    right = StandingRight(exchange)
     report = { [services = exchange.services, id = exchange.requestID] line in
       services.report("a tail ended: \(line)", id)
     }
@@ -41,7 +43,7 @@ struct EventTail: Sendable {
       listener = tail.feed.listen()
     }
 
-    /// The next bytes; nil where the log cannot be read.
+    /// The next bytes; nil where the log cannot be read, or the listener has lost the right to hear more.
     func next(
       greeting: String, write: @Sendable (EventFeed.Item) -> [UInt8],
       shared: Bool, heartbeat: String
@@ -51,7 +53,7 @@ struct EventTail: Sendable {
         return !state.hasGreeted && !greeting.isEmpty
       }
       if mustGreet { return Array(greeting.utf8) }
-      while !Task.isCancelled {
+      while !Task.isCancelled, tail.right.holds() {
         let now = state.withLock { $0 }
         if !now.isLive {
           let bytes: [UInt8]
@@ -67,6 +69,7 @@ struct EventTail: Sendable {
         switch await listener.next(after: now.position) {
         case .behind: state.withLock { $0.isLive = false }
         case .items(let items):
+          guard tail.right.holds() else { return nil }
           if items.isEmpty { return Array(heartbeat.utf8) }
           let bytes = fromFeed(items, write, shared: shared)
           if !bytes.isEmpty { return bytes }
@@ -143,7 +146,7 @@ struct EventTail: Sendable {
     }
 
     func next() -> [UInt8]? {
-      while !isOver, !Task.isCancelled {
+      while !isOver, !Task.isCancelled, tail.right.holds() {
         do throws(APIError) {
           let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
           position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo

@@ -15,7 +15,8 @@ enum MessageWrites {
         example: [
           "contact": "con_01jd3x0000000000000000000a", "body": "Hi {{first_name|there}}",
           "purpose": "transactional",
-        ]), answers: [.created(MessageSchemas.message), .trial(MessageSchemas.trial)],
+        ], limitBytes: RequestBody.textBytes),
+      answers: [.created(MessageSchemas.message), .trial(MessageSchemas.trial)],
       refuses: MessageSchemas.refusals,
       idempotency: .required, handler: send),
     Operation(

@@ -11,17 +11,20 @@ enum NoticeRoutes {
     Operation.list(
       "/api/notices", "account:read", "List what administrators should know, newest first",
       details: "Webhook endpoints that were disabled or take nothing, a stop of the sending, a low "
-        + "balance, and the newest signed head of the account's book, to be kept outside. Nobody is "
-        + "written to about them: look here, or subscribe a webhook to `webhook_endpoint.disabled` "
-        + "and `org.checkpoint_published`.",
+        + "balance, attempts of the last day that were refused, one notice for whoever made them, "
+        + "users whom wrong passwords locked out, and the newest signed head of the account's book, to be kept outside. Nobody is "
+        + "written to about them: look here, or subscribe a webhook to `webhook_endpoint.disabled`, "
+        + "`org.access_refused`, `user.locked` and `org.checkpoint_published`.",
       of: notice, sorts: ["-since"], rows: list)
   ]
 
-  private enum Kind: String, CaseIterable {
+  enum Kind: String, CaseIterable {
     case webhookDisabled = "webhook_disabled"
     case webhookFailing = "webhook_failing"
     case sendingHalted = "sending_halted"
     case lowBalance = "low_balance"
+    case accessRefused = "access_refused"
+    case userLocked = "user_locked"
     case checkpointPublished = "checkpoint_published"
   }
 
@@ -36,7 +39,7 @@ enum NoticeRoutes {
     ])
 
   /// How far back the beginning of something is looked for.
-  private static let lookBackCount = 200
+  static let lookBackCount = 200
 
   @Sendable
   private static func list(
@@ -63,6 +66,7 @@ enum NoticeRoutes {
           .lowBalance, exchange.org, since: nil, "The wallet has less than you want to be told of.",
           "POST /api/wallet/add-funds, or turn on the recharge."))
     }
+    notices += try AccessNotices.all(exchange)
     if let head = try head(exchange) { notices.append(head) }
     return try .of(notices, list, exchange) { notice in
       ["kind", "subject"].map { notice[$0]?.string ?? "" }.joined(separator: " ")
@@ -102,7 +106,7 @@ enum NoticeRoutes {
       checkpoint: data["checkpoint"]?.string)
   }
 
-  private static func view(
+  static func view(
     _ kind: Kind, _ subject: Identifier, since: Micros?, _ words: String, _ advice: String,
     checkpoint: String? = nil
   ) -> JSON {
@@ -115,20 +119,26 @@ enum NoticeRoutes {
 
   // MARK: From the log
 
-  private static func newest(
+  static func newest(
     _ type: String, of id: Identifier, _ exchange: Exchange
   ) throws(APIError) -> RecordedEvent? {
+    try latest(of: id, exchange).first { $0.type == type }
+  }
+
+  /// The latest events of a stream, the newest first.
+  static func latest(
+    of id: Identifier, _ exchange: Exchange
+  ) throws(APIError) -> [RecordedEvent] {
     do {
       return try exchange.engine.log.readStream(
         org: OrgID(exchange.org.value), stream: StreamID(id.value), from: .max,
-        limit: lookBackCount, direction: .backwards
-      ).first { $0.type == type }
+        limit: lookBackCount, direction: .backwards)
     } catch {
       throw APIError(.log(error))
     }
   }
 
-  private static func data(of event: RecordedEvent) throws(APIError) -> JSON {
+  static func data(of event: RecordedEvent) throws(APIError) -> JSON {
     do {
       return try EventJSON.data(of: event)
     } catch {

@@ -86,6 +86,24 @@ package struct APIServer: Sendable {
   private static let briefBytes = 16 << 10
   private static let briefPaths = ["/api/contacts", "/api/messages", "/api/leads"]
 
+  /// What a request may bring, by its head: more than is usual only where its operation takes so much, and its
+  /// caller may ask for that or is said to be the provider of an account that exists.
+  @Sendable
+  package func bodyAllowance(_ head: HTTPRequest) -> BodyAllowance {
+    guard case .found(let operation, let path) = router.match(head) else {
+      return BodyAllowance(limitBytes: RequestBody.openBytes, isKnown: false)
+    }
+    let isKnown = authenticator.recognises(head, for: operation)
+    // A provider signs the body itself.
+    let org = operation.access == .signed ? path["account"] : nil
+    let isForAccount =
+      org.flatMap { Identifier($0, kind: .org) }.flatMap(services.engine.directory.org) != nil
+    let limitBytes = operation.bodyLimitBytes
+    return BodyAllowance(
+      limitBytes: isKnown || isForAccount ? limitBytes : min(limitBytes, RequestBody.usualBytes),
+      isKnown: isKnown)
+  }
+
   /// The answer to what the HTTP server refuses by itself.
   package func response(to fault: HTTPServerFault) -> HTTPResponse {
     let type =
@@ -215,9 +233,11 @@ package struct APIServer: Sendable {
     }
     let first = try await apply(json)
     guard wantsLines else { return response.replacing(first) }
+    let right = StandingRight(exchange)
     var answer = ListStream.response(
       first: first,
       page: { after throws(APIError) in
+        try right.check()
         let next = exchange.with(exchange.request.page(after: after))
         return try await apply(try await operation.handler(next).jsonBody ?? .null)
       }, requestID: exchange.requestID)
@@ -246,13 +266,18 @@ package struct APIServer: Sendable {
     }
   }
 
-  /// One token of the key's budget; people who are signed in have none.
+  /// One token of the key's budget and one of its account's; people who are signed in have none. What is left
+  /// is what is left of the smaller one.
   private func spend(_ caller: Caller) -> RateLimiter.Budget? {
     guard let key = caller.key else { return nil }
-    let account = services.engine.directory.rateLimit(of: key.org)
-    return limiter.take(
-      key.id, key.state.limit ?? account ?? services.settings.rateLimit,
-      nowMicros: services.engine.tools.clock.nowMicros())
+    let usual =
+      services.engine.directory.rateLimit(of: key.org) ?? services.settings.rateLimit
+    let nowMicros = services.engine.tools.clock.nowMicros()
+    let own = limiter.take(key.id, key.state.limit ?? usual, nowMicros: nowMicros)
+    // A key that is over its limit takes nothing from the others.
+    guard own.isAllowed else { return own }
+    let shared = limiter.take(key.org, usual.together, nowMicros: nowMicros)
+    return shared.isAllowed && own.remaining <= shared.remaining ? own : shared
   }
 
   /// The caller on the account of the request; a refusal of somebody known is put on record.
@@ -265,8 +290,8 @@ package struct APIServer: Sendable {
     } catch {
       refusals.record(
         AccessRefusal(
-          actor: known.actor, operation: operation.title,
-          reason: error.code), of: known.home, requestID)
+          actor: known.actor, operation: operation.title, reason: error.code,
+          address: .known(request.remoteAddress)), of: known.home, requestID)
       throw error
     }
   }

@@ -7,12 +7,6 @@ import JSON
 /// Finds out who calls, and whether they may.
 struct Authenticator: Sendable {
   let services: Services
-  private let signatures: RequestSignature
-
-  init(services: Services) {
-    self.services = services
-    signatures = RequestSignature(now: services.engine.tools.clock.nowMicros() / 1_000_000)
-  }
 
   /// nil on open and signed operations, and on the operator's.
   ///
@@ -31,14 +25,51 @@ struct Authenticator: Sendable {
     }
   }
 
+  /// Whether the caller is known, and has the right that `operation` asks for. What a body has to prove is not
+  /// looked at.
+  func recognises(_ head: HTTPRequest, for operation: Operation) -> Bool {
+    do throws(APIError) {
+      let caller = try identify(head, for: operation)
+      guard case .scope(let scope) = operation.access else {
+        return operation.access == .operation
+      }
+      return caller?.allows(scope, operation.action) ?? false
+    } catch {
+      // Who is not known is told so when the request is there.
+      return false
+    }
+  }
+
   /// The caller, acting on the account that the request names.
   ///
   /// - Throws: 403, or 401 for a key that is no longer good, where a known caller may not do this.
   func admit(
     _ caller: Caller, _ request: HTTPRequest, for operation: Operation
   ) throws(APIError) -> Caller {
-    if let key = caller.key { try check(key, request) }
+    if let key = caller.key {
+      try check(key, request)
+      try checkSignature(key, request)
+    }
     if let session = caller.session { try checkForgery(request, session) }
+    return try place(caller, request, for: operation)
+  }
+
+  /// Whether a request that was let in would be let in now: what it was signed with is good once, and is not
+  /// looked at again.
+  func stillAdmits(_ request: HTTPRequest, for operation: Operation) -> Bool {
+    do throws(APIError) {
+      guard let caller = try identify(request, for: operation) else { return true }
+      if let key = caller.key { try check(key, request) }
+      _ = try place(caller, request, for: operation)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  private func place(
+    _ caller: Caller, _ request: HTTPRequest, for operation: Operation
+  ) throws(APIError) -> Caller {
     guard services.engine.directory.status(of: caller.home) != .archived else {
       throw APIError(
         403, "permission", "account_archived",
@@ -108,12 +139,16 @@ struct Authenticator: Sendable {
       throw APIError(
         403, "permission", "address_not_allowed", "This API key is not used from this address.")
     }
-    guard let secret = restrictions.signingSecret else { return }
-    let code = signatures.refusal(
+  }
+
+  private func checkSignature(
+    _ key: Directory.KeyEntry, _ request: HTTPRequest
+  ) throws(APIError) {
+    guard let secret = key.state.restrictions.signingSecret else { return }
+    let code = services.signatures.refusal(
       of: request, key: key.id, secret: secret.value ?? "", now: nowMicros / 1_000_000)
     if let code {
-      throw APIError(
-        401, "auth", code, "This API key takes only requests that are signed anew each time.")
+      throw APIError(401, "auth", code.rawValue, code.message)
     }
   }
 
@@ -146,13 +181,17 @@ struct Authenticator: Sendable {
   private var nowMicros: Micros { services.engine.tools.clock.nowMicros() }
 }
 
-/// Console sessions: a signed, expiring cookie. Nothing about a session is stored, so a restart
-/// signs nobody out; changing the secret signs everybody out.
+/// Console sessions: a signed, expiring cookie. Nothing about a session is stored but that it was signed out of, so
+/// a restart signs nobody out; changing the secret signs everybody out.
 package struct SessionCodec: Sendable {
   package struct Session: Sendable, Equatable {
     package let user: Identifier
+    /// What tells it from the user's others.
+    package let name: String
     package let expiresAtSeconds: Int64
     package let csrfToken: String
+
+    var expiresAtMicros: Micros { expiresAtSeconds * 1_000_000 }
   }
 
   static let cookieName = "daybook_session"
@@ -168,13 +207,15 @@ package struct SessionCodec: Sendable {
 
   func issue(to user: Directory.UserEntry, now: Int64) -> (cookie: String, session: Session) {
     let expiresAt = now + Self.lifetimeSeconds
-    let payload = "\(user.id).\(expiresAt).\(Hex.encode(Random.bytes(8)))"
+    let name = Hex.encode(Random.bytes(8))
+    let payload = "\(user.id).\(expiresAt).\(name)"
     let session = Session(
-      user: user.id, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload, of: user))
+      user: user.id, name: name, expiresAtSeconds: expiresAt,
+      csrfToken: code(for: "csrf." + payload, of: user))
     return (payload + "." + code(for: payload, of: user), session)
   }
 
-  /// nil where there is none, it is over, or the user has another password since.
+  /// nil where there is none, it is over or was signed out of, or the user has another password since.
   func session(
     of request: HTTPRequest, now: Int64, user find: (Identifier) -> Directory.UserEntry?
   ) -> Session? {
@@ -187,8 +228,12 @@ package struct SessionCodec: Sendable {
     guard constantTimeEqual(Array(parts[3].utf8), Array(code(for: payload, of: user).utf8)) else {
       return nil
     }
-    return Session(
-      user: id, expiresAtSeconds: expiresAt, csrfToken: code(for: "csrf." + payload, of: user))
+    let session = Session(
+      user: id, name: String(parts[2]), expiresAtSeconds: expiresAt,
+      csrfToken: code(for: "csrf." + payload, of: user))
+    let hasEnded = user.state.hasEnded(
+      session: session.name, untilMicros: session.expiresAtMicros)
+    return hasEnded ? nil : session
   }
 
   private static func cookie(of request: HTTPRequest) -> String? {

@@ -127,7 +127,10 @@ enum ErrorCatalogue {
     ("locked_out", "Too many wrong passwords. Wait for Retry-After, or ask an administrator."),
     ("cannot_grant", "A right is given to others only by who has it."),
     ("csrf_token_required", "Send the session's csrf_token as X-CSRF-Token."),
-    ("rate_limited", "The key's budget is used up. Wait for Retry-After seconds."),
+    (
+      "rate_limited",
+      "The budget of the key, or that of all keys of its account, is used up. Wait for Retry-After seconds."
+    ),
   ])
 
   private static let stateCodes = make([

@@ -66,27 +66,41 @@ package struct RequestBody: Sendable {
   /// Whether a request without one is refused. An order to change or replace something must not come true because
   /// a client lost its body on the way.
   package let isRequired: Bool
+  /// The most that it may have; nil: what is usual.
+  let limitBytes: Int?
 
-  package static func json(_ schema: Schema, example: JSON? = nil) -> RequestBody {
+  /// What a caller may bring who is known, and who proves itself by the body.
+  static let usualBytes = 1 << 20
+  /// What anybody may bring.
+  static let openBytes = 64 << 10
+  /// A mail with what is attached to it. Source: SendGrid, "Setting up the Inbound Parse Webhook": 30 MB.
+  static let mailBytes = 30 << 20
+  /// Texts of half a million characters, of up to twelve bytes each (two escapes) and twice.
+  static let textBytes = 12 << 20
+
+  package static func json(
+    _ schema: Schema, example: JSON? = nil, limitBytes: Int? = nil
+  ) -> RequestBody {
     RequestBody(
       contents: [Content(mediaType: "application/json", schema: schema)], example: example,
-      isRequired: true)
+      isRequired: true, limitBytes: limitBytes)
   }
 
   /// Of an action that is a whole order without it: no body is `{}`.
   package static func optionalJSON(_ schema: Schema, example: JSON? = nil) -> RequestBody {
     RequestBody(
       contents: [Content(mediaType: "application/json", schema: schema)], example: example,
-      isRequired: false)
+      isRequired: false, limitBytes: nil)
   }
 
   /// Several media types; only `application/json` is checked before the handler.
   package static func of(
-    _ contents: [(mediaType: String, schema: Schema)], example: JSON? = nil
+    _ contents: [(mediaType: String, schema: Schema)], example: JSON? = nil,
+    limitBytes: Int? = nil
   ) -> RequestBody {
     RequestBody(
       contents: contents.map { Content(mediaType: $0.mediaType, schema: $0.schema) },
-      example: example, isRequired: true)
+      example: example, isRequired: true, limitBytes: limitBytes)
   }
 
   var jsonSchema: Schema? { contents.first { $0.mediaType == "application/json" }?.schema }
@@ -298,6 +312,7 @@ package final class Operation: Sendable {
     guard access != .signed else {
       // Before anything is signed, it has to be well-formed HTTP.
       all[400] = ["malformed_request"]
+      if hasBody { all[413] = ["body_too_large"] }
       return all
     }
     // Also where no body is wanted: it is not read to its end.
@@ -380,6 +395,11 @@ package final class Operation: Sendable {
     method == "GET"
       && (path.hasPrefix("/api/analytics/") || path.hasPrefix("/api/audit/events")
         || path == "/api/campaigns" || path == "/api/segments")
+  }
+
+  /// The most bytes that a request for it may bring.
+  var bodyLimitBytes: Int {
+    body?.limitBytes ?? (access == .open ? RequestBody.openBytes : RequestBody.usualBytes)
   }
 
   /// The narrowest right that suffices.

@@ -21,6 +21,7 @@ final class RefusalRecord: Sendable {
     let actor: String
     let operation: String
     let reason: String
+    let address: String?
   }
 
   private struct Recent {
@@ -40,7 +41,8 @@ final class RefusalRecord: Sendable {
   func record(_ refusal: AccessRefusal, of org: Identifier, _ requestID: String) {
     let minute = services.engine.tools.clock.nowMicros() / Self.minuteMicros
     let attempt = Attempt(
-      actor: refusal.actor, operation: refusal.operation, reason: refusal.reason)
+      actor: refusal.actor, operation: refusal.operation, reason: refusal.reason,
+      address: refusal.address.value)
     let isNew = recent.withLock { recent in
       if recent.minute != minute {
         recent.minute = minute

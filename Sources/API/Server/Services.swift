@@ -25,6 +25,9 @@ package final class Services: Sendable {
   /// How many requests were refused for want of a right, for the metrics.
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
+  let strangers = StrangerLocks()
+  /// Knows which signed requests were seen.
+  let signatures: RequestSignature
 
   package init(
     engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,
@@ -34,6 +37,7 @@ package final class Services: Sendable {
     report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
   ) {
     self.engine = engine
+    signatures = RequestSignature(now: engine.tools.clock.nowMicros() / 1_000_000)
     self.pool = pool
     self.owners = owners
     self.sessions = sessions
@@ -63,6 +67,8 @@ package struct APISettings: Sendable {
   package var isSecure = false
   /// Whether webhooks may go to private and loopback addresses: for development only.
   package var allowsPrivateWebhooks = false
+  /// Where the simulated providers are, which need no https; nil where accounts may not have them.
+  package var sandboxURL: String?
   /// Keeps everything in the house after a restore; nil where there is nothing that could be held.
   package var hold: SendingHold?
 

@@ -120,6 +120,9 @@ enum AccessSchemas {
     "RateLimit",
     [.required("per_minute", .int(1...1_000_000)), .required("burst", .int(1...2_000_000))])
 
+  static let sharedLimit = Schema.object(
+    "SharedRateLimit", [.required("per_minute", .count), .required("burst", .count)])
+
   private static let keyName = Schema.string(1...200).ruled(by: .notBlank(.apiKey(.emptyName)))
 
   private static let keyFields: [Schema.Property] = [

@@ -28,8 +28,9 @@ enum SessionRoutes {
       refuses: [401: ["invalid_credentials"], 429: ["locked_out"]], idempotency: .refused,
       handler: changePassword),
     Operation(
-      "DELETE", "/api/session", .open, "Sign out", answers: [.nothing], idempotency: .ignored,
-      handler: signOut),
+      "DELETE", "/api/session", .open, "Sign out",
+      details: "Ends the session itself: a copy of its cookie is good for nothing any more.",
+      answers: [.nothing], idempotency: .ignored, handler: signOut),
   ]
 
   private static func signIn(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -40,10 +41,17 @@ enum SessionRoutes {
     guard let email, let password else { preconditionFailure("finish refuses missing fields") }
     let nowMicros = exchange.engine.tools.clock.nowMicros()
     let known = exchange.engine.directory.user(email: email)
-    try requireUnlocked(known?.state.lockedUntilMicros, nowMicros)
+    try requireUnlocked(lockedUntil(email, exchange), nowMicros)
     let active = known.flatMap { $0.state.isActive ? $0 : nil }
-    guard try await isRight(password, for: active, exchange), let user = active else {
-      if let known { await record(known, succeeded: false, exchange) }
+    let isRight = try await isRight(password, for: active, exchange) {
+      lockedUntil(email, exchange)
+    }
+    guard isRight, let user = active else {
+      if let known {
+        await record(known, succeeded: false, exchange)
+      } else {
+        exchange.services.strangers.recordFailure(email, nowMicros: nowMicros)
+      }
       throw APIError(
         401, "auth", "invalid_credentials", "The email or the password is wrong.")
     }
@@ -56,6 +64,14 @@ enum SessionRoutes {
       "\(SessionCodec.cookieName)=\(cookie); Path=/; HttpOnly; SameSite=Strict; "
         + "Max-Age=\(SessionCodec.lifetimeSeconds)" + secureMark(exchange))
     return response
+  }
+
+  /// The same whether there is such a user or not: nobody finds out who has an account here.
+  private static func lockedUntil(_ email: String, _ exchange: Exchange) -> Micros? {
+    guard let user = exchange.engine.directory.user(email: email) else {
+      return exchange.services.strangers.lockedUntilMicros(email)
+    }
+    return user.state.lockedUntilMicros
   }
 
   private static func requireUnlocked(
@@ -73,12 +89,12 @@ enum SessionRoutes {
   /// time, those whose turn comes when the user is locked out are not looked at, nor believed. Where there is no user,
   /// the answer takes as long.
   private static func isRight(
-    _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange
+    _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange,
+    lockedUntil: @escaping @Sendable () -> Micros?
   ) async throws(APIError) -> Bool {
     let engine = exchange.engine
     @Sendable func refuseWhereLocked() throws(APIError) {
-      let now = user.flatMap { engine.directory.user($0.id) }
-      try requireUnlocked(now?.state.lockedUntilMicros, engine.tools.clock.nowMicros())
+      try requireUnlocked(lockedUntil(), engine.tools.clock.nowMicros())
     }
     do {
       let isRight = try await Task.detached {
@@ -107,7 +123,8 @@ enum SessionRoutes {
     do {
       _ = try await exchange.engine.executor(for: user.org).perform(call) {
         workspace throws(CommandError) in
-        try workspace.recordSignIn(user.id, succeeded: succeeded)
+        guard !succeeded else { return try workspace.recordSignIn(user.id) }
+        try workspace.recordFailedSignIn(user.id, from: exchange.request.remoteAddress)
       }
     } catch {
       exchange.services.report("sign-in not recorded: \(error)", exchange.requestID)
@@ -130,7 +147,10 @@ enum SessionRoutes {
     guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id) else {
       throw .unauthorized
     }
-    guard try await isRight(current, for: user, exchange) else {
+    let isRight = try await isRight(current, for: user, exchange) {
+      exchange.engine.directory.user(id)?.state.lockedUntilMicros
+    }
+    guard isRight else {
       await record(user, succeeded: false, exchange)
       throw APIError(401, "auth", "invalid_credentials", "The current password is wrong.")
     }
@@ -142,12 +162,33 @@ enum SessionRoutes {
   }
 
   private static func signOut(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    try await end(exchange)
     var response = HTTPResponse(status: 204)
     response.headers.set(
       "set-cookie",
       "\(SessionCodec.cookieName)=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
         + secureMark(exchange))
     return response
+  }
+
+  /// On record before it is answered. Where there is no session any more, there is nothing to end.
+  private static func end(_ exchange: Exchange) async throws(APIError) {
+    let engine = exchange.engine
+    let session = exchange.services.sessions.session(
+      of: exchange.request, now: engine.tools.clock.nowMicros() / 1_000_000,
+      user: { engine.directory.user($0) })
+    guard let session, let user = engine.directory.user(session.user) else { return }
+    let call = Call(
+      actor: "user:\(user.id)", origin: "console", correlation: exchange.requestID)
+    let executor = try exchange.executor(for: user.org)
+    do throws(CommandError) {
+      _ = try await executor.perform(call) { workspace throws(CommandError) in
+        try workspace.signOut(
+          user.id, session: session.name, untilMicros: session.expiresAtMicros)
+      }
+    } catch {
+      throw APIError(error)
+    }
   }
 
   private static func secureMark(_ exchange: Exchange) -> String {

@@ -17,7 +17,7 @@ enum TemplateRoutes {
         example: [
           "name": "Welcome", "channel": "email", "subject": "Welcome, {{first_name|friend}}",
           "body": "Hello {{first_name|friend}}",
-        ]), answers: [.created(TemplateSchemas.template)],
+        ], limitBytes: RequestBody.textBytes), answers: [.created(TemplateSchemas.template)],
       refuses: [400: ["invalid_merge_field", "unsupported_field"]], handler: create),
     Operation(
       "GET", "/api/templates/{id}", .scope("messages:read"), "Read a template",
@@ -25,7 +25,8 @@ enum TemplateRoutes {
     Operation(
       "PUT", "/api/templates/{id}", .scope("messages:write"), "Write a template's next version",
       body: .json(
-        TemplateSchemas.revision, example: ["name": "Welcome", "body": "Hi {{first_name|there}}"]),
+        TemplateSchemas.revision, example: ["name": "Welcome", "body": "Hi {{first_name|there}}"],
+        limitBytes: RequestBody.textBytes),
       answers: [.ok(TemplateSchemas.template)],
       refuses: [400: ["invalid_merge_field", "unsupported_field"], 409: ["archived"]],
       handler: revise),

@@ -120,15 +120,3 @@ enum RoleRoutes {
     ]
   }
 }
-
-enum ScopeInput {
-  static func scopes(_ fields: inout Fields, required: Bool) -> [String]? {
-    guard let scopes = fields.strings("scopes", required: required) else { return nil }
-    for scope in scopes where !Scope.isWellFormed(scope) {
-      fields.fail(
-        "scopes", "unknown_scope",
-        "\(scope.prefix(100)) is no scope: write `contacts:read`, `contacts:*` or `*`.")
-    }
-    return scopes
-  }
-}

@@ -21,11 +21,13 @@ enum WebhookDeliveries {
       handler: test),
     Operation(
       "POST", "/api/webhook-endpoints/{id}/redeliver", .scope("webhooks:write"),
-      "Deliver events once more", details: "Under the ids that they had the first time.",
+      "Deliver events once more",
+      details: "Under the ids that they had the first time. " + WebhookRoutes.needsReading,
       body: .json(WebhookSchemas.redeliver, example: ["from": 1]),
       answers: [.ok(WebhookSchemas.endpoint)],
       refuses: [
-        400: ["out_of_range", "required"], 409: ["endpoint_disabled", "too_many_redeliveries"],
+        400: ["out_of_range", "required"], 403: ["cannot_grant"],
+        409: ["endpoint_disabled", "too_many_redeliveries"],
       ], handler: redeliver),
     Operation.list(
       "/api/webhook-endpoints/{id}/deliveries", "webhooks:read",
@@ -55,6 +57,9 @@ enum WebhookDeliveries {
 
   private static func redeliver(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
+    let id = try exchange.id("id", .webhookEndpoint)
+    let style = try WebhookRoutes.state(id, version: .max, exchange).state.style
+    try WebhookRoutes.requireReading(style.payload, exchange)
     let events = fields.strings("events")?.compactMap { Identifier($0, kind: .event) }
     let failed = fields.bool("failed") ?? false
     let from = fields.int("from")

@@ -10,11 +10,13 @@ enum WebhookRoutes {
     [
       Operation(
         "POST", "/api/webhook-endpoints", .scope("webhooks:write"), "Subscribe a webhook",
+        details: needsReading,
         body: .json(
           WebhookSchemas.create,
           example: ["url": "https://example.com/hook", "types": ["message.*"]]),
         answers: [.created(WebhookSchemas.endpoint)],
-        refuses: [400: ["https_required", "unknown_event_type"]], handler: create),
+        refuses: [400: ["https_required", "unknown_event_type"], 403: ["cannot_grant"]],
+        handler: create),
       Operation.list(
         "/api/webhook-endpoints", "webhooks:read", "List webhook endpoints, oldest first",
         of: WebhookSchemas.endpoint, sorts: ["created_at"], rows: list),
@@ -23,10 +25,11 @@ enum WebhookRoutes {
         answers: [.ok(WebhookSchemas.endpoint)], handler: show),
       Operation(
         "PATCH", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
-        "Change a webhook endpoint",
+        "Change a webhook endpoint", details: needsReading,
         body: .json(WebhookSchemas.update, example: ["types": ["contact.*"]]),
         answers: [.ok(WebhookSchemas.endpoint)],
-        refuses: [400: ["https_required", "unknown_event_type"]], handler: update),
+        refuses: [400: ["https_required", "unknown_event_type"], 403: ["cannot_grant"]],
+        handler: update),
       Operation(
         "DELETE", "/api/webhook-endpoints/{id}", .scope("webhooks:write"),
         "Delete a webhook endpoint", answers: [.ok(WebhookSchemas.endpoint)], handler: delete),
@@ -36,6 +39,20 @@ enum WebhookRoutes {
         handler: enable),
     ] + WebhookDeliveries.all
 
+  static let needsReading =
+    "Full payloads are the book itself: who has them sent has to have the right `events:read`. "
+    + "`thin` ones need none."
+
+  /// - Throws: 403 where the caller would have events sent that they may not read.
+  static func requireReading(
+    _ payload: WebhookEndpoint.Style.Payload, _ exchange: Exchange
+  ) throws(APIError) {
+    let scope = "events:read"
+    guard payload == .thin || exchange.caller.allows(scope, "read") else {
+      throw APIError(.cannotGrant(scope: scope))
+    }
+  }
+
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let url = url(&fields, required: true, exchange)
@@ -43,6 +60,7 @@ enum WebhookRoutes {
     let style = style(&fields, WebhookEndpoint.Style())
     try fields.finish()
     guard let url, let types else { preconditionFailure("finish refuses missing fields") }
+    try requireReading((style ?? WebhookEndpoint.Style()).payload, exchange)
     let secret = WebhookMessage.newSecret()
     let written = try await exchange.write { workspace throws(CommandError) -> Identifier in
       let id = try workspace.createWebhookEndpoint(url: url, types: types, secret: secret)
@@ -58,8 +76,10 @@ enum WebhookRoutes {
     let url = url(&fields, required: false, exchange)
     let types = types(&fields, required: false)
     let id = try exchange.id("id", .webhookEndpoint)
-    let style = style(&fields, try state(id, version: .max, exchange).state.style)
+    let before = try state(id, version: .max, exchange).state.style
+    let style = style(&fields, before)
     try fields.finish()
+    try requireReading((style ?? before).payload, exchange)
     return try await change(
       exchange, [.update(url: url, types: types)] + (style.map { [.setStyle($0)] } ?? []))
   }

@@ -42,7 +42,8 @@ enum WorkflowWrites {
       ("application/json", WorkflowSchemas.source),
       ("application/yaml", .string(1...262_144)), ("text/yaml", .string(1...262_144)),
       ("application/x-yaml", .string(1...262_144)),
-    ], example: ["source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"])
+    ], example: ["source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"],
+    limitBytes: RequestBody.textBytes)
 
   private static func publish(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let source = try source(exchange)
@@ -99,15 +100,16 @@ enum WorkflowWrites {
 
   /// The YAML itself, or JSON with it under `source`.
   private static func source(_ exchange: Exchange) throws(APIError) -> String {
-    guard exchange.request.body.count <= 256 << 10 else {
-      throw APIError(413, "too_large", "too_large", "A workflow has at most 256 KiB.")
-    }
+    let limitBytes = 256 << 10
     if exchange.request.mediaType == "application/json" {
       var fields = try exchange.body()
-      let source = fields.string("source", required: true, limit: 256 << 10)
+      let source = fields.string("source", required: true, limit: limitBytes)
       if let source, !fields.errors.isEmpty { fields.adopt(faults(of: source)) }
       try fields.finish()
       return source ?? ""
+    }
+    guard exchange.request.body.count <= limitBytes else {
+      throw .invalid("source", "too_long", "A workflow has at most 256 KiB.")
     }
     guard let text = String(validating: exchange.request.body, as: UTF8.self), !text.isEmpty
     else {

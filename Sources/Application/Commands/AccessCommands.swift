@@ -31,10 +31,22 @@ extension Workspace {
     return try createUser(details, role: role)
   }
 
-  package mutating func recordSignIn(_ user: Identifier, succeeded: Bool) throws(CommandError) {
+  package mutating func recordSignIn(_ user: Identifier) throws(CommandError) {
+    try run(User.self, user, .recordSignIn)
+  }
+
+  package mutating func recordFailedSignIn(
+    _ user: Identifier, from address: String
+  ) throws(CommandError) {
     try run(
       User.self, user,
-      succeeded ? .recordSignIn : .recordFailedSignIn(nowMicros: tools.clock.nowMicros()))
+      .recordFailedSignIn(nowMicros: tools.clock.nowMicros(), address: address))
+  }
+
+  package mutating func signOut(
+    _ user: Identifier, session: String, untilMicros: Micros
+  ) throws(CommandError) {
+    try run(User.self, user, .signOut(session: session, untilMicros: untilMicros))
   }
 
   package mutating func changeUser(
@@ -144,28 +156,24 @@ package enum Roles {
   package static let builtIn: [String: [String]] = [
     administrator: ["*"],
     "marketing_manager": [
-      "contacts:*", "messages:*", "segments:*", "campaigns:*", "templates:*", "workflows:read",
+      "contacts:*", "messages:*", "segments:*", "campaigns:*", "workflows:read",
       "analytics:read", "events:read", "wallet:read", "account:read",
     ],
     "developer": [
       "contacts:read", "messages:read", "segments:read", "campaigns:read", "workflows:*",
-      "webhooks:*", "templates:*", "events:read", "requests:read", "analytics:read",
-      "account:read", "account:write",
+      "webhooks:*", "events:read", "analytics:read", "account:read", "account:write",
     ],
     "sales_representative": ["contacts:*", "messages:*", "account:read"],
     complianceOfficer: [
       "contacts:read", "messages:read", "segments:read", "campaigns:read", "workflows:read",
-      "audit:read", "analytics:read", "events:read", "account:read", "consents:read",
-      "users:read", "roles:read", "api_keys:read", "suppressions:read",
-      "privacy:read",
+      "audit:read", "analytics:read", "events:read", "account:read", "users:read", "roles:read",
+      "api_keys:read", "privacy:read",
     ],
   ]
 }
 
 /// `contacts:read`: a resource and what may be done with it.
 package enum Scope {
-  package static let actions = ["read", "create", "update", "delete", "write", "*"]
-
   /// Whether `held` includes `wanted`. `write` is all that changes something; `*` is everything.
   package static func allows(_ held: [String], _ wanted: String) -> Bool {
     if held.contains(where: { $0 == "*" || $0 == wanted }) { return true }
@@ -176,15 +184,5 @@ package enum Scope {
       if scope == "\(resource):*" { return true }
       return scope == "\(resource):write" && ["create", "update", "delete"].contains(action)
     }
-  }
-
-  /// `*`, or a resource and one of the actions.
-  package static func isWellFormed(_ scope: String) -> Bool {
-    if scope == "*" { return true }
-    let parts = scope.split(separator: ":", omittingEmptySubsequences: false)
-    return parts.count == 2 && !parts[0].isEmpty && actions.contains(String(parts[1]))
-      && parts[0].utf8.allSatisfy {
-        ($0 >= UInt8(ascii: "a") && $0 <= UInt8(ascii: "z")) || $0 == UInt8(ascii: "_")
-      }
   }
 }

@@ -69,6 +69,10 @@ package final class Directory: Sendable {
   }
 
   private let tables = Mutex(Tables())
+  private let changeCount = Atomic<UInt64>(1)
+
+  /// Another one after each change of what anybody may do.
+  package var generation: UInt64 { changeCount.load(ordering: .acquiring) }
 
   package func org(_ id: Identifier) -> OrgEntry? { tables.withLock { $0.orgs[id] } }
 
@@ -154,6 +158,7 @@ package final class Directory: Sendable {
       for (id, key) in state.tables.apiKeys { Self.keep(key, id, state.org, in: &tables) }
       for (id, role) in state.tables.roles { Self.keep(role, id, state.org, in: &tables) }
     }
+    changeCount.wrappingAdd(1, ordering: .releasing)
   }
 
   func apply(_ changes: [RecordedChange], org: Identifier) {
@@ -167,6 +172,7 @@ package final class Directory: Sendable {
     tables.withLock { tables in
       for change in relevant { Self.apply(change, org: org, to: &tables) }
     }
+    changeCount.wrappingAdd(1, ordering: .releasing)
   }
 
   private static func apply(

@@ -10,7 +10,7 @@ struct AdministratorMail: Sendable, Equatable {
   /// What is written about.
   static let types: Set<String> = [
     "org.checkpoint_published", "org.access_refused", "org.sending_halted", "org.sending_resumed",
-    "webhook_endpoint.disabled",
+    "webhook_endpoint.disabled", "user.locked",
   ]
 
   /// More of a kind than this is counted, not told.
@@ -32,6 +32,10 @@ struct AdministratorMail: Sendable, Equatable {
         news.append("\(time)  All sending was stopped (\(scope.rawValue)) by \(by): \(reason)")
       case .org(.sendingResumed(let scope, let by)):
         news.append("\(time)  The stop of all sending (\(scope.rawValue)) was lifted by \(by)")
+      case .user(.locked(let untilMicros)):
+        news.append(
+          "\(time)  Wrong passwords locked \(event.stream) out until \(Timestamp.text(untilMicros))"
+        )
       case .webhookEndpoint(.disabled(let reason)):
         news.append("\(time)  Webhook endpoint \(event.stream) was switched off: \(reason)")
       default: continue

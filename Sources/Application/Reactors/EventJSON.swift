@@ -56,9 +56,13 @@ package enum EventJSON {
     return .object(data)
   }
 
+  /// Whose sealed part is an address that somebody came from.
+  private static let attempts: Set<String> = ["org.access_refused", "user.sign_in_failed"]
+
   /// Types whose sealed part is a secret and not a person's data.
   static func hidesSubjectParts(_ type: String) -> Bool {
-    type.hasPrefix("org.") || type.hasPrefix("user.") || type.hasPrefix("webhook_endpoint.")
+    guard !attempts.contains(type) else { return false }
+    return type.hasPrefix("org.") || type.hasPrefix("user.") || type.hasPrefix("webhook_endpoint.")
       || type.hasPrefix("api_key.") || type.hasPrefix("subject.")
       || type.hasPrefix("inbound_hook.")
   }

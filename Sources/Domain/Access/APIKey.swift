@@ -80,6 +80,10 @@ package struct RateLimit: Sendable, Equatable, Codable {
   }
 
   package static let standard = RateLimit(perMinute: 60, burst: 120)
+
+  /// What all keys of an account have together, where each has this one: more than one of them can use, and less
+  /// than whoever makes many would get.
+  package var together: RateLimit { RateLimit(perMinute: 2 * perMinute, burst: 2 * burst) }
 }
 
 // MARK: - Decide

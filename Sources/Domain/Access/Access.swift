@@ -1,12 +1,15 @@
 /// A person who works with the console. Stream: the user's id.
 ///
-/// Invariant: a locked or deactivated user cannot sign in; a new password ends every older session.
+/// Invariant: a locked or deactivated user cannot sign in; a new password ends every older session, and a session that
+/// was signed out of stays ended.
 package enum User: Decider {
   package enum Command: Sendable, Equatable {
     case create(UserDetails, role: String)
     case recordSignIn
     /// `nowMicros` is the real time: guessing goes on while a test clock stands still.
-    case recordFailedSignIn(nowMicros: Micros)
+    case recordFailedSignIn(nowMicros: Micros, address: String)
+    /// `session`: what tells it from the user's others. `untilMicros`: when it would end by itself.
+    case signOut(session: String, untilMicros: Micros)
     case rename(String)
     case changeRole(String)
     /// scrypt, with its parameters and salt.
@@ -19,7 +22,9 @@ package enum User: Decider {
   package enum Event: Sendable, Equatable {
     case created(details: Personal<UserDetails>, role: String)
     case signedIn
-    case signInFailed
+    /// From where. Events of before it was recorded read as if it was erased.
+    case signInFailed(address: Personal<String>)
+    case signedOut(session: String, untilMicros: Micros)
     case renamed(name: Personal<String>)
     case roleChanged(from: String, to: String)
     case passwordChanged(hash: Personal<String>)
@@ -37,8 +42,17 @@ package enum User: Decider {
     package var failedCount = 0
     package var isActive = true
     package var lockedUntilMicros: Micros?
+    /// Sessions that were signed out of, with when each would have ended by itself.
+    package var endedSessions: [String: Micros] = [:]
+    /// Every session that would end by then is over.
+    package var sessionsEndedThroughMicros: Micros = .min
 
     package init() {}
+
+    /// Whether a session that ends by itself at `untilMicros` was ended before.
+    package func hasEnded(session: String, untilMicros: Micros) -> Bool {
+      untilMicros <= sessionsEndedThroughMicros || endedSessions[session] != nil
+    }
   }
 
   package enum Rejection: Error, Equatable {
@@ -50,6 +64,9 @@ package enum User: Decider {
   /// As many wrong passwords in a row lock the user out.
   package static let failureLimit = 5
   package static let lockMicros: Micros = 15 * 60 * 1_000_000
+  /// More than anybody signs out of within a session's life. Beyond it the oldest sessions end, signed out of
+  /// or not: what is remembered stays small, and nothing that ended comes back.
+  package static let endedSessionLimit = 100
 
   package static let initialState = State()
 }
@@ -82,9 +99,13 @@ extension User {
     switch command {
     case .create: throw .alreadyExists
     case .recordSignIn: return [.signedIn]
-    case .recordFailedSignIn(let nowMicros):
-      guard state.failedCount + 1 >= failureLimit else { return [.signInFailed] }
-      return [.signInFailed, .locked(untilMicros: nowMicros + lockMicros)]
+    case .recordFailedSignIn(let nowMicros, let address):
+      let failed = Event.signInFailed(address: .known(address))
+      guard state.failedCount + 1 >= failureLimit else { return [failed] }
+      return [failed, .locked(untilMicros: nowMicros + lockMicros)]
+    case .signOut(let session, let untilMicros):
+      guard !state.hasEnded(session: session, untilMicros: untilMicros) else { return [] }
+      return [.signedOut(session: session, untilMicros: untilMicros)]
     case .rename(let name):
       guard !name.isBlank else { throw .emptyName }
       return state.details?.name == name ? [] : [.renamed(name: .known(name))]
@@ -112,6 +133,9 @@ extension User {
       next.failedCount = 0
       next.lockedUntilMicros = nil
     case .signInFailed: next.failedCount += 1
+    case .signedOut(let session, let untilMicros):
+      next.endedSessions[session] = untilMicros
+      next.forgetOldestSessions()
     case .renamed(let name): next.details?.name = name.value ?? ""
     case .roleChanged(_, let role): next.role = role
     case .passwordChanged(let hash): next.details?.passwordHash = hash.value ?? ""
@@ -123,5 +147,15 @@ extension User {
     case .reactivated: next.isActive = true
     }
     return next
+  }
+}
+
+extension User.State {
+  fileprivate mutating func forgetOldestSessions() {
+    guard endedSessions.count > User.endedSessionLimit,
+      let oldest = endedSessions.values.min()
+    else { return }
+    sessionsEndedThroughMicros = max(sessionsEndedThroughMicros, oldest)
+    endedSessions = endedSessions.filter { $0.value > oldest }
   }
 }

@@ -165,7 +165,7 @@ package struct SMSSettings: Sendable, Equatable, Codable {
   }
 }
 
-/// Who tried what, and why it was refused. Names ids and operations, no person's data.
+/// Who tried what, from where, and why it was refused. Names ids and operations; the address is a person's.
 package struct AccessRefusal: Sendable, Equatable {
   /// `key:key_…` or `user:usr_…`.
   package var actor: String
@@ -173,11 +173,21 @@ package struct AccessRefusal: Sendable, Equatable {
   package var operation: String
   /// An error code: `missing_scope`, `address_not_allowed`, ….
   package var reason: String
+  /// Where it came from. Events of before it was recorded read as if it was erased.
+  package var address: Personal<String>
 
-  package init(actor: String, operation: String, reason: String) {
+  package init(actor: String, operation: String, reason: String, address: Personal<String>) {
     self.actor = actor
     self.operation = operation
     self.reason = reason
+    self.address = address
+  }
+
+  /// The user who tried it; nil: a key did.
+  package var user: Identifier? {
+    let name = actor.prefix { $0 != " " }
+    guard name.hasPrefix("user:") else { return nil }
+    return Identifier(String(name.dropFirst("user:".count)), kind: .user)
   }
 }
 

@@ -6,6 +6,7 @@ extension User.Event: PayloadCoding {
     case created = "user.created"
     case signedIn = "user.signed_in"
     case signInFailed = "user.sign_in_failed"
+    case signedOut = "user.signed_out"
     case renamed = "user.renamed"
     case roleChanged = "user.role_changed"
     case passwordChanged = "user.password_changed"
@@ -28,7 +29,13 @@ extension User.Event: PayloadCoding {
       }
       return .created
     case .signedIn: return .signedIn
-    case .signInFailed: return .signInFailed
+    case .signInFailed(let address):
+      payload.personal(address, of: payload.stream) { $1.field("address", $0) }
+      return .signInFailed
+    case .signedOut(let session, let untilMicros):
+      payload.fields.field("session", session)
+      payload.fields.field("until_micros", untilMicros)
+      return .signedOut
     case .renamed(let name):
       payload.personal(name, of: payload.stream) { $1.field("name", $0) }
       return .renamed
@@ -59,7 +66,13 @@ extension User.Event: PayloadCoding {
       }
       return .created(details: details, role: role)
     case .signedIn: return .signedIn
-    case .signInFailed: return .signInFailed
+    case .signInFailed:
+      return .signInFailed(
+        address: try payload.personal { part throws(CodecError) in try part.string("address") })
+    case .signedOut:
+      return .signedOut(
+        session: try payload.fields.string("session"),
+        untilMicros: try payload.fields.int64("until_micros"))
     case .renamed:
       return .renamed(
         name: try payload.personal { part throws(CodecError) in try part.string("name") })

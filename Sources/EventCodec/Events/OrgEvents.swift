@@ -75,6 +75,9 @@ extension Org.Event: PayloadCoding {
       payload.fields.field("actor", refusal.actor)
       payload.fields.field("operation", refusal.operation)
       payload.fields.field("reason", refusal.reason)
+      payload.personal(refusal.address, of: refusal.user ?? payload.org) {
+        $1.field("address", $0)
+      }
       return .accessRefused
     case .sendingHalted(let scope, let mode, let reason, let by):
       payload.fields.field("scope", scope)
@@ -181,7 +184,10 @@ extension Org.Event: PayloadCoding {
         AccessRefusal(
           actor: try payload.fields.string("actor"),
           operation: try payload.fields.string("operation"),
-          reason: try payload.fields.string("reason")))
+          reason: try payload.fields.string("reason"),
+          address: try payload.personal { part throws(CodecError) in
+            try part.string("address")
+          }))
     case .sendingHalted:
       try readHalt(from: &payload.fields)
     case .sendingResumed:

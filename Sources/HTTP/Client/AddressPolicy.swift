@@ -3,10 +3,18 @@
 package struct AddressPolicy: Sendable {
   /// 4 or 16 bytes in network order; nil: of another family.
   private let isAllowed: @Sendable ([UInt8]?) -> Bool
+  /// One service that may be reached besides.
+  private var service: (address: [UInt8], port: Int)?
 
   package init(_ isAllowed: @escaping @Sendable ([UInt8]?) -> Bool) { self.isAllowed = isAllowed }
 
   package static let any = AddressPolicy { _ in true }
+  /// Our own network too, but not those who can be reached on one link alone: machines of a cloud are told their
+  /// credentials there, by whoever asks (169.254.169.254).
+  package static let anyButLinkLocal = AddressPolicy { address in
+    guard let address else { return true }
+    return !isLinkLocal(address)
+  }
   /// Only addresses of the public Internet: for URLs that strangers choose, which must not reach our
   /// own network.
   package static let publicOnly = AddressPolicy { address in
@@ -14,8 +22,18 @@ package struct AddressPolicy: Sendable {
     return address.count == 4 ? isPublicV4(address) : isPublicV6(address)
   }
 
+  /// The same, and one service at `address`, 4 or 16 bytes in network order.
+  package func admitting(_ address: [UInt8], port: Int) -> AddressPolicy {
+    var policy = self
+    policy.service = (address, port)
+    return policy
+  }
+
   /// Whether `address`, 4 or 16 bytes in network order, may be connected to.
-  package func allows(_ address: [UInt8]?) -> Bool { isAllowed(address) }
+  package func allows(_ address: [UInt8]?, port: Int? = nil) -> Bool {
+    if let service, service.address == address, service.port == port { return true }
+    return isAllowed(address)
+  }
 
   private struct Range {
     let prefix: [UInt8]
@@ -48,12 +66,23 @@ package struct AddressPolicy: Sendable {
     Range(prefix: [0x3f, 0xff, 0x00], bitCount: 20),
   ]
 
+  private static let linkLocalV4 = Range(prefix: [169, 254], bitCount: 16)
+  private static let linkLocalV6 = Range(prefix: [0xfe, 0x80], bitCount: 10)
   private static let globalUnicast = Range(prefix: [0x20], bitCount: 3)
   private static let mappedV4 = Range(
     prefix: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff], bitCount: 96)
   private static let translatedV4 = Range(
     prefix: [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0], bitCount: 96)
   private static let sixToFour = Range(prefix: [0x20, 0x02], bitCount: 16)
+
+  private static func isLinkLocal(_ address: [UInt8]) -> Bool {
+    guard address.count == 16 else { return linkLocalV4.contains(address) }
+    if mappedV4.contains(address) || translatedV4.contains(address) {
+      return linkLocalV4.contains(Array(address[12...]))
+    }
+    if sixToFour.contains(address) { return linkLocalV4.contains(Array(address[2..<6])) }
+    return linkLocalV6.contains(address)
+  }
 
   private static func isPublicV4(_ address: [UInt8]) -> Bool {
     !specialV4.contains { $0.contains(address) }

@@ -305,8 +305,10 @@ private func onSocket(
   address: UnsafeMutablePointer<curl_sockaddr>?
 ) -> curl_socket_t {
   guard let easy = unsafe context, let address = unsafe address else { return -1 }
-  let bytes = unsafe SocketAddress.bytes(daybook_curl_address(address))
-  guard unsafe CurlEasy.transfer(of: easy).allows(bytes) else { return -1 }
+  let place = unsafe UnsafeRawPointer(daybook_curl_address(address))
+  let bytes = unsafe SocketAddress.bytes(place)
+  let port = bytes.map { _ in unsafe SocketAddress.port(place) }
+  guard unsafe CurlEasy.transfer(of: easy).allows(bytes, port: port) else { return -1 }
   return unsafe daybook_curl_open_socket(address)
 }
 

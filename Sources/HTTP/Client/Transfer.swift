@@ -101,8 +101,8 @@ extension Transfer {
   }
 
   /// Whether a connection to `address` may be opened.
-  func allows(_ address: [UInt8]?) -> Bool {
-    if settings.addressPolicy.allows(address) { return true }
+  func allows(_ address: [UInt8]?, port: Int?) -> Bool {
+    if settings.addressPolicy.allows(address, port: port) { return true }
     state.withLock { $0.refusedAddress = true }
     return false
   }

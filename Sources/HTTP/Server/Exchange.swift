@@ -50,6 +50,9 @@ final class Exchange: Sendable {
   fileprivate struct State {
     var request: HTTPRequest
     var fault: HTTPServerFault?
+    let allowance: BodyAllowance
+    /// What of the room for bodies is this one's.
+    var heldBytes = 0
     /// Nothing that comes after the request on the same connection is read.
     var isLast = false
     var discardedBytes = 0
@@ -65,13 +68,13 @@ final class Exchange: Sendable {
 
   init(
     id: UInt64, core: ServerCore, connection: Connection, request: HTTPRequest,
-    fault: HTTPServerFault?
+    allowance: BodyAllowance, fault: HTTPServerFault?
   ) {
     self.id = id
     self.core = core
     self.connection = connection
     isChunked = request.headers["Transfer-Encoding"] != nil
-    var state = State(request: request, fault: fault)
+    var state = State(request: request, fault: fault, allowance: allowance)
     // Where a chunked body ends is the one thing that we know from MHD alone: it may end elsewhere for a proxy.
     state.isLast = isChunked
     self.state = Mutex(state)
@@ -96,10 +99,9 @@ extension Exchange {
   /// than it may, and an answer can only be queued between parts.
   func receive(_ bytes: RawSpan) -> Bool {
     state.withLock { state in
-      let limit = core.limits.maxBodyBytes
-      if state.fault == nil, state.request.body.count + bytes.byteCount > limit {
-        state.fault = .bodyTooLarge(limitBytes: limit)
-        state.request.body = []
+      if state.fault == nil, let fault = state.hold(bytes.byteCount, in: core.room) {
+        state.fault = fault
+        state.drop(to: core.room)
       }
       guard state.fault == nil else {
         state.discardedBytes += bytes.byteCount
@@ -166,6 +168,7 @@ extension Exchange {
     let (task, jobs, wasWatched) = state.withLock { state in
       state.phase = .finished
       state.stream.close()
+      state.drop(to: core.room)
       return (state.task, state.takeJobs(), state.isWatched)
     }
     if wasWatched { core.monitor.unwatch(connection.descriptor) }
@@ -309,6 +312,26 @@ extension Exchange.State {
   fileprivate var isFinished: Bool {
     guard case .finished = phase else { return false }
     return true
+  }
+
+  /// Takes room for so many more bytes, or says why there is none.
+  fileprivate mutating func hold(_ byteCount: Int, in room: BodyRoom) -> HTTPServerFault? {
+    let newBytes = heldBytes + byteCount
+    guard newBytes <= allowance.limitBytes else {
+      return .bodyTooLarge(limitBytes: allowance.limitBytes)
+    }
+    guard room.grow(from: heldBytes, to: newBytes, isKnown: allowance.isKnown) else {
+      return .overloaded
+    }
+    heldBytes = newBytes
+    return nil
+  }
+
+  /// Keeps nothing of the body.
+  fileprivate mutating func drop(to room: BodyRoom) {
+    request.body = []
+    room.giveBack(heldBytes, isKnown: allowance.isKnown)
+    heldBytes = 0
   }
 
   /// Takes the request for its handler, where it is there for the first time and may be handled.

@@ -37,10 +37,15 @@ enum Framing {
       length.map({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }) ?? true,
       ASCII.isToken(request.method), request.hasValidPath
     else { return .malformedRequest }
-    if let length, Int(length) ?? .max > limits.maxBodyBytes {
-      return .bodyTooLarge(limitBytes: limits.maxBodyBytes)
-    }
     return nil
+  }
+
+  /// Whether a sound request says that its body is too large. One in chunks does not say.
+  static func excess(of request: HTTPRequest, _ allowance: BodyAllowance) -> HTTPServerFault? {
+    guard let length = request.headers["Content-Length"],
+      Int(length) ?? .max > allowance.limitBytes
+    else { return nil }
+    return .bodyTooLarge(limitBytes: allowance.limitBytes)
   }
 
   /// Whether the answer to `fault` should not wait for the body: it cannot be trusted to end where
@@ -48,7 +53,7 @@ enum Framing {
   static func refusesAtOnce(_ fault: HTTPServerFault, _ headers: HTTPHeaders) -> Bool {
     guard case .bodyTooLarge(let limitBytes) = fault else { return true }
     let length = headers["Content-Length"].map { Int($0) ?? .max } ?? 0
-    return headers["Expect"] != nil || length - limitBytes > ServerCore.discardBytesLimit
+    return headers["Expect"] != nil || length - limitBytes > ServerCore.promptBytesLimit
   }
 
   /// Whether `bytes` end in a line that is ended by CR LF, and the line before it too, where there is one.

@@ -11,6 +11,8 @@ package final class HTTPServer: Sendable {
   package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
   package typealias ErrorResponder = @Sendable (HTTPServerFault) -> HTTPResponse
   package typealias Brevity = @Sendable (HTTPRequest) -> Bool
+  /// What a request may bring, by its head; its `body` is empty.
+  package typealias Allowance = @Sendable (HTTPRequest) -> BodyAllowance
 
   /// The port it listens on, also where 0 was asked for.
   package let port: Int
@@ -23,13 +25,14 @@ package final class HTTPServer: Sendable {
   /// Listens when it returns. `errorResponder` answers what never reaches `handler`: too large a
   /// body, bad framing; it must answer with bytes, a valid status and valid headers. `isBrief` tells requests
   /// that take a fraction of a millisecond beside what they wait for: they are handled on the connection's
-  /// thread, and the others of that thread after them.
+  /// thread, and the others of that thread after them. `allowance` is asked before a body is taken, on the
+  /// connection's thread; without it everybody may bring as much as the limits say.
   ///
   /// - Throws: `HTTPError`, with nothing left open.
   package init(
     host: String, port: Int, limits: HTTPLimits = HTTPLimits(), tls: HTTPTLS? = nil,
     errorResponder: @escaping ErrorResponder = { $0.defaultResponse },
-    isBrief: @escaping Brevity = { _ in false },
+    isBrief: @escaping Brevity = { _ in false }, allowance: Allowance? = nil,
     handler: @escaping Handler
   ) throws(HTTPError) {
     let listener = try Listener(host: host, port: port)
@@ -39,7 +42,9 @@ package final class HTTPServer: Sendable {
     let daemon: MicroHTTPD
     do throws(HTTPError) {
       core = try ServerCore(
-        limits: limits, handler: handler, errorResponder: errorResponder, isBrief: isBrief)
+        limits: limits, handler: handler, errorResponder: errorResponder, isBrief: isBrief,
+        allowance: allowance
+          ?? { _ in BodyAllowance(limitBytes: limits.maxBodyBytes, isKnown: true) })
       daemon = try MicroHTTPD(tls: tls, core: core)
     } catch {
       listener.close()

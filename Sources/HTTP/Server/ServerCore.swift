@@ -9,9 +9,15 @@ final class ServerCore: Sendable {
   let monitor: HangUpPoll
   private let resumptions = Resumptions()
 
-  /// How much of a body that is too large is read and dropped, so that its sender lives to read the
-  /// 413: closing on unread bytes resets the connection.
-  static let discardBytesLimit = 16 << 20
+  let allowance: @Sendable (HTTPRequest) -> BodyAllowance
+  let room: BodyRoom
+
+  /// A body that says it is longer than it may be by more than this is refused before it is read. Of others the
+  /// rest is read and dropped, so that its sender lives to read the 413: closing on unread bytes resets the
+  /// connection.
+  static let promptBytesLimit = 16 << 20
+  /// How much is read and dropped at most, where a body does not say how long it is.
+  static let discardBytesLimit = 64 << 20
 
   private let nextID = Atomic<UInt64>(1)
   private let stage = Atomic<Int>(Stage.running)
@@ -39,9 +45,12 @@ final class ServerCore: Sendable {
   init(
     limits: HTTPLimits, handler: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
     errorResponder: @escaping @Sendable (HTTPServerFault) -> HTTPResponse,
-    isBrief: @escaping @Sendable (HTTPRequest) -> Bool
+    isBrief: @escaping @Sendable (HTTPRequest) -> Bool,
+    allowance: @escaping @Sendable (HTTPRequest) -> BodyAllowance
   ) throws(HTTPError) {
     self.limits = limits
+    self.allowance = allowance
+    room = BodyRoom(limitBytes: limits.maxHeldBodyBytes)
     self.isBrief = isBrief
     self.handler = handler
     self.errorResponder = errorResponder
@@ -108,10 +117,16 @@ extension ServerCore {
     let request = HTTPRequest(
       method: method, target: connection.takeTarget(), headers: headers,
       remoteAddress: connection.remoteAddress)
+    var fault = Framing.fault(
+      of: request, isIntact: isIntact, needsHost: needsHost, limits: limits)
+    var allowance = BodyAllowance(limitBytes: 0, isKnown: false)
+    if fault == nil, request.announcesBody {
+      allowance = self.allowance(request)
+      fault = Framing.excess(of: request, allowance)
+    }
     let exchange = Exchange(
       id: nextID.wrappingAdd(1, ordering: .relaxed).oldValue, core: self, connection: connection,
-      request: request,
-      fault: Framing.fault(of: request, isIntact: isIntact, needsHost: needsHost, limits: limits))
+      request: request, allowance: allowance, fault: fault)
     registry.withLock { $0.exchanges[exchange.id] = exchange }
     return exchange
   }
@@ -134,6 +149,13 @@ extension ServerCore {
       return registry.takeWaiterIfDrained()
     }
     waiter?.resume()
+  }
+}
+
+extension HTTPRequest {
+  /// Whether a body follows its head.
+  fileprivate var announcesBody: Bool {
+    headers["Content-Length"].map { $0 != "0" } ?? (headers["Transfer-Encoding"] != nil)
   }
 }
 

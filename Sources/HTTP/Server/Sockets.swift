@@ -78,6 +78,11 @@ enum SocketAddress {
     return count > 0 ? Array(bytes.prefix(Int(count))) : nil
   }
 
+  /// Of an IPv4 or IPv6 address: in network order behind the family, in both (ip(7), ipv6(7)).
+  static func port(_ address: UnsafeRawPointer) -> Int {
+    Int(unsafe address.loadUnaligned(fromByteOffset: 2, as: UInt16.self).bigEndian)
+  }
+
   /// The bytes of an address in text form; nil where it is none.
   static func bytes(text: String) -> [UInt8]? {
     guard !text.utf8.contains(0) else { return nil }

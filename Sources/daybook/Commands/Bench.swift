@@ -1,5 +1,6 @@
 import Bench
 import CLI
+import Spelling
 
 private let name = Argument(
   "NAME", .one, "one of \(Bench.names.joined(separator: ", ")), or all")

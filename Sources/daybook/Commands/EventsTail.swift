@@ -4,6 +4,7 @@ import EventCodec
 import EventLog
 import Foundation
 import JSON
+import Spelling
 
 private let name = "events tail"
 private let after = Option("--after", value: "POSITION", "begin after this position")

@@ -5,6 +5,7 @@ import JSON
 import Postgres
 import ProjectionRuntime
 import ReadModels
+import Spelling
 
 let projectionParkedCommand = Command(
   "projection parked", "show the events that a read model could not apply",

@@ -18,19 +18,22 @@ let serveCommand = Command(
     With --tls-cert and --tls-key it speaks HTTPS, and TLS 1.3 alone.
     """,
   options: [
-    supervisedOption, privateWebhooksOption, certificateOption, keyOption, snapshotOption,
+    supervisedOption, privateWebhooksOption, withSandboxOption, certificateOption, keyOption,
+    snapshotOption,
     proxiesOption, connectionsOption,
   ],
   isLongRunning: true
 ) { invocation in
-  let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
+  let reach = Reach(
+    allowsPrivateWebhooks: invocation.has(privateWebhooksOption.flag),
+    sandboxURL: invocation.has(withSandboxOption.flag) ? invocation.settings.sandboxURL : nil,
+    sandboxPort: invocation.settings.sandboxPort)
   let tls = try tlsFiles(invocation)
   let snapshotEvents = try snapshotEventCount(invocation)
   let limits = try httpLimits(invocation)
   return try await runService("serve", invocation) { context in
     try await startServe(
-      context, tls: tls, limits: limits, allowsPrivateWebhooks: allowsPrivateWebhooks,
-      snapshotEvents: snapshotEvents)
+      context, tls: tls, limits: limits, reach: reach, snapshotEvents: snapshotEvents)
   }
 }
 
@@ -56,7 +59,6 @@ private let connectionsOption = Option(
 
 private func httpLimits(_ invocation: Invocation) throws(UsageError) -> HTTPLimits {
   var limits = HTTPLimits()
-  limits.maxBodyBytes = 64 << 20
   limits.essentialPaths = ["/livez", "/readyz", "/metrics"]
   if let text = invocation.value(connectionsOption.flag) {
     guard let count = Int(text), (1...limits.maxConnections).contains(count) else {
@@ -93,7 +95,26 @@ private func snapshotEventCount(_ invocation: Invocation) throws(UsageError) -> 
 
 /// For development: subscribers on this machine.
 let privateWebhooksOption = Option(
-  "--allow-private-webhooks", "let webhooks go to private and loopback addresses")
+  "--allow-private-webhooks",
+  "let webhooks and providers be at private and loopback addresses")
+
+/// For `up`, which runs it.
+let withSandboxOption = Option(
+  "--with-sandbox", "let accounts have the simulated providers of this machine")
+
+/// Where accounts may have requests sent to: they choose the addresses of webhooks and providers.
+private struct Reach {
+  let allowsPrivateWebhooks: Bool
+  /// The simulated providers; nil: there are none.
+  let sandboxURL: String?
+  let sandboxPort: Int
+
+  var webhooks: AddressPolicy { allowsPrivateWebhooks ? .anyButLinkLocal : .publicOnly }
+
+  var providers: AddressPolicy {
+    sandboxURL == nil ? webhooks : webhooks.admitting([127, 0, 0, 1], port: sandboxPort)
+  }
+}
 
 /// The providers that this program knows. A further one is a line here.
 private func adapters(client: HTTPClient) -> Adapters {
@@ -110,7 +131,7 @@ private func adapters(client: HTTPClient) -> Adapters {
 
 /// The write side and the API in one process: the log has one writer.
 private func startServe(
-  _ context: ServiceContext, tls: HTTPTLS?, limits: HTTPLimits, allowsPrivateWebhooks: Bool,
+  _ context: ServiceContext, tls: HTTPTLS?, limits: HTTPLimits, reach: Reach,
   snapshotEvents: UInt64
 ) async throws -> Service {
   System.raiseOpenFileLimit()
@@ -135,16 +156,17 @@ private func startServe(
     ])
   let exports = try exportDesk(context, log: log, engine: engine)
 
-  // Accounts choose where both go.
   var clientSettings = HTTPClientSettings()
-  clientSettings.addressPolicy = allowsPrivateWebhooks ? .any : .publicOnly
+  clientSettings.addressPolicy = reach.providers
   let providerClient = HTTPClient(settings: clientSettings)
+  clientSettings.addressPolicy = reach.webhooks
   // Of a subscriber's answer nothing is of use but its beginning.
   clientSettings.maxResponseBytes = 256 << 10
   let webhookClient = HTTPClient(settings: clientSettings)
   let adapters = adapters(client: providerClient)
+  let publicURL = settings.baseURL(isSecure: tls != nil)
   let links = OutboundLinks(
-    publicURL: settings.baseURL,
+    publicURL: publicURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
   let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
   if try hold.record()?.isHeld == true {
@@ -170,8 +192,7 @@ private func startServe(
   }
   let server = try startAPI(
     context, engine: engine, pool: pool, owners: owners, adapters: adapters, links: links,
-    exports: exports, hold: hold, requests: requests, tls: tls, limits: limits,
-    allowsPrivateWebhooks: allowsPrivateWebhooks)
+    exports: exports, hold: hold, requests: requests, tls: tls, limits: limits, reach: reach)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
     context.log.warning("a checkpoint was not published", ["reason": .string(line)])
@@ -179,8 +200,7 @@ private func startServe(
   publisher.start()
   let keeper = SnapshotKeeper(context, log: log, eventCount: snapshotEvents)
   try keeper.start(foldedCount: loaded.foldedCount)
-  let url =
-    tls == nil ? settings.localURL : settings.localURL.replacing("http://", with: "https://")
+  let url = settings.localURL(isSecure: tls != nil)
   return Service(details: ["url": .string(url), "port": JSON(server.port)]) {
     await server.stop(graceMillis: 10_000)
     requests.flush()
@@ -210,18 +230,18 @@ private func exportDesk(
 private func startAPI(
   _ context: ServiceContext, engine: Engine, pool: PostgresPool, owners: PostgresPool,
   adapters: Adapters, links: OutboundLinks, exports: ExportDesk, hold: SendingHold,
-  requests: RequestLog, tls: HTTPTLS?, limits: HTTPLimits,
-  allowsPrivateWebhooks: Bool
+  requests: RequestLog, tls: HTTPTLS?, limits: HTTPLimits, reach: Reach
 ) throws -> HTTPServer {
   let settings = context.settings
   var apiSettings = APISettings(
-    publicURL: settings.baseURL,
+    publicURL: links.publicURL,
     operatorToken: Hex.encode(try Secret.read(or: settings.home.operatorToken)))
   apiSettings.consoleDirectory = consoleDirectory()
-  apiSettings.allowsPrivateWebhooks = allowsPrivateWebhooks
+  apiSettings.allowsPrivateWebhooks = reach.allowsPrivateWebhooks
+  apiSettings.sandboxURL = reach.sandboxURL
   apiSettings.hold = hold
   apiSettings.readConnections = readConnectionCount
-  apiSettings.isSecure = tls != nil || settings.baseURL.hasPrefix("https://")
+  apiSettings.isSecure = tls != nil || links.publicURL.hasPrefix("https://")
   let services = Services(
     engine: engine, pool: pool, owners: owners,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
@@ -235,7 +255,7 @@ private func startAPI(
   let log = context.log
   return try HTTPServer(
     host: settings.listenAddress, port: settings.port, limits: limits, tls: tls,
-    errorResponder: api.response(to:), isBrief: api.isBrief
+    errorResponder: api.response(to:), isBrief: api.isBrief, allowance: api.bodyAllowance
   ) { request in
     let started = ContinuousClock.now
     let response = await api.handle(request)

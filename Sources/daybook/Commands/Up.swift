@@ -15,11 +15,16 @@ let upCommand = Command(
     started again. Ctrl-C stops everything; the next start goes on from there.
     Addresses and the demo's credentials are in demo.json in the home.
     """,
-  options: [detachOption, supervisedOption], isLongRunning: true
+  options: [detachOption, supervisedOption, privateWebhooksOption], isLongRunning: true
 ) { invocation in
-  if invocation.has(detachOption.flag) { return try await startDetached(invocation.settings) }
+  let allowsPrivateWebhooks = invocation.has(privateWebhooksOption.flag)
+  if invocation.has(detachOption.flag) {
+    return try await startDetached(
+      invocation.settings, flags: allowsPrivateWebhooks ? [privateWebhooksOption.flag] : [])
+  }
   return try await Up(
-    invocation.settings, followsInput: invocation.has(supervisedOption.flag)
+    invocation.settings, followsInput: invocation.has(supervisedOption.flag),
+    allowsPrivateWebhooks: allowsPrivateWebhooks
   ).run()
 }
 
@@ -32,10 +37,12 @@ private struct Up {
   let asked: Settings
   /// Whether the end of standard input stops the system.
   private let followsInput: Bool
+  private let allowsPrivateWebhooks: Bool
 
-  init(_ settings: Settings, followsInput: Bool) {
+  init(_ settings: Settings, followsInput: Bool, allowsPrivateWebhooks: Bool) {
     asked = settings
     self.followsInput = followsInput
+    self.allowsPrivateWebhooks = allowsPrivateWebhooks
   }
 
   func run() async throws -> ExitStatus {
@@ -56,7 +63,9 @@ private struct Up {
   private func supervise(_ settings: Settings, stop: Latch<Int32>) async throws -> ExitStatus {
     Output.line("Daybook \(version) starts in \(settings.home.path)")
     let board = StatusBoard(settings)
-    let supervisor = try Supervisor(SystemProcesses(settings: settings).specs) { board.show($0) }
+    let processes = SystemProcesses(
+      settings: settings, allowsPrivateWebhooks: allowsPrivateWebhooks)
+    let supervisor = try Supervisor(processes.specs) { board.show($0) }
     board.watch(supervisor)
     await supervisor.start()
     do {

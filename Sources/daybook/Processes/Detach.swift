@@ -6,7 +6,7 @@ import Supervisor
 
 /// Starts `up` in a session of its own, and returns when it is ready or has given up. What it says goes
 /// to `logs/up.log` and, up to here, to the terminal.
-func startDetached(_ settings: Settings) async throws -> ExitStatus {
+func startDetached(_ settings: Settings, flags: [String]) async throws -> ExitStatus {
   try prepare(settings.home)
   let logPath = settings.home.log(of: "up")
   let log = try Descriptor.open(logPath, flags: O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)
@@ -14,7 +14,7 @@ func startDetached(_ settings: Settings) async throws -> ExitStatus {
   let forwarded = settings.forwarded
   let child = try ChildProcess(
     Launch(
-      executable: SystemProcesses.executable, arguments: ["up"] + forwarded.flags,
+      executable: SystemProcesses.executable, arguments: ["up"] + flags + forwarded.flags,
       environment: SystemProcesses.inheritedEnvironment.merging(forwarded.environment) { $1 },
       startsSession: true),
     input: nothing, output: log, errors: log)

@@ -6,6 +6,7 @@ import Supervisor
 /// The processes of one machine, and what each needs to be told.
 struct SystemProcesses {
   let settings: Settings
+  let allowsPrivateWebhooks: Bool
 
   /// A process comes after those that it needs.
   var specs: [ProcessSpec] {
@@ -15,12 +16,12 @@ struct SystemProcesses {
     return postgres + [
       spec("sandbox"),
       spec("project", needs: database),
-      spec("serve", needs: database, flags: isForDevelopment ? [privateWebhooksOption.flag] : []),
+      spec(
+        "serve", needs: database,
+        flags: [withSandboxOption.flag]
+          + (allowsPrivateWebhooks ? [privateWebhooksOption.flag] : [])),
     ]
   }
-
-  /// Nobody else can reach a system that listens on loopback: its subscribers are on this machine too.
-  private var isForDevelopment: Bool { settings.listenAddress.hasPrefix("127.") }
 
   private func spec(
     _ name: String, needs: [String] = [], flags: [String] = [],

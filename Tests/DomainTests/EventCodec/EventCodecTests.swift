@@ -69,7 +69,7 @@ import Testing
         case .org(.smsConfigured), .org(.providerConfigured), .org(.suppressed),
           .org(.unsuppressed), .org(.addressKeyDrawn), .contact(.erasureRequested),
           .webhookEndpoint(.created), .webhookEndpoint(.secretRotated),
-          .inboundHook(.created), .inboundHook(.secretRotated):
+          .inboundHook(.created), .inboundHook(.secretRotated), .org(.accessRefused):
           SubjectID(Self.org.value)
         case .apiKey(.restricted(let restrictions)) where restrictions.signingSecret != nil:
           SubjectID(Self.org.value)
@@ -77,7 +77,8 @@ import Testing
           .contact(.optOutDismissed), .contact(.dataDestroyed), .contact(.erased),
           .contact(.archived), .contact(.restored):
           nil
-        case .contact, .user(.created), .user(.renamed), .user(.passwordChanged):
+        case .contact, .user(.created), .user(.renamed), .user(.passwordChanged),
+          .user(.signInFailed):
           SubjectID(stream.value)
         case .message(.planned(let plan)): SubjectID(plan.contact.value)
         case .message(.received(let message)): SubjectID(message.contact.value)
@@ -85,6 +86,18 @@ import Testing
         }
       #expect(encoded.parts.first?.subject == nil)
       #expect(encoded.parts.dropFirst().map(\.subject) == (expected.map { [$0] } ?? []))
+    }
+  }
+
+  @Test func `the address of a refused user is the user's`() {
+    let user = Identifier(.user, 77)
+    for actor in ["user:\(user)", "user:\(user) for:acc_1"] {
+      let refusal = AccessRefusal(
+        actor: actor, operation: "GET /api/users", reason: "missing_scope",
+        address: .known("203.0.113.5"))
+      let encoded = EventCodec.encode(
+        .org(.accessRefused(refusal)), stream: Self.org, org: Self.org)
+      #expect(encoded.parts.map(\.subject) == [nil, SubjectID(77)])
     }
   }
 

@@ -44,7 +44,9 @@ enum SampleEvents {
         scope: .contact(contactID), opensCredentials: false)),
     .rateLimitSet(RateLimit(perMinute: 600, burst: 1_200)),
     .accessRefused(
-      AccessRefusal(actor: "key:key_1", operation: "POST /api/contacts", reason: "missing_scope")),
+      AccessRefusal(
+        actor: "key:key_1", operation: "POST /api/contacts", reason: "missing_scope",
+        address: .erased)),
     .sendingHalted(scope: .all, mode: .wait, reason: "wrong list", by: "operator"),
     .sendingResumed(scope: .all, by: "operator"),
     .sendingRulesSet(
@@ -75,7 +77,9 @@ enum SampleEvents {
       details: .known(
         UserDetails(email: "ann@example.com", name: "Ann Lee", passwordHash: "scrypt$1$2")),
       role: "owner"),
-    .signedIn, .signInFailed, .renamed(name: .known("Ann Li")),
+    .signedIn, .signInFailed(address: .erased),
+    .signedOut(session: "00ff00ff00ff00ff", untilMicros: 18),
+    .renamed(name: .known("Ann Li")),
     .roleChanged(from: "owner", to: "developer"), .passwordChanged(hash: .known("scrypt$3$4")),
     .locked(untilMicros: 17), .unlocked, .deactivated, .reactivated,
   ]

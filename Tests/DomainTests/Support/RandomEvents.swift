@@ -38,7 +38,9 @@ enum RandomEvents {
           id: random.id(.auditExport), scope: auditScope(&random), opensCredentials: random.bool())),
       .rateLimitSet(random.maybe { RateLimit(perMinute: $0.count(), burst: $0.count()) }),
       .accessRefused(
-        AccessRefusal(actor: random.text(), operation: random.text(), reason: random.text())),
+        AccessRefusal(
+          actor: random.text(), operation: random.text(), reason: random.text(),
+          address: random.personal { $0.text() })),
       .sendingHalted(
         scope: random.one(), mode: random.one(), reason: random.text(), by: random.text()),
       .sendingResumed(scope: random.one(), by: random.text()),
@@ -83,7 +85,9 @@ enum RandomEvents {
         details: random.personal {
           UserDetails(email: $0.text(), name: $0.text(), passwordHash: $0.text())
         }, role: random.text()),
-      .signedIn, .signInFailed, .renamed(name: random.personal { $0.text() }),
+      .signedIn, .signInFailed(address: random.personal { $0.text() }),
+      .signedOut(session: random.text(), untilMicros: random.int64()),
+      .renamed(name: random.personal { $0.text() }),
       .roleChanged(from: random.text(), to: random.text()),
       .passwordChanged(hash: random.personal { $0.text() }),
       .locked(untilMicros: random.int64()), .unlocked, .deactivated, .reactivated,

@@ -394,6 +394,8 @@ export interface Notice {
     | "webhook_failing"
     | "sending_halted"
     | "low_balance"
+    | "access_refused"
+    | "user_locked"
     | "checkpoint_published";
   subject: string;
   since: string | null;

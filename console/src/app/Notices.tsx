@@ -9,7 +9,7 @@ import { Time } from "../ui/Time";
 const calmMillis = 1_000;
 
 /** What comes and goes with them. */
-const types = ["webhook_endpoint.*", "webhook.*", "org.*", "wallet.*"];
+const types = ["webhook_endpoint.*", "webhook.*", "org.*", "wallet.*", "user.*"];
 
 /** What the account's administrators should know: seen while there is anything, opened for the words. */
 export function Notices() {
