@@ -23,7 +23,7 @@ final class BodyRoom: Sendable {
   }
 
   /// So much of each body is free: a form, a command. Of all connections there can be, some fifty megabytes.
-  private static let freeBytes = 4 << 10
+  static let freeBytes = 4 << 10
 
   /// The part of the room that those have together whom nobody knows.
   private static let strangersShare = 4
