@@ -8,6 +8,9 @@ package struct BodyAllowance: Sendable, Equatable {
   /// is known waits for them.
   package var isKnown: Bool
 
+  /// So much of each body is free: a form, a command. Of all connections there can be, some fifty megabytes.
+  package static let freeBytes = 4 << 10
+
   package init(limitBytes: Int, isKnown: Bool) {
     self.limitBytes = limitBytes
     self.isKnown = isKnown
@@ -22,9 +25,6 @@ final class BodyRoom: Sendable {
     var strangersBytes = 0
   }
 
-  /// So much of each body is free: a form, a command. Of all connections there can be, some fifty megabytes.
-  static let freeBytes = 4 << 10
-
   /// The part of the room that those have together whom nobody knows.
   private static let strangersShare = 4
 
@@ -34,7 +34,9 @@ final class BodyRoom: Sendable {
   init(limitBytes: Int) { self.limitBytes = limitBytes }
 
   /// What a body of so many bytes takes.
-  private static func counted(_ byteCount: Int) -> Int { max(0, byteCount - freeBytes) }
+  private static func counted(_ byteCount: Int) -> Int {
+    max(0, byteCount - BodyAllowance.freeBytes)
+  }
 
   /// False, and nothing is taken, where there is no room for a body of `oldCount` bytes to become one of `newCount`.
   func grow(from oldCount: Int, to newCount: Int, isKnown: Bool) -> Bool {

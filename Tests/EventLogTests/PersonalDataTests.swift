@@ -88,11 +88,11 @@ import Vault
       _ = try await log.append(commit([event(1), event(1, personal: [(ann, secret)])]))
       await log.close()
       try FileManager.default.removeItem(atPath: directory + "/vault/data.mdb")
-      let again = try LMDBEventLog(directory: directory)
+      let reader = try LMDBLogReader(directory: directory)
+      defer { reader.close() }
       #expect(throws: EventLogError.keyMissing(position: 2)) {
-        try again.read(after: 0, limit: 9, filter: .all)
+        try reader.read(after: 0, limit: 9, filter: .all)
       }
-      await again.close()
     }
   }
 

@@ -90,6 +90,12 @@ package struct APIServer: Sendable {
   /// caller may ask for that or is said to be the provider of an account that exists.
   @Sendable
   package func bodyAllowance(_ head: HTTPRequest) -> BodyAllowance {
+    // Anybody may bring what is free, and nobody has to be recognised for it: most commands are no larger.
+    if let length = head.headers["Content-Length"].flatMap({ Int($0) }),
+      length <= BodyAllowance.freeBytes
+    {
+      return BodyAllowance(limitBytes: BodyAllowance.freeBytes, isKnown: false)
+    }
     guard case .found(let operation, let path) = router.match(head) else {
       return BodyAllowance(limitBytes: RequestBody.openBytes, isKnown: false)
     }

@@ -121,7 +121,7 @@ extension ServerCore {
       of: request, isIntact: isIntact, needsHost: needsHost, limits: limits)
     var allowance = BodyAllowance(limitBytes: 0, isKnown: false)
     if fault == nil, request.announcesBody {
-      allowance = smallAllowance(of: request) ?? self.allowance(request)
+      allowance = self.allowance(request)
       fault = Framing.excess(of: request, allowance)
     }
     let exchange = Exchange(
@@ -149,18 +149,6 @@ extension ServerCore {
       return registry.takeWaiterIfDrained()
     }
     waiter?.resume()
-  }
-}
-
-extension ServerCore {
-  /// Of a body so small that it takes nothing of the room: anybody may bring it, and nobody has to be recognised for it,
-  /// which most commands would pay for.
-  private func smallAllowance(of request: HTTPRequest) -> BodyAllowance? {
-    guard let length = request.headers["Content-Length"].flatMap({ Int($0) }),
-      length <= BodyRoom.freeBytes
-    else { return nil }
-    return BodyAllowance(
-      limitBytes: min(BodyRoom.freeBytes, limits.maxBodyBytes), isKnown: false)
   }
 }
 

@@ -100,9 +100,10 @@ import Testing
     }
   }
 
-  /// Until it holds; a minute is a hang. Each look opens connections, which take time from the projector.
+  /// Until it holds; four minutes are a hang: the other tests of this process want the same threads, and what runs
+  /// beside it the same processors. Each look opens connections, which take time from the projector.
   private func wait(until condition: () throws -> Bool) async throws {
-    for _ in 0..<120 where try !condition() { try await Task.sleep(for: .milliseconds(500)) }
+    for _ in 0..<480 where try !condition() { try await Task.sleep(for: .milliseconds(500)) }
     try #require(try condition())
   }
 
