@@ -160,6 +160,28 @@ import Vault
     }
   }
 
+  @Test func `a vault that a crash has left beside the rewritten one goes with the repetition`()
+    async throws
+  {
+    try await withPlace { place async throws in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      _ = try place.backUp("log")
+      let folder = place.backup + "/vault"
+      let before = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+      try FileManager.default.copyItem(
+        atPath: "\(folder)/\(before)", toPath: place.path("before"))
+      try await log.erase([ann], org: orgA)
+      // As it is left between putting the new one there and taking the old one away.
+      try FileManager.default.moveItem(
+        atPath: place.path("before"), toPath: "\(folder)/\(before)")
+      try await log.erase([ann], org: orgA)
+      await log.close()
+      let left = try FileManager.default.contentsOfDirectory(atPath: folder)
+      #expect(left.count == 1 && left.first != before)
+    }
+  }
+
   @Test func `what was sealed for the erased is not in a log that is restored`() async throws {
     try await withPlace { place async throws in
       let log = try place.open("log")

@@ -190,13 +190,13 @@ struct BackupFolder {
   // MARK: One at a time
 
   /// Of a command, which can wait for a large backup.
-  static let patience = 600_000
+  static let patienceMillis = 600_000
 
   /// Runs `body` while nobody else changes the folder or restores from it.
   ///
   /// - Throws: `.storage` where somebody else does for longer than `waitMillis`.
   func locked<Value>(
-    waitMillis: Int = patience, _ body: () throws(EventLogError) -> Value
+    waitMillis: Int = patienceMillis, _ body: () throws(EventLogError) -> Value
   ) throws(EventLogError) -> Value {
     let descriptor = unsafe open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("open") }
@@ -265,11 +265,18 @@ struct BackupFolder {
   func replaceVault(
     of incarnation: UInt32, with bytes: [UInt8], atMicros micros: Int64
   ) throws(EventLogError) {
-    let old = try vaultNames(of: incarnation)
     let name =
       "\(incarnation)-\(BackupSnapshot.name(micros))-\(Hex.encode(SHA256.hash(bytes)))"
     try PlainFiles.write(bytes, to: "\(vaultPath)/\(name)")
-    for other in old where other != name { try PlainFiles.remove("\(vaultPath)/\(other)") }
+    try removeOlderVaults(of: incarnation)
+  }
+
+  /// Also those that a crash has left: they hold keys of people who were erased since. Durable when this returns.
+  func removeOlderVaults(of incarnation: UInt32) throws(EventLogError) {
+    let older = try vaultNames(of: incarnation).dropLast()
+    guard !older.isEmpty else { return }
+    for name in older { try PlainFiles.remove("\(vaultPath)/\(name)") }
+    try PlainFiles.flushFolder(vaultPath)
   }
 
   /// Oldest first: between making one and removing the one before it there are two.

@@ -264,6 +264,8 @@ extension BackupFolder {
       }
       if let rewritten {
         try replaceVault(of: incarnation, with: rewritten, atMicros: SystemClock.nowMicros())
+      } else {
+        try removeOlderVaults(of: incarnation)
       }
       try PlainFiles.removeTree(scratch)
     }
