@@ -116,12 +116,15 @@ extension EndToEnd {
       return people
     }
 
-    /// Kills the writer, and takes the log away but for the root key, which somebody has kept elsewhere.
+    /// Kills the writer, and takes the log away but for the root key, which somebody has kept elsewhere, and with it what
+    /// signs checkpoints and links: those come back from the backup.
     private static func loseLog(of system: RunningSystem) async throws -> String {
       try await system.kill("serve")
       let key = system.home + "/kept.key"
       try FileManager.default.moveItem(atPath: system.home + "/log/root.key", toPath: key)
-      try FileManager.default.removeItem(atPath: system.home + "/log")
+      for lost in ["log", "checkpoint.key", "link.secret"] {
+        try FileManager.default.removeItem(atPath: "\(system.home)/\(lost)")
+      }
       try FileManager.default.removeItem(atPath: system.home + "/reactors")
       return key
     }

@@ -26,16 +26,6 @@ import Testing
     }
   }
 
-  /// A, B, A, B, A: a block each.
-  private func fill(_ directory: String) async throws {
-    let log = try LMDBEventLog(directory: directory)
-    for number in 0..<5 {
-      _ = try await log.append(
-        commit([event(1, payload: "\(number)")], org: number.isMultiple(of: 2) ? orgA : orgB))
-    }
-    await log.close()
-  }
-
   private func isNamed(_ position: UInt64, _ body: () throws -> Void) -> Bool {
     do {
       try body()
@@ -51,7 +41,7 @@ import Testing
     async throws
   {
     try await withLogDirectory { directory async throws in
-      try await fill(directory)
+      try await fillTwoOrgs(directory)
       try damage(directory, block: 2)
       let log = try LMDBEventLog(directory: directory)
       #expect(try log.head() == 5)
@@ -67,7 +57,7 @@ import Testing
 
   @Test func `an org whose events may be in it is refused, with the position`() async throws {
     try await withLogDirectory { directory async throws in
-      try await fill(directory)
+      try await fillTwoOrgs(directory)
       try damage(directory, block: 2)
       let log = try LMDBEventLog(directory: directory)
       #expect(isNamed(2) { _ = try log.readOrg(orgB, from: 0, limit: 9) })
@@ -86,7 +76,7 @@ import Testing
 
   @Test func `reading by position comes up to the damage, then names it`() async throws {
     try await withLogDirectory { directory async throws in
-      try await fill(directory)
+      try await fillTwoOrgs(directory)
       try damage(directory, block: 3)
       let reader = try LMDBLogReader(directory: directory)
       let page = try reader.read(after: 0, limit: 100, filter: .all)
@@ -101,7 +91,7 @@ import Testing
 
   @Test func `where the last block is damaged nobody knows where to write on`() async throws {
     try await withLogDirectory { directory async throws in
-      try await fill(directory)
+      try await fillTwoOrgs(directory)
       try damage(directory, block: 5)
       let log = try LMDBEventLog(directory: directory)
       #expect(isNamed(5) { _ = try log.head() })
@@ -120,7 +110,7 @@ import Testing
 
   @Test func `no index run is made over a damaged block`() async throws {
     try await withLogDirectory { directory async throws in
-      try await fill(directory)
+      try await fillTwoOrgs(directory)
       try damage(directory, block: 2)
       let log = try LMDBEventLog(directory: directory)
       for _ in 0..<140 { _ = try await log.append(commit([event(1)])) }

@@ -55,3 +55,13 @@ func failure(of log: some EventLogWriter, appending commit: Commit) async -> Eve
     return error
   }
 }
+
+/// A log of the orgs A, B, A, B, A: a block each.
+func fillTwoOrgs(_ directory: String) async throws {
+  let log = try LMDBEventLog(directory: directory)
+  for number in 0..<5 {
+    _ = try await log.append(
+      commit([event(1, payload: "\(number)")], org: number.isMultiple(of: 2) ? orgA : orgB))
+  }
+  await log.close()
+}

@@ -6,15 +6,6 @@ import Vault
 
 /// What `daybook verify` says of a log: every problem is in the report, and there is always a report.
 @Suite struct VerificationTests {
-  private func fill(_ directory: String) async throws {
-    let log = try LMDBEventLog(directory: directory)
-    for number in 0..<5 {
-      _ = try await log.append(
-        commit([event(1, payload: "\(number)")], org: number.isMultiple(of: 2) ? orgA : orgB))
-    }
-    await log.close()
-  }
-
   /// Takes the vault away.
   private static func loseVault(_ directory: String) throws {
     try FileManager.default.removeItem(atPath: directory + "/vault/data.mdb")
@@ -52,7 +43,7 @@ import Vault
     spoil: @Sendable (String) throws -> Void, code: String
   ) async throws {
     try await withLogDirectory { directory in
-      try await fill(directory)
+      try await fillTwoOrgs(directory)
       try spoil(directory)
       let reader = try LMDBLogReader(directory: directory)
       defer { reader.close() }
