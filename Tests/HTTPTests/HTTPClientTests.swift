@@ -341,6 +341,7 @@ final class SilentPeer: Sendable {
     guard accepts else { return }
     DispatchQueue(label: "silent peer").async {
       [listener, connectionCount, requestCount] in
+      defer { close(listener) }
       while true {
         let connection = accept(listener, nil, nil)
         guard connection >= 0 else { return }
@@ -352,9 +353,11 @@ final class SilentPeer: Sendable {
     }
   }
 
+  /// Wakes up the thread that accepts, which closes the listener: closed here, its number could be another server's
+  /// by the time that thread looks at it, which would take that server's connections away.
   deinit {
     _ = shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
+    if !fillers.isEmpty { close(listener) }
   }
 
   private static func serve(
