@@ -25,6 +25,22 @@ import Testing
     #expect(PackedText.pack("user:12").form == .whole)
   }
 
+  /// Goal: every digit is written at every place. Method: seeded random ids, and those of one digit.
+  @Test func `an id that was taken apart is written as it was`() {
+    var random = SeededRandom(seed: 36)
+    let ids = (0..<500).map { _ in (0..<32).map { _ in Int.random(in: 0...15, using: &random) } }
+    for digits in ids + (0...15).map({ [Int](repeating: $0, count: 32) }) {
+      let text = digits.map { String($0, radix: 16) }.joined()
+      let uuid = [0..<8, 8..<12, 12..<16, 16..<20, 20..<32].map { places in
+        String(text.dropFirst(places.lowerBound).prefix(places.count))
+      }.joined(separator: "-")
+      let packed = PackedText.pack("req-\(uuid)")
+      #expect(packed.form == .uuid && packed.prefix == "req-")
+      #expect(
+        PackedText.unpack(.uuid, prefix: packed.prefix, value: packed.value) == "req-\(uuid)")
+    }
+  }
+
   /// Goal: damage in a directory is an error, never a trap. Method: seeded random bytes and headers.
   @Test(arguments: 0..<40 as Range<UInt64>)
   func `random bytes are no directory`(seed: UInt64) throws {

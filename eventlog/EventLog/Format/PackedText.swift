@@ -61,20 +61,33 @@ enum PackedText {
     }
   }
 
+  /// Eight digits at a time: every commit that is read has a text or two like this.
   private static func writeUUID(
     _ high: UInt64, _ low: UInt64, to digits: UnsafeMutableBufferPointer<UInt8>
   ) {
-    var offset = 0
-    for index in 0..<32 {
-      if index == 8 || index == 12 || index == 16 || index == 20 {
-        unsafe digits[offset] = 0x2d
-        offset &+= 1
-      }
-      let half = index < 16 ? high : low
-      let nibble = UInt8(truncatingIfNeeded: half &>> UInt64(60 &- 4 &* (index & 15))) & 15
-      unsafe digits[offset] = nibble < 10 ? 0x30 &+ nibble : 0x57 &+ nibble
-      offset &+= 1
+    let text = UnsafeMutableRawBufferPointer(digits)
+    let second = hexDigits(UInt32(truncatingIfNeeded: high))
+    let third = hexDigits(UInt32(truncatingIfNeeded: low >> 32))
+    unsafe text.storeBytes(of: hexDigits(UInt32(high >> 32)).bigEndian, as: UInt64.self)
+    for (offset, four) in [(9, second >> 32), (14, second), (19, third >> 32), (24, third)] {
+      unsafe text.storeBytes(
+        of: UInt32(truncatingIfNeeded: four).bigEndian, toByteOffset: offset, as: UInt32.self)
+      unsafe text[offset - 1] = 0x2d
     }
+    unsafe text.storeBytes(
+      of: hexDigits(UInt32(truncatingIfNeeded: low)).bigEndian, toByteOffset: 28, as: UInt64.self)
+  }
+
+  /// The eight digits of `word` in ASCII, the first in the highest byte.
+  private static func hexDigits(_ word: UInt32) -> UInt64 {
+    // Each nibble to a byte of its own, by halves.
+    var digits = UInt64(word)
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff
+    digits = (digits | digits << 4) & 0x0f0f_0f0f_0f0f_0f0f
+    // One in each byte that is ten or more, which is a letter: 0x27 lie between 9 and a.
+    let letters = (digits &+ 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101
+    return digits &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
   }
 
   private static func writeBase32(
