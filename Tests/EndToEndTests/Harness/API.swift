@@ -71,8 +71,16 @@ struct API: Sendable {
 
   // MARK: Expected answers
 
+  /// Asks again while read models have not come to what this client wrote: on a busy machine that is no fault.
   func get(_ path: String) async throws -> JSON {
-    try await send("GET", path).json(200)
+    let deadline = ContinuousClock.now + .seconds(60)
+    while true {
+      let answer = try await send("GET", path)
+      guard answer.errorCode == "read_model_behind", ContinuousClock.now < deadline else {
+        return try answer.json(200)
+      }
+      try await Task.sleep(for: .milliseconds(100))
+    }
   }
 
   /// Every object of a list, page after page.
