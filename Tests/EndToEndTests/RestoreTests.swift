@@ -41,7 +41,8 @@ extension EndToEnd {
           #expect(!FileManager.default.fileExists(atPath: system.home + "/restored.json"))
         }
         let restored = try await system.daybook(
-          "restore", backup, "--verify", "--root-key", key, "--json")
+          "restore", backup, "--verify", "--root-key", key, "--reason", "the disk was lost",
+          "--json")
         try #require(restored.succeeded, "\(restored.errors)")
         #expect(try restored.json()["state"]?.string == "held")
         #expect(try restored.json()["incarnation"]?.int == 2)
@@ -101,6 +102,11 @@ extension EndToEnd {
       let checked = try await system.daybook(
         "verify", "bundle", after, "--key", key, "--kept", kept)
       #expect(checked.succeeded, "\(checked.output)\(checked.errors)")
+      #expect(checked.output.contains("as history 2: the disk was lost; "), "\(checked.output)")
+      let told = try await account.events(types: "org.history_restored")
+      #expect(told.count == 1)
+      let quoted = try #require(told.first?["data"]?["last_checkpoint"]?.string)
+      #expect(try String(contentsOfFile: kept, encoding: .utf8).hasPrefix(quoted))
       // Not the other way round: the earlier history knows nothing of the later one.
       let earlier = try #require(
         try String(contentsOfFile: before + "/policy", encoding: .utf8)

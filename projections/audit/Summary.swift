@@ -53,6 +53,8 @@ extension Org.Event {
     case .clockAdvanced(let micros): "Test clock advanced by \(micros / 1_000_000) s"
     case .checkpointPublished(let size, _): "Checkpoint of \(size) events published"
     case .auditExported(let record): "Book exported: \(record.scope.kind.rawValue)"
+    case .historyRestored(let restore):
+      "History \(restore.incarnation) begins after a restore: \(restore.reason)"
     case .rateLimitSet(let limit):
       limit.map { "Limited to \($0.perMinute) requests a minute" } ?? "Limit set to the standard"
     case .accessRefused(let refusal): "Refused \(refusal.operation): \(refusal.reason)"

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 WIDTH, UNLISTED = 256, {"manifest", "checkpoint", "checkpoint.tsr"}
+SPOKEN = {"subject.erased", "org.history_restored"}  # every bundle opens them
 class Wrong(Exception):
     """Why a bundle is not what it should be."""
 def require(condition, message):
@@ -22,6 +23,8 @@ def b64(text):
     raw = base64.b64decode(text, validate=True)
     require(base64.b64encode(raw).decode() == text, "base64 that is not canonical")
     return raw
+def history(origin):
+    return int(re.search(r"/i(\d+)/org/", origin)[1])
 def number(text):
     require(text.isascii() and text.isdigit() and str(int(text)) == text, "a malformed number")
     return int(text)
@@ -35,7 +38,6 @@ class Key:
         require(len(raw) == 33 and raw[0] == 1, "not an Ed25519 verifier key")
         self.raw, self.id = raw[1:], hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
         require(self.id.hex() == fields[1], "the key id is not the key's")
-
     def open(self, note):
         """The signed text of a note that this key signed."""
         text, separator, signatures = note.rpartition("\n\n")
@@ -50,14 +52,12 @@ class Key:
                 Ed25519PublicKey.from_public_bytes(self.raw).verify(signature[4:], text.encode())
                 return text
         raise Wrong("no signature by this key")
-
     def of_history(self, note):
         """This key under the name of the history (i1, or i2 after a restore) of the same book that a note is of."""
         name, other, history = note.split("\n")[0], copy.copy(self), r"(.+/)i\d+(/org/\w+)"
         if re.sub(history, r"\1\2", name) == re.sub(history, r"\1\2", self.name):
             other.name, other.id = name, hashlib.sha256(name.encode() + b"\n\1" + self.raw).digest()[:4]
         return other
-
 def checkpoint(text):
     lines = text.split("\n")
     require(len(lines) == 4 and lines[3] == "" and lines[0], "not a checkpoint")
@@ -76,43 +76,35 @@ def root_of(hashes):
         pairs = [node_hash(*hashes[at:at + 2]) for at in range(0, len(hashes) - 1, 2)]
         hashes = pairs + hashes[len(pairs) * 2:]
     return hashes[0] if hashes else hashlib.sha256(b"").digest()
-
-def is_included(digest, index, size, proof, root):
-    if index >= size:
-        return False
-    first, last = index, size - 1
+def sides(first, last, proof):
+    """The nodes of a proof, each with whether it stands to the left; None where they are too many or too few."""
+    found = []
     for node in proof:
         if last == 0:
-            return False
-        if first & 1 or first == last:
-            digest = node_hash(node, digest)
-            while not first & 1 and first:
-                first, last = first >> 1, last >> 1
-        else:
-            digest = node_hash(digest, node)
+            return None
+        found.append((node, first & 1 or first == last))
+        while found[-1][1] and not first & 1 and first:
+            first, last = first >> 1, last >> 1
         first, last = first >> 1, last >> 1
-    return last == 0 and digest == root
+    return found if last == 0 else None
+def is_included(digest, index, size, proof, root):
+    path = sides(index, size - 1, proof) if index < size else None
+    for node, is_left in path or []:
+        digest = node_hash(node, digest) if is_left else node_hash(digest, node)
+    return path is not None and digest == root
 def is_consistent(old, old_root, new, new_root, proof):
     if old == new:
         return not proof and old_root == new_root
     if not 0 < old < new or not proof:
         return False
     path = [old_root] + proof if old & (old - 1) == 0 else proof
-    first, last = old - 1, new - 1
+    first, last, one, two = old - 1, new - 1, path[0], path[0]
     while first & 1:
         first, last = first >> 1, last >> 1
-    one = two = path[0]
-    for node in path[1:]:
-        if last == 0:
-            return False
-        if first & 1 or first == last:
-            one, two = node_hash(node, one), node_hash(node, two)
-            while not first & 1 and first:
-                first, last = first >> 1, last >> 1
-        else:
-            two = node_hash(two, node)
-        first, last = first >> 1, last >> 1
-    return last == 0 and one == old_root and two == new_root
+    path = sides(first, last, path[1:])
+    for node, is_left in path or []:
+        one, two = node_hash(node, one) if is_left else one, node_hash(node, two) if is_left else node_hash(two, node)
+    return path is not None and one == old_root and two == new_root
 def proof_text(text, header):
     """The head lines, the hashes and the checkpoint of a tlog-proof or an add-checkpoint body."""
     head, separator, note = text.partition("\n\n")
@@ -121,7 +113,6 @@ def proof_text(text, header):
     hashes = [b64(line) for line in lines[len(header) + 1:]]
     require(all(len(each) == 32 for each in hashes), "a line that is not a hash")
     return lines[len(header)], hashes, note
-
 def tile_path(folder, index, width):
     name = "%03d" % (index % 1000)
     while index >= 1000:
@@ -141,7 +132,6 @@ class Leaf:
         require(len(parts) == raw[end + 4] * 49, "a leaf with bytes too many or too few")
         self.parts = [parts[at:at + 49] for at in range(0, len(parts), 49)]
         require(all(part[0] == 1 for part in self.parts), "a part of an unknown kind")
-
     def opens(self, part, salt, payload):
         message = b"daybook/part/v1\0" + self.place + bytes([part]) + payload
         return len(salt) == 32 and hmac.digest(salt, message, "sha256") == self.parts[part][17:]
@@ -149,7 +139,8 @@ class Leaf:
 class Bundle:
     def __init__(self, folder, key, kept):
         self.folder, self.key, self.kept, self.current = folder, key, kept, "checkpoint"
-        self.opened = self.erased = self.withheld = self.proofs = self.older = 0
+        self.opened = self.erased = self.withheld = self.proofs = self.older = self.lost = 0
+        self.restores = []
     def read(self, name):
         with open(os.path.join(self.folder, name), "rb") as file:
             return file.read()
@@ -169,7 +160,6 @@ class Bundle:
             elif name.endswith(".checkpoint"):
                 self.check_older(name)
         self.check_instance()
-
     def check_manifest(self):
         self.current = "manifest"
         lines = self.key.open(self.read("manifest").decode()).split("\n")[:-1]
@@ -182,7 +172,6 @@ class Bundle:
             require(self.current in listed or self.current in UNLISTED, "is not in the manifest")
         for self.current, digest in listed.items():
             require(hashlib.sha256(self.read(self.current)).hexdigest() == digest, "not as in the manifest")
-
     def check_book(self):
         hashes, versions, time, closed, erased_at = [], {}, 0, [], {}
         for first in range(0, self.size, WIDTH):
@@ -203,6 +192,7 @@ class Bundle:
         self.current = "tile/entries"
         require(root_of(hashes) == self.root, "the leaves have another root than was signed")
         self.check_tiles(0, hashes)
+        self.check_restores(hashes)
         for seq, part, key in closed:
             is_erased = erased_at.get(key, -1) > seq
             self.erased, self.withheld = self.erased + is_erased, self.withheld + (not is_erased)
@@ -211,7 +201,6 @@ class Bundle:
             self.current = "kept checkpoint of %d events" % size
             require(self.key.of_history(origin).name == origin and size <= self.size and root_of(hashes[:size]) == root,
                     "this book does not go on from it")
-
     def check_openings(self, first, leaves, erased_at):
         self.current = "openings/%03d.jsonl" % (first // WIDTH)
         seen = set()
@@ -227,12 +216,25 @@ class Bundle:
             if leaf.type == "subject.erased":
                 for key in json.loads(payload).get("key_ids", []):
                     erased_at[bytes.fromhex(key)] = seq
+            if leaf.type == "org.history_restored" and part == 0:
+                self.restores.append((seq, json.loads(payload)))
         self.opened += len(seen)
         for leaf in leaves:
-            require(leaf.type != "subject.erased" or (leaf.seq, 0) in seen, "an erasure that is not opened")
+            require(leaf.type not in SPOKEN or (leaf.seq, 0) in seen, "%s that is not opened" % leaf.type)
         return [(leaf.seq, part, raw[1:17]) for leaf in leaves
                 for part, raw in enumerate(leaf.parts) if (leaf.seq, part) not in seen]
-
+    def check_restores(self, hashes):
+        """Each history of the book goes on from the checkpoint of an earlier one that its first event quotes."""
+        before = 1
+        for seq, fields in self.restores:
+            self.current, number = "event %d" % seq, fields["incarnation"]
+            require(before < number <= history(self.origin), "a history that is not the next one")
+            before = number
+            if fields.get("last_checkpoint"):
+                origin, size, root = checkpoint(fields["last_checkpoint"])
+                require(self.key.of_history(origin).name == origin and history(origin) < number, "quotes another book")
+                require(size > seq or root_of(hashes[:size]) == root, "the book does not go on from what it quotes")
+                self.lost += max(size - seq, 0)
     def check_tiles(self, level, hashes):
         """The hash tiles that are there hold what the entries hash to."""
         tiles = [hashes[start:start + WIDTH] for start in range(0, len(hashes), WIDTH)]
@@ -242,7 +244,6 @@ class Bundle:
                 require(self.read(self.current) == b"".join(tile), "is not what the entries hash to")
         if tiles:
             self.check_tiles(level + 1, [root_of(tile) for tile in tiles if len(tile) == WIDTH])
-
     def check_proof(self, name):
         line, path, note = proof_text(self.read(name).decode(), ["c2sp.org/tlog-proof@v1"])
         require(line.startswith("index "), "has no index")
@@ -252,7 +253,6 @@ class Bundle:
         require(name == "proofs/%d.tlog-proof" % index and Leaf(raw).seq == index, "is of another event")
         require(is_included(leaf_hash(raw), index, size, path, root), "does not prove its leaf")
         self.proofs += 1
-
     def check_older(self, name):
         origin, size, root = checkpoint(self.key.open(self.read(name).decode()))
         self.current = "since/%d.extend" % size
@@ -262,7 +262,6 @@ class Bundle:
                 and head == (self.origin, self.size, self.root), "is of other heads")
         require(is_consistent(size, root, self.size, self.root, path), "the head does not go on from it")
         self.older += 1
-
     def check_instance(self):
         self.current = "policy"
         lines = [line.split() for line in self.read("policy").decode().split("\n")]
@@ -291,8 +290,8 @@ def main(arguments):
         print("WRONG: %s: %s" % (getattr(bundle, "current", "arguments"), str(error) or "a wrong signature"))
         return 2
     print("sound: %s, %d events, scope %s" % (bundle.origin, bundle.size, bundle.scope))
-    print("  %d parts opened, %d erased, %d withheld; %d proofs, %d older heads"
-          % (bundle.opened, bundle.erased, bundle.withheld, bundle.proofs, bundle.older))
+    print("  %d parts opened, %d erased, %d withheld; %d proofs, %d older heads; %d restores, %d events known to be lost"
+          % (bundle.opened, bundle.erased, bundle.withheld, bundle.proofs, bundle.older, len(bundle.restores), bundle.lost))
     return 0
 
 if __name__ == "__main__":

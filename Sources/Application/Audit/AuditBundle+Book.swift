@@ -20,6 +20,7 @@ private struct BookCheck {
   var closed: [(sequence: UInt64, part: Int, keyID: [UInt8])] = []
   /// The last event that says of a key that it was destroyed.
   var erasedAt: [[UInt8]: UInt64] = [:]
+  var restores: [BundleRestore] = []
 }
 
 extension AuditBundle {
@@ -42,10 +43,11 @@ extension AuditBundle {
     guard book.frontier.root == head.root else { return note("tile/entries: have another root") }
     try checkHashTiles(&book)
     checkClosedParts(book)
+    try checkRestores(book.restores, head)
     let own = BookHistory(head.origin)
     for kept in kept {
       let isOfBook =
-        kept.origin == head.origin || (own != nil && BookHistory(kept.origin) == own)
+        kept.origin == head.origin || (own != nil && BookHistory(kept.origin)?.book == own?.book)
       guard !isOfBook || book.rootsAt[kept.size] != kept.root else { continue }
       let lost =
         isOfBook && kept.origin != head.origin ? ": a restore has left out some of them" : ""
@@ -95,7 +97,7 @@ extension AuditBundle {
   }
 
   /// A C2SP entry bundle: each entry behind its length in two bytes.
-  private static func entries(_ bundle: [UInt8], _ name: String) throws(AuditError) -> [[UInt8]] {
+  static func entries(_ bundle: [UInt8], _ name: String) throws(AuditError) -> [[UInt8]] {
     var entries: [[UInt8]] = []
     var index = 0
     while index < bundle.count {
@@ -154,6 +156,9 @@ extension AuditBundle {
         continue
       }
       if leaf.type == Self.erasure { learnErasure(bytes, sequence, &book) }
+      if leaf.type == BundleRestore.type, part == 0 {
+        book.restores.append(try BundleRestore(bytes, at: sequence))
+      }
     }
     noteClosed(leaves, first: first, opened, &book)
   }
@@ -177,6 +182,9 @@ extension AuditBundle {
       for part in leaf.parts.indices where !opened.contains([sequence, UInt64(part)]) {
         if leaf.type == Self.erasure, part == 0 {
           note("event \(sequence): an erasure that does not say whose")
+        }
+        if leaf.type == BundleRestore.type, part == 0 {
+          note("event \(sequence): a restore that does not say from what")
         }
         book.closed.append((sequence, part, leaf.parts[part].keyID))
       }

@@ -16,6 +16,8 @@ package struct AuditBundle {
     package var withheldPartCount = 0
     package var proofCount = 0
     package var olderHeadCount = 0
+    /// Histories of the book that the book tells of, oldest first.
+    package var restores: [Restore] = []
     /// Whether the key came by another road than the bundle. Without, the bundle is sound in itself, and
     /// anybody can have made it.
     package var isAuthenticated = false
@@ -23,6 +25,16 @@ package struct AuditBundle {
     package var problems: [String] = []
 
     package var isSound: Bool { problems.isEmpty }
+  }
+
+  /// Where another history of the book begins.
+  package struct Restore: Sendable, Equatable {
+    package let incarnation: Int64
+    /// Its first event.
+    package let sequence: UInt64
+    package let reason: String
+    /// Events of the history before that are in no book any more, as far as the last checkpoint of it that is quoted tells.
+    package let lostEventCount: UInt64
   }
 
   let directory: String

@@ -5,13 +5,17 @@ import Merkle
 struct BookHistory: Equatable {
   /// What all histories of the book have in common.
   let book: [Substring]
+  /// Which of them it is.
+  let incarnation: UInt32
 
   /// nil: no origin of a book.
   init?(_ origin: String) {
     var parts = origin.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count > 3, parts[parts.count - 2] == "org",
-      parts[parts.count - 3].hasPrefix("i"), UInt32(parts[parts.count - 3].dropFirst()) != nil
+      parts[parts.count - 3].hasPrefix("i"),
+      let incarnation = UInt32(parts[parts.count - 3].dropFirst())
     else { return nil }
+    self.incarnation = incarnation
     parts.remove(at: parts.count - 3)
     book = parts
   }

@@ -13,6 +13,8 @@ struct BookWriter {
     let bytes: [UInt8]
   }
 
+  private static let alwaysOpened: Set = ["subject.erased", "org.history_restored"]
+
   private static let columns = [
     "sequence", "position", "id", "type", "recorded_at", "occurred_at", "subject_type", "subject",
     "version", "actor", "origin", "correlation", "data",
@@ -80,8 +82,8 @@ struct BookWriter {
 
   private mutating func open(_ leaf: OpenedLeaf, into openings: inout HashedFile) throws {
     let isWanted = try filter.matches(leaf.event)
-    // Without the erasures nobody could tell what is gone from what is held back.
-    guard isWanted || leaf.event.type == "subject.erased" else {
+    // Without the erasures nobody could tell what is gone from what is held back, and without the restores what is lost.
+    guard isWanted || Self.alwaysOpened.contains(leaf.event.type) else {
       withheldPartCount += UInt64(leaf.event.parts.count)
       return
     }

@@ -3,7 +3,8 @@ import Foundation
 import Merkle
 
 /// The log of the orgs' heads: an RFC 6962 tree whose entries are the texts of org checkpoints, in the
-/// order in which they were given out. Witnesses need to follow this one log only.
+/// order in which they were given out. Witnesses need to follow this one log only. After a restore another one begins, and
+/// its first entry is the last checkpoint of the one before.
 ///
 /// It lies outside the event log on purpose: what was signed once is remembered here also after somebody
 /// puts an older event log back.
@@ -29,14 +30,26 @@ package struct InstanceLog: Sendable {
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true)
     checkpoint = ""
-    let signed = try Self.signedHead(directory, signer)
-    try load(signed)
+    let whole = try load(try Self.signedHead(directory, signer))
+    if let whole { try Data(whole).write(to: URL(filePath: entriesPath), options: .atomic) }
     try sign()
+  }
+
+  /// What the log of a history that has ended gave out; changes nothing. Empty where its entries are not here.
+  ///
+  /// - Throws: As the other initializer.
+  init(reading directory: String, signer: NoteSigner) throws {
+    self.directory = directory
+    self.signer = signer
+    checkpoint = ""
+    guard FileManager.default.fileExists(atPath: entriesPath) else { return }
+    _ = try load(try Self.signedHead(directory, signer))
   }
 
   private var entriesPath: String { directory + "/entries" }
 
-  private static func signedHead(_ directory: String, _ signer: NoteSigner) throws -> Checkpoint? {
+  /// The head of the log in `directory` that was signed last; nil where there is none.
+  static func signedHead(_ directory: String, _ signer: NoteSigner) throws -> Checkpoint? {
     guard let data = FileManager.default.contents(atPath: directory + "/checkpoint") else {
       return nil
     }
@@ -44,7 +57,8 @@ package struct InstanceLog: Sendable {
     return try Checkpoint(text: signer.verifier.open(note))
   }
 
-  private mutating func load(_ signed: Checkpoint?) throws {
+  /// Returns what is whole of a file that a crash has cut off; nil where all of it is.
+  private mutating func load(_ signed: Checkpoint?) throws -> [UInt8]? {
     let bytes = FileManager.default.contents(atPath: entriesPath).map { [UInt8]($0) } ?? []
     var offset = 0
     while offset + 2 <= bytes.count {
@@ -58,9 +72,7 @@ package struct InstanceLog: Sendable {
       }
     }
     guard tree.size >= signed?.size ?? 0 else { throw NotaryError.instanceLogDamaged }
-    if offset < bytes.count {
-      try Data(bytes[..<offset]).write(to: URL(filePath: entriesPath), options: .atomic)
-    }
+    return offset < bytes.count ? Array(bytes[..<offset]) : nil
   }
 
   private mutating func add(_ text: String) {
@@ -83,6 +95,11 @@ extension InstanceLog {
   /// The heads of `origin` that were given out, oldest first.
   package func heads(of origin: String) throws -> [Checkpoint] {
     try (places[origin] ?? []).map { try Checkpoint(text: texts[$0]) }
+  }
+
+  /// The head of each origin that was given out last.
+  func newestHeads() throws -> [Checkpoint] {
+    try places.values.compactMap(\.last).map { try Checkpoint(text: texts[$0]) }
   }
 
   /// Adds `text`, durably, and signs the new head. Nothing where it is its origin's last one already.

@@ -14,18 +14,50 @@ package actor Notary {
   private let key: CheckpointKey
   private var instance: InstanceLog
   package nonisolated let identity: LogIdentity
+  private let directory: String
+  /// The newest heads that earlier histories gave out; nil before somebody asks.
+  private var formerHeads: [String: FormerHead]?
+
+  private struct FormerHead {
+    let incarnation: UInt32
+    let head: Checkpoint
+  }
 
   /// `directory` holds the key and what was signed: `checkpoint.key`, `checkpoints/i1/…`.
   ///
   /// - Throws: `NotaryError.instanceLogDamaged`, or what reading the files throws.
   package init(log: any HeadSigner, directory: String) throws {
     self.log = log
+    self.directory = directory
     identity = log.identity
     let key = try Self.key(identity, directory: directory)
     self.key = key
+    let incarnation = log.identity.incarnation
     instance = try InstanceLog(
-      directory: "\(directory)/checkpoints/i\(log.identity.incarnation)",
-      signer: key.instanceSigner(incarnation: log.identity.incarnation))
+      directory: Self.folder(directory, incarnation),
+      signer: key.instanceSigner(incarnation: incarnation))
+    try Self.quoteFormer(into: &instance, key, before: incarnation, directory)
+  }
+
+  /// Where the instance log of a history is, in the folder of a `Notary`.
+  package static func folder(_ directory: String, _ incarnation: UInt32) -> String {
+    "\(directory)/checkpoints/i\(incarnation)"
+  }
+
+  /// The first entry after a restore is the last checkpoint of the log before, as far as that is known here: whoever
+  /// follows the logs sees that one goes on from the other, and from where.
+  private static func quoteFormer(
+    into instance: inout InstanceLog, _ key: CheckpointKey, before incarnation: UInt32,
+    _ directory: String
+  ) throws {
+    for former in (1..<max(incarnation, 1)).reversed() {
+      let signer = key.instanceSigner(incarnation: former)
+      guard try instance.heads(of: signer.name).isEmpty else { return }
+      guard let head = try InstanceLog.signedHead(folder(directory, former), signer) else {
+        continue
+      }
+      return try instance.append(head.text)
+    }
   }
 
   /// The key that signs the checkpoints of the log `identity`, made where it is missing.
@@ -93,6 +125,48 @@ extension Notary {
     let signer = signer(of: org)
     // Ed25519 signs one text in one way: this is the note as it was.
     return try instance.heads(of: signer.name).last.map { try signer.sign($0.text) }
+  }
+
+  /// The newest head of `org` that a history before this one has signed: as this home remembers it, or else as the log
+  /// that was restored does. nil where neither does.
+  ///
+  /// - Throws: `NotaryError.instanceLogDamaged` where what the home remembers is not what was signed.
+  package func lastFormerHead(of org: Identifier) throws -> Checkpoint? {
+    let name = OrgID(org.value)
+    var newest = try former()[Self.book(key.signer(of: name, incarnation: 1).name)]
+    if let signed = try log.signedHead(of: name), signed.incarnation < identity.incarnation {
+      let head = Checkpoint(
+        origin: key.signer(of: name, incarnation: signed.incarnation).name,
+        size: signed.head.size, root: signed.head.root)
+      let known = newest.map { ($0.incarnation, $0.head.size) } ?? (0, 0)
+      if (signed.incarnation, head.size) > known {
+        newest = FormerHead(incarnation: signed.incarnation, head: head)
+      }
+    }
+    return newest?.head
+  }
+
+  /// By the last part of the origin, which all histories of a book have in common.
+  private func former() throws -> [String: FormerHead] {
+    if let formerHeads { return formerHeads }
+    // What cannot be read once is not read again for each book.
+    formerHeads = [:]
+    var heads: [String: FormerHead] = [:]
+    for incarnation in 1..<max(identity.incarnation, 1) {
+      let ended = try InstanceLog(
+        reading: Self.folder(directory, incarnation),
+        signer: key.instanceSigner(incarnation: incarnation))
+      // The quote of the log before that one names no book.
+      for head in try ended.newestHeads() where BookHistory(head.origin) != nil {
+        heads[Self.book(head.origin)] = FormerHead(incarnation: incarnation, head: head)
+      }
+    }
+    formerHeads = heads
+    return heads
+  }
+
+  private static func book(_ origin: String) -> String {
+    origin.split(separator: "/").last.map(String.init) ?? ""
   }
 
   package var instanceCheckpoint: String { instance.checkpoint }

@@ -1,6 +1,7 @@
 import Domain
 import EventCodec
 import EventLog
+import Merkle
 
 /// Proves over the log itself what may never happen: a message handed out after its address said no, or
 /// at night, or while sending was halted; a wallet below zero; a campaign that does not add up. Reads
@@ -11,7 +12,7 @@ package struct RuleVerifier {
     /// `intent_after_opt_out`, `intent_while_in_doubt`, `intent_to_suppressed`, `intent_to_erased`, `intent_while_halted`,
     /// `intent_after_kill_switch`,
     /// `intent_of_stopped_campaign`, `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
-    /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`.
+    /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`, `history_not_continued`.
     package let rule: String
     package let subject: Identifier
   }
@@ -23,6 +24,13 @@ package struct RuleVerifier {
   package private(set) var optOutCount: UInt64 = 0
 
   private var orgs: [Identifier: OrgBook] = [:]
+  /// By events that tell of a restore.
+  private var quotedHeads: [QuotedHead] = []
+
+  private struct QuotedHead {
+    let head: Checkpoint
+    let event: RecordedDomainEvent
+  }
   private let numbers: any NumberingPlan
   private let clock: any ZoneClock
 
@@ -40,6 +48,7 @@ package struct RuleVerifier {
     case .message(let change): check(change, event, &book)
     case .wallet(let change): check(change, event, &book)
     case .campaign(let change): check(change, event, &book)
+    case .org(.historyRestored(let restore)): check(restore, event, &book)
     case .org(let change): Self.apply(change, to: &book)
     case .user, .apiKey, .role, .segment, .workflow, .run, .timer, .webhookEndpoint, .importJob,
       .template, .payment, .inboundHook:
@@ -67,11 +76,34 @@ package struct RuleVerifier {
       .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
-      .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
+      .checkpointPublished, .auditExported, .historyRestored, .rateLimitSet, .accessRefused,
       .clockAdvanced, .sendingRulesSet, .priceSet, .suppressed, .unsuppressed:
       break
     case .addressKeyDrawn(let key):
       book.keyedOptOuts.hasher = key.value.map(AddressHasher.init)
+    }
+  }
+
+  /// Another history of a book has a higher number than the one before, and what it quotes of it is a checkpoint of it.
+  private mutating func check(
+    _ restore: HistoryRestore, _ event: RecordedDomainEvent, _ book: inout OrgBook
+  ) {
+    let head = restore.lastCheckpoint.flatMap { try? Checkpoint(text: $0) }
+    let quoted = head.flatMap { BookHistory($0.origin)?.incarnation }
+    guard restore.incarnation > book.incarnation,
+      restore.lastCheckpoint == nil || Int64(quoted ?? .max) < restore.incarnation
+    else { return report("history_not_continued", event) }
+    book.incarnation = restore.incarnation
+    if let head { quotedHeads.append(QuotedHead(head: head, event: event)) }
+  }
+
+  /// Whether the book has the root that a restore quotes, where the restore has lost nothing of that checkpoint: asked of the log
+  /// once all of it was read.
+  package mutating func checkQuotedHeads(_ log: some LogProver) throws(EventLogError) {
+    for quoted in quotedHeads where quoted.head.size <= quoted.event.orgSequence {
+      let org = OrgID(quoted.event.org.value)
+      guard try log.root(of: org, size: quoted.head.size) != quoted.head.root else { continue }
+      report("history_not_continued", quoted.event)
     }
   }
 
@@ -81,6 +113,7 @@ package struct RuleVerifier {
 
   /// What one org's events add up to, as far as the rules need it.
   private struct OrgBook {
+    var incarnation: Int64 = 1
     /// Addresses, and contacts, that said no per channel.
     var optedOutAddresses: [Channel: Set<String>] = [:]
     /// ... and what erasures left of such addresses.

@@ -83,6 +83,10 @@ extension Workspace {
     try run(Org.self, org, .recordCheckpoint(size: size, note: note))
   }
 
+  package mutating func recordRestore(_ restore: HistoryRestore) throws(CommandError) {
+    try run(Org.self, org, .recordRestore(restore))
+  }
+
   /// The record of an export that is about to be written.
   package mutating func recordExport(
     of scope: AuditScope, opensCredentials: Bool

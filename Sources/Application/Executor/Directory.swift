@@ -242,8 +242,8 @@ package final class Directory: Sendable {
       break
     case .clockAdvanced(let byMicros):
       tables.orgs[org]?.clockOffsetMicros += byMicros
-    case .checkpointPublished, .auditExported, .sendingHalted, .sendingResumed, .sendingRulesSet,
-      .priceSet, .suppressed, .unsuppressed, .addressKeyDrawn:
+    case .checkpointPublished, .auditExported, .historyRestored, .sendingHalted, .sendingResumed,
+      .sendingRulesSet, .priceSet, .suppressed, .unsuppressed, .addressKeyDrawn:
       break
     case .rateLimitSet(let limit):
       tables.orgs[org]?.rateLimit = limit

@@ -10,17 +10,20 @@ package struct RestoreRecord: Sendable, Equatable {
   package var head: UInt64
   package var dataUpToMicros: Micros
   package var incarnation: UInt32
+  /// Why, in the words of whoever restored it; nil: nothing was said.
+  package var reason: String?
   /// nil: sending is on hold.
   package var releasedAtMicros: Micros?
 
   package init(
     restoredAtMicros: Micros, head: UInt64, dataUpToMicros: Micros, incarnation: UInt32,
-    releasedAtMicros: Micros? = nil
+    reason: String? = nil, releasedAtMicros: Micros? = nil
   ) {
     self.restoredAtMicros = restoredAtMicros
     self.head = head
     self.dataUpToMicros = dataUpToMicros
     self.incarnation = incarnation
+    self.reason = reason
     self.releasedAtMicros = releasedAtMicros
   }
 
@@ -30,7 +33,8 @@ package struct RestoreRecord: Sendable, Equatable {
     [
       "state": .string(isHeld ? "held" : "released"), "restored_at_micros": .int(restoredAtMicros),
       "head": .int(Int64(head)), "data_up_to_micros": .int(dataUpToMicros),
-      "incarnation": JSON(Int(incarnation)), "released_at_micros": JSON(releasedAtMicros),
+      "incarnation": JSON(Int(incarnation)), "reason": JSON(reason),
+      "released_at_micros": JSON(releasedAtMicros),
     ]
   }
 
@@ -47,7 +51,7 @@ package struct RestoreRecord: Sendable, Equatable {
     else { throw CocoaError(.fileReadCorruptFile) }
     return RestoreRecord(
       restoredAtMicros: restored, head: head, dataUpToMicros: dataUpTo, incarnation: incarnation,
-      releasedAtMicros: json["released_at_micros"]?.int)
+      reason: json["reason"]?.string, releasedAtMicros: json["released_at_micros"]?.int)
   }
 
   /// Replaces the file in one step.

@@ -202,7 +202,7 @@ extension OrgState {
       .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
-      .checkpointPublished, .auditExported, .rateLimitSet, .accessRefused,
+      .checkpointPublished, .auditExported, .historyRestored, .rateLimitSet, .accessRefused,
       .clockAdvanced, .sendingHalted, .sendingResumed, .sendingRulesSet, .priceSet:
       break
     }

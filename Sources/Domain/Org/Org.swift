@@ -20,6 +20,8 @@ package enum Org: Decider {
     /// The head of the account's own tree, signed: whoever keeps it can prove a later change.
     case recordCheckpoint(size: Int64, note: String)
     case recordExport(AuditExportRecord)
+    /// The book was restored from a backup, and this is its first event since.
+    case recordRestore(HistoryRestore)
     /// The most that one of its API keys may ask for; nil: the standard.
     case setRateLimit(RateLimit?)
     /// Somebody tried what is not theirs to do.
@@ -57,6 +59,7 @@ package enum Org: Decider {
     case clockAdvanced(byMicros: Int64)
     case checkpointPublished(size: Int64, note: String)
     case auditExported(AuditExportRecord)
+    case historyRestored(HistoryRestore)
     case rateLimitSet(RateLimit?)
     case accessRefused(AccessRefusal)
     case sendingHalted(scope: HaltScope, mode: HaltMode, reason: String, by: String)
@@ -116,6 +119,8 @@ package enum Org: Decider {
     package var autoRecharge = AutoRecharge.standard
     package var addressKey: String?
     package var lastLetter: AdministratorLetter?
+    /// Which of its histories the book is in: 1, and a higher one after each restore that it tells of.
+    package var incarnation: Int64 = 1
 
     package init() {}
   }
@@ -261,6 +266,10 @@ extension Org {
     case .recordExport(let record):
       guard state.exists else { throw .notFound }
       return [.auditExported(record)]
+    case .recordRestore(let restore):
+      guard state.exists else { throw .notFound }
+      // Told once, however often the start that tells it is killed.
+      return restore.incarnation > state.incarnation ? [.historyRestored(restore)] : []
     case .setRateLimit(let limit):
       guard state.exists else { throw .notFound }
       return state.rateLimit == limit ? [] : [.rateLimitSet(limit)]
@@ -308,7 +317,8 @@ extension Org {
     case .create, .configureSMS, .configureProvider, .setPostalAddress, .setAutoRecharge,
       .setStatus,
       .advanceClock,
-      .recordCheckpoint, .recordExport, .setRateLimit, .recordRefusal, .drawAddressKey, .change,
+      .recordCheckpoint, .recordExport, .recordRestore, .setRateLimit, .recordRefusal,
+      .drawAddressKey, .change,
       .removeProvider, .recordLetter, .addClient, .recordNoEffect:
       preconditionFailure("handled by the caller")
     }
@@ -368,6 +378,8 @@ extension Org {
     case .checkpointPublished, .auditExported, .suppressed, .unsuppressed:
       // Lists are long: the org's index keeps them, not this state, which is copied with every event.
       break
+    case .historyRestored(let restore):
+      next.incarnation = restore.incarnation
     case .rateLimitSet(let limit):
       next.rateLimit = limit
     case .accessRefused, .clientAdded, .requestHadNoEffect:

@@ -11,6 +11,7 @@ extension Org.Event: PayloadCoding {
     case postalAddressSet = "org.postal_address_set"
     case checkpointPublished = "org.checkpoint_published"
     case auditExported = "org.audit_exported"
+    case historyRestored = "org.history_restored"
     case rateLimitSet = "org.rate_limit_set"
     case accessRefused = "org.access_refused"
     case sendingHalted = "org.sending_halted"
@@ -68,6 +69,12 @@ extension Org.Event: PayloadCoding {
       record.scope.write(to: &payload.fields)
       payload.fields.field("opens_credentials", record.opensCredentials)
       return .auditExported
+    case .historyRestored(let restore):
+      payload.fields.field("incarnation", restore.incarnation)
+      payload.fields.field("reason", restore.reason)
+      payload.fields.optional("restored_at_micros", restore.restoredAtMicros)
+      payload.fields.optional("last_checkpoint", restore.lastCheckpoint)
+      return .historyRestored
     case .rateLimitSet(let limit):
       limit?.write(to: &payload.fields)
       return .rateLimitSet
@@ -178,6 +185,13 @@ extension Org.Event: PayloadCoding {
           id: try payload.fields.identifier("export", .auditExport),
           scope: try AuditScope(from: &payload.fields),
           opensCredentials: try payload.fields.bool("opens_credentials")))
+    case .historyRestored:
+      .historyRestored(
+        HistoryRestore(
+          incarnation: try payload.fields.int64("incarnation"),
+          reason: try payload.fields.string("reason"),
+          restoredAtMicros: try payload.fields.optionalInt64("restored_at_micros"),
+          lastCheckpoint: try payload.fields.optionalString("last_checkpoint")))
     case .rateLimitSet: .rateLimitSet(try RateLimit.optional(from: &payload.fields))
     case .accessRefused:
       .accessRefused(

@@ -36,7 +36,9 @@ let backupCommand = Command(
     Int(clamping: try wholeNumber($0, keepOption.flag, in: "backup"))
   }
   // The cursors first: none may be ahead of the log that it is restored with.
-  let files = try cursors(home).merging(try HomeSecrets(home).sealed()) { $1 }
+  let files = try cursors(home).merging(
+    try HomeSecrets(home, incarnation: reader.identity.incarnation).sealed()
+  ) { $1 }
   let report = try reader.backUp(to: path, files: files, keeping: keeping)
   if invocation.has(Option.json.flag) {
     Output.json(json(report))

@@ -129,6 +129,13 @@ private func json(_ report: AuditBundle.Report) -> JSON {
     "events": .int(Int64(report.size)), "openings": JSON(report.openingCount),
     "erased_parts": JSON(report.erasedPartCount), "withheld_parts": JSON(report.withheldPartCount),
     "proofs": JSON(report.proofCount), "older_heads": JSON(report.olderHeadCount),
+    "restores": .array(
+      report.restores.map {
+        [
+          "incarnation": .int($0.incarnation), "sequence": .int(Int64($0.sequence)),
+          "reason": .string($0.reason), "lost_events": .int(Int64($0.lostEventCount)),
+        ]
+      }),
     "problems": .array(report.problems.map(JSON.string)),
   ]
 }
@@ -141,6 +148,11 @@ private func show(_ report: AuditBundle.Report) {
     "  \(report.openingCount) parts opened, \(report.erasedPartCount) erased,"
       + " \(report.withheldPartCount) withheld; \(report.proofCount) proofs,"
       + " \(report.olderHeadCount) older heads")
+  for restore in report.restores {
+    Output.line(
+      "  restored before event \(restore.sequence), as history \(restore.incarnation):"
+        + " \(restore.reason); \(restore.lostEventCount) events known to be lost")
+  }
   if !report.isAuthenticated {
     Output.line("  The key is the folder's own: give --key to know whose book this is.")
   }

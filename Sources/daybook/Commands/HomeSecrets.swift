@@ -1,10 +1,11 @@
+import Application
 import CLI
 import Crypto
 import EventLog
 import Foundation
 import Vault
 
-/// The keys of a home beside the root key: what signs checkpoints, links in letters and sessions, and seals the archive of
+/// The keys of a home beside the root key, and what it signed last: what signs checkpoints, links in letters and sessions, and seals the archive of
 /// deliveries. Whoever lost them could not show that an older checkpoint is theirs, and links that were sent would end.
 ///
 /// In a backup each is sealed under its own name, by a key of the backup that the root key wraps.
@@ -13,14 +14,21 @@ struct HomeSecrets {
   private static let keyName = "key"
 
   private let home: Home
+  private let incarnation: UInt32
   private var paths: [String: String] {
     [
       "checkpoint.key": home.path + "/checkpoint.key", "link.secret": home.linkSecret,
       "session.secret": home.sessionSecret, "deliveries.key": home.reactors + "/deliveries.key",
+      // No secret: the history that follows a restore quotes it.
+      "instance.checkpoint": Notary.folder(home.path, incarnation) + "/checkpoint",
     ]
   }
 
-  init(_ home: Home) { self.home = home }
+  /// `incarnation`: which history of the log is backed up, or was.
+  init(_ home: Home, incarnation: UInt32) {
+    self.home = home
+    self.incarnation = incarnation
+  }
 
   /// Those that are there, by the name in the backup.
   func sealed() throws -> [String: [UInt8]] {
@@ -62,6 +70,8 @@ struct HomeSecrets {
       let secret = try cipher.open(
         Array(bytes.dropFirst(AESGCM.nonceByteCount)), key: key,
         nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: Array(name.utf8))
+      try FileManager.default.createDirectory(
+        atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
       let isMade = FileManager.default.createFile(
         atPath: path, contents: Data(secret), attributes: [.posixPermissions: 0o600])
       guard isMade else { throw CommandError.secretUnusable(path: path) }

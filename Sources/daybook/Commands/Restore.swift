@@ -12,6 +12,8 @@ private let verifyOption = Option(
 private let snapshotOption = Option("--snapshot", value: "NAME", "an older one; the newest")
 private let keyOption = Option(
   "--root-key", value: "FILE", "the root key; log/root.key of the home")
+private let reasonOption = Option(
+  "--reason", value: "TEXT", "why, for the book of every account")
 
 let restoreCommand = Command(
   "restore", "make the log of this home from a backup, and hold everything that would go out",
@@ -21,9 +23,11 @@ let restoreCommand = Command(
     is sent until 'daybook release': what was sent after the backup is not in the log,
     and is looked up at the providers first. Erased people stay erased. What signs
     checkpoints, links and sessions is put in its place unless the home has its own.
+    At the next start the book of every account says that it was restored: with its last
+    signed checkpoint of before, and the reason.
     --root-key is the root key of the time when the snapshot was made.
     """,
-  arguments: [directory], options: [verifyOption, snapshotOption, keyOption, .json]
+  arguments: [directory], options: [verifyOption, snapshotOption, keyOption, reasonOption, .json]
 ) { invocation in
   let home = invocation.settings.home
   try prepare(home)
@@ -43,8 +47,9 @@ let restoreCommand = Command(
   let report = try restore.run(
     snapshot: invocation.value(snapshotOption.flag),
     verifies: invocation.has(verifyOption.flag))
-  let record = try finish(report, home)
-  try HomeSecrets(home).place(report.snapshot.files, rootKey: key)
+  let record = try finish(report, home, reason: invocation.value(reasonOption.flag))
+  try HomeSecrets(home, incarnation: report.snapshot.incarnation)
+    .place(report.snapshot.files, rootKey: key)
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))
   } else {
@@ -103,7 +108,9 @@ private func holdEverything(_ home: Home) throws {
 }
 
 /// The cursors of the reactors, and what the next start has to know.
-private func finish(_ report: RestoreReport, _ home: Home) throws -> RestoreRecord {
+private func finish(
+  _ report: RestoreReport, _ home: Home, reason: String?
+) throws -> RestoreRecord {
   try makeFolder(home.reactors)
   for (name, bytes) in report.snapshot.files {
     guard !name.contains("/"), !HomeSecrets.isSecret(name) else { continue }
@@ -111,7 +118,8 @@ private func finish(_ report: RestoreReport, _ home: Home) throws -> RestoreReco
   }
   let record = RestoreRecord(
     restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
-    dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation)
+    dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation,
+    reason: reason)
   try record.write(to: home.restored)
   return record
 }

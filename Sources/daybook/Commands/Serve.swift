@@ -155,6 +155,11 @@ private func startServe(
       "events_folded": .int(Int64(loaded.foldedCount)), "milliseconds": .int(loaded.tookMillis),
     ])
   let exports = try exportDesk(context, log: log, engine: engine)
+  let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
+  // Before anything else is recorded.
+  await RestoreNotes(engine: engine, notary: exports.notary, record: try hold.record()) { line in
+    context.log.error("a book is not told of the restore", ["reason": .string(line)])
+  }.write()
 
   var clientSettings = HTTPClientSettings()
   clientSettings.addressPolicy = reach.providers
@@ -168,7 +173,6 @@ private func startServe(
   let links = OutboundLinks(
     publicURL: publicURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
-  let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
   if try hold.record()?.isHeld == true {
     context.log.warning("nothing is sent after the restore until 'daybook release'")
   }

@@ -147,6 +147,12 @@ private func checkRules(_ reader: LMDBLogReader, _ meter: ProgressMeter) -> Chec
   } _: { event in
     rules.check(try EventCodec.decode(event))
   }
+  do throws(EventLogError) {
+    try rules.checkQuotedHeads(reader)
+  } catch {
+    return CheckedRules(
+      verifier: rules, unread: unread ?? UnreadRest(after: head, reason: "\(error)"))
+  }
   return CheckedRules(verifier: rules, unread: unread)
 }
 

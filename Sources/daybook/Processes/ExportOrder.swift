@@ -90,6 +90,10 @@ struct ExportOrder {
       let desk = try ExportDesk(
         engine: engine, reader: log, notary: Notary(log: log, directory: settings.home.path),
         directory: settings.home.exports, report: { Output.error($0) })
+      await RestoreNotes(
+        engine: engine, notary: desk.notary,
+        record: try RestoreRecord.read(settings.home.restored), report: { Output.error($0) }
+      ).write()
       let scope = try scope { number in
         try desk.contacts(with: number, of: org)
       }

@@ -18,7 +18,15 @@ struct ExportHouse {
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: directory) }
-    let log = try LMDBEventLog(directory: directory + "/log")
+    try await with(home: directory, body)
+  }
+
+  /// In a folder that stays, on the log `name` in it.
+  static func with(
+    home directory: String, log name: String = "log",
+    _ body: (ExportHouse) async throws -> Void
+  ) async throws {
+    let log = try LMDBEventLog(directory: "\(directory)/\(name)")
     try await House.with(log: log, isRunning: false) { house in
       let desk = try ExportDesk(
         engine: house.engine, reader: log, notary: Notary(log: log, directory: directory),

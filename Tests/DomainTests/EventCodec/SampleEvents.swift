@@ -42,6 +42,10 @@ enum SampleEvents {
       AuditExportRecord(
         id: Identifier(.auditExport, 0x0193_A000_0000_0000_0000_0000_0000_0011),
         scope: .contact(contactID), opensCredentials: false)),
+    .historyRestored(
+      HistoryRestore(
+        incarnation: 2, reason: "the disk was lost", restoredAtMicros: 1_763_600_000_000_003,
+        lastCheckpoint: "daybook/0a/i1/org/0b\n12\n")),
     .rateLimitSet(RateLimit(perMinute: 600, burst: 1_200)),
     .accessRefused(
       AccessRefusal(

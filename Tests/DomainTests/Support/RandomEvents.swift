@@ -36,6 +36,11 @@ enum RandomEvents {
       .auditExported(
         AuditExportRecord(
           id: random.id(.auditExport), scope: auditScope(&random), opensCredentials: random.bool())),
+      .historyRestored(
+        HistoryRestore(
+          incarnation: random.int64(), reason: random.text(),
+          restoredAtMicros: random.maybe { $0.int64() },
+          lastCheckpoint: random.maybe { $0.text() })),
       .rateLimitSet(random.maybe { RateLimit(perMinute: $0.count(), burst: $0.count()) }),
       .accessRefused(
         AccessRefusal(

@@ -80,9 +80,7 @@ extension GroupWriter {
     let head = try currentHead(of: org)
     let next = SignedHead(incarnation: store.format.incarnation, head: head)
     let last = try store.environment.read { transaction throws in
-      try transaction.withValue(forKey: OrgRecord.key(org), in: store.heads) { value in
-        try SignedHead(value)
-      }
+      try store.signedHead(of: org, transaction)
     }
     if let last, last.incarnation > next.incarnation {
       // A restore began a new history, and this is the old one brought back.
@@ -122,6 +120,11 @@ package struct LogIdentity: Equatable, Sendable {
 package protocol HeadSigner: LogProver {
   var identity: LogIdentity { get }
 
+  /// The head of the org's tree that was stored to be signed last, and in which history; nil before the first.
+  func signedHead(
+    of org: OrgID
+  ) throws(EventLogError) -> (incarnation: UInt32, head: TreeHead)?
+
   /// A signed checkpoint of the org's durable head: origin, size, root and one Ed25519 signature.
   ///
   /// - Throws: `.corrupted` where the signature would contradict an earlier one, or an incarnation
@@ -132,6 +135,12 @@ package protocol HeadSigner: LogProver {
 }
 
 extension LogStore {
+  func signedHead(
+    of org: OrgID, _ transaction: borrowing ReadTransaction
+  ) throws -> SignedHead? {
+    try transaction.withValue(forKey: OrgRecord.key(org), in: heads) { try SignedHead($0) }
+  }
+
   var identity: LogIdentity {
     var bytes: [UInt8] = []
     bytes.appendBig(UInt64(truncatingIfNeeded: format.logID))
@@ -145,6 +154,16 @@ extension LMDBLogReader {
 
 extension LMDBEventLog: HeadSigner {
   package var identity: LogIdentity { store.identity }
+
+  package func signedHead(
+    of org: OrgID
+  ) throws(EventLogError) -> (incarnation: UInt32, head: TreeHead)? {
+    try mappingErrors {
+      try store.reading { transaction throws in
+        try store.signedHead(of: org, transaction).map { ($0.incarnation, $0.head) }
+      }
+    }
+  }
 
   /// A signed checkpoint of the org's durable head: origin, size, root and one Ed25519 signature.
   package func checkpoint(

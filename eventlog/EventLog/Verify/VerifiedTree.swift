@@ -112,9 +112,7 @@ extension LogVerifier {
       try store.reading { transaction throws in
         (
           try store.flushedTree(of: org, transaction),
-          try transaction.withValue(forKey: OrgRecord.key(org), in: store.heads) { value in
-            try SignedHead(value)
-          }
+          try store.signedHead(of: org, transaction)
         )
       }
     }
