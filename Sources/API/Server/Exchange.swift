@@ -19,13 +19,13 @@ package struct Caller: Sendable {
   package var scopes: [String]
   package var user: Identifier?
   var key: Directory.KeyEntry?
+  /// Of the secret or the password that the caller proved to know: a key has two for a while, and passwords change.
+  var proofHash: String?
   var session: SessionCodec.Session?
 
   /// Whether the rights hold `scope`, or `action` on the same resource alone.
   func allows(_ scope: String, _ action: String) -> Bool {
-    if Scope.allows(scopes, scope) { return true }
-    let resource = scope.prefix { $0 != ":" }
-    return Scope.allows(scopes, "\(resource):\(action)")
+    Scope.allows(scopes, scope, orAlone: action)
   }
 }
 

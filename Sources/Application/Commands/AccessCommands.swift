@@ -186,3 +186,12 @@ package enum Scope {
     }
   }
 }
+
+  /// Whether `held` includes `wanted`, or `action` on the same resource alone.
+  package static func allows(
+    _ held: [String], _ wanted: String, orAlone action: String
+  ) -> Bool {
+    if allows(held, wanted) { return true }
+    let resource = wanted.prefix { $0 != ":" }
+    return allows(held, "\(resource):\(action)")
+  }
