@@ -117,6 +117,7 @@ enum ContactWrites {
     }
     let guarded = try await guarded(key, exchange)
     let written = try await exchange.write(about: guarded) {
+    try exchange.require("contacts:write", "create")
       [request] workspace throws(CommandError) in
       try workspace.putContact(key, request, changes: changes)
     }

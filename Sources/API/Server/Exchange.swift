@@ -124,6 +124,17 @@ extension Exchange {
     }
   }
 
+  /// For what an operation does besides what its method says.
+  ///
+  /// - Throws: 403 where the caller may not do `action`.
+  func require(_ scope: String, _ action: String) throws(APIError) {
+    guard caller.allows(scope, action) else {
+      let resource = scope.prefix { $0 != ":" }
+      throw APIError(
+        403, "permission", "missing_scope", "This needs the right \(resource):\(action) too.")
+    }
+  }
+
   func query(_ name: String) -> String? { request.queryValue(name) }
 
   /// `limit`, 1 to 200.
