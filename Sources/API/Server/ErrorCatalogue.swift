@@ -141,6 +141,7 @@ enum ErrorCatalogue {
     ("endpoint_disabled", "The webhook endpoint is disabled. Enable it first."),
     ("too_many_redeliveries", "Wait until earlier redeliveries are through."),
     ("role_in_use", "Give the role's users another one first."),
+    ("endpoint_paused", "The webhook endpoint is paused. Resume it first."),
     ("already_exists", "There is one already."),
     ("duplicate_contact", "Another contact has this phone or email; `details` has its id."),
     ("already_launched", "The campaign was launched before."),

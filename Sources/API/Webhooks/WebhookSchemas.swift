@@ -72,7 +72,9 @@ enum WebhookSchemas {
     "WebhookEndpoint", "webhook_endpoint", .webhookEndpoint,
     [
       .required("url", .string()), .required("types", .array(.string())),
-      .required("enabled", .bool), .required("deleted", .bool),
+      .required("enabled", .bool, "`false`: its failures have ended the deliveries."),
+      .required("paused", .bool, "`true`: somebody wants it quiet. What happens meanwhile waits."),
+      .required("deleted", .bool),
       .required("payload", .choice(WebhookEndpoint.Style.Payload.self)),
       .required("format", .choice(WebhookEndpoint.Style.Format.self)),
       .optional(

@@ -138,6 +138,9 @@ extension EndpointCourier {
       let seen = desk.wake.generation
       for outcome in desk.take() { try await settle(outcome, &bag) }
       guard let target = try await executor.webhookTarget(endpoint) else {
+        // Whoever lets it go on means now, not in so many hours.
+        bag.plan.makeDue()
+        bag.isSaved = false
         if bag.plan.underWayCount == 0 { return }
         await desk.wake.wait(beyond: seen, timeout: nil)
         continue
