@@ -189,6 +189,7 @@ package struct APIServer: Sendable {
         request: request, requestID: requestID, services: services, operation: operation,
         path: path, knownCaller: caller)
       try exchange.checkBody()
+      let position = try exchange.positionBeforeReading()
       let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
         do throws(APIError) {
           return try await operation.handler(exchange)
@@ -197,6 +198,9 @@ package struct APIServer: Sendable {
         }
       }
       var response = operation.method == "GET" ? try await shaped(answer, exchange) : answer
+      if let position = response.headers["read-position"] ?? position {
+        response.headers.set("log-position", position)
+      }
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(

@@ -122,6 +122,7 @@ extension Exchange {
         415, "invalid_request", "unsupported_media_type",
         "Send the body as \(known), not \(mediaType.prefix(100)).")
     }
+    try request.requireUTF8()
   }
 
   /// For what an operation does besides what its method says.
@@ -195,6 +196,27 @@ extension Exchange {
     return Exchange(
       request: request, requestID: requestID, services: services, operation: operation,
       path: path, knownCaller: caller)
+  }
+}
+
+extension HTTPRequest {
+  /// JSON is UTF-8 (RFC 8259, section 8.1): where another charset is named, some of the letters would be others.
+  ///
+  /// - Throws: 415. A file of rows says for itself how it is written.
+  func requireUTF8() throws(APIError) {
+    guard let mediaType, mediaType.hasSuffix("json"), let header = headers["content-type"] else {
+      return
+    }
+    for parameter in header.split(separator: ";").dropFirst() {
+      let parts = parameter.split(separator: "=", maxSplits: 1).map {
+        $0.filter { $0 != " " && $0 != "\"" && $0 != "\t" }.lowercased()
+      }
+      guard parts.first == "charset", !["utf-8", "utf8"].contains(parts.last ?? "") else {
+        continue
+      }
+      throw APIError(
+        415, "invalid_request", "unsupported_media_type", "Send JSON in UTF-8.")
+    }
   }
 }
 
