@@ -29,7 +29,7 @@ def filled(path: str, ids: dict[str, str] | None = None) -> str:
     """The path with an id at every placeholder: of the resource, or one that nobody has."""
     resource = path.split("/")[2]
     identifier = (ids or {}).get(resource, "con_01jd3x0000000000000000000a")
-    return path.replace("{id}", identifier).replace("{tag}", "vip").replace("{from}", "1")
+    return path.replace("{id}", identifier).replace("{tag}", "vip").replace("{from}", "1").replace("{number}", "1")
 
 
 def ask(client: Client, method: str, path: str, operation: dict, **headers: str):

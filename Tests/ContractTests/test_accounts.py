@@ -253,3 +253,26 @@ def test_an_archived_template_is_taken_back(new_account) -> None:
     # Under a key it is remembered, and the template is as it was.
     assert owner.post(path + "/restore").headers["etag"] == restored.headers["etag"]
     assert owner.send("PUT", path, {"name": "Hi", "body": "Hello"}).json["latest_version"] == 2
+
+
+def test_an_account_has_its_version_everywhere_and_its_history(agency) -> None:
+    keeper = agency[1]
+    made = keeper.post("/api/accounts", {"name": "Versioned"})
+    assert made.json["version"] >= 1 and made.json["updated_at"] and made.json["account"]
+    client = made.json["id"]
+    path = f"/api/accounts/{client}"
+    renamed = keeper.send("PATCH", path, {"name": "Renamed"}).json
+    read = keeper.get(path).json
+    listed = [item for item in keeper.get("/api/accounts").json["data"] if item["id"] == client]
+    assert listed[0]["version"] == read["version"] == renamed["version"] > made.json["version"]
+    assert listed[0]["updated_at"] == read["updated_at"]
+    story = keeper.get(path + "/history").json["data"]
+    assert story[0]["type"] == "org.created" and story[-1]["subject"]["version"] == read["version"]
+    diff = keeper.get(f"{path}/diff?from={read['version'] - 1}").json["changes"]
+    assert {"field": "name", "before": "Versioned", "after": "Renamed"} in diff
+    # Of others there is none, and it takes the right to the book.
+    own = keeper.with_key(made.json["api_key"])
+    assert own.get(f"/api/accounts/{agency[0]}/history").status == 404
+    assert own.get(path + "/history").status == 200
+    key = own.made("/api/api-keys", {"name": "Sees little", "scopes": ["account:read"]})
+    assert own.with_key(key["secret"]).get(path + "/history").status == 403

@@ -219,3 +219,49 @@ def test_objects_answer_as_they_were(owner):
     assert owner.get(path).json["name"] == "New"
     assert owner.get(f"{path}?as_of={then}").json["name"] == "Old"
     assert owner.get(f"{path}?as_of={int(then) - 1}").status == 404
+
+
+def test_a_put_keeps_the_key_that_it_found_somebody_by(owner):
+    mine, other = (f"{uuid.uuid4().hex}@example.com" for _ in range(2))
+    path = f"/api/contacts?key=email:{mine}"
+    # Neither where nobody has it, nor where somebody does.
+    for _ in range(2):
+        for email in (other, None):
+            answer = owner.send("PUT", path, {"first_name": "Ann", "email": email})
+            assert (answer.status, answer.code) == (400, "key_mismatch"), answer.text
+        assert owner.send("PUT", path, {"email": mine.upper(), "first_name": "Ann"}).status in (200, 201)
+    owner.made("/api/contacts", {"first_name": "Bea", "email": other, "phone": "+14155550177"})
+    taken = owner.send("PUT", path, {"phone": "(415) 555-0177"})
+    assert (taken.status, taken.code) == (409, "duplicate_contact")
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "iso-8859-1", "utf-16", '"UTF-16LE"', ""])
+def test_json_is_utf_8(owner, charset):
+    media = f"application/json; charset={charset}"
+    answer = owner.send("POST", "/api/contacts", b'{"first_name": "Zo\xc3\xab"}', Content_Type=media)
+    assert (answer.status, answer.code) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"'])
+def test_json_may_say_that_it_is_utf_8(owner, charset):
+    media = f"application/json; charset={charset}; profile=x"
+    answer = owner.send("POST", "/api/contacts", b'{"first_name": "Zo\xc3\xab"}', Content_Type=media)
+    assert answer.status == 201 and answer.json["first_name"] == "Zoë"
+
+
+def test_every_read_says_where_the_log_was(owner):
+    made = owner.post("/api/contacts", {"first_name": "Ann"})
+    written = int(made.headers["log-position"])
+    for path in (f"/api/contacts/{made.json['id']}", "/api/contacts", "/api/users", "/api/limits"):
+        answer = owner.get(path, Min_Position=str(written))
+        assert int(answer.headers["log-position"]) >= written, path
+        assert owner.get(path, Min_Position=answer.headers["log-position"]).status == 200
+
+
+def test_the_request_log_names_the_fields_at_fault_and_nothing_that_callers_wrote(owner):
+    body = {"first_name": 1, "custom": {"ann@example.com": {}}, "zenobia@example.com": 1}
+    answer = owner.post("/api/contacts", body)
+    assert answer.status == 400
+    entry = owner.get(f"/api/request-logs/{answer.headers['request-id']}").json
+    assert entry["fields"] == ["custom", "first_name"] and entry["keyed"] is True
+    assert "example.com" not in str(entry)

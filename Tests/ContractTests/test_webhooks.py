@@ -171,3 +171,111 @@ def test_a_redirect_is_a_failure_and_the_subscriber_says_when_to_come_again(owne
     assert seen["failures"] == 1 and len(subscriber.received) == 1
     retry = datetime.fromisoformat(seen["retry_at"]).timestamp()
     assert retry - time.time() > 3000
+
+
+def names(subscriber) -> list[str]:
+    """Who was told of, in order."""
+    return [json.loads(body)["data"]["data"]["first_name"] for _, body in subscriber.received]
+
+
+def test_what_happens_while_an_endpoint_is_paused_comes_once_it_is_resumed(owner, subscriber):
+    endpoint = subscribe(owner, subscriber)
+    path = f"/api/webhook-endpoints/{endpoint['id']}"
+    owner.made("/api/contacts", {"first_name": "Before"})
+    subscriber.wait(1)
+    paused = owner.made(path + "/pause", None, 200)
+    assert paused["paused"] is True and paused["enabled"] is True
+    assert owner.made(path + "/pause", None, 200)["version"] == paused["version"]
+    contact = owner.made("/api/contacts", {"first_name": "During"})
+    assert owner.post(path + "/test").code == "endpoint_paused"
+    assert owner.post(path + "/redeliver", {"from": 1}).code == "endpoint_paused"
+    # Nobody is told of a failure: this is how somebody wants it.
+    subjects = [notice["subject"] for notice in owner.get("/api/notices").json["data"]]
+    assert endpoint["id"] not in subjects
+    time.sleep(1)
+    assert len(subscriber.received) == 1
+    assert owner.made(path + "/resume", None, 200)["paused"] is False
+    headers, _ = subscriber.wait(2)[1]
+    assert headers["webhook-id"] == contact["events"][0]
+    owner.made("/api/contacts", {"first_name": "After"})
+    subscriber.wait(3)
+    assert names(subscriber) == ["Before", "During", "After"]
+    log = owner.get(path + "/deliveries").json["data"]
+    assert [entry["backfill"] for entry in log] == [False, True, False]
+    types = [event["type"] for event in owner.get(path + "/history").json["data"]]
+    assert types[-2:] == ["webhook_endpoint.paused", "webhook_endpoint.resumed"]
+
+
+def test_a_resumed_endpoint_does_not_wait_for_the_hour_of_another_attempt(owner, subscriber):
+    subscriber.status, subscriber.headers = 503, {"Retry-After": "3600"}
+    endpoint = subscribe(owner, subscriber)
+    path = f"/api/webhook-endpoints/{endpoint['id']}"
+    contact = owner.made("/api/contacts", {"first_name": "Ann"})["id"]
+    deadline = time.time() + 20
+    while owner.get(path).json["failures"] == 0 and time.time() < deadline:
+        time.sleep(0.1)
+    assert owner.send("PATCH", path, {"types": ["contact.*"]}).status == 200
+    assert owner.send("PATCH", f"/api/contacts/{contact}", {"first_name": "Bea"}).status == 200
+    assert owner.post(path + "/pause").status == 200
+    subscriber.status, subscriber.headers = 200, {}
+    assert owner.post(path + "/resume").status == 200
+    subscriber.wait(3)
+    types = [json.loads(body)["type"] for _, body in subscriber.received]
+    assert types == ["contact.created", "contact.created", "contact.updated"]
+    assert [entry["attempt"] for entry in owner.get(path + "/deliveries").json["data"]] == [1, 2, 1]
+
+
+def test_a_redelivery_names_one_thing(owner, subscriber):
+    path = f"/api/webhook-endpoints/{subscribe(owner, subscriber)['id']}/redeliver"
+    event = owner.made("/api/contacts", {"first_name": "Ann"})["events"][0]
+    for body in (
+        {"events": [event], "from": 1}, {"from": 1, "failed": True},
+        {"events": [event], "failed": True}, {"events": [event], "to": 1},
+    ):
+        answer = owner.post(path, body)
+        assert (answer.status, answer.code) == (400, "ambiguous"), body
+
+
+def test_the_delivery_log_shows_what_was_sent_and_forgets_with_the_person(owner, subscriber):
+    endpoint = subscribe(owner, subscriber)
+    path = f"/api/webhook-endpoints/{endpoint['id']}/deliveries"
+    contact = owner.made("/api/contacts", {"first_name": "Zenobia"})["id"]
+    headers, body = subscriber.wait(1)[0]
+    other = owner.made("/api/contacts", {"first_name": "Bea"})["id"]
+    subscriber.wait(2)
+    deadline = time.time() + 20
+    while len(owner.get(path).json["data"]) < 2 and time.time() < deadline:
+        time.sleep(0.1)
+    number = {entry["number"]: entry for entry in owner.get(path).json["data"]}
+    assert sorted(number) == [1, 2]
+    shown = owner.get(f"{path}/1").json
+    assert shown["request"]["body"].encode() == body and shown["request"]["as_sent"] is True
+    for name, value in shown["request"]["headers"].items():
+        assert headers[name] == value
+    assert owner.get(f"{path}/3").status == owner.get(f"{path}/first").status == 404
+
+    # Whoever may not read events is shown none.
+    key = owner.made("/api/api-keys", {"name": "Support", "scopes": ["webhooks:read"]})
+    support = owner.with_key(key["secret"])
+    assert support.get(f"{path}/1").json["request"]["body"] is None
+    thin = owner.send("PATCH", path.removesuffix("/deliveries"), {"payload": "thin"})
+    assert thin.status == 200
+    owner.made("/api/contacts", {"first_name": "Cam"})
+    subscriber.wait(3)
+    while len(owner.get(path).json["data"]) < 3 and time.time() < deadline:
+        time.sleep(0.1)
+    assert json.loads(support.get(f"{path}/3").json["request"]["body"])["type"] == "contact.created"
+    # The style of then, not of now.
+    assert owner.get(f"{path}/1").json["request"]["body"].encode() == body
+
+    order = owner.made("/api/privacy/erasures", {"contact": contact, "reason": "person_asked"}, 202)
+    while (
+        owner.get(f"/api/privacy/erasures/{order['id']}").json["status"]
+        not in ("rewritten", "rows_purged", "erased")
+        and time.time() < deadline + 60
+    ):
+        time.sleep(0.2)
+    shown = owner.get(f"{path}/1").json
+    assert shown["response"] == "" and shown["request"]["as_sent"] is False
+    assert "Zenobia" not in shown["request"]["body"]
+    assert owner.get(f"{path}/2").json["response"] == "ok" and other

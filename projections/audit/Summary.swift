@@ -273,6 +273,8 @@ extension WebhookEndpoint.Event {
     case .updated(_, let types): "Webhook endpoint changed: \(types.joined(separator: ", "))"
     case .disabled(let reason): "Webhook endpoint disabled: \(reason)"
     case .enabled: "Webhook endpoint enabled"
+    case .paused: "Webhook endpoint paused"
+    case .resumed: "Webhook endpoint resumed"
     case .deleted: "Webhook endpoint deleted"
     case .deliveryFailed(let position, let attempt, let reason, _):
       "Delivery of event \(position) failed at attempt \(attempt): \(reason)"

@@ -40,7 +40,7 @@ enum APIKeyRoutes {
     Operation(
       "POST", "/api/api-keys/{id}/roll", .scope("api_keys:write"), "Give a key a new secret",
       body: .optionalJSON(AccessSchemas.keyRoll, example: ["overlap_seconds": 3_600]),
-      answers: [.ok(AccessSchemas.key)], handler: roll),
+      answers: [.ok(AccessSchemas.key)], refuses: [403: ["cannot_grant"]], handler: roll),
     Operation(
       "GET", "/api/limits", .scope("account:read"), "How many requests this account's keys have",
       answers: [

@@ -24,7 +24,8 @@ enum ContactWrites {
       handler: create),
     Operation(
       "PUT", "/api/contacts", .scope("contacts:write"), "Create or change the contact with a key",
-      details: "200 where the contact was there: fields that are named change, tags are added; "
+      details:
+        "200 where the contact was there: fields that are named change, but for the key's own, tags are added; "
         + "201 where it is new. Its consents are recorded either way. With `If-Match` it has to be there.",
       parameters: [
         .query(
@@ -35,7 +36,8 @@ enum ContactWrites {
       answers: [.ok(ContactSchemas.contact), .created(ContactSchemas.contact)],
       refuses: [
         400: [
-          "invalid_key", "nothing_to_identify", "no_address", "opt_in_by_person_only", "too_many",
+          "invalid_key", "key_mismatch", "nothing_to_identify", "no_address",
+          "opt_in_by_person_only", "too_many",
         ], 409: ["duplicate_contact"],
       ], handler: upsert),
     Operation(
@@ -115,6 +117,7 @@ enum ContactWrites {
     case .email(let email): request.details.email = request.details.email ?? email
     case .phone(let phone): request.details.phone = request.details.phone ?? phone
     }
+    try exchange.require("contacts:write", "create")
     let guarded = try await guarded(key, exchange)
     let written = try await exchange.write(about: guarded) {
       [request] workspace throws(CommandError) in

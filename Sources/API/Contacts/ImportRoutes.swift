@@ -39,6 +39,8 @@ enum ImportRoutes {
   private static func importContacts(
     _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
+    // Rows with a known address change who has it.
+    try exchange.require("contacts:write", "update")
     let upload = try Upload(exchange)
     let importing = ContactImport(
       executor: try exchange.executor(), tools: exchange.engine.tools, options: upload.options,

@@ -60,6 +60,10 @@ enum HistoryRoutes {
     Subject(kind: .importJob, scope: "contacts:read") { exchange, id, version throws(APIError) in
       try ImportReads.view(id, version: version, exchange)
     },
+    // What was refused to whom, prices and lists stand in it: it is the book itself.
+    Subject(kind: .org, scope: "events:read") { exchange, id, version throws(APIError) in
+      try AccountRoutes.view(id, version: version, exchange)
+    },
     Subject(kind: .inboundHook, scope: "webhooks:read") { exchange, id, version throws(APIError) in
       try HookRoutes.view(id, version: version, exchange)
     },
@@ -73,7 +77,8 @@ enum HistoryRoutes {
         path + "/history", subject.scope, "The events of one \(name), the first one first",
         of: EventSchemas.event, sorts: ["position"]
       ) { exchange, list throws(APIError) in
-        try history(try exchange.id("id", subject.kind), list, exchange)
+        let id = try exchange.id("id", subject.kind)
+        return try history(id, list, try exchange.within(id))
       },
       Operation(
         "GET", path + "/diff", .scope(subject.scope),
@@ -83,7 +88,8 @@ enum HistoryRoutes {
           .query("to", .int(1...Int64.max), "A version; the newest where not given."),
         ], answers: [.ok(diffSchema)]
       ) { exchange throws(APIError) in
-        try diff(try exchange.id("id", subject.kind), subject, exchange)
+        let id = try exchange.id("id", subject.kind)
+        return try diff(id, subject, try exchange.within(id))
       },
     ]
   }
@@ -103,7 +109,8 @@ enum HistoryRoutes {
   static func withPast(_ operation: Operation) -> Operation {
     guard operation.method == "GET", !operation.parameters.contains(where: { $0.name == "as_of" }),
       let subject = subjects.first(where: {
-        operation.path == "/api/\($0.kind.plural ?? "")/{id}" && $0.isWhole
+        // An account's GET has its clock of now.
+        $0.kind != .org && operation.path == "/api/\($0.kind.plural ?? "")/{id}" && $0.isWhole
       })
     else { return operation }
     return operation.with(.asOf) { exchange throws(APIError) in
@@ -221,5 +228,12 @@ enum HistoryRoutes {
       throw .invalid(name, "out_of_range", "The object is at version \(newest).")
     }
     return version
+  }
+}
+
+extension Exchange {
+  /// The exchange in whose book `id` stands: an account's own, where it is one that the caller reaches.
+  fileprivate func within(_ id: Identifier) throws(APIError) -> Exchange {
+    id.kind == .org ? try acting(on: id) : self
   }
 }

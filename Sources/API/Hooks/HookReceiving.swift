@@ -131,6 +131,7 @@ enum HookReceiving {
   }
 
   private static func json(_ request: HTTPRequest) throws(APIError) -> HookPayload {
+    try request.requireUTF8()
     do {
       return HookPayload(try JSON(parsing: request.body))
     } catch {

@@ -8,6 +8,10 @@ import JSON
 enum HookRoutes {
   private static let refusals = ["unknown_field", "required"]
 
+  private static let needsRights =
+    "A hook writes without asking anybody: whoever makes, changes, enables or tries it, or gets its secret, has "
+    + "to have the rights that are its own (`rights`)."
+
   static let all =
     [
       Operation(
@@ -15,13 +19,15 @@ enum HookRoutes {
         details: """
           An address that another system tells things to: signed, or with a secret at its end for forms that can sign
           nothing. `mapping` says which field comes from where in the JSON or form body.
+          \(needsRights)
           """,
         body: .json(
           HookSchemas.create,
           example: [
             "name": "Website form", "authentication": "secret_in_path", "action": "lead",
             "mapping": ["email": "data.email", "first_name": "data.name", "tags": "=web"],
-          ]), answers: [.created(HookSchemas.hook)], refuses: [400: refusals], handler: create),
+          ]), answers: [.created(HookSchemas.hook)],
+        refuses: [400: refusals, 403: ["cannot_grant"]], handler: create),
       Operation.list(
         "/api/inbound-hooks", "webhooks:read", "List inbound hooks, oldest first",
         of: HookSchemas.hook, sorts: ["created_at", "name"], rows: list),
@@ -30,8 +36,9 @@ enum HookRoutes {
         answers: [.ok(HookSchemas.hook)], handler: show),
       Operation(
         "PATCH", "/api/inbound-hooks/{id}", .scope("webhooks:write"), "Change an inbound hook",
-        body: .json(HookSchemas.update, example: ["name": "Landing page"]),
-        answers: [.ok(HookSchemas.hook)], refuses: [400: refusals], handler: update),
+        details: needsRights, body: .json(HookSchemas.update, example: ["name": "Landing page"]),
+        answers: [.ok(HookSchemas.hook)], refuses: [400: refusals, 403: ["cannot_grant"]],
+        handler: update),
       Operation(
         "DELETE", "/api/inbound-hooks/{id}", .scope("webhooks:write"), "Delete an inbound hook",
         answers: [.ok(HookSchemas.hook)],
@@ -40,22 +47,28 @@ enum HookRoutes {
         }),
       Operation(
         "POST", "/api/inbound-hooks/{id}/enable", .scope("webhooks:write"),
-        "Take in what comes again", answers: [.ok(HookSchemas.hook)],
-        handler: { exchange throws(APIError) in try await change(exchange, .enable) }),
+        "Take in what comes again", details: needsRights, answers: [.ok(HookSchemas.hook)],
+        refuses: [403: ["cannot_grant"]],
+        handler: { exchange throws(APIError) in
+          try requireRights(of: try settings(exchange), exchange)
+          return try await change(exchange, .enable)
+        }),
       Operation(
         "POST", "/api/inbound-hooks/{id}/disable", .scope("webhooks:write"),
         "Refuse what comes", answers: [.ok(HookSchemas.hook)],
         handler: { exchange throws(APIError) in try await change(exchange, .disable) }),
       Operation(
         "POST", "/api/inbound-hooks/{id}/rotate-secret", .scope("webhooks:write"),
-        "Give an inbound hook a new secret", details: "The old one is no good from then on.",
-        answers: [.ok(HookSchemas.hook)], handler: rotate),
+        "Give an inbound hook a new secret",
+        details: "The old one is no good from then on. " + needsRights,
+        answers: [.ok(HookSchemas.hook)], refuses: [403: ["cannot_grant"]], handler: rotate),
       Operation(
         "POST", "/api/inbound-hooks/{id}/test", .scope("webhooks:read"),
-        "See what a body would lead to", details: "Nothing is written.",
+        "See what a body would lead to", details: "Nothing is written. " + needsRights,
         body: .json(
           HookSchemas.test, example: ["payload": ["data": ["email": "ann@example.com"]]]),
-        answers: [.ok(HookSchemas.tested)], idempotency: .ignored, handler: test),
+        answers: [.ok(HookSchemas.tested)], refuses: [403: ["cannot_grant"]],
+        idempotency: .ignored, handler: test),
     ] + HookReceiving.all
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -63,6 +76,7 @@ enum HookRoutes {
     let settings = settings(&fields, nil)
     try fields.finish()
     guard let settings else { preconditionFailure("finish refuses missing fields") }
+    try requireRights(of: settings, exchange)
     let secret = secret(for: settings.authentication)
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.createInboundHook(settings, secret: secret)
@@ -71,6 +85,24 @@ enum HookRoutes {
     let version = written.receipt.version(of: id)
     return exchange.respond(
       201, try view(id, version: version, showsSecret: true, exchange), receipt: written.receipt)
+  }
+
+  /// - Throws: 403 where the caller would have something done that they may not do.
+  private static func requireRights(
+    of settings: HookSettings, _ exchange: Exchange
+  ) throws(APIError) {
+    for right in settings.action.rights where !Scope.allows(exchange.caller.scopes, right) {
+      throw APIError(.cannotGrant(scope: right))
+    }
+  }
+
+  /// Of the hook that the path names.
+  private static func settings(_ exchange: Exchange) throws(APIError) -> HookSettings {
+    let id = try exchange.id("id", .inboundHook)
+    guard let settings = try snapshot(id, version: .max, exchange).state.settings else {
+      throw .notFound("inbound hook")
+    }
+    return settings
   }
 
   private static func secret(for authentication: HookSettings.Authentication) -> String {
@@ -102,14 +134,12 @@ enum HookRoutes {
   }
 
   private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let id = try exchange.id("id", .inboundHook)
-    guard let before = try snapshot(id, version: .max, exchange).state.settings else {
-      throw .notFound("inbound hook")
-    }
+    let before = try settings(exchange)
     var fields = try exchange.body()
     let settings = settings(&fields, before)
     try fields.finish()
     guard let settings else { preconditionFailure("nothing is missing in a change") }
+    try requireRights(of: settings, exchange)
     guard settings.authentication == before.authentication else {
       // Each has secrets of its own shape.
       return try await change(
@@ -120,10 +150,8 @@ enum HookRoutes {
   }
 
   private static func rotate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let id = try exchange.id("id", .inboundHook)
-    guard let settings = try snapshot(id, version: .max, exchange).state.settings else {
-      throw .notFound("inbound hook")
-    }
+    let settings = try settings(exchange)
+    try requireRights(of: settings, exchange)
     return try await change(
       exchange, .rotateSecret(secret(for: settings.authentication)), showsSecret: true)
   }
@@ -163,9 +191,9 @@ enum HookRoutes {
 extension HookRoutes {
   private static func test(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .inboundHook)
-    guard let settings = try snapshot(id, version: .max, exchange).state.settings else {
-      throw .notFound("inbound hook")
-    }
+    let settings = try settings(exchange)
+    // What would follow says who is known here.
+    try requireRights(of: settings, exchange)
     var fields = try exchange.body()
     let json = fields.value("payload")
     let form = fields.string("form", limit: 100_000)
@@ -251,7 +279,8 @@ extension HookRoutes {
       (
         "mapping",
         .object(JSONObject(settings.mapping.map { ($0.field, .string($0.source)) }))
-      ), ("delivery_id", JSON(settings.deliveryID)), ("enabled", .bool(state.isEnabled)),
+      ), ("rights", .array(settings.action.rights.map(JSON.string))),
+      ("delivery_id", JSON(settings.deliveryID)), ("enabled", .bool(state.isEnabled)),
       ("deleted", .bool(state.isDeleted)), ("url", .string(url)),
       ("version", .int(Int64(snapshot.version))), ("account", .string(exchange.org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
@@ -259,6 +288,17 @@ extension HookRoutes {
     ])
     if showsSecret { object["secret"] = JSON(state.secret) }
     return .object(object)
+  }
+}
+
+extension HookSettings.Action {
+  /// What somebody needs for whom the API does the same.
+  fileprivate var rights: [String] {
+    switch self {
+    case .lead: ["leads:create"]
+    case .contact: ["contacts:create", "contacts:update"]
+    case .optOut: ["contacts:update"]
+    }
   }
 }
 

@@ -51,6 +51,7 @@ enum HookSchemas {
       .required("authentication", .choice(HookSettings.Authentication.self)),
       .required("signature_header", .string().nullable),
       .required("action", .choice(HookSettings.Action.self)), .required("mapping", mapping),
+      .required("rights", .array(.string()), "What it may do, whoever made it."),
       .required("delivery_id", .string().nullable), .required("enabled", .bool),
       .required("deleted", .bool),
       .required("url", .string(), "Where to send to; with `secret_in_path` the secret follows."),

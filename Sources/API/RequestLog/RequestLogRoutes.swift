@@ -36,6 +36,8 @@ enum RequestLogRoutes {
       .required("operation", .string(), "`PATCH /api/contacts/{id}`."),
       .required("subject", .string().nullable, "The object of the path."),
       .required("status", .int(100...599)), .required("code", .string().nullable, "Of a refusal."),
+      .optional("fields", .array(.string()), "Of a refusal: the parameters and fields at fault."),
+      .optional("keyed", .bool, "Whether it had an `Idempotency-Key`."),
       .required("dry_run", .bool), .required("replayed", .bool, "The first answer, once more."),
       .required("took_micros", .count), .required("created_at", .time),
       .optional(
@@ -104,9 +106,10 @@ struct RequestTrace {
   let operation: Operation
   let path: [String: String]
   let startedMicros: Micros
+  let isKeyed: Bool
 
   func entry(
-    _ caller: Caller, status: Int, code: String?, isReplay: Bool, nowMicros: Micros
+    _ caller: Caller, status: Int, refusal: APIError?, isReplay: Bool, nowMicros: Micros
   ) -> [UInt8] {
     // Only ids: other placeholders may hold what people wrote.
     let subject = path["id"].flatMap { Identifier($0) }
@@ -119,12 +122,24 @@ struct RequestTrace {
     writer.field("operation", operation.title)
     writer.field("subject", orNull: subject?.text)
     writer.field("status", Int64(status))
-    writer.field("code", orNull: code)
+    writer.field("code", orNull: refusal?.code)
+    if let names = refusal?.knownFields, !names.isEmpty { writer.field("fields", names) }
+    writer.field("keyed", isKeyed)
     writer.field("dry_run", isDryRun)
     writer.field("replayed", isReplay)
     writer.field("took_micros", max(0, nowMicros - startedMicros))
     writer.field("created_at", Timestamp.text(startedMicros))
     writer.endObject()
     return writer.bytes
+  }
+}
+
+extension APIError {
+  /// The names of what is at fault, as far as they are ours: callers name what we do not know, and what is inside
+  /// of maps (`custom`), as they like.
+  fileprivate var knownFields: [String] {
+    let ours = details.filter { $0.code != "unknown_parameter" }.map(\.param)
+    return Set(ours.map { $0.prefix { $0 != "." && $0 != "[" } }.filter { !$0.isEmpty })
+      .sorted().prefix(20).map(String.init)
   }
 }

@@ -432,6 +432,8 @@ extension APIError {
     case .notFound: self = .notFound("webhook endpoint")
     case .disabled:
       self.init(409, "conflict", "endpoint_disabled", "Enable the endpoint first.")
+    case .paused:
+      self.init(409, "conflict", "endpoint_paused", "Resume the endpoint first.")
     case .tooManyRedeliveries:
       self.init(
         409, "conflict", "too_many_redeliveries",

@@ -175,7 +175,8 @@ package struct APIServer: Sendable {
     let trace = RequestTrace(
       isDryRun: request.queryValue("dry_run") == "true", requestID: requestID,
       operation: operation, path: path,
-      startedMicros: services.engine.tools.clock.nowMicros())
+      startedMicros: services.engine.tools.clock.nowMicros(),
+      isKeyed: request.headers["idempotency-key"] != nil)
     do throws(APIError) {
       known = try authenticator.identify(request, for: operation)
       budget = known.flatMap(spend)
@@ -188,6 +189,7 @@ package struct APIServer: Sendable {
         request: request, requestID: requestID, services: services, operation: operation,
         path: path, knownCaller: caller)
       try exchange.checkBody()
+      let position = try exchange.positionBeforeReading()
       let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
         do throws(APIError) {
           return try await operation.handler(exchange)
@@ -196,6 +198,9 @@ package struct APIServer: Sendable {
         }
       }
       var response = operation.method == "GET" ? try await shaped(answer, exchange) : answer
+      if let position = response.headers["read-position"] ?? position {
+        response.headers.set("log-position", position)
+      }
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(
@@ -205,7 +210,7 @@ package struct APIServer: Sendable {
     } catch {
       var error = error
       if [401, 403].contains(error.status) { services.refusals.add(error.code) }
-      note(trace, known, status: error.status, code: error.status < 400 ? nil : error.code)
+      note(trace, known, status: error.status, refusal: error.status < 400 ? nil : error)
       checkDocumented(error.status, operation, requestID)
       budget?.show(in: &error.headers)
       throw error
@@ -213,13 +218,13 @@ package struct APIServer: Sendable {
   }
 
   private func note(
-    _ trace: RequestTrace, _ caller: Caller?, status: Int, code: String? = nil,
+    _ trace: RequestTrace, _ caller: Caller?, status: Int, refusal: APIError? = nil,
     isReplay: Bool = false
   ) {
     guard let caller, let log = services.requests else { return }
     log.record(
       trace.entry(
-        caller, status: status, code: code, isReplay: isReplay,
+        caller, status: status, refusal: refusal, isReplay: isReplay,
         nowMicros: services.engine.tools.clock.nowMicros()))
   }
 

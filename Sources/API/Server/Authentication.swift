@@ -47,29 +47,10 @@ struct Authenticator: Sendable {
     _ caller: Caller, _ request: HTTPRequest, for operation: Operation
   ) throws(APIError) -> Caller {
     if let key = caller.key {
-      try check(key, request)
+      try check(key, from: request.remoteAddress)
       try checkSignature(key, request)
     }
     if let session = caller.session { try checkForgery(request, session) }
-    return try place(caller, request, for: operation)
-  }
-
-  /// Whether a request that was let in would be let in now: what it was signed with is good once, and is not
-  /// looked at again.
-  func stillAdmits(_ request: HTTPRequest, for operation: Operation) -> Bool {
-    do throws(APIError) {
-      guard let caller = try identify(request, for: operation) else { return true }
-      if let key = caller.key { try check(key, request) }
-      _ = try place(caller, request, for: operation)
-      return true
-    } catch {
-      return false
-    }
-  }
-
-  private func place(
-    _ caller: Caller, _ request: HTTPRequest, for operation: Operation
-  ) throws(APIError) -> Caller {
     guard services.engine.directory.status(of: caller.home) != .archived else {
       throw APIError(
         403, "permission", "account_archived",
@@ -90,6 +71,35 @@ struct Authenticator: Sendable {
     caller.org = target
     if target != caller.home { caller.actor += " for:\(caller.home)" }
     return caller
+  }
+
+  /// Whether a caller who was admitted would be admitted now: what a request was signed with is good once, and is
+  /// not looked at again.
+  func stillAdmits(_ admitted: Admitted) -> Bool {
+    let directory = services.engine.directory
+    let scopes: [String]
+    switch admitted.proof {
+    case .key(let secretHash):
+      guard let key = directory.key(secretHash: secretHash, nowMicros: nowMicros) else {
+        return false
+      }
+      do throws(APIError) {
+        try check(key, from: admitted.remoteAddress)
+      } catch {
+        return false
+      }
+      scopes = key.state.scopes
+    case .session(let user, let name, let untilMicros, let passwordHash):
+      guard let user = directory.user(user), user.state.isActive,
+        // A new password ends every session.
+        user.details.passwordHash == passwordHash, nowMicros < untilMicros,
+        !user.state.hasEnded(session: name, untilMicros: untilMicros)
+      else { return false }
+      scopes = directory.scopes(ofRole: user.role, of: user.org)
+    }
+    return directory.status(of: admitted.home) != .archived
+      && Scope.allows(scopes, admitted.scope, orAlone: admitted.action)
+      && directory.reaches(admitted.org, from: admitted.home)
   }
 
   private func requireOperator(_ request: HTTPRequest) throws(APIError) {
@@ -125,16 +135,16 @@ struct Authenticator: Sendable {
     }
     return Caller(
       actor: key.actor, origin: "api", home: key.org, org: key.org,
-      scopes: key.state.scopes, key: key)
+      scopes: key.state.scopes, key: key, proofHash: hash)
   }
 
-  private func check(_ key: Directory.KeyEntry, _ request: HTTPRequest) throws(APIError) {
+  private func check(_ key: Directory.KeyEntry, from address: String) throws(APIError) {
     let restrictions = key.state.restrictions
     if let expiresAt = restrictions.expiresAtMicros, nowMicros >= expiresAt {
       throw APIError(401, "auth", "api_key_expired", "This API key has expired.")
     }
     let networks = restrictions.networks.compactMap(IPNetwork.init)
-    guard networks.isEmpty || networks.contains(where: { $0.contains(request.remoteAddress) })
+    guard networks.isEmpty || networks.contains(where: { $0.contains(address) })
     else {
       throw APIError(
         403, "permission", "address_not_allowed", "This API key is not used from this address.")
@@ -162,7 +172,7 @@ struct Authenticator: Sendable {
     return Caller(
       actor: "user:\(user.id)", origin: "console", home: user.org, org: user.org,
       scopes: directory.scopes(ofRole: user.role, of: user.org), user: user.id,
-      session: session)
+      proofHash: user.details.passwordHash, session: session)
   }
 
   private func checkForgery(

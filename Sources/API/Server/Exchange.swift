@@ -19,13 +19,13 @@ package struct Caller: Sendable {
   package var scopes: [String]
   package var user: Identifier?
   var key: Directory.KeyEntry?
+  /// Of the secret or the password that the caller proved to know: a key has two for a while, and passwords change.
+  var proofHash: String?
   var session: SessionCodec.Session?
 
   /// Whether the rights hold `scope`, or `action` on the same resource alone.
   func allows(_ scope: String, _ action: String) -> Bool {
-    if Scope.allows(scopes, scope) { return true }
-    let resource = scope.prefix { $0 != ":" }
-    return Scope.allows(scopes, "\(resource):\(action)")
+    Scope.allows(scopes, scope, orAlone: action)
   }
 }
 
@@ -122,6 +122,18 @@ extension Exchange {
         415, "invalid_request", "unsupported_media_type",
         "Send the body as \(known), not \(mediaType.prefix(100)).")
     }
+    try request.requireUTF8()
+  }
+
+  /// For what an operation does besides what its method says.
+  ///
+  /// - Throws: 403 where the caller may not do `action`.
+  func require(_ scope: String, _ action: String) throws(APIError) {
+    guard caller.allows(scope, action) else {
+      let resource = scope.prefix { $0 != ":" }
+      throw APIError(
+        403, "permission", "missing_scope", "This needs the right \(resource):\(action) too.")
+    }
   }
 
   func query(_ name: String) -> String? { request.queryValue(name) }
@@ -184,6 +196,27 @@ extension Exchange {
     return Exchange(
       request: request, requestID: requestID, services: services, operation: operation,
       path: path, knownCaller: caller)
+  }
+}
+
+extension HTTPRequest {
+  /// JSON is UTF-8 (RFC 8259, section 8.1): where another charset is named, some of the letters would be others.
+  ///
+  /// - Throws: 415. A file of rows says for itself how it is written.
+  func requireUTF8() throws(APIError) {
+    guard let mediaType, mediaType.hasSuffix("json"), let header = headers["content-type"] else {
+      return
+    }
+    for parameter in header.split(separator: ";").dropFirst() {
+      let parts = parameter.split(separator: "=", maxSplits: 1).map {
+        $0.filter { $0 != " " && $0 != "\"" && $0 != "\t" }.lowercased()
+      }
+      guard parts.first == "charset", !["utf-8", "utf8"].contains(parts.last ?? "") else {
+        continue
+      }
+      throw APIError(
+        415, "invalid_request", "unsupported_media_type", "Send JSON in UTF-8.")
+    }
   }
 }
 

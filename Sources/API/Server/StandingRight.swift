@@ -3,6 +3,46 @@ import Domain
 import HTTP
 import Synchronization
 
+/// Who was admitted to what: all that has to be known to ask again, and no request. Ten thousand tails keep one each.
+struct Admitted: Sendable {
+  enum Proof: Sendable {
+    /// The directory's own hash of a key's secret.
+    case key(secretHash: String)
+    /// A session, and the hash of the password that it was opened with.
+    case session(of: Identifier, name: String, untilMicros: Micros, passwordHash: String)
+  }
+
+  let proof: Proof
+  let home: Identifier
+  let org: Identifier
+  let remoteAddress: String
+  let scope: String
+  let action: String
+
+  /// nil: what nobody has to be known for.
+  init?(_ exchange: Exchange) {
+    guard case .scope(let scope) = exchange.operation.access, let caller = exchange.knownCaller
+    else { return nil }
+    guard let hash = caller.proofHash else { preconditionFailure("a caller proves something") }
+    if let session = caller.session {
+      proof = .session(
+        of: session.user, name: session.name, untilMicros: session.expiresAtMicros,
+        passwordHash: hash)
+    } else {
+      let key = caller.key?.state
+      // The string that is there anyway, instead of another of the same letters.
+      proof = .key(
+        secretHash: [key?.secretHash, key?.previous?.hash].compactMap(\.self)
+          .first { $0 == hash } ?? hash)
+    }
+    home = caller.home
+    org = caller.org
+    remoteAddress = exchange.request.remoteAddress
+    self.scope = scope
+    action = exchange.operation.action
+  }
+}
+
 /// Whether the caller of an answer that goes on for hours may still have it. Asked before each part of it:
 /// whoever took the right away knows that nothing is told any more.
 final class StandingRight: Sendable {
@@ -15,27 +55,19 @@ final class StandingRight: Sendable {
   private static let toleranceMicros: Micros = 1_000_000
 
   private let services: Services
-  private let operation: Operation
-  /// What the caller is known by and nothing else: ten thousand tails keep theirs.
-  private let request: HTTPRequest
+  private let admitted: Admitted?
   private let seen: Mutex<Seen>
 
   init(_ exchange: Exchange) {
     services = exchange.services
-    operation = exchange.operation
-    var request = HTTPRequest(
-      method: exchange.request.method, target: exchange.operation.path,
-      remoteAddress: exchange.request.remoteAddress)
-    for name in ["authorization", "cookie", "account"] {
-      for value in exchange.request.headers.values(name) { request.headers.add(name, value) }
-    }
-    self.request = request
+    admitted = Admitted(exchange)
     // Nothing was looked at yet, or long ago.
     seen = Mutex(Seen(generation: 0, atMicros: .min))
   }
 
   /// Looks again where any right was changed since it looked last, and every second.
   func holds() -> Bool {
+    guard let admitted else { return true }
     let now = Seen(
       generation: services.engine.directory.generation,
       atMicros: services.engine.tools.clock.nowMicros())
@@ -43,9 +75,7 @@ final class StandingRight: Sendable {
       seen.generation == now.generation && now.atMicros - Self.toleranceMicros < seen.atMicros
     }
     if isFresh { return true }
-    guard Authenticator(services: services).stillAdmits(request, for: operation) else {
-      return false
-    }
+    guard Authenticator(services: services).stillAdmits(admitted) else { return false }
     seen.withLock { $0 = now }
     return true
   }

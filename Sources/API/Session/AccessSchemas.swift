@@ -11,7 +11,7 @@ enum AccessSchemas {
       .required("agency", .id(.org).nullable), .required("time_zone", .string()),
       .required("test", .bool), .required("status", .choice(Org.Status.self)),
       .required("now", .time, "The account's own clock."), .required("created_at", .time),
-      .optional("updated_at", .time, "Not in lists; nor are these two."),
+      .optional("updated_at", .time, "Not in a session's accounts; nor are these two."),
       .optional("version", .count), .optional("account", .id(.org)),
     ])
 

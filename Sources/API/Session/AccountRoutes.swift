@@ -69,11 +69,12 @@ enum AccountRoutes {
   private static func list(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    let now = exchange.engine.tools.clock.nowMicros()
     let wanted = exchange.query("q")?.lowercased() ?? ""
-    let data = exchange.engine.directory.reach(of: exchange.caller.home)
-      .filter { wanted.isEmpty || $0.name.lowercased().contains(wanted) }
-      .map { view($0, realMicros: now) }
+    var data: [JSON] = []
+    for org in exchange.engine.directory.reach(of: exchange.caller.home)
+    where wanted.isEmpty || org.name.lowercased().contains(wanted) {
+      data.append(try current(org, exchange))
+    }
     return try .of(data, list, exchange)
   }
 
@@ -82,14 +83,35 @@ enum AccountRoutes {
     guard exchange.engine.directory.reaches(id, from: exchange.caller.home),
       let org = exchange.engine.directory.org(id)
     else { throw .notFound("account") }
+    return exchange.respond(200, try current(org, exchange))
+  }
+
+  private static func current(
+    _ org: Directory.OrgEntry, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
     let change: (version: UInt64, atMicros: Micros)
     do {
-      change = try exchange.engine.lastChange(of: id, in: id)
+      change = try exchange.engine.lastChange(of: org.id, in: org.id)
     } catch {
       throw APIError(error)
     }
     let view = view(org, realMicros: exchange.engine.tools.clock.nowMicros())
-    return exchange.respond(200, stored(view, id, change))
+    return stored(view, org.id, change)
+  }
+
+  /// The account as it was at a version.
+  static func view(
+    _ id: Identifier, version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    let account: Snapshot<Org.State>
+    do {
+      account = try exchange.engine.org(id, version: version)
+    } catch {
+      throw APIError(error)
+    }
+    guard account.state.exists else { throw .notFound("account") }
+    let view = view(Directory.OrgEntry(id, account.state), nowMicros: account.updatedAtMicros)
+    return stored(view, id, (account.version, account.updatedAtMicros))
   }
 
   /// Everything that the body names changes in one commit, or nothing.
@@ -292,9 +314,10 @@ enum AccountRoutes {
     do {
       let first = try exchange.engine.org(id, version: 1)
       // Its own clock began with it: the first event bears the real time.
-      return view(
+      let view = view(
         Directory.OrgEntry(id, first.state),
         nowMicros: first.createdAtMicros + first.state.clockOffsetMicros)
+      return stored(view, id, (first.version, first.updatedAtMicros))
     } catch {
       throw APIError(error)
     }

@@ -156,7 +156,8 @@ enum SessionRoutes {
     }
     let hash = try await UserRoutes.hash(new)
     _ = try await exchange.atHome().write { workspace throws(CommandError) in
-      try workspace.changeUser(id, by: [.changePassword(hash: hash)], grants: Grants([]))
+      try workspace.changeUser(
+        id, by: [.changePassword(hash: hash)], grants: Grants(exchange.caller.scopes))
     }
     return HTTPResponse(status: 204)
   }

@@ -7,6 +7,8 @@ import JSON
 
 /// What went out to a webhook endpoint, what did not, and once more.
 enum WebhookDeliveries {
+  private static let refusals = ["endpoint_disabled", "endpoint_paused"]
+
   static let all = [
     Operation(
       "POST", "/api/webhook-endpoints/{id}/rotate-secret", .scope("webhooks:write"),
@@ -17,7 +19,7 @@ enum WebhookDeliveries {
     Operation(
       "POST", "/api/webhook-endpoints/{id}/test", .scope("webhooks:write"),
       "Send a test event", details: "`webhook_endpoint.tested`, whatever it subscribed to.",
-      answers: [.ok(WebhookSchemas.endpoint)], refuses: [409: ["endpoint_disabled"]],
+      answers: [.ok(WebhookSchemas.endpoint)], refuses: [409: refusals],
       handler: test),
     Operation(
       "POST", "/api/webhook-endpoints/{id}/redeliver", .scope("webhooks:write"),
@@ -26,14 +28,23 @@ enum WebhookDeliveries {
       body: .json(WebhookSchemas.redeliver, example: ["from": 1]),
       answers: [.ok(WebhookSchemas.endpoint)],
       refuses: [
-        400: ["out_of_range", "required"], 403: ["cannot_grant"],
-        409: ["endpoint_disabled", "too_many_redeliveries"],
+        400: ["ambiguous", "out_of_range", "required"], 403: ["cannot_grant"],
+        409: refusals + ["too_many_redeliveries"],
       ], handler: redeliver),
     Operation.list(
       "/api/webhook-endpoints/{id}/deliveries", "webhooks:read",
       "The latest deliveries, newest first",
       details: "The last thousand at least, with what was answered; they outlive restarts.",
       of: WebhookSchemas.delivery, sorts: ["-number"], rows: deliveries),
+    Operation(
+      "GET", "/api/webhook-endpoints/{id}/deliveries/{number}", .scope("webhooks:read"),
+      "Read a delivery with what was sent",
+      details: """
+        The body is not kept: it is made again from the event in the log, in the payload and format of that time. So it
+        has nothing of a person who was erased since (`as_sent` is `false` then), and who may not read events
+        (`events:read`) does not get a full one. What was answered about a person goes with them too.
+        """, answers: [.ok(WebhookSchemas.sentDelivery)], refuses: [404: ["not_found"]],
+      handler: delivery),
     Operation.list(
       "/api/webhook-endpoints/{id}/dead-letters", "webhooks:read",
       "The events whose delivery was given up, the first one first",
@@ -65,9 +76,17 @@ enum WebhookDeliveries {
     let from = fields.int("from")
     let head = Int64(try exchange.head())
     let to = fields.int("to") ?? head
-    if events == nil, from == nil, !failed {
+    switch [events != nil, from != nil, failed].count(where: \.self) {
+    case 0:
       fields.fail(
         "events", "required", "Name events, the log position to begin from, or `failed`.")
+    case 1: break
+    default:
+      fields.fail(
+        "events", "ambiguous", "Name either events, the log position to begin from, or `failed`.")
+    }
+    if from == nil, fields.has("to") {
+      fields.fail("to", "ambiguous", "to goes with from.")
     }
     if let from, from > to || to > head {
       fields.fail("to", "out_of_range", "to is not before from and not beyond \(head).")
@@ -99,6 +118,55 @@ enum WebhookDeliveries {
     return try .of(exchange.engine.deliveries.deliveries(of: id).map(view), list, exchange)
   }
 
+  private static func delivery(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let id = try exchange.id("id", .webhookEndpoint)
+    _ = try WebhookRoutes.state(id, version: .max, exchange)
+    let found = exchange.engine.deliveries.deliveries(of: id)
+      .first { String($0.number) == exchange.path["number"] }
+    guard let found, var object = view(found.number, found.delivery).object else {
+      throw .notFound("delivery")
+    }
+    object["request"] = try request(of: found.delivery, exchange)
+    return exchange.respond(200, .object(object))
+  }
+
+  /// What was sent, made again.
+  private static func request(
+    of delivery: DeliveryBoard.Delivery, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    let event: RecordedEvent?
+    do {
+      event = try exchange.engine.log.read(
+        after: delivery.position - 1, limit: 1, filter: EventFilter(org: OrgID(exchange.org.value))
+      ).events.first { $0.position == delivery.position }
+    } catch {
+      throw APIError(.log(error))
+    }
+    guard let event else { throw .notFound("event") }
+    let style = delivery.style ?? WebhookEndpoint.Style()
+    let isWhole = event.parts.allSatisfy { part in
+      if case .opened = part { true } else { false }
+    }
+    let mayRead = style.payload == .thin || exchange.caller.allows("events:read", "read")
+    var body: JSON = .null
+    if mayRead, delivery.style != nil {
+      do throws(CommandError) {
+        let bytes = WebhookMessage.body(of: try EventJSON.object(event), style)
+        body = .string(String(decoding: bytes, as: UTF8.self))
+      } catch {
+        throw APIError(error)
+      }
+    }
+    return [
+      "headers": [
+        "content-type": .string(WebhookMessage.contentType(style)),
+        "webhook-id": .string(delivery.event.text),
+        "webhook-timestamp": .string(String(delivery.atMicros / 1_000_000)),
+      ], "body": body,
+      "as_sent": body == .null ? .null : .bool(isWhole),
+    ]
+  }
+
   private static func view(_ number: Int, _ delivery: DeliveryBoard.Delivery) -> JSON {
     [
       "object": "delivery", "number": JSON(number), "event": .string(delivery.event.text),
@@ -107,6 +175,7 @@ enum WebhookDeliveries {
       "took_millis": .int(delivery.tookMillis), "url": .string(delivery.url),
       "status": delivery.status.map { JSON($0) } ?? .null, "error": JSON(delivery.error),
       "response": .string(delivery.response), "redelivery": .bool(delivery.isRedelivery),
+      "backfill": .bool(delivery.isBackfill),
     ]
   }
 

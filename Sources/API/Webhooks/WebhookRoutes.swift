@@ -37,6 +37,18 @@ enum WebhookRoutes {
         "POST", "/api/webhook-endpoints/{id}/enable", .scope("webhooks:write"),
         "Deliver again, from where it stopped", answers: [.ok(WebhookSchemas.endpoint)],
         handler: enable),
+      Operation(
+        "POST", "/api/webhook-endpoints/{id}/pause", .scope("webhooks:write"),
+        "Deliver nothing for a while",
+        details: "What happens meanwhile is not lost: it comes once the endpoint is resumed.",
+        answers: [.ok(WebhookSchemas.endpoint)],
+        handler: { exchange throws(APIError) in try await change(exchange, [.pause]) }),
+      Operation(
+        "POST", "/api/webhook-endpoints/{id}/resume", .scope("webhooks:write"),
+        "Deliver again, and all that happened meanwhile",
+        details: "In the order of each contact, at once: also what waited for another attempt.",
+        answers: [.ok(WebhookSchemas.endpoint)],
+        handler: { exchange throws(APIError) in try await change(exchange, [.resume]) }),
     ] + WebhookDeliveries.all
 
   static let needsReading =
@@ -133,7 +145,8 @@ enum WebhookRoutes {
     var object = JSONObject([
       ("id", .string(id.text)), ("object", "webhook_endpoint"), ("url", .string(state.url)),
       ("types", .array(state.types.map(JSON.string))), ("enabled", .bool(state.isEnabled)),
-      ("deleted", .bool(state.isDeleted)), ("payload", .string(state.style.payload.rawValue)),
+      ("paused", .bool(state.isPaused)), ("deleted", .bool(state.isDeleted)),
+      ("payload", .string(state.style.payload.rawValue)),
       ("format", .string(state.style.format.rawValue)),
       ("redeliveries", JSON(state.redeliveries.count)), ("version", .int(Int64(snapshot.version))),
       ("account", .string(exchange.org.text)),

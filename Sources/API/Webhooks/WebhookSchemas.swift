@@ -30,8 +30,26 @@ enum WebhookSchemas {
       .optional("failed", .bool, "What was given up: every dead letter."),
     ])
 
-  static let delivery = Schema.object(
-    "Delivery",
+  static let delivery = Schema.object("Delivery", deliveryFields)
+
+  static let sentDelivery = Schema.object(
+    "SentDelivery",
+    deliveryFields + [
+      .required(
+        "request",
+        .object([
+          .required(
+            "headers", .map(.string()),
+            "But for the signature, which whoever knows the secret can make again."),
+          .required(
+            "body", .string().nullable,
+            "null: a full body, and you may not read events; or sent before its style was kept."),
+          .required(
+            "as_sent", .bool.nullable, "`false`: somebody whom it was about was erased since."),
+        ]))
+    ])
+
+  private static let deliveryFields: [Schema.Property] =
     [
       .required("object", .constant("delivery")),
       .required("number", .count, "Counts up for each endpoint."), .required("event", .id(.event)),
@@ -39,9 +57,11 @@ enum WebhookSchemas {
       .required("sent_at", .time), .required("took_millis", .count), .required("url", .string()),
       .required("status", .count.nullable, "null: there was no answer."),
       .required("error", .string().nullable),
-      .required("response", .string(), "The first 500 bytes of what was answered."),
+      .required(
+        "response", .string(), "The first 500 bytes of what was answered. Goes with the person."),
       .required("redelivery", .bool),
-    ])
+      .required("backfill", .bool, "It waited while the endpoint was paused or disabled."),
+    ]
 
   static let deadLetter = Schema.object(
     "DeadLetter",
@@ -72,7 +92,9 @@ enum WebhookSchemas {
     "WebhookEndpoint", "webhook_endpoint", .webhookEndpoint,
     [
       .required("url", .string()), .required("types", .array(.string())),
-      .required("enabled", .bool), .required("deleted", .bool),
+      .required("enabled", .bool, "`false`: its failures have ended the deliveries."),
+      .required("paused", .bool, "`true`: somebody wants it quiet. What happens meanwhile waits."),
+      .required("deleted", .bool),
       .required("payload", .choice(WebhookEndpoint.Style.Payload.self)),
       .required("format", .choice(WebhookEndpoint.Style.Format.self)),
       .optional(

@@ -52,9 +52,16 @@ extension Workspace {
   package mutating func changeUser(
     _ id: Identifier, by commands: [User.Command], grants: Grants
   ) throws(CommandError) {
-    guard try current(User.self, id).exists else { throw .notFound(id) }
+    let user = try current(User.self, id)
+    guard user.exists else { throw .notFound(id) }
     for command in commands {
-      if case .changeRole(let role) = command { try grants.require(try scopes(ofRole: role)) }
+      switch command {
+      case .changeRole(let role): try grants.require(try scopes(ofRole: role))
+      // Whoever sets a password can sign in with it, as whoever that user is.
+      case .changePassword, .reactivate: try grants.require(try scopes(ofRole: user.role))
+      case .create, .recordSignIn, .recordFailedSignIn, .signOut, .rename, .deactivate, .unlock:
+        break
+      }
       try run(User.self, id, command)
     }
     guard hasAdministrator() else { throw .lastAdministrator }
@@ -131,7 +138,12 @@ extension Workspace {
     let key = try current(APIKey.self, id)
     guard key.exists, !key.isRevoked else { throw .notFound(id) }
     for command in commands {
-      if case .changeScopes(let scopes) = command { try grants.require(scopes) }
+      switch command {
+      case .changeScopes(let scopes): try grants.require(scopes)
+      // Whoever gets a key's secret, or takes away what it is bound to, has what the key may do.
+      case .roll, .restrict: try grants.require(key.scopes)
+      case .create, .rename, .setLimit, .revoke: break
+      }
       try run(APIKey.self, id, command)
     }
   }
@@ -184,5 +196,14 @@ package enum Scope {
       if scope == "\(resource):*" { return true }
       return scope == "\(resource):write" && ["create", "update", "delete"].contains(action)
     }
+  }
+
+  /// Whether `held` includes `wanted`, or `action` on the same resource alone.
+  package static func allows(
+    _ held: [String], _ wanted: String, orAlone action: String
+  ) -> Bool {
+    if allows(held, wanted) { return true }
+    let resource = wanted.prefix { $0 != ":" }
+    return allows(held, "\(resource):\(action)")
   }
 }

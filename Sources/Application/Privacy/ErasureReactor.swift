@@ -143,6 +143,10 @@ extension ErasureReactor {
     let began = ContinuousClock.now
     try await tools.eraser.erase(subjects, org: OrgID(executor.org.value))
     try tools.discardCopies(executor.org)
+    let endpoints = try await executor.read { workspace throws(CommandError) in
+      workspace.webhookEndpointStates.map(\.0)
+    }
+    try engine.deliveries.forgetAnswers(about: Set(batch.map(\.contact)), to: endpoints)
     restUntil = .now + (ContinuousClock.now - began) * Self.restFactor
     for ticket in batch {
       _ = try await executor.perform(call(ticket, 1)) { workspace throws(CommandError) in

@@ -50,6 +50,8 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var runs = RunIndex()
   /// Webhook endpoints with the org sequence of their creation: they hear what came after it.
   private(set) var webhooks: [Identifier: UInt64] = [:]
+  /// Where each was resumed or enabled last: what it hears of before that has waited for it.
+  private(set) var webhookResumptions: [Identifier: UInt64] = [:]
   private(set) var timers = MinHeap<Due>()
   private var ended = EndedMessages()
 
@@ -92,7 +94,11 @@ final class OrgState: Codable, @unchecked Sendable {
     case .timer(let event): apply(event, of: stream)
     case .webhookEndpoint(let event):
       fold(WebhookEndpoint.self, event, stream)
-      if case .created = event { webhooks[stream] = place.orgSequence }
+      switch event {
+      case .created: webhooks[stream] = place.orgSequence
+      case .enabled, .resumed: webhookResumptions[stream] = place.orgSequence
+      default: break
+      }
     case .importJob(let event): fold(ImportJob.self, event, stream)
     case .template(let event): fold(Template.self, event, stream)
     case .payment(let event): fold(Payment.self, event, stream)

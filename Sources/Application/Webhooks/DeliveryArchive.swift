@@ -4,7 +4,7 @@
 //
 // `<endpoint>.deliveries` is written to; at `lineLimit` lines it becomes `<endpoint>.deliveries.1`, in
 // the place of the one before. What subscribers answer may hold personal data, so it is sealed, under
-// `deliveries.key` beside the files. Lines are not flushed: a power cut may cost the last of them,
+// `deliveries.key` beside the files, and goes with the person: `rewrite`. Lines are not flushed: a power cut may cost the last of them,
 // and the events' own record of failures is in the log.
 
 import Crypto
@@ -43,8 +43,7 @@ struct DeliveryArchive: Sendable {
     let path = path(endpoint)
     var count = lineCount
     if count >= Self.lineLimit {
-      _ = try FileManager.default.replaceItemAt(
-        URL(filePath: path + ".1"), withItemAt: URL(filePath: path))
+      try move(path, onto: path + ".1")
       count = 0
     }
     if !FileManager.default.fileExists(atPath: path) {
@@ -81,6 +80,30 @@ struct DeliveryArchive: Sendable {
     return (deliveries, lines.count)
   }
 
+  /// Changes every delivery that is kept of an endpoint; lines that cannot be opened go.
+  func rewrite(
+    _ endpoint: Identifier, _ change: (inout DeliveryBoard.Delivery) -> Void
+  ) throws {
+    for path in [path(endpoint) + ".1", path(endpoint)]
+    where FileManager.default.fileExists(atPath: path) {
+      var text = ""
+      for var delivery in lines(path, endpoint).deliveries {
+        change(&delivery)
+        text += try seal(delivery.json.bytes(), endpoint) + "\n"
+      }
+      let copy = path + ".new"
+      let isMade = FileManager.default.createFile(
+        atPath: copy, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
+      guard isMade else { throw CocoaError(.fileWriteUnknown) }
+      try move(copy, onto: path)
+    }
+  }
+
+  /// Whether there is something there already or not: Foundation's own replacing needs it to be.
+  private func move(_ path: String, onto other: String) throws {
+    guard unsafe rename(path, other) == 0 else { throw CocoaError(.fileWriteUnknown) }
+  }
+
   private func seal(_ bytes: [UInt8], _ endpoint: Identifier) throws(CryptoError) -> String {
     var cipher = AESGCM()
     let nonce = Random.bytes(AESGCM.nonceByteCount)
@@ -107,6 +130,9 @@ extension DeliveryBoard.Delivery {
       "attempt": JSON(attempt), "at_micros": .int(atMicros), "took_millis": .int(tookMillis),
       "url": .string(url), "status": JSON(status.map { Int64($0) }), "error": JSON(error),
       "response": .string(response), "redelivery": .bool(isRedelivery),
+      "backfill": .bool(isBackfill), "payload": JSON(style?.payload.rawValue),
+      "format": JSON(style?.format.rawValue),
+      "people": people.map { .array($0.map(\.text).sorted().map(JSON.string)) } ?? .null,
     ]
   }
 
@@ -122,6 +148,15 @@ extension DeliveryBoard.Delivery {
       event: event, type: type, position: position, attempt: Int(attempt), atMicros: atMicros,
       tookMillis: tookMillis, url: url, status: json["status"]?.int.map { Int($0) },
       error: json["error"]?.string, response: response,
-      isRedelivery: json["redelivery"]?.bool ?? false)
+      isRedelivery: json["redelivery"]?.bool ?? false,
+      isBackfill: json["backfill"]?.bool ?? false)
+    if let payload = json["payload"]?.string.flatMap(WebhookEndpoint.Style.Payload.init),
+      let format = json["format"]?.string.flatMap(WebhookEndpoint.Style.Format.init)
+    {
+      style = WebhookEndpoint.Style(payload: payload, format: format)
+    }
+    people = json["people"]?.array.map { people in
+      Set(people.compactMap { $0.string.flatMap { Identifier($0, kind: .contact) } })
+    }
   }
 }

@@ -22,13 +22,16 @@ struct DeliveryAttempts: Sendable {
 
   /// nil: delivered.
   func attempt(
-    _ event: RecordedEvent, _ target: WebhookTarget, number: Int, isRedelivery: Bool = false
+    _ event: RecordedEvent, about key: DeliveryKey, _ target: WebhookTarget, number: Int,
+    isRedelivery: Bool = false
   ) async -> DeliveryFailure? {
     let sentAtMicros = await executor.realMicros
     var delivery = DeliveryBoard.Delivery(
       event: RecordedDomainEvent.eventID(of: event), type: event.type, position: event.position,
       attempt: number, atMicros: sentAtMicros, tookMillis: 0, url: target.url, status: nil,
-      error: nil, response: "", isRedelivery: isRedelivery)
+      error: nil, response: "", isRedelivery: isRedelivery,
+      isBackfill: !isRedelivery && event.orgSequence < target.resumedSequence,
+      style: target.style, people: Self.people(of: event, about: key))
     var failure: DeliveryFailure?
     let started = ContinuousClock.now
     do {
@@ -54,6 +57,19 @@ struct DeliveryAttempts: Sendable {
       report("webhook \(target.id): the delivery is not in the delivery log: \(error)")
     }
     return failure
+  }
+
+  /// The contact that it is about, and whoever else has a part in it.
+  private static func people(of event: RecordedEvent, about key: DeliveryKey) -> Set<Identifier> {
+    var people: Set<Identifier> = key.kind == .contact ? [key] : []
+    for part in event.parts {
+      switch part {
+      case .opened(nil, _): break
+      case .opened(let subject?, _), .erased(let subject):
+        people.insert(Identifier(.contact, subject.value))
+      }
+    }
+    return people
   }
 
   private static func failure(_ response: ClientResponse) -> DeliveryFailure? {

@@ -19,6 +19,12 @@ package final class DeliveryBoard: Sendable {
     /// The beginning of what the subscriber answered.
     package var response: String
     package var isRedelivery: Bool
+    /// Whether it waited while the endpoint was paused or disabled.
+    package var isBackfill = false
+    /// How its body looked: from this and the event it can be made again. nil: sent before this was kept.
+    package var style: WebhookEndpoint.Style?
+    /// The contacts that its event is about, whose erasure takes what was answered along. nil: not known.
+    package var people: Set<Identifier>?
 
     package var isTaken: Bool { status.map { (200..<300).contains($0) } ?? false }
   }
@@ -63,6 +69,8 @@ package final class DeliveryBoard: Sendable {
     var attempts: [Bool: Int] = [:]
     var archive: DeliveryArchive?
     var books: [Identifier: Book] = [:]
+    /// Who was forgotten since the start: an attempt may have been under way.
+    var forgotten: Set<Identifier> = []
   }
 
   private static let keptCount = DeliveryArchive.lineLimit
@@ -117,6 +125,8 @@ package final class DeliveryBoard: Sendable {
   /// - Throws: Where the archive cannot be written; the delivery is known until the next start then.
   func note(_ delivery: Delivery, of endpoint: Identifier) throws {
     try state.withLock { state in
+      var delivery = delivery
+      delivery.forgetAnswer(about: state.forgotten)
       state.attempts[delivery.isTaken, default: 0] += 1
       var book = state.books[endpoint] ?? Book()
       defer { state.books[endpoint] = book }
@@ -131,7 +141,30 @@ package final class DeliveryBoard: Sendable {
     }
   }
 
+  /// Nothing that a subscriber answered about these contacts is kept, here or on disk. Can be repeated.
+  ///
+  /// - Throws: Where a file cannot be rewritten; it is as it was then.
+  func forgetAnswers(about contacts: Set<Identifier>, to endpoints: [Identifier]) throws {
+    try state.withLock { state in
+      state.forgotten.formUnion(contacts)
+      for endpoint in endpoints {
+        for index in state.books[endpoint]?.deliveries.indices ?? 0..<0 {
+          state.books[endpoint]?.deliveries[index].forgetAnswer(about: contacts)
+        }
+        try state.archive?.rewrite(endpoint) { $0.forgetAnswer(about: contacts) }
+      }
+    }
+  }
+
   func show(_ standing: Standing, of endpoint: Identifier) {
     state.withLock { $0.books[endpoint, default: Book()].standing = standing }
+  }
+}
+
+extension DeliveryBoard.Delivery {
+  /// Subscribers may say what they were told: where nobody knows whom it was about, it may have been anybody.
+  fileprivate mutating func forgetAnswer(about contacts: Set<Identifier>) {
+    guard !contacts.isEmpty, people?.isDisjoint(with: contacts) != true else { return }
+    response = ""
   }
 }

@@ -138,6 +138,9 @@ extension EndpointCourier {
       let seen = desk.wake.generation
       for outcome in desk.take() { try await settle(outcome, &bag) }
       guard let target = try await executor.webhookTarget(endpoint) else {
+        // Whoever lets it go on means now, not in so many hours.
+        bag.plan.makeDue()
+        bag.isSaved = false
         if bag.plan.underWayCount == 0 { return }
         await desk.wake.wait(beyond: seen, timeout: nil)
         continue
@@ -169,7 +172,8 @@ extension EndpointCourier {
       let known = bag.events.removeValue(forKey: entry.sequence)
       let event = try known ?? event(at: entry.sequence)
       group.addTask {
-        let failure = await attempts.attempt(event, target, number: entry.failedCount + 1)
+        let failure = await attempts.attempt(
+          event, about: key, target, number: entry.failedCount + 1)
         desk.add(Desk.Outcome(key: key, event: event, failure: failure))
       }
     }
@@ -295,13 +299,16 @@ extension EndpointCourier {
     var position = stretch.from - 1
     var deliveredCount = 0
     var failedCount = 0
+    var keys = DeliveryKeys()
     while position < stretch.to {
       let page = try log.read(
         after: position, limit: 200, filter: EventFilter(org: OrgID(executor.org.value)))
       for event in page.events where event.position <= stretch.to && target.wants(event) {
         // Disabled meanwhile: what is left waits until somebody enables it.
         guard try await executor.webhookTarget(endpoint) != nil else { return }
-        let failure = await attempts.attempt(event, target, number: 1, isRedelivery: true)
+        let failure = await attempts.attempt(
+          event, about: try keys.key(of: event, executor.org, log), target, number: 1,
+          isRedelivery: true)
         try Task.checkCancellation()
         if failure == nil { deliveredCount += 1 } else { failedCount += 1 }
       }

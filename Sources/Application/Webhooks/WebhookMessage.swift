@@ -30,11 +30,12 @@ package enum WebhookMessage {
       method: "POST", url: url, headers: headers, body: body, timeoutMillis: timeoutMillis)
   }
 
-  static func contentType(_ style: WebhookEndpoint.Style) -> String {
+  package static func contentType(_ style: WebhookEndpoint.Style) -> String {
     style.format == .standard ? "application/json" : "application/cloudevents+json"
   }
 
-  static func body(of event: JSON, _ style: WebhookEndpoint.Style) -> [UInt8] {
+  /// The body that delivers `event` (as `EventJSON.object` gives it).
+  package static func body(of event: JSON, _ style: WebhookEndpoint.Style) -> [UInt8] {
     guard style.payload == .full else { return frame(thin(event), of: event, style) }
     let full = frame(event, of: event, style)
     return full.count <= bodyLimitBytes ? full : frame(thin(event), of: event, style)

@@ -100,6 +100,8 @@ struct WebhookTarget: Sendable, Equatable {
   let redeliveries: [WebhookEndpoint.Redelivery]
   /// The event after its creation.
   let firstSequence: UInt64
+  /// What came before it waited until the endpoint was resumed or enabled; 0: it never was.
+  let resumedSequence: UInt64
 
   func secrets(atMicros: Micros) -> [String] {
     guard let previousSecret, atMicros < previousUntilMicros else { return [secret] }
@@ -121,21 +123,21 @@ struct WebhookTarget: Sendable, Equatable {
 extension OrgExecutor {
   func enabledWebhookEndpoints() throws(CommandError) -> [Identifier] {
     try withState { state in
-      state.tables.webhookEndpoints.filter { $0.value.isEnabled && !$0.value.isDeleted }
+      state.tables.webhookEndpoints.filter { $0.value.takesDeliveries }
         .keys.sorted()
     }
   }
 
   func webhookTarget(_ id: Identifier) throws(CommandError) -> WebhookTarget? {
     try withState { state in
-      guard let endpoint = state.tables.webhookEndpoints[id], endpoint.isEnabled,
-        !endpoint.isDeleted, let secret = endpoint.secret, let createdAt = state.webhooks[id]
+      guard let endpoint = state.tables.webhookEndpoints[id], endpoint.takesDeliveries,
+        let secret = endpoint.secret, let createdAt = state.webhooks[id]
       else { return nil }
       return WebhookTarget(
         id: id, url: endpoint.url, types: endpoint.types, secret: secret,
         previousSecret: endpoint.previousSecret, previousUntilMicros: endpoint.previousUntilMicros,
         style: endpoint.style, redeliveries: endpoint.redeliveries,
-        firstSequence: createdAt + 1)
+        firstSequence: createdAt + 1, resumedSequence: state.webhookResumptions[id] ?? 0)
     }
   }
 }

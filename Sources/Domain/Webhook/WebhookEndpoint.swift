@@ -1,6 +1,6 @@
 /// A subscriber's URL and what it wants to hear. Stream: the endpoint's id.
 ///
-/// Invariant: the log is its queue; `disabled` stops deliveries and keeps the place.
+/// Invariant: the log is its queue; `disabled` and `paused` stop deliveries and keep the place.
 package enum WebhookEndpoint: Decider {
   package enum Command: Sendable, Equatable {
     /// Deliveries begin with the event after this one.
@@ -8,6 +8,9 @@ package enum WebhookEndpoint: Decider {
     case update(url: String?, types: [String]?)
     case disable(reason: String)
     case enable
+    /// Whoever owns the receiver wants quiet for a while; what happens meanwhile comes after `resume`.
+    case pause
+    case resume
     case delete
     case recordFailure(position: UInt64, attempt: Int, reason: String, retryAtMicros: Micros?)
     case setStyle(Style)
@@ -54,6 +57,8 @@ package enum WebhookEndpoint: Decider {
     case updated(url: String, types: [String])
     case disabled(reason: String)
     case enabled
+    case paused
+    case resumed
     case deleted
     /// One attempt for the event at `position` failed; nil: there will be no further one.
     case deliveryFailed(position: UInt64, attempt: Int, reason: String, retryAtMicros: Micros?)
@@ -67,7 +72,9 @@ package enum WebhookEndpoint: Decider {
   package struct State: Sendable, Equatable, Codable {
     package var exists = false
     package var isDeleted = false
+    /// False after failures alone; people pause.
     package var isEnabled = false
+    package var isPaused = false
     package var url = ""
     package var types: [String] = []
     package var secret: String?
@@ -79,6 +86,8 @@ package enum WebhookEndpoint: Decider {
     package var redeliveries: [Redelivery] = []
 
     package init() {}
+
+    package var takesDeliveries: Bool { isEnabled && !isPaused && !isDeleted }
   }
 
   package enum Rejection: Error, Equatable {
@@ -87,6 +96,7 @@ package enum WebhookEndpoint: Decider {
     case noTypes
     case invalidURL
     case disabled
+    case paused
     case tooManyRedeliveries
   }
 
@@ -130,6 +140,8 @@ extension WebhookEndpoint {
       return [.updated(url: url, types: types)]
     case .disable(let reason): return state.isEnabled ? [.disabled(reason: reason)] : []
     case .enable: return state.isEnabled ? [] : [.enabled]
+    case .pause: return state.isPaused ? [] : [.paused]
+    case .resume: return state.isPaused ? [.resumed] : []
     case .delete: return [.deleted]
     case .recordFailure(let position, let attempt, let reason, let retryAtMicros):
       return [
@@ -140,16 +152,21 @@ extension WebhookEndpoint {
     case .rotateSecret(let secret, let previousUntilMicros):
       return [.secretRotated(secret: .known(secret), previousUntilMicros: previousUntilMicros)]
     case .test:
-      guard state.isEnabled else { throw .disabled }
+      try requireDeliveries(state)
       return [.tested]
     case .redeliver(let from, let to):
-      guard state.isEnabled else { throw .disabled }
+      try requireDeliveries(state)
       guard state.redeliveries.count < redeliveryLimit else { throw .tooManyRedeliveries }
       return [.redeliveryRequested(from: from, to: to)]
     case .finishRedelivery(let deliveredCount, let failedCount):
       guard !state.redeliveries.isEmpty else { return [] }
       return [.redelivered(deliveredCount: deliveredCount, failedCount: failedCount)]
     }
+  }
+
+  private static func requireDeliveries(_ state: State) throws(Rejection) {
+    guard state.isEnabled else { throw .disabled }
+    guard !state.isPaused else { throw .paused }
   }
 
   private static func check(_ url: String, _ types: [String]) throws(Rejection) {
@@ -187,6 +204,10 @@ extension WebhookEndpoint {
       next.isEnabled = false
     case .enabled:
       next.isEnabled = true
+    case .paused:
+      next.isPaused = true
+    case .resumed:
+      next.isPaused = false
     case .deleted:
       next.isDeleted = true
       next.isEnabled = false

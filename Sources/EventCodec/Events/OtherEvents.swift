@@ -39,6 +39,8 @@ extension WebhookEndpoint.Event: PayloadCoding {
     case updated = "webhook_endpoint.updated"
     case disabled = "webhook_endpoint.disabled"
     case enabled = "webhook_endpoint.enabled"
+    case paused = "webhook_endpoint.paused"
+    case resumed = "webhook_endpoint.resumed"
     case deleted = "webhook_endpoint.deleted"
     case deliveryFailed = "webhook.delivery_failed"
     case styleSet = "webhook_endpoint.style_set"
@@ -65,6 +67,8 @@ extension WebhookEndpoint.Event: PayloadCoding {
       payload.fields.field("reason", reason)
       return .disabled
     case .enabled: return .enabled
+    case .paused: return .paused
+    case .resumed: return .resumed
     case .deleted: return .deleted
     case .deliveryFailed(let position, let attempt, let reason, let retryAtMicros):
       // Positions are dense from 1: none will ever exceed an Int64.
@@ -104,6 +108,8 @@ extension WebhookEndpoint.Event: PayloadCoding {
         url: try payload.fields.string("url"), types: try payload.fields.strings("types"))
     case .disabled: return .disabled(reason: try payload.fields.string("reason"))
     case .enabled: return .enabled
+    case .paused: return .paused
+    case .resumed: return .resumed
     case .deleted: return .deleted
     case .deliveryFailed:
       return .deliveryFailed(

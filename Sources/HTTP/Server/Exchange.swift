@@ -309,6 +309,8 @@ extension Exchange {
 }
 
 extension Exchange.State {
+  private static let handedOver = HTTPRequest(method: "", target: "/", remoteAddress: "")
+
   fileprivate var isFinished: Bool {
     guard case .finished = phase else { return false }
     return true
@@ -350,8 +352,7 @@ extension Exchange.State {
     phase = .handling
     defer {
       // The handler has it now; a tail would keep it for hours.
-      request.headers = HTTPHeaders()
-      request.body = []
+      request = Self.handedOver
     }
     return (nil, request)
   }

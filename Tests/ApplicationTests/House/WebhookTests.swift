@@ -227,6 +227,35 @@ extension HouseTests {
       }
     }
 
+    @Test func `what happens during a pause comes after it in order, also over a restart`()
+      async throws
+    {
+      try await with { house, org, subscriber, endpoint in
+        let contact = try await org.contact("+12125550123")
+        try await wait("the contact") { subscriber.deliveries.count == 2 }
+        subscriber.answer(with: 503)
+        try await org.tag(contact, "first")
+        try await wait("a failure") { try failures(of: endpoint, in: org) == 1 }
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .pause)
+        }
+        subscriber.answer(with: 204)
+        for index in 0..<20 { try await org.tag(contact, "tag-\(index)") }
+        try house.advance(byMicros: 2 * Moment.dayMicros)
+        try await house.restart()
+        try await Task.sleep(for: .milliseconds(30))
+        #expect(subscriber.deliveries.count == 2)
+        #expect(subscriber.attempts.count == 3)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .resume)
+        }
+        try await wait("all of it") { subscriber.deliveries.count == 23 }
+        let deliveries = subscriber.deliveries
+        #expect(deliveries.map(\.sequence) == deliveries.map(\.sequence).sorted())
+        #expect(Set(deliveries.map(\.id)).count == 23)
+      }
+    }
+
     @Test func `a subscriber that is gone hears no more`() async throws {
       try await with { house, org, subscriber, endpoint in
         subscriber.answer(with: 410)

@@ -266,7 +266,7 @@ enum SampleEvents {
       url: "https://a.example/h", types: ["message.*", "contact.created"],
       secret: .known("whsec_MfKQ")),
     .updated(url: "https://b.example/h", types: ["*"]), .disabled(reason: "410"), .enabled,
-    .deleted,
+    .paused, .resumed, .deleted,
     .deliveryFailed(position: 15, attempt: 2, reason: "503", retryAtMicros: 16),
     .styleSet(WebhookEndpoint.Style(payload: .thin, format: .cloudEvents)),
     .secretRotated(secret: .known("whsec_Q2hh"), previousUntilMicros: 20), .tested,

@@ -275,7 +275,7 @@ enum RandomEvents {
         url: random.text(), types: random.list { $0.text() },
         secret: random.personal { $0.text() }),
       .updated(url: random.text(), types: random.list { $0.text() }),
-      .disabled(reason: random.text()), .enabled, .deleted,
+      .disabled(reason: random.text()), .enabled, .paused, .resumed, .deleted,
       .deliveryFailed(
         position: UInt64.random(in: 0...UInt64(Int64.max), using: &random),
         attempt: random.count(), reason: random.text(),

@@ -411,6 +411,7 @@ export interface WebhookEndpoint {
   url: string;
   types: string[];
   enabled: boolean;
+  paused: boolean;
   position?: number | null;
   failures?: number | null;
   /** Only in the answer to its creation. */

@@ -18,8 +18,8 @@ export function WebhooksScreen() {
   const [deleting, setDeleting] = useState<WebhookEndpoint | null>(null);
   const write = useWrite();
   useKeys({ n: () => setCreating(true) });
-  const enable = async ({ id }: WebhookEndpoint) => {
-    if ((await write.run("POST", `${root}/${id}/enable`)) !== null) endpoints.reload();
+  const act = async ({ id }: WebhookEndpoint, action: Action) => {
+    if ((await write.run("POST", `${root}/${id}/${action}`)) !== null) endpoints.reload();
   };
   return (
     <Page
@@ -51,7 +51,7 @@ export function WebhooksScreen() {
                   key={endpoint.id}
                   endpoint={endpoint}
                   isBusy={write.isBusy}
-                  onEnable={() => void enable(endpoint)}
+                  onAct={(action) => void act(endpoint, action)}
                   onDelete={() => setDeleting(endpoint)}
                 />
               ))}
@@ -82,23 +82,34 @@ export function WebhooksScreen() {
   );
 }
 
+type Action = "enable" | "pause" | "resume";
+
+/** How an endpoint stands, and what can be done about it. */
+function standing({ enabled, paused }: WebhookEndpoint) {
+  if (!enabled) {
+    return { word: "disabled", badge: "badge-red", action: "enable", label: "Enable and catch up" } as const;
+  }
+  return paused
+    ? ({ word: "paused", badge: "badge-amber", action: "resume", label: "Resume and catch up" } as const)
+    : ({ word: "enabled", badge: "badge-green", action: "pause", label: "Pause" } as const);
+}
+
 interface EndpointItemProps {
   endpoint: WebhookEndpoint;
   isBusy: boolean;
-  onEnable: () => void;
+  onAct: (action: Action) => void;
   onDelete: () => void;
 }
 
-function EndpointItem({ endpoint, isBusy, onEnable, onDelete }: EndpointItemProps) {
+function EndpointItem({ endpoint, isBusy, onAct, onDelete }: EndpointItemProps) {
+  const { word, badge, action, label } = standing(endpoint);
   const failures = endpoint.failures ?? 0;
   return (
     <li className="card endpoint">
       <div className="endpoint-main">
         <span className="endpoint-url clip">{endpoint.url}</span>
         <span className="row small">
-          <span className={endpoint.enabled ? "badge badge-green" : "badge badge-red"}>
-            {endpoint.enabled ? "enabled" : "disabled"}
-          </span>
+          <span className={`badge ${badge}`}>{word}</span>
           {endpoint.types.map((type) => (
             <code key={type} className="muted">
               {type}
@@ -112,11 +123,15 @@ function EndpointItem({ endpoint, isBusy, onEnable, onDelete }: EndpointItemProp
           </span>
         )}
       </div>
-      {!endpoint.enabled && (
-        <button type="button" className="button" disabled={isBusy} onClick={onEnable}>
-          Enable and catch up
-        </button>
-      )}
+      <button
+        type="button"
+        className="button"
+        disabled={isBusy}
+        aria-label={`${label} ${endpoint.url}`}
+        onClick={() => onAct(action)}
+      >
+        {label}
+      </button>
       <button
         type="button"
         className="icon-button"
