@@ -1,9 +1,11 @@
-"""What schemathesis must not ask, or not judge."""
+"""What schemathesis must not ask, what it must not judge, and what it judges beside its own checks."""
 
 import os
 from urllib.parse import urlencode
 
 import schemathesis
+
+from error_codes import unnamed
 
 # A longer request line is answered by HTTP itself (414), whatever the operation: tested elsewhere.
 TARGET_LIMIT = 6_000
@@ -24,3 +26,16 @@ def filter_case(context, case) -> bool:
     if "fields" in (case.query or {}):
         return False
     return not any(name.lower().startswith("x-schemathesis-unknown") for name in headers)
+
+
+@schemathesis.check
+def error_code_is_documented(context, response, case) -> None:
+    """A refusal's code, and those of its field errors, are among the `x-error-codes` of the operation's status."""
+    if response.status_code < 400 or not response.content.startswith(b'{"error"'):
+        return
+    error = response.json()["error"]
+    strangers = unnamed(case.operation.definition.raw, response.status_code, error)
+    assert not strangers, (
+        f"{case.method} {case.operation.path} refuses with {response.status_code} {sorted(strangers)}, "
+        "which the document does not name there"
+    )

@@ -92,6 +92,44 @@ import WalletProjection
     }
   }
 
+  @Test func `contacts of one name come in the order of the further keys, in either direction`()
+    async throws
+  {
+    try await withDesk { desk in
+      for number in 1...9 {
+        try await desk.history.append(
+          Identifier(.contact, UInt128(number)), [created("N\(number % 3)")])
+      }
+      try await desk.project()
+      var request = ContactsQueries.Request(
+        nowMicros: History.laterMicros, page: PageRequest(limit: 2))
+      request.sort = .name
+      request.tiebreaks = [.init(.id, isTurned: true)]
+      let expected: [UInt128] = [9, 6, 3, 7, 4, 1, 8, 5, 2]
+      #expect(try await walk(request, desk) == expected)
+      request.page.isReversed = true
+      #expect(try await walk(request, desk) == expected.reversed())
+      request.page.isReversed = false
+      request.tiebreaks = [.init(.createdAt, isTurned: true), .init(.id, isTurned: false)]
+      let byTime = try await walk(request, desk)
+      #expect(Set(byTime).count == 9)
+      #expect(byTime.map { $0 % 3 } == [0, 0, 0, 1, 1, 1, 2, 2, 2])
+    }
+  }
+
+  private func walk(
+    _ request: ContactsQueries.Request, _ desk: Desk
+  ) async throws -> [UInt128] {
+    var request = request
+    var seen: [UInt128] = []
+    repeat {
+      let page = try await ContactsQueries.list(desk.readers, org: acme, request)
+      seen += page.rows.map(\.contact)
+      request.page.after = page.next
+    } while request.page.after != nil
+    return seen
+  }
+
   @Test func `what came after a position is not in a list that is pinned to it`() async throws {
     try await withDesk { desk in
       try await desk.history.append(ann, [created("Ann")])

@@ -11,10 +11,13 @@ package struct ListQuery<Row: Sendable>: Sendable {
 
     let sql: String
     let kind: Kind
+    /// It goes the other way than the first key does.
+    let isTurned: Bool
 
-    package init(_ sql: String, _ kind: Kind) {
+    package init(_ sql: String, _ kind: Kind, isTurned: Bool = false) {
       self.sql = sql
       self.kind = kind
+      self.isTurned = isTurned
     }
   }
 
@@ -52,19 +55,36 @@ package struct ListQuery<Row: Sendable>: Sendable {
       let values = try zip(order, parts).map { key, part throws(InvalidCursor) in
         conditions.parameter(try key.value(part))
       }
-      let columns = order.map(\.sql).joined(separator: ", ")
-      conditions.add(
-        "(\(columns)) \(goesDown ? "<" : ">") (\(values.joined(separator: ", ")))")
+      conditions.add(behind(values, goesDown: goesDown))
     }
-    let order = order.map { $0.sql + (goesDown ? " DESC" : "") }.joined(separator: ", ")
+    let order = order.map { $0.sql + (goesDown != $0.isTurned ? " DESC" : "") }
+      .joined(separator: ", ")
     let found = try connection.query(
       """
       SELECT \(columns) FROM \(source) \(conditions.sql)
       ORDER BY \(order) LIMIT \(page.limit + 1)
       """, conditions.parameters)
-    return QueryPage(try found.map(row), limit: page.limit, total: total) {
-      Cursor(name, place($0))
+    return QueryPage(try found.map(row), limit: page.limit, total: total) { cursor(of: $0) }
+  }
+
+  package func cursor(of row: Row) -> Cursor { Cursor(name, place(row)) }
+
+  /// The rows behind the one with these values. One comparison of whole rows where all keys go the same way: it
+  /// bounds the walk of an index. Else the first key bounds it, and the others decide among its equals.
+  private func behind(_ values: [String], goesDown: Bool) -> String {
+    guard order.contains(where: \.isTurned) else {
+      let columns = order.map(\.sql).joined(separator: ", ")
+      return "(\(columns)) \(goesDown ? "<" : ">") (\(values.joined(separator: ", ")))"
     }
+    let steps = zip(order, values).map { key, value in
+      (column: key.sql, sign: goesDown != key.isTurned ? "<" : ">", value: value)
+    }
+    let decided = steps.reversed().reduce("false") { rest, step in
+      """
+      \(step.column) \(step.sign) \(step.value) OR (\(step.column) = \(step.value) AND (\(rest)))
+      """
+    }
+    return "\(steps[0].column) \(steps[0].sign)= \(steps[0].value) AND (\(decided))"
   }
 
   package func count(

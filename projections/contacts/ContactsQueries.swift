@@ -9,6 +9,25 @@ package enum ContactsQueries {
     case createdAt = "created_at"
     case newestFirst = "-created_at"
     case name
+    case id
+  }
+
+  /// What decides among contacts of one name.
+  package struct Tiebreak: Sendable, Equatable {
+    package enum Field: Sendable {
+      /// As it is shown: in whole milliseconds.
+      case createdAt
+      case id
+    }
+
+    package let field: Field
+    /// It goes the other way than the names do.
+    package let isTurned: Bool
+
+    package init(_ field: Field, isTurned: Bool) {
+      self.field = field
+      self.isTurned = isTurned
+    }
   }
 
   package struct Request: Sendable {
@@ -24,6 +43,8 @@ package enum ContactsQueries {
     /// Those that are archived, in place of those that are not.
     package var isArchived = false
     package var sort = Sort.newestFirst
+    /// For the order by name alone; the id is the last, in the direction of the names where it is not named.
+    package var tiebreaks: [Tiebreak] = []
     /// The moment of the question on the org's clock: for segments and filters that depend on it.
     package var nowMicros: Micros
     /// The contacts as they were after this position; nil: as they are.
@@ -107,19 +128,17 @@ extension ContactsQueries {
       chunk.after = page.cursors.last
     }
     return QueryPage(found, limit: request.page.limit, total: total) {
-      request.sort.cursor(of: $0)
+      query(request).cursor(of: $0)
     }
   }
 
   private static func query(_ request: Request) -> ListQuery<ContactRow> {
-    let sort = request.sort
+    let keys = request.keys
     return ListQuery(
-      sort.listName, columns: ContactRow.columnList("c"), source: "\(source(request.asOf)) c",
-      order: sort.isByName
-        ? [.init("c.name_key COLLATE \"C\"", .text), .init("c.contact", .uuid)]
-        : [.init("c.created_at", .timestamp), .init("c.contact", .uuid)],
-      isDescending: sort == .newestFirst, row: ContactRow.row
-    ) { sort.place(of: $0) }
+      "contacts." + keys.map(\.name).joined(separator: "."), columns: ContactRow.columnList("c"),
+      source: "\(source(request.asOf)) c", order: keys.map(\.key),
+      isDescending: request.sort == .newestFirst, row: ContactRow.row
+    ) { row in keys.map { $0.place(row) } }
   }
 
   private static let filterChunk = 2_000
@@ -210,15 +229,56 @@ extension Conditions {
   }
 }
 
-extension ContactsQueries.Sort {
-  fileprivate var isByName: Bool { self == .name }
+// MARK: - Orders
 
-  /// Both directions walk the same list.
-  fileprivate var listName: String { isByName ? "contacts.name" : "contacts" }
+extension ContactsQueries {
+  /// A column that contacts are ordered by.
+  fileprivate struct SortColumn: Sendable {
+    let name: String
+    let key: ListQuery<ContactRow>.Key
+    let place: @Sendable (ContactRow) -> String
+  }
+}
 
-  fileprivate func place(of row: ContactRow) -> [String] {
-    [isByName ? row.nameKey : String(row.createdAtMicros), UUIDText.encode(row.contact)]
+extension ContactsQueries.Request {
+  /// The columns of its order, the last one different for every contact.
+  fileprivate var keys: [ContactsQueries.SortColumn] {
+    switch sort {
+    case .createdAt, .newestFirst: [.createdAt, .contact()]
+    case .id: [.contact()]
+    case .name: [.name] + tiebreaks.map(\.column) + (breaksByID ? [] : [.contact()])
+    }
   }
 
-  fileprivate func cursor(of row: ContactRow) -> Cursor { Cursor(listName, place(of: row)) }
+  private var breaksByID: Bool { tiebreaks.contains { $0.field == .id } }
+}
+
+extension ContactsQueries.Tiebreak {
+  fileprivate var column: ContactsQueries.SortColumn {
+    switch field {
+    case .createdAt: .shownCreatedAt(isTurned: isTurned)
+    case .id: .contact(isTurned: isTurned)
+    }
+  }
+}
+
+extension ContactsQueries.SortColumn {
+  static let name = Self(
+    name: "name", key: .init("c.name_key COLLATE \"C\"", .text), place: { $0.nameKey })
+  static let createdAt = Self(
+    name: "created_at", key: .init("c.created_at", .timestamp),
+    place: { String($0.createdAtMicros) })
+
+  static func shownCreatedAt(isTurned: Bool) -> Self {
+    Self(
+      name: "shown_created_at",
+      key: .init("date_trunc('milliseconds', c.created_at)", .timestamp, isTurned: isTurned)
+    ) { row in String(row.createdAtMicros / 1_000 * 1_000) }
+  }
+
+  static func contact(isTurned: Bool = false) -> Self {
+    Self(name: "contact", key: .init("c.contact", .uuid, isTurned: isTurned)) { row in
+      UUIDText.encode(row.contact)
+    }
+  }
 }

@@ -12,6 +12,8 @@ package enum MessageQueries {
     package var channel: Channel?
     /// `outbound` or `inbound`.
     package var direction: String?
+    /// In the order of their ids, in place of newest first.
+    package var isByID = false
     package var page: PageRequest
 
     package init(page: PageRequest = PageRequest()) { self.page = page }
@@ -22,15 +24,22 @@ package enum MessageQueries {
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<MessageRow> {
     try await Reading.read(pool, org: org) { connection in
-      try query.page(conditions(of: request, org), request.page, connection)
+      try (request.isByID ? byID : newestFirst)
+        .page(conditions(of: request, org), request.page, connection)
     }
   }
 
-  private static let query = ListQuery<MessageRow>(
-    "messages", columns: MessageRow.columnList("m"),
-    source: "\(TimelineProjection.schema).messages m",
+  private static let newestFirst = ListQuery<MessageRow>(
+    "messages", columns: MessageRow.columnList("m"), source: source,
     order: [.init("m.position", .bigint)], isDescending: true, row: MessageRow.row
   ) { [String($0.position)] }
+
+  private static let byID = ListQuery<MessageRow>(
+    "messages.id", columns: MessageRow.columnList("m"), source: source,
+    order: [.init("m.message", .uuid)], isDescending: false, row: MessageRow.row
+  ) { [UUIDText.encode($0.message)] }
+
+  private static let source = "\(TimelineProjection.schema).messages m"
 
   /// nil where the org has no such message.
   package static func item(

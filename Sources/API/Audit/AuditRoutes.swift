@@ -17,7 +17,7 @@ enum AuditRoutes {
         .query("user", .id(.user)), .query("origin", .string(1...40)),
         .query("outcome", .choice(["allowed", "held", "refused"]), "What the gate said."), .from,
         .to,
-      ], of: EventSchemas.auditEvent, sorts: ["-position"], keepsHistory: true,
+      ], of: EventSchemas.auditEvent, sorts: ["-position"], order: .leading, keepsHistory: true,
       refuses: [400: ["unknown_event_type"]], rows: list)
   ]
 
@@ -31,8 +31,13 @@ enum AuditRoutes {
     request.origin = exchange.query("origin")
     request.outcome = exchange.query("outcome")
     if let type = exchange.query("type") {
-      guard EventTypePattern.isKnown(type) else {
-        throw .invalid("type", "unknown_event_type", "There is no such event type.")
+      guard let selection = EventSelection([type]) else {
+        throw .invalid("type", "unknown_event_type", EventNames.problem(with: type))
+      }
+      // A name of the catalogue means some of our types; which of them a channel's are, the audit's rows do not say.
+      guard EventSelection.isOwn(type) else {
+        let types = selection.types.sorted().joined(separator: ", ")
+        throw .invalid("type", "unknown_event_type", "Here, \(type) is one of: \(types).")
       }
       request.type = type
     }

@@ -17,8 +17,8 @@ enum ContactRoutes {
       .query("tag", .string(1...200)), .query("segment", .id(.segment)),
       .query("email", .string(1...254)), .query("phone", .string(1...40)),
       .query("archived", .bool, "The archived ones in place of the others."),
-    ], of: ContactSchemas.contact, sorts: ["-created_at", "name"], keepsHistory: true,
-    filtersItself: true,
+    ], of: ContactSchemas.contact, sorts: ["-created_at", "name", "id"],
+    order: .wholeBehind(["name", "id"]), keepsHistory: true, filtersItself: true,
     refuses: [400: ["invalid_phone"], 503: ["segment_recomputing"]], rows: list)
 
   static let all: [Operation] =
@@ -36,14 +36,16 @@ enum ContactRoutes {
             "kind", .array(.choice(EntryRow.Kind.self)), "Between commas.", style: .commas),
           .query("conversation", .string(1...200), "Such as `sms +12025550199`."),
         ],
-        of: ContactSchemas.timelineEntry, sorts: ["-position"], rows: TimelineRoutes.list),
+        of: ContactSchemas.timelineEntry, sorts: ["-position"], order: .leading,
+        rows: TimelineRoutes.list),
       Operation.list(
         "/api/contacts/{id}/conversations", "contacts:read",
         "The conversations with a contact, the latest first", of: ContactSchemas.conversation,
         sorts: ["-last_at"], rows: TimelineRoutes.conversations),
       Operation.list(
         "/api/events/{id}/effects", "contacts:read", "What an event led to, in order",
-        of: ContactSchemas.timelineEntry, sorts: ["position"], rows: TimelineRoutes.effects),
+        of: ContactSchemas.timelineEntry, sorts: ["position"], order: .leading,
+        rows: TimelineRoutes.effects),
     ]
 
   @Sendable
@@ -55,7 +57,9 @@ enum ContactRoutes {
     let usesSegments = request.segment != nil || request.filter?.dependsOnEvents == true
     let models: [ReadModel] = usesSegments ? [.contacts, .segments] : [.contacts]
     let found: Answered<QueryPage<ContactRow>>
-    if list.asOf == nil, request.isStable {
+    // A name may change while somebody pages.
+    let isByName = list.sort.keys.contains { $0.name == "name" }
+    if list.asOf == nil, request.isStable, !isByName {
       found = try await exchange.read(models, atLeast: list.pin?.position ?? 0) { pool in
         try await ContactsQueries.list(pool, org: org, request)
       }
@@ -92,7 +96,17 @@ enum ContactRoutes {
       }
     }
     // The usual directions; `isReversed` says whether it goes the other way.
-    request.sort = list.sort.hasSuffix("name") ? .name : .newestFirst
+    switch list.sort.leading.name {
+    case "name":
+      request.sort = .name
+      request.tiebreaks = list.sort.tiebreaks.map { key in
+        .init(
+          key.name == "id" ? .id : .createdAt,
+          isTurned: key.isDescending != list.sort.leading.isDescending)
+      }
+    case "id": request.sort = .id
+    default: request.sort = .newestFirst
+    }
     return request
   }
 

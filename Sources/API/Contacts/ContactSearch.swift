@@ -6,23 +6,23 @@ enum ContactSearch {
   static func operation(over contacts: Operation) -> Operation {
     guard let definition = contacts.list else { preconditionFailure("contacts are a list") }
     let parameters = contacts.parameters.filter {
-      $0.place == .query && !notInBody.contains($0.name)
+      $0.place == .query && $0.name != Parameter.wait.name
     }
-    let names = parameters.map(\.name)
     return Operation(
       "POST", "/api/contacts/search", .scope("contacts:read"), "Search contacts",
       details:
-        "What `GET /api/contacts` takes as parameters, as a body: the same answer. The next page is the same body "
-        + "with `next` as `after`. Nothing is written.",
+        "What `GET /api/contacts` takes as parameters, as a body: the same answer, and the same lines. Where that "
+        + "takes several words between commas, a list of them will do. The next page is the same body with `next` as "
+        + "`after`. Nothing is written.",
       parameters: [.minPosition, .wait],
       body: .json(
         Schema.input(
           "ContactSearch",
-          parameters.map { .optional($0.name, $0.schema, $0.description) }),
+          parameters.map { .optional($0.name, $0.bodySchema, $0.description) }),
         example: [
           "filter": ["all": [["field": "tags", "op": "contains", "value": "vip"]]],
-          "sort": "-created_at", "limit": 50,
-        ]), answers: [.ok(.list(of: ContactSchemas.contact))],
+          "sort": "-created_at,id", "fields": ["id", "email"], "limit": 50,
+        ]), answers: contacts.answers,
       refuses: [
         400: [
           "cursor_expired", "invalid_as_of", "invalid_cursor", "invalid_filter", "invalid_phone",
@@ -30,19 +30,49 @@ enum ContactSearch {
         503: [
           "read_model_behind", "read_model_unavailable", "read_timeout", "segment_recomputing",
         ],
-      ], idempotency: .ignored
+      ], idempotency: .ignored,
+      search: { exchange throws(APIError) in try request(exchange, parameters) }
     ) { exchange throws(APIError) in
-      var fields = try exchange.body()
-      var request = exchange.request
-      for name in names {
-        guard let value = fields.value(name) else { continue }
-        request.query.append(QueryItem(name: name, value: value.string ?? value.text))
-      }
-      try fields.finish()
-      return try await ListReader(exchange: exchange.with(request), definition: definition).answer()
+      try await ListReader(exchange: exchange, definition: definition).answer()
     }
   }
 
-  /// About the request, or about how an answer to a GET is shown.
-  private static let notInBody = [Parameter.wait.name, "fields", "expand"]
+  /// The request with the fields of its body as parameters.
+  private static func request(
+    _ exchange: Exchange, _ parameters: [Parameter]
+  ) throws(APIError) -> HTTPRequest {
+    var fields = try exchange.body()
+    var request = exchange.request
+    for parameter in parameters {
+      guard let value = fields.value(parameter.name) else { continue }
+      let text = parameter.text(value)
+      if parameter.takesWords { fields.adopt(parameter.problems(in: text)) }
+      request.query.append(QueryItem(name: parameter.name, value: text))
+    }
+    try fields.finish()
+    return request
+  }
+}
+
+extension Parameter {
+  /// Whether it is several words between commas.
+  fileprivate var takesWords: Bool {
+    switch style {
+    case .commas, .order: true
+    case .plain, .json: false
+    }
+  }
+
+  /// What a body holds in its place.
+  fileprivate var bodySchema: Schema {
+    takesWords ? .either([.string(1...7_000), schema]) : schema
+  }
+
+  /// The value of a body as the text of a query.
+  fileprivate func text(_ value: JSON) -> String {
+    if takesWords, let words = value.array {
+      return words.map { $0.string ?? $0.text }.joined(separator: ",")
+    }
+    return value.string ?? value.text
+  }
 }

@@ -14,9 +14,11 @@ final class EventFeed: Sendable {
     let subject: Identifier
     /// The contact that its data names.
     let contact: String?
+    /// Of a message, where a log was given to look for it.
+    let channel: Channel?
     let json: String
 
-    init(_ event: RecordedEvent) throws(CommandError) {
+    init(_ event: RecordedEvent, _ log: (any EventReader)?) throws(CommandError) {
       let object = try EventJSON.object(event)
       position = event.position
       type = event.type
@@ -24,6 +26,15 @@ final class EventFeed: Sendable {
         object["subject"]?["id"]?.string.flatMap { Identifier($0) }
         ?? Identifier(.event, event.stream.value)
       contact = object["data"]?["contact"]?.string
+      do {
+        channel = try log.flatMap { try EventNames.channel(of: event, $0) }
+      } catch let error as CommandError {
+        throw error
+      } catch let error as EventLogError {
+        throw .log(error)
+      } catch {
+        preconditionFailure("only these two are thrown: \(error)")
+      }
       json = object.text
     }
 
@@ -186,7 +197,7 @@ extension EventFeed {
         fresh = []
         change(number) { $0.forget(through: event.position - 1) }
       }
-      let item = try Item(event)
+      let item = try Item(event, log)
       fresh.append(Fresh(item: item, message: item.message))
     }
     change(number) { [fresh] state in state.add(fresh, keeping: Self.keptCount) }

@@ -19,7 +19,8 @@ enum EventRoutes {
       parameters: [
         .query("after", .string(1...20), "A log position, or `now`."),
         .query(
-          "types", .array(.string(1...100)), "`message.sent`, `message.*`, between commas.",
+          "types", .array(.string(1...100)),
+          "Between commas: `message.sent`, `message.*`, or names of the catalogue such as `sms.received`, `email.*`.",
           style: .commas), .query("contact", .id(.contact)), .limit,
         .query(
           "wait", .int(0...60_000),
@@ -161,31 +162,25 @@ struct WantedEvents: Sendable {
   private static let pageSize = 500
   private let log: any EventReader
   private let filter: EventFilter
-  private let types: Set<String>?
+  /// nil: all.
+  private let selection: EventSelection?
   private let contact: Identifier?
 
   init(_ exchange: Exchange) throws(APIError) {
-    var types: Set<String>?
-    if let text = exchange.query("types") {
-      var known: Set<String> = []
-      for pattern in text.split(separator: ",") {
-        let matching = EventTypePattern.types(matching: String(pattern))
-        guard !matching.isEmpty else {
-          throw .invalid("types", "unknown_event_type", "There is no event type \(pattern).")
-        }
-        known.formUnion(matching)
-      }
-      types = known
+    let names = exchange.query("types")?.split(separator: ",").map(String.init)
+    let selection = names.flatMap { EventSelection($0) }
+    if let stranger = names?.first(where: { !EventNames.isKnown($0) }) {
+      throw .invalid("types", "unknown_event_type", EventNames.problem(with: stranger))
     }
     log = exchange.engine.log
-    self.types = types
-    filter = EventFilter(org: OrgID(exchange.org.value), types: types)
+    self.selection = selection
+    filter = EventFilter(org: OrgID(exchange.org.value), types: selection?.types)
     contact = try exchange.queryID("contact", .contact)
   }
 
   /// Whether the event has a wanted type, and is the contact's own or names it.
   func includes(_ item: EventFeed.Item) -> Bool {
-    if let types, !types.contains(item.type) { return false }
+    if let selection, !selection.includes(item.type, channel: { item.channel }) { return false }
     guard let contact else { return true }
     return item.subject == contact || item.contact == contact.text
   }
@@ -201,7 +196,7 @@ struct WantedEvents: Sendable {
         throw APIError(.log(error))
       }
       for event in page.events where event.position > position {
-        let item = try Self.item(event)
+        let item = try item(event)
         guard includes(item) else { continue }
         if found.items.count == limit {
           found.hasMore = true
@@ -216,9 +211,10 @@ struct WantedEvents: Sendable {
     return found
   }
 
-  private static func item(_ event: RecordedEvent) throws(APIError) -> EventFeed.Item {
+  private func item(_ event: RecordedEvent) throws(APIError) -> EventFeed.Item {
     do {
-      return try EventFeed.Item(event)
+      // One more read of the log for each message: only where somebody asked for a channel's.
+      return try EventFeed.Item(event, selection?.asksForChannel == true ? log : nil)
     } catch {
       throw APIError(error)
     }

@@ -75,7 +75,7 @@ enum HistoryRoutes {
     return [
       Operation.list(
         path + "/history", subject.scope, "The events of one \(name), the first one first",
-        of: EventSchemas.event, sorts: ["position"]
+        of: EventSchemas.event, sorts: ["position"], order: .leading
       ) { exchange, list throws(APIError) in
         let id = try exchange.id("id", subject.kind)
         return try history(id, list, try exchange.within(id))
@@ -92,6 +92,41 @@ enum HistoryRoutes {
         return try diff(id, subject, try exchange.within(id))
       },
     ]
+  }
+
+  /// The items of a list in an order that changes, with those that changed since its first page as they were then.
+  static func pinned(
+    _ items: [JSON], _ list: ListRequest, _ exchange: Exchange
+  ) throws(APIError) -> [JSON] {
+    guard let pin = list.pin,
+      list.sort.keys.contains(where: { ["name", "email"].contains($0.name) })
+    else { return items }
+    let moment = Timestamp.text(pin.momentMicros)
+    var past: [JSON] = []
+    for item in items {
+      let isChanged = item["updated_at"]?.string ?? "9" >= moment
+      past.append(isChanged ? try self.item(item, at: pin.position, exchange) : item)
+    }
+    return past
+  }
+
+  private static func item(
+    _ item: JSON, at position: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    guard let id = item["id"]?.string.flatMap({ Identifier($0) }) else { return item }
+    let book = id.kind == .org ? id : exchange.org
+    guard let version = try exchange.version(of: id, at: position, in: book) else { return item }
+    if id.kind == .org {
+      var object = item.object ?? JSONObject()
+      do {
+        object["name"] = .string(try exchange.engine.org(id, version: version).state.name)
+      } catch {
+        throw APIError(error)
+      }
+      return .object(object)
+    }
+    guard let subject = subjects.first(where: { $0.kind == id.kind }) else { return item }
+    return try subject.view(exchange, id, version)
   }
 
   private static func run(

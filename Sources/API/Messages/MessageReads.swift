@@ -13,7 +13,7 @@ enum MessageRoutes {
           .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
           .query("run", .id(.run)), .query("status", .choice(Message.Status.self)),
           .query("channel", .choice(Channel.self)), .query("direction", .choice(Direction.self)),
-        ], of: MessageSchemas.message, rows: list),
+        ], of: MessageSchemas.message, sorts: ["-created_at", "id"], order: .leading, rows: list),
       Operation(
         "GET", "/api/messages/{id}", .scope("messages:read"), "Read a message",
         answers: [.ok(MessageSchemas.message)], handler: show),
@@ -28,6 +28,7 @@ enum MessageRoutes {
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
     var request = MessageQueries.Request(page: list.page)
+    request.isByID = list.sort.leading.name == "id"
     request.contact = try exchange.queryID("contact", .contact)
     request.campaign = try exchange.queryID("campaign", .campaign)
     request.run = try exchange.queryID("run", .run)

@@ -12,22 +12,23 @@ enum SegmentRoutes {
     SegmentWrites.all + [
       Operation.list(
         "/api/segments", "segments:read", "List segments", of: SegmentSchemas.segment,
-        sorts: ["created_at"], keepsHistory: true, rows: list),
+        sorts: ["created_at"], order: .leading, keepsHistory: true, rows: list),
       Operation(
         "GET", "/api/segments/{id}", .scope("segments:read"), "Read a segment",
         parameters: [.asOf], answers: [.ok(SegmentSchemas.segment)], handler: show),
       Operation.list(
         "/api/segments/{id}/contacts", "segments:read", "List the contacts of a segment",
-        of: ContactSchemas.contact, sorts: ["created_at"], keepsHistory: true, rows: contacts),
+        of: ContactSchemas.contact, sorts: ["created_at"], order: .leading, keepsHistory: true,
+        rows: contacts),
       Operation.list(
         "/api/segments/{id}/members", "segments:read",
         "Who is in a segment, since when and because of what", of: SegmentSchemas.member,
-        sorts: ["contact"], keepsHistory: true, rows: members),
+        sorts: ["contact"], order: .leading, keepsHistory: true, rows: members),
       Operation.list(
         "/api/segments/{id}/changes", "segments:read",
         "Who entered and left a segment, newest first",
         parameters: [.query("contact", .id(.contact))], of: SegmentSchemas.change,
-        sorts: ["-at"], rows: changes),
+        sorts: ["-at"], order: .leading, rows: changes),
     ]
 
   @Sendable

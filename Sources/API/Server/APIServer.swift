@@ -185,10 +185,11 @@ package struct APIServer: Sendable {
       known = caller ?? known
       try operation.checkParameters(of: request)
       try APIVersion.check(request)
-      let exchange = Exchange(
+      var exchange = Exchange(
         request: request, requestID: requestID, services: services, operation: operation,
         path: path, knownCaller: caller)
       try exchange.checkBody()
+      if let search = operation.search { exchange = exchange.with(try search(exchange)) }
       let position = try exchange.positionBeforeReading()
       let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
         do throws(APIError) {
@@ -197,7 +198,8 @@ package struct APIServer: Sendable {
           throw exchange.completed(error)
         }
       }
-      var response = operation.method == "GET" ? try await shaped(answer, exchange) : answer
+      let isRead = operation.method == "GET" || operation.search != nil
+      var response = isRead ? try await shaped(answer, exchange) : answer
       if let position = response.headers["read-position"] ?? position {
         response.headers.set("log-position", position)
       }

@@ -183,6 +183,7 @@ package struct AnswerDefinition: Sendable {
 ///
 /// A class: it goes along with every request, and has many parts.
 package final class Operation: Sendable {
+  package typealias Search = @Sendable (Exchange) throws(APIError) -> HTTPRequest
   package typealias Handler = @Sendable (Exchange) async throws(APIError) -> HTTPResponse
 
   package let method: String
@@ -202,6 +203,8 @@ package final class Operation: Sendable {
   package let handler: Handler
   /// What a list takes and gives; nil for everything else.
   let list: ListDefinition?
+  /// Of a read whose parameters come as a body: the same request with them as parameters, which the handler gets.
+  let search: Search?
   /// `PATCH /api/contacts/{id}`.
   let title: String
   /// The names in braces of its path.
@@ -217,9 +220,10 @@ package final class Operation: Sendable {
     _ method: String, _ path: String, _ access: Access, _ summary: String, details: String = "",
     parameters: [Parameter] = [], body: RequestBody? = nil, answers: [AnswerDefinition],
     refuses: [Int: [String]] = [:], idempotency: IdempotencyRule? = nil,
-    list: ListDefinition? = nil, handler: @escaping Handler
+    list: ListDefinition? = nil, search: Search? = nil, handler: @escaping Handler
   ) {
     self.list = list
+    self.search = search
     self.method = method
     self.path = path
     self.access = access
@@ -233,7 +237,7 @@ package final class Operation: Sendable {
     let all = Self.all(
       parameters, access, isKeyed: isKeyed, self.idempotency, method, path, answers)
     self.parameters = all
-    isList = Self.isList(method, all)
+    isList = Self.isList(method, all) || search != nil
     placeholders = Self.placeholders(of: path)
     title = "\(method) \(path)"
     action = Self.action(method, path, access)
@@ -361,10 +365,11 @@ package final class Operation: Sendable {
     idempotency = original.idempotency
     self.handler = handler
     list = original.list
+    search = original.search
     placeholders = original.placeholders
     title = original.title
     action = original.action
-    isList = Self.isList(original.method, parameters)
+    isList = Self.isList(original.method, parameters) || search != nil
     isReport = original.isReport
   }
 

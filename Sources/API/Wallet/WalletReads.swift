@@ -17,7 +17,8 @@ enum WalletRoutes {
         "/api/wallet/transactions", "wallet:read", "List the wallet's transactions, newest first",
         parameters: [
           .query("type", .choice(TransactionRow.Kind.self)), .query("message", .id(.message)),
-        ], of: WalletSchemas.transaction, keepsHistory: true, rows: transactions),
+        ], of: WalletSchemas.transaction, order: .leading, keepsHistory: true,
+        rows: transactions),
     ]
 
   private static func balance(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

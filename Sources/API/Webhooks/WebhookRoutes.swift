@@ -213,22 +213,10 @@ enum WebhookRoutes {
 
   private static func types(_ fields: inout Fields, required: Bool) -> [String]? {
     guard let types = fields.strings("types", required: required) else { return nil }
-    for type in types where !EventTypePattern.isKnown(type) {
-      fields.fail("types", "unknown_event_type", "There is no event type \(type.prefix(100)).")
+    for type in types where !EventNames.isKnown(type) {
+      fields.fail("types", "unknown_event_type", EventNames.problem(with: type))
     }
     if types.isEmpty { fields.fail("types", "required", "Name at least one type, or `*`.") }
     return types
-  }
-}
-
-/// `message.sent`, `message.*` or `*`.
-enum EventTypePattern {
-  static func isKnown(_ pattern: String) -> Bool { !types(matching: pattern).isEmpty }
-
-  static func types(matching pattern: String) -> [String] {
-    EventCodec.types.map(\.name).filter { name in
-      pattern == "*" || pattern == name
-        || (pattern.hasSuffix(".*") && name.hasPrefix(pattern.dropLast()))
-    }
   }
 }

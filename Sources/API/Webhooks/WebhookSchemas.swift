@@ -77,7 +77,10 @@ enum WebhookSchemas {
     "WebhookEndpointInput",
     [
       .required("url", url),
-      .required("types", types, "`message.sent`, a family such as `message.*`, or `*`."),
+      .required(
+        "types", types,
+        "`message.sent`, a family such as `message.*`, or `*`; also names of the catalogue (`sms.received`, `email.*`). "
+          + "What is delivered has the log's name."),
     ] + style)
 
   static let update = Schema.input(

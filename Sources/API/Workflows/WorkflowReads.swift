@@ -11,6 +11,7 @@ enum WorkflowRoutes {
     WorkflowWrites.all + [
       Operation.list(
         "/api/workflows", "workflows:read", "List workflows", of: WorkflowSchemas.workflow,
+        order: .leading,
         rows: list),
       Operation(
         "GET", "/api/workflows/{id}", .scope("workflows:read"), "Read a workflow",
@@ -18,7 +19,7 @@ enum WorkflowRoutes {
       Operation.list(
         "/api/workflows/{id}/runs", "workflows:read", "List a workflow's runs",
         parameters: [.query("status", .choice(WorkflowRun.Status.self))],
-        of: WorkflowSchemas.run, rows: runs),
+        of: WorkflowSchemas.run, order: .leading, rows: runs),
       Operation(
         "GET", "/api/runs/{id}", .scope("workflows:read"), "Read a run with its steps",
         answers: [.ok(WorkflowSchemas.run)], handler: run),

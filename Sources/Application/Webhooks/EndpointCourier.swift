@@ -188,7 +188,7 @@ extension EndpointCourier {
     let events = try log.readOrg(
       OrgID(executor.org.value), from: bag.plan.nextSequence, limit: limit)
     for event in events {
-      guard target.wants(event) else {
+      guard try target.wants(event, log) else {
         bag.plan.pass(sequence: event.orgSequence, position: event.position)
         continue
       }
@@ -303,7 +303,8 @@ extension EndpointCourier {
     while position < stretch.to {
       let page = try log.read(
         after: position, limit: 200, filter: EventFilter(org: OrgID(executor.org.value)))
-      for event in page.events where event.position <= stretch.to && target.wants(event) {
+      for event in page.events where event.position <= stretch.to {
+        guard try target.wants(event, log) else { continue }
         // Disabled meanwhile: what is left waits until somebody enables it.
         guard try await executor.webhookTarget(endpoint) != nil else { return }
         let failure = await attempts.attempt(

@@ -98,6 +98,8 @@ struct WebhookTarget: Sendable, Equatable {
   let previousUntilMicros: Micros
   let style: WebhookEndpoint.Style
   let redeliveries: [WebhookEndpoint.Redelivery]
+  /// What the catalogue's names among `types` are; nil where there are none.
+  let others: EventSelection?
   /// The event after its creation.
   let firstSequence: UInt64
   /// What came before it waited until the endpoint was resumed or enabled; 0: it never was.
@@ -108,9 +110,11 @@ struct WebhookTarget: Sendable, Equatable {
     return [secret, previousSecret]
   }
 
-  /// What it subscribed to, and its own test.
-  func wants(_ event: RecordedEvent) -> Bool {
-    wants(event.type) || (event.type == "webhook_endpoint.tested" && event.stream.value == id.value)
+  /// What it subscribed to, by our names or the catalogue's, and its own test.
+  func wants(_ event: RecordedEvent, _ log: any EventReader) throws -> Bool {
+    if wants(event.type) { return true }
+    if event.type == "webhook_endpoint.tested", event.stream.value == id.value { return true }
+    return try others?.includes(event.type) { try EventNames.channel(of: event, log) } ?? false
   }
 
   /// `*` is everything but the deliveries' own failures, which would feed themselves.
@@ -137,7 +141,8 @@ extension OrgExecutor {
         id: id, url: endpoint.url, types: endpoint.types, secret: secret,
         previousSecret: endpoint.previousSecret, previousUntilMicros: endpoint.previousUntilMicros,
         style: endpoint.style, redeliveries: endpoint.redeliveries,
-        firstSequence: createdAt + 1, resumedSequence: state.webhookResumptions[id] ?? 0)
+        others: EventSelection(catalogued: endpoint.types), firstSequence: createdAt + 1,
+        resumedSequence: state.webhookResumptions[id] ?? 0)
     }
   }
 }

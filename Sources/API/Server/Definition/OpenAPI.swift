@@ -101,7 +101,7 @@ enum OpenAPI {
     let schema = parameter.schema.document(&components)
     switch parameter.style {
     case .plain: object["schema"] = schema
-    case .commas:
+    case .commas, .order:
       object["schema"] = schema
       object["style"] = "form"
       object["explode"] = false

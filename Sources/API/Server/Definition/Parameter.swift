@@ -7,13 +7,15 @@ package struct Parameter: Sendable {
     case query, header
   }
 
-  package enum Style: Sendable {
+  package enum Style: Sendable, Equatable {
     /// The value as text.
     case plain
     /// Several values between commas.
     case commas
     /// A JSON document.
     case json
+    /// Keys of an order between commas, `-` before one that goes down. It begins with one of these.
+    case order(leading: [String])
   }
 
   package let name: String
@@ -46,9 +48,14 @@ package struct Parameter: Sendable {
   package static let after = query(
     "after", .string(1...7_000), "`next` of a page: those behind it.")
   static let before = query("before", .string(1...7_000), "`previous` of a page: those before it.")
-  /// `names`: the orders that there are, the usual one first.
-  static func sort(_ names: [String]) -> Parameter {
-    query("sort", .choice(names), "`\(names[0])` where not given; `-` is the other way round.")
+  /// `leading`: the keys that it may begin with, the usual order first; `others`: those that may stand behind one.
+  static func sort(_ leading: [String], others: [String]) -> Parameter {
+    let names = leading + others
+    let note = others.isEmpty ? "" : " It begins with one of: \(leading.joined(separator: ", "))."
+    return query(
+      "sort", .array(.choice(names), 1...names.count / 2),
+      "`\(leading[0])` where not given. Several keys between commas: the next decides where those before it are "
+        + "equal; `-` goes down.\(note)", style: .order(leading: leading))
   }
   package static let from = query("from", .time, "Not before this time.")
   package static let to = query("to", .time, "Not after this time.")
@@ -103,7 +110,7 @@ extension Parameter {
   func value(_ text: String) -> JSON? {
     switch style {
     case .json: return try? JSON(parsing: text)
-    case .commas:
+    case .commas, .order:
       return .array(
         text.split(separator: ",", omittingEmptySubsequences: true).map {
           .string(String($0))
@@ -119,6 +126,7 @@ extension Parameter {
   }
 
   func problems(in text: String) -> [APIError.Detail] {
+    if case .order(let leading) = style { return SortOrder.problems(in: text, self, leading) }
     guard let value = value(text) else {
       return [
         APIError.Detail(param: name, code: "invalid_json", message: "\(name) is not valid JSON.")

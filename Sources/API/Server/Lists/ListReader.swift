@@ -53,17 +53,25 @@ struct ListReader {
     ListCursor(list: exchange.listName, pin: pin, place: place).text
   }
 
+  /// The rows in the order that was asked for.
+  private func rows(_ request: ListRequest) async throws(APIError) -> ListRows {
+    guard !definition.order.isWhole(request.sort) else {
+      return try await definition.rows(exchange, request)
+    }
+    return try await TiedRows(exchange: exchange, definition: definition).rows(request)
+  }
+
   /// As many rows as were asked for that the filter holds for.
   private func page(
     _ request: ListRequest, _ filter: ObjectFilter?
   ) async throws(APIError) -> ListRows {
-    guard let filter else { return try await definition.rows(exchange, request) }
+    guard let filter else { return try await rows(request) }
     let limit = request.page.limit
     var found: ListRows?
     var chunk = request
     chunk.page.limit = max(limit, Self.chunk)
     while true {
-      let rows = try await definition.rows(exchange, chunk)
+      let rows = try await rows(chunk)
       if chunk.pin == nil { chunk.pin(at: rows.position, exchange) }
       var all = found ?? ListRows(items: [], cursors: [], hasMore: false, position: rows.position)
       all.isFromReadModel = rows.isFromReadModel
@@ -105,7 +113,7 @@ struct ListReader {
 
 extension ListRequest {
   /// The next stretches see what the first saw.
-  fileprivate mutating func pin(at position: UInt64, _ exchange: Exchange) {
+  mutating func pin(at position: UInt64, _ exchange: Exchange) {
     let pin = Pin(position: position, momentMicros: nowMicros(exchange))
     self.pin = pin
     page.upTo = pin.position
@@ -186,59 +194,32 @@ extension ListRows {
     return try .of(all, request, exchange)
   }
 
-  /// A page of objects that are all at hand, by the field of the order and then by `key`, which tells
-  /// them apart.
+  /// A page of objects that are all at hand, by the fields of the order and then by `key`, which tells
+  /// them apart, in the direction of the first.
   static func of(
     _ all: [JSON], _ request: ListRequest, _ exchange: Exchange,
     key: (JSON) -> String = { $0["id"]?.string ?? "" }
   ) throws(APIError) -> ListRows {
-    let field = request.sort.hasPrefix("-") ? String(request.sort.dropFirst()) : request.sort
-    let goesDown = request.sort.hasPrefix("-") != request.page.isBackwards
+    let order = RowOrder(request.sort, isBackwards: request.page.isBackwards)
     let limitText = request.page.upToMicros.map(Timestamp.text)
-    var entries = all.map { (place: Place($0[field], key($0)), item: $0) }
+    let all = try HistoryRoutes.pinned(all, request, exchange)
+    var entries = all.map { (place: order.place(of: $0, key: key($0)), item: $0) }
     if let limitText {
       entries.removeAll { ($0.item["created_at"]?.string ?? "") > limitText }
     }
     let total = request.page.wantsTotal ? entries.count : nil
-    entries.sort { goesDown ? $1.place < $0.place : $0.place < $1.place }
+    entries.sort { order.precedes($0.place, $1.place) }
     if let text = request.page.after {
-      guard let place = Place(text) else {
+      guard let place = order.place(text) else {
         throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
       }
-      entries.removeAll { goesDown ? $0.place >= place : $0.place <= place }
+      entries.removeAll { !order.precedes(place, $0.place) }
     }
     let head = try exchange.head()
     let shown = entries.prefix(request.page.limit)
     return ListRows(
-      items: shown.map(\.item), cursors: shown.map(\.place.text),
+      items: shown.map(\.item), cursors: shown.map { RowOrder.text(of: $0.place) },
       hasMore: entries.count > shown.count, total: total,
       position: request.pin?.position ?? head, isFromReadModel: false)
-  }
-
-  private struct Place: Comparable {
-    let order: String
-    let key: String
-
-    init(_ value: JSON?, _ key: String) {
-      // As many digits for every number: they sort as texts then.
-      order = value?.int.map { String($0 + 1_000_000_000_000_000_000) } ?? value?.string ?? ""
-      self.key = key
-    }
-
-    init?(_ text: String) {
-      let parts = text.split(separator: ".", omittingEmptySubsequences: false)
-        .map { part in (try? Hex.decode(part)).map { String(decoding: $0, as: UTF8.self) } }
-      guard parts.count == 2, let order = parts[0], let key = parts[1] else { return nil }
-      self.order = order
-      self.key = key
-    }
-
-    var text: String {
-      [order, key].map { Hex.encode(Array($0.utf8)) }.joined(separator: ".")
-    }
-
-    static func < (left: Place, right: Place) -> Bool {
-      (left.order, left.key) < (right.order, right.key)
-    }
   }
 }

@@ -15,9 +15,28 @@ struct ListDefinition: Sendable {
   let sorts: [String]
   /// Whether `as_of` is answered: all that the list reads keeps its history.
   let keepsHistory: Bool
+  /// Whether `rows` heeds the whole order, or its leading key alone.
+  let order: Ordering
   /// Whether `filter` is the handler's business: of contacts, which know more than their fields say.
   let filtersItself: Bool
   let rows: Rows
+
+  enum Ordering: Sendable {
+    /// The handler orders by all keys.
+    case whole
+    /// The handler orders by the leading key; rows that are equal in it are put in order by `TiedRows`.
+    case leading
+    /// The first where the order begins with one of these names.
+    case wholeBehind([String])
+
+    func isWhole(_ order: SortOrder) -> Bool {
+      switch self {
+      case .whole: true
+      case .leading: order.keys.count == 1
+      case .wholeBehind(let names): order.keys.count == 1 || names.contains(order.leading.name)
+      }
+    }
+  }
 }
 
 /// One stretch of a list, as its handler is asked for it.
@@ -30,7 +49,7 @@ struct ListRequest: Sendable {
   }
 
   var page: PageRequest
-  var sort: String
+  var sort: SortOrder
   /// nil on the first page.
   var pin: Pin?
   /// `as_of` was asked for.
@@ -59,14 +78,24 @@ extension Operation {
   static func list(
     _ path: String, _ scope: String, _ summary: String, details: String = "",
     parameters: [Parameter] = [], of item: Schema, sorts: [String] = ["-created_at"],
-    keepsHistory: Bool = false, filtersItself: Bool = false, refuses: [Int: [String]] = [:],
-    rows: @escaping ListDefinition.Rows
+    order: ListDefinition.Ordering = .whole, keepsHistory: Bool = false,
+    filtersItself: Bool = false, refuses: [Int: [String]] = [:], rows: @escaping ListDefinition.Rows
   ) -> Operation {
+    var sorts = sorts
+    var others: [String] = []
+    if item.hasProperty("id"), !sorts.contains(where: { SortOrder.Key($0).name == "id" }) {
+      // What is at hand can be put in any order; what a database walks has an index for those that it names.
+      if case .whole = order { sorts.append("id") } else { others.append("id") }
+    }
     let definition = ListDefinition(
-      sorts: sorts, keepsHistory: keepsHistory, filtersItself: filtersItself, rows: rows)
-    let names = sorts.flatMap { [$0, $0.turned] }
+      sorts: sorts, keepsHistory: keepsHistory, order: order, filtersItself: filtersItself,
+      rows: rows)
     var all = parameters
-    all += [Parameter.filter, Parameter.sort(names), Parameter.count]
+    all += [
+      Parameter.filter,
+      Parameter.sort(sorts.flatMap(\.bothWays), others: others.flatMap(\.bothWays)),
+      Parameter.count,
+    ]
     if keepsHistory { all.append(.asOf) }
     all += [Parameter.limit, Parameter.after, Parameter.before]
     return Operation(
@@ -83,8 +112,15 @@ extension Operation {
 }
 
 extension String {
-  /// The same order the other way round.
-  var turned: String { hasPrefix("-") ? String(dropFirst()) : "-" + self }
+  /// The order and the same the other way round.
+  fileprivate var bothWays: [String] { [self, hasPrefix("-") ? String(dropFirst()) : "-" + self] }
+}
+
+extension Schema {
+  fileprivate func hasProperty(_ name: String) -> Bool {
+    guard case .object(let properties, _) = shape else { return false }
+    return properties.contains { $0.name == name }
+  }
 }
 
 // MARK: - Cursors
@@ -131,9 +167,9 @@ extension Exchange {
   }
 
   func listRequest(_ definition: ListDefinition) throws(APIError) -> ListRequest {
-    let sort = query("sort") ?? definition.sorts[0]
+    let sort = SortOrder(query("sort") ?? definition.sorts[0])
     var page = PageRequest(limit: try limit())
-    page.isReversed = !definition.sorts.contains(sort)
+    page.isReversed = !definition.sorts.contains(sort.leading.text)
     page.isBackwards = query("before") != nil
     page.wantsTotal = query("count") == "exact"
     var list = ListRequest(page: page, sort: sort)
