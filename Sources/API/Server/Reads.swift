@@ -92,13 +92,13 @@ extension Exchange {
     }
   }
 
-  /// Position of the log's last event.
   /// What a read of the log or of the state holds at least; nil where nothing is only read.
   func positionBeforeReading() throws(APIError) -> String? {
     guard operation.method == "GET", case .scope = operation.access else { return nil }
     return String(try head())
   }
 
+  /// Position of the log's last event.
   func head() throws(APIError) -> UInt64 {
     do {
       return try engine.log.head()
