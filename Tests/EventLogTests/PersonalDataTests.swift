@@ -88,6 +88,8 @@ import Vault
       _ = try await log.append(commit([event(1), event(1, personal: [(ann, secret)])]))
       await log.close()
       try FileManager.default.removeItem(atPath: directory + "/vault/data.mdb")
+      let key = try FileRootKey(path: directory + "/root.key", mayCreate: false)
+      try Vault(path: directory + "/vault", rootKey: key).close()
       let reader = try LMDBLogReader(directory: directory)
       defer { reader.close() }
       #expect(throws: EventLogError.keyMissing(position: 2)) {
