@@ -88,7 +88,7 @@ package struct LogRestore {
       try PlainFiles.append(try folder.chunk(name), to: descriptor)
     }
     guard fsync(descriptor) == 0 else { throw .system("fsync") }
-    try PlainFiles.write(try folder.vault(for: snapshot), to: staging.vaultPath + "/data.mdb")
+    try folder.copyVault(for: snapshot, to: staging.vaultPath + "/data.mdb")
   }
 
   /// Erases whoever was erased after the vault was copied, and takes out of the log what was sealed for anybody who was

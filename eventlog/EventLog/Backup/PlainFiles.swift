@@ -21,9 +21,23 @@ enum PlainFiles {
     guard descriptor >= 0 else { throw .system("open") }
     defer { Glibc.close(descriptor) }
     var bytes: [UInt8] = []
-    while let more = try read(descriptor, atMost: 1 << 20) { bytes += more }
+    while let more = try read(descriptor, atMost: pieceByteCount) { bytes += more }
     return bytes
   }
+
+  /// Gives `body` the file piece by piece. False where there is none.
+  static func forEachPiece(
+    of path: String, _ body: ([UInt8]) throws(EventLogError) -> Void
+  ) throws(EventLogError) -> Bool {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0, errno == ENOENT { return false }
+    guard descriptor >= 0 else { throw .system("open") }
+    defer { Glibc.close(descriptor) }
+    while let piece = try read(descriptor, atMost: pieceByteCount) { try body(piece) }
+    return true
+  }
+
+  private static let pieceByteCount = 1 << 20
 
   /// Up to `count` bytes, fewer only at the end; nil at the end.
   static func read(_ descriptor: Int32, atMost count: Int) throws(EventLogError) -> [UInt8]? {
@@ -46,32 +60,11 @@ enum PlainFiles {
     try flushFolder(folder(of: path))
   }
 
-  /// What a large file has on its way to the disk at most.
-  private static let sliceByteCount = 128 << 10
-
-  /// The same, but that a crash may lose the whole file until its folder is flushed. Large files go in slices, with a rest after
-  /// each as long as it took: the flush of somebody else waits for one slice at most, and more often for none.
+  /// The same, but that a crash may lose the whole file until its folder is flushed.
   static func writeUnflushed(_ bytes: [UInt8], to path: String) throws(EventLogError) {
-    let temporary = path + ".new"
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw .system("open") }
-    do throws(EventLogError) {
-      var used = 0
-      while bytes.count - used > sliceByteCount {
-        let start = SystemClock.monotonicNanos()
-        try append(bytes[used..<used + sliceByteCount], to: descriptor)
-        guard fdatasync(descriptor) == 0 else { throw .system("fdatasync") }
-        used += sliceByteCount
-        usleep(UInt32(clamping: (SystemClock.monotonicNanos() - start) / 1000))
-      }
-      try append(bytes[used...], to: descriptor)
-      guard fsync(descriptor) == 0 else { throw .system("fsync") }
-    } catch {
-      Glibc.close(descriptor)
-      throw error
-    }
-    Glibc.close(descriptor)
-    guard unsafe rename(temporary, path) == 0 else { throw .system("rename") }
+    let file = try GrowingFile(path + ".new")
+    try file.append(bytes)
+    try file.move(to: path)
   }
 
   /// Adds to the end of the file, durably.
