@@ -81,7 +81,8 @@ import Vault
 
   /// One code and one report for all that cannot be opened: damage is what is asked about.
   @Test(arguments: [
-    "log/data.mdb 5000", "vault/data.mdb 5000", "vault/data.mdb 0", "vault/data.mdb",
+    "log/data.mdb 5000", "vault/data.mdb 5000", "vault/data.mdb 0", "vault/data.mdb", "wake",
+    "log/data.mdb zero", "vault/data.mdb zero",
   ])
   func `a log that is too damaged to be opened is found wrong, and nothing is made in its place`(
     damage: String
@@ -89,22 +90,28 @@ import Vault
     try await withHome { home in
       let words = damage.split(separator: " ")
       let path = "\(home)/log/\(words[0])"
-      if words.count > 1 {
+      if words.last == "zero" {
+        let file = try FileHandle(forUpdating: URL(filePath: path))
+        try file.write(contentsOf: Data(count: 8192))
+        try file.close()
+      } else if words.count > 1 {
         let file = try FileHandle(forUpdating: URL(filePath: path))
         try file.truncate(atOffset: try #require(UInt64(words[1])))
         try file.close()
       } else {
         try FileManager.default.removeItem(atPath: path)
       }
-      for words in [["verify"], ["verify", "--rules"], ["verify", "--log"], ["log", "rehearse"]] {
-        let answer = try Program.run(words + ["--json", "--home", home])
-        #expect(answer.status == 2 && answer.errors == "", "\(words): \(answer.errors)")
+      for command in [
+        ["verify"], ["verify", "--rules"], ["verify", "--log"], ["log", "rehearse"],
+      ] {
+        let answer = try Program.run(command + ["--json", "--home", home])
+        #expect(answer.status == 2 && answer.errors == "", "\(command): \(answer.errors)")
         let report = try JSON(parsing: answer.output)
         #expect(report["ok"]?.bool == false)
         let reason =
           report["log"]?["problems"]?[0]?["reason"] ?? report["rules"]?["unread"]?["reason"]
           ?? report["unread"]?["reason"]
-        #expect(reason?.string?.contains("data.mdb is ") == true)
+        #expect(reason?.string?.contains("/\(words[0]) is ") == true)
       }
       let text = try Program.run(["verify", "--home", home])
       #expect(text.status == 2 && text.output.contains("log    DAMAGED"))

@@ -112,6 +112,42 @@ import Vault
     }
   }
 
+  @Test func `a backup does not go into the log's own folder`() async throws {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      await log.close()
+      try FileManager.default.createSymbolicLink(
+        atPath: place.path("link"), withDestinationPath: place.path("log"))
+      let reader = try LMDBLogReader(directory: place.path("log"))
+      defer { reader.close() }
+      let before = try FileManager.default.subpathsOfDirectory(atPath: place.path("log"))
+      for name in ["log", "log/vault", "log/new/deep", "link/new"] {
+        #expect(throws: EventLogError.self) { try reader.backUp(to: place.path(name)) }
+      }
+      #expect(try FileManager.default.subpathsOfDirectory(atPath: place.path("log")) == before)
+      // Only its name begins alike.
+      _ = try reader.backUp(to: place.path("log-backup"))
+    }
+  }
+
+  /// The keys and the log of one restore would be taken away by the other.
+  @Test func `nobody restores to where somebody restores or writes`() async throws {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      await log.close()
+      _ = try place.backUp("log")
+      let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
+      let busy = try place.open("busy")
+      let restore = LogRestore(
+        backup: place.backup, target: place.path("busy"), rootKey: rootKey)
+      #expect(throws: EventLogError.writerPresent) { try restore.run() }
+      await busy.close()
+      #expect(throws: EventLogError.self) { try restore.run() }
+    }
+  }
+
   @Test func `a folder takes the backups of one log`() async throws {
     try await withPlace { place async throws in
       for (name, person) in [("first", ann), ("second", bob)] {

@@ -110,11 +110,14 @@ import Vault
       }
       var options = LMDBEventLog.Options()
       options.rootKey = try FileRootKey(path: path, mayCreate: true)
-      let other = try LMDBEventLog(directory: directory, options: options)
+      #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
+        try LMDBEventLog(directory: directory, options: options)
+      }
+      let other = try LMDBLogReader(directory: directory)
+      defer { other.close() }
       #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
         try other.read(after: 0, limit: 9, filter: .all)
       }
-      await other.close()
     }
   }
 

@@ -144,9 +144,17 @@ package final class Environment: @unchecked Sendable {
     do throws(LMDBError) {
       try connectOnce()
     } catch  where mayCreate && (error.code == MDB_INVALID || error.code == EINVAL) {
-      guard try files.removeUnusedDataFile() else { throw error }
+      guard try files.removeUnusedDataFile() else { throw damage(error) }
       try connectOnce()
+    } catch {
+      throw damage(error)
     }
+  }
+
+  /// What is no file of LMDB's any more.
+  private func damage(_ error: LMDBError) -> LMDBError {
+    guard error.code == MDB_INVALID || error.code == MDB_VERSION_MISMATCH else { return error }
+    return .cutOff("\(files.dataPath) is damaged in its first pages: \(error.message)")
   }
 
   /// How often a file was opened, this one or one that took its place: a transaction's number means something while it stays the

@@ -37,6 +37,9 @@ extension LMDBLogReader {
   ) throws(EventLogError) -> BackupReport {
     let start = SystemClock.monotonicNanos()
     let folder = BackupFolder(path: directory)
+    guard try !PlainFiles.isInside(directory, store.folder.path) else {
+      throw .storage(reason: "\(directory) is in the log's own folder: what takes one takes both")
+    }
     try folder.create(for: store.format.logID)
     return try folder.inFolder { () throws(EventLogError) in
       try folder.locked { () throws(EventLogError) in

@@ -130,6 +130,25 @@ enum PlainFiles {
     guard unsafe rmdir(path) == 0 || errno == ENOENT else { throw .system("rmdir") }
   }
 
+  /// Whether `path`, which need not be there, is `folder` or in it, whatever links lead to either.
+  static func isInside(_ path: String, _ folder: String) throws(EventLogError) -> Bool {
+    guard let folder = resolved(folder) else { throw .system("realpath") }
+    var path = path
+    while true {
+      if let found = resolved(path) { return (found + "/").hasPrefix(folder + "/") }
+      let parent = self.folder(of: path)
+      guard parent != path else { return false }
+      path = parent
+    }
+  }
+
+  /// nil where there is nothing.
+  private static func resolved(_ path: String) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
+  }
+
   static func flushFolder(_ path: String) throws(EventLogError) {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw .system("open") }

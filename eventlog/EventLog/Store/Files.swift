@@ -154,6 +154,9 @@ final class WakeWord: @unchecked Sendable {
   init(path: String, isWriter: Bool) throws(EventLogError) {
     let flags = isWriter ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC
     let descriptor = unsafe open(path, flags, 0o600)
+    if descriptor < 0, errno == ENOENT {
+      throw .corrupted(position: 0, reason: "\(path) is missing; who writes makes it anew")
+    }
     guard descriptor >= 0 else { throw .system("open") }
     defer { Glibc.close(descriptor) }
     if isWriter, ftruncate(descriptor, off_t(Self.byteCount)) != 0 { throw .system("ftruncate") }

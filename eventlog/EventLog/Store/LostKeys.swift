@@ -13,9 +13,19 @@ extension LogStore {
     let asked = try mappingErrors {
       try reading { transaction throws in try newestKeyNames(transaction) }
     }
-    let names = Array(asked.keys)
-    for (name, state) in zip(names, try mappingErrors { try vault.keys(names) }) {
-      if case .missing = state { throw .keyMissing(position: asked[name] ?? 0) }
+    for (name, position) in asked {
+      let isLost = try mappingErrors { try lacks(name) }
+      if isLost { throw .keyMissing(position: position) }
+    }
+  }
+
+  private func lacks(_ name: KeyName) throws -> Bool {
+    do {
+      if case .missing = try vault.key(name) { return true }
+      return false
+    } catch VaultError.damagedRecord where name.subject != 0 {
+      // One that was spoilt alone says nothing of the others.
+      return false
     }
   }
 
