@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import LMDB
 import Testing
+import Vault
 
 /// The commands that look at a log, each on a home of its own that nothing serves.
 @Suite struct LogCommandTests {
@@ -63,6 +64,8 @@ import Testing
   {
     try await withHome { home in
       try FileManager.default.removeItem(atPath: home + "/log/vault/data.mdb")
+      let key = try FileRootKey(path: home + "/log/root.key", mayCreate: false)
+      try Vault(path: home + "/log/vault", rootKey: key).close()
       let answer = try Program.run(["verify", "--json", "--home", home])
       #expect(answer.status == 2 && answer.errors == "")
       let report = try JSON(parsing: answer.output)
@@ -73,6 +76,57 @@ import Testing
       let unread = report["rules"]?["unread"]
       #expect((unread?["after"]?.int ?? 0) > 1)
       #expect(unread?["reason"]?.string?.contains("no key and no tombstone") == true)
+    }
+  }
+
+  /// One code and one report for all that cannot be opened: damage is what is asked about.
+  @Test(arguments: [
+    "log/data.mdb 5000", "vault/data.mdb 5000", "vault/data.mdb 0", "vault/data.mdb", "wake",
+    "log/data.mdb zero", "vault/data.mdb zero",
+  ])
+  func `a log that is too damaged to be opened is found wrong, and nothing is made in its place`(
+    damage: String
+  ) async throws {
+    try await withHome { home in
+      let words = damage.split(separator: " ")
+      let path = "\(home)/log/\(words[0])"
+      if words.last == "zero" {
+        let file = try FileHandle(forUpdating: URL(filePath: path))
+        try file.write(contentsOf: Data(count: 8192))
+        try file.close()
+      } else if words.count > 1 {
+        let file = try FileHandle(forUpdating: URL(filePath: path))
+        try file.truncate(atOffset: try #require(UInt64(words[1])))
+        try file.close()
+      } else {
+        try FileManager.default.removeItem(atPath: path)
+      }
+      for command in [
+        ["verify"], ["verify", "--rules"], ["verify", "--log"], ["log", "rehearse"],
+      ] {
+        let answer = try Program.run(command + ["--json", "--home", home])
+        #expect(answer.status == 2 && answer.errors == "", "\(command): \(answer.errors)")
+        let report = try JSON(parsing: answer.output)
+        #expect(report["ok"]?.bool == false)
+        let reason =
+          report["log"]?["problems"]?[0]?["reason"] ?? report["rules"]?["unread"]?["reason"]
+          ?? report["unread"]?["reason"]
+        #expect(reason?.string?.contains("/\(words[0]) is ") == true)
+      }
+      let text = try Program.run(["verify", "--home", home])
+      #expect(text.status == 2 && text.output.contains("log    DAMAGED"))
+      let stats = try Program.run(["log", "stats", "--home", home])
+      #expect(stats.status == 1 && stats.errors.contains("is damaged"))
+      if words.count == 1 { #expect(!FileManager.default.fileExists(atPath: path)) }
+    }
+  }
+
+  @Test func `where there is no log nothing is verified, and none is made`() async throws {
+    try await withHome { home in
+      try FileManager.default.removeItem(atPath: home + "/log/log/data.mdb")
+      let answer = try Program.run(["verify", "--json", "--home", home])
+      #expect(answer.status == 1 && answer.output == "" && answer.errors.contains("no log in"))
+      #expect(!FileManager.default.fileExists(atPath: home + "/log/log/data.mdb"))
     }
   }
 
@@ -176,7 +230,7 @@ import Testing
       let file = try FileHandle(forUpdating: URL(filePath: home + "/log/vault/data.mdb"))
       try file.truncate(atOffset: 3 * 4096)
       try file.close()
-      let answer = try Program.run(["verify", "--home", home])
+      let answer = try Program.run(["log", "compact", "--home", home])
       #expect(answer.status == 1 && answer.output == "")
       #expect(answer.errors.contains("/log is damaged: log_corrupted: "))
       #expect(answer.errors.contains("/log/vault/data.mdb is cut off: it has 12288 bytes"))

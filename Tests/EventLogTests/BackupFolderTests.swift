@@ -57,6 +57,97 @@ import Vault
     try log.read(after: 0, limit: .max, filter: .all).events.last?.parts.last
   }
 
+  /// What a backup that was killed has left of the keys is of people who may be erased since.
+  @Test func `an unfinished copy of the keys goes with the next erasure, and with the next backup`()
+    async throws
+  {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      _ = try place.backUp("log")
+      let left = place.backup + "/vault/copy.new"
+      try Data([1]).write(to: URL(filePath: left))
+      try await log.erase([ann], org: orgA)
+      #expect(!FileManager.default.fileExists(atPath: left))
+      try Data([1]).write(to: URL(filePath: left))
+      _ = try place.backUp("log")
+      #expect(!FileManager.default.fileExists(atPath: left))
+      await log.close()
+    }
+  }
+
+  /// Goal: the keys go into the folder and out of it in pieces, and are what they were. Method: more than a piece of them.
+  @Test
+  func `a vault of several pieces is backed up, checked and restored, and a changed one is not`()
+    async throws
+  {
+    try await withPlace { place in
+      let log = try place.open("log")
+      for first in stride(from: 1, through: 10_000, by: 500) as StrideThrough<UInt64> {
+        let events = (first..<first + 500).map { number in
+          event(1, personal: [(SubjectID(UInt128(number)), "Person \(number)")])
+        }
+        _ = try await log.append(commit(events))
+      }
+      await log.close()
+      _ = try place.backUp("log")
+      let folder = place.backup + "/vault"
+      let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+      let copy = try Data(contentsOf: URL(filePath: "\(folder)/\(name)"))
+      #expect(copy.count > 1 << 20)
+      _ = try BackupContent(checking: place.backup)
+      let report = try place.restore("again", from: "log")
+      #expect(report.verification?.eventCount == 10_000)
+      let restored = try place.open("again")
+      #expect(
+        try lastPart(of: restored)
+          == .opened(subject: SubjectID(10_000), payload: Array("Person 10000".utf8)))
+      await restored.close()
+      var changed = copy
+      changed[changed.count - 1] ^= 1
+      try changed.write(to: URL(filePath: "\(folder)/\(name)"))
+      #expect(throws: EventLogError.self) { try BackupContent(checking: place.backup) }
+      #expect(throws: EventLogError.self) { try place.restore("third", from: "log") }
+      #expect(!FileManager.default.fileExists(atPath: place.path("third") + "/vault/data.mdb"))
+    }
+  }
+
+  @Test func `a backup does not go into the log's own folder`() async throws {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      await log.close()
+      try FileManager.default.createSymbolicLink(
+        atPath: place.path("link"), withDestinationPath: place.path("log"))
+      let reader = try LMDBLogReader(directory: place.path("log"))
+      defer { reader.close() }
+      let before = try FileManager.default.subpathsOfDirectory(atPath: place.path("log"))
+      for name in ["log", "log/vault", "log/new/deep", "link/new"] {
+        #expect(throws: EventLogError.self) { try reader.backUp(to: place.path(name)) }
+      }
+      #expect(try FileManager.default.subpathsOfDirectory(atPath: place.path("log")) == before)
+      // Only its name begins alike.
+      _ = try reader.backUp(to: place.path("log-backup"))
+    }
+  }
+
+  /// The keys and the log of one restore would be taken away by the other.
+  @Test func `nobody restores to where somebody restores or writes`() async throws {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      await log.close()
+      _ = try place.backUp("log")
+      let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
+      let busy = try place.open("busy")
+      let restore = LogRestore(
+        backup: place.backup, target: place.path("busy"), rootKey: rootKey)
+      #expect(throws: EventLogError.writerPresent) { try restore.run() }
+      await busy.close()
+      #expect(throws: EventLogError.self) { try restore.run() }
+    }
+  }
+
   @Test func `a folder takes the backups of one log`() async throws {
     try await withPlace { place async throws in
       for (name, person) in [("first", ann), ("second", bob)] {

@@ -144,14 +144,7 @@ import Vault
       for _ in 0..<3 { _ = try await log.append(commit([event(1)])) }
       await log.close()
       let forged = directory + "/forged"
-      try FileManager.default.createDirectory(atPath: forged, withIntermediateDirectories: true)
-      for name in ["root.key", "vault"] {
-        try FileManager.default.copyItem(
-          atPath: "\(directory)/\(name)", toPath: "\(forged)/\(name)")
-      }
-      var options = LMDBEventLog.Options()
-      options.rootKey = try FileRootKey(path: forged + "/root.key", mayCreate: false)
-      let other = try LMDBEventLog(directory: forged, options: options)
+      let other = try await Self.emptyLog(forged, withKeysOf: directory)
       _ = try await other.append(commit([event(7)], org: orgB))
       _ = try await other.append(commit([event(1)]))
       _ = try await other.append(commit([event(2)], org: orgB))
@@ -195,6 +188,22 @@ import Vault
     }
   }
 
+  /// Another history under the same keys.
+  private static func emptyLog(
+    _ forged: String, withKeysOf directory: String
+  ) async throws -> LMDBEventLog {
+    try FileManager.default.createDirectory(atPath: forged, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+      atPath: directory + "/root.key", toPath: forged + "/root.key")
+    var options = LMDBEventLog.Options()
+    options.rootKey = try FileRootKey(path: forged + "/root.key", mayCreate: false)
+    // Keys without a log are refused: the log comes first.
+    await (try LMDBEventLog(directory: forged, options: options)).close()
+    try FileManager.default.removeItem(atPath: forged + "/vault")
+    try FileManager.default.copyItem(atPath: directory + "/vault", toPath: forged + "/vault")
+    return try LMDBEventLog(directory: forged, options: options)
+  }
+
   @Test func `what is written over with a sound checksum is found by the tree`() async throws {
     try await withLogDirectory { directory in
       let log = try LMDBEventLog(directory: directory)
@@ -204,14 +213,7 @@ import Vault
       await log.close()
       // Another history of the same shape: same ids, same key files, one other byte.
       let forged = directory + "/forged"
-      try FileManager.default.createDirectory(atPath: forged, withIntermediateDirectories: true)
-      for name in ["root.key", "vault"] {
-        try FileManager.default.copyItem(
-          atPath: "\(directory)/\(name)", toPath: "\(forged)/\(name)")
-      }
-      var options = LMDBEventLog.Options()
-      options.rootKey = try FileRootKey(path: forged + "/root.key", mayCreate: false)
-      let other = try LMDBEventLog(directory: forged, options: options)
+      let other = try await Self.emptyLog(forged, withKeysOf: directory)
       _ = try await other.append(commit([event(1, payload: "{\"n\":2}")]))
       await other.close()
       var block: [UInt8] = []

@@ -31,6 +31,59 @@ import Testing
     }
   }
 
+  /// Goal: what is not there, or is less than any log, is damage to who reads, and stays as it is.
+  @Test(arguments: ["log", "vault"], [nil, 0, 1, 4096, 8191] as [UInt64?])
+  func `a reader makes no file and mends none`(folder: String, byteCount: UInt64?) async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1, personal: [(ann, "secret")])]))
+      await log.close()
+      let path = "\(directory)/\(folder)/data.mdb"
+      if let byteCount {
+        try Self.cut(path, to: byteCount)
+      } else {
+        try FileManager.default.removeItem(atPath: path)
+      }
+      #expect(throws: EventLogError.self) { try Self.openReader(directory) }
+      if byteCount != nil || folder == "vault" {
+        do {
+          try Self.openReader(directory)
+        } catch EventLogError.corrupted(0, let reason) {
+          #expect(
+            reason.contains("/\(folder)/data.mdb is \(byteCount == nil ? "missing" : "cut off")"))
+        }
+      }
+      let attributes = try? FileManager.default.attributesOfItem(atPath: path)
+      #expect(attributes?[.size] as? UInt64 == byteCount)
+      // Nor does a writer put an empty vault beside a log, or an empty log beside keys.
+      if folder == "vault" || byteCount == nil {
+        #expect(throws: EventLogError.self) { try Self.openWriter(directory) }
+        let after = try? FileManager.default.attributesOfItem(atPath: path)
+        #expect(after?[.size] as? UInt64 == byteCount)
+      }
+    }
+  }
+
+  @Test func `a vault whose folder is missing is damage, and the wake word that is cut off too`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1)]))
+      await log.close()
+      try Self.cut(directory + "/wake", to: 0)
+      #expect(throws: EventLogError.self) { try Self.openReader(directory) }
+      try FileManager.default.removeItem(atPath: directory + "/vault")
+      do {
+        try Self.openReader(directory)
+        Issue.record("opened without keys")
+      } catch EventLogError.corrupted(0, let reason) {
+        #expect(reason.contains("/vault is missing"))
+      }
+      #expect(!FileManager.default.fileExists(atPath: directory + "/vault"))
+    }
+  }
+
   private static func openReader(_ directory: String) throws {
     try LMDBLogReader(directory: directory).close()
   }

@@ -1,5 +1,6 @@
 import EventLog
 import Foundation
+import LMDB
 import Testing
 import Vault
 
@@ -120,13 +121,93 @@ import Vault
       try FileManager.default.removeItem(atPath: directory + "/vault")
       try FileManager.default.moveItem(
         atPath: directory + "/before", toPath: directory + "/vault")
+      // It lacks the key of the newest event: keys that were made now would be lost once the right one is put back.
+      #expect(throws: EventLogError.keyMissing(position: 2)) {
+        try LMDBEventLog(directory: directory)
+      }
+    }
+  }
+
+  /// Goal: a key that got lost alone is in nobody's way but its own org's, or its own subject's, and is not made anew.
+  /// Method: it is taken out of the vault of a log whose newest event does not need it.
+  @Test(arguments: [KeyName.org(orgA.value), KeyName(org: orgA.value, subject: ann.value)])
+  func `commits that need a lost key are refused, and all others are taken`(
+    lost: KeyName
+  ) async throws {
+    try await withLogDirectory { directory async throws in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1, personal: [(ann, "Ann")])], org: orgA))
+      // Beyond one run of the index, so that the last blocks are of others.
+      for number in 0..<200 as Range<UInt128> {
+        _ = try await log.append(commit([event(number)], org: orgB))
+      }
+      await log.close()
+      try Self.take(lost, from: directory)
       let again = try LMDBEventLog(directory: directory)
-      guard case .keyMissing = await failure(of: again, appending: commit([event(1)], org: orgB))
-      else {
+      async let other = again.append(commit([event(7)], org: orgB))
+      async let refused = failure(
+        of: again, appending: commit([event(1, personal: [(ann, "Ann")])], org: orgA))
+      _ = try await other
+      guard case .keyMissing = await refused else {
         Issue.record("an event was taken under another key than those before it")
         return
       }
+      if lost.subject != 0 {
+        let bob = SubjectID(78)
+        _ = try await again.append(commit([event(2, personal: [(bob, "Bob")])], org: orgA))
+      }
       await again.close()
+      let key = try FileRootKey(path: directory + "/root.key", mayCreate: false)
+      let vault = try Self.vault(directory, key)
+      defer { vault.close() }
+      guard case .missing = try vault.key(lost) else {
+        Issue.record("a lost key was made anew")
+        return
+      }
+    }
+  }
+
+  /// Goal: an org whose key is lost takes nobody else's comparison away. Method: two orgs in every block.
+  @Test func `orgs that share blocks with one whose key is lost are compared to the end`()
+    async throws
+  {
+    try await withLogDirectory { directory async throws in
+      let log = try LMDBEventLog(directory: directory)
+      let pending = (0..<40 as Range<UInt128>).map { number in
+        log.enqueue(commit([event(number)], org: number % 2 == 0 ? orgA : orgB))
+      }
+      for each in pending { _ = try await each.receipt() }
+      let head = try log.treeHead(of: orgB)
+      await log.close()
+      try Self.take(.org(orgA.value), from: directory)
+      let reader = try LMDBLogReader(directory: directory)
+      defer { reader.close() }
+      let report = try reader.verify()
+      #expect(report.blockCount < 40, "blocks have both orgs")
+      #expect(report.treeHeads == [orgB: head])
+      #expect(report.problems.count == 1)
+      #expect(report.problems.first?.reason.contains("can not be made again from here") == true)
+    }
+  }
+
+  private static func vault(_ directory: String, _ rootKey: any RootKey) throws -> Vault {
+    try Vault(path: directory + "/vault", rootKey: rootKey)
+  }
+
+  private static func take(_ name: KeyName, from directory: String) throws {
+    let tables: [String: KeyKind] = [
+      "orgs": .bytes, "keys": .bytes, "tombstones": .bytes, "state": .bytes,
+    ]
+    let environment = try Environment.open(
+      path: directory + "/vault", options: Environment.Options(mapBytes: 1 << 30, tables: tables))
+    defer { environment.close() }
+    let bytes = [name.org, name.subject].flatMap { number in
+      (0..<16).reversed().map { UInt8(truncatingIfNeeded: number >> UInt128(8 * $0)) }
+    }
+    try environment.write { transaction throws in
+      let isTaken = try transaction.remove(
+        bytes + [0, 0, 0, 0], from: environment.table("keys"))
+      #expect(isTaken)
     }
   }
 }

@@ -88,6 +88,8 @@ import Vault
       _ = try await log.append(commit([event(1), event(1, personal: [(ann, secret)])]))
       await log.close()
       try FileManager.default.removeItem(atPath: directory + "/vault/data.mdb")
+      let key = try FileRootKey(path: directory + "/root.key", mayCreate: false)
+      try Vault(path: directory + "/vault", rootKey: key).close()
       let reader = try LMDBLogReader(directory: directory)
       defer { reader.close() }
       #expect(throws: EventLogError.keyMissing(position: 2)) {
@@ -108,11 +110,14 @@ import Vault
       }
       var options = LMDBEventLog.Options()
       options.rootKey = try FileRootKey(path: path, mayCreate: true)
-      let other = try LMDBEventLog(directory: directory, options: options)
+      #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
+        try LMDBEventLog(directory: directory, options: options)
+      }
+      let other = try LMDBLogReader(directory: directory)
+      defer { other.close() }
       #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
         try other.read(after: 0, limit: 9, filter: .all)
       }
-      await other.close()
     }
   }
 

@@ -6,9 +6,11 @@ import Vault
 
 /// What `daybook verify` says of a log: every problem is in the report, and there is always a report.
 @Suite struct VerificationTests {
-  /// Takes the vault away.
+  /// Puts an empty vault in the place of the log's own.
   private static func loseVault(_ directory: String) throws {
     try FileManager.default.removeItem(atPath: directory + "/vault/data.mdb")
+    let rootKey = try FileRootKey(path: directory + "/root.key", mayCreate: false)
+    try Vault(path: directory + "/vault", rootKey: rootKey).close()
   }
 
   /// Puts another root key in the place of the log's own.

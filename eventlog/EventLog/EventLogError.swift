@@ -37,7 +37,8 @@ package enum EventLogError: Error, Equatable {
   /// A record fails its checksum or its place, or a file is cut off. Not retryable. Position 0 is none.
   case corrupted(position: UInt64, reason: String)
 
-  /// A key is missing although its subject was never erased: the vault is incomplete. An alarm. Position 0 is none.
+  /// A key is missing although its subject was never erased: the vault is another log's, or older than the log. An alarm.
+  /// Nothing was appended. Position 0 is none.
   case keyMissing(position: UInt64)
 
   /// LMDB, zstd or the file system failed in a way that the cases above do not name.
@@ -76,6 +77,9 @@ extension EventLogError {
 }
 
 extension EventLogError: CustomStringConvertible {
+  private static let keyAdvice =
+    "the vault is older than the log, or another's: put the right one back, or restore a backup"
+
   /// What went wrong, for operators. Carries positions and names, never event payloads: those hold
   /// personal data, and descriptions end up in logs.
   package var description: String {
@@ -95,8 +99,9 @@ extension EventLogError: CustomStringConvertible {
     case .writerPresent: "\(code): the log has a writer already"
     case .corrupted(0, let reason): "\(code): \(reason)"
     case .corrupted(let position, let reason): "\(code): position \(position): \(reason)"
-    case .keyMissing(0): "\(code): no key and no tombstone"
-    case .keyMissing(let position): "\(code): position \(position): no key and no tombstone"
+    case .keyMissing(0): "\(code): no key and no tombstone; \(Self.keyAdvice)"
+    case .keyMissing(let position):
+      "\(code): position \(position): no key and no tombstone; \(Self.keyAdvice)"
     case .storage(let reason): "\(code): \(reason)"
     }
   }

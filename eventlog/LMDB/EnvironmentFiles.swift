@@ -12,7 +12,9 @@ struct EnvironmentFiles: Sendable {
 
   /// Those of the existing folder `path`, under the one name that it has.
   init(path: String) throws(LMDBError) {
-    guard let resolved = unsafe realpath(path, nil) else { throw .system("realpath") }
+    guard let resolved = unsafe realpath(path, nil) else {
+      throw errno == ENOENT ? .cutOff("\(path) is missing") : .system("realpath")
+    }
     defer { unsafe free(resolved) }
     self.path = unsafe String(cString: resolved)
     dataPath = self.path + "/data.mdb"
@@ -28,11 +30,40 @@ struct EnvironmentFiles: Sendable {
     return unsafe stat(dataPath, &status) == 0 ? status.st_ino : 0
   }
 
+  /// LMDB writes them when it makes the file.
+  private static let firstPageBytes = 2 * 4096
+
+  /// Whether a data file is there that is not in the making.
+  func hasFirstPages() throws(LMDBError) -> Bool {
+    try dataByteCount() ?? 0 >= Self.firstPageBytes
+  }
+
+  /// - Throws: `.cutOff` where the data file is missing, or shorter than any: LMDB would make a new one in its place.
+  func requireFirstPages() throws(LMDBError) {
+    guard let byteCount = try dataByteCount() else { throw .cutOff("\(dataPath) is missing") }
+    guard byteCount < Self.firstPageBytes else { return }
+    throw .cutOff(
+      "\(dataPath) is cut off: it has \(byteCount) bytes, and its first pages take"
+        + " \(Self.firstPageBytes)")
+  }
+
+  /// nil where there is none.
+  private func dataByteCount() throws(LMDBError) -> Int? {
+    var status = stat()
+    guard unsafe stat(dataPath, &status) == 0 else {
+      guard errno == ENOENT else { throw .system("stat") }
+      return nil
+    }
+    return Int(status.st_size)
+  }
+
   /// A file of two pages or less has never been committed to: a power cut has met its making and torn it (there is more
   /// only after those two are flushed). Removes it; false where there is more.
   func removeUnusedDataFile() throws(LMDBError) -> Bool {
     var status = stat()
-    guard unsafe stat(dataPath, &status) == 0, status.st_size <= 2 * 4096 else { return false }
+    guard unsafe stat(dataPath, &status) == 0, status.st_size <= Self.firstPageBytes else {
+      return false
+    }
     try Self.require("unlink", unsafe unlink(dataPath))
     return true
   }

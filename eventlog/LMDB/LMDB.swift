@@ -34,6 +34,8 @@ package final class Environment: @unchecked Sendable {
     /// Address space to begin with; grows by `grow()`.
     package var mapBytes: Int
     package var tables: [String: KeyKind]
+    /// Whether a data file that is missing is made. Whoever only reads makes none.
+    package var mayCreate = true
     package var readerCount: UInt32 = 1024
     /// How much of mapped files this process holds, above what it cannot do without, before it gives that of this one back.
     package var maxHeldBytes = 32 << 20
@@ -127,16 +129,32 @@ package final class Environment: @unchecked Sendable {
   // MARK: Opening
 
   private func connect() throws(LMDBError) {
-    try files.locked(LOCK_SH) { () throws(LMDBError) in try connectLocked() }
+    // One that was open and is gone was taken away: another one in its place would be empty.
+    let mayCreate = options.mayCreate && fileNumber == 0
+    // Whoever makes the file is alone: nobody sees a half of it.
+    let hasData = try files.hasFirstPages()
+    let isMaking = mayCreate && !hasData
+    try files.locked(isMaking ? LOCK_EX : LOCK_SH) { () throws(LMDBError) in
+      try connectLocked(mayCreate: mayCreate)
+    }
   }
 
-  private func connectLocked() throws(LMDBError) {
+  private func connectLocked(mayCreate: Bool) throws(LMDBError) {
+    if !mayCreate { try files.requireFirstPages() }
     do throws(LMDBError) {
       try connectOnce()
-    } catch  where error.code == MDB_INVALID || error.code == EINVAL {
-      guard try files.removeUnusedDataFile() else { throw error }
+    } catch  where mayCreate && (error.code == MDB_INVALID || error.code == EINVAL) {
+      guard try files.removeUnusedDataFile() else { throw damage(error) }
       try connectOnce()
+    } catch {
+      throw damage(error)
     }
+  }
+
+  /// What is no file of LMDB's any more.
+  private func damage(_ error: LMDBError) -> LMDBError {
+    guard error.code == MDB_INVALID || error.code == MDB_VERSION_MISMATCH else { return error }
+    return .cutOff("\(files.dataPath) is damaged in its first pages: \(error.message)")
   }
 
   /// How often a file was opened, this one or one that took its place: a transaction's number means something while it stays the

@@ -16,7 +16,7 @@ package struct LMDBError: Error, Equatable, CustomStringConvertible {
   /// The environment was closed, by this process itself.
   package var isClosed: Bool { code == EBADF }
 
-  /// The data file is shorter than its pages take: somebody has cut it off. Nothing was opened.
+  /// The data file is shorter than its pages take, or missing: somebody has cut it off or taken it away. Nothing was opened.
   package var isCutOff: Bool { code == Self.cutOffCode && function == Self.opening }
 
   private static let opening = "mdb_env_open"

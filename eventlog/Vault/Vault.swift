@@ -41,15 +41,19 @@ package final class Vault: Sendable {
   private let folder: VaultFolder
   package let rootKey: any RootKey
   private let mapBytes: Int
+  private let mayCreate: Bool
   private let opened: Mutex<VaultFile?>
   private let cache = Mutex(Cache())
 
-  /// Opens the vault in the existing directory `path`, creating it where there is none.
-  package init(path: String, rootKey: any RootKey, mapBytes: Int = 1 << 30) throws(VaultError) {
+  /// Opens the vault in the existing directory `path`. `mayCreate`: also where there is none, and makes it then.
+  package init(
+    path: String, rootKey: any RootKey, mapBytes: Int = 1 << 30, mayCreate: Bool = true
+  ) throws(VaultError) {
     self.rootKey = rootKey
     self.mapBytes = mapBytes
+    self.mayCreate = mayCreate
     folder = VaultFolder(path: path)
-    opened = Mutex(try VaultFile(folder: folder, mapBytes: mapBytes))
+    opened = Mutex(try VaultFile(folder: folder, mapBytes: mapBytes, mayCreate: mayCreate))
   }
 
   /// What the one writer does before it uses the vault: takes over what a killed one left, and deletes
@@ -84,18 +88,34 @@ struct VaultFile: Sendable {
   let tombstones: Table
   let state: Table
 
-  init(folder: VaultFolder, mapBytes: Int) throws(VaultError) {
-    let current = try folder.currentGeneration()
-    generation = current
-    environment = try storing {
-      try Environment.open(
-        path: folder.path(ofGeneration: current),
-        options: Environment.Options(mapBytes: mapBytes, tables: Self.tables))
-    }
+  init(folder: VaultFolder, mapBytes: Int, mayCreate: Bool) throws(VaultError) {
+    (generation, environment) = try Self.open(folder, mapBytes: mapBytes, mayCreate: mayCreate)
     orgs = environment.table("orgs")
     keys = environment.table("keys")
     tombstones = environment.table("tombstones")
     state = environment.table("state")
+  }
+
+  private static func open(
+    _ folder: VaultFolder, mapBytes: Int, mayCreate: Bool
+  ) throws(VaultError) -> (UInt64, Environment) {
+    var options = Environment.Options(mapBytes: mapBytes, tables: tables)
+    while true {
+      let current = try folder.currentGeneration()
+      // Only the first file is made by opening it: a later one is there, or it is lost.
+      options.mayCreate = mayCreate && current == 0
+      do throws(VaultError) {
+        return (
+          current,
+          try storing {
+            try Environment.open(path: folder.path(ofGeneration: current), options: options)
+          }
+        )
+      } catch {
+        // A rewriting has put the next one in its place between the two lines.
+        guard try folder.currentGeneration() != current else { throw error }
+      }
+    }
   }
 }
 
@@ -121,7 +141,7 @@ extension Vault {
   private func takeOverNewFile() throws(VaultError) {
     let generation = try folder.currentGeneration()
     guard opened.withLock({ $0 })?.generation != generation else { return }
-    let next = try VaultFile(folder: folder, mapBytes: mapBytes)
+    let next = try VaultFile(folder: folder, mapBytes: mapBytes, mayCreate: false)
     let old = opened.withLock { opened -> VaultFile? in
       // Closed meanwhile, or another thread was first: the new one is not needed.
       guard let current = opened, current.generation < next.generation else { return next }
@@ -267,9 +287,9 @@ extension Vault {
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
   /// event that they seal is stored. `erased` are the names of erased subjects, which get none.
-  /// `mayMake` is asked about each that is missing, and throws where it has to be there.
+  /// `mayMake` is given those that are missing, and gives back which of them are made.
   package func provide(
-    _ names: [KeyName], mayMake: (KeyName) throws -> Void = { _ in }
+    _ names: [KeyName], mayMake: ([KeyName]) throws -> [KeyName] = { $0 }
   ) throws -> (erased: Set<KeyName>, madeCount: Int) {
     let unknown = cache.withLock { cache in Set(names.filter { cache[$0] == nil }) }
     guard !unknown.isEmpty else { return ([], 0) }
@@ -285,7 +305,7 @@ extension Vault {
         }
       }
     }
-    for name in missing { try mayMake(name) }
+    if !missing.isEmpty { missing = try mayMake(missing) }
     if !missing.isEmpty { try make(missing) }
     return (erased, missing.count)
   }

@@ -14,10 +14,8 @@ let logRehearseCommand = Command(
     """,
   options: [.json]
 ) { invocation in
-  let reader = try openLog(invocation.settings.home)
-  defer { reader.close() }
   var rehearsal = Rehearsal()
-  let unread = readAll(reader) { rehearsal.take($0) }
+  let unread = try readAll(invocation.settings.home) { rehearsal.take($0) }
   if invocation.has(Option.json.flag) {
     Output.json(json(rehearsal, unread))
   } else {

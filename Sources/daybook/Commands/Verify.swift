@@ -22,30 +22,50 @@ let verifyCommand = Command(
     system, in bounded memory. With --from the check of the log begins later; trees are
     made of all events, so none is compared then, and the rules are checked from the first
     event all the same. The exit code is 0 where all is well and 2 where something is
-    wrong.
+    wrong, also where the log is so damaged that it cannot be opened; it is 1 where there
+    is none.
     """,
   options: [fromOption, deepOption, jobsOption, logOption, rulesOption, .json]
 ) { invocation in
   try requireOneCheck(invocation)
-  let reader = try openLog(invocation.settings.home)
-  defer { reader.close() }
   let first = max(
     try wholeNumber(invocation.value(fromOption.flag) ?? "1", fromOption.flag, in: "verify"), 1)
-  let meter = ProgressMeter(isShown: !invocation.has(Option.json.flag))
-  let log: CheckedLog? =
-    invocation.has(rulesOption.flag)
-    ? nil
-    : try checkLog(
-      reader, from: first, isDeep: invocation.has(deepOption.flag),
-      jobCount: try jobCount(invocation), meter)
-  let rules = invocation.has(logOption.flag) ? nil : checkRules(reader, meter)
-  meter.clear()
+  let jobCount = try jobCount(invocation)
+  let (log, rules) = try check(invocation, from: first, jobCount: jobCount)
   if invocation.has(Option.json.flag) {
     Output.json(json(log, rules))
   } else {
     show(log, rules)
   }
   return isSound(log, rules) ? .success : .foundWrong
+}
+
+private func check(
+  _ invocation: Invocation, from first: UInt64, jobCount: Int
+) throws -> (CheckedLog?, CheckedRules?) {
+  let hasLog = !invocation.has(rulesOption.flag)
+  let hasRules = !invocation.has(logOption.flag)
+  let reader: LMDBLogReader
+  do throws(CommandError) {
+    reader = try openLog(invocation.settings.home)
+  } catch {
+    // Damage is what is asked about: it is the answer, and no failure to give one.
+    guard case .logDamaged(_, let reason) = error else { throw error }
+    return (
+      hasLog ? CheckedLog(damage: reason, firstPosition: first) : nil,
+      hasRules ? CheckedRules(unread: UnreadRest(after: 0, reason: reason)) : nil
+    )
+  }
+  defer { reader.close() }
+  let meter = ProgressMeter(isShown: !invocation.has(Option.json.flag))
+  let log =
+    hasLog
+    ? try checkLog(
+      reader, from: first, isDeep: invocation.has(deepOption.flag), jobCount: jobCount, meter)
+    : nil
+  let rules = hasRules ? checkRules(reader, meter) : nil
+  meter.clear()
+  return (log, rules)
 }
 
 private func isSound(_ log: CheckedLog?, _ rules: CheckedRules?) -> Bool {
@@ -56,6 +76,14 @@ private struct CheckedRules {
   let verifier: RuleVerifier
   /// Events that nobody can read: whether they kept the rules is unknown.
   let unread: UnreadRest?
+
+  init(
+    verifier: RuleVerifier = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock()),
+    unread: UnreadRest?
+  ) {
+    self.verifier = verifier
+    self.unread = unread
+  }
 
   var areKept: Bool { verifier.violations.isEmpty && unread == nil }
 
@@ -81,6 +109,19 @@ private struct CheckedLog {
   let firstPosition: UInt64
   let seconds: Double
 
+  init(report: VerificationReport, firstPosition: UInt64, seconds: Double) {
+    self.report = report
+    self.firstPosition = firstPosition
+    self.seconds = seconds
+  }
+
+  /// Of a log that cannot be looked at.
+  init(damage: String, at position: UInt64 = 0, firstPosition: UInt64) {
+    var report = VerificationReport()
+    report.problems = [VerificationProblem(position: position, reason: damage)]
+    self.init(report: report, firstPosition: firstPosition, seconds: 0)
+  }
+
   /// nil where the log was not looked at from its first event on.
   var treeCount: Int? { firstPosition == 1 ? report.treeHeads.count : nil }
 
@@ -103,12 +144,19 @@ private func checkLog(
 ) throws -> CheckedLog {
   let start = ContinuousClock.now
   func seconds() -> Double { (ContinuousClock.now - start) / .seconds(1) }
-  let report = try reader.verify(from: first, isDeep: isDeep, jobCount: jobCount) { progress in
-    meter.show("log", progress.position, of: progress.headPosition) {
-      let rate = Double(progress.eventCount) / max(seconds(), 1e-6)
-      let megabytes = Double(progress.contentByteCount) / max(seconds(), 1e-6) / 1e6
-      return "\(Int(rate)) events/s, \(Int(megabytes)) MB/s"
+  let report: VerificationReport
+  do throws(EventLogError) {
+    report = try reader.verify(from: first, isDeep: isDeep, jobCount: jobCount) { progress in
+      meter.show("log", progress.position, of: progress.headPosition) {
+        let rate = Double(progress.eventCount) / max(seconds(), 1e-6)
+        let megabytes = Double(progress.contentByteCount) / max(seconds(), 1e-6) / 1e6
+        return "\(Int(rate)) events/s, \(Int(megabytes)) MB/s"
+      }
     }
+  } catch {
+    // What ends the verification is found wrong by it.
+    guard case .corrupted(let position, let reason) = error else { throw error }
+    return CheckedLog(damage: reason, at: position, firstPosition: first)
   }
   meter.clear()
   guard first <= max(report.headPosition, 1) else {

@@ -79,6 +79,21 @@ func readAll(
   }
 }
 
+/// The same of a home's log, of which nothing can be read where it is too damaged to be opened.
+func readAll(
+  _ home: Home, _ body: (RecordedEvent) throws -> Void
+) throws(CommandError) -> UnreadRest? {
+  let reader: LMDBLogReader
+  do throws(CommandError) {
+    reader = try openLog(home)
+  } catch {
+    guard case .logDamaged(_, let reason) = error else { throw error }
+    return UnreadRest(after: 0, reason: reason)
+  }
+  defer { reader.close() }
+  return readAll(reader, body)
+}
+
 /// The org that an option names.
 func org(_ text: String, in command: String) throws(UsageError) -> OrgID {
   guard let org = Identifier(text, kind: .org) else {

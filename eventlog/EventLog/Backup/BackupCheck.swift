@@ -33,7 +33,7 @@ package struct BackupContent: Sendable, Equatable {
         bytes += try folder.chunk(piece).count
       }
       if histories.insert(snapshot.incarnation).inserted {
-        bytes += try folder.vault(for: snapshot).count
+        bytes += try folder.checkVault(for: snapshot)
       }
     }
     snapshotCount = names.count

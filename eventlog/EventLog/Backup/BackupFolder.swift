@@ -141,22 +141,28 @@ struct BackupFolder {
   /// - Throws: `.storage` where it is another log's: each keeps the keys of its own log alone.
   func create(for id: UInt128) throws(EventLogError) {
     try inFolder { () throws(EventLogError) in
-      for folder in [path, chunksPath, vaultPath, snapshotsPath] {
-        try PlainFiles.makeFolder(folder)
+      try PlainFiles.makeFolder(path)
+      // Two that begin at once would write the same file.
+      try locked { () throws(EventLogError) in try createContent(for: id) }
+    }
+  }
+
+  private func createContent(for id: UInt128) throws(EventLogError) {
+    for folder in [chunksPath, vaultPath, snapshotsPath] {
+      try PlainFiles.makeFolder(folder)
+    }
+    guard let found = try logID() else {
+      guard try names().isEmpty else {
+        throw .backupDamaged(
+          reason: "the file that says whose backup it is is missing: \(logIDPath)")
       }
-      guard let found = try logID() else {
-        guard try names().isEmpty else {
-          throw .backupDamaged(
-            reason: "the file that says whose backup it is is missing: \(logIDPath)")
-        }
-        return try PlainFiles.write(Array(Self.text(id).utf8), to: logIDPath)
-      }
-      guard found == Self.text(id) else {
-        throw .storage(
-          reason:
-            "it is the backup of another log (\(found), not \(Self.text(id))): choose another folder"
-        )
-      }
+      return try PlainFiles.write(Array(Self.text(id).utf8), to: logIDPath)
+    }
+    guard found == Self.text(id) else {
+      throw .storage(
+        reason:
+          "it is the backup of another log (\(found), not \(Self.text(id))): choose another folder"
+      )
     }
   }
 
@@ -231,49 +237,98 @@ struct BackupFolder {
   }
 
   private func content(_ path: String, sum: String) throws(EventLogError) -> [UInt8] {
-    guard let bytes = try PlainFiles.read(path) else {
-      throw .backupDamaged(reason: "a file is missing: \(path)")
+    var bytes: [UInt8] = []
+    try forEachPiece(of: path, sum: sum) { bytes += $0 }
+    return bytes
+  }
+
+  /// - Throws: after the last piece where they are not those of `sum`: nothing of them may be used then.
+  private func forEachPiece(
+    of path: String, sum: String, _ body: ([UInt8]) throws(EventLogError) -> Void
+  ) throws(EventLogError) {
+    var hash = SHA256()
+    let isThere = try PlainFiles.forEachPiece(of: path) { piece throws(EventLogError) in
+      hash.update(piece)
+      try body(piece)
     }
-    guard Hex.encode(SHA256.hash(bytes)) == sum else {
+    guard isThere else { throw .backupDamaged(reason: "a file is missing: \(path)") }
+    guard Hex.encode(hash.finalize()) == sum else {
       throw .backupDamaged(reason: "a file fails its checksum: \(path)")
     }
-    return bytes
   }
 
   // MARK: Keys
 
   /// The newest vault of the history `incarnation`: the older keys are in it too, but for those of people erased since.
-  func vault(of incarnation: UInt32) throws(EventLogError) -> [UInt8] {
+  /// Large: its bytes are never in memory all together.
+  private func vault(of incarnation: UInt32) throws(EventLogError) -> (path: String, sum: String) {
     guard let name = try vaultNames(of: incarnation).last,
       let sum = name.split(separator: "-").last
     else { throw .backupDamaged(reason: "the keys of incarnation \(incarnation) are missing") }
-    return try content("\(vaultPath)/\(name)", sum: String(sum))
+    return ("\(vaultPath)/\(name)", String(sum))
   }
 
   /// The keys for `snapshot`.
-  func vault(for snapshot: BackupSnapshot) throws(EventLogError) -> [UInt8] {
+  private func vault(
+    for snapshot: BackupSnapshot
+  ) throws(EventLogError) -> (path: String, sum: String) {
     guard snapshot.vaultSum != nil else { return try vault(of: snapshot.incarnation) }
     // The newest one's, whatever the snapshot, and no other is there.
     let newest = try names().last.map { name throws(EventLogError) in try self.snapshot(name) }
     guard let sum = newest?.vaultSum else {
       throw .backupDamaged(reason: "snapshots of two formats are in one folder")
     }
-    return try content("\(vaultPath)/\(sum)", sum: sum)
+    return ("\(vaultPath)/\(sum)", sum)
   }
 
-  /// Takes the place of the one before it. Durable when this returns.
-  func replaceVault(
-    of incarnation: UInt32, with bytes: [UInt8], atMicros micros: Int64
+  /// Writes the keys for `snapshot` into the file `path`, compared with their checksum.
+  func copyVault(for snapshot: BackupSnapshot, to path: String) throws(EventLogError) {
+    try copy(try vault(for: snapshot), to: path)
+  }
+
+  /// The same of the history `incarnation`.
+  func copyVault(of incarnation: UInt32, to path: String) throws(EventLogError) {
+    try copy(try vault(of: incarnation), to: path)
+  }
+
+  private func copy(
+    _ vault: (path: String, sum: String), to path: String
   ) throws(EventLogError) {
-    let name =
-      "\(incarnation)-\(BackupSnapshot.name(micros))-\(Hex.encode(SHA256.hash(bytes)))"
-    try PlainFiles.write(bytes, to: "\(vaultPath)/\(name)")
+    let file = try GrowingFile(path + ".new")
+    try forEachPiece(of: vault.path, sum: vault.sum) { piece throws(EventLogError) in
+      try file.append(piece)
+    }
+    try file.move(to: path)
+    try PlainFiles.flushFolder(PlainFiles.folder(of: path))
+  }
+
+  /// Reads the keys for `snapshot`, compares them with their checksum, and returns how many bytes they are.
+  func checkVault(for snapshot: BackupSnapshot) throws(EventLogError) -> Int {
+    let vault = try vault(for: snapshot)
+    var byteCount = 0
+    try forEachPiece(of: vault.path, sum: vault.sum) { byteCount += $0.count }
+    return byteCount
+  }
+
+  /// Puts what `body` writes in the place of the vault before it. Durable when this returns: how many bytes it is.
+  func replaceVault(
+    of incarnation: UInt32, atMicros micros: Int64,
+    _ body: (GrowingFile) throws(EventLogError) -> Void
+  ) throws(EventLogError) -> Int {
+    // Its name says what is in it: known once all of it is written.
+    let file = try GrowingFile("\(vaultPath)/copy.new")
+    try body(file)
+    let name = "\(incarnation)-\(BackupSnapshot.name(micros))-\(file.digest)"
+    try file.move(to: "\(vaultPath)/\(name)")
+    try PlainFiles.flushFolder(vaultPath)
     try removeOlderVaults(of: incarnation)
+    return file.byteCount
   }
 
   /// Also those that a crash has left: they hold keys of people who were erased since. Durable when this returns.
   func removeOlderVaults(of incarnation: UInt32) throws(EventLogError) {
-    let older = try vaultNames(of: incarnation).dropLast()
+    let unfinished = try PlainFiles.names(in: vaultPath).filter { $0.hasSuffix(".new") }
+    let older = try vaultNames(of: incarnation).dropLast() + unfinished
     guard !older.isEmpty else { return }
     for name in older { try PlainFiles.remove("\(vaultPath)/\(name)") }
     try PlainFiles.flushFolder(vaultPath)

@@ -37,6 +37,9 @@ extension LMDBLogReader {
   ) throws(EventLogError) -> BackupReport {
     let start = SystemClock.monotonicNanos()
     let folder = BackupFolder(path: directory)
+    guard try !PlainFiles.isInside(directory, store.folder.path) else {
+      throw .storage(reason: "\(directory) is in the log's own folder: what takes one takes both")
+    }
     try folder.create(for: store.format.logID)
     return try folder.inFolder { () throws(EventLogError) in
       try folder.locked { () throws(EventLogError) in
@@ -62,9 +65,10 @@ extension LMDBLogReader {
     let head = try store.head()
     let recordedAtMicros = try lastRecordedAtMicros()
     let log = try copy(store.environment, to: folder)
-    let vault = try store.vault.copyForBackup()
     let now = SystemClock.nowMicros()
-    try folder.replaceVault(of: store.format.incarnation, with: vault, atMicros: now)
+    let vaultByteCount = try folder.replaceVault(of: store.format.incarnation, atMicros: now) {
+      file throws(EventLogError) in try store.vault.copy(to: file)
+    }
     let tombstones = try mappingErrors { try store.vault.tombstones() }
     try folder.add(Set(tombstones).subtracting(try folder.tombstones()))
     let snapshot = BackupSnapshot(
@@ -74,8 +78,8 @@ extension LMDBLogReader {
     try folder.prune(keeping: keeping ?? .max)
     // The vault is stored anew each time.
     return BackupReport(
-      snapshot: snapshot, byteCount: log.byteCount + vault.count,
-      newByteCount: log.newByteCount + vault.count, tombstoneCount: tombstones.count,
+      snapshot: snapshot, byteCount: log.byteCount + vaultByteCount,
+      newByteCount: log.newByteCount + vaultByteCount, tombstoneCount: tombstones.count,
       tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
   }
 
@@ -116,11 +120,11 @@ extension LMDBLogReader {
 }
 
 extension Vault {
-  /// LMDB's compacting copy, whole.
-  func copyForBackup() throws(EventLogError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    try forEachChunk(of: { try self.copyCompacting(to: $0) }) { bytes += $0 }
-    return bytes
+  /// LMDB's compacting copy.
+  func copy(to file: GrowingFile) throws(EventLogError) {
+    try forEachChunk(of: { try self.copyCompacting(to: $0) }) { chunk throws(EventLogError) in
+      try file.append(chunk)
+    }
   }
 }
 
@@ -255,15 +259,14 @@ extension BackupFolder {
       let scratch = path + "/rewriting"
       try PlainFiles.removeTree(scratch)
       try PlainFiles.makeFolder(scratch)
-      try PlainFiles.writeUnflushed(try vault(of: incarnation), to: scratch + "/data.mdb")
-      let rewritten = try mappingErrors { () throws -> [UInt8]? in
-        let vault = try Vault(path: scratch, rootKey: rootKey)
-        defer { vault.close() }
-        guard try vault.erase(erased) > 0 else { return nil }
-        return try vault.copyForBackup()
-      }
-      if let rewritten {
-        try replaceVault(of: incarnation, with: rewritten, atMicros: SystemClock.nowMicros())
+      try copyVault(of: incarnation, to: scratch + "/data.mdb")
+      let vault = try mappingErrors { try Vault(path: scratch, rootKey: rootKey, mayCreate: false) }
+      defer { vault.close() }
+      if try mappingErrors({ try vault.erase(erased) }) > 0 {
+        let now = SystemClock.nowMicros()
+        _ = try replaceVault(of: incarnation, atMicros: now) { file throws(EventLogError) in
+          try vault.copy(to: file)
+        }
       } else {
         try removeOlderVaults(of: incarnation)
       }

@@ -39,6 +39,10 @@ package struct LogRestore {
     snapshot name: String? = nil, verifies: Bool = false
   ) throws(EventLogError) -> RestoreReport {
     let start = SystemClock.monotonicNanos()
+    try PlainFiles.makeFolder(target)
+    // Nobody writes there, or restores from another folder, meanwhile.
+    let lock = try WriterLock(path: LogFolder(path: target).lockPath)
+    defer { lock.release() }
     guard !LogFolder(path: target).hasLog else {
       throw .storage(reason: "there is a log already where it would be restored to")
     }
@@ -78,7 +82,6 @@ package struct LogRestore {
   private func assemble(
     _ snapshot: BackupSnapshot, in staging: LogFolder
   ) throws(EventLogError) {
-    try PlainFiles.makeFolder(target)
     try staging.create()
     let path = staging.logPath + "/data.mdb"
     let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
@@ -88,7 +91,7 @@ package struct LogRestore {
       try PlainFiles.append(try folder.chunk(name), to: descriptor)
     }
     guard fsync(descriptor) == 0 else { throw .system("fsync") }
-    try PlainFiles.write(try folder.vault(for: snapshot), to: staging.vaultPath + "/data.mdb")
+    try folder.copyVault(for: snapshot, to: staging.vaultPath + "/data.mdb")
   }
 
   /// Erases whoever was erased after the vault was copied, and takes out of the log what was sealed for anybody who was

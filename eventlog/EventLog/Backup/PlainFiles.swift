@@ -21,9 +21,23 @@ enum PlainFiles {
     guard descriptor >= 0 else { throw .system("open") }
     defer { Glibc.close(descriptor) }
     var bytes: [UInt8] = []
-    while let more = try read(descriptor, atMost: 1 << 20) { bytes += more }
+    while let more = try read(descriptor, atMost: pieceByteCount) { bytes += more }
     return bytes
   }
+
+  /// Gives `body` the file piece by piece. False where there is none.
+  static func forEachPiece(
+    of path: String, _ body: ([UInt8]) throws(EventLogError) -> Void
+  ) throws(EventLogError) -> Bool {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if descriptor < 0, errno == ENOENT { return false }
+    guard descriptor >= 0 else { throw .system("open") }
+    defer { Glibc.close(descriptor) }
+    while let piece = try read(descriptor, atMost: pieceByteCount) { try body(piece) }
+    return true
+  }
+
+  private static let pieceByteCount = 1 << 20
 
   /// Up to `count` bytes, fewer only at the end; nil at the end.
   static func read(_ descriptor: Int32, atMost count: Int) throws(EventLogError) -> [UInt8]? {
@@ -46,32 +60,11 @@ enum PlainFiles {
     try flushFolder(folder(of: path))
   }
 
-  /// What a large file has on its way to the disk at most.
-  private static let sliceByteCount = 128 << 10
-
-  /// The same, but that a crash may lose the whole file until its folder is flushed. Large files go in slices, with a rest after
-  /// each as long as it took: the flush of somebody else waits for one slice at most, and more often for none.
+  /// The same, but that a crash may lose the whole file until its folder is flushed.
   static func writeUnflushed(_ bytes: [UInt8], to path: String) throws(EventLogError) {
-    let temporary = path + ".new"
-    let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw .system("open") }
-    do throws(EventLogError) {
-      var used = 0
-      while bytes.count - used > sliceByteCount {
-        let start = SystemClock.monotonicNanos()
-        try append(bytes[used..<used + sliceByteCount], to: descriptor)
-        guard fdatasync(descriptor) == 0 else { throw .system("fdatasync") }
-        used += sliceByteCount
-        usleep(UInt32(clamping: (SystemClock.monotonicNanos() - start) / 1000))
-      }
-      try append(bytes[used...], to: descriptor)
-      guard fsync(descriptor) == 0 else { throw .system("fsync") }
-    } catch {
-      Glibc.close(descriptor)
-      throw error
-    }
-    Glibc.close(descriptor)
-    guard unsafe rename(temporary, path) == 0 else { throw .system("rename") }
+    let file = try GrowingFile(path + ".new")
+    try file.append(bytes)
+    try file.move(to: path)
   }
 
   /// Adds to the end of the file, durably.
@@ -135,6 +128,25 @@ enum PlainFiles {
       try removeTree(entry)
     }
     guard unsafe rmdir(path) == 0 || errno == ENOENT else { throw .system("rmdir") }
+  }
+
+  /// Whether `path`, which need not be there, is `folder` or in it, whatever links lead to either.
+  static func isInside(_ path: String, _ folder: String) throws(EventLogError) -> Bool {
+    guard let folder = resolved(folder) else { throw .system("realpath") }
+    var path = path
+    while true {
+      if let found = resolved(path) { return (found + "/").hasPrefix(folder + "/") }
+      let parent = self.folder(of: path)
+      guard parent != path else { return false }
+      path = parent
+    }
+  }
+
+  /// nil where there is nothing.
+  private static func resolved(_ path: String) -> String? {
+    guard let resolved = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(resolved) }
+    return unsafe String(cString: resolved)
   }
 
   static func flushFolder(_ path: String) throws(EventLogError) {

@@ -154,9 +154,20 @@ final class WakeWord: @unchecked Sendable {
   init(path: String, isWriter: Bool) throws(EventLogError) {
     let flags = isWriter ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC
     let descriptor = unsafe open(path, flags, 0o600)
+    if descriptor < 0, errno == ENOENT {
+      throw .corrupted(position: 0, reason: "\(path) is missing; who writes makes it anew")
+    }
     guard descriptor >= 0 else { throw .system("open") }
     defer { Glibc.close(descriptor) }
     if isWriter, ftruncate(descriptor, off_t(Self.byteCount)) != 0 { throw .system("ftruncate") }
+    var status = stat()
+    guard unsafe fstat(descriptor, &status) == 0 else { throw .system("fstat") }
+    // The first look at a page that is missing would end the process (SIGBUS).
+    guard status.st_size >= Self.byteCount else {
+      throw .corrupted(
+        position: 0,
+        reason: "\(path) is cut off: it has \(status.st_size) bytes and not \(Self.byteCount)")
+    }
     let protection = isWriter ? PROT_READ | PROT_WRITE : PROT_READ
     let mapped = unsafe mmap(nil, Self.byteCount, protection, MAP_SHARED, descriptor, 0)
     guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else { throw .system("mmap") }

@@ -3,16 +3,26 @@ import LMDB
 import Vault
 
 extension LogStore {
-  /// Opens the log of `folder` and its vault; the writer creates what is missing.
+  /// Opens the log of `folder` and its vault; the writer creates what is missing, and nobody else does.
+  ///
+  /// - Throws: `.corrupted` where a file is missing or cut off.
   static func open(
     _ folder: LogFolder, mapBytes: Int, rootKey: any RootKey, isWriter: Bool = false
   ) throws(EventLogError) -> LogStore {
-    let vault = try mappingErrors { try Vault(path: folder.vaultPath, rootKey: rootKey) }
+    let isNew = isWriter && !folder.hasLog
+    let vault = try mappingErrors {
+      // A log without a vault is not new: its keys are lost, and an empty vault would hide that.
+      try Vault(path: folder.vaultPath, rootKey: rootKey, mayCreate: isNew)
+    }
     do throws(EventLogError) {
+      if isNew, try mappingErrors({ try !vault.isEmpty() }) {
+        throw EventLogError.storage(
+          reason: "there are keys without a log: put \(folder.dataPath) back, or restore a backup")
+      }
+      var options = Environment.Options(mapBytes: mapBytes, tables: LogStore.tables)
+      options.mayCreate = isWriter
       let environment = try mappingErrors {
-        try Environment.open(
-          path: folder.logPath,
-          options: Environment.Options(mapBytes: mapBytes, tables: LogStore.tables))
+        try Environment.open(path: folder.logPath, options: options)
       }
       do throws(EventLogError) {
         if isWriter {

@@ -110,13 +110,20 @@ struct LeafKeys {
   private var keyIDs: [KeyID] = []
   private var subjectCount = 0
   private var types: [[UInt8]] = []
+  /// Why an org's key cannot be had, by the orgs' indexes in the block; where `leavesOutClosed` only.
+  private(set) var failures: [Int: EventLogError] = [:]
+  /// Whether the events of an org whose key cannot be had are left out, so that those beside them get their leaves.
+  private let leavesOutClosed: Bool
   /// What is made next, all together.
   private var pending: [Pending] = []
   private var byteCounts: [Int] = []
   private var payloadStarts: [Int] = []
   private var commitmentPlaces: [Int] = []
 
-  init(vault: Vault) { self.vault = vault }
+  init(vault: Vault, leavesOutClosed: Bool = false) {
+    self.vault = vault
+    self.leavesOutClosed = leavesOutClosed
+  }
 
   /// Makes the leaf of an event in `hasher`. Needs the org's key, but none of a subject: the commitments
   /// of personal parts are stored, and outlive their keys.
@@ -165,10 +172,11 @@ struct LeafKeys {
         tables.commits[commitOrdinal].events
       )
       let org = tables.orgs[orgIndex].id
+      let isLeftOut = leavesOutClosed && isClosed(orgIndex, block)
       for ordinal in events {
         let event = tables.events[ordinal]
         versions[event.streamIndex] &+= 1
-        if ordinal >= first {
+        if ordinal >= first, !isLeftOut {
           let header = LeafBatch.Header(
             org: org, orgSequence: sequences[orgIndex], recordedAtMicros: recordedAtMicros,
             stream: tables.streams[event.streamIndex].id,
@@ -252,6 +260,7 @@ struct LeafKeys {
     batchKeys.removeAll(keepingCapacity: true)
     batchKeys.append(contentsOf: repeatElement(nil, count: block.directory.orgs.count))
     let tables = block.directory.tables
+    failures.removeAll()
     types = tables.types.map { Array($0.utf8) }
     keyIDs.removeAll(keepingCapacity: true)
     subjectCount = tables.subjects.count
@@ -280,6 +289,17 @@ struct LeafKeys {
     }
     orgKeys[index] = key
     return key
+  }
+
+  private mutating func isClosed(_ orgIndex: Int, _ block: LoadedBlock) -> Bool {
+    guard failures[orgIndex] == nil else { return true }
+    do throws(EventLogError) {
+      _ = try mappingErrors { try batchKey(orgIndex, block) }
+      return false
+    } catch {
+      failures[orgIndex] = error
+      return true
+    }
   }
 
   private mutating func batchKey(_ index: Int, _ block: LoadedBlock) throws -> BatchKey {

@@ -19,6 +19,8 @@ struct BlockFindings {
     let nextSequence: UInt64
     /// Of its events here, in order: which of the findings' leaves. Empty where the trees are not looked at.
     var leaves = 0..<0
+    /// Why they could not be made: the org's key does not open.
+    var leafFailure: String?
   }
 
   /// Of the first event that it tells of.
@@ -35,8 +37,6 @@ struct BlockFindings {
   var orgs: [OrgStretch] = []
   /// Org by org. nil where they could not be made, or nobody asked for them.
   var leaves: [Digest]?
-  /// Why they could not be made: an org's key does not open.
-  var leafFailure: String?
   var entries: [IndexEntry] = []
   /// Hashes of the idempotency keys' names.
   var requests: [UInt64] = []
@@ -130,7 +130,7 @@ final class BlockExaminer {
       findings.orgs[index].leaves = ends[index]..<count
     }
     var leaves = [Digest](repeating: Digest(), count: count)
-    var keys = LeafKeys(vault: store.vault)
+    var keys = LeafKeys(vault: store.vault, leavesOutClosed: true)
     let before = batch.hashedByteCount
     do {
       try keys.forEachLeaf(of: block, from: skipCount, &batch) { orgIndex, leaf in
@@ -138,8 +138,13 @@ final class BlockExaminer {
         ends[orgIndex] += 1
       }
       findings.leaves = leaves
+      for (index, failure) in keys.failures {
+        findings.orgs[index].leafFailure = LogVerifier.reason(failure)
+      }
     } catch {
-      findings.leafFailure = LogVerifier.reason(error)
+      for index in findings.orgs.indices {
+        findings.orgs[index].leafFailure = LogVerifier.reason(error)
+      }
     }
     findings.hashedByteCount = batch.hashedByteCount - before
   }

@@ -10,6 +10,11 @@ package struct VerificationProblem: Equatable, Sendable {
   /// 0 where it has no place in the log.
   package let position: UInt64
   package let reason: String
+
+  package init(position: UInt64, reason: String) {
+    self.position = position
+    self.reason = reason
+  }
 }
 
 /// What a verification looked at and what it found.
@@ -30,6 +35,8 @@ package struct VerificationReport: Equatable, Sendable {
   package var treeHeads: [OrgID: TreeHead] = [:]
   /// At most `LogVerifier.maxProblemCount`.
   package var problems: [VerificationProblem] = []
+
+  package init() {}
 
   package var isSound: Bool { problems.isEmpty }
 }
@@ -294,7 +301,6 @@ extension LogVerifier {
 
   private func followOrgs(_ block: BlockFindings) {
     report.hashedByteCount += UInt64(Self.nodeByteCount * (block.leaves?.count ?? 0))
-    var isNews = false
     for found in block.orgs {
       let index = index(of: found.org)
       if let known = orgs[index].nextSequence ?? (isWhole ? 0 : nil), known != found.firstSequence {
@@ -302,17 +308,15 @@ extension LogVerifier {
       }
       orgs[index].nextSequence = found.nextSequence
       guard isWhole, orgs[index].isComparable else { continue }
-      if let leaves = block.leaves {
+      if let leaves = block.leaves, found.leafFailure == nil {
         if !orgs[index].tree.isGrowing { grownOrgs.append(index) }
         orgs[index].tree.add(leaves[found.leaves], at: block.key)
       } else {
+        // Said once of an org, not again of each of its blocks.
         orgs[index].isComparable = false
-        isNews = true
+        let reason = found.leafFailure ?? "its leaves were not made"
+        note(block.key, "an org's tree can not be made again from here on: \(reason)")
       }
-    }
-    // Said once of an org, not again of each of its blocks.
-    if isNews, let reason = block.leafFailure {
-      note(block.key, "an org's tree can not be made again from here on: \(reason)")
     }
   }
 

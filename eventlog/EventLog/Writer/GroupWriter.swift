@@ -40,6 +40,8 @@ final class GroupWriter {
   private let finisher: BlockFinisher
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
+  /// Keys of the group in progress that have to be there, and are not: where events are that they sealed.
+  private var lostKeys: [KeyName: UInt64] = [:]
   /// For the group in progress.
   private var hasMadeKeys = false
   private let committer: GroupCommitter
@@ -173,8 +175,9 @@ extension GroupWriter {
   }
 
   private func provideKeys(_ names: [KeyName]) throws -> Set<KeyName> {
+    lostKeys = [:]
     do {
-      let (erased, madeCount) = try store.vault.provide(names, mayMake: requireNew)
+      let (erased, madeCount) = try store.vault.provide(names, mayMake: new)
       hasMadeKeys = madeCount > 0
       return erased
     } catch VaultError.storage(let error) where !error.isDiskFull {
@@ -183,15 +186,23 @@ extension GroupWriter {
     }
   }
 
-  /// The key of an org that has events is in the vault, or the vault is not this log's: with another one its leaves, which
-  /// are signed for, could not be made again.
-  private func requireNew(_ name: KeyName) throws {
-    guard name.subject == 0 else { return }
-    let org = OrgID(name.org)
-    let size = try store.environment.read { transaction throws in
-      try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
+  /// Those of `names` that nothing was sealed with yet; the others are lost. With another key in the place of an org's its
+  /// leaves, which are signed for, could not be made again; in the place of a subject's, nobody would hear that it is gone.
+  private func new(_ names: [KeyName]) throws -> [KeyName] {
+    try store.environment.read { transaction throws in
+      let view = committer.view(head: head, transaction)
+      for name in names {
+        let org = OrgID(name.org)
+        if name.subject == 0 {
+          let size = try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
+          if size > 0 { lostKeys[name] = 0 }
+        } else {
+          lostKeys[name] = try store.lastBlock(
+            of: SubjectID(name.subject), org: org, view, transaction)
+        }
+      }
     }
-    guard size == 0 else { throw EventLogError.keyMissing(position: 0) }
+    return names.filter { lostKeys[$0] == nil && lostKeys[.org($0.org)] == nil }
   }
 
   private func closeBlock() {
@@ -248,6 +259,7 @@ extension GroupWriter {
       throw EventLogError.sequenceConflict(expected: expected, actual: sequence)
     }
     try checkVersions(item.commit.expected, org: org, transaction)
+    try checkKeys(of: item.commit.events, org: org)
     try checkSubjects(of: item.commit.events, org: org)
     let receipt = try store(item, sequence: sequence, request: request, transaction)
     if let request, let key = item.commit.idempotencyKey {
@@ -346,6 +358,18 @@ extension GroupWriter {
     return names
   }
 
+  private func checkKeys(of events: [NewEvent], org: OrgID) throws(EventLogError) {
+    guard !lostKeys.isEmpty else { return }
+    if let position = lostKeys[.org(org.value)] { throw .keyMissing(position: position) }
+    for event in events {
+      for part in event.parts {
+        guard let subject = part.subject else { continue }
+        let name = KeyName(org: org.value, subject: subject.value)
+        if let position = lostKeys[name] { throw .keyMissing(position: position) }
+      }
+    }
+  }
+
   private func checkSubjects(of events: [NewEvent], org: OrgID) throws(EventLogError) {
     guard !erasedSubjects.isEmpty else { return }
     for event in events where event.parts.count > 1 {
@@ -430,10 +454,11 @@ extension EventLogError {
   /// Whether it is an answer to one commit, and no failure of the log.
   fileprivate var isRefusal: Bool {
     switch self {
-    // Damage that a commit meets before anything of it is taken is in the way of those of its org alone.
-    case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .corrupted: true
-    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .keyMissing,
-      .storage:
+    // Damage, or a lost key, that a commit meets before anything of it is taken is in the way of those of its org alone.
+    case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .corrupted,
+      .keyMissing:
+      true
+    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .storage:
       false
     }
   }

@@ -45,6 +45,7 @@ final class WriterCore: Sendable {
             "the log has \(head) events and no keys: put \(folder.vaultPath) back, or restore a backup"
         )
       }
+      try store.requireNewestKeys()
     } catch {
       store.close()
       throw error
