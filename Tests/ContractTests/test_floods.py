@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -56,3 +57,20 @@ def test_a_hook_reads_an_object_of_many_fields_once(owner, hook):
     email = f"{uuid.uuid4().hex}@example.com"
     body = {f"k{index}": 1 for index in range(COUNT)} | {"email": email}
     assert owner.send("POST", hook, json.dumps(body).encode()).status == 200
+
+
+def test_strangers_who_guess_passwords_keep_nobody_waiting_but_each_other(owner, nobody):
+    def guess(_):
+        body = {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse"}
+        return nobody.send("POST", "/api/session", body)
+
+    with ThreadPoolExecutor(150) as strangers:
+        guesses = [strangers.submit(guess, number) for number in range(150)]
+        # On the threads that compare the passwords they would wait for longer than a client does.
+        for _ in range(20):
+            assert owner.get("/api/users").status == 200
+        assert not all(guess.done() for guess in guesses)
+        answers = [guess.result() for guess in guesses]
+    assert {answer.status for answer in answers} == {401, 503}
+    refused = next(answer for answer in answers if answer.status == 503)
+    assert refused.code == "overloaded" and int(refused.headers["retry-after"]) > 0
