@@ -276,3 +276,31 @@ def test_an_account_has_its_version_everywhere_and_its_history(agency) -> None:
     assert own.get(path + "/history").status == 200
     key = own.made("/api/api-keys", {"name": "Sees little", "scopes": ["account:read"]})
     assert own.with_key(key["secret"]).get(path + "/history").status == 403
+
+
+def test_an_archived_account_takes_nothing_in_by_its_hooks_but_a_no(agency) -> None:
+    keeper = agency[1]
+    client, own = client_of(keeper)
+
+    def hook(action: str) -> str:
+        made = own.made(
+            "/api/inbound-hooks",
+            {
+                "name": "Form", "authentication": "secret_in_path", "action": action,
+                "mapping": {"email": "email"},
+            },
+        )
+        return "/" + made["url"].split("/", 3)[3] + "/" + made["secret"]
+
+    lead, put, no = (hook(action) for action in ("lead", "contact", "opt_out"))
+    person = {"email": "ann@example.com"}
+    known = keeper.send("POST", lead, person).json["contact"]
+    assert keeper.send("DELETE", f"/api/accounts/{client}").status == 200
+    for path in (lead, put):
+        told = keeper.send("POST", path, {"email": "bea@example.com"})
+        assert (told.status, told.code) == (403, "account_archived")
+        # Who does not know the secret is not told how the account stands.
+        assert keeper.send("POST", path + "x", person).code == "invalid_signature"
+    assert keeper.send("POST", no, person).status == 200
+    contact = keeper.get(f"/api/contacts/{known}", Account=client).json
+    assert contact["consent"]["email"]["status"] == "opted_out"

@@ -279,3 +279,21 @@ def test_the_delivery_log_shows_what_was_sent_and_forgets_with_the_person(owner,
     assert shown["response"] == "" and shown["request"]["as_sent"] is False
     assert "Zenobia" not in shown["request"]["body"]
     assert owner.get(f"{path}/2").json["response"] == "ok" and other
+
+
+def test_nothing_goes_out_of_an_archived_account_until_it_is_active_again(new_account, subscriber):
+    keeper = new_account("Keeps Still", kind="agency")[1]
+    made = keeper.made("/api/accounts", {"name": "Still", "test": True})
+    client, own = made["id"], keeper.with_key(made["api_key"])
+    subscribe(own, subscriber)
+    own.made("/api/contacts", {"first_name": "Before"})
+    subscriber.wait(1)
+    assert keeper.send("DELETE", f"/api/accounts/{client}").status == 200
+    written = keeper.send("POST", "/api/contacts", {"first_name": "During"}, Account=client)
+    assert written.status == 201
+    time.sleep(1)
+    assert names(subscriber) == ["Before"]
+    back = keeper.send("PATCH", f"/api/accounts/{client}", {"status": "active"})
+    assert back.status == 200
+    subscriber.wait(2)
+    assert names(subscriber) == ["Before", "During"]

@@ -103,6 +103,24 @@ import Testing
     }
   }
 
+  @Test func `where the status is the answer, a response that is too long is cut off`() async throws
+  {
+    var settings = HTTPClientSettings()
+    settings.maxResponseBytes = 1000
+    settings.cutsLongResponses = true
+    let client = HTTPClient(settings: settings)
+    defer { client.close() }
+    try await withServer { request in
+      .text(202, String(repeating: "x", count: Int(request.queryValue("n") ?? "") ?? 0))
+    } _: { server in
+      for byteCount in [999, 1_000, 1_001, 5_000_000] {
+        let answer = try await client.send(ClientRequest(url: server.url("/?n=\(byteCount)")))
+        #expect(answer.status == 202)
+        #expect(answer.body.count == min(byteCount, 1_000))
+      }
+    }
+  }
+
   @Test func `connections are kept and used again`() async throws {
     let peer = try SilentPeer(answer: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     let client = HTTPClient()

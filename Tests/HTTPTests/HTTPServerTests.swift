@@ -22,6 +22,20 @@ private func threadName() -> String {
     return .text(200, lines.joined(separator: "\n"))
   }
 
+  @Test(arguments: [1, 200, 1_500])
+  func `a query of many parameters is taken as one of few`(count: Int) async throws {
+    let handler: HTTPServer.Handler = { request in
+      .text(200, "\(request.query.count) of \(request.rawPath), \(request.query.last?.value ?? "")")
+    }
+    try await withServer(handler: handler) { server in
+      let client = try RawClient(port: server.port)
+      let query = (0..<count).map { _ in "a=?" }.joined(separator: "&")
+      client.send("GET /x%20y?\(query) HTTP/1.1\r\nHost: x\r\n\r\n")
+      let expected = "\(count) of /x%20y, ?"
+      #expect(await client.read(until: expected).hasSuffix(expected))
+    }
+  }
+
   @Test func `a handler gets the whole request`() async throws {
     let client = HTTPClient()
     defer { client.close() }

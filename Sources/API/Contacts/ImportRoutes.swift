@@ -30,7 +30,13 @@ enum ImportRoutes {
             ), ("text/csv", .string(0...Int.max)),
           ], limitBytes: 64 << 20),
         answers: [AnswerDefinition.ok(ContactSchemas.importReport).or(ContactSchemas.importTrial)],
-        refuses: [409: ["import_not_allowed"]],
+        refuses: [
+          400: [
+            "csv_bad_header", "csv_no_header", "csv_too_large", "csv_too_many_records",
+            "field_twice",
+            "invalid_tag", "no_address", "nothing_to_identify", "unknown_column", "unknown_field",
+          ], 409: ["import_not_allowed"],
+        ],
         idempotency: .required, handler: importContacts)
     ]
 

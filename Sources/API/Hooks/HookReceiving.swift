@@ -15,7 +15,7 @@ enum HookReceiving {
       "invalid_json", "invalid_multipart", "required", "invalid_phone", "invalid_email",
       "invalid_type", "invalid_value",
       "too_long", "opt_in_by_person_only",
-    ], 404: ["not_found"],
+    ], 403: ["account_archived"], 404: ["not_found"],
     409: ["hook_disabled", "duplicate_contact", "idempotency_mismatch", "idempotency_in_progress"],
     413: ["too_large"], 415: ["unsupported_media_type"],
   ]
@@ -109,6 +109,11 @@ enum HookReceiving {
       exchange.request, settings, secret: secret, pathSecret: exchange.path["secret"],
       nowSeconds: exchange.engine.tools.clock.nowMicros() / 1_000_000)
     guard let delivery else { throw refusal }
+    // A no is taken whoever brings it.
+    if settings.action != .optOut, exchange.engine.directory.status(of: org) == .archived {
+      throw APIError(
+        403, "permission", "account_archived", "This account is archived: it takes nothing in.")
+    }
     guard hook.isEnabled else {
       throw APIError(409, "conflict", "hook_disabled", "This hook is disabled.")
     }

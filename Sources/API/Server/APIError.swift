@@ -18,6 +18,9 @@ package struct APIError: Error, Sendable, Equatable {
     }
   }
 
+  /// So many faults are told at a time: each is compared with all others, and somebody may have made a million.
+  static let detailLimit = 100
+
   package var status: Int
   package var type: String
   package var code: String

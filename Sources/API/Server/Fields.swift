@@ -150,17 +150,20 @@ struct Fields {
 
   /// Refuses the request where anything was wrong or unknown.
   mutating func finish() throws(APIError) {
-    for (key, _) in object.fields where !known.contains(key) {
-      fail(key, "unknown_parameter", "There is no field \(prefix)\(key) here.")
-    }
+    refuseUnknown()
     guard errors.isEmpty else { throw .invalid(errors) }
   }
 
   /// The errors so far with those for unknown fields: for an object inside another.
   mutating func finishNested() -> [APIError.Detail] {
+    refuseUnknown()
+    return errors
+  }
+
+  private mutating func refuseUnknown() {
     for (key, _) in object.fields where !known.contains(key) {
+      guard errors.count < APIError.detailLimit else { return }
       fail(key, "unknown_parameter", "There is no field \(prefix)\(key) here.")
     }
-    return errors
   }
 }

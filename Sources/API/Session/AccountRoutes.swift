@@ -451,7 +451,7 @@ enum AccountRoutes {
 
     func passwordHash() async throws -> String {
       let password = password
-      return try await Task.detached { try PasswordHash.make(password) }.value
+      return try await PasswordLane.run { try PasswordHash.make(password) }
     }
   }
 

@@ -85,7 +85,7 @@ enum SessionRoutes {
     throw error
   }
 
-  /// scrypt takes its time on purpose: away from the threads that serve other requests. Of many guesses at the same
+  /// Of many guesses at the same
   /// time, those whose turn comes when the user is locked out are not looked at, nor believed. Where there is no user,
   /// the answer takes as long.
   private static func isRight(
@@ -97,11 +97,11 @@ enum SessionRoutes {
       try requireUnlocked(lockedUntil(), engine.tools.clock.nowMicros())
     }
     do {
-      let isRight = try await Task.detached {
+      let isRight = try await PasswordLane.run {
         try refuseWhereLocked()
         let hash = try user?.details.passwordHash ?? nobodysHash.get()
         return try PasswordHash.verify(password, against: hash)
-      }.value
+      }
       try refuseWhereLocked()
       return isRight
     } catch let error as APIError {

@@ -150,10 +150,11 @@ enum UserRoutes {
     ]
   }
 
-  /// scrypt takes its time on purpose: away from the threads that serve other requests.
   static func hash(_ password: String) async throws(APIError) -> String {
     do {
-      return try await Task.detached { try PasswordHash.make(password) }.value
+      return try await PasswordLane.run { try PasswordHash.make(password) }
+    } catch let error as APIError {
+      throw error
     } catch {
       throw APIError(500, "internal", "internal", "The password could not be hashed.")
     }

@@ -17,15 +17,23 @@ package struct HookPayload: Sendable {
 
   /// The fields of a form; one that comes several times is an array.
   package init(form: [(name: String, value: String)]) {
-    var object = JSONObject()
+    // A form may have hundreds of thousands of them, of one name or of as many.
+    var places: [String: Int] = [:]
+    var fields: [(name: String, values: [JSON])] = []
     for (name, value) in form {
-      switch object[name] {
-      case nil: object[name] = .string(value)
-      case .array(let values)?: object[name] = .array(values + [.string(value)])
-      case let first?: object[name] = .array([first, .string(value)])
+      if let place = places[name] {
+        fields[place].values.append(.string(value))
+      } else {
+        places[name] = fields.count
+        fields.append((name, [.string(value)]))
       }
     }
-    json = .object(object)
+    json = .object(
+      JSONObject(
+        fields.map {
+          (key: $0.name, value: $0.values.count == 1 ? $0.values[0] : .array($0.values))
+        }
+      ))
   }
 
   /// The value at `path`: keys and places of arrays between dots. A key with dots in it is found too.

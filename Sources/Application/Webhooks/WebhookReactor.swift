@@ -127,7 +127,8 @@ struct WebhookTarget: Sendable, Equatable {
 extension OrgExecutor {
   func enabledWebhookEndpoints() throws(CommandError) -> [Identifier] {
     try withState { state in
-      state.tables.webhookEndpoints.filter { $0.value.takesDeliveries }
+      guard state.settings.status != .archived else { return [] }
+      return state.tables.webhookEndpoints.filter { $0.value.takesDeliveries }
         .keys.sorted()
     }
   }
@@ -135,6 +136,8 @@ extension OrgExecutor {
   func webhookTarget(_ id: Identifier) throws(CommandError) -> WebhookTarget? {
     try withState { state in
       guard let endpoint = state.tables.webhookEndpoints[id], endpoint.takesDeliveries,
+        // Nothing goes out of an archived account; its place is kept, as with a pause.
+        state.settings.status != .archived,
         let secret = endpoint.secret, let createdAt = state.webhooks[id]
       else { return nil }
       return WebhookTarget(

@@ -21,6 +21,7 @@ final class Transfer: Sendable {
     var attemptCount = 0
     var refusedAddress = false
     var isTooLarge = false
+    var isCut = false
     var isPaused = false
     var hasHead = false
     var outcome: Result<Void, HTTPClientError>?
@@ -89,7 +90,14 @@ extension Transfer {
         return (.paused, nil)
       }
       if !isStream, state.byteCount + bytes.byteCount > settings.maxResponseBytes {
-        state.isTooLarge = true
+        if settings.cutsLongResponses {
+          let room = settings.maxResponseBytes - state.byteCount
+          state.chunks.append(unsafe bytes.withUnsafeBytes { unsafe Array($0.prefix(room)) })
+          state.byteCount += room
+          state.isCut = true
+        } else {
+          state.isTooLarge = true
+        }
         return (.refused, nil)
       }
       state.chunks.append(unsafe bytes.withUnsafeBytes { unsafe Array($0) })
@@ -121,7 +129,8 @@ extension Transfer {
   func finish(_ given: HTTPClientError.Reason?) {
     let waiters = state.withLock { state in
       guard state.outcome == nil else { return [CheckedContinuation<Void, Never>]() }
-      let reason = given ?? (state.hasHead ? nil : .connectionBroken)
+      // What curl calls a failure is that we wanted no more.
+      let reason = state.isCut ? nil : given ?? (state.hasHead ? nil : .connectionBroken)
       state.outcome = reason.map { .failure(state.error($0)) } ?? .success(())
       return [state.takeHeadWaiter(), state.takeBodyWaiter()].compactMap(\.self)
     }

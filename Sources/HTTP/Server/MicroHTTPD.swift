@@ -145,11 +145,19 @@ private func onConnection(
 }
 
 /// Called with the target as sent, before MHD cuts and decodes it in place.
+///
+/// The query is ours to take apart: MHD would make a record of each parameter in the connection's memory, and where that
+/// is full, at some two hundred, it neither answers nor closes. It reads them from its own buffer once this has
+/// returned, up to a zero byte; `Head` goes by where the parts lie, and not by what is in them.
 private func onTarget(
   context: UnsafeMutableRawPointer?, target: UnsafePointer<CChar>?, handle: OpaquePointer?
 ) -> UnsafeMutableRawPointer? {
   guard let target = unsafe target, let handle = unsafe handle else { return nil }
   unsafe connection(handle).requestStarted(target: String(cString: target))
+  if let mark = unsafe strchr(UnsafeMutablePointer(mutating: target), Int32(UInt8(ascii: "?"))) {
+    // Where nothing follows the mark, this is the zero byte that ends the target.
+    unsafe mark[1] = 0
+  }
   return nil
 }
 

@@ -3,7 +3,7 @@ import Domain
 import JSON
 
 extension Schema {
-  /// What is wrong with `value`, all of it. `path` is where it stands: `consents[0].channel`.
+  /// What is wrong with `value`, all of it, up to `APIError.detailLimit`. `path` is where it stands: `consents[0].channel`.
   func problems(in value: JSON, at path: String) -> [APIError.Detail] {
     var found: [APIError.Detail] = []
     check(value, { path }, &found)
@@ -12,6 +12,7 @@ extension Schema {
 
   /// `path` is asked for where something is wrong, which is seldom.
   private func check(_ value: JSON, _ path: () -> String, _ found: inout [APIError.Detail]) {
+    guard found.count < APIError.detailLimit else { return }
     if value.isNull {
       guard isNullable || acceptsAnything else {
         return report(path(), "invalid_type", "must be \(kind), not null", &found)
@@ -109,6 +110,7 @@ extension Schema {
     // The names of an object differ, as the parser sees to, and so do those of the properties.
     guard strangerCount > 0 else { return }
     for (key, value) in object.fields {
+      guard found.count < APIError.detailLimit else { return }
       guard !known.indices.contains(where: { known[$0].name == key }) else { continue }
       switch others {
       case .ignored: break

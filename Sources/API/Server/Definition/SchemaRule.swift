@@ -144,6 +144,7 @@ extension APIError.Detail {
 extension [APIError.Detail] {
   /// Adds what is wrong with a field, unless that or a part of it is known to be wrong: one fault is enough.
   mutating func adopt(_ detail: APIError.Detail) {
+    guard count < APIError.detailLimit else { return }
     if !contains(where: { $0.isAbout(detail.param) }) { append(detail) }
   }
 }
