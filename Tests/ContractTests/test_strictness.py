@@ -252,7 +252,7 @@ def test_a_trial_tells_its_events_and_what_is_special_to_it(new_account):
         assert told["events"] and all({"type", "id"} == set(e["subject"]) for e in told["events"]), told
         assert "id" not in told, name
     launch = trials["launch"].json
-    assert launch["planned"] == launch["judged"] == 2
+    assert launch["planned"] == launch["judged"] == 2 and launch["is_whole"] is True
     assert launch["allowed"] + sum(launch["held"].values()) == 1, launch
     assert launch["skipped"] == {"no_consent": 1} and launch["cost"]["amount"] > 0
     counts = {event["type"]: event["count"] for event in trials["import"].json["events"]}
