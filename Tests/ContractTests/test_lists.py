@@ -8,8 +8,8 @@ import pytest
 
 from test_access import filled, one_of_each
 
-# A tail, whose cursors are positions of the log; and what is whole in every answer.
-OTHERS = {"/api/events", "/api/providers"}
+# What reads the log itself, with positions for cursors; and what is whole in every answer.
+OTHERS = {"/api/events", "/api/diff", "/api/providers"}
 
 # How far an endpoint's deliveries are, which goes on meanwhile.
 STANDING = ["position", "waiting", "failures", "retry_at", "circuit"]
