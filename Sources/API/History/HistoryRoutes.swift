@@ -192,10 +192,14 @@ enum HistoryRoutes {
       preconditionFailure("only these two are thrown: \(error)")
     }
     if version == 0 { throw .notFound(id.kind.name) }
+    var total = version
+    if let pin = list.page.upTo {
+      total = try exchange.version(of: id, at: pin, in: exchange.org) ?? 0
+    }
     let events = found.filter { $0.position <= list.page.upTo ?? .max }
     var rows = ListRows(
       items: [], cursors: [], hasMore: events.count > limit,
-      total: list.page.wantsTotal ? Int(version) : nil,
+      total: list.page.wantsTotal ? Int(total) : nil,
       position: list.pin?.position ?? head, isFromReadModel: false)
     for event in events.prefix(limit) {
       do {
