@@ -108,6 +108,36 @@ def test_an_import_is_taken_back(owner):
     assert owner.get("/api/contacts?q=one", Min_Position=done.headers["log-position"]).json["data"] == []
 
 
+def test_a_large_import_is_taken_back_in_stretches_and_leaves_nobody(new_account):
+    owner = new_account("Undo large")[1]
+    rows = "".join(f"N{n},{uuid.uuid4().hex}@example.com,vip\n" for n in range(1_100))
+    job = owner.send(
+        "POST", "/api/contacts/import", ("first_name,email,tags\n" + rows).encode(), Content_Type="text/csv",
+        Idempotency_Key=str(uuid.uuid4())).json
+    assert job["created"] == 1_100
+    place, undone = {}, 0
+    while place is not None:
+        body = {"bulk_id": job["id"]} | place
+        tried = undo(owner, body | {"dry_run": True}).json
+        done = undo(owner, body)
+        assert done.status == 200 and done.json["undone"] == tried["undone"], done.text[:300]
+        assert done.json["changed_since"] == 0
+        undone += done.json["undone"]
+        place = {"to": done.json["next"]} if done.json["next"] else None
+    assert undone == 2_200
+    left = owner.get("/api/contacts?count=exact", Min_Position=done.headers["log-position"]).json
+    assert left["total"] == 0
+
+
+def test_who_is_as_they_were_created_is_taken_back(owner):
+    made = contact(owner)
+    tagged = owner.made(f"/api/contacts/{made['id']}/tags", {"tags": ["t"]}, 200)["events"][0]
+    assert statuses(undo(owner, {"events": [made["events"][0]]})) == [("contact.created", "changed_since")]
+    assert undo(owner, {"events": [tagged]}).json["undone"] == 1
+    assert undo(owner, {"events": [made["events"][0]]}).json["undone"] == 1
+    assert read(owner, made)["archived"] is True
+
+
 def test_all_that_a_key_did_in_a_stretch(owner):
     key = owner.made("/api/api-keys", {"name": "k", "scopes": ["contacts:*"]})
     other = owner.with_key(key["secret"])

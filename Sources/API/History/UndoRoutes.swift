@@ -254,7 +254,10 @@ enum UndoRoutes {
         guard page.scannedTo > place else { break }
         place = page.scannedTo
       }
-      let newest = found.suffix(UndoRoutes.limit)
+      var start = max(0, found.count - UndoRoutes.limit)
+      // What one commit did to one object is taken back together: whom an import put in, with their tags.
+      while start > 0, found[start - 1].stream == found[start].stream { start -= 1 }
+      let newest = found[start...]
       var events: [RecordedDomainEvent] = []
       for event in newest { events.append(try Self.decode(event)) }
       let next = found.count > newest.count ? newest.first.map { $0.position - 1 } : nil

@@ -407,7 +407,9 @@ private struct ContactUndo {
       target.isArchived = wish
     case .created:
       guard !target.isArchived else { return (.unchanged, []) }
-      guard question.restoresEdited || !hasStrangers else { return (.changedSince, []) }
+      guard question.restoresEdited || !hasStrangers || isAsCreated(version) else {
+        return (.changedSince, [])
+      }
       target.isArchived = true
     case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed:
       return (.refused(.consentStays), [])
@@ -415,6 +417,16 @@ private struct ContactUndo {
     case .erasureRequested, .dataDestroyed, .erased: return (.refused(.erasureIsFinal), [])
     }
     return (.undone, [])
+  }
+
+  /// Whether whatever happened since has come to nothing: what was added is gone again.
+  private func isAsCreated(_ version: UInt64) -> Bool {
+    guard let event = history.first(where: { $0.version == version }),
+      case .contact(let created) = event.event
+    else { return false }
+    let fresh = Contact.evolve(Contact.State(), with: created)
+    return target.details == fresh.details && target.tags == fresh.tags
+      && target.consents == fresh.consents
   }
 
   private mutating func undo(
