@@ -71,7 +71,7 @@ enum HistoryRoutes {
     return [
       Operation.list(
         path + "/history", subject.scope, "The events of one \(name), the first one first",
-        of: EventSchemas.event, sorts: ["position"], order: .leading
+        of: EventSchemas.event, sorts: ["position", "id"], order: .leading
       ) { exchange, list throws(APIError) in
         try history(try exchange.id("id", subject.kind), list, exchange)
       },
