@@ -49,6 +49,9 @@ package struct HTTPRequest: Sendable {
     }
   }
 
+  /// Whether there is something behind each slash of the path.
+  package var pathIsPlain: Bool { !rawPath.hasSuffix("/") && !rawPath.contains("//") }
+
   /// The media type of the body in lower case, without parameters.
   package var mediaType: String? {
     guard let text = headers["Content-Type"] else { return nil }

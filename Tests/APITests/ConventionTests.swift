@@ -20,6 +20,8 @@ import Testing
   private static let notLists = [
     // A tail: its cursors are positions, and it never ends.
     "GET /api/events",
+    // Reads the log from a position on, as that does: what it finds has one order.
+    "GET /api/diff",
     // One line for each service, and for each kind of use: no objects of the account.
     "GET /api/providers", "GET /api/wallet/prices",
     // The list of contacts with its parameters as a body.

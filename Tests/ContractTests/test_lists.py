@@ -8,8 +8,8 @@ import pytest
 
 from test_access import filled, one_of_each
 
-# A tail, whose cursors are positions of the log; and what is whole in every answer.
-OTHERS = {"/api/events", "/api/providers"}
+# What reads the log itself, with positions for cursors; and what is whole in every answer.
+OTHERS = {"/api/events", "/api/diff", "/api/providers"}
 
 # How far an endpoint's deliveries are, which goes on meanwhile.
 STANDING = ["position", "waiting", "failures", "retry_at", "circuit"]
@@ -185,6 +185,19 @@ def test_a_cursor_is_good_for_its_own_list_alone(owner, ids, new_account):
     parts = cursor.split("_")
     late = "_".join([parts[0], "zzzzzzzz", *parts[2:]])
     assert owner.get(f"/api/contacts?after={late}").code == "cursor_expired"
+
+
+def test_the_count_of_a_history_is_of_the_moment_that_it_is_pinned_to(owner):
+    made = owner.made("/api/contacts", {"first_name": "N0"})["id"]
+    for number in range(1, 4):
+        owner.send("PATCH", f"/api/contacts/{made}", {"first_name": f"N{number}"})
+    for sort in ["position", "-position", "-position,id"]:
+        page = owner.get(f"/api/contacts/{made}/history?limit=3&count=exact&sort={sort}").json
+        owner.send("PATCH", f"/api/contacts/{made}", {"last_name": sort})
+        rest = owner.get(f"/api/contacts/{made}/history?limit=3&count=exact&sort={sort}&after={page['next']}").json
+        assert rest["total"] == page["total"]
+        if rest["next"] is None:
+            assert len(page["data"]) + len(rest["data"]) == page["total"]
 
 
 def test_what_was_asked_is_on_record_with_what_followed(owner):

@@ -190,6 +190,13 @@ def test_what_webhooks_name_can_be_read(owner, new_account):
     assert new_account("Other")[1].get(f"/api/events/{event}").status == 404
 
 
+@pytest.mark.parametrize("path", ["/api/contacts/", "/api//contacts", "/api/contacts//"])
+def test_a_path_that_the_document_lacks_is_not_found(owner, path):
+    assert owner.get(path).status == 404
+    # Under its key the same order would be carried out once for each way to write the path.
+    assert owner.send("POST", path, {"first_name": "Twice"}, Idempotency_Key=uuid.uuid4().hex).status == 404
+
+
 def test_a_query_that_is_no_text_is_refused(owner):
     for query in ["q=%zz", "q=%ff"]:
         refused = owner.get("/api/contacts?" + query)
@@ -252,7 +259,7 @@ def test_a_trial_tells_its_events_and_what_is_special_to_it(new_account):
         assert told["events"] and all({"type", "id"} == set(e["subject"]) for e in told["events"]), told
         assert "id" not in told, name
     launch = trials["launch"].json
-    assert launch["planned"] == launch["judged"] == 2
+    assert launch["planned"] == launch["judged"] == 2 and launch["is_whole"] is True
     assert launch["allowed"] + sum(launch["held"].values()) == 1, launch
     assert launch["skipped"] == {"no_consent": 1} and launch["cost"]["amount"] > 0
     counts = {event["type"]: event["count"] for event in trials["import"].json["events"]}

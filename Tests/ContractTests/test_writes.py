@@ -10,7 +10,8 @@ from test_access import example, filled, guarded, one_of_each
 @pytest.fixture(scope="module")
 def made(new_account):
     organisation, owner, _ = new_account("Writes", kind="agency")
-    return owner, one_of_each(owner) | {"accounts": organisation}
+    extra = owner.made("/api/contacts", {"first_name": "Taken back"})["events"][0]
+    return owner, one_of_each(owner) | {"accounts": organisation, "an event": extra}
 
 
 def writes(operations):
@@ -38,6 +39,7 @@ def order(method: str, path: str, operation: dict, ids: dict[str, str]):
         "POST /api/workflows/{id}/runs": {"contact": ids["contacts"]},
         "POST /api/privacy/erasures": {"contact": ids["contacts"]},
         "POST /api/templates/{id}/preview": {"contact": ids["contacts"]},
+        "POST /api/undo": {"events": [ids.get("an event", "evt_01jd3x00000000000000000001")]},
     }
     return bodies.get(f"{method} {path}", example(operation))
 

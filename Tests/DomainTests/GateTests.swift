@@ -13,6 +13,65 @@ import Testing
     ZoneTime(zone: "America/Chicago", minuteOfDay: minuteOfDay, nextOpenMicros: nextOpenMicros)
   }
 
+  /// Goal: what the rules say one by one is what they say together. Method: seeded random facts, and every rule set.
+  @Test(arguments: 0..<200 as Range<UInt64>)
+  func `the findings of the rules come to the verdict`(seed: UInt64) throws {
+    var random = SplitMix64(seed: seed)
+    let facts = Self.facts(&random)
+    for rules in Gate.ruleSets {
+      let findings = Gate.findings(facts, by: rules)
+      #expect(Set(findings.map(\.rule)).count == findings.count)
+      let refusal = findings.dropLast().compactMap { finding -> GateReason? in
+        if case .refused(let reason) = finding.outcome { return reason }
+        return nil
+      }.first
+      let held = findings.compactMap { finding -> Micros? in
+        if case .held(_, let untilMicros) = finding.outcome { return untilMicros }
+        return nil
+      }.max()
+      switch Gate.judge(facts, by: rules).outcome {
+      case .allowed: #expect(findings.allSatisfy { $0.outcome == .allowed })
+      case .held(_, let untilMicros): #expect(refusal == nil && held == untilMicros)
+      case .refused(let reason):
+        let isFunds = refusal == nil && held == nil && reason == .insufficientFunds
+        // What is held until nobody wants it any more is refused at once.
+        #expect(refusal == reason || isFunds || (refusal == nil && held != nil && reason == .stale))
+      }
+    }
+  }
+
+  /// One fault in four at most, so that every rule decides now and then.
+  private static func facts(_ random: inout SplitMix64) -> GateFacts {
+    func seldom() -> Bool { Int.random(in: 0..<20, using: &random) == 0 }
+    let now = good.nowMicros
+    let hour: Int64 = 3_600_000_000
+    var facts = good
+    facts.purpose = random.bool() ? .marketing : .transactional
+    facts.channel = random.one()
+    if seldom() { facts.hasAddress = false }
+    if seldom() { facts.isAddressOptedOut = true }
+    if seldom() { facts.consent = random.one() }
+    if seldom() { facts.isSuppressed = true }
+    if seldom() { facts.isArchived = true }
+    if seldom() { facts.accountStatus = "paused" }
+    if seldom() { facts.isKilled = true }
+    if seldom() { facts.testReach = .person }
+    if seldom() { facts.zones = [] }
+    if seldom() { facts.numberFault = .landline }
+    if seldom() { facts.registration = .pending }
+    if seldom() { facts.expiresAtMicros = now - hour }
+    if seldom() { facts.holdout = HoldoutDraw(percent: 100, lot: 0) }
+    if seldom() { (facts.duplicateHours, facts.sameTextMicros) = (24, now - hour) }
+    if random.bool() { facts.zones = [zone(6 * 60, opens: now + 2 * hour)] }
+    if random.bool() {
+      (facts.orgCap, facts.recentMicros) = (FrequencyCap(count: 1, hours: 5), [now - hour])
+    }
+    if random.bool() { (facts.dailyBudgetMicros, facts.spentTodayMicros) = (1, 1) }
+    if random.bool() { facts.expiresAtMicros = facts.expiresAtMicros ?? now + hour }
+    if random.bool() { facts.walletAvailableMicros = 0 }
+    return facts
+  }
+
   static func outcome(_ change: (inout GateFacts) -> Void) -> Verdict.Outcome {
     var facts = good
     change(&facts)

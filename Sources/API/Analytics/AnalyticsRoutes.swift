@@ -24,7 +24,8 @@ enum AnalyticsRoutes {
         .query(
           "figure", .choice(Figure.self), "Which figure of `/api/analytics/messages`.",
           required: true)
-      ] + scope, of: MessageSchemas.message, order: .leading, rows: rows),
+      ] + scope, of: MessageSchemas.message, sorts: ["-created_at", "-id"], order: .leading,
+      rows: rows),
   ]
 
   private static let scope: [Parameter] = [

@@ -17,7 +17,8 @@ enum AuditRoutes {
         .query("user", .id(.user)), .query("origin", .string(1...40)),
         .query("outcome", .choice(["allowed", "held", "refused"]), "What the gate said."), .from,
         .to,
-      ], of: EventSchemas.auditEvent, sorts: ["-position"], order: .leading, keepsHistory: true,
+      ], of: EventSchemas.auditEvent, sorts: ["-position", "-id"], order: .leading,
+      keepsHistory: true,
       refuses: [400: ["unknown_event_type"]], rows: list)
   ]
 

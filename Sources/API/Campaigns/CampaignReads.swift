@@ -10,7 +10,7 @@ enum CampaignRoutes {
     CampaignWrites.all + [
       Operation.list(
         "/api/campaigns", "campaigns:read", "List campaigns with their figures",
-        of: CampaignSchemas.campaign, order: .leading, rows: list),
+        of: CampaignSchemas.campaign, sorts: ["-created_at", "-id"], order: .leading, rows: list),
       Operation(
         "GET", "/api/campaigns/{id}", .scope("campaigns:read"),
         "Read a campaign with its figures", answers: [.ok(CampaignSchemas.campaign)],

@@ -27,11 +27,16 @@ enum CampaignSchemas {
     "LaunchTrial",
     [
       .required("planned", .count, "Whoever the segment holds now."),
-      .required("judged", .count, "Of whom so many were put before the gate: the first 2000."),
+      .required(
+        "judged", .count, "Of whom so many were put before the gate, in the order of their ids."),
+      .required(
+        "is_whole", .bool,
+        "Whether all of them were. Else twenty seconds were over, and what follows is of the judged ones alone."
+      ),
       .required("allowed", .count, "Of the judged ones: would go out at once."),
       .required("held", .map(.count), "Would wait, by reason."),
       .required("skipped", .map(.count), "Would get nothing, by reason."),
-      .required("cost", .money, "Of those that would go out, at once or later."),
+      .required("cost", .money, "Of the judged ones that would go out, at once or later."),
     ])
 
   static let launch = Schema.input(

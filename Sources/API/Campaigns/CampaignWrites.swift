@@ -150,19 +150,33 @@ enum CampaignWrites {
     let trial = try await exchange.tried(in: try exchange.executor()) {
       workspace throws(CommandError) in
       try launch(&workspace)
-      return try workspace.rehearseCampaign(id)
+      return try workspace.launchedForTrial(id)
     }
-    let rehearsal = trial.output
+    let rehearsal: CampaignRehearsal
+    do {
+      rehearsal = try await exchange.executor().rehearse(
+        trial.output, until: .now + trialLimit)
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch let error as APIError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
     return exchange.respond(
       200,
       Trial.json(
         trial.events,
         [
           ("planned", JSON(rehearsal.plannedCount)), ("judged", JSON(rehearsal.judgedCount)),
+          ("is_whole", .bool(rehearsal.isWhole)),
           ("allowed", JSON(rehearsal.allowedCount)), ("held", counts(rehearsal.held)),
           ("skipped", counts(rehearsal.skipped)), ("cost", Money.json(rehearsal.costMicros)),
         ]))
   }
+
+  /// So long a trial judges: a million recipients take about a minute, and nobody waits for that.
+  private static let trialLimit = Duration.seconds(20)
 
   private static func counts(_ counts: [String: Int]) -> JSON {
     .object(

@@ -36,7 +36,7 @@ enum ContactRoutes {
             "kind", .array(.choice(EntryRow.Kind.self)), "Between commas.", style: .commas),
           .query("conversation", .string(1...200), "Such as `sms +12025550199`."),
         ],
-        of: ContactSchemas.timelineEntry, sorts: ["-position"], order: .leading,
+        of: ContactSchemas.timelineEntry, sorts: ["-position", "-id"], order: .leading,
         rows: TimelineRoutes.list),
       Operation.list(
         "/api/contacts/{id}/conversations", "contacts:read",
@@ -44,7 +44,7 @@ enum ContactRoutes {
         sorts: ["-last_at"], rows: TimelineRoutes.conversations),
       Operation.list(
         "/api/events/{id}/effects", "contacts:read", "What an event led to, in order",
-        of: ContactSchemas.timelineEntry, sorts: ["position"], order: .leading,
+        of: ContactSchemas.timelineEntry, sorts: ["position", "id"], order: .leading,
         rows: TimelineRoutes.effects),
     ]
 

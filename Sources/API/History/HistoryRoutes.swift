@@ -8,7 +8,7 @@ import ProjectionRuntime
 /// What happened to one object: its own stream of the log, and what differs between two versions.
 enum HistoryRoutes {
   /// An object that has a history, and how it looked at a version.
-  private struct Subject: Sendable {
+  struct Subject: Sendable {
     let kind: Identifier.Kind
     let scope: String
     /// Whether an item of a version is all that its GET shows: a campaign's has figures over other facts.
@@ -16,7 +16,7 @@ enum HistoryRoutes {
     let view: @Sendable (Exchange, Identifier, UInt64) throws(APIError) -> JSON
   }
 
-  private static let subjects = [
+  static let subjects = [
     Subject(kind: .contact, scope: "contacts:read") { exchange, id, version throws(APIError) in
       try exchange.contactView(id, version: version).json
     },
@@ -75,7 +75,7 @@ enum HistoryRoutes {
     return [
       Operation.list(
         path + "/history", subject.scope, "The events of one \(name), the first one first",
-        of: EventSchemas.event, sorts: ["position"], order: .leading
+        of: EventSchemas.event, sorts: ["position", "id"], order: .leading
       ) { exchange, list throws(APIError) in
         let id = try exchange.id("id", subject.kind)
         return try history(id, list, try exchange.within(id))
@@ -157,7 +157,7 @@ enum HistoryRoutes {
     }
   }
 
-  private static let diffSchema = Schema.object(
+  static let diffSchema = Schema.object(
     "Diff",
     [
       .required("object", .constant("diff")), .required("id", .string()),
@@ -199,10 +199,14 @@ enum HistoryRoutes {
       preconditionFailure("only these two are thrown: \(error)")
     }
     if version == 0 { throw .notFound(id.kind.name) }
+    var total = version
+    if let pin = list.page.upTo {
+      total = try exchange.version(of: id, at: pin, in: exchange.org) ?? 0
+    }
     let events = found.filter { $0.position <= list.page.upTo ?? .max }
     var rows = ListRows(
       items: [], cursors: [], hasMore: events.count > limit,
-      total: list.page.wantsTotal ? Int(version) : nil,
+      total: list.page.wantsTotal ? Int(total) : nil,
       position: list.pin?.position ?? head, isFromReadModel: false)
     for event in events.prefix(limit) {
       do {
@@ -240,19 +244,30 @@ enum HistoryRoutes {
     guard newest > 0 else { throw .notFound(id.kind.name) }
     let from = try version("from", newest, exchange) ?? 1
     let to = try version("to", newest, exchange) ?? newest
-    let before = try subject.view(exchange, id, from).object ?? JSONObject()
-    let after = try subject.view(exchange, id, to).object ?? JSONObject()
-    let changes = after.fields.filter { before[$0.key] != $0.value }.map { field -> JSON in
-      [
-        "field": .string(field.key), "before": before[field.key] ?? .null, "after": field.value,
-      ]
+    return exchange.respond(200, try diff(id, subject, from: from, to: to, exchange))
+  }
+
+  /// What differs between two versions; at version 0 there was nothing yet.
+  static func diff(
+    _ id: Identifier, _ subject: Subject, from: UInt64, to: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> JSON {
+    func object(_ version: UInt64) throws(APIError) -> JSONObject {
+      guard version > 0 else { return JSONObject() }
+      return try subject.view(exchange, id, version).object ?? JSONObject()
     }
-    return exchange.respond(
-      200,
-      [
-        "object": "diff", "id": .string(id.text), "from": .int(Int64(from)),
-        "to": .int(Int64(to)), "changes": .array(changes),
-      ])
+    let before = try object(from)
+    let after = try object(to)
+    let gone = before.fields.filter { after[$0.key] == nil }.map { (key: $0.key, value: JSON.null) }
+    let changes = (after.fields + gone).filter { before[$0.key] ?? .null != $0.value }
+      .map { field -> JSON in
+        [
+          "field": .string(field.key), "before": before[field.key] ?? .null, "after": field.value,
+        ]
+      }
+    return [
+      "object": "diff", "id": .string(id.text), "from": .int(Int64(from)), "to": .int(Int64(to)),
+      "changes": .array(changes),
+    ]
   }
 
   private static func version(

@@ -12,13 +12,14 @@ enum SegmentRoutes {
     SegmentWrites.all + [
       Operation.list(
         "/api/segments", "segments:read", "List segments", of: SegmentSchemas.segment,
-        sorts: ["created_at"], order: .leading, keepsHistory: true, rows: list),
+        sorts: ["created_at", "id"], order: .leading, keepsHistory: true, rows: list),
       Operation(
         "GET", "/api/segments/{id}", .scope("segments:read"), "Read a segment",
         parameters: [.asOf], answers: [.ok(SegmentSchemas.segment)], handler: show),
       Operation.list(
         "/api/segments/{id}/contacts", "segments:read", "List the contacts of a segment",
-        of: ContactSchemas.contact, sorts: ["created_at"], order: .leading, keepsHistory: true,
+        of: ContactSchemas.contact, sorts: ["created_at", "id"], order: .leading,
+        keepsHistory: true,
         rows: contacts),
       Operation.list(
         "/api/segments/{id}/members", "segments:read",

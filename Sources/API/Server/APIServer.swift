@@ -33,7 +33,7 @@ package struct APIServer: Sendable {
     AuditExportRoutes.all, CheckpointRoutes.all, EventRoutes.all, SendingRoutes.all,
     WebhookRoutes.all, TwilioRoutes.all, ProviderRoutes.all, TemplateRoutes.all, PaymentRoutes.all,
     MailLinkRoutes.all, PrivacyRoutes.all, HookRoutes.all, LeadRoutes.all, HistoryRoutes.all,
-    RequestLogRoutes.all, NoticeRoutes.all, OperationRoutes.all,
+    DiffRoutes.all, UndoRoutes.all, RequestLogRoutes.all, NoticeRoutes.all, OperationRoutes.all,
     ProjectionRoutes.all, ReferenceRoutes.all,
   ]
 
@@ -203,6 +203,7 @@ package struct APIServer: Sendable {
       if let position = response.headers["read-position"] ?? position {
         response.headers.set("log-position", position)
       }
+      await exchange.awaitProjections(&response)
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(

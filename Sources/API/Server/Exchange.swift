@@ -477,10 +477,14 @@ extension Exchange {
 }
 
 extension Exchange {
+  private static let aboutTheAnswer: Set<String> = [
+    Parameter.dryRun.name, Parameter.waitForProjection.name,
+  ]
+
   /// What the parameters say of the order itself, and so belongs to its body: whom a PUT is about, how a file is to
   /// be read.
   private var orderedByParameters: [UInt8] {
-    request.query.filter { $0.name != "dry_run" }.flatMap { item in
+    request.query.filter { !Self.aboutTheAnswer.contains($0.name) }.flatMap { item in
       Array("\n\(item.name)=\(item.value)".utf8)
     }
   }

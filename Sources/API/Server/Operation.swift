@@ -265,7 +265,11 @@ package final class Operation: Sendable {
     _ method: String, _ path: String, _ answers: [AnswerDefinition]
   ) -> [Parameter] {
     var usual: [Parameter] = []
-    if isKeyed { usual += [.idempotencyKey(required: idempotency == .required), .dryRun] }
+    if isKeyed {
+      usual += [
+        .idempotencyKey(required: idempotency == .required), .dryRun, .waitForProjection,
+      ]
+    }
     if isKeyed, path.contains("{id}") { usual.append(.ifMatch) }
     if isKeyed, case .scope = access { usual.append(.actorReason) }
     if case .scope = access {

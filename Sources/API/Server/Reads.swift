@@ -9,7 +9,7 @@ import ReadModels
 import SegmentsProjection
 
 /// A read model that a read is answered from, by its name.
-enum ReadModel: String {
+enum ReadModel: String, CaseIterable {
   case contacts, timeline, segments, analytics, audit, wallet
 }
 
@@ -77,6 +77,22 @@ extension Exchange {
     return position
   }
 
+  /// With `wait=projection`, waits until every read model has what was written, and says how far they are. What was
+  /// written stays so: where they cannot be asked, the answer says nothing of them.
+  func awaitProjections(_ response: inout HTTPResponse) async {
+    guard operation.method != "GET", query("wait") == "projection",
+      let position = response.headers["log-position"].flatMap(UInt64.init)
+    else { return }
+    do {
+      let reached = try await ReadModels.wait(
+        for: ReadModel.allCases.map(\.rawValue), position: position, pool: services.pool,
+        timeoutMillis: services.settings.readWaitMillis)
+      response.headers.set("read-position", String(reached))
+    } catch {
+      services.report("wait=projection: \(error)", requestID)
+    }
+  }
+
   /// What the org's state holds, from the writer's side.
   func readState<Value: Sendable>(
     _ body: @escaping @Sendable (borrowing Workspace) -> Value
@@ -116,15 +132,23 @@ extension Exchange {
   }
 
   /// What `as_of` means; nil where it is not given.
-  func asOf() throws(APIError) -> AsOf? {
-    guard let text = query("as_of") else { return nil }
+  func asOf() throws(APIError) -> AsOf? { try moment("as_of") }
+
+  /// The moment that a parameter names; nil where it is not given.
+  func moment(_ name: String) throws(APIError) -> AsOf? {
+    guard let text = query(name) else { return nil }
+    return try moment(name, text)
+  }
+
+  /// The moment that `text`, the value of `name`, means.
+  func moment(_ name: String, _ text: String) throws(APIError) -> AsOf {
     do {
       // By the log's clock or, of a test account that is ahead of it, the account's own, of which its times are.
       let latestMicros = max(engine.tools.clock.nowMicros(), nowMicros) + AsOf.skewMicros
       guard let asOf = try AsOf(text, of: org, latestMicros: latestMicros, engine.log) else {
         throw APIError.invalid(
-          "as_of", "invalid_as_of",
-          "as_of is a position of the log, an event's id or a time, none of them in the future.")
+          name, "invalid_as_of",
+          "\(name) is a position of the log, an event's id or a time, none of them in the future.")
       }
       return asOf
     } catch let error as APIError {

@@ -48,7 +48,10 @@ struct Router: Sendable {
     if let operation = plain[request.rawPath]?[request.method] {
       return .found(operation, parameters: [:])
     }
-    return match(request.method, request.pathSegments)
+    // Another path, which the document does not have: a key or a signature would be of that one.
+    let segments = request.pathSegments
+    guard segments.first != "api" || request.pathIsPlain else { return .notFound }
+    return match(request.method, segments)
   }
 
   func match(_ method: String, _ segments: [String]) -> Match {

@@ -17,7 +17,8 @@ enum WalletRoutes {
         "/api/wallet/transactions", "wallet:read", "List the wallet's transactions, newest first",
         parameters: [
           .query("type", .choice(TransactionRow.Kind.self)), .query("message", .id(.message)),
-        ], of: WalletSchemas.transaction, order: .leading, keepsHistory: true,
+        ], of: WalletSchemas.transaction, sorts: ["-created_at", "-id"], order: .leading,
+        keepsHistory: true,
         rows: transactions),
     ]
 

@@ -11,7 +11,7 @@ enum WorkflowRoutes {
     WorkflowWrites.all + [
       Operation.list(
         "/api/workflows", "workflows:read", "List workflows", of: WorkflowSchemas.workflow,
-        order: .leading,
+        sorts: ["-created_at", "-id"], order: .leading,
         rows: list),
       Operation(
         "GET", "/api/workflows/{id}", .scope("workflows:read"), "Read a workflow",

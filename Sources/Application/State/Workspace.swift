@@ -222,6 +222,23 @@ extension Workspace {
     return change.balanceMicros - change.heldMicros
   }
 
+  /// What this command, and the pages of a trial before it, set aside.
+  var trialSpending: TrialSpending {
+    TrialSpending(
+      heldMicros: (walletChange?.heldMicros ?? state.wallet.heldMicros) - state.wallet.heldMicros,
+      committedMicros: committedMicros)
+  }
+
+  /// Decides as if so much were set aside already.
+  mutating func adopt(_ spending: TrialSpending) {
+    precondition(!hasChanges, "a trial's page begins with what those before it left")
+    committedMicros = spending.committedMicros
+    walletChange = WalletChange(
+      balanceMicros: state.wallet.balanceMicros,
+      heldMicros: state.wallet.heldMicros + spending.heldMicros, isOpen: state.wallet.isOpen,
+      paymentIDs: state.wallet.paymentIDs)
+  }
+
   private func walletState(touching command: Wallet.Command) -> Wallet.State {
     var wallet = Wallet.State()
     wallet.isOpen = walletChange?.isOpen ?? state.wallet.isOpen

@@ -59,47 +59,73 @@ package enum Gate {
   }
 
   private static func outcome(_ facts: GateFacts, _ rules: RuleSet) -> Verdict.Outcome {
-    if let reason = refusal(facts) { return .refused(reason) }
-    let held = [
-      (GateReason.quietHours, closedUntil(facts, rules)),
-      (.frequencyCap, cappedUntil(facts, rules)), (.budget, overBudgetUntil(facts)),
-      (.carrierCap, carrierFullUntil(facts, rules)),
-    ]
+    for rule in refusals {
+      if let reason = rule.reason(facts) { return .refused(reason) }
+    }
     // What lasts longest: nobody is told eight in the morning and then kept until the evening.
-    let longest = held.compactMap { reason, until in until.map { (reason, $0) } }
+    let longest = holds.compactMap { rule in rule.until(facts, rules).map { (rule.reason, $0) } }
       .max { $0.1 < $1.1 }
     if let (reason, untilMicros) = longest {
       // What could only go out too late is not kept for nothing.
       return isStale(facts, atMicros: untilMicros)
         ? .refused(.stale) : .held(reason, untilMicros: untilMicros)
     }
-    guard facts.priceMicros <= facts.walletAvailableMicros else {
-      return .refused(.insufficientFunds)
-    }
+    guard isPaid(facts) else { return .refused(.insufficientFunds) }
     return .allowed
   }
 
-  private static func refusal(_ facts: GateFacts) -> GateReason? {
-    guard facts.hasAddress else { return .noAddress }
-    guard !facts.isAddressOptedOut, facts.consent != .optedOut else {
-      return facts.ending?.reason ?? .revoked
-    }
-    if facts.isSuppressed || facts.isArchived { return .suppressed }
-    if facts.consent == .suspected, facts.purpose == .marketing { return .revoked }
-    guard facts.accountStatus == "active" else { return .paused }
-    if facts.isKilled { return .killSwitch }
-    if facts.testReach == .person { return .testMode }
-    guard hasConsent(facts) else { return .noConsent }
-    guard facts.channel == .email || !facts.zones.isEmpty else { return .invalidAddress }
-    if let fault = facts.numberFault { return fault.reason }
-    if facts.channel != .email, let registration = facts.registration, registration != .verified {
-      return .brandNotRegistered
-    }
-    if isStale(facts, atMicros: facts.nowMicros) { return .stale }
-    if isRepetition(facts) { return .duplicateContent }
-    // Last: who is kept out is compared with those who could have been written to.
-    return facts.holdout?.isKeptOut == true ? .holdout : nil
+  private static func isPaid(_ facts: GateFacts) -> Bool {
+    facts.priceMicros <= facts.walletAvailableMicros
   }
+
+  /// A rule that ends it.
+  private struct Refusal: Sendable {
+    let name: String
+    let reason: @Sendable (GateFacts) -> GateReason?
+  }
+
+  /// A rule that makes it wait.
+  private struct Hold: Sendable {
+    let name: String
+    let reason: GateReason
+    let until: @Sendable (GateFacts, RuleSet) -> Micros?
+  }
+
+  /// In the order in which they win.
+  private static let refusals = [
+    Refusal(name: "address") { $0.hasAddress ? nil : .noAddress },
+    Refusal(name: "opt_out") { facts in
+      facts.isAddressOptedOut || facts.consent == .optedOut
+        ? facts.ending?.reason ?? .revoked : nil
+    },
+    Refusal(name: "suppression") { $0.isSuppressed || $0.isArchived ? .suppressed : nil },
+    Refusal(name: "suspected_opt_out") { facts in
+      facts.consent == .suspected && facts.purpose == .marketing ? .revoked : nil
+    },
+    Refusal(name: "account_status") { $0.accountStatus == "active" ? nil : .paused },
+    Refusal(name: "kill_switch") { $0.isKilled ? .killSwitch : nil },
+    Refusal(name: "test_reach") { $0.testReach == .person ? .testMode : nil },
+    Refusal(name: "consent") { hasConsent($0) ? nil : .noConsent },
+    Refusal(name: "known_place") { facts in
+      facts.channel == .email || !facts.zones.isEmpty ? nil : .invalidAddress
+    },
+    Refusal(name: "number") { $0.numberFault?.reason },
+    Refusal(name: "registration") { facts in
+      guard facts.channel != .email, let registration = facts.registration else { return nil }
+      return registration == .verified ? nil : .brandNotRegistered
+    },
+    Refusal(name: "expiry") { isStale($0, atMicros: $0.nowMicros) ? .stale : nil },
+    Refusal(name: "duplicate_content") { isRepetition($0) ? .duplicateContent : nil },
+    // Last: who is kept out is compared with those who could have been written to.
+    Refusal(name: "holdout") { $0.holdout?.isKeptOut == true ? .holdout : nil },
+  ]
+
+  private static let holds = [
+    Hold(name: "quiet_hours", reason: .quietHours, until: closedUntil),
+    Hold(name: "frequency_cap", reason: .frequencyCap, until: cappedUntil),
+    Hold(name: "daily_budget", reason: .budget) { facts, _ in overBudgetUntil(facts) },
+    Hold(name: "carrier_cap", reason: .carrierCap, until: carrierFullUntil),
+  ]
 
   private static func isStale(_ facts: GateFacts, atMicros: Micros) -> Bool {
     facts.expiresAtMicros.map { atMicros >= $0 } ?? false
@@ -119,6 +145,33 @@ package enum Gate {
     case .transactional: true
     case .marketing: facts.consent == .optedIn && facts.consentPurpose == .marketing
     }
+  }
+}
+
+// MARK: - Rule by rule
+
+extension Gate {
+  /// What one rule said.
+  package struct Finding: Sendable, Equatable {
+    package let rule: String
+    /// `allowed`: it has nothing against it.
+    package let outcome: Verdict.Outcome
+  }
+
+  /// What each rule of a set says to the facts, in the order in which they win: for people who ask why. Rules behind
+  /// the one that decided are asked too.
+  package static func findings(_ facts: GateFacts, by rules: RuleSet) -> [Finding] {
+    let refused = refusals.map { rule in
+      Finding(rule: rule.name, outcome: rule.reason(facts).map { .refused($0) } ?? .allowed)
+    }
+    let held = holds.map { rule in
+      let until = rule.until(facts, rules)
+      return Finding(
+        rule: rule.name, outcome: until.map { .held(rule.reason, untilMicros: $0) } ?? .allowed)
+    }
+    let funds = Finding(
+      rule: "funds", outcome: isPaid(facts) ? .allowed : .refused(.insufficientFunds))
+    return refused + held + [funds]
   }
 }
 

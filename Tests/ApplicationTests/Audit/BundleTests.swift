@@ -172,11 +172,14 @@ import Testing
   @Test func `what a person's export shows reads in words, and is a sound PDF`() async throws {
     try await ExportHouse.with { fixture in
       let (org, contact) = try await story(fixture)
+      _ = try await org.send("Sale!", to: contact)
       let bundle = try await fixture.export(.contact(contact), of: org.id)
       let pdf = try bundle.bytes("evidence.pdf")
       let text = String(decoding: pdf.map { $0 < 0x80 ? $0 : 0x3f }, as: UTF8.self)
       for words in [
         "What was agreed to", "wording: I agree", "No revocation is on record", bundle.signer.name,
+        "Rule by rule:", "opt_out             2026-11-21.4  nothing against it",
+        "quiet_hours         2026-11-21.4  ",
       ] {
         #expect(text.contains(words), "\(words)")
       }

@@ -71,6 +71,49 @@ extension HouseTests {
       }
     }
 
+    @Test func `a trial judges every recipient, and says so where its time is over`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        try await audience(of: org, count: 600)
+        let segment = try await org.segment(tagged: "all")
+        let definition = CampaignDefinition(
+          name: "Sale", segment: segment, channel: .sms, purpose: .marketing,
+          body: "Hi {{first_name}}")
+        let created = try await org.perform { workspace throws(CommandError) in
+          try workspace.createCampaign(definition)
+        }
+        let draft = try #require(created.output)
+        let launched = try await org.executor.read { workspace throws(CommandError) in
+          try workspace.launchedForTrial(draft)
+        }
+        let found = try await org.executor.rehearse(launched, until: .now + .seconds(600))
+        #expect(found.isWhole)
+        #expect(found.judgedCount == 600)
+        #expect(
+          found.skipped == ["missing_field": 60, "no_address": 60, "revoked": 60])
+        #expect(found.allowedCount + found.held.values.reduce(0, +) == 420)
+        // The money of three hundred: what each page sets aside is gone for the next.
+        let price = found.costMicros / 420
+        let balance = try await org.executor.read { $0.walletAvailableMicros }
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.runWallet(
+            .debit(
+              Charge(
+                amountMicros: balance - price * 300, resourceType: "test", resourceID: "t",
+                description: "Nearly all of it")))
+        }
+        let poor = try await org.executor.rehearse(launched, until: .now + .seconds(600))
+        #expect(poor.judgedCount == 600)
+        #expect(poor.costMicros == price * 300)
+        #expect(poor.skipped["insufficient_funds"] == 120)
+        let cut = try await org.executor.rehearse(launched, until: .now)
+        #expect(!cut.isWhole)
+        #expect(cut.judgedCount == Workspace.campaignBatchSize)
+        #expect(cut.plannedCount == 600)
+        #expect(try org.messages.isEmpty)
+      }
+    }
+
     @Test func `a campaign that is cancelled in the middle sends no more and adds up`()
       async throws
     {

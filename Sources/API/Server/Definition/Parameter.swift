@@ -75,6 +75,11 @@ package struct Parameter: Sendable {
   package static let wait = query(
     "wait", .int(0...10_000),
     "How many milliseconds to wait at most for `Min-Position`; 5000 where not given.")
+  /// Of a write.
+  static let waitForProjection = query(
+    "wait", .choice(["projection"]),
+    "The answer comes once every read model has what was written, or after five seconds: `Read-Position` says how "
+      + "far they are.")
   package static let asOf = query(
     "as_of", .string(1...64),
     "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")

@@ -128,7 +128,15 @@ extension Evidence {
   private func writeMessages(_ page: inout PDFDocument) {
     page.add("Every attempt, with the verdict of the rules", .heading)
     let attempts = events.filter { $0.event.stream.kind == .message }
-    for each in attempts { write(each.recorded, each.json, to: &page) }
+    if attempts.contains(where: { Self.verdict(of: $0.event) != nil }) {
+      page.add(
+        "Below each verdict stands what every rule of the set named beside it says to the facts that were recorded with"
+          + " it. The first rule that refuses decides; else the one that holds it longest.")
+    }
+    for each in attempts {
+      write(each.recorded, each.json, to: &page)
+      if let verdict = Self.verdict(of: each.event) { write(verdict, to: &page) }
+    }
     if attempts.isEmpty { page.add("No message is on record.") }
     let consents = ["contact.opted_in", "contact.opted_out"]
     let others = events.filter {
@@ -137,6 +145,44 @@ extension Evidence {
     guard !others.isEmpty else { return }
     page.add("What else is on record", .heading)
     for each in others { write(each.recorded, each.json, to: &page) }
+  }
+
+  private static func verdict(of event: RecordedDomainEvent) -> Verdict? {
+    guard case .message(let event) = event.event else { return nil }
+    switch event {
+    case .queued(let verdict, _), .held(_, _, let verdict), .skipped(_, let verdict),
+      .dispatched(_, let verdict):
+      return verdict
+    case .planned, .accepted, .retryScheduled, .unknown, .sent, .delivered, .failed, .cancelled,
+      .received, .callEnded, .opened, .clicked, .complained:
+      return nil
+    }
+  }
+
+  /// Rule by rule, from the recorded facts: the same facts and set say the same for ever.
+  private func write(_ verdict: Verdict, to page: inout PDFDocument) {
+    guard let rules = Gate.ruleSets.first(where: { $0.version == verdict.ruleSet }) else {
+      return page.add("Rules \(verdict.ruleSet): not known to this version.", indent: 2)
+    }
+    page.add("Rule by rule:", indent: 2)
+    for finding in Gate.findings(verdict.facts, by: rules) {
+      let name = finding.rule + String(repeating: " ", count: max(1, 20 - finding.rule.count))
+      page.add("\(name)\(rules.version)  \(Self.words(finding.outcome))", indent: 4)
+    }
+    // A text that could not be made never came before the rules.
+    let judged = Gate.judge(verdict.facts, by: rules).outcome
+    if judged != verdict.outcome {
+      page.add("Decided before the rules: \(Self.words(verdict.outcome))", indent: 4)
+    }
+  }
+
+  private static func words(_ outcome: Verdict.Outcome) -> String {
+    switch outcome {
+    case .allowed: "nothing against it"
+    case .held(let reason, let untilMicros):
+      "holds it until \(Timestamp.text(untilMicros)): \(reason.rawValue)"
+    case .refused(let reason): "refuses it: \(reason.rawValue)"
+    }
   }
 
   private func write(_ recorded: RecordedEvent, _ json: JSON, to page: inout PDFDocument) {

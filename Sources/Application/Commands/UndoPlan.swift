@@ -1,0 +1,492 @@
+import Domain
+import EventCodec
+import EventLog
+
+/// What would take some events back: made from the log as it was at one position, so that the same question about the
+/// same position has the same answer for ever.
+///
+/// An event is taken back by a new one that says the contrary. Where something else changed the same since, it stays,
+/// unless it is to be restored all the same; what cannot be said to be otherwise (what people said, what was sent, what
+/// was paid, whose keys are gone) stays too, with the reason.
+package struct UndoPlan: Sendable {
+  package enum Outcome: Sendable, Equatable {
+    case undone
+    /// It is as it was before the event already.
+    case unchanged
+    /// Something else changed the same since.
+    case changedSince
+    case refused(Reason)
+
+    package var name: String {
+      switch self {
+      case .undone: "undone"
+      case .unchanged: "unchanged"
+      case .changedSince: "changed_since"
+      case .refused: "refused"
+      }
+    }
+  }
+
+  package enum Reason: String, Sendable, CaseIterable {
+    /// A yes or a no is the person's own.
+    case consentStays = "consent_stays"
+    case factStays = "fact_stays"
+    case alreadySent = "already_sent"
+    case moneyMoved = "money_moved"
+    case erasureIsFinal = "erasure_is_final"
+    case erased
+    case objectDeleted = "object_deleted"
+    case notUndoable = "not_undoable"
+    case missingScope = "missing_scope"
+  }
+
+  package struct Item: Sendable {
+    package let event: Identifier
+    package let position: UInt64
+    package let type: String
+    package let subject: Identifier
+    package var outcome: Outcome
+    /// Fields that stay as they are, because something else changed them since.
+    package var kept: [String] = []
+  }
+
+  /// Newest first.
+  package private(set) var items: [Item] = []
+  fileprivate private(set) var steps: [Step] = []
+  /// The versions of the objects that it looked at.
+  fileprivate private(set) var versions: [(id: Identifier, version: UInt64)] = []
+
+  fileprivate struct Step: Sendable {
+    let subject: Identifier
+    let change: Change
+  }
+
+  fileprivate enum Change: Sendable {
+    case fields([FieldChange])
+    case addTag(String)
+    case removeTag(String)
+    case contact(isArchived: Bool)
+    case segment(name: String, filter: Filter)
+    case deleteSegment
+    case template(isArchived: Bool)
+    case cancelMessage
+  }
+
+  package struct Question: Sendable {
+    package let org: Identifier
+    /// As the log was here.
+    package let position: UInt64
+    package let restoresEdited: Bool
+    /// The kinds of objects that the caller may change.
+    package let kinds: Set<Identifier.Kind>
+
+    package init(
+      org: Identifier, position: UInt64, restoresEdited: Bool, kinds: Set<Identifier.Kind>
+    ) {
+      self.org = org
+      self.position = position
+      self.restoresEdited = restoresEdited
+      self.kinds = kinds
+    }
+  }
+
+  /// `events` are the org's, in any order, each once.
+  ///
+  /// - Throws: `log` and `unreadable`, where the log cannot be read.
+  package init(
+    _ events: [RecordedDomainEvent], _ question: Question, _ log: any EventReader
+  ) throws(CommandError) {
+    let byStream = Dictionary(grouping: events, by: \.stream)
+    var found: [Item] = []
+    for stream in byStream.keys.sorted() {
+      let wanted = Set((byStream[stream] ?? []).map(\.version))
+      let history = try Self.history(of: stream, question, log)
+      versions.append((stream, history.last?.version ?? 0))
+      let part = Self.part(stream, history, wanted, question)
+      found += part.items
+      steps += part.steps.map { Step(subject: stream, change: $0) }
+    }
+    items = found.sorted { $0.position > $1.position }
+  }
+
+  private static func history(
+    of stream: Identifier, _ question: Question, _ log: any EventReader
+  ) throws(CommandError) -> [RecordedDomainEvent] {
+    var found: [RecordedDomainEvent] = []
+    while true {
+      let page: [RecordedEvent]
+      do {
+        page = try log.readStream(
+          org: OrgID(question.org.value), stream: StreamID(stream.value),
+          from: (found.last?.version ?? 0) + 1, limit: 500, direction: .forwards)
+      } catch {
+        throw .log(error)
+      }
+      for event in page {
+        guard event.position <= question.position else { return found }
+        found.append(try StreamFold.decode(event))
+      }
+      if page.count < 500 { return found }
+    }
+  }
+
+  fileprivate typealias Part = (items: [Item], steps: [Change])
+
+  private static func part(
+    _ stream: Identifier, _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>,
+    _ question: Question
+  ) -> Part {
+    let all = history.reversed().filter { wanted.contains($0.version) }
+    func refused(_ reason: (RecordedDomainEvent) -> Reason) -> Part {
+      (all.map { item($0, .refused(reason($0))) }, [])
+    }
+    switch stream.kind {
+    case .contact, .segment, .template, .message:
+      guard question.kinds.contains(stream.kind) else { return refused { _ in .missingScope } }
+    case .wallet, .payment: return refused { _ in .moneyMoved }
+    default: return refused { _ in .notUndoable }
+    }
+    switch stream.kind {
+    case .contact: return ContactUndo(history, wanted, question).part
+    case .segment: return segment(history, wanted, question)
+    case .template: return template(history, wanted, question)
+    default: return message(history, all)
+    }
+  }
+
+  fileprivate static func item(
+    _ event: RecordedDomainEvent, _ outcome: Outcome, kept: [String] = []
+  ) -> Item {
+    Item(
+      event: event.eventID, position: event.position, type: event.type, subject: event.stream,
+      outcome: outcome, kept: kept)
+  }
+}
+
+// MARK: - Segments, templates, messages
+
+extension UndoPlan {
+  private static func segment(
+    _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>, _ question: Question
+  ) -> Part {
+    var before: [UInt64: Segment.State] = [:]
+    var present = Segment.State()
+    for recorded in history {
+      guard case .segment(let event) = recorded.event else { continue }
+      before[recorded.version] = present
+      present = Segment.evolve(present, with: event)
+    }
+    var part: Part = ([], [])
+    var target = present
+    var isBlocked = false
+    for recorded in history.reversed() {
+      guard wanted.contains(recorded.version), case .segment(let event) = recorded.event,
+        let earlier = before[recorded.version]
+      else {
+        isBlocked = true
+        continue
+      }
+      let outcome: Outcome
+      switch event {
+      case .deleted: outcome = .refused(.notUndoable)
+      case _ where present.isDeleted: outcome = .refused(.objectDeleted)
+      case _ where isBlocked && !question.restoresEdited: outcome = .changedSince
+      case .created:
+        part.steps = [.deleteSegment]
+        outcome = .undone
+      case .updated where target.name == earlier.name && target.filter == earlier.filter:
+        outcome = .unchanged
+      case .updated:
+        target.name = earlier.name
+        target.filter = earlier.filter
+        part.steps = [.segment(name: target.name, filter: target.filter)]
+        outcome = .undone
+      }
+      if outcome != .undone, outcome != .unchanged { isBlocked = true }
+      part.items.append(item(recorded, outcome))
+    }
+    if case .segment? = part.steps.first, target == present { part.steps = [] }
+    return part
+  }
+
+  private static func template(
+    _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>, _ question: Question
+  ) -> Part {
+    var part: Part = ([], [])
+    var isArchived = false
+    for recorded in history {
+      guard case .template(let event) = recorded.event else { continue }
+      switch event {
+      case .archived: isArchived = true
+      case .restored: isArchived = false
+      case .created, .revised: break
+      }
+    }
+    let present = isArchived
+    var isBlocked = false
+    for recorded in history.reversed() {
+      guard wanted.contains(recorded.version), case .template(let event) = recorded.event else {
+        isBlocked = true
+        continue
+      }
+      let wish: Bool
+      switch event {
+      case .revised:
+        part.items.append(item(recorded, .refused(.notUndoable)))
+        isBlocked = true
+        continue
+      case .archived: wish = false
+      case .created, .restored: wish = true
+      }
+      if isArchived == wish {
+        part.items.append(item(recorded, .unchanged))
+      } else if isBlocked, !question.restoresEdited {
+        part.items.append(item(recorded, .changedSince))
+      } else {
+        isArchived = wish
+        part.items.append(item(recorded, .undone))
+      }
+    }
+    if isArchived != present { part.steps = [.template(isArchived: isArchived)] }
+    return part
+  }
+
+  /// What waits is cancelled; the rest happened.
+  private static func message(
+    _ history: [RecordedDomainEvent], _ wanted: [RecordedDomainEvent]
+  ) -> Part {
+    var state = Message.State()
+    for recorded in history {
+      if case .message(let event) = recorded.event {
+        state = Message.evolve(consume state, with: event)
+      }
+    }
+    let isWaiting = [.planned, .held, .queued].contains(state.status)
+    let isOver = [.cancelled, .skipped].contains(state.status)
+    let items = wanted.map { recorded -> Item in
+      guard case .message(let event) = recorded.event else {
+        return item(recorded, .refused(.notUndoable))
+      }
+      switch event {
+      case .planned, .queued, .held:
+        return item(
+          recorded, isWaiting ? .undone : isOver ? .unchanged : .refused(.alreadySent))
+      case .dispatched, .accepted, .sent, .delivered, .failed, .unknown, .retryScheduled:
+        return item(recorded, .refused(.alreadySent))
+      case .skipped, .cancelled, .received, .callEnded, .opened, .clicked, .complained:
+        return item(recorded, .refused(.factStays))
+      }
+    }
+    return (items, items.contains { $0.outcome == .undone } ? [.cancelMessage] : [])
+  }
+}
+
+// MARK: - Contacts
+
+/// A contact's events from the newest to the oldest, with what each would leave.
+private struct ContactUndo {
+  private let history: [RecordedDomainEvent]
+  private let wanted: Set<UInt64>
+  private let question: UndoPlan.Question
+  private var before: [UInt64: Contact.State] = [:]
+  private let present: Contact.State
+  private var target: Contact.State
+  /// Fields, tags (`#tag`) and the archive that something changed since which stays.
+  private var blocked: Set<String> = []
+  /// Whether anything at all happened to it since that stays.
+  private var hasStrangers = false
+  private var items: [UndoPlan.Item] = []
+
+  init(
+    _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>, _ question: UndoPlan.Question
+  ) {
+    self.history = history
+    self.wanted = wanted
+    self.question = question
+    var state = Contact.State()
+    for recorded in history {
+      guard case .contact(let event) = recorded.event else { continue }
+      if wanted.contains(recorded.version) { before[recorded.version] = state }
+      state = Contact.evolve(consume state, with: event)
+    }
+    present = state
+    target = state
+    for recorded in history.reversed() { take(recorded) }
+  }
+
+  private static let archive = "archived"
+
+  var part: (items: [UndoPlan.Item], steps: [UndoPlan.Change]) {
+    guard !present.isErased else { return (items, []) }
+    // Who is taken out whole keeps what they are called: it can be put back so.
+    let isTakenBack = items.contains { $0.type == "contact.created" && $0.outcome == .undone }
+    if isTakenBack { return (items, [.contact(isArchived: true)]) }
+    var steps: [UndoPlan.Change] = []
+    let names = Set(changedFields)
+    let changes = names.sorted().compactMap { name -> FieldChange? in
+      let value = target.details[name]
+      return value == present.details[name] ? nil : FieldChange(field: name, value: value)
+    }
+    if !changes.isEmpty { steps.append(.fields(changes)) }
+    steps += target.tags.subtracting(present.tags).sorted().map { .addTag($0) }
+    steps += present.tags.subtracting(target.tags).sorted().map { .removeTag($0) }
+    if target.isArchived != present.isArchived {
+      steps.append(.contact(isArchived: target.isArchived))
+    }
+    return (items, steps)
+  }
+
+  /// The fields that the events in question changed.
+  private var changedFields: [String] {
+    history.flatMap { recorded -> [String] in
+      guard wanted.contains(recorded.version),
+        case .contact(.updated(let fields, _)) = recorded.event
+      else { return [] }
+      return fields
+    }
+  }
+
+  private mutating func take(_ recorded: RecordedDomainEvent) {
+    guard case .contact(let event) = recorded.event else { return }
+    guard wanted.contains(recorded.version) else {
+      hasStrangers = true
+      block(event)
+      return
+    }
+    if present.isErased {
+      items.append(
+        UndoPlan.item(recorded, .refused(Self.isErasure(event) ? .erasureIsFinal : .erased)))
+      return
+    }
+    let (outcome, kept) = undo(event, of: recorded.version)
+    if outcome == .changedSince || !kept.isEmpty { block(event) }
+    items.append(UndoPlan.item(recorded, outcome, kept: kept))
+  }
+
+  private static func isErasure(_ event: Contact.Event) -> Bool {
+    switch event {
+    case .erasureRequested, .dataDestroyed, .erased: true
+    case .created, .updated, .tagged, .untagged, .optedOut, .optedIn, .optOutSuspected,
+      .optOutDismissed, .leadCaptured, .archived, .restored:
+      false
+    }
+  }
+
+  private mutating func block(_ event: Contact.Event) {
+    switch event {
+    case .updated(let fields, _): blocked.formUnion(fields)
+    case .tagged(let tag), .untagged(let tag): blocked.insert("#" + tag)
+    case .archived, .restored: blocked.insert(Self.archive)
+    case .created, .optedOut, .optedIn, .optOutSuspected, .optOutDismissed, .erasureRequested,
+      .dataDestroyed, .erased, .leadCaptured:
+      break
+    }
+  }
+
+  private func isFree(_ name: String) -> Bool {
+    question.restoresEdited || !blocked.contains(name)
+  }
+
+  private mutating func undo(
+    _ event: Contact.Event, of version: UInt64
+  ) -> (UndoPlan.Outcome, kept: [String]) {
+    switch event {
+    case .updated(let fields, _): return undo(fields, of: version)
+    case .tagged(let tag):
+      guard target.tags.contains(tag) else { return (.unchanged, []) }
+      guard isFree("#" + tag) else { return (.changedSince, []) }
+      target.tags.remove(tag)
+    case .untagged(let tag):
+      guard !target.tags.contains(tag) else { return (.unchanged, []) }
+      guard isFree("#" + tag) else { return (.changedSince, []) }
+      target.tags.insert(tag)
+    case .archived, .restored:
+      let wish = event == .restored
+      guard target.isArchived != wish else { return (.unchanged, []) }
+      guard isFree(Self.archive) else { return (.changedSince, []) }
+      target.isArchived = wish
+    case .created:
+      guard !target.isArchived else { return (.unchanged, []) }
+      guard question.restoresEdited || !hasStrangers || isAsCreated(version) else {
+        return (.changedSince, [])
+      }
+      target.isArchived = true
+    case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed:
+      return (.refused(.consentStays), [])
+    case .leadCaptured: return (.refused(.factStays), [])
+    case .erasureRequested, .dataDestroyed, .erased: return (.refused(.erasureIsFinal), [])
+    }
+    return (.undone, [])
+  }
+
+  /// Whether whatever happened since has come to nothing: what was added is gone again.
+  private func isAsCreated(_ version: UInt64) -> Bool {
+    guard let event = history.first(where: { $0.version == version }),
+      case .contact(let created) = event.event
+    else { return false }
+    let fresh = Contact.evolve(Contact.State(), with: created)
+    return target.details == fresh.details && target.tags == fresh.tags
+      && target.consents == fresh.consents
+  }
+
+  private mutating func undo(
+    _ fields: [String], of version: UInt64
+  ) -> (UndoPlan.Outcome, kept: [String]) {
+    guard let earlier = before[version] else { return (.refused(.notUndoable), []) }
+    var kept: [String] = []
+    var hasChanged = false
+    for field in fields where target.details[field] != earlier.details[field] {
+      if isFree(field) {
+        target.details[field] = earlier.details[field]
+        hasChanged = true
+      } else {
+        kept.append(field)
+      }
+    }
+    return (hasChanged ? .undone : kept.isEmpty ? .unchanged : .changedSince, kept)
+  }
+}
+
+// MARK: - Carrying it out
+
+extension Workspace {
+  /// Writes what takes the plan's events back.
+  ///
+  /// - Throws: `versionConflict` where one of the objects changed since the plan was made.
+  package mutating func carryOut(_ plan: UndoPlan) throws(CommandError) {
+    for (id, version) in plan.versions {
+      let actual: UInt64
+      do {
+        actual =
+          try log.readStream(
+            org: OrgID(org.value), stream: StreamID(id.value), from: .max, limit: 1,
+            direction: .backwards
+          ).first?.streamVersion ?? 0
+      } catch {
+        throw .log(error)
+      }
+      guard actual == version else {
+        throw .log(
+          .versionConflict(
+            stream: StreamID(id.value), expected: .exactly(version), actual: actual))
+      }
+    }
+    for step in plan.steps { try carryOut(step.change, on: step.subject) }
+  }
+
+  private mutating func carryOut(
+    _ change: UndoPlan.Change, on id: Identifier
+  ) throws(CommandError) {
+    switch change {
+    case .fields(let changes): try updateContact(id, changes)
+    case .addTag(let tag): try addTags([tag], to: id)
+    case .removeTag(let tag): try removeTags([tag], from: id)
+    case .contact(let isArchived): try setContact(id, archived: isArchived)
+    case .segment(let name, let filter): try updateSegment(id, name: name, filter: filter)
+    case .deleteSegment: try deleteSegment(id)
+    case .template(let isArchived):
+      if isArchived { try archiveTemplate(id) } else { try restoreTemplate(id) }
+    case .cancelMessage: try cancelMessage(id)
+    }
+  }
+}
