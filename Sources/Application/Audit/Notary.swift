@@ -17,6 +17,8 @@ package actor Notary {
   private let directory: String
   /// The newest heads that earlier histories gave out; nil before somebody asks.
   private var formerHeads: [String: FormerHead]?
+  /// Why what an earlier history has signed cannot be quoted, where it is here: another key signed it, or it is damaged.
+  package private(set) var formerFailure: (any Error)?
 
   private struct FormerHead {
     let incarnation: UInt32
@@ -36,7 +38,12 @@ package actor Notary {
     instance = try InstanceLog(
       directory: Self.folder(directory, incarnation),
       signer: key.instanceSigner(incarnation: incarnation))
-    try Self.quoteFormer(into: &instance, key, before: incarnation, directory)
+    do {
+      try Self.quoteFormer(into: &instance, key, before: incarnation, directory)
+    } catch let error as NoteError {
+      // Of a key that was lost with the home: nobody could check it any more.
+      formerFailure = error
+    }
   }
 
   /// Where the instance log of a history is, in the folder of a `Notary`.
@@ -128,12 +135,10 @@ extension Notary {
   }
 
   /// The newest head of `org` that a history before this one has signed: as this home remembers it, or else as the log
-  /// that was restored does. nil where neither does.
-  ///
-  /// - Throws: `NotaryError.instanceLogDamaged` where what the home remembers is not what was signed.
+  /// that was restored does. nil where neither does. `formerFailure` says what could not be asked.
   package func lastFormerHead(of org: Identifier) throws -> Checkpoint? {
     let name = OrgID(org.value)
-    var newest = try former()[Self.book(key.signer(of: name, incarnation: 1).name)]
+    var newest = former()[Self.book(key.signer(of: name, incarnation: 1).name)]
     if let signed = try log.signedHead(of: name), signed.incarnation < identity.incarnation {
       let head = Checkpoint(
         origin: key.signer(of: name, incarnation: signed.incarnation).name,
@@ -147,18 +152,20 @@ extension Notary {
   }
 
   /// By the last part of the origin, which all histories of a book have in common.
-  private func former() throws -> [String: FormerHead] {
+  private func former() -> [String: FormerHead] {
     if let formerHeads { return formerHeads }
-    // What cannot be read once is not read again for each book.
-    formerHeads = [:]
     var heads: [String: FormerHead] = [:]
     for incarnation in 1..<max(identity.incarnation, 1) {
-      let ended = try InstanceLog(
-        reading: Self.folder(directory, incarnation),
-        signer: key.instanceSigner(incarnation: incarnation))
-      // The quote of the log before that one names no book.
-      for head in try ended.newestHeads() where BookHistory(head.origin) != nil {
-        heads[Self.book(head.origin)] = FormerHead(incarnation: incarnation, head: head)
+      do {
+        let ended = try InstanceLog(
+          reading: Self.folder(directory, incarnation),
+          signer: key.instanceSigner(incarnation: incarnation))
+        // The quote of the log before that one names no book.
+        for head in try ended.newestHeads() where BookHistory(head.origin) != nil {
+          heads[Self.book(head.origin)] = FormerHead(incarnation: incarnation, head: head)
+        }
+      } catch {
+        formerFailure = error
       }
     }
     formerHeads = heads

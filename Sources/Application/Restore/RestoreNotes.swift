@@ -43,6 +43,9 @@ package struct RestoreNotes: Sendable {
       }
       next = end
     }
+    if let failure = await notary.formerFailure {
+      report("what an earlier history has signed is not quoted: \(failure)")
+    }
   }
 
   private func write(to executor: OrgExecutor) async {
@@ -55,22 +58,13 @@ package struct RestoreNotes: Sendable {
       let restore = HistoryRestore(
         incarnation: incarnation, reason: record?.reason ?? Self.standardReason,
         restoredAtMicros: record?.restoredAtMicros,
-        lastCheckpoint: await lastHead(of: executor.org))
+        lastCheckpoint: try await notary.lastFormerHead(of: executor.org)?.text)
       let call = Call(actor: "system:notary", origin: "restore", correlation: "restore")
       _ = try await executor.perform(call) { workspace throws(CommandError) in
         try workspace.recordRestore(restore)
       }
     } catch {
       report("\(executor.org): \(error)")
-    }
-  }
-
-  private func lastHead(of org: Identifier) async -> String? {
-    do {
-      return try await notary.lastFormerHead(of: org)?.text
-    } catch {
-      report("\(org): no earlier checkpoint is quoted: \(error)")
-      return nil
     }
   }
 }

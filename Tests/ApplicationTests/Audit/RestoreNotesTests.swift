@@ -48,7 +48,9 @@ import Vault
     return try LogRestore(backup: home + "/backup", target: target, rootKey: key).run().incarnation
   }
 
-  private func tell(_ fixture: ExportHouse, reason: String = "the disk was lost") async throws {
+  private func tell(
+    _ fixture: ExportHouse, reason: String = "the disk was lost", reportCount: Int = 0
+  ) async throws {
     let reports = Reports()
     let record = RestoreRecord(
       restoredAtMicros: 7, head: 1, dataUpToMicros: 6,
@@ -56,7 +58,7 @@ import Vault
     await RestoreNotes(
       engine: try fixture.house.engine, notary: fixture.desk.notary, record: record
     ) { reports.add($0) }.write()
-    #expect(reports.all == [])
+    #expect(reports.all.count == reportCount, "\(reports.all)")
   }
 
   private func restores(_ fixture: ExportHouse, _ org: Identifier) throws -> [RecordedEvent] {
@@ -155,6 +157,27 @@ import Vault
         let bundle = try await fixture.export(of: org)
         #expect(bundle.verify().problems == [] && bundle.verify().restores[0].lostEventCount == 0)
         #expect(try StandAlone.check([bundle.path], key: bundle.key) == [0])
+      }
+    }
+  }
+
+  /// A new home makes a new key where nobody has kept the old one: it starts all the same, and says what it cannot quote.
+  @Test func `what a lost key has signed keeps no history from its beginning`() async throws {
+    try await withBackup { _, _ in
+    } _: { home, org in
+      #expect(try restore(home, to: "second") == 2)
+      try FileManager.default.removeItem(atPath: home + "/checkpoint.key")
+      try await ExportHouse.with(home: home, log: "second") { fixture in
+        #expect(await fixture.desk.notary.instanceEntries(0, width: 1) == nil)
+        try await tell(fixture, reportCount: 1)
+        let told = try #require(try restores(fixture, org).first)
+        guard case .org(.historyRestored(let restore)) = try EventCodec.decode(told).event else {
+          return #expect(Bool(false), "another event")
+        }
+        // The restored log knows what it had signed.
+        #expect(restore.lastCheckpoint != nil)
+        let bundle = try await fixture.export(of: org)
+        #expect(bundle.verify().problems == [])
       }
     }
   }
