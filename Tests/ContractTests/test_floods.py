@@ -74,3 +74,11 @@ def test_strangers_who_guess_passwords_keep_nobody_waiting_but_each_other(owner,
     assert {answer.status for answer in answers} == {401, 503}
     refused = next(answer for answer in answers if answer.status == 503)
     assert refused.code == "overloaded" and int(refused.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
+def test_the_reference_is_shared_and_not_copied_for_each_who_asks(nobody, path):
+    first, second = nobody.get(path), nobody.get(path)
+    assert first.status == 200 and first.text == second.text and len(first.text) > 500_000
+    # In pieces that all answers share: a length would mean that each had its own.
+    assert "content-length" not in first.headers

@@ -2,6 +2,7 @@ import Crypto
 import Domain
 import HTTP
 import JSON
+import Synchronization
 
 /// `/openapi.json` and `/docs`, made from the operations.
 enum ReferenceRoutes {
@@ -15,16 +16,39 @@ enum ReferenceRoutes {
   ]
 
   private static func document(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    exchange.respond(
-      200,
-      OpenAPI.document(
-        APIServer.operations, serverURL: exchange.services.settings.publicURL))
+    let serverURL = exchange.services.settings.publicURL
+    let pieces = documents.withLock { documents in
+      if let known = documents[serverURL] { return known }
+      let document = OpenAPI.document(APIServer.operations, serverURL: serverURL)
+      let made = Self.pieces(of: document.bytes())
+      documents[serverURL] = made
+      return made
+    }
+    return response(of: pieces, type: "application/json")
+  }
+
+  /// By the address that we are called by: a process has one.
+  private static let documents = Mutex<[String: [[UInt8]]]>([:])
+  private static let pagePieces = pieces(of: Array(ReferencePage.html.utf8))
+  private static let pieceBytes = 64 << 10
+
+  private static func pieces(of bytes: [UInt8]) -> [[UInt8]] {
+    stride(from: 0, to: bytes.count, by: pieceBytes).map {
+      Array(bytes[$0..<min($0 + pieceBytes, bytes.count)])
+    }
+  }
+
+  /// All answers share the pieces. Whole, each connection would have a copy of more than a megabyte, for as long as
+  /// whoever asked cares to wait.
+  private static func response(of pieces: [[UInt8]], type: String) -> HTTPResponse {
+    let (stream, continuation) = AsyncStream.makeStream(of: [UInt8].self)
+    for piece in pieces { continuation.yield(piece) }
+    continuation.finish()
+    return HTTPResponse(status: 200, headers: ["content-type": type], body: .stream(stream))
   }
 
   private static func page(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    var response = HTTPResponse(
-      status: 200, headers: ["content-type": "text/html; charset=utf-8"],
-      body: .bytes(Array(ReferencePage.html.utf8)))
+    var response = response(of: pagePieces, type: "text/html; charset=utf-8")
     response.headers.set("content-security-policy", ReferencePage.securityPolicy)
     return response
   }
