@@ -85,9 +85,8 @@ enum SessionRoutes {
     throw error
   }
 
-  /// Of many guesses at the same
-  /// time, those whose turn comes when the user is locked out are not looked at, nor believed. Where there is no user,
-  /// the answer takes as long.
+  /// Of many guesses at the same time, those whose turn comes when the user is locked out are not looked at, nor
+  /// believed. Where there is no user, the answer takes as long.
   private static func isRight(
     _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange,
     lockedUntil: @escaping @Sendable () -> Micros?
