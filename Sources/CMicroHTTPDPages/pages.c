@@ -51,7 +51,8 @@ static int is_length(const char *text, size_t size) {
 }
 
 // Asked between the head and the first call of the handler for fields without which there is no handler. The page in
-// its place has its head twice (0.9.75), so that no answer of ours would do: both faults are left to the handler.
+// its place has its head twice (0.9.75), so that no answer of ours would do: both faults are left to the handler. So has
+// that for a cookie which does not fit into the pool once more, where it would be taken apart for nobody.
 enum MHD_Result MHD_lookup_connection_value_n(
     struct MHD_Connection *connection, enum MHD_ValueKind kind, const char *key, size_t key_size,
     const char **value, size_t *value_size) {
@@ -60,6 +61,7 @@ enum MHD_Result MHD_lookup_connection_value_n(
   enum MHD_Result result = lookup_value(connection, kind, key, key_size, &text, &size);
   if (kind == MHD_HEADER_KIND && key != NULL) {
     if (names(key, key_size, MHD_HTTP_HEADER_HOST)) return MHD_YES;
+    if (names(key, key_size, MHD_HTTP_HEADER_COOKIE)) return MHD_NO;
     if (names(key, key_size, MHD_HTTP_HEADER_CONTENT_LENGTH) && !is_length(text, size))
       return MHD_NO;
   }

@@ -123,6 +123,9 @@ import Testing
     "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
     "GET / HTTP/1.1\r\nHost: x\r\nX-Long: \(String(repeating: "a", count: 200_000))\r\n\r\n",
     "GET /\(String(repeating: "a", count: 200_000)) HTTP/1.1\r\nHost: x\r\n\r\n",
+    // They fit into the connection's memory once, and not once more.
+    "GET / HTTP/1.1\r\nHost: x\r\n\(cookies(3, of: 3_000))\r\n",
+    "GET / HTTP/1.1\r\nHost: x\r\n\(cookies(9, of: 1_200))\r\n",
   ])
   func `a malformed request never reaches the handler`(request: String) async throws {
     let handled = Counter()
@@ -148,6 +151,10 @@ import Testing
       #expect(await wellFormed.read(until: "handled").hasPrefix("HTTP/1.1 200 "))
       #expect(handled.value == 1)
     }
+  }
+
+  private static func cookies(_ count: Int, of byteCount: Int) -> String {
+    String(repeating: "Cookie: \(String(repeating: "a", count: byteCount))\r\n", count: count)
   }
 
   @Test(arguments: ["0.9", "2.0"])
