@@ -68,7 +68,7 @@ import Testing
   @Test func `an answer that is not HTTP leaves the outcome unknown`() async throws {
     let peer = try SilentPeer(answer: "SSH-2.0-OpenSSH\r\n\r\n")
     let error = await failure(of: ClientRequest(url: "http://127.0.0.1:\(peer.port)/"))
-    #expect(error?.mayHaveBeenProcessed == true)
+    #expect(error == .unknown(.responseInvalid))
   }
 
   /// The danger: libcurl repeats a request by itself when a kept connection breaks before the answer.
@@ -107,7 +107,7 @@ import Testing
   {
     var settings = HTTPClientSettings()
     settings.maxResponseBytes = 1000
-    settings.cutsLongResponses = true
+    settings.takesCutResponses = true
     let client = HTTPClient(settings: settings)
     defer { client.close() }
     try await withServer { request in
@@ -118,6 +118,32 @@ import Testing
         #expect(answer.status == 202)
         #expect(answer.body.count == min(byteCount, 1_000))
       }
+    }
+  }
+
+  @Test(arguments: [
+    // It ends too early, or with what cannot be understood.
+    "Content-Length: 500\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n",
+  ])
+  func `where the status is the answer, a body that breaks off is an answer too`(
+    rest: String
+  ) async throws {
+    let peer = try SilentPeer(answer: "HTTP/1.1 202 Accepted\r\n" + rest)
+    var request = ClientRequest(method: "POST", url: "http://127.0.0.1:\(peer.port)/", body: [1])
+    var settings = HTTPClientSettings()
+    let strict = HTTPClient(settings: settings)
+    defer { strict.close() }
+    await #expect(throws: HTTPClientError.self) { try await strict.send(request) }
+    settings.takesCutResponses = true
+    let client = HTTPClient(settings: settings)
+    defer { client.close() }
+    let answer = try await client.send(request)
+    #expect(answer.status == 202 && text(answer.body) == "abc")
+    // Without a whole head there is no status.
+    let half = try SilentPeer(answer: "HTTP/1.1 202 Accepted\r\nContent-")
+    request.url = "http://127.0.0.1:\(half.port)/"
+    await #expect(throws: HTTPClientError.unknown(.connectionBroken)) {
+      try await client.send(request)
     }
   }
 
@@ -277,7 +303,8 @@ import Testing
       (zeros(10) + [0xff, 0xff, 127, 0, 0, 1], false),
       (zeros(10) + [0xff, 0xff, 8, 8, 8, 8], true),
       ([0, 0x64, 0xff, 0x9b] + zeros(8) + [10, 0, 0, 1], false),
-      ([0x20, 0x02, 192, 168, 0, 1] + zeros(10), false),
+      ([0x20, 0x02, 192, 168, 0, 1] + zeros(10), false), ([168, 63, 129, 16], false),
+      ([168, 63, 129, 17], true), (zeros(10) + [0xff, 0xff, 168, 63, 129, 16], false),
     ] as [([UInt8], Bool)])
   func `only addresses of the public Internet are public`(address: [UInt8], isPublic: Bool) {
     #expect(AddressPolicy.publicOnly.allows(address) == isPublic)
@@ -292,6 +319,10 @@ import Testing
       ([0, 0x64, 0xff, 0x9b] + zeros(8) + [169, 254, 0, 1], false),
       ([10, 0, 0, 1], true), ([127, 0, 0, 1], true), (zeros(15) + [1], true),
       ([0xfd, 0x12] + zeros(13) + [1], true), ([8, 8, 8, 8], true),
+      // Where clouds tell machines their credentials besides.
+      ([0xfd, 0x00, 0x0e, 0xc2] + zeros(10) + [2, 0x54], false),
+      ([0xfd, 0x20, 0x00, 0xce] + zeros(10) + [2, 0x54], false), ([100, 100, 100, 200], false),
+      ([168, 63, 129, 16], false), (zeros(10) + [0xff, 0xff, 100, 100, 100, 200], false),
     ] as [([UInt8], Bool)])
   func `what may reach our own network reaches no link-local address`(
     address: [UInt8], isAllowed: Bool

@@ -17,6 +17,22 @@ import Testing
     #expect(HTTPHeaders(headers.fields) == ["ACCEPT": "c"])
   }
 
+  /// Source: RFC 9110, section 5.6.7.
+  @Test(arguments: [
+    ("120", 120), ("0", 0), ("99999999999999999999", Int64.max), ("", nil),
+    ("-1", nil), ("+1", nil), ("soon", nil),
+    ("Sun, 06 Nov 1994 08:49:47 GMT", 10), ("Sunday, 06-Nov-94 08:49:47 GMT", 10),
+    ("Sun Nov  6 08:49:47 1994", 10), ("Sun, 06 Nov 1994 08:49:30 GMT", 0),
+    ("Mon, 07 Nov 1994 08:49:37 GMT", 86_400), ("Thu, 29 Feb 1996 00:00:00 GMT", 41_440_223),
+    ("Sun, 06 Nov 1994 08:49:47 CET", nil), ("Sun, 06 Nov 1994 25:49:47 GMT", nil),
+    ("Sun, 06 Xov 1994 08:49:47 GMT", nil), ("Sun, 06 Nov 1994 08:49 GMT", nil),
+  ])
+  func `a server asks for time in seconds or by a date`(text: String, seconds: Int64?) {
+    // 1994-11-06T08:49:37Z
+    #expect(RetryAfter.seconds(["Retry-After": text], nowSeconds: 784_111_777) == seconds)
+    #expect(RetryAfter.seconds([:], nowSeconds: 784_111_777) == nil)
+  }
+
   /// Source: RFC 9110, section 5.6.2.
   @Test func `a field's name is a token, and its value has no controls`() {
     let token = Set(

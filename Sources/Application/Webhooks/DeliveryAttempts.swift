@@ -42,7 +42,7 @@ struct DeliveryAttempts: Sendable {
           secrets: target.secrets(atMicros: sentAtMicros)))
       delivery.status = response.status
       delivery.response = String(decoding: response.body.prefix(500), as: UTF8.self)
-      failure = Self.failure(response)
+      failure = Self.failure(response, nowSeconds: await executor.realMicros / 1_000_000)
     } catch {
       // A call that we cut off did not fail: its event is as it was.
       guard !Task.isCancelled else { return .cutOff }
@@ -72,14 +72,16 @@ struct DeliveryAttempts: Sendable {
     return people
   }
 
-  private static func failure(_ response: ClientResponse) -> DeliveryFailure? {
+  private static func failure(
+    _ response: ClientResponse, nowSeconds: Int64
+  ) -> DeliveryFailure? {
     switch response.status {
     case 200..<300: return nil
     case 410: return .gone
     default:
-      let seconds = response.headers["retry-after"].flatMap { Int64($0) } ?? 0
+      let seconds = RetryAfter.seconds(response.headers, nowSeconds: nowSeconds) ?? 0
       // A day is as long as any of our own waits.
-      let askedMicros = min(max(0, seconds), 86_400) * 1_000_000
+      let askedMicros = min(seconds, 86_400) * 1_000_000
       return .failed(reason: "status \(response.status)", askedMicros: askedMicros)
     }
   }

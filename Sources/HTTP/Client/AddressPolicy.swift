@@ -10,7 +10,7 @@ package struct AddressPolicy: Sendable {
 
   package static let any = AddressPolicy { _ in true }
   /// Our own network too, but not those who can be reached on one link alone: machines of a cloud are told their
-  /// credentials there, by whoever asks (169.254.169.254).
+  /// credentials there, by whoever asks (169.254.169.254). Nor the addresses beside them that clouds do this at.
   package static let anyButLinkLocal = AddressPolicy { address in
     guard let address else { return true }
     return !isLinkLocal(address)
@@ -57,6 +57,18 @@ package struct AddressPolicy: Sendable {
     Range(prefix: [192, 88, 99], bitCount: 24), Range(prefix: [192, 168], bitCount: 16),
     Range(prefix: [198, 18], bitCount: 15), Range(prefix: [198, 51, 100], bitCount: 24),
     Range(prefix: [203, 0, 113], bitCount: 24), Range(prefix: [224], bitCount: 3),
+    // Public in form alone: Azure's machines are told of themselves there.
+    azureWireServer,
+  ]
+
+  private static let azureWireServer = Range(prefix: [168, 63, 129, 16], bitCount: 32)
+  /// Beside the link-local ones. Source: the manuals of Azure and Alibaba Cloud, and of Amazon EC2 and Google Cloud.
+  private static let metadataV4 = [
+    azureWireServer, Range(prefix: [100, 100, 100, 200], bitCount: 32),
+  ]
+  private static let metadataV6 = [
+    Range(prefix: [0xfd, 0x00, 0x0e, 0xc2], bitCount: 32),
+    Range(prefix: [0xfd, 0x20, 0x00, 0xce], bitCount: 32),
   ]
 
   /// Within 2000::/3. Source: IANA IPv6 Special-Purpose Address Registry.
@@ -76,12 +88,14 @@ package struct AddressPolicy: Sendable {
   private static let sixToFour = Range(prefix: [0x20, 0x02], bitCount: 16)
 
   private static func isLinkLocal(_ address: [UInt8]) -> Bool {
-    guard address.count == 16 else { return linkLocalV4.contains(address) }
-    if mappedV4.contains(address) || translatedV4.contains(address) {
-      return linkLocalV4.contains(Array(address[12...]))
+    guard address.count == 16 else {
+      return linkLocalV4.contains(address) || metadataV4.contains { $0.contains(address) }
     }
-    if sixToFour.contains(address) { return linkLocalV4.contains(Array(address[2..<6])) }
-    return linkLocalV6.contains(address)
+    if mappedV4.contains(address) || translatedV4.contains(address) {
+      return isLinkLocal(Array(address[12...]))
+    }
+    if sixToFour.contains(address) { return isLinkLocal(Array(address[2..<6])) }
+    return linkLocalV6.contains(address) || metadataV6.contains { $0.contains(address) }
   }
 
   private static func isPublicV4(_ address: [UInt8]) -> Bool {

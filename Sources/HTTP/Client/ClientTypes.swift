@@ -53,8 +53,9 @@ package struct HTTPClientSettings: Sendable {
   package var maxConnectionsPerHost = 64
   /// A longer body ends `send` with `.responseTooLarge`.
   package var maxResponseBytes = 16 << 20
-  /// Whether a longer body is cut off instead: for those to whom the status is the answer.
-  package var cutsLongResponses = false
+  /// Whether the status is the answer, and of the body what comes of it: a longer one is cut off, and one that breaks
+  /// off or does not end in time is not waited for.
+  package var takesCutResponses = false
   /// Bytes of a streamed body that wait for their reader before the server has to wait.
   package var maxQueuedStreamBytes = 1 << 20
   /// How long an unused connection is kept: shorter than servers keep theirs, so that a request is

@@ -221,7 +221,7 @@ extension CurlEasy {
   fileprivate static func reason(_ code: CURLcode) -> HTTPClientError.Reason? {
     switch code {
     case CURLE_OK: nil
-    case CURLE_URL_MALFORMAT, CURLE_UNSUPPORTED_PROTOCOL: .requestInvalid
+    case CURLE_URL_MALFORMAT: .requestInvalid
     case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY: .nameNotResolved
     case CURLE_COULDNT_CONNECT: .connectionFailed
     case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,

@@ -21,7 +21,6 @@ final class Transfer: Sendable {
     var attemptCount = 0
     var refusedAddress = false
     var isTooLarge = false
-    var isCut = false
     var isPaused = false
     var hasHead = false
     var outcome: Result<Void, HTTPClientError>?
@@ -90,11 +89,10 @@ extension Transfer {
         return (.paused, nil)
       }
       if !isStream, state.byteCount + bytes.byteCount > settings.maxResponseBytes {
-        if settings.cutsLongResponses {
+        if settings.takesCutResponses {
           let room = settings.maxResponseBytes - state.byteCount
           state.chunks.append(unsafe bytes.withUnsafeBytes { unsafe Array($0.prefix(room)) })
           state.byteCount += room
-          state.isCut = true
         } else {
           state.isTooLarge = true
         }
@@ -129,12 +127,25 @@ extension Transfer {
   func finish(_ given: HTTPClientError.Reason?) {
     let waiters = state.withLock { state in
       guard state.outcome == nil else { return [CheckedContinuation<Void, Never>]() }
-      // What curl calls a failure is that we wanted no more.
-      let reason = state.isCut ? nil : given ?? (state.hasHead ? nil : .connectionBroken)
+      let reason = reason(given, state)
       state.outcome = reason.map { .failure(state.error($0)) } ?? .success(())
       return [state.takeHeadWaiter(), state.takeBodyWaiter()].compactMap(\.self)
     }
     for waiter in waiters { waiter.resume() }
+  }
+
+  private func reason(
+    _ given: HTTPClientError.Reason?, _ state: State
+  ) -> HTTPClientError.Reason? {
+    guard state.hasHead else { return given ?? .connectionBroken }
+    switch given {
+    // What curl calls a failure is that we wanted no more, or that there was no more.
+    case .timeout, .connectionBroken, .responseInvalid:
+      return !isStream && settings.takesCutResponses ? nil : given
+    case nil, .requestInvalid, .nameNotResolved, .addressRefused, .connectionFailed, .tlsFailed,
+      .responseTooLarge, .cancelled, .clientClosed, .outOfResources:
+      return given
+    }
   }
 
   private static func text(_ bytes: RawSpan) -> Substring {

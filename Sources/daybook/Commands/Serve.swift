@@ -167,7 +167,7 @@ private func startServe(
   clientSettings.addressPolicy = reach.webhooks
   // Of a subscriber's answer nothing is of use but its beginning.
   clientSettings.maxResponseBytes = 256 << 10
-  clientSettings.cutsLongResponses = true
+  clientSettings.takesCutResponses = true
   let webhookClient = HTTPClient(settings: clientSettings)
   let adapters = adapters(client: providerClient)
   let publicURL = settings.baseURL(isSecure: tls != nil)
