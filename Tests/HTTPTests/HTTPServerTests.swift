@@ -236,4 +236,20 @@ private func threadName() -> String {
       try HTTPServer(host: "192.0.2.1", port: 0, handler: Self.echo)
     }
   }
+
+  @Test func `what waits for something to happen is answered when the server stops`() async throws {
+    let arrived = Gate()
+    let server = try HTTPServer(
+      host: "127.0.0.1", port: 0, isPatient: { $0.path == "/wait" }
+    ) { _ in
+      arrived.open()
+      try? await Task.sleep(for: .seconds(3600))
+      return .text(200, "nothing yet")
+    }
+    let client = try RawClient(port: server.port)
+    client.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+    await arrived.wait()
+    await server.stop(graceMillis: 60_000)
+    #expect(await client.read().contains("nothing yet"))
+  }
 }

@@ -9,13 +9,14 @@ func withServer(
   limits: HTTPLimits = HTTPLimits(), tls: HTTPTLS? = nil, graceMillis: Int = 0,
   errorResponder: @escaping HTTPServer.ErrorResponder = { $0.defaultResponse },
   isBrief: @escaping HTTPServer.Brevity = { _ in false },
+  isPatient: @escaping HTTPServer.Patience = { _ in false },
   allowance: HTTPServer.Allowance? = nil,
   handler: @escaping HTTPServer.Handler,
   _ body: (HTTPServer) async throws -> Void
 ) async throws {
   let server = try HTTPServer(
     host: "127.0.0.1", port: 0, limits: limits, tls: tls, errorResponder: errorResponder,
-    isBrief: isBrief, allowance: allowance, handler: handler)
+    isBrief: isBrief, isPatient: isPatient, allowance: allowance, handler: handler)
   do {
     try await body(server)
   } catch {

@@ -82,6 +82,12 @@ package struct APIServer: Sendable {
     return rest.first == UInt8(ascii: "/") && !rest.dropFirst().contains(UInt8(ascii: "/"))
   }
 
+  /// Whether a request waits for what may come, and does nothing else: a long poll.
+  @Sendable
+  package func isPatient(_ request: HTTPRequest) -> Bool {
+    request.rawPath == "/api/events" && request.queryValue("wait") != nil
+  }
+
   private static let longPaths = ["/api/contacts/import", "/api/contacts/search"]
   private static let briefBytes = 16 << 10
   private static let briefPaths = ["/api/contacts", "/api/messages", "/api/leads"]

@@ -123,7 +123,7 @@ extension Exchange {
       let isGone = state.withLock { state in
         // It may have been answered meanwhile, and sends a stream.
         if state.task == nil { state.task = task }
-        return state.isFinished
+        return state.isFinished || state.endsOnStop && core.isStopping
       }
       if isGone { task.cancel() }
     }
@@ -300,6 +300,8 @@ extension Exchange {
   func serverStops() {
     let task = state.withLock { state -> Task<Void, Never>? in
       guard state.endsOnStop else { return nil }
+      // It answers with what there is.
+      if case .handling = state.phase { return state.task }
       state.stream.isEnded = true
       state.resume()
       return state.task
@@ -350,6 +352,7 @@ extension Exchange.State {
       return (.respond(exchange.refusal(fault)), nil)
     }
     phase = .handling
+    endsOnStop = core.isPatient(request)
     defer {
       // The handler has it now; a tail would keep it for hours.
       request = Self.handedOver

@@ -11,6 +11,7 @@ package final class HTTPServer: Sendable {
   package typealias Handler = @Sendable (HTTPRequest) async -> HTTPResponse
   package typealias ErrorResponder = @Sendable (HTTPServerFault) -> HTTPResponse
   package typealias Brevity = @Sendable (HTTPRequest) -> Bool
+  package typealias Patience = @Sendable (HTTPRequest) -> Bool
   /// What a request may bring, by its head; its `body` is empty.
   package typealias Allowance = @Sendable (HTTPRequest) -> BodyAllowance
 
@@ -25,14 +26,16 @@ package final class HTTPServer: Sendable {
   /// Listens when it returns. `errorResponder` answers what never reaches `handler`: too large a
   /// body, bad framing; it must answer with bytes, a valid status and valid headers. `isBrief` tells requests
   /// that take a fraction of a millisecond beside what they wait for: they are handled on the connection's
-  /// thread, and the others of that thread after them. `allowance` is asked before a body is taken, on the
-  /// connection's thread; without it everybody may bring as much as the limits say.
+  /// thread, and the others of that thread after them. `isPatient` tells requests that wait for something to
+  /// happen: when the server stops they are cancelled, and answer with what there is. `allowance` is asked before
+  /// a body is taken, on the connection's thread; without it everybody may bring as much as the limits say.
   ///
   /// - Throws: `HTTPError`, with nothing left open.
   package init(
     host: String, port: Int, limits: HTTPLimits = HTTPLimits(), tls: HTTPTLS? = nil,
     errorResponder: @escaping ErrorResponder = { $0.defaultResponse },
-    isBrief: @escaping Brevity = { _ in false }, allowance: Allowance? = nil,
+    isBrief: @escaping Brevity = { _ in false }, isPatient: @escaping Patience = { _ in false },
+    allowance: Allowance? = nil,
     handler: @escaping Handler
   ) throws(HTTPError) {
     let listener = try Listener(host: host, port: port)
@@ -43,6 +46,7 @@ package final class HTTPServer: Sendable {
     do throws(HTTPError) {
       core = try ServerCore(
         limits: limits, handler: handler, errorResponder: errorResponder, isBrief: isBrief,
+        isPatient: isPatient,
         allowance: allowance
           ?? { _ in BodyAllowance(limitBytes: limits.maxBodyBytes, isKnown: true) })
       daemon = try MicroHTTPD(tls: tls, core: core)

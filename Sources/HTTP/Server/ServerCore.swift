@@ -6,6 +6,7 @@ final class ServerCore: Sendable {
   let handler: @Sendable (HTTPRequest) async -> HTTPResponse
   let errorResponder: @Sendable (HTTPServerFault) -> HTTPResponse
   let isBrief: @Sendable (HTTPRequest) -> Bool
+  let isPatient: @Sendable (HTTPRequest) -> Bool
   let monitor: HangUpPoll
   private let resumptions = Resumptions()
 
@@ -46,12 +47,14 @@ final class ServerCore: Sendable {
     limits: HTTPLimits, handler: @escaping @Sendable (HTTPRequest) async -> HTTPResponse,
     errorResponder: @escaping @Sendable (HTTPServerFault) -> HTTPResponse,
     isBrief: @escaping @Sendable (HTTPRequest) -> Bool,
+    isPatient: @escaping @Sendable (HTTPRequest) -> Bool,
     allowance: @escaping @Sendable (HTTPRequest) -> BodyAllowance
   ) throws(HTTPError) {
     self.limits = limits
     self.allowance = allowance
     room = BodyRoom(limitBytes: limits.maxHeldBodyBytes)
     self.isBrief = isBrief
+    self.isPatient = isPatient
     self.handler = handler
     self.errorResponder = errorResponder
     monitor = try HangUpPoll()

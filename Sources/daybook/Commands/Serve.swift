@@ -260,7 +260,8 @@ private func startAPI(
   let log = context.log
   return try HTTPServer(
     host: settings.listenAddress, port: settings.port, limits: limits, tls: tls,
-    errorResponder: api.response(to:), isBrief: api.isBrief, allowance: api.bodyAllowance
+    errorResponder: api.response(to:), isBrief: api.isBrief, isPatient: api.isPatient,
+    allowance: api.bodyAllowance
   ) { request in
     let started = ContinuousClock.now
     let response = await api.handle(request)
