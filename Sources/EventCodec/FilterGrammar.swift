@@ -37,15 +37,30 @@ package enum FilterGrammar {
   /// - Throws: `FilterError` with the path of the node that is wrong: a shape that the grammar does not
   ///   have, an unknown field, or an operator or value that does not go with the field.
   package static func parse(_ json: JSON) throws(FilterError) -> Filter {
-    let filter = try shape(of: json)
+    let filter = try asked(json)
     if let problem = filter.firstProblem() {
       throw FilterError(path: problem.path, message: problem.message)
     }
     return filter
   }
 
-  /// Like `parse`, but fields, operators and values are not checked against each other: for stored
-  /// events, which stay readable whatever fields there are later, and for objects with fields of their own.
+  /// Conditions and groups of them. Each is looked at for every contact that changes, and for all contacts at once
+  /// where the filter is new.
+  package static let partLimit = 1_000
+
+  /// Like `parse`, but fields, operators and values are not checked against each other: for objects with fields
+  /// of their own.
+  package static func asked(_ json: JSON) throws(FilterError) -> Filter {
+    let filter = try shape(of: json)
+    guard filter.partCount <= partLimit else {
+      throw FilterError(
+        path: "",
+        message: "has \(filter.partCount) conditions and groups; a filter has at most \(partLimit)")
+    }
+    return filter
+  }
+
+  /// Like `asked`, and however large: what is stored stays readable, whatever fields and limits there are later.
   package static func shape(of json: JSON) throws(FilterError) -> Filter {
     try node(json, path: "")
   }

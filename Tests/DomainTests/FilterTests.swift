@@ -121,6 +121,21 @@ import Testing
     #expect(error?.message == message)
   }
 
+  @Test func `a filter has so many parts, and what is stored is read however large`() throws {
+    let limit = FilterGrammar.partLimit
+    let vip: JSON = ["field": "tags", "op": "contains", "value": "vip"]
+    let most: JSON = ["any": .array(Array(repeating: vip, count: limit - 1))]
+    #expect(try FilterGrammar.parse(most).partCount == limit)
+    // Groups cost too, also those without a condition.
+    for part in [vip, ["all": []], ["not": vip]] as [JSON] {
+      let tooMany: JSON = ["any": .array(Array(repeating: part, count: limit))]
+      let error = #expect(throws: FilterError.self) { try FilterGrammar.parse(tooMany) }
+      #expect(error?.description.contains("at most \(limit)") == true)
+      #expect(throws: FilterError.self) { try FilterGrammar.asked(tooMany) }
+      #expect(try FilterGrammar.shape(of: tooMany).partCount > limit)
+    }
+  }
+
   @Test func `a filter names what it depends on, once each`() throws {
     let filter = Filter.all([
       SegmentTests.vip, .not(SegmentTests.vip),

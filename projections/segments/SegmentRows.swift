@@ -56,7 +56,7 @@ package struct SegmentRow: KeyedRow {
 
   private static func filter(_ json: JSON) throws(RowError) -> Filter {
     do {
-      return try FilterGrammar.parse(json)
+      return try FilterGrammar.shape(of: json)
     } catch {
       throw RowError(table: table, reason: "filter at \(error.path)")
     }

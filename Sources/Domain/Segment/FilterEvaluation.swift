@@ -18,6 +18,15 @@ extension Filter {
   /// behind `event:`.
   package var dependencies: [String] { Set(leaves.map(\.dependency)).sorted() }
 
+  /// Conditions, and what they are put together with.
+  package var partCount: Int {
+    switch self {
+    case .all(let filters), .any(let filters): filters.reduce(1) { $0 + $1.partCount }
+    case .not(let filter): 1 + filter.partCount
+    case .condition, .happened: 1
+    }
+  }
+
   /// The parts that are not made of other filters.
   var leaves: [Leaf] {
     switch self {

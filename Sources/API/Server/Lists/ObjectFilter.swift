@@ -14,7 +14,7 @@ struct ObjectFilter {
   init?(_ exchange: Exchange) throws(APIError) {
     guard let text = exchange.query("filter") else { return nil }
     do {
-      filter = try FilterGrammar.shape(of: try JSON(parsing: text))
+      filter = try FilterGrammar.asked(try JSON(parsing: text))
     } catch {
       throw .invalid("filter", "invalid_filter", "\(error)")
     }
