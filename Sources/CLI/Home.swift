@@ -23,6 +23,8 @@ package struct Home: Sendable, Equatable {
   package var reactors: String { path + "/reactors" }
   /// What was asked of the API, for thirty days.
   package var requests: String { path + "/requests" }
+  /// Signed requests of the last minutes whose clocks were ahead.
+  package var signedRequests: String { path + "/signed-requests" }
   /// Exports of the last day.
   package var exports: String { path + "/exports" }
   /// What the books added up to: caches, sealed.

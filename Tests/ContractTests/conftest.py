@@ -87,15 +87,22 @@ class Client:
         cookie = answer.headers["set-cookie"].split(";")[0]
         return Client(self.base_url, {"Cookie": cookie, "X-CSRF-Token": answer.json["csrf_token"]})
 
-    def signed(self, method: str, path: str, secret: str, nonce: str, at: int | None = None) -> Answer:
-        """A request without a body under a key that takes signed ones only."""
+    def signed(
+        self, method: str, path: str, secret: str, nonce: str, at: int | None = None, version: int = 2,
+        covered: dict[str, str] | None = None, body: bytes = b"", **headers: str,
+    ) -> Answer:
+        """A request under a key that takes signed ones only; `covered`: what is signed in place of `headers`."""
         stamp = str(int(time.time()) if at is None else at)
-        digest = hashlib.sha256(b"").hexdigest()
-        content = f"{stamp}.{nonce}.{method}.{path}.{digest}".encode()
-        code = hmac.new(secret.encode(), content, hashlib.sha256).hexdigest()
+        digest = hashlib.sha256(body).hexdigest()
+        content = f"{stamp}.{nonce}.{method}.{path}.{digest}"
+        if version == 2:
+            signed = headers if covered is None else covered
+            values = [signed.get(name, "") for name in ["Account", "Idempotency_Key", "If_Match"]]
+            content = "\n".join(["v2", stamp, nonce, method, path, digest, *values])
+        code = hmac.new(secret.encode(), content.encode(), hashlib.sha256).hexdigest()
         return self.send(
-            method, path, Daybook_Timestamp=stamp, Daybook_Nonce=nonce,
-            Daybook_Signature=f"v1={code}",
+            method, path, body or None, Daybook_Timestamp=stamp, Daybook_Nonce=nonce,
+            Daybook_Signature=f"v{version}={code}", **headers,
         )
 
 

@@ -461,6 +461,29 @@ def test_a_rolled_key_works_along_the_new_one_for_a_while(account, nobody):
     assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 401
     assert nobody.with_key(again["secret"]).get("/api/contacts").status == 200
 
+def test_a_signature_covers_whom_the_request_is_for(new_account, nobody, operator):
+    agency, boss, _ = new_account("Signing agency", kind="agency")
+    client, _, _ = new_account("Signed client", agency=agency)
+    made = key(boss, scopes=["*"], signed=True)
+    caller, secret = nobody.with_key(made["secret"]), made["signing_secret"]
+    path = "/api/contacts?limit=1"
+
+    def ask(method="GET", body=b"", **more):
+        target = path if method == "GET" else "/api/contacts"
+        return caller.signed(method, target, secret, uuid.uuid4().hex, body=body, **more)
+
+    assert ask().status == ask(Account=client).status == 200
+    assert ask(version=1).status == 200
+    # Neither added on its way, nor taken away, nor exchanged; and the old form cannot tell.
+    assert ask(Account=client, covered={}).code == "invalid_signature"
+    assert ask(covered={"Account": client}).code == "invalid_signature"
+    assert ask(Account=agency, covered={"Account": client}).code == "invalid_signature"
+    assert ask(Account=client, version=1).code == "signature_too_old"
+    new = {"method": "POST", "body": b'{"first_name": "Ann"}'}
+    assert ask(**new, Idempotency_Key="mine", Account=client).status == 201
+    assert ask(**new, Idempotency_Key="theirs", covered={"Idempotency_Key": "mine"}).code == "invalid_signature"
+
+
 
 def test_a_key_has_its_budget_and_is_told(new_account, nobody, operator):
     _, owner, _ = new_account("Thrifty", rate_limit={"per_minute": 600, "burst": 1200})

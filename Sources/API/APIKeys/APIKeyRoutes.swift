@@ -14,8 +14,10 @@ enum APIKeyRoutes {
       "POST", "/api/api-keys", .scope("api_keys:write"), "Make an API key",
       details: "The secret is in this answer and never again. With `signed` every request needs "
         + "`Daybook-Timestamp` (seconds since 1970), `Daybook-Nonce` (unique, 8 to 128 characters) "
-        + "and `Daybook-Signature: v1=<hex>`: HMAC-SHA-256 under `signing_secret` of "
-        + "`timestamp.nonce.METHOD.target.hex(SHA-256(body))`.",
+        + "and `Daybook-Signature: v2=<hex>`: HMAC-SHA-256 under `signing_secret` of the lines `v2`, "
+        + "timestamp, nonce, METHOD, target, hex(SHA-256(body)), and the headers `Account`, "
+        + "`Idempotency-Key` and `If-Match` (empty where they are not sent), with one line feed between "
+        + "them. Without `Account` also `v1=<hex>` of `timestamp.nonce.METHOD.target.hex(SHA-256(body))`.",
       body: .json(
         AccessSchemas.newKey, example: ["name": "Zapier", "scopes": ["contacts:read"]]),
       answers: [.created(AccessSchemas.key)],

@@ -132,6 +132,10 @@ enum ErrorCatalogue {
     ("address_not_allowed", "The key's networks do not include the address you call from."),
     ("signature_required", "The key takes signed requests only: see `signed` of API keys."),
     ("signature_expired", "The signature's timestamp is more than five minutes off."),
+    (
+      "signature_too_old",
+      "A signature of version 1 does not cover the header Account: sign with version 2 (`v2=`)."
+    ),
     ("signature_replayed", "The nonce was used before. Sign every request anew."),
     ("locked_out", "Too many wrong passwords. Wait for Retry-After, or ask an administrator."),
     ("cannot_grant", "A right is given to others only by who has it."),

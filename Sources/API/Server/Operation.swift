@@ -307,6 +307,7 @@ package final class Operation: Sendable {
       all[401] = [
         "unauthorized", "invalid_api_key", "api_key_expired", "signature_required",
         "invalid_signature", "signature_expired", "signature_replayed",
+        "signature_too_old",
       ]
       all[403] = [
         "missing_scope", "account_not_reachable", "csrf_token_required", "address_not_allowed",

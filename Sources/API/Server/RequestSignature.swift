@@ -5,14 +5,33 @@ import HTTP
 import Synchronization
 
 /// Signed requests: `Daybook-Timestamp` (seconds since 1970), `Daybook-Nonce` (any unique text) and
-/// `Daybook-Signature: v1=<hex>`, the HMAC-SHA-256 under the key's signing secret of
+/// `Daybook-Signature: v2=<hex>`, the HMAC-SHA-256 under the key's signing secret of these lines, with one line feed
+/// between them and none at the end; a header that is not sent is an empty line:
+///
+///     v2
+///     timestamp
+///     nonce
+///     METHOD
+///     target
+///     hex(SHA-256(body))
+///     Account
+///     Idempotency-Key
+///     If-Match
+///
+/// Or, where the header `Account` is not sent, `Daybook-Signature: v1=<hex>` of
 ///
 ///     timestamp "." nonce "." METHOD "." target "." hex(SHA-256(body))
+///
+/// which says nothing of the headers: whoever can change one on its way would choose whom the request is for.
 ///
 /// A nonce is good once; a timestamp is good for five minutes, and not at all when it is from before
 /// this server knew which nonces were used.
 package final class RequestSignature: Sendable {
   package static let toleranceSeconds: Int64 = 300
+
+  package enum Version: String, Sendable, CaseIterable {
+    case v1, v2
+  }
 
   /// What is wrong with a signature, and what to do about it.
   package enum Refusal: String, Sendable {
@@ -20,6 +39,7 @@ package final class RequestSignature: Sendable {
     case wrong = "invalid_signature"
     case expired = "signature_expired"
     case replayed = "signature_replayed"
+    case uncovered = "signature_too_old"
 
     var message: String {
       switch self {
@@ -27,13 +47,16 @@ package final class RequestSignature: Sendable {
         "This API key takes signed requests alone: send Daybook-Timestamp (seconds since 1970), "
           + "Daybook-Nonce (8 to 128 characters) and Daybook-Signature."
       case .wrong:
-        "Daybook-Signature is not that of this request: sign timestamp, nonce, method, target and "
-          + "the body's hash with the key's signing secret."
+        "Daybook-Signature is not that of this request: sign timestamp, nonce, method, target, the "
+          + "body's hash and (v2) headers with the key's signing secret."
       case .expired:
         "Daybook-Timestamp is more than \(toleranceSeconds / 60) minutes from the server's clock, or "
           + "from before the server started. Look at your clock, and sign anew."
       case .replayed:
         "Daybook-Nonce was used before: sign each request anew, with a nonce of its own."
+      case .uncovered:
+        "A signature of version 1 does not cover the header Account: sign with version 2, "
+          + "Daybook-Signature: v2=…, or send no Account."
       }
     }
   }
@@ -44,44 +67,72 @@ package final class RequestSignature: Sendable {
   }
 
   private let startedAt: Int64
-  private let seen = Mutex(Seen())
+  private let seen: Mutex<Seen>
+  private let file: NonceFile?
 
-  /// `now`: seconds since 1970.
-  package init(now: Int64) { startedAt = now }
+  /// `now`: seconds since 1970. Without a `file` nothing is known of what was used before.
+  package init(now: Int64, file: NonceFile? = nil) throws {
+    startedAt = now
+    self.file = file
+    seen = Mutex(Seen(nonces: try file?.load(since: now) ?? [:]))
+  }
 
   /// nil where the signature is right and new.
   package func refusal(
     of request: HTTPRequest, key: Identifier, secret: String, now: Int64
   ) -> Refusal? {
-    guard let stamp = request.headers["daybook-timestamp"], let time = Int64(stamp),
-      let nonce = request.headers["daybook-nonce"], (8...128).contains(nonce.utf8.count),
-      let signature = request.headers["daybook-signature"]
+    guard let stamp = request.headers.only("daybook-timestamp"), let time = Int64(stamp),
+      let nonce = request.headers.only("daybook-nonce"), (8...128).contains(nonce.utf8.count),
+      let signature = request.headers.only("daybook-signature")
     else { return .required }
-    let expected = "v1=" + Self.signature(request, stamp: stamp, nonce: nonce, secret: secret)
+    let version = Version.allCases.first { signature.hasPrefix($0.rawValue + "=") }
+    guard let version else { return .wrong }
+    let expected =
+      version.rawValue + "="
+      + Self.signature(request, version, stamp: stamp, nonce: nonce, secret: secret)
     guard constantTimeEqual(Array(expected.utf8), Array(signature.utf8)) else {
       return .wrong
     }
-    guard time >= startedAt, abs(now - time) <= Self.toleranceSeconds else {
+    guard version != .v1 || request.headers["account"] == nil else { return .uncovered }
+    // What was used in the very second of the start is not known.
+    guard time > startedAt, abs(now - time) <= Self.toleranceSeconds else {
       return .expired
     }
-    return isNew("\(key) \(nonce)", at: time, now: now) ? nil : .replayed
+    return refusal(ofNonce: Hex.encode(SHA256.hash(Array("\(key) \(nonce)".utf8))), time, now)
   }
 
   package static func signature(
-    _ request: HTTPRequest, stamp: String, nonce: String, secret: String
+    _ request: HTTPRequest, _ version: Version, stamp: String, nonce: String, secret: String
   ) -> String {
     let digest = Hex.encode(SHA256.hash(request.body))
-    let content = "\(stamp).\(nonce).\(request.method).\(request.rawTarget).\(digest)"
+    let content =
+      switch version {
+      case .v1: "\(stamp).\(nonce).\(request.method).\(request.rawTarget).\(digest)"
+      case .v2:
+        // No field of a header can have a line feed in it.
+        (["v2", stamp, nonce, request.method, request.rawTarget, digest]
+          + ["account", "idempotency-key", "if-match"].map {
+            request.headers.values($0).joined(separator: ", ")
+          }).joined(separator: "\n")
+      }
     return Hex.encode(HMACSHA256.authenticate(Array(content.utf8), key: Array(secret.utf8)))
   }
 
-  private func isNew(_ nonce: String, at time: Int64, now: Int64) -> Bool {
+  private func refusal(ofNonce nonce: String, _ time: Int64, _ now: Int64) -> Refusal? {
     seen.withLock { seen in
-      if now - seen.sweptAt > Self.toleranceSeconds {
-        seen.nonces = seen.nonces.filter { now - $0.value <= Self.toleranceSeconds }
-        seen.sweptAt = now
-      }
-      return seen.nonces.updateValue(time, forKey: nonce) == nil
+      if now - seen.sweptAt > Self.toleranceSeconds { sweep(&seen, now) }
+      guard seen.nonces[nonce] == nil else { return .replayed }
+      seen.nonces[nonce] = time
+      // What is signed by a clock ahead of ours is good after the next start too, which has to know it then.
+      guard time > now, let file else { return nil }
+      // Where that cannot be kept, nobody can be sure that it is used once.
+      return file.append(nonce, time) ? nil : .expired
     }
+  }
+
+  private func sweep(_ seen: inout Seen, _ now: Int64) {
+    seen.nonces = seen.nonces.filter { now - $0.value <= Self.toleranceSeconds }
+    seen.sweptAt = now
+    file?.replace(seen.nonces.filter { $0.value > now })
   }
 }

@@ -33,11 +33,11 @@ package final class Services: Sendable {
     engine: Engine, pool: PostgresPool, owners: PostgresPool, sessions: SessionCodec,
     settings: APISettings,
     adapters: Adapters, links: OutboundLinks, exports: ExportDesk? = nil,
-    requests: RequestLog? = nil,
+    requests: RequestLog? = nil, signatures: RequestSignature,
     report: @escaping @Sendable (_ message: String, _ requestID: String) -> Void
   ) {
     self.engine = engine
-    signatures = RequestSignature(now: engine.tools.clock.nowMicros() / 1_000_000)
+    self.signatures = signatures
     self.pool = pool
     self.owners = owners
     self.sessions = sessions
