@@ -436,6 +436,18 @@ def test_a_new_password_ends_every_session(account, nobody):
     nobody.sign_in(email, "another long one")
 
 
+def test_a_session_of_before_a_deactivation_does_not_come_back(account, nobody):
+    _, owner, _ = account
+    user, email, password = colleague(owner, "developer")
+    session = nobody.sign_in(email, password)
+    assert session.get("/api/session").status == 200
+    assert owner.send("DELETE", f"/api/users/{user}").status == 200
+    assert session.get("/api/session").status == 401
+    assert owner.send("PATCH", f"/api/users/{user}", {"active": True}).status == 200
+    assert session.get("/api/session").status == 401
+    assert nobody.sign_in(email, password).get("/api/session").status == 200
+
+
 def test_signed_requests_are_good_once_and_now(account, nobody):
     _, owner, _ = account
     made = key(owner, scopes=["*"], signed=True)

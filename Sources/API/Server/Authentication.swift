@@ -89,10 +89,9 @@ struct Authenticator: Sendable {
         return false
       }
       scopes = key.state.scopes
-    case .session(let user, let name, let untilMicros, let passwordHash):
+    case .session(let user, let name, let untilMicros, let seed):
       guard let user = directory.user(user), user.state.isActive,
-        // A new password ends every session.
-        user.details.passwordHash == passwordHash, nowMicros < untilMicros,
+        user.sessionSeed == seed, nowMicros < untilMicros,
         !user.state.hasEnded(session: name, untilMicros: untilMicros)
       else { return false }
       scopes = directory.scopes(ofRole: user.role, of: user.org)
@@ -172,7 +171,7 @@ struct Authenticator: Sendable {
     return Caller(
       actor: "user:\(user.id)", origin: "console", home: user.org, org: user.org,
       scopes: directory.scopes(ofRole: user.role, of: user.org), user: user.id,
-      proofHash: user.details.passwordHash, session: session)
+      proofHash: user.sessionSeed, session: session)
   }
 
   private func checkForgery(
@@ -256,9 +255,17 @@ package struct SessionCodec: Sendable {
     return nil
   }
 
-  /// The stored hash of the password goes in: a new password ends every session.
   private func code(for text: String, of user: Directory.UserEntry) -> String {
-    let text = text + "." + user.details.passwordHash
+    let text = text + "." + user.sessionSeed
     return Hex.encode(HMACSHA256.authenticate(Array(text.utf8), key: secret))
+  }
+}
+
+extension Directory.UserEntry {
+  /// What every session of the user is bound to: all of them end where it changes, with a new password, and with a
+  /// deactivation, also where the user is active again later.
+  var sessionSeed: String {
+    let count = state.deactivatedCount
+    return count == 0 ? details.passwordHash : "\(details.passwordHash).\(count)"
   }
 }

@@ -8,8 +8,8 @@ struct Admitted: Sendable {
   enum Proof: Sendable {
     /// The directory's own hash of a key's secret.
     case key(secretHash: String)
-    /// A session, and the hash of the password that it was opened with.
-    case session(of: Identifier, name: String, untilMicros: Micros, passwordHash: String)
+    /// A session, and what it is bound to.
+    case session(of: Identifier, name: String, untilMicros: Micros, seed: String)
   }
 
   let proof: Proof
@@ -27,7 +27,7 @@ struct Admitted: Sendable {
     if let session = caller.session {
       proof = .session(
         of: session.user, name: session.name, untilMicros: session.expiresAtMicros,
-        passwordHash: hash)
+        seed: hash)
     } else {
       let key = caller.key?.state
       // The string that is there anyway, instead of another of the same letters.

@@ -1,7 +1,7 @@
 /// A person who works with the console. Stream: the user's id.
 ///
-/// Invariant: a locked or deactivated user cannot sign in; a new password ends every older session, and a session that
-/// was signed out of stays ended.
+/// Invariant: a locked or deactivated user cannot sign in; a new password and a deactivation end every older session,
+/// and a session that ended, or was signed out of, stays ended.
 package enum User: Decider {
   package enum Command: Sendable, Equatable {
     case create(UserDetails, role: String)
@@ -41,6 +41,8 @@ package enum User: Decider {
     /// Failed sign-ins since the last one that succeeded.
     package var failedCount = 0
     package var isActive = true
+    /// Each time every session ended, for good.
+    package var deactivatedCount = 0
     package var lockedUntilMicros: Micros?
     /// Sessions that were signed out of, with when each would have ended by itself.
     package var endedSessions: [String: Micros] = [:]
@@ -143,7 +145,9 @@ extension User {
       next.lockedUntilMicros = untilMicros
       next.failedCount = 0
     case .unlocked: next.lockedUntilMicros = nil
-    case .deactivated: next.isActive = false
+    case .deactivated:
+      next.isActive = false
+      next.deactivatedCount += 1
     case .reactivated: next.isActive = true
     }
     return next
