@@ -461,18 +461,6 @@ def test_signed_requests_are_good_once_and_now(account, nobody):
     assert client.signed("GET", path, secret, uuid.uuid4().hex, at=late).code == "signature_expired"
 
 
-def test_a_rolled_key_works_along_the_new_one_for_a_while(account, nobody):
-    _, owner, _ = account
-    made = key(owner, scopes=["contacts:read"])
-    old = nobody.with_key(made["secret"])
-    rolled = owner.made(f"/api/api-keys/{made['id']}/roll", {"overlap_seconds": 3600}, 200)
-    assert old.get("/api/contacts").status == 200
-    assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 200
-    again = owner.made(f"/api/api-keys/{made['id']}/roll", {"overlap_seconds": 0}, 200)
-    assert old.get("/api/contacts").status == 401
-    assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 401
-    assert nobody.with_key(again["secret"]).get("/api/contacts").status == 200
-
 def test_a_signature_covers_whom_the_request_is_for(new_account, nobody, operator):
     agency, boss, _ = new_account("Signing agency", kind="agency")
     client, _, _ = new_account("Signed client", agency=agency)
@@ -495,6 +483,18 @@ def test_a_signature_covers_whom_the_request_is_for(new_account, nobody, operato
     assert ask(**new, Idempotency_Key="mine", Account=client).status == 201
     assert ask(**new, Idempotency_Key="theirs", covered={"Idempotency_Key": "mine"}).code == "invalid_signature"
 
+
+def test_a_rolled_key_works_along_the_new_one_for_a_while(account, nobody):
+    _, owner, _ = account
+    made = key(owner, scopes=["contacts:read"])
+    old = nobody.with_key(made["secret"])
+    rolled = owner.made(f"/api/api-keys/{made['id']}/roll", {"overlap_seconds": 3600}, 200)
+    assert old.get("/api/contacts").status == 200
+    assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 200
+    again = owner.made(f"/api/api-keys/{made['id']}/roll", {"overlap_seconds": 0}, 200)
+    assert old.get("/api/contacts").status == 401
+    assert nobody.with_key(rolled["secret"]).get("/api/contacts").status == 401
+    assert nobody.with_key(again["secret"]).get("/api/contacts").status == 200
 
 
 def test_a_key_has_its_budget_and_is_told(new_account, nobody, operator):

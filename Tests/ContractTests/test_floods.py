@@ -76,6 +76,34 @@ def test_strangers_who_guess_passwords_keep_nobody_waiting_but_each_other(owner,
     assert refused.code == "overloaded" and int(refused.headers["retry-after"]) > 0
 
 
+def test_who_guesses_at_one_account_keeps_no_other_out(new_account, nobody):
+    """From one machine's own address, where each email is somebody."""
+    honest = [new_account(f"Honest {number}")[2] for number in range(3)]
+    guess = {"email": f"{uuid.uuid4().hex}@example.com", "password": "correct horse"}
+    with ThreadPoolExecutor(150) as strangers:
+        guesses = [strangers.submit(nobody.send, "POST", "/api/session", guess) for _ in range(150)]
+        for email, password in honest:
+            nobody.sign_in(email, password)
+        answers = [guess.result() for guess in guesses]
+    assert {answer.status for answer in answers} <= {401, 429, 503}
+
+
+def test_a_filter_of_very_many_conditions_is_refused(owner):
+    part = {"field": "tags", "op": "contains", "value": "vip"}
+    most, more = ({"any": [part] * count} for count in (999, 1_000))
+    assert owner.send("POST", "/api/contacts/search", {"filter": most}).status == 200
+    made = owner.made("/api/segments", {"name": "Most", "filter": most})
+    for method, path, body in [
+        ("POST", "/api/contacts/search", {"filter": more}),
+        ("POST", "/api/segments", {"name": "More", "filter": more}),
+        ("PATCH", f"/api/segments/{made['id']}", {"filter": more}),
+        ("POST", "/api/segments", {"name": "Empty", "filter": {"any": [{"all": []}] * 20_000}}),
+    ]:
+        answer = owner.send(method, path, body)
+        assert (answer.status, answer.code) == (400, "invalid_filter"), path
+        assert "at most 1000" in answer.json["error"]["message"], path
+
+
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 def test_the_reference_is_shared_and_not_copied_for_each_who_asks(nobody, path):
     first, second = nobody.get(path), nobody.get(path)

@@ -25,7 +25,7 @@ package final class Services: Sendable {
   /// How many requests were refused for want of a right, for the metrics.
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
-  let strangers = StrangerLocks()
+  let guesses = PasswordGuesses()
   /// Knows which signed requests were seen.
   let signatures: RequestSignature
 
@@ -61,6 +61,8 @@ package struct APISettings: Sendable {
   package var rateLimit = RateLimit.standard
   /// How many connections the reads have.
   package var readConnections = 4
+  /// This machine and the proxies before it: their addresses tell no clients apart.
+  package var sharedNetworks: [IPNetwork] = []
   /// How long a read waits for its read model at most.
   package var readWaitMillis = 5_000
   /// Whether browsers reach us by HTTPS: the session's cookie goes no other way then.

@@ -43,18 +43,15 @@ enum SessionRoutes {
     let known = exchange.engine.directory.user(email: email)
     try requireUnlocked(lockedUntil(email, exchange), nowMicros)
     let active = known.flatMap { $0.state.isActive ? $0 : nil }
-    let isRight = try await isRight(password, for: active, exchange) {
-      lockedUntil(email, exchange)
-    }
+    let isRight = try await isRight(
+      password, for: active, customer(email, exchange), exchange
+    ) { lockedUntil(email, exchange) }
     guard isRight, let user = active else {
-      if let known {
-        await record(known, succeeded: false, exchange)
-      } else {
-        exchange.services.strangers.recordFailure(email, nowMicros: nowMicros)
-      }
+      recordFailure(known, email, exchange)
       throw APIError(
         401, "auth", "invalid_credentials", "The email or the password is wrong.")
     }
+    exchange.services.guesses.forget(email)
     await record(user, succeeded: true, exchange)
     let (cookie, session) = exchange.services.sessions.issue(
       to: user, now: nowMicros / 1_000_000)
@@ -68,10 +65,34 @@ enum SessionRoutes {
 
   /// The same whether there is such a user or not: nobody finds out who has an account here.
   private static func lockedUntil(_ email: String, _ exchange: Exchange) -> Micros? {
-    guard let user = exchange.engine.directory.user(email: email) else {
-      return exchange.services.strangers.lockedUntilMicros(email)
+    let user = exchange.engine.directory.user(email: email)
+    return exchange.services.guesses.lockedUntilMicros(email, user?.state)
+  }
+
+  /// Counts when it returns. The event of a user follows: an answer that waited for it would come later than to an email
+  /// that nobody has, of which the log keeps nothing.
+  private static func recordFailure(
+    _ known: Directory.UserEntry?, _ email: String, _ exchange: Exchange
+  ) {
+    let guesses = exchange.services.guesses
+    // Others may have failed while the password was compared.
+    let user = known.flatMap { exchange.engine.directory.user($0.id) }
+    guesses.add(email, user?.state, nowMicros: exchange.engine.tools.clock.nowMicros())
+    Task {
+      guard let user else { return }
+      // What the log did not take goes on counting here.
+      if await record(user, succeeded: false, exchange) { guesses.recorded(email) }
     }
-    return user.state.lockedUntilMicros
+  }
+
+  private static func customer(
+    _ email: String, _ exchange: Exchange
+  ) -> PasswordLane.Customer {
+    let shared = exchange.services.settings.sharedNetworks
+    guard let client = ClientKey(exchange.request.remoteAddress, besides: shared) else {
+      return .email(email.lowercased())
+    }
+    return .client(client)
   }
 
   private static func requireUnlocked(
@@ -88,15 +109,15 @@ enum SessionRoutes {
   /// Of many guesses at the same time, those whose turn comes when the user is locked out are not looked at, nor
   /// believed. Where there is no user, the answer takes as long.
   private static func isRight(
-    _ password: String, for user: Directory.UserEntry?, _ exchange: Exchange,
-    lockedUntil: @escaping @Sendable () -> Micros?
+    _ password: String, for user: Directory.UserEntry?, _ customer: PasswordLane.Customer,
+    _ exchange: Exchange, lockedUntil: @escaping @Sendable () -> Micros?
   ) async throws(APIError) -> Bool {
     let engine = exchange.engine
     @Sendable func refuseWhereLocked() throws(APIError) {
       try requireUnlocked(lockedUntil(), engine.tools.clock.nowMicros())
     }
     do {
-      let isRight = try await PasswordLane.run {
+      let isRight = try await PasswordLane.run(for: customer) {
         try refuseWhereLocked()
         let hash = try user?.details.passwordHash ?? nobodysHash.get()
         return try PasswordHash.verify(password, against: hash)
@@ -114,9 +135,11 @@ enum SessionRoutes {
 
   private static let nobodysHash = Result { try PasswordHash.make("nobody's") }
 
+  /// False where the log does not take it.
+  @discardableResult
   private static func record(
     _ user: Directory.UserEntry, succeeded: Bool, _ exchange: Exchange
-  ) async {
+  ) async -> Bool {
     let call = Call(
       actor: "user:\(user.id)", origin: "console", correlation: exchange.requestID)
     do {
@@ -125,8 +148,10 @@ enum SessionRoutes {
         guard !succeeded else { return try workspace.recordSignIn(user.id) }
         try workspace.recordFailedSignIn(user.id, from: exchange.request.remoteAddress)
       }
+      return true
     } catch {
       exchange.services.report("sign-in not recorded: \(error)", exchange.requestID)
+      return false
     }
   }
 
@@ -146,14 +171,15 @@ enum SessionRoutes {
     guard let id = exchange.caller.user, let user = exchange.engine.directory.user(id) else {
       throw .unauthorized
     }
-    let isRight = try await isRight(current, for: user, exchange) {
-      exchange.engine.directory.user(id)?.state.lockedUntilMicros
-    }
+    let email = user.details.email
+    let isRight = try await isRight(
+      current, for: user, .caller(exchange.caller.actor), exchange
+    ) { lockedUntil(email, exchange) }
     guard isRight else {
-      await record(user, succeeded: false, exchange)
+      recordFailure(user, email, exchange)
       throw APIError(401, "auth", "invalid_credentials", "The current password is wrong.")
     }
-    let hash = try await UserRoutes.hash(new)
+    let hash = try await UserRoutes.hash(new, exchange)
     _ = try await exchange.atHome().write { workspace throws(CommandError) in
       try workspace.changeUser(
         id, by: [.changePassword(hash: hash)], grants: Grants(exchange.caller.scopes))

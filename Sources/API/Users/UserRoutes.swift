@@ -71,7 +71,7 @@ enum UserRoutes {
     guard let email, let name, let role, let password else {
       preconditionFailure("finish refuses missing fields")
     }
-    let hash = try await hash(password)
+    let hash = try await hash(password, exchange)
     let directory = exchange.engine.directory
     let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
@@ -93,7 +93,7 @@ enum UserRoutes {
     if let active = fields.bool("active") { commands.append(active ? .reactivate : .deactivate) }
     let password = fields.string("password")
     try fields.finish()
-    if let password { commands.append(.changePassword(hash: try await hash(password))) }
+    if let password { commands.append(.changePassword(hash: try await hash(password, exchange))) }
     return try await change(id, by: commands, exchange)
   }
 
@@ -150,9 +150,11 @@ enum UserRoutes {
     ]
   }
 
-  static func hash(_ password: String) async throws(APIError) -> String {
+  static func hash(_ password: String, _ exchange: Exchange) async throws(APIError) -> String {
     do {
-      return try await PasswordLane.run { try PasswordHash.make(password) }
+      return try await PasswordLane.run(for: .caller(exchange.caller.actor)) {
+        try PasswordHash.make(password)
+      }
     } catch let error as APIError {
       throw error
     } catch {

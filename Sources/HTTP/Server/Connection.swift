@@ -75,15 +75,21 @@ final class Connection: Sendable {
 }
 
 /// An IPv4 address, or the network of 64 bits that an IPv6 host has for itself.
-struct ClientKey: Hashable {
+package struct ClientKey: Hashable, Sendable {
   private let bytes: ArraySlice<UInt8>
 
   /// nil where the connections of `address` are not counted.
   init?(_ address: [UInt8], limits: HTTPLimits) {
-    let text = SocketAddress.text(address)
-    guard !limits.uncountedNetworks.contains(where: { $0.contains(text) }) else { return nil }
     // An IPv4 address in IPv6 is what its text says.
-    let own = SocketAddress.bytes(text: text) ?? address
+    self.init(SocketAddress.text(address), besides: limits.uncountedNetworks)
+  }
+
+  /// Of a text as in `HTTPRequest.remoteAddress`; nil where it is in one of the networks behind whose addresses are
+  /// many clients.
+  package init?(_ address: String, besides shared: [IPNetwork]) {
+    guard !shared.contains(where: { $0.contains(address) }),
+      let own = SocketAddress.bytes(text: address)
+    else { return nil }
     bytes = own.prefix(8)
   }
 }

@@ -245,14 +245,15 @@ private func startAPI(
   apiSettings.allowsPrivateWebhooks = reach.allowsPrivateWebhooks
   apiSettings.sandboxURL = reach.sandboxURL
   apiSettings.hold = hold
+  apiSettings.sharedNetworks = limits.uncountedNetworks
   apiSettings.readConnections = readConnectionCount
   apiSettings.isSecure = tls != nil || links.publicURL.hasPrefix("https://")
-  let services = Services(
   let signatures = try RequestSignature(
     now: engine.tools.clock.nowMicros() / 1_000_000,
     file: NonceFile(path: settings.home.signedRequests) { line in
       context.log.error("signed requests", ["reason": .string(line)])
     })
+  let services = Services(
     engine: engine, pool: pool, owners: owners,
     sessions: SessionCodec(secret: try Secret.read(or: settings.home.sessionSecret)),
     settings: apiSettings, adapters: adapters, links: links, exports: exports,
