@@ -67,6 +67,10 @@ def test_a_user_who_is_locked_out_is_a_notice_until_unlocked(new_account, nobody
     _, owner, (email, password) = new_account("Locked")
     for _ in range(5):
         nobody.send("POST", "/api/session", {"email": email, "password": "a wrong guess"})
+    # On record a moment after the answer.
+    deadline = time.time() + 30
+    while "user_locked" not in kinds(owner) and time.time() < deadline:
+        time.sleep(0.1)
     user = kinds(owner)["user_locked"]["subject"]
     failed = owner.get("/api/events?types=user.sign_in_failed").json["data"]
     assert [event["data"]["address"] for event in failed] == ["127.0.0.1"] * 5
