@@ -50,19 +50,6 @@ import Testing
     }
   }
 
-  @Test func `the error responder is the caller's`() async throws {
-    try await withServer(
-      limits: Self.limits(maxBodyBytes: 1), errorResponder: { .text($0.status, "no: \($0.code)") },
-      handler: Self.size
-    ) { server in
-      let client = HTTPClient()
-      defer { client.close() }
-      let response = try await client.send(
-        ClientRequest(method: "POST", url: server.url("/"), body: [1, 2]))
-      #expect(text(response.body) == "no: body_too_large")
-    }
-  }
-
   /// Most of them are understood differently by some proxy: what is the end of a request here may be the
   /// middle of one there.
   @Test(arguments: [

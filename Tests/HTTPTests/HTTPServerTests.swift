@@ -252,4 +252,17 @@ private func threadName() -> String {
     await server.stop(graceMillis: 60_000)
     #expect(await client.read().contains("nothing yet"))
   }
+
+  @Test func `the error responder is the caller's`() async throws {
+    try await withServer(
+      limits: HTTPLimits(maxBodyBytes: 1), errorResponder: { .text($0.status, "no: \($0.code)") },
+      handler: Self.echo
+    ) { server in
+      let client = HTTPClient()
+      defer { client.close() }
+      let response = try await client.send(
+        ClientRequest(method: "POST", url: server.url("/"), body: [1, 2]))
+      #expect(text(response.body) == "no: body_too_large")
+    }
+  }
 }
