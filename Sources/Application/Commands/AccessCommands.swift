@@ -9,6 +9,8 @@ package struct Grants: Sendable {
 
   package init(_ scopes: [String]) { self.scopes = scopes }
 
+  func include(_ wanted: [String]) -> Bool { wanted.allSatisfy { Scope.allows(scopes, $0) } }
+
   func require(_ wanted: [String]) throws(CommandError) {
     for scope in wanted where !Scope.allows(scopes, scope) { throw .cannotGrant(scope: scope) }
   }
