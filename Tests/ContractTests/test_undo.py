@@ -182,7 +182,11 @@ def test_a_segment_is_as_it_was(owner):
     assert undo(owner, {"events": [event]}).json["undone"] == 1
     history = owner.get(path + "/history").json["data"]
     assert history[-1]["data"]["name"] == "S"
+    again = owner.send("PATCH", path, {"name": "U"}).json["events"][0]
     assert undo(owner, {"events": made["events"]}).json["changed_since"] == 1
+    # What happened since has come to nothing: it is as it was made.
+    assert undo(owner, {"events": [again]}).json["undone"] == 1
+    assert undo(owner, {"events": made["events"]}).json["undone"] == 1
 
 
 def test_a_bad_order_is_refused_with_all_that_is_wrong(owner, new_account):
@@ -400,6 +404,12 @@ def test_an_address_that_went_from_one_to_another_goes_back(owner):
     done = undo(owner, {"events": events})
     assert done.status == 200 and done.json["undone"] == 2, done.text
     assert read(owner, one)["email"] == address and read(owner, other)["email"] != address
+    # Both had it, one after the other: it cannot be both's again.
+    events = [changed(owner, one, email=None)]
+    changed(owner, other, email=address)
+    events.append(changed(owner, other, email=None))
+    assert undo(owner, {"events": events}).code == "duplicate_contact"
+    assert [read(owner, who)["email"] for who in (one, other)] == [None, None]
 
 
 def test_an_undo_gives_back_no_right_that_its_caller_lacks(owner):
