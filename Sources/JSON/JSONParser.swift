@@ -151,10 +151,15 @@ struct JSONParser {
     // Only ASCII digits and signs were let through.
     let text = String(decoding: bytes[start..<index], as: UTF8.self)
     if isWhole, let value = Int64(text) { return .int(value) }
-    guard let value = Double(text), value.isFinite else {
+    // One that is so small that nothing is left of it would come back as another.
+    guard let value = Double(text), value.isFinite, value != 0 || Self.isZero(text) else {
       throw error("the number is out of range", at: start)
     }
     return .double(value)
+  }
+
+  private static func isZero(_ text: String) -> Bool {
+    text.prefix { $0 != "e" && $0 != "E" }.allSatisfy { "-.0".contains($0) }
   }
 
   @discardableResult

@@ -47,6 +47,7 @@ class Client:
 
     base_url: str
     headers: dict[str, str] = field(default_factory=dict)
+    timeout_seconds: int = 30
 
     def send(self, method: str, path: str, body=None, **headers: str) -> Answer:
         sent = self.headers | {name.replace("_", "-"): value for name, value in headers.items()}
@@ -56,7 +57,7 @@ class Client:
             sent.setdefault("Content-Type", "application/json")
         request = Request(self.base_url + path, data=data, method=method, headers=sent)
         try:
-            with urlopen(request, timeout=30) as answer:
+            with urlopen(request, timeout=self.timeout_seconds) as answer:
                 return Answer(answer.status, lowered(answer.headers), read(answer))
         except HTTPError as refusal:
             with refusal:

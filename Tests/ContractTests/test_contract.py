@@ -47,6 +47,23 @@ def test_every_answer_has_an_example_that_fits(document: dict) -> None:
     assert seen > 150
 
 
+def test_every_operation_says_what_it_is_and_shows_a_body(document: dict) -> None:
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            name = f"{method} {path}"
+            assert operation["summary"] and operation["description"], name
+            assert "\\" not in operation["description"], name
+            if not path.startswith("/api"):
+                continue
+            for media, body in operation.get("requestBody", {}).get("content", {}).items():
+                if media == "multipart/form-data":
+                    continue
+                assert "example" in body, f"{name} {media}"
+                schema = body["schema"] | {"components": document["components"]}
+                faults = [e.message for e in Draft202012Validator(schema).iter_errors(body["example"])]
+                assert not faults, f"{name}: {faults}"
+
+
 def test_the_reference_page_needs_nothing_from_elsewhere(system: dict) -> None:
     document = json.loads(read(system["base_url"] + "/openapi.json"))
     page = read(system["base_url"] + "/docs")

@@ -277,3 +277,55 @@ def test_what_is_told_along_is_refused_alone(made, method, path, body, param, co
     owner, ids = made
     answer = owner.send(method, placed(path, ids), placed(body, ids), Idempotency_Key="alone")
     assert [(d["param"], d["code"]) for d in details(answer)] == [(param, code)], answer.text
+
+
+def resolved(schema: dict, document: dict) -> dict:
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return schema
+
+
+def shapes(schema: dict, document: dict) -> list[dict]:
+    schema = resolved(schema, document)
+    parts = schema.get("anyOf", schema.get("oneOf"))
+    return [schema] if parts is None else [s for part in parts for s in shapes(part, document)]
+
+
+def of_another_kind(schema: dict, document: dict):
+    """A value that nobody could take for one of the schema's; None where it takes any."""
+    kinds: set[str] = set()
+    for shape in shapes(schema, document):
+        kind = shape.get("type", "string" if "enum" in shape or "const" in shape else None)
+        if kind is None:
+            return None
+        kinds |= {kind} if isinstance(kind, str) else set(kind)
+    others = {"object": {"zz": 1}, "array": [1], "boolean": True, "string": "\0", "number": 1.5}
+    return next((value for kind, value in others.items() if kind not in kinds), None)
+
+
+def test_every_bad_field_of_every_body_is_named_once(made, document, operations):
+    """Each write, with all its fields wrong, with every second one wrong, and always with one too many."""
+    owner, ids = made
+    seen = 0
+    for method, path, operation in operations:
+        body = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        if method == "GET" or body is None or not path.startswith("/api/") or "/operator/" in path:
+            continue
+        resource = path.split("/")[2]
+        target = path.replace("{id}", str(ids.get(resource, ""))).replace("{service}", "payment")
+        if "{" in target or "//" in target or target.endswith("/"):
+            continue
+        fields = next((s["properties"] for s in shapes(body["schema"], document) if "properties" in s), {})
+        wrong = {n: v for n, s in fields.items() if (v := of_another_kind(s, document)) is not None}
+        for chosen in [list(wrong), list(wrong)[::2], list(wrong)[1::2]]:
+            sent = body.get("example", {}) | {name: wrong[name] for name in chosen} | {"zz": 1}
+            query = "?key=email:nobody@example.com" if (method, path) == ("PUT", "/api/contacts") else ""
+            headers = {} if path == "/api/session/password" else {"Idempotency_Key": "generated"}
+            answer = owner.send(method, target + query, sent, **headers)
+            assert answer.status == 400, f"{method} {path}: {answer.status} {answer.text[:300]}"
+            params = [detail["param"] for detail in answer.json["error"]["details"]]
+            assert len(params) == len(set(params)), f"{method} {path}: {params}"
+            tops = {param.split(".")[0].split("[")[0] for param in params}
+            assert tops >= {*chosen, "zz"}, f"{method} {path}: {set(chosen) - tops} of {params}"
+            seen += 1
+    assert seen > 120

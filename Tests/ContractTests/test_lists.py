@@ -212,3 +212,56 @@ def test_what_was_asked_is_on_record_with_what_followed(owner):
     refused = owner.get("/api/contacts?nonsense=1")
     found = owner.get(f"/api/request-logs?status=400&limit=1").json["data"][0]
     assert (found["id"], found["code"]) == (refused.headers["request-id"], "unknown_parameter")
+
+
+def test_what_is_taken_away_between_two_pages_is_on_the_later_one(new_account):
+    owner = new_account("Lists and removals")[1]
+    made = {
+        "roles": lambda: owner.made("/api/roles", {"name": f"z{uuid.uuid4().hex}", "scopes": ["contacts:read"]}),
+        "api-keys": lambda: owner.made("/api/api-keys", {"name": "k", "scopes": ["contacts:read"]}),
+        "inbound-hooks": lambda: owner.made("/api/inbound-hooks", {
+            "name": "F", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}}),
+        "webhook-endpoints": lambda: owner.made(
+            "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["campaign.created"]}),
+    }
+    for name, make in made.items():
+        for _ in range(4):
+            make()
+        path = f"/api/{name}?limit=200" + ("&sort=id" if name != "roles" else "&sort=name")
+        whole = [item["id"] for item in owner.get(path).json["data"]]
+        first = owner.get(path.replace("limit=200", "limit=2")).json
+        assert [item["id"] for item in first["data"]] == whole[:2]
+        # One behind the cursor, one before it, and one that nobody saw.
+        doomed = [i for i in whole if "_" in i and i.split("_")[0] in ("rol", "key", "hook", "whk")]
+        for id in [doomed[-1], doomed[-2], make()["id"]]:
+            assert owner.send("DELETE", f"/api/{name}/{id}").status == 200, name
+        make()
+        rest, place = [], first["next"]
+        while place:
+            page = owner.get(f"{path.replace('limit=200', 'limit=2')}&after={place}")
+            assert page.status == 200, page.text
+            rest += [item["id"] for item in page.json["data"]]
+            place = page.json["next"]
+        assert whole[:2] + rest == whole, name
+        fresh = [item["id"] for item in owner.get(path).json["data"]]
+        assert not {doomed[-1], doomed[-2]} & set(fresh), name
+
+
+def test_what_was_taken_away_is_not_there_as_of_then(new_account):
+    owner = new_account("As of removals")[1]
+    made = {
+        "roles": owner.made("/api/roles", {"name": "R", "scopes": ["contacts:read"]})["id"],
+        "api-keys": owner.made("/api/api-keys", {"name": "k", "scopes": ["contacts:read"]})["id"],
+        "inbound-hooks": owner.made("/api/inbound-hooks", {
+            "name": "F", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}})["id"],
+        "webhook-endpoints": owner.made(
+            "/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["campaign.created"]})["id"],
+        "workflows": owner.made(
+            "/api/workflows", {"source": "name: Gone\ntrigger: manual\nsteps:\n  - add_tag: x\n"})["id"],
+    }
+    before = owner.get("/api/events?after=now").json["next"]
+    for name, id in made.items():
+        path = f"/api/{name}/{id}"
+        after = owner.send("DELETE", path).headers["log-position"]
+        assert owner.get(f"{path}?as_of={before}").json["id"] == id, name
+        assert owner.get(f"{path}?as_of={after}").status == 404, name

@@ -271,7 +271,7 @@ def test_the_operator_tries_every_order_and_leaves_no_trace(new_account, operato
     orders = {
         "PATCH /api/operator/accounts/{id}": {"status": "past_due"},
         "POST /api/operator/accounts": {
-            "name": "Never", "owner": {"email": "never@tried.example", "name": "N", "password": "correct horse battery"},
+            "name": "Never", "owner": {"email": f"{uuid.uuid4().hex}@tried.example", "name": "N", "password": "correct horse battery"},
         },
         "POST /api/operator/sending": {"halted": True, "account": account, "reason": "tried"},
         "POST /api/operator/erasures": {"account": account, "contact": contact},
@@ -317,3 +317,43 @@ def test_a_number_comes_back_as_it_was_given(made):
     assert shown in owner.get(f"/api/contacts/{contact}/history").text
     changed = owner.send("PATCH", f"/api/contacts/{contact}", {"custom": {"size": 13.0}})
     assert '"size":13,' in changed.text, changed.text
+
+
+def test_what_goes_in_comes_out_or_is_refused(made):
+    owner, _ = made
+
+    def sent(text: str):
+        return owner.send("POST", "/api/contacts", ('{"first_name":"N",%s}' % text).encode(), Idempotency_Key=uuid.uuid4().hex)
+
+    for given, shown in [
+        ("12.0", "12"), ("-0", "0"), ("1e3", "1000"), ("0.1", "0.1"), ("5e-324", "5e-324"),
+        ("0.30000000000000004", "0.30000000000000004"), ("0e5", "0"), ("-0.0e-9", "0"),
+    ]:
+        answer = sent(f'"custom":{{"n":{given}}}')
+        assert answer.status == 201 and f'"n":{shown}}}' in answer.text, f"{given}: {answer.text}"
+    for given in ["9007199254740993", "-9223372036854775808", "1e16", "1e300"]:
+        answer = sent(f'"custom":{{"n":{given}}}')
+        assert answer.json["error"]["param"] == "custom.n", f"{given}: {answer.text}"
+    # Whatever is no JSON, or would come out as something else: where it stands.
+    for given in ["1e-400", "-1e-400", "1e400", "NaN", "012", '"\\ud800"', '"a\x01"']:
+        answer = sent(f'"custom":{{"n":{given}}}')
+        assert answer.code == "invalid_json" and "column" in answer.json["error"]["message"], f"{given}: {answer.text}"
+    assert "used before" in sent('"custom":{"n":1,"n":2}').text
+    wrong = sent('"custom":{"n":[1]}').json["error"]["details"][0]["message"]
+    assert wrong == "custom.n must be a string or a number or true or false, not an array."
+    for name in ["Rene\u0301", "Ren\u00e9", "\u202eabc", "\U0001f469\u200d\U0001f467", "a\tb", "\uffff"]:
+        answer = owner.post("/api/contacts", {"first_name": name})
+        assert answer.json["first_name"] == name, repr(name)
+
+
+def test_names_of_any_character_do_not_break_the_pages(new_account):
+    owner = new_account("Odd names")[1]
+    for name in ["a", "b\x1fc", "b\x1fd", "b\x1e", "z"]:
+        written = owner.post("/api/contacts", {"first_name": name})
+    seen, place = [], ""
+    while place is not None:
+        page = owner.get(f"/api/contacts?sort=name&limit=1{place}", Min_Position=written.headers["log-position"])
+        assert page.status == 200, page.text
+        seen += [c["first_name"] for c in page.json["data"]]
+        place = f"&after={page.json['next']}" if page.json["next"] else None
+    assert seen == ["a", "b\x1e", "b\x1fc", "b\x1fd", "z"]

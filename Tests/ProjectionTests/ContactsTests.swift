@@ -16,14 +16,14 @@ import Testing
       let rows = try desk.table(
         """
         SELECT first_name, last_name, phone, email_key, tags, custom, consent->'sms'->>'status',
-          version, name_key FROM contacts_v2.contacts
+          version, name_key FROM contacts_v3.contacts
         """)
       #expect(
         rows == [
           "Ann | Lee | +12025550100 | ann@example.com | {vip} | {\"city\": \"Lima\"} | opted_in | 6"
             + " | ann lee"
         ])
-      #expect(try desk.table("SELECT tag FROM contacts_v2.contact_tags") == ["vip"])
+      #expect(try desk.table("SELECT tag FROM contacts_v3.contact_tags") == ["vip"])
       try await desk.expectLiveEqualsRebuilt()
     }
   }
@@ -35,7 +35,7 @@ import Testing
         ann, [.contact(.updated(fields: ["first_name"], changes: .erased))])
       try await desk.project()
       #expect(
-        try desk.table("SELECT first_name, phone, search, erased FROM contacts_v2.contacts")
+        try desk.table("SELECT first_name, phone, search, erased FROM contacts_v3.contacts")
           == ["- | - |  | t"])
     }
   }
@@ -49,7 +49,7 @@ import Testing
         try desk.table(
           """
           SELECT consent->'sms'->>'status', to_timestamp((consent->'sms'->>'since')::numeric / 1e6)
-          FROM contacts_v2.contacts
+          FROM contacts_v3.contacts
           """) == ["opted_out | 2025-06-01 12:00:02+00"])
       try await desk.expectLiveEqualsRebuilt()
     }
@@ -61,7 +61,7 @@ import Testing
         ann, [created("A\0n", custom: ["note": .text("x\0y")])])
       try await desk.project()
       #expect(
-        try desk.table("SELECT first_name, custom->>'note' FROM contacts_v2.contacts")
+        try desk.table("SELECT first_name, custom->>'note' FROM contacts_v3.contacts")
           == ["A\u{FFFD}n | x\u{FFFD}y"])
     }
   }
@@ -72,7 +72,7 @@ import Testing
       try await desk.history.append(ann, [created("Another")], by: Who(org: other))
       try await desk.project()
       #expect(
-        try desk.table("SELECT first_name FROM contacts_v2.contacts ORDER BY org")
+        try desk.table("SELECT first_name FROM contacts_v3.contacts ORDER BY org")
           == ["Ann", "Another"])
     }
   }

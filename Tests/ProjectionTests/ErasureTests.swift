@@ -37,7 +37,7 @@ import Testing
       try await desk.history.append(ann, [created("Ann", phone: "+12025550100")])
       try await desk.project()
       try await desk.rebuilder.rebuild()
-      #expect(try desk.tables(containing: "Ann").contains("contacts_v2_old.contacts"))
+      #expect(try desk.tables(containing: "Ann").contains("contacts_v3_old.contacts"))
       let asked = try await desk.history.append(ann, [.contact(.erasureRequested(request))])
       let readers = desk.readers
       #expect(

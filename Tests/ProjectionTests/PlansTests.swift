@@ -30,6 +30,50 @@ import WalletProjection
     }
   }
 
+  /// What a page costs does not depend on how many share a name.
+  @Test func `contacts of one name are walked, not sorted, in any order of the further keys`()
+    async throws
+  {
+    try await withDesk { desk in
+      for number in 1...3_000 {
+        try await desk.history.append(
+          Identifier(.contact, UInt128(number)), [created("Same")])
+      }
+      try await desk.rebuilder.rebuild()
+      try desk.execute("VACUUM ANALYZE")
+      let orders: [[ContactsQueries.Tiebreak]] = [
+        [], [.init(.id, isTurned: false)], [.init(.id, isTurned: true)],
+        [.init(.createdAt, isTurned: false)], [.init(.createdAt, isTurned: true)],
+        [.init(.createdAt, isTurned: false), .init(.id, isTurned: true)],
+        [.init(.createdAt, isTurned: true), .init(.id, isTurned: false)],
+        [.init(.createdAt, isTurned: true), .init(.id, isTurned: true)],
+      ]
+      for tiebreaks in orders {
+        try desk.execute("SELECT pg_stat_reset()")
+        let pool = desk.readers
+        var request = ContactsQueries.Request(
+          nowMicros: History.laterMicros, page: PageRequest(limit: 20))
+        request.sort = .name
+        request.tiebreaks = tiebreaks
+        for _ in 1...3 {
+          let page = try await ContactsQueries.list(pool, org: acme, request)
+          #expect(page.rows.count == 20)
+          request.page.after = page.next
+        }
+        pool.close()
+        _ = try await indexes(desk, including: "contacts_by_name")
+        let read = try desk.table(
+          """
+          SELECT (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes)
+            + (SELECT coalesce(sum(seq_tup_read), 0) FROM pg_stat_user_tables
+               WHERE schemaname <> 'daybook')
+          """)
+        let count = try #require(read.first.flatMap { Int($0) })
+        #expect((60...600).contains(count), "\(tiebreaks) read \(count) rows")
+      }
+    }
+  }
+
   private func expectPlan(_ read: DocumentedReads.Read, _ desk: Desk) async throws {
     try desk.execute("SELECT pg_stat_reset()")
     let pool = desk.readers

@@ -117,6 +117,42 @@ import WalletProjection
     }
   }
 
+  @Test(arguments: [
+    [ContactsQueries.Tiebreak(.id, isTurned: true)],
+    [.init(.createdAt, isTurned: true)],
+    [.init(.createdAt, isTurned: false), .init(.id, isTurned: true)],
+    [.init(.createdAt, isTurned: true), .init(.id, isTurned: true)],
+  ])
+  func `names of one person, of many and of odd characters come in pages of any size`(
+    _ tiebreaks: [ContactsQueries.Tiebreak]
+  ) async throws {
+    try await withDesk { desk in
+      // Composed and decomposed, which Swift takes as one and the database as two; and a separator of units.
+      let names = ["", "Ann", "Ren\u{E9}", "Rene\u{301}", "a\u{1F}b", "Zoe"]
+      for number in 1...40 {
+        let name = number.isMultiple(of: 10) ? "Solo \(number)" : names[number % names.count]
+        try await desk.history.append(Identifier(.contact, UInt128(number)), [created(name)])
+      }
+      try await desk.project()
+      var request = ContactsQueries.Request(
+        nowMicros: History.laterMicros, page: PageRequest(limit: 200))
+      request.sort = .name
+      request.tiebreaks = tiebreaks
+      let whole = try await walk(request, desk)
+      #expect(whole.count == 40 && Set(whole).count == 40)
+      for isReversed in [false, true] {
+        request.page = PageRequest(limit: 200)
+        request.page.isReversed = isReversed
+        let expected = isReversed ? Array(whole.reversed()) : whole
+        for limit in [1, 2, 3, 7, 39] {
+          request.page.limit = limit
+          request.page.after = nil
+          #expect(try await walk(request, desk) == expected)
+        }
+      }
+    }
+  }
+
   private func walk(
     _ request: ContactsQueries.Request, _ desk: Desk
   ) async throws -> [UInt128] {

@@ -69,6 +69,13 @@ package struct ListQuery<Row: Sendable>: Sendable {
 
   package func cursor(of row: Row) -> Cursor { Cursor(name, place(row)) }
 
+  package func cursor(at place: [String]) -> Cursor { Cursor(name, place) }
+
+  /// The values of the keys in a cursor of this list; nil for nil.
+  package func parts(of cursor: String?) throws(InvalidCursor) -> [String]? {
+    try Cursor.parts(of: cursor, name, count: order.count)
+  }
+
   /// The rows behind the one with these values. One comparison of whole rows where all keys go the same way: it
   /// bounds the walk of an index. Else the first key bounds it, and the others decide among its equals.
   private func behind(_ values: [String], goesDown: Bool) -> String {

@@ -121,32 +121,36 @@ package struct Cursor: Sendable, Equatable {
 
   /// Letters and digits: each byte as two hexadecimal digits.
   package var text: String {
-    let joined = ([list] + parts).joined(separator: "\u{1F}")
-    return joined.utf8.map { byte in
+    let joined = ([list] + parts).map { Array($0.utf8) }.joined(separator: [Self.separator])
+    return joined.map { byte in
       String(UnicodeScalar(Self.digits[Int(byte >> 4)]))
         + String(UnicodeScalar(Self.digits[Int(byte & 15)]))
     }.joined()
   }
 
   private static let digits = Array("0123456789abcdef".utf8)
+  /// In no text: a name may have any character, but UTF-8 never has this byte.
+  private static let separator: UInt8 = 0xFF
 
   /// The parts of `text`, which has to be a cursor of `list` with `count` of them; nil for nil.
   package static func parts(
     of text: String?, _ list: String, count: Int
   ) throws(InvalidCursor) -> [String]? {
     guard let text else { return nil }
-    guard let decoded = decode(text) else { throw InvalidCursor() }
-    let parts = decoded.split(separator: "\u{1F}", omittingEmptySubsequences: false)
-    guard parts.count == count + 1, parts[0] == list else { throw InvalidCursor() }
-    return parts.dropFirst().map(String.init)
+    guard let parts = decode(text), parts.count == count + 1, parts[0] == list else {
+      throw InvalidCursor()
+    }
+    return Array(parts.dropFirst())
   }
 
-  private static func decode(_ text: String) -> String? {
+  private static func decode(_ text: String) -> [String]? {
     let digits = text.utf8.map { UInt8(hexadecimal: $0) }
     guard digits.count.isMultiple(of: 2), digits.allSatisfy({ $0 != nil }) else { return nil }
     let values = digits.compactMap(\.self)
     let bytes = stride(from: 0, to: values.count, by: 2).map { values[$0] << 4 | values[$0 + 1] }
-    return String(validating: bytes, as: UTF8.self)
+    let parts = bytes.split(separator: separator, omittingEmptySubsequences: false)
+      .map { String(validating: $0, as: UTF8.self) }
+    return parts.contains(nil) ? nil : parts.compactMap(\.self)
   }
 }
 

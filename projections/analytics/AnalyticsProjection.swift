@@ -6,7 +6,7 @@ package import ProjectionRuntime
 /// grouped by. Schema and readers: `schema.sql`.
 package enum AnalyticsProjection: Projection {
   package static let name = "analytics"
-  package static let version = 3
+  package static let version = 4
   package static let streams: Set<Identifier.Kind>? = [
     .message, .wallet, .campaign, .workflow, .run, .contact,
   ]

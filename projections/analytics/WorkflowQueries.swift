@@ -80,6 +80,8 @@ package enum RunQueries {
   package struct Request: Sendable {
     package var workflow: Identifier
     package var status: WorkflowRun.Status?
+    /// In place of the order in which they started.
+    package var sortsByID = false
     package var page: PageRequest
 
     package init(workflow: Identifier, page: PageRequest = PageRequest()) {
@@ -100,11 +102,17 @@ package enum RunQueries {
       conditions.add("r.workflow = ?", .id(request.workflow))
       conditions.addIfPresent("r.status = ?", request.status.map { .text($0.rawValue) })
       conditions.addPin(request.page, position: "r.position")
+      let query = request.sortsByID ? byID : byStart
       return try query.page(conditions, request.page, connection)
     }
   }
 
-  private static let query = ListQuery<RunRow>(
+  private static let byID = ListQuery<RunRow>(
+    "runs.id", columns: RunRow.columnList("r"), source: "\(AnalyticsProjection.schema).runs r",
+    order: [.init("r.run", .uuid)], isDescending: true, row: RunRow.row
+  ) { [UUIDText.encode($0.key.id)] }
+
+  private static let byStart = ListQuery<RunRow>(
     "runs", columns: RunRow.columnList("r"), source: "\(AnalyticsProjection.schema).runs r",
     order: [.init("r.position", .bigint)], isDescending: true, row: RunRow.row
   ) { [String($0.position)] }

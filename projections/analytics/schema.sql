@@ -141,6 +141,9 @@ ALTER TABLE runs ADD PRIMARY KEY (org, run);
 -- The runs of a workflow, newest first.
 CREATE INDEX runs_by_workflow ON runs (org, workflow, position);
 
+-- The same by their ids.
+CREATE INDEX runs_by_workflow_and_id ON runs (org, workflow, run);
+
 -- The steps that a run took; never changed. Read by GET /api/runs/{id}.
 CREATE TABLE run_steps (
   org         uuid        NOT NULL,

@@ -205,6 +205,7 @@ extension Segment.Event {
     case .created(let name, _): "Segment created: \(name)"
     case .updated(let name, _): "Segment changed: \(name)"
     case .deleted: "Segment deleted"
+    case .restored(let name, _, _): "Segment restored: \(name)"
     }
   }
 }

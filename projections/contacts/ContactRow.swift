@@ -15,6 +15,7 @@ package struct ContactRow: KeyedRow {
     Column("archived_position", .bigint), Column("restored_position", .bigint),
     Column("name_key", .text),
     Column("email_key", .text), Column("search", .text), Column("created_at", .timestamp),
+    Column("created_shown", .timestamp),
     Column("updated_at", .timestamp), Column("created_position", .bigint),
     Column("position", .bigint),
   ]
@@ -61,6 +62,7 @@ extension ContactRow {
     writer.text(details.email?.lowercased())
     writer.text(search)
     writer.timestamp(createdAtMicros)
+    writer.timestamp(createdShownMicros)
     writer.timestamp(updatedAtMicros)
     writer.bigint(createdPosition)
     writer.bigint(position)
@@ -84,12 +86,18 @@ extension ContactRow {
     restoredPosition = try reader.bigint()
     for _ in ["name_key", "email_key", "search"] { try reader.skip() }
     createdAtMicros = try reader.timestamp()
+    try reader.skip()
     updatedAtMicros = try reader.timestamp()
     createdPosition = try reader.bigint()
     position = try reader.bigint()
     state.exists = true
     state.details = details
     readConsent(consent)
+  }
+
+  /// In whole milliseconds, as times are shown.
+  var createdShownMicros: Micros {
+    createdAtMicros - (createdAtMicros % 1_000 + 1_000) % 1_000
   }
 
   /// Cut, because an entry of an index has to fit in a third of a page (2,704 bytes).

@@ -5,7 +5,7 @@ package import ProjectionRuntime
 /// `contacts`: who an org knows, with tags and consent. Schema and readers: `schema.sql`.
 package enum ContactsProjection: Projection {
   package static let name = "contacts"
-  package static let version = 2
+  package static let version = 3
   package static let streams: Set<Identifier.Kind>? = [.contact]
   package static let history: Set<String> = ["contacts", "contact_tags"]
   package static var schemaSQL: String {

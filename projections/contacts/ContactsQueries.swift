@@ -111,7 +111,7 @@ extension ContactsQueries {
     of request: Request, _ org: Identifier, _ connection: PostgresConnection
   ) throws -> QueryPage<ContactRow> {
     guard request.filter != nil else {
-      return try query(request).page(conditions(of: request, org), request.page, connection)
+      return try stretch(of: request, request.page, org, connection)
     }
     let total = request.page.wantsTotal ? try countFiltered(request, org, connection) : nil
     let wanted = request.page.limit + 1
@@ -122,7 +122,7 @@ extension ContactsQueries {
     chunk.limit = wanted * 2
     while found.count < wanted {
       chunk.limit = min(chunk.limit * 2, filterChunk)
-      let page = try query(request).page(conditions(of: request, org), chunk, connection)
+      let page = try stretch(of: request, chunk, org, connection)
       found += try matching(page.rows, request, org, connection)
       guard page.hasMore else { break }
       chunk.after = page.cursors.last
@@ -132,9 +132,26 @@ extension ContactsQueries {
     }
   }
 
-  private static func query(_ request: Request) -> ListQuery<ContactRow> {
-    let keys = request.keys
-    return ListQuery(
+  private static func stretch(
+    of request: Request, _ page: PageRequest, _ org: Identifier, _ connection: PostgresConnection
+  ) throws -> QueryPage<ContactRow> {
+    guard request.isTurned else {
+      return try query(request).page(conditions(of: request, org), page, connection)
+    }
+    return try NameWalk(
+      request: request, page: page, conditions: conditions(of: request, org),
+      connection: connection
+    ).found()
+  }
+
+  fileprivate static func query(_ request: Request) -> ListQuery<ContactRow> {
+    query(request, by: request.keys)
+  }
+
+  fileprivate static func query(
+    _ request: Request, by keys: [SortColumn]
+  ) -> ListQuery<ContactRow> {
+    ListQuery(
       "contacts." + keys.map(\.name).joined(separator: "."), columns: ContactRow.columnList("c"),
       source: "\(source(request.asOf)) c", order: keys.map(\.key),
       isDescending: request.sort == .newestFirst, row: ContactRow.row
@@ -168,7 +185,7 @@ extension ContactsQueries {
     var chunk = PageRequest(limit: filterChunk)
     chunk.upTo = request.page.upTo
     while true {
-      let page = try query(request).page(conditions(of: request, org), chunk, connection)
+      let page = try stretch(of: request, chunk, org, connection)
       count += try matching(page.rows, request, org, connection).count
       guard page.hasMore else { return count }
       chunk.after = page.cursors.last
@@ -229,6 +246,89 @@ extension Conditions {
   }
 }
 
+// MARK: - By name, the others the other way
+
+/// Names in one direction and what decides among those who share one in the other: no index goes like that, and a name
+/// may have a quarter of a million people. One name after the other, each in its own order, is a walk of an index.
+private struct NameWalk {
+  let request: ContactsQueries.Request
+  let page: PageRequest
+  let conditions: Conditions
+  let connection: PostgresConnection
+
+  private static let name = "c.name_key COLLATE \"C\""
+
+  private var list: ListQuery<ContactRow> { ContactsQueries.query(request) }
+  private var namesakes: ListQuery<ContactRow> {
+    ContactsQueries.query(request, by: Array(request.keys.dropFirst()))
+  }
+
+  func found() throws -> QueryPage<ContactRow> {
+    let total = page.wantsTotal ? try list.count(conditions, connection) : nil
+    let wanted = page.limit + 1
+    var rows: [ContactRow] = []
+    var name: String?
+    if let parts = try list.parts(of: page.after) {
+      rows = try people(
+        named: parts[0], behind: namesakes.cursor(at: Array(parts.dropFirst())), limit: wanted)
+      name = parts[0]
+    }
+    while rows.count < wanted {
+      let missing = wanted - rows.count
+      let next = try names(behind: name, limit: missing)
+      guard let last = next.last?.nameKey else { break }
+      for group in Self.namesakes(in: next) where rows.count < wanted {
+        // Whoever is alone with their name is there already; the others come once more, in their order.
+        let mayGoOn = group.endIndex == next.endIndex && next.count == missing
+        rows +=
+          group.count == 1 && !mayGoOn
+          ? Array(group)
+          : try people(
+            named: group[group.startIndex].nameKey, behind: nil, limit: wanted - rows.count)
+      }
+      name = last
+    }
+    return QueryPage(rows, limit: page.limit, total: total) { list.cursor(of: $0) }
+  }
+
+  /// Neighbours with the same name, byte for byte, as the database compares.
+  private static func namesakes(in rows: [ContactRow]) -> [ArraySlice<ContactRow>] {
+    var groups: [ArraySlice<ContactRow>] = []
+    var start = rows.startIndex
+    for index in rows.indices.dropFirst()
+    where !rows[index].nameKey.utf8.elementsEqual(rows[index - 1].nameKey.utf8) {
+      groups.append(rows[start..<index])
+      start = index
+    }
+    return rows.isEmpty ? [] : groups + [rows[start...]]
+  }
+
+  private func people(
+    named name: String, behind cursor: Cursor?, limit: Int
+  ) throws -> [ContactRow] {
+    var conditions = conditions
+    conditions.add("\(Self.name) = ?", .text(name))
+    return try namesakes.page(conditions, part(limit, after: cursor), connection).rows
+  }
+
+  /// In the order of the index on names and ids.
+  private func names(behind name: String?, limit: Int) throws -> [ContactRow] {
+    var conditions = conditions
+    let sign = page.goesDown(false) ? "<" : ">"
+    conditions.addIfPresent("\(Self.name) \(sign) ?", name.map(PostgresValue.text))
+    return try ContactsQueries.query(request, by: [.name, .contact()])
+      .page(conditions, part(limit, after: nil), connection).rows
+  }
+
+  private func part(_ limit: Int, after cursor: Cursor?) -> PageRequest {
+    var part = page
+    part.limit = limit
+    part.after = cursor?.text
+    part.wantsTotal = false
+    return part
+  }
+}
+
 // MARK: - Orders
 
 extension ContactsQueries {
@@ -249,6 +349,9 @@ extension ContactsQueries.Request {
     case .name: [.name] + tiebreaks.map(\.column) + (breaksByID ? [] : [.contact()])
     }
   }
+
+  /// Whether namesakes go another way than names do.
+  fileprivate var isTurned: Bool { sort == .name && tiebreaks.contains(where: \.isTurned) }
 
   private var breaksByID: Bool { tiebreaks.contains { $0.field == .id } }
 }
@@ -272,8 +375,8 @@ extension ContactsQueries.SortColumn {
   static func shownCreatedAt(isTurned: Bool) -> Self {
     Self(
       name: "shown_created_at",
-      key: .init("date_trunc('milliseconds', c.created_at)", .timestamp, isTurned: isTurned)
-    ) { row in String(row.createdAtMicros / 1_000 * 1_000) }
+      key: .init("c.created_shown", .timestamp, isTurned: isTurned)
+    ) { row in String(row.createdShownMicros) }
   }
 
   static func contact(isTurned: Bool = false) -> Self {

@@ -23,6 +23,7 @@ CREATE TABLE contacts (
   email_key        text,                  -- lower case
   search           text        NOT NULL,  -- lower case name, company, email and phone for `q`
   created_at       timestamptz NOT NULL,
+  created_shown    timestamptz NOT NULL,  -- the same in whole milliseconds, as it is shown and compared
   updated_at       timestamptz NOT NULL,
   created_position bigint      NOT NULL,
   position         bigint      NOT NULL   -- the last event that changed the row
@@ -34,8 +35,10 @@ ALTER TABLE contacts ADD PRIMARY KEY (org, contact);
 -- The list, newest or oldest first, a page at a time; counted without a look at the rows.
 CREATE INDEX contacts_by_creation ON contacts (org, created_at, contact) INCLUDE (archived);
 
--- The list by name.
+-- The list by name, and of those who have the same name by id or by time: a quarter of a million may have none.
 CREATE INDEX contacts_by_name ON contacts (org, name_key COLLATE "C", contact);
+CREATE INDEX contacts_by_name_and_time
+  ON contacts (org, name_key COLLATE "C", created_shown, contact);
 
 -- "Is there somebody with this number or address?": the filters `phone` and `email`, duplicates.
 CREATE INDEX contacts_by_phone ON contacts (org, phone) WHERE phone IS NOT NULL;

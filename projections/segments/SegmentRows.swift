@@ -22,12 +22,16 @@ package struct SegmentRow: KeyedRow {
   /// Of the filter: a contact's event that changes none of them changes no membership.
   private(set) var dependencies: Set<String>
 
-  init(createdBy event: RecordedDomainEvent, name: String, filter: Filter) {
+  /// `createdAtMicros`: of one that was deleted and is there again; nil: by this event.
+  init(
+    createdBy event: RecordedDomainEvent, name: String, filter: Filter,
+    createdAtMicros: Micros? = nil
+  ) {
     key = ItemKey(event.org, event.stream)
     version = Int64(event.version)
     self.name = name
     self.filter = filter
-    createdAtMicros = event.occurredAtMicros
+    self.createdAtMicros = createdAtMicros ?? event.occurredAtMicros
     updatedAtMicros = event.occurredAtMicros
     position = event.positionColumn
     dependencies = Set(filter.dependencies)

@@ -95,6 +95,12 @@ package enum SegmentsProjection: Projection {
       try tables.segments.insertNew(
         SegmentRow(createdBy: event, name: name, filter: filter))
       try tables.sizes.insertNew(SizeRow(key: key))
+    case .restored(let name, let filter, let createdAtMicros):
+      // Whoever fits becomes a member by the sweep.
+      try tables.segments.insertNew(
+        SegmentRow(
+          createdBy: event, name: name, filter: filter, createdAtMicros: createdAtMicros))
+      try tables.sizes.insertNew(SizeRow(key: key))
     case .updated(let name, let filter):
       try tables.segments.update(key) { row in
         row.name = name
@@ -287,7 +293,7 @@ extension Segment.Event {
   /// What the segment holds from now on; nil where it is gone.
   fileprivate var filter: Filter? {
     switch self {
-    case .created(_, let filter), .updated(_, let filter): filter
+    case .created(_, let filter), .updated(_, let filter), .restored(_, let filter, _): filter
     case .deleted: nil
     }
   }

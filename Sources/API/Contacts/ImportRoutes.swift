@@ -28,7 +28,8 @@ enum ImportRoutes {
                 .optional("consent", .string()), .optional("dry_run", .string()),
               ])
             ), ("text/csv", .string(0...Int.max)),
-          ], limitBytes: 64 << 20),
+          ], texts: ["text/csv": "first_name,email,tags\nAnn,ann@example.com,vip\n"],
+          limitBytes: 64 << 20),
         answers: [AnswerDefinition.ok(ContactSchemas.importReport).or(ContactSchemas.importTrial)],
         refuses: [
           400: [

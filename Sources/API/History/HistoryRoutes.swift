@@ -1,5 +1,6 @@
 import Application
 import Domain
+import EventCodec
 import EventLog
 import HTTP
 import JSON
@@ -151,9 +152,54 @@ enum HistoryRoutes {
     return operation.with(.asOf) { exchange throws(APIError) in
       let id = try exchange.id("id", subject.kind)
       guard let asOf = try exchange.asOf(),
-        let version = try exchange.version(of: id, at: asOf.position, in: exchange.org)
+        let version = try exchange.version(of: id, at: asOf.position, in: exchange.org),
+        try !isRemoved(id, version, exchange)
       else { throw .notFound(subject.kind.name) }
       return exchange.respond(200, try subject.view(exchange, id, version), version: version)
+    }
+  }
+
+  /// What takes an object out of reads, as its last event.
+  private static let removals: Set<String> = [
+    "api_key.revoked", "campaign.deleted", "inbound_hook.deleted", "role.deleted",
+    "webhook_endpoint.deleted", "workflow.deleted",
+  ]
+
+  private static func isRemoved(
+    _ id: Identifier, _ version: UInt64, _ exchange: Exchange
+  ) throws(APIError) -> Bool {
+    let last = try stream(id, from: version, limit: 1, direction: .forwards, exchange).first
+    return last.map { removals.contains($0.type) } ?? false
+  }
+
+  /// Objects that a list's first page saw and that `removal` took away since, as they were then.
+  static func removed(
+    by removal: String, since list: ListRequest, _ exchange: Exchange
+  ) throws(APIError) -> [JSON] {
+    precondition(removals.contains(removal), "only what takes an object out of reads")
+    guard let pin = list.pin else { return [] }
+    var found: [JSON] = []
+    var place = pin.position
+    let filter = EventFilter(org: OrgID(exchange.org.value), types: [removal])
+    while true {
+      let page: Page
+      let ids: [Identifier]
+      do {
+        page = try exchange.engine.log.read(after: place, limit: 500, filter: filter)
+        ids = try page.events.map { try EventCodec.decode($0).stream }
+      } catch let error as EventLogError {
+        throw APIError(.log(error))
+      } catch {
+        throw APIError(.unreadable(reason: "\(removal) after \(place): \(error)"))
+      }
+      for id in ids {
+        guard let subject = subjects.first(where: { $0.kind == id.kind }),
+          let version = try exchange.version(of: id, at: pin.position, in: exchange.org)
+        else { continue }
+        found.append(try subject.view(exchange, id, version))
+      }
+      guard page.scannedTo > place else { return found }
+      place = page.scannedTo
     }
   }
 

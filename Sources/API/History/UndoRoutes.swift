@@ -11,18 +11,25 @@ enum UndoRoutes {
     Operation(
       "POST", "/api/undo", .scope("undo:write"), "Take back what was done",
       details: """
-        By new events that say the contrary: nothing is taken out of the log. Of contacts what they are called, their \\
-        tags and whether they are archived (one that was created is archived), segments, whether templates are archived, \\
-        and messages that still wait. What something else changed since stays, unless `edited_since` is `restore`. What \\
-        people said, what was sent and what was paid stays: each event has its `status`, and a `reason` where it is \\
-        refused. A thousand events at a time, the newest first: `next` is the `to` of the next request. Each kind of \\
-        object takes the right to change it, too.
+        By new events that say the contrary: nothing is taken out of the log. Of contacts what they are called, their \
+        tags and whether they are archived; segments, deleted ones too; templates and workflows (what was is their next \
+        version); drafts of campaigns, and paces; roles, users, API keys, webhook endpoints and inbound hooks; and \
+        messages that still wait. What came to be is taken away: contacts and templates are archived, users \
+        deactivated, keys revoked, the others deleted. What something else changed since stays, unless `edited_since` \
+        is `restore`. An undo stops what was set going, and never sets going what was stopped (`stop_stays`). What \
+        people said, what was sent or paid and the secrets that somebody saw stay: each event has its `status`, and a \
+        `reason` where it is refused. A thousand events at a time, the newest first: `next` is the `to` of the next \
+        request. Each kind of object takes the right to change it, too, and nobody gives back a right that they lack.
         """,
       body: .json(input, example: ["events": ["evt_01jd3x00000000000000000001"]]),
       answers: [AnswerDefinition.ok(undo).or(trial)],
       refuses: [
-        400: ["invalid_as_of", "required", "out_of_range", "invalid_value", "nothing_to_identify"],
-        404: ["not_found"], 409: ["duplicate_contact"],
+        400: [
+          "invalid_as_of", "required", "out_of_range", "invalid_value", "nothing_to_identify",
+          "name_taken", "unknown_role", "unknown_segment",
+        ],
+        403: ["cannot_grant"], 404: ["not_found"],
+        409: ["duplicate_contact", "last_administrator", "role_in_use"],
       ], idempotency: .required, handler: undo)
   ]
 
@@ -87,7 +94,8 @@ enum UndoRoutes {
         chosen.events,
         .init(
           org: exchange.org, position: position, restoresEdited: restores,
-          kinds: kinds(of: exchange.caller)), exchange.engine.log)
+          kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
+        exchange.engine.log)
     } catch {
       throw APIError(error)
     }
@@ -133,7 +141,9 @@ enum UndoRoutes {
   private static func kinds(of caller: Caller) -> Set<Identifier.Kind> {
     let rights: [(Identifier.Kind, String)] = [
       (.contact, "contacts"), (.segment, "segments"), (.template, "messages"),
-      (.message, "messages"),
+      (.message, "messages"), (.campaign, "campaigns"), (.workflow, "workflows"),
+      (.role, "roles"), (.user, "users"), (.apiKey, "api_keys"),
+      (.webhookEndpoint, "webhooks"), (.inboundHook, "webhooks"),
     ]
     return Set(rights.filter { caller.allows("\($0.1):write", "update") }.map(\.0))
   }

@@ -180,7 +180,9 @@ enum HookRoutes {
   private static func list(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    try await .of({ $0.inboundHooks }, list, exchange) { id throws(APIError) in
+    try await .of(
+      { $0.inboundHooks }, list, exchange, removal: "inbound_hook.deleted"
+    ) { id throws(APIError) in
       try view(id, version: .max, exchange)
     }
   }
@@ -288,17 +290,6 @@ extension HookRoutes {
     ])
     if showsSecret { object["secret"] = JSON(state.secret) }
     return .object(object)
-  }
-}
-
-extension HookSettings.Action {
-  /// What somebody needs for whom the API does the same.
-  fileprivate var rights: [String] {
-    switch self {
-    case .lead: ["leads:create"]
-    case .contact: ["contacts:create", "contacts:update"]
-    case .optOut: ["contacts:update"]
-    }
   }
 }
 

@@ -142,7 +142,7 @@ enum SendingSchemas {
   ).ruled(by: SendingSchemaRules.addresses)
 
   static let suppression = Schema.object(
-    "Suppression",
+    "SuppressedAddress",
     [
       .required("object", .constant("suppression")),
       .required("list", .choice(Suppression.List.self)),

@@ -63,6 +63,8 @@ package struct RequestBody: Sendable {
   package let contents: [Content]
   /// A body that works.
   package let example: JSON?
+  /// The same in the other media types.
+  var textExamples: [String: String] = [:]
   /// Whether a request without one is refused. An order to change or replace something must not come true because
   /// a client lost its body on the way.
   package let isRequired: Bool
@@ -96,11 +98,11 @@ package struct RequestBody: Sendable {
   /// Several media types; only `application/json` is checked before the handler.
   package static func of(
     _ contents: [(mediaType: String, schema: Schema)], example: JSON? = nil,
-    limitBytes: Int? = nil
+    texts: [String: String] = [:], limitBytes: Int? = nil
   ) -> RequestBody {
     RequestBody(
       contents: contents.map { Content(mediaType: $0.mediaType, schema: $0.schema) },
-      example: example, isRequired: true, limitBytes: limitBytes)
+      example: example, textExamples: texts, isRequired: true, limitBytes: limitBytes)
   }
 
   var jsonSchema: Schema? { contents.first { $0.mediaType == "application/json" }?.schema }

@@ -123,7 +123,9 @@ enum WebhookRoutes {
   private static func list(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    try await .of({ $0.webhookEndpoints }, list, exchange) { id throws(APIError) in
+    try await .of(
+      { $0.webhookEndpoints }, list, exchange, removal: "webhook_endpoint.deleted"
+    ) { id throws(APIError) in
       try view(id, version: .max, showsSecret: false, exchange)
     }
   }

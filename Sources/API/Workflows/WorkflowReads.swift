@@ -19,7 +19,7 @@ enum WorkflowRoutes {
       Operation.list(
         "/api/workflows/{id}/runs", "workflows:read", "List a workflow's runs",
         parameters: [.query("status", .choice(WorkflowRun.Status.self))],
-        of: WorkflowSchemas.run, order: .leading, rows: runs),
+        of: WorkflowSchemas.run, sorts: ["-created_at", "-id"], order: .leading, rows: runs),
       Operation(
         "GET", "/api/runs/{id}", .scope("workflows:read"), "Read a run with its steps",
         answers: [.ok(WorkflowSchemas.run)], handler: run),
@@ -73,6 +73,7 @@ enum WorkflowRoutes {
     let id = try exchange.id("id", .workflow)
     let org = exchange.org
     var request = RunQueries.Request(workflow: id, page: list.page)
+    request.sortsByID = list.sort.leading.name == "id"
     request.status = try exchange.queryChoice("status", WorkflowRun.Status.self)
     let workflow = try await exchange.read([.analytics]) { pool in
       try await WorkflowQueries.item(pool, org: org, workflow: id)

@@ -37,12 +37,14 @@ enum WorkflowWrites {
       handler: startRun),
   ]
 
+  private static let example = "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"
   private static let document = RequestBody.of(
     [
       ("application/json", WorkflowSchemas.source),
       ("application/yaml", .string(1...262_144)), ("text/yaml", .string(1...262_144)),
       ("application/x-yaml", .string(1...262_144)),
-    ], example: ["source": "name: Tagging\ntrigger: manual\nsteps:\n  - add_tag: seen\n"],
+    ], example: ["source": .string(example)],
+    texts: ["application/yaml": example, "text/yaml": example, "application/x-yaml": example],
     limitBytes: RequestBody.textBytes)
 
   private static func publish(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -26,7 +26,8 @@ struct BookWriter {
   private var tiles = TileBuilder()
   private var lines: HashedFile
   private var table: HashedFile
-  private var csv = CSVWriter()
+  // For spreadsheets, which take a text without the mark as one of their own country.
+  private var csv = CSVWriter(hasByteOrderMark: true)
   private var last: Proven?
   private var matching: [Proven] = []
   /// Of a contact, a message or a number.

@@ -9,6 +9,8 @@ package struct Grants: Sendable {
 
   package init(_ scopes: [String]) { self.scopes = scopes }
 
+  func include(_ wanted: [String]) -> Bool { wanted.allSatisfy { Scope.allows(scopes, $0) } }
+
   func require(_ wanted: [String]) throws(CommandError) {
     for scope in wanted where !Scope.allows(scopes, scope) { throw .cannotGrant(scope: scope) }
   }
@@ -115,7 +117,7 @@ extension Workspace {
   package mutating func deleteRole(_ id: Identifier) throws(CommandError) {
     let role = try current(Role.self, id)
     guard role.exists, !role.isDeleted else { throw .notFound(id) }
-    guard !state.tables.users.values.contains(where: { $0.role == id.text }) else {
+    for user in state.tables.users.keys where try current(User.self, user).role == id.text {
       throw .roleInUse
     }
     try run(Role.self, id, .delete)

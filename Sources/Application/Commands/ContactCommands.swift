@@ -104,7 +104,9 @@ extension Workspace {
       switch (change.field, change.value?.text) {
       case ("phone", let raw?):
         let phone = try e164(raw)
-        try requireFree(state.contacts.contacts(withPhone: phone), for: id, field: "phone")
+        try requireFree(
+          phone, state.contacts.contacts(withPhone: phone), for: id, field: "phone"
+        ) { $0.phone }
         normal.append(FieldChange(field: "phone", value: .text(phone)))
         let kept = raw == phone ? nil : FieldValue.text(raw)
         if phone != contact.details.phone {
@@ -116,7 +118,9 @@ extension Workspace {
       case ("email", let raw?):
         let email = try emailAddress(raw)
         try requireFree(
-          state.contacts.contacts(withEmail: email.lowercased()), for: id, field: "email")
+          email.lowercased(), state.contacts.contacts(withEmail: email.lowercased()), for: id,
+          field: "email"
+        ) { $0.email?.lowercased() }
         normal.append(FieldChange(field: "email", value: .text(email)))
       default:
         normal.append(change)
@@ -125,11 +129,19 @@ extension Workspace {
     try run(Contact.self, id, .update(normal))
   }
 
-  private func requireFree(
-    _ holders: [Identifier], for id: Identifier, field: String
+  /// `holders`: those of before this command, which may have lost the address in it.
+  private mutating func requireFree(
+    _ address: String, _ holders: [Identifier], for id: Identifier, field: String,
+    held: (ContactDetails) -> String?
   ) throws(CommandError) {
-    guard let other = holders.first(where: { $0 != id }) else { return }
-    throw .duplicateContact(existing: other, field: field)
+    let key = "\(field):\(address)"
+    let taker = takenAddresses[key].map { [$0] } ?? []
+    for other in holders + taker where other != id {
+      guard held(try current(Contact.self, other).details) != address else {
+        throw .duplicateContact(existing: other, field: field)
+      }
+    }
+    takenAddresses[key] = id
   }
 
   /// Takes the contact out of lists, segments and sends, or puts it back. What is known of the person, and

@@ -131,6 +131,11 @@ extension Workspace {
     try run(Segment.self, id, .delete)
   }
 
+  /// As it was when it was deleted; nothing where it is there.
+  mutating func restoreSegment(_ id: Identifier, createdAtMicros: Micros) throws(CommandError) {
+    try run(Segment.self, id, .restore(createdAtMicros: createdAtMicros))
+  }
+
   private func requireSegment(_ id: Identifier) throws(CommandError) {
     let segment = try current(Segment.self, id)
     guard segment.exists, !segment.isDeleted else { throw .notFound(id) }

@@ -37,6 +37,12 @@ package struct UndoPlan: Sendable {
     case erased
     case objectDeleted = "object_deleted"
     case notUndoable = "not_undoable"
+    /// The campaign was launched or called off: its text is what people got, or were to get.
+    case launched
+    /// What was stopped is set going again by whoever wants that, not by the way.
+    case stopStays = "stop_stays"
+    /// Whoever saw a secret has it, and nobody here has the one before.
+    case secretStays = "secret_stays"
     case missingScope = "missing_scope"
   }
 
@@ -52,7 +58,10 @@ package struct UndoPlan: Sendable {
 
   /// Newest first.
   package private(set) var items: [Item] = []
+  /// Those first that take back what came last: an address is free before it goes back to whom it was taken from, a
+  /// role has nobody before it goes.
   fileprivate private(set) var steps: [Step] = []
+  fileprivate let grants: Grants
   /// The versions of the objects that it looked at.
   fileprivate private(set) var versions: [(id: Identifier, version: UInt64)] = []
 
@@ -61,15 +70,22 @@ package struct UndoPlan: Sendable {
     let change: Change
   }
 
-  fileprivate enum Change: Sendable {
+  enum Change: Sendable {
     case fields([FieldChange])
     case addTag(String)
     case removeTag(String)
     case contact(isArchived: Bool)
-    case segment(name: String, filter: Filter)
-    case deleteSegment
-    case template(isArchived: Bool)
     case cancelMessage
+    case segment(Segment.Command)
+    case template(Template.Command)
+    case campaign(Campaign.Command)
+    case pauseCampaign
+    case workflow(Workflow.Command)
+    case role(Role.Command)
+    case user(User.Command)
+    case apiKey(APIKey.Command)
+    case endpoint(WebhookEndpoint.Command)
+    case hook(InboundHook.Command)
   }
 
   package struct Question: Sendable {
@@ -79,14 +95,18 @@ package struct UndoPlan: Sendable {
     package let restoresEdited: Bool
     /// The kinds of objects that the caller may change.
     package let kinds: Set<Identifier.Kind>
+    /// The rights that the caller may give back to others.
+    package let grants: Grants
 
     package init(
-      org: Identifier, position: UInt64, restoresEdited: Bool, kinds: Set<Identifier.Kind>
+      org: Identifier, position: UInt64, restoresEdited: Bool, kinds: Set<Identifier.Kind>,
+      grants: Grants
     ) {
       self.org = org
       self.position = position
       self.restoresEdited = restoresEdited
       self.kinds = kinds
+      self.grants = grants
     }
   }
 
@@ -96,9 +116,11 @@ package struct UndoPlan: Sendable {
   package init(
     _ events: [RecordedDomainEvent], _ question: Question, _ log: any EventReader
   ) throws(CommandError) {
+    grants = question.grants
     let byStream = Dictionary(grouping: events, by: \.stream)
+    let newest = byStream.mapValues { $0.map(\.position).max() ?? 0 }
     var found: [Item] = []
-    for stream in byStream.keys.sorted() {
+    for (stream, _) in newest.sorted(by: { $0.value > $1.value }) {
       let wanted = Set((byStream[stream] ?? []).map(\.version))
       let history = try Self.history(of: stream, question, log)
       versions.append((stream, history.last?.version ?? 0))
@@ -130,7 +152,7 @@ package struct UndoPlan: Sendable {
     }
   }
 
-  fileprivate typealias Part = (items: [Item], steps: [Change])
+  typealias Part = (items: [Item], steps: [Change])
 
   private static func part(
     _ stream: Identifier, _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>,
@@ -140,21 +162,28 @@ package struct UndoPlan: Sendable {
     func refused(_ reason: (RecordedDomainEvent) -> Reason) -> Part {
       (all.map { item($0, .refused(reason($0))) }, [])
     }
+    let isRefused = !question.kinds.contains(stream.kind)
     switch stream.kind {
-    case .contact, .segment, .template, .message:
-      guard question.kinds.contains(stream.kind) else { return refused { _ in .missingScope } }
     case .wallet, .payment: return refused { _ in .moneyMoved }
-    default: return refused { _ in .notUndoable }
-    }
-    switch stream.kind {
+    case .run: return refused { _ in .factStays }
+    case .org, .timer, .importJob, .auditExport, .erasure, .event, .request:
+      return refused { _ in .notUndoable }
+    case _ where isRefused: return refused { _ in .missingScope }
     case .contact: return ContactUndo(history, wanted, question).part
-    case .segment: return segment(history, wanted, question)
-    case .template: return template(history, wanted, question)
-    default: return message(history, all)
+    case .message: return message(history, all)
+    case .segment: return DefinitionUndo<Segment>(history, wanted, question).part
+    case .template: return DefinitionUndo<Template>(history, wanted, question).part
+    case .campaign: return DefinitionUndo<Campaign>(history, wanted, question).part
+    case .workflow: return DefinitionUndo<Workflow>(history, wanted, question).part
+    case .role: return DefinitionUndo<Role>(history, wanted, question).part
+    case .user: return DefinitionUndo<User>(history, wanted, question).part
+    case .apiKey: return DefinitionUndo<APIKey>(history, wanted, question).part
+    case .webhookEndpoint: return DefinitionUndo<WebhookEndpoint>(history, wanted, question).part
+    case .inboundHook: return DefinitionUndo<InboundHook>(history, wanted, question).part
     }
   }
 
-  fileprivate static func item(
+  static func item(
     _ event: RecordedDomainEvent, _ outcome: Outcome, kept: [String] = []
   ) -> Item {
     Item(
@@ -163,94 +192,9 @@ package struct UndoPlan: Sendable {
   }
 }
 
-// MARK: - Segments, templates, messages
+// MARK: - Messages
 
 extension UndoPlan {
-  private static func segment(
-    _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>, _ question: Question
-  ) -> Part {
-    var before: [UInt64: Segment.State] = [:]
-    var present = Segment.State()
-    for recorded in history {
-      guard case .segment(let event) = recorded.event else { continue }
-      before[recorded.version] = present
-      present = Segment.evolve(present, with: event)
-    }
-    var part: Part = ([], [])
-    var target = present
-    var isBlocked = false
-    for recorded in history.reversed() {
-      guard wanted.contains(recorded.version), case .segment(let event) = recorded.event,
-        let earlier = before[recorded.version]
-      else {
-        isBlocked = true
-        continue
-      }
-      let outcome: Outcome
-      switch event {
-      case .deleted: outcome = .refused(.notUndoable)
-      case _ where present.isDeleted: outcome = .refused(.objectDeleted)
-      case _ where isBlocked && !question.restoresEdited: outcome = .changedSince
-      case .created:
-        part.steps = [.deleteSegment]
-        outcome = .undone
-      case .updated where target.name == earlier.name && target.filter == earlier.filter:
-        outcome = .unchanged
-      case .updated:
-        target.name = earlier.name
-        target.filter = earlier.filter
-        part.steps = [.segment(name: target.name, filter: target.filter)]
-        outcome = .undone
-      }
-      if outcome != .undone, outcome != .unchanged { isBlocked = true }
-      part.items.append(item(recorded, outcome))
-    }
-    if case .segment? = part.steps.first, target == present { part.steps = [] }
-    return part
-  }
-
-  private static func template(
-    _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>, _ question: Question
-  ) -> Part {
-    var part: Part = ([], [])
-    var isArchived = false
-    for recorded in history {
-      guard case .template(let event) = recorded.event else { continue }
-      switch event {
-      case .archived: isArchived = true
-      case .restored: isArchived = false
-      case .created, .revised: break
-      }
-    }
-    let present = isArchived
-    var isBlocked = false
-    for recorded in history.reversed() {
-      guard wanted.contains(recorded.version), case .template(let event) = recorded.event else {
-        isBlocked = true
-        continue
-      }
-      let wish: Bool
-      switch event {
-      case .revised:
-        part.items.append(item(recorded, .refused(.notUndoable)))
-        isBlocked = true
-        continue
-      case .archived: wish = false
-      case .created, .restored: wish = true
-      }
-      if isArchived == wish {
-        part.items.append(item(recorded, .unchanged))
-      } else if isBlocked, !question.restoresEdited {
-        part.items.append(item(recorded, .changedSince))
-      } else {
-        isArchived = wish
-        part.items.append(item(recorded, .undone))
-      }
-    }
-    if isArchived != present { part.steps = [.template(isArchived: isArchived)] }
-    return part
-  }
-
   /// What waits is cancelled; the rest happened.
   private static func message(
     _ history: [RecordedDomainEvent], _ wanted: [RecordedDomainEvent]
@@ -471,22 +415,33 @@ extension Workspace {
             stream: StreamID(id.value), expected: .exactly(version), actual: actual))
       }
     }
-    for step in plan.steps { try carryOut(step.change, on: step.subject) }
+    for step in plan.steps { try carryOut(step.change, on: step.subject, by: plan.grants) }
   }
 
   private mutating func carryOut(
-    _ change: UndoPlan.Change, on id: Identifier
+    _ change: UndoPlan.Change, on id: Identifier, by grants: Grants
   ) throws(CommandError) {
     switch change {
     case .fields(let changes): try updateContact(id, changes)
     case .addTag(let tag): try addTags([tag], to: id)
     case .removeTag(let tag): try removeTags([tag], from: id)
     case .contact(let isArchived): try setContact(id, archived: isArchived)
-    case .segment(let name, let filter): try updateSegment(id, name: name, filter: filter)
-    case .deleteSegment: try deleteSegment(id)
-    case .template(let isArchived):
-      if isArchived { try archiveTemplate(id) } else { try restoreTemplate(id) }
     case .cancelMessage: try cancelMessage(id)
+    case .segment(let command): try run(Segment.self, id, command)
+    case .template(let command): try run(Template.self, id, command)
+    case .campaign(.update(let definition)): try updateCampaign(id) { $0 = definition }
+    case .campaign(let command): try run(Campaign.self, id, command)
+    case .pauseCampaign: try pauseCampaign(id)
+    case .workflow(.publish(let definition, let source)):
+      try reviseWorkflow(id, definition, source: source)
+    case .workflow(let command): try run(Workflow.self, id, command)
+    case .role(.update(let name, let scopes)):
+      try updateRole(id, name: name, scopes: scopes, by: grants)
+    case .role: try deleteRole(id)
+    case .user(let command): try changeUser(id, by: [command], grants: grants)
+    case .apiKey(let command): try changeAPIKey(id, by: [command], grants: grants)
+    case .endpoint(let command): try self.change(id, by: command)
+    case .hook(let command): try changeInboundHook(id, by: command)
     }
   }
 }

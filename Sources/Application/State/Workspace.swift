@@ -18,6 +18,8 @@ package struct Workspace {
   package var hasChanges: Bool { !decided.isEmpty }
   private var newIDs: Set<Identifier> = []
   private var overlay = Overlay()
+  /// Whom this command gave an address to that they did not have: by the field and the folded address.
+  var takenAddresses: [String: Identifier] = [:]
   /// Messages that were not at hand any more and got news.
   private(set) var revived: [Identifier: Message.State] = [:]
   private var walletChange: WalletChange?

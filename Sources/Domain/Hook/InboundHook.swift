@@ -64,6 +64,15 @@ package struct HookSettings: Sendable, Equatable, Codable {
     case contact
     /// The address is written to no more.
     case optOut = "opt_out"
+
+    /// What somebody needs for whom the API does the same.
+    package var rights: [String] {
+      switch self {
+      case .lead: ["leads:create"]
+      case .contact: ["contacts:create", "contacts:update"]
+      case .optOut: ["contacts:update"]
+      }
+    }
   }
 
   /// Where one field's value comes from.

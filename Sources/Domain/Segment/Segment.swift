@@ -4,6 +4,8 @@ package enum Segment: Decider {
     case create(name: String, filter: Filter)
     case update(name: String?, filter: Filter?)
     case delete
+    /// Of one that was deleted: as it was last.
+    case restore(createdAtMicros: Micros)
   }
 
   package enum Event: Sendable, Equatable {
@@ -11,6 +13,8 @@ package enum Segment: Decider {
     /// The whole definition as it is from now on.
     case updated(name: String, filter: Filter)
     case deleted
+    /// The whole definition once more, with when it was first made: what reads it had forgotten both.
+    case restored(name: String, filter: Filter, createdAtMicros: Micros)
   }
 
   package struct State: Sendable, Equatable, Codable {
@@ -141,6 +145,12 @@ extension Segment {
     case .delete:
       guard state.exists else { throw .notFound }
       return state.isDeleted ? [] : [.deleted]
+    case .restore(let createdAtMicros):
+      guard state.exists else { throw .notFound }
+      guard state.isDeleted else { return [] }
+      return [
+        .restored(name: state.name, filter: state.filter, createdAtMicros: createdAtMicros)
+      ]
     }
   }
 
@@ -162,6 +172,10 @@ extension Segment {
       next.filter = filter
     case .deleted:
       next.isDeleted = true
+    case .restored(let name, let filter, _):
+      next.isDeleted = false
+      next.name = name
+      next.filter = filter
     }
     return next
   }

@@ -6,6 +6,7 @@ extension Segment.Event: PayloadCoding {
     case created = "segment.created"
     case updated = "segment.updated"
     case deleted = "segment.deleted"
+    case restored = "segment.restored"
   }
 
   static var streamKind: Identifier.Kind { .segment }
@@ -22,6 +23,11 @@ extension Segment.Event: PayloadCoding {
       return .updated
     case .deleted:
       return .deleted
+    case .restored(let name, let filter, let createdAtMicros):
+      payload.fields.field("name", name)
+      payload.fields.field("filter", FilterGrammar.json(filter))
+      payload.fields.field("created_at_micros", createdAtMicros)
+      return .restored
     }
   }
 
@@ -34,6 +40,10 @@ extension Segment.Event: PayloadCoding {
       .updated(
         name: try payload.fields.string("name"), filter: try payload.fields.filter("filter"))
     case .deleted: .deleted
+    case .restored:
+      .restored(
+        name: try payload.fields.string("name"), filter: try payload.fields.filter("filter"),
+        createdAtMicros: try payload.fields.int64("created_at_micros"))
     }
   }
 }

@@ -212,6 +212,7 @@ enum SampleEvents {
 
   private static let segment: [Segment.Event] = [
     .created(name: "VIP", filter: filter), .updated(name: "Best", filter: filter), .deleted,
+    .restored(name: "Best", filter: filter, createdAtMicros: 1_767_225_600_000_000),
   ]
 
   private static let campaign: [Campaign.Event] = [

@@ -214,6 +214,8 @@ enum RandomEvents {
     [
       .created(name: random.text(), filter: random.filter()),
       .updated(name: random.text(), filter: random.filter()), .deleted,
+      .restored(
+        name: random.text(), filter: random.filter(), createdAtMicros: random.int64()),
     ]
   }
 

@@ -61,8 +61,8 @@ enum OpenAPI {
       ("operationId", .string(operation.name)), ("summary", .string(operation.summary)),
       ("tags", [.string(operation.resource)]),
     ])
-    let details = [operation.details, scopeText(operation)].filter { !$0.isEmpty }
-    if !details.isEmpty { object["description"] = .string(details.joined(separator: "\n\n")) }
+    let details = [operation.details, whoMayAsk(operation)].filter { !$0.isEmpty }
+    object["description"] = .string(details.joined(separator: "\n\n"))
     let parameters =
       operation.placeholders.map { placeholder($0, operation) }
       + operation.parameters.map { parameter($0, &components) }
@@ -73,9 +73,13 @@ enum OpenAPI {
     return .object(object)
   }
 
-  private static func scopeText(_ operation: Operation) -> String {
-    if case .scope(let scope) = operation.access { return "Needs the scope `\(scope)`." }
-    return ""
+  private static func whoMayAsk(_ operation: Operation) -> String {
+    switch operation.access {
+    case .open: "Anybody may ask."
+    case .signed: "Without a key: a signature, or a secret in the address, says who asks."
+    case .scope(let scope): "Needs the scope `\(scope)`."
+    case .operation: "Needs the operator's token."
+    }
   }
 
   private static func security(_ access: Access) -> JSON {
@@ -112,9 +116,14 @@ enum OpenAPI {
 
   private static func body(_ body: RequestBody, _ components: inout [String: JSON]) -> JSON {
     var content = content(body.contents, &components)
-    if let example = body.example, var json = content["application/json"]?.object {
-      json["example"] = example
-      content["application/json"] = .object(json)
+    var examples = body.textExamples.mapValues(JSON.string)
+    examples["application/json"] = body.example
+    for (mediaType, example) in examples {
+      guard var described = content[mediaType]?.object else {
+        preconditionFailure("an example of a media type that is not taken: \(mediaType)")
+      }
+      described["example"] = example
+      content[mediaType] = .object(described)
     }
     return ["required": .bool(body.isRequired), "content": .object(content)]
   }

@@ -15,7 +15,7 @@ package struct Parameter: Sendable {
     /// A JSON document.
     case json
     /// Keys of an order between commas, `-` before one that goes down. It begins with one of these.
-    case order(leading: [String])
+    case order
   }
 
   package let name: String
@@ -48,14 +48,12 @@ package struct Parameter: Sendable {
   package static let after = query(
     "after", .string(1...7_000), "`next` of a page: those behind it.")
   static let before = query("before", .string(1...7_000), "`previous` of a page: those before it.")
-  /// `leading`: the keys that it may begin with, the usual order first; `others`: those that may stand behind one.
-  static func sort(_ leading: [String], others: [String]) -> Parameter {
-    let names = leading + others
-    let note = others.isEmpty ? "" : " It begins with one of: \(leading.joined(separator: ", "))."
-    return query(
+  /// The keys, each both ways, the usual order first.
+  static func sort(_ names: [String]) -> Parameter {
+    query(
       "sort", .array(.choice(names), 1...names.count / 2),
-      "`\(leading[0])` where not given. Several keys between commas: the next decides where those before it are "
-        + "equal; `-` goes down.\(note)", style: .order(leading: leading))
+      "`\(names[0])` where not given. Several keys between commas: the next decides where those before it are "
+        + "equal; `-` goes down.", style: .order)
   }
   package static let from = query("from", .time, "Not before this time.")
   package static let to = query("to", .time, "Not after this time.")
@@ -131,7 +129,7 @@ extension Parameter {
   }
 
   func problems(in text: String) -> [APIError.Detail] {
-    if case .order(let leading) = style { return SortOrder.problems(in: text, self, leading) }
+    if case .order = style { return SortOrder.problems(in: text, self) }
     guard let value = value(text) else {
       return [
         APIError.Detail(param: name, code: "invalid_json", message: "\(name) is not valid JSON.")

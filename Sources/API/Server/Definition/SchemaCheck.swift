@@ -57,7 +57,8 @@ extension Schema {
       guard !all.contains(where: \.isEmpty) else { return }
       // The shape that it was meant to have is one of its kind, and the one with the fewest faults.
       let own = zip(schemas, all).filter { $0.0.isOfKind(value) }.map(\.1)
-      found += (own.isEmpty ? all : own).min { $0.count < $1.count } ?? []
+      guard !own.isEmpty else { return reportType(place, value, &found) }
+      found += own.min { $0.count < $1.count } ?? []
     }
   }
 
@@ -137,7 +138,7 @@ extension Schema {
     case .text: "a string"
     case .array: "an array"
     case .object: "an object"
-    case .either(let schemas): schemas.map(\.kind).joined(separator: " or ")
+    case .either(let schemas): schemas.map(\.kind).unique.joined(separator: " or ")
     }
   }
 
@@ -150,6 +151,13 @@ extension Schema {
     case (let low, Int64.max): "a whole number, at least \(low)"
     case (let low, let high): "a whole number from \(low) to \(high)"
     }
+  }
+}
+
+extension [String] {
+  /// Each once, where it comes first.
+  fileprivate var unique: [String] {
+    reduce(into: []) { kept, text in if !kept.contains(text) { kept.append(text) } }
   }
 }
 

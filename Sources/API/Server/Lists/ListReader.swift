@@ -187,22 +187,29 @@ extension ListRows {
   /// A page of objects that the org's state names and the log describes: there are few of them.
   static func of(
     _ ids: @escaping @Sendable (borrowing Workspace) -> [Identifier], _ request: ListRequest,
-    _ exchange: Exchange, view: (Identifier) throws(APIError) -> JSON
+    _ exchange: Exchange, removal: String? = nil, view: (Identifier) throws(APIError) -> JSON
   ) async throws(APIError) -> ListRows {
     var all: [JSON] = []
     for id in try await exchange.readState(ids) { all.append(try view(id)) }
-    return try .of(all, request, exchange)
+    return try .of(all, request, exchange, removal: removal)
   }
 
   /// A page of objects that are all at hand, by the fields of the order and then by `key`, which tells
-  /// them apart, in the direction of the first.
+  /// them apart, in the direction of the first. `removal`: the event that takes one of them away. What it took since
+  /// the list's first page is still on the later ones.
   static func of(
-    _ all: [JSON], _ request: ListRequest, _ exchange: Exchange,
+    _ all: [JSON], _ request: ListRequest, _ exchange: Exchange, removal: String? = nil,
     key: (JSON) -> String = { $0["id"]?.string ?? "" }
   ) throws(APIError) -> ListRows {
     let order = RowOrder(request.sort, isBackwards: request.page.isBackwards)
     let limitText = request.page.upToMicros.map(Timestamp.text)
-    let all = try HistoryRoutes.pinned(all, request, exchange)
+    var all = try HistoryRoutes.pinned(all, request, exchange)
+    if let removal {
+      // Gone between the two looks, it would be there twice.
+      let known = Set(all.map(key))
+      all += try HistoryRoutes.removed(by: removal, since: request, exchange)
+        .filter { !known.contains(key($0)) }
+    }
     var entries = all.map { (place: order.place(of: $0, key: key($0)), item: $0) }
     if let limitText {
       entries.removeAll { ($0.item["created_at"]?.string ?? "") > limitText }

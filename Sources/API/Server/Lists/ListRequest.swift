@@ -82,10 +82,10 @@ extension Operation {
     filtersItself: Bool = false, refuses: [Int: [String]] = [:], rows: @escaping ListDefinition.Rows
   ) -> Operation {
     var sorts = sorts
-    var others: [String] = []
     if item.hasProperty("id"), !sorts.contains(where: { SortOrder.Key($0).name == "id" }) {
       // What is at hand can be put in any order; what a database walks has an index for those that it names.
-      if case .whole = order { sorts.append("id") } else { others.append("id") }
+      guard case .whole = order else { preconditionFailure("\(path) has no order by id") }
+      sorts.append("id")
     }
     let definition = ListDefinition(
       sorts: sorts, keepsHistory: keepsHistory, order: order, filtersItself: filtersItself,
@@ -93,7 +93,7 @@ extension Operation {
     var all = parameters
     all += [
       Parameter.filter,
-      Parameter.sort(sorts.flatMap(\.bothWays), others: others.flatMap(\.bothWays)),
+      Parameter.sort(sorts.flatMap(\.bothWays)),
       Parameter.count,
     ]
     if keepsHistory { all.append(.asOf) }

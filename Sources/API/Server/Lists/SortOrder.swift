@@ -31,7 +31,7 @@ struct SortOrder: Sendable, Equatable {
 extension SortOrder {
   /// What is wrong with the text of a `sort`, in words that name the key and those that there are.
   static func problems(
-    in text: String, _ parameter: Parameter, _ leading: [String]
+    in text: String, _ parameter: Parameter
   ) -> [APIError.Detail] {
     guard case .array(let item, let count) = parameter.schema.shape,
       case .text(.choice(let names)) = item.shape
@@ -50,14 +50,6 @@ extension SortOrder {
       return [problem(parameter, "sort names \(keys[twice]) more than once.")]
     }
     precondition(count.contains(words.count), "there are as many names as keys")
-    guard leading.contains(words[0]) else {
-      return [
-        problem(
-          parameter,
-          "sort cannot begin with \(words[0]) here, which may stand behind another key. It begins with one of: "
-            + "\(leading.joined(separator: ", ")).")
-      ]
-    }
     return []
   }
 
