@@ -225,6 +225,26 @@ import Vault
     }
   }
 
+  /// Goal: a log on a disk of its own is looked after too. Method: it is put into the machine's memory.
+  @Test func `the doctor looks at the log's own disk`() async throws {
+    try await withHome { home in
+      func disks() throws -> [String] {
+        let report = try JSON(
+          parsing: try Program.run(["doctor", "--json", "--home", home]).output)
+        return (report["findings"]?.array ?? []).filter { $0["subject"]?.string == "disk" }
+          .compactMap { $0["words"]?.string }
+      }
+      #expect(try disks().count == 1)
+      let other = "/dev/shm/daybook-\(UUID().uuidString)"
+      try FileManager.default.moveItem(atPath: home + "/log", toPath: other)
+      defer { _ = try? FileManager.default.removeItem(atPath: other) }
+      try FileManager.default.createSymbolicLink(
+        atPath: home + "/log", withDestinationPath: other)
+      let found = try disks()
+      #expect(found.count == 2 && found.last?.hasPrefix("\(home)/log: ") == true)
+    }
+  }
+
   @Test func `a log whose file was cut off is called damaged`() async throws {
     try await withHome { home in
       let file = try FileHandle(forUpdating: URL(filePath: home + "/log/vault/data.mdb"))
