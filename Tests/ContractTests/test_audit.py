@@ -97,7 +97,7 @@ def taken(officer, order: dict, folder: Path) -> Path:
 
 def verified(folder: Path, key: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        ["/usr/bin/python3", VERIFIER, folder, key], capture_output=True, text=True, check=False
+        ["/usr/bin/python3", VERIFIER, folder, "--key", key], capture_output=True, text=True, check=False
     )
 
 

@@ -77,6 +77,20 @@ def test_an_object_has_its_history_and_its_differences(owner):
     assert owner.get(path + "/diff?from=9").status == 400
 
 
+def test_tags_are_changed_as_a_whole_or_one_by_one(owner):
+    path = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'A', 'tags': ['a', 'b']})['id']}"
+    changed = owner.send("PATCH", path, {"last_name": "Z", "tags": ["b", "c"]}, If_Match='"v3"')
+    assert (changed.json["last_name"], changed.json["tags"]) == ("Z", ["b", "c"]), changed.text
+    types = [event["type"] for event in owner.get(path + "/history").json["data"]][3:]
+    assert types == ["contact.updated", "contact.untagged", "contact.tagged"]
+    same = owner.send("PATCH", path, {"tags": ["c", "b"]})
+    assert same.headers["etag"] == changed.headers["etag"]
+    assert owner.send("PATCH", path, {"first_name": "A"}).json["tags"] == ["b", "c"]
+    assert owner.send("PATCH", path, {"tags": []}).json["tags"] == []
+    refused = owner.send("PATCH", path, {"last_name": "Y", "tags": ["x" * 101]})
+    assert refused.status == 400 and owner.get(path).json["last_name"] == "Z"
+
+
 def test_a_contact_is_put_by_what_identifies_it(owner):
     email = f"{uuid.uuid4().hex}@example.com"
     first = owner.send("PUT", f"/api/contacts?key=email:{email}", {"first_name": "New"})

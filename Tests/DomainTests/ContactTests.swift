@@ -66,6 +66,26 @@ import Testing
       .when(.removeTags(["vip"])).thenNothing()
   }
 
+  @Test func `tags are set to exactly those that are named, and only what differs happens`() throws
+  {
+    let two: [Contact.Event] = [Self.created, .tagged(tag: "vip"), .tagged(tag: "cold")]
+    Given(Contact.self, history: two).when(.setTags(["hot", "vip", "hot"]))
+      .then(.untagged(tag: "cold"), .tagged(tag: "hot"))
+    Given(Contact.self, history: two).when(.setTags(["cold", "vip"])).thenNothing()
+    Given(Contact.self, history: two).when(.setTags([]))
+      .then(.untagged(tag: "cold"), .untagged(tag: "vip"))
+    Given(Contact.self, history: two).when(.setTags([""]))
+      .thenRejected(.invalidField("tags", reason: "a tag has 1 to 100 bytes"))
+    // As many as there may be, all of them new.
+    let limit = Contact.tagLimit
+    let full = (0..<limit).map { Contact.Event.tagged(tag: "old\($0)") }
+    let new = (0..<limit).map { "new\($0)" }
+    Given(Contact.self, history: [Self.created] + full).when(.setTags(new + ["more"]))
+      .thenRejected(.tooManyTags(limit: limit))
+    let all = Given(Contact.self, history: [Self.created] + full).when(.setTags(new))
+    #expect(try all.result.get().count == 2 * limit)
+  }
+
   @Test func `own fields are limited in number, and who has more gets no further ones`() {
     func fields(_ range: Range<Int>) -> [FieldChange] {
       range.map { FieldChange(field: "custom.f\($0)", value: .number(1)) }
@@ -113,7 +133,8 @@ import Testing
 
   @Test(
     arguments: [
-      .update([]), .addTags(["x"]), .removeTags(["x"]), .optOut(optOut), .optIn(consent()),
+      .update([]), .addTags(["x"]), .removeTags(["x"]), .setTags(["x"]), .optOut(optOut),
+      .optIn(consent()),
     ] as [Contact.Command])
   func `nothing happens to a contact that is not there or erased`(command: Contact.Command) {
     Given(Contact.self).when(command).thenRejected(.notFound)

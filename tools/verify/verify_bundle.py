@@ -2,7 +2,7 @@
 """Checks an exported book offline. Needs Python 3.9 and the package `cryptography`; shares no code with
 what wrote the book.
 
-    verify_bundle.py DIR VKEY [KEPT_CHECKPOINT ...]
+    verify_bundle.py DIR [--key] VKEY [KEPT_CHECKPOINT ...]
 
 VKEY is the account's verifier key, and each KEPT_CHECKPOINT a file with a checkpoint that you were given
 earlier: both must come to you by another road than DIR, or they prove nothing.
@@ -277,6 +277,7 @@ class Bundle:
         require(is_included(leaf_hash(entry), number(line[6:]), size, path, root), "does not prove the head")
 
 def main(arguments):
+    arguments = [word for word in arguments if word != "--key"]  # as `daybook verify bundle` has it
     if len(arguments) < 2:
         print(__doc__)
         return 64

@@ -55,8 +55,13 @@ enum ContactSchemas {
   /// The key, or the contact that has it, may say what the body does not.
   static let upsert = input.ruled(by: ContactRules.person)
 
-  static let update = Schema.input("ContactChange", person(isBlankNone: false))
-    .ruled(by: ContactRules.person)
+  static let update = Schema.input(
+    "ContactChange",
+    person(isBlankNone: false) + [
+      .optional(
+        "tags", .array(.string(1...200), 0...200), "All that it has then: others are taken away.")
+    ]
+  ).ruled(by: ContactRules.person)
 
   static let tags = Schema.input(
     "TagsInput", [.required("tags", .array(.string(1...200), 1...200))]

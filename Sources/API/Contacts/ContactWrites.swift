@@ -42,8 +42,11 @@ enum ContactWrites {
       ], handler: upsert),
     Operation(
       "PATCH", "/api/contacts/{id}", .scope("contacts:write"), "Change a contact",
-      details: "What is not named stays; `null` clears.",
-      body: .json(ContactSchemas.update, example: ["company": "Northwind"]),
+      details:
+        "What is not named stays; `null` clears. `tags` are all that the contact has then: to add or take away "
+        + "one there are paths of their own.",
+      body: .json(
+        ContactSchemas.update, example: ["company": "Northwind", "tags": ["vip", "spring"]]),
       answers: [.ok(ContactSchemas.contact)],
       refuses: [
         400: ["nothing_to_identify", "too_many"], 404: ["erased"], 409: ["duplicate_contact"],
@@ -182,9 +185,11 @@ enum ContactWrites {
     let id = try exchange.id("id", .contact)
     var fields = try exchange.body()
     let changes = ContactInput.changes(&fields)
+    let tags = fields.strings("tags")
     try fields.finish()
     let written = try await exchange.write { workspace throws(CommandError) in
       try workspace.updateContact(id, changes)
+      if let tags { try workspace.setTags(tags, of: id) }
     }
     return try exchange.contactResponse(200, id, written)
   }

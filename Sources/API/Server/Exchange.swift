@@ -204,9 +204,10 @@ extension HTTPRequest {
   ///
   /// - Throws: 415. A file of rows says for itself how it is written.
   func requireUTF8() throws(APIError) {
-    guard let mediaType, mediaType.hasSuffix("json"), let header = headers["content-type"] else {
-      return
-    }
+    // Most name none, and taking a header apart costs as much as reading it did.
+    guard let header = headers["content-type"], header.utf8.contains(UInt8(ascii: ";")),
+      mediaType?.hasSuffix("json") == true
+    else { return }
     for parameter in header.split(separator: ";").dropFirst() {
       let parts = parameter.split(separator: "=", maxSplits: 1).map {
         $0.filter { $0 != " " && $0 != "\"" && $0 != "\t" }.lowercased()

@@ -144,6 +144,12 @@ extension Workspace {
     try run(Contact.self, id, .addTags(tags))
   }
 
+  /// Exactly these: others are taken away.
+  package mutating func setTags(_ tags: [String], of id: Identifier) throws(CommandError) {
+    _ = try contact(id)
+    try run(Contact.self, id, .setTags(tags))
+  }
+
   package mutating func removeTags(_ tags: [String], from id: Identifier) throws(CommandError) {
     _ = try contact(id)
     try run(Contact.self, id, .removeTags(tags))

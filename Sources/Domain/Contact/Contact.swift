@@ -9,6 +9,8 @@ package enum Contact {
     case update([FieldChange])
     case addTags([String])
     case removeTags([String])
+    /// Exactly these: others are taken away.
+    case setTags([String])
     /// `isNewAddress`: the address itself had not said no, whatever this contact's consent is.
     case optOut(OptOut, isNewAddress: Bool = false)
     /// `isRenewal`: the address itself had said no, whatever this contact's consent is.

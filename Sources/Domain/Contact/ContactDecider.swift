@@ -19,6 +19,11 @@ extension Contact: Decider {
       return try added(tags, given: state)
     case .removeTags(let tags):
       return unique(tags).filter(state.tags.contains).map { .untagged(tag: $0) }
+    case .setTags(let tags):
+      let gone = state.tags.subtracting(tags).sorted()
+      var kept = state
+      kept.tags.subtract(gone)
+      return gone.map { .untagged(tag: $0) } + (try added(tags, given: kept))
     case .optOut(let optOut, let isNewAddress):
       return isNewAddress || isNews(optOut, given: state) ? [.optedOut(optOut)] : []
     case .optIn(let consent, let isRenewal):

@@ -120,8 +120,8 @@ extension Contact {
             rewrittenAtMicros: rewrittenAtMicros, purgedAtMicros: purgedAtMicros,
             erasedAtMicros: atMicros))
       ]
-    case .create, .update, .addTags, .removeTags, .optOut, .optIn, .suspectOptOut, .dismissOptOut,
-      .captureLead, .archive, .restore:
+    case .create, .update, .addTags, .removeTags, .setTags, .optOut, .optIn, .suspectOptOut,
+      .dismissOptOut, .captureLead, .archive, .restore:
       return nil
     }
   }

@@ -276,8 +276,8 @@ private func startAPI(
   }
 }
 
-/// The built console: beside the sources in a checkout, else beside the executable.
-private func consoleDirectory() -> String? {
+/// The built console: beside the sources in a checkout, else beside the executable. nil where nobody built it.
+func consoleDirectory() -> String? {
   let executable = URL(filePath: SystemProcesses.executable)
   var folder = executable.deletingLastPathComponent()
   for _ in 0..<5 {

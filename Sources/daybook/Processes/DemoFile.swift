@@ -40,7 +40,10 @@ func readDemo(_ home: Home) -> JSON? {
 /// What `up` says once everything runs.
 func banner(_ settings: Settings) -> String {
   let demo = readDemo(settings.home)
-  var lines = ["", "Daybook runs.", "", "  Console   \(settings.baseURL)/"]
+  let console =
+    consoleDirectory() == nil
+    ? "not built: run console/build, then start again" : settings.baseURL + "/"
+  var lines = ["", "Daybook runs.", "", "  Console   \(console)"]
   if let login = demo?["login"]?.string, let password = demo?["password"]?.string {
     lines.append("  Sign in   \(login) with the password \(password)")
   }

@@ -57,23 +57,44 @@ extension LogStore {
     return names
   }
 
-  /// The last block that has a personal part of `subject`; nil where none has. Not a scan.
-  func lastBlock(
-    of subject: SubjectID, org: OrgID, _ view: IndexView, _ transaction: borrowing ReadTransaction
-  ) throws -> UInt64? {
-    var found: UInt64?
+  /// The last block found that has a personal part of each of `subjects`; those without one are not in it. Not a scan, and each
+  /// run of the index is opened once: new subjects come in groups, and the writer waits.
+  func lastBlocks(
+    of subjects: [KeyName], _ view: IndexView, _ transaction: borrowing ReadTransaction
+  ) throws -> [KeyName: UInt64] {
+    var found: [KeyName: UInt64] = [:]
     // A subject with a stream of its id in the block is found by that.
-    for hash in [hash.subject(subject, org: org), hash.stream(StreamID(subject.value), org: org)] {
-      try forEachEntryBackwards(hash, atOrBelow: .max, view, transaction) { entry in
-        let directory = try directory(at: entry.position, transaction)
-        let isThere = directory.subjects.contains {
-          $0.id == subject && directory.orgs[$0.orgIndex].id == org
-        }
-        if isThere { found = entry.position }
-        return !isThere
-      }
-      if found != nil { return found }
+    var wanted = subjects.flatMap { name in
+      let org = OrgID(name.org)
+      return [
+        (name, hash.subject(SubjectID(name.subject), org: org)),
+        (name, hash.stream(StreamID(name.subject), org: org)),
+      ]
     }
-    return nil
+    func take(_ entry: IndexEntry, of name: KeyName) throws -> Bool {
+      let directory = try directory(at: entry.position, transaction)
+      let isThere = directory.subjects.contains {
+        $0.id.value == name.subject && directory.orgs[$0.orgIndex].id.value == name.org
+      }
+      if isThere { found[name] = entry.position }
+      return isThere
+    }
+    for (name, hash) in wanted {
+      for entry in view.tail.entries.reversed() where entry.hash == hash && found[name] == nil {
+        if try take(entry, of: name) { break }
+      }
+    }
+    for info in view.runs.reversed() {
+      wanted.removeAll { name, _ in found[name] != nil }
+      guard !wanted.isEmpty else { break }
+      try withRun(info, transaction) { run, bytes in
+        for (name, hash) in wanted {
+          for index in run.range(of: hash, in: bytes).reversed() where found[name] == nil {
+            if try take(run.entry(index, in: bytes), of: name) { break }
+          }
+        }
+      }
+    }
+    return found
   }
 }

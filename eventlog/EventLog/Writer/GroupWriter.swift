@@ -191,15 +191,11 @@ extension GroupWriter {
   private func new(_ names: [KeyName]) throws -> [KeyName] {
     try store.environment.read { transaction throws in
       let view = committer.view(head: head, transaction)
-      for name in names {
+      lostKeys = try store.lastBlocks(of: names.filter { $0.subject != 0 }, view, transaction)
+      for name in names where name.subject == 0 {
         let org = OrgID(name.org)
-        if name.subject == 0 {
-          let size = try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
-          if size > 0 { lostKeys[name] = 0 }
-        } else {
-          lostKeys[name] = try store.lastBlock(
-            of: SubjectID(name.subject), org: org, view, transaction)
-        }
+        let size = try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
+        if size > 0 { lostKeys[name] = 0 }
       }
     }
     return names.filter { lostKeys[$0] == nil && lostKeys[.org($0.org)] == nil }
