@@ -1,6 +1,8 @@
 import CrashKit
 import EventLog
 import Foundation
+import LMDB
+import Synchronization
 import Testing
 import Vault
 
@@ -108,6 +110,49 @@ import Vault
       try writer.compact()
       try reader.copyCompacting(to: copy)
       #expect(FileManager.default.fileExists(atPath: copy + "/data.mdb"))
+    }
+  }
+
+  /// Goal: whoever reads within a reading, as the first look at a dictionary does, comes to its end although another process has put another
+  /// file in place meanwhile. It would wait for its own transaction otherwise, for ever.
+  @Test func `a reading within a reading is of the same snapshot, whatever file is in place`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      let isDone = Atomic<Bool>(false)
+      let counts = Mutex<[Int]>([])
+      let options = Environment.Options(mapBytes: 64 << 20, tables: ["values": .number])
+      let environment = try Environment.open(path: directory, options: options)
+      let table = environment.table("values")
+      try environment.write { transaction throws in
+        try transaction.put([1], forKey: 1, in: table)
+      }
+      do {
+        Thread.detachNewThread {
+          do {
+            try environment.read { outer throws in
+              for name in ["data.mdb", "lock.mdb"] {
+                let path = directory + "/" + name
+                try FileManager.default.copyItem(atPath: path, toPath: path + ".new")
+                guard unsafe rename(path + ".new", path) == 0 else { throw CrashError("rename") }
+              }
+              let inner = try environment.read { inner throws in
+                try inner.entryCount(in: table)
+              }
+              let both = [try outer.entryCount(in: table), inner]
+              counts.withLock { $0 = both }
+            }
+          } catch { Issue.record(error) }
+          isDone.store(true, ordering: .sequentiallyConsistent)
+        }
+        try await Self.wait { isDone.load(ordering: .sequentiallyConsistent) }
+      }
+      #expect(counts.withLock { $0 } == [1, 1])
+      let after = try environment.read { transaction throws in
+        try transaction.entryCount(in: table)
+      }
+      #expect(after == 1)
+      environment.close()
     }
   }
 

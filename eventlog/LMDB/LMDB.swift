@@ -68,6 +68,8 @@ package final class Environment: @unchecked Sendable {
   /// Where this file is mapped; nil while nobody has asked since that changed last, which it does under the gate alone.
   private let mappedPlace = Mutex<MappedPages.Place?>(nil)
   private var pageBytes = 0
+  /// The address of the read transaction in progress, by thread.
+  private let inProgress = Mutex<[pthread_t: UInt]>([:])
   private let openings = Atomic<Int>(0)
   private var userCount = 1
 
@@ -277,11 +279,25 @@ package final class Environment: @unchecked Sendable {
   // MARK: Transactions
 
   /// Runs `body` on a snapshot: it sees what was committed when it began, and nothing later.
+  ///
+  /// Within another `read` of the same thread it is the same snapshot: another one could ask for a larger map, or for the file that took the
+  /// place of this one, and so wait for the end of the transaction that it is part of, for ever.
   package func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+    let thread = pthread_self()
+    if let address = inProgress.withLock({ $0[thread] }),
+      let outer = unsafe OpaquePointer(bitPattern: address)
+    {
+      return try body(unsafe ReadTransaction(handle: outer))
+    }
     defer { releasePagesIfMany() }
     return try unsafe sharing { handle throws in
       let begun = try unsafe begin(handle, flags: MDB_RDONLY)
-      defer { unsafe mdb_txn_abort(begun) }
+      let address = UInt(bitPattern: begun)
+      inProgress.withLock { $0[thread] = address }
+      defer {
+        inProgress.withLock { $0[thread] = nil }
+        unsafe mdb_txn_abort(begun)
+      }
       let transaction = unsafe ReadTransaction(handle: begun)
       return try body(transaction)
     }
