@@ -59,11 +59,12 @@ struct HomeSecrets {
   func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws {
     var failure: VaultError?
     for files in snapshots {
-      do throws(VaultError) {
+      do {
         guard let key = try key(of: files, rootKey: rootKey) else { continue }
-        return try place(files, key: key)
-      } catch .wrongRootKey {
-        failure = failure ?? .wrongRootKey
+        try place(files, key: key)
+        return
+      } catch VaultError.wrongRootKey {
+        failure = .wrongRootKey
       }
     }
     if let failure { throw failure }
@@ -72,7 +73,7 @@ struct HomeSecrets {
   /// nil where there are no secrets.
   private func key(
     of files: [String: [UInt8]], rootKey: any RootKey
-  ) throws(VaultError) -> [UInt8]? {
+  ) throws -> [UInt8]? {
     guard let wrapped = files[Self.prefix + Self.keyName], let count = wrapped.first.map(Int.init),
       wrapped.count > 1 + count
     else { return nil }

@@ -44,15 +44,7 @@ let restoreCommand = Command(
   let restore = LogRestore(
     backup: absolute(invocation.argument(directory.name)), target: home.log, rootKey: key)
   try discardSnapshots(home)
-  let report: RestoreReport
-  do throws(EventLogError) {
-    report = try restore.run(
-      snapshot: invocation.value(snapshotOption.flag),
-      verifies: invocation.has(verifyOption.flag))
-  } catch .storage(VaultError.wrongRootKey.description) {
-    throw CommandError.otherRootKey(
-      path: invocation.value(keyOption.flag) ?? home.log + "/root.key")
-  }
+  let report = try run(restore, invocation)
   let record = try finish(report, home, reason: invocation.value(reasonOption.flag))
   try HomeSecrets(home, incarnation: report.snapshot.incarnation)
     .place(report.files, rootKey: key)
@@ -84,6 +76,17 @@ let releaseCommand = Command(
     Output.line(isReleased ? "Released: what waits goes out." : "Nothing was on hold.")
   }
   return .success
+}
+
+private func run(_ restore: LogRestore, _ invocation: Invocation) throws -> RestoreReport {
+  do {
+    return try restore.run(
+      snapshot: invocation.value(snapshotOption.flag),
+      verifies: invocation.has(verifyOption.flag))
+  } catch EventLogError.storage(let reason) where reason == VaultError.wrongRootKey.description {
+    throw CommandError.otherRootKey(
+      path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")
+  }
 }
 
 /// Of a log that was here before, which the restored one is not.

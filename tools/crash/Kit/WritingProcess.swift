@@ -59,6 +59,8 @@ package struct WritingProcess {
     while true {
       try await log.erase([SubjectID(UInt128.random(in: 1...(.max)))], org: OrgID(1))
       _ = try await log.compact()
+      // Commits come in between.
+      try await Task.sleep(for: .milliseconds(10))
     }
   }
 
