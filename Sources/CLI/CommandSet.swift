@@ -170,7 +170,8 @@ private struct Scanner {
         arguments[argument.name] = Array(left)
         left = []
       case .one, .optional:
-        if let word = left.popFirst() {
+        // An empty one is a variable of a script that was not set: as a folder it would be the current one.
+        if let word = left.popFirst(), !word.isEmpty {
           arguments[argument.name] = [word]
         } else if argument.count == .one {
           throw UsageError(

@@ -18,6 +18,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case logMissing(path: String)
   case logExists(path: String)
   case rootKeyMissing(path: String)
+  case otherRootKey(path: String)
   case exportRefused(reason: String)
   case upcasterMissing(reason: String)
 
@@ -41,6 +42,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .logMissing: "log_missing"
     case .logExists: "log_exists"
     case .rootKeyMissing: "root_key_missing"
+    case .otherRootKey: "wrong_root_key"
     case .exportRefused: "export_refused"
     case .upcasterMissing: "upcaster_missing"
     }
@@ -56,7 +58,8 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .notReady, .stopped, .stillRunning, .databaseEnded: true
     case .alreadyRunning, .processAlreadyRunning, .homeUnusable, .diskFull, .portInUse,
       .portForbidden, .processFailed, .secretUnusable, .logUnusable, .logDamaged, .logInUse,
-      .logMissing, .logExists, .rootKeyMissing, .exportRefused, .upcasterMissing:
+      .logMissing, .logExists, .rootKeyMissing, .otherRootKey,
+      .exportRefused, .upcasterMissing:
       false
     }
   }
@@ -100,6 +103,9 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .rootKeyMissing(let path):
       "there is no root key in \(path), and the backup does not hold it: without it nobody can read"
         + " the keys. Name the file that was kept apart with --root-key."
+    case .otherRootKey(let path):
+      "the keys of the backup are not wrapped with the root key in \(path). Name the root key of the last"
+        + " backup into the folder with --root-key: it opens all of its snapshots."
     case .logDamaged(let path, let reason):
       "\(path) is damaged: \(reason). Look into the disk; 'daybook restore' brings back a backup,"
         + " into another folder."

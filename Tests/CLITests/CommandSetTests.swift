@@ -65,6 +65,13 @@ private let commands = CommandSet([
     }
   }
 
+  @Test func `an argument that is empty is missing`() {
+    #expect(throws: UsageError.self) {
+      try commands.parse(
+        ["import", "contacts", "", "--org", "o"], environment: [:], workingDirectory: "/srv")
+    }
+  }
+
   @Test func `an argument that may repeat takes all that is left`() throws {
     let invocation = try invocation("rebuild contacts timeline --json")
     #expect(invocation.arguments("NAME") == ["contacts", "timeline"])

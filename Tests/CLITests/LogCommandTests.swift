@@ -225,6 +225,26 @@ import Vault
     }
   }
 
+  /// Goal: a log on a disk of its own is looked after too. Method: it is put into the machine's memory.
+  @Test func `the doctor looks at the log's own disk`() async throws {
+    try await withHome { home in
+      func disks() throws -> [String] {
+        let report = try JSON(
+          parsing: try Program.run(["doctor", "--json", "--home", home]).output)
+        return (report["findings"]?.array ?? []).filter { $0["subject"]?.string == "disk" }
+          .compactMap { $0["words"]?.string }
+      }
+      #expect(try disks().count == 1)
+      let other = "/dev/shm/daybook-\(UUID().uuidString)"
+      try FileManager.default.moveItem(atPath: home + "/log", toPath: other)
+      defer { _ = try? FileManager.default.removeItem(atPath: other) }
+      try FileManager.default.createSymbolicLink(
+        atPath: home + "/log", withDestinationPath: other)
+      let found = try disks()
+      #expect(found.count == 2 && found.last?.hasPrefix("\(home)/log: ") == true)
+    }
+  }
+
   @Test func `a log whose file was cut off is called damaged`() async throws {
     try await withHome { home in
       let file = try FileHandle(forUpdating: URL(filePath: home + "/log/vault/data.mdb"))
@@ -243,8 +263,39 @@ import Vault
       #expect(orgs.status == 0 && orgs.output == "The keys are rotated.\n")
       let root = try Program.run(["keys", "rotate", "--root", "--home", home])
       #expect(root.status == 0)
-      #expect(root.output.contains("Keep a copy of the new \(home)/log/root.key with the backups"))
-      #expect(root.output.contains("Earlier snapshots need the old key"))
+      #expect(root.output.contains("keep a copy of the new \(home)/log/root.key"))
+      #expect(root.output.contains("needs the old key"))
+    }
+  }
+
+  @Test
+  func `after a rotation and a backup the new root key opens every snapshot, and the old one none`()
+    async throws
+  {
+    try await withHome { home in
+      try Data("link".utf8).write(to: URL(filePath: home + "/link.secret"))
+      let backup = home + "/../" + UUID().uuidString
+      let other = backup + ".home"
+      defer {
+        for path in [backup, other] { _ = try? FileManager.default.removeItem(atPath: path) }
+      }
+      func run(_ words: String...) throws -> Int32 { try Program.run(words).status }
+      let key = home + "/log/root.key"
+      try FileManager.default.copyItem(atPath: key, toPath: home + "/old.key")
+      #expect(try run("backup", backup, "--home", home) == 0)
+      let names = try FileManager.default.contentsOfDirectory(atPath: backup + "/snapshots")
+      let first = String(try #require(names.first).dropLast(".json".count))
+      #expect(try run("keys", "rotate", "--root", "--home", home) == 0)
+      #expect(try run("backup", backup, "--home", home) == 0)
+      let restore = [
+        "restore", backup, "--snapshot", first, "--verify", "--home", other, "--root-key",
+      ]
+      let refused = try Program.run(restore + [home + "/old.key"])
+      #expect(refused.status == 1)
+      #expect(refused.errors.contains("Name the root key of the last backup into the folder"))
+      #expect(try Program.run(restore + [key]).status == 0)
+      #expect(try Data(contentsOf: URL(filePath: other + "/link.secret")) == Data("link".utf8))
+      #expect(try run("verify", "--home", other) == 0)
     }
   }
 }

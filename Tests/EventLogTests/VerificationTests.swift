@@ -93,4 +93,65 @@ import Vault
       await log.close()
     }
   }
+
+  /// Goal: what is signed while a verification is on its way is no damage.
+  @Test func `a checkpoint may be signed meanwhile`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      for _ in 0..<20 { _ = try await log.append(commit([event(1)])) }
+      let key = try CheckpointKey(name: "x", seed: [UInt8](repeating: 1, count: 32))
+      let reader = try LMDBLogReader(directory: directory)
+      var isSigned = false
+      let report = try reader.verify { _ in
+        guard !isSigned else { return }
+        isSigned = true
+        waiting {
+          _ = try await log.append(commit([event(1)]))
+          _ = try await log.checkpoint(of: orgA, signedBy: key)
+        }
+      }
+      #expect(isSigned && report.problems == [] && report.eventCount == 20)
+      #expect(try reader.verify().problems == [])
+      reader.close()
+      await log.close()
+    }
+  }
+
+  /// Goal: a large block that is made meanwhile of small ones before and after the head that a verification began with is no
+  /// damage. Method: two steps of it; between them the log grows by a run of the index and is compacted.
+  @Test func `the block that the verification ends in may become larger meanwhile`() async throws {
+    try await withLogDirectory { directory in
+      var options = LMDBEventLog.Options()
+      options.compaction.pauseFactor = nil
+      options.compaction.blockEvents = 100
+      let log = try LMDBEventLog(directory: directory, options: options)
+      for _ in 0..<600 { _ = try await log.append(commit([event(1)])) }
+      let reader = try LMDBLogReader(directory: directory)
+      var stepCount = 0
+      let report = try reader.verify { _ in
+        stepCount += 1
+        guard stepCount == 1 else { return }
+        waiting {
+          for _ in 0..<100 { _ = try await log.append(commit([event(1)])) }
+          _ = try await log.compact()
+        }
+      }
+      #expect(stepCount > 1)
+      #expect(report.problems == [])
+      #expect(report.eventCount > 600 && report.headPosition == report.eventCount)
+      #expect(try reader.verify(isDeep: true).problems == [])
+      reader.close()
+      await log.close()
+    }
+  }
+}
+
+/// Runs `body` to its end, on another thread, from where nothing can be awaited.
+private func waiting(_ body: @escaping @Sendable () async throws -> Void) {
+  let isDone = DispatchSemaphore(value: 0)
+  Task.detached {
+    do { try await body() } catch { Issue.record(error) }
+    isDone.signal()
+  }
+  isDone.wait()
 }

@@ -92,7 +92,7 @@ extension EventLogError: CustomStringConvertible {
     case .invalidCommit(let reason): "\(code): \(reason)"
     case .overloaded(let waiting): "\(code): \(waiting) appends are waiting"
     case .logFull(let capacityBytes):
-      "\(code): no room (map of \(capacityBytes) bytes, or the disk)"
+      "\(code): no room \(capacityBytes > 0 ? "(map of \(capacityBytes) bytes, or the disk)" : "on the disk")"
     case .readOnly(let reason): "\(code): the disk does not take writes (\(reason))"
     case .outcomeUnknown(let reason): "\(code): the flush failed (\(reason)); reopen and read"
     case .closed: "\(code): the log is closed"

@@ -8,6 +8,7 @@ struct EnvironmentFiles: Sendable {
 
   /// Asked for with every transaction.
   let dataPath: String
+  private let lockPath: String
   var rewritePath: String { path + "/rewrite" }
 
   /// Those of the existing folder `path`, under the one name that it has.
@@ -18,25 +19,30 @@ struct EnvironmentFiles: Sendable {
     defer { unsafe free(resolved) }
     self.path = unsafe String(cString: resolved)
     dataPath = self.path + "/data.mdb"
+    lockPath = self.path + "/lock.mdb"
   }
 
   var isWritable: Bool {
     unsafe access(dataPath, W_OK) == 0 || access(path, W_OK) == 0
   }
 
-  /// Which file is in place; an open one is held, so no other can have its number. 0 where there is none.
-  func dataFileNumber() -> ino_t {
+  /// Which files are in place; open ones are held, so no others can have their numbers. 0 where there is none.
+  struct Numbers: Equatable {
+    var data: ino_t = 0
+    var lock: ino_t = 0
+  }
+
+  func numbers() -> Numbers {
+    Numbers(data: Self.number(dataPath), lock: Self.number(lockPath))
+  }
+
+  private static func number(_ path: String) -> ino_t {
     var status = stat()
-    return unsafe stat(dataPath, &status) == 0 ? status.st_ino : 0
+    return unsafe stat(path, &status) == 0 ? status.st_ino : 0
   }
 
   /// LMDB writes them when it makes the file.
   private static let firstPageBytes = 2 * 4096
-
-  /// Whether a data file is there that is not in the making.
-  func hasFirstPages() throws(LMDBError) -> Bool {
-    try dataByteCount() ?? 0 >= Self.firstPageBytes
-  }
 
   /// - Throws: `.cutOff` where the data file is missing, or shorter than any: LMDB would make a new one in its place.
   func requireFirstPages() throws(LMDBError) {
@@ -108,7 +114,7 @@ extension EnvironmentFiles {
   /// A crash leaves the old file in use, or the new one.
   func putRewrittenInPlace() throws(LMDBError) {
     // The lock file counts the transactions of the old file: the new one begins anew.
-    try Self.require("unlink", unsafe unlink(path + "/lock.mdb"))
+    try Self.require("unlink", unsafe unlink(lockPath))
     try Self.require("rename", unsafe rename(rewritePath + "/data.mdb", dataPath))
     try Self.flush(path)
   }
@@ -123,11 +129,9 @@ extension EnvironmentFiles {
     if code != 0, errno != ENOENT { throw .system("rmdir") }
   }
 
-  /// Keeps opening (`LOCK_SH`) apart from exchanging (`LOCK_EX`): who opens sees the data and the lock of one and the
-  /// same file.
-  func locked(
-    _ operation: Int32, _ body: () throws(LMDBError) -> Void
-  ) throws(LMDBError) {
+  /// Opening and exchanging happen one at a time, whatever the process: who opens sees the data and the lock of one and the
+  /// same file, and a lock file that is whole.
+  func alone(_ body: () throws(LMDBError) -> Void) throws(LMDBError) {
     let name = path + "/exchange.lock"
     var descriptor = unsafe Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     // Whoever may not write here reads beside a writer that made the file, or beside none.
@@ -139,8 +143,32 @@ extension EnvironmentFiles {
         Glibc.close(descriptor)
       }
     }
-    if descriptor >= 0 { try Self.require("flock", flock(descriptor, operation)) }
+    if descriptor >= 0 { try Self.require("flock", flock(descriptor, LOCK_EX)) }
     try body()
+  }
+
+  /// Whoever opens first makes the lock file, and holds a lock on it until it is whole (fcntl(2); mdb.c, `mdb_env_setup_locks`,
+  /// `mdb_env_share_locks`). Where it is killed before, whoever waits for that lock takes the file as it is: with the
+  /// number 0 for the last commit, and so an empty log, over which the next writer writes. Nobody waits for it inside of `alone`, but the
+  /// locks of a process that is ending go one after the other: this one a moment after that of `alone`.
+  ///
+  /// To be called while this process has no lock on the file itself: closing it here would give that up.
+  func waitForKilledOpener() throws(LMDBError) {
+    let descriptor = unsafe Glibc.open(lockPath, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      // Where it may not be read, LMDB says so.
+      return
+    }
+    defer { Glibc.close(descriptor) }
+    while true {
+      var lock = flock()
+      lock.l_type = Int16(F_RDLCK)
+      lock.l_whence = Int16(SEEK_SET)
+      lock.l_len = 1
+      try Self.require("fcntl", unsafe fcntl(descriptor, F_GETLK, &lock))
+      guard lock.l_type == Int16(F_WRLCK) else { return }
+      usleep(1_000)
+    }
   }
 
   private static func flush(_ path: String) throws(LMDBError) {

@@ -59,13 +59,17 @@ package final class Environment: @unchecked Sendable {
   private var handle: OpaquePointer?
   private var isClosed = false
   private var tables: [String: Table] = [:]
-  /// Which file `handle` is of: another process may have put another one in its place.
-  private var fileNumber: ino_t = 0
+  /// Which files `handle` is of: another process may have put others in their place.
+  private var fileNumbers = EnvironmentFiles.Numbers()
+  /// Files that took the place of those before could not be opened: `handle` is nil until they can.
+  private var isToConnect = false
   private var roomAhead: RoomAhead?
   private let heldPages: HeldPages
   /// Where this file is mapped; nil while nobody has asked since that changed last, which it does under the gate alone.
   private let mappedPlace = Mutex<MappedPages.Place?>(nil)
   private var pageBytes = 0
+  /// The address of the read transaction in progress, by thread.
+  private let inProgress = Mutex<[pthread_t: UInt]>([:])
   private let openings = Atomic<Int>(0)
   private var userCount = 1
 
@@ -130,13 +134,13 @@ package final class Environment: @unchecked Sendable {
 
   private func connect() throws(LMDBError) {
     // One that was open and is gone was taken away: another one in its place would be empty.
-    let mayCreate = options.mayCreate && fileNumber == 0
-    // Whoever makes the file is alone: nobody sees a half of it.
-    let hasData = try files.hasFirstPages()
-    let isMaking = mayCreate && !hasData
-    try files.locked(isMaking ? LOCK_EX : LOCK_SH) { () throws(LMDBError) in
+    let mayCreate = options.mayCreate && fileNumbers.data == 0
+    // Whoever opens is alone: nobody sees a half of a data file, nor of a lock file.
+    try files.alone { () throws(LMDBError) in
+      try files.waitForKilledOpener()
       try connectLocked(mayCreate: mayCreate)
     }
+    isToConnect = false
   }
 
   private func connectLocked(mayCreate: Bool) throws(LMDBError) {
@@ -184,7 +188,9 @@ package final class Environment: @unchecked Sendable {
       if isWritable { try unsafe Self.flushWhereNew(created) }
       try unsafe files.requireLength(
         try Self.pageEnd(created), ofOpen: try Self.descriptor(created))
-      tables = try unsafe Self.openTables(options.tables, in: created, isWritable: isWritable)
+      // A reader makes none: what looks empty to it is not.
+      tables = try unsafe openTables(
+        in: created, mayCreate: isWritable && options.mayCreate)
       var status = MDB_stat()
       try unsafe check("mdb_env_stat", mdb_env_stat(created, &status))
       pageBytes = Int(status.ms_psize)
@@ -196,7 +202,7 @@ package final class Environment: @unchecked Sendable {
     // Slots of readers that were killed hold back pages for ever otherwise.
     var deadCount: Int32 = 0
     try unsafe check("mdb_reader_check", mdb_reader_check(created, &deadCount))
-    fileNumber = files.dataFileNumber()
+    fileNumbers = files.numbers()
     unsafe handle = created
   }
 
@@ -231,27 +237,23 @@ package final class Environment: @unchecked Sendable {
     roomAhead = nil
   }
 
-  private static func openTables(
-    _ kinds: [String: KeyKind], in handle: OpaquePointer, isWritable: Bool
+  private func openTables(
+    in handle: OpaquePointer, mayCreate: Bool
   ) throws(LMDBError) -> [String: Table] {
     do {
-      return try unsafe openTables(kinds, in: handle, transactionFlags: MDB_RDONLY, tableFlags: 0)
-    } catch  where isWritable && error.code == MDB_NOTFOUND {
-      return try unsafe openTables(
-        kinds, in: handle, transactionFlags: 0, tableFlags: MDB_CREATE)
+      return try unsafe openTables(in: handle, transactionFlags: MDB_RDONLY, tableFlags: 0)
+    } catch  where mayCreate && error.code == MDB_NOTFOUND {
+      return try unsafe openTables(in: handle, transactionFlags: 0, tableFlags: MDB_CREATE)
     }
   }
 
-  private static func openTables(
-    _ kinds: [String: KeyKind], in handle: OpaquePointer, transactionFlags: Int32,
-    tableFlags: Int32
+  private func openTables(
+    in handle: OpaquePointer, transactionFlags: Int32, tableFlags: Int32
   ) throws(LMDBError) -> [String: Table] {
-    var begun: OpaquePointer?
-    try unsafe check("mdb_txn_begin", mdb_txn_begin(handle, nil, UInt32(transactionFlags), &begun))
-    guard let begun = unsafe begun else { preconditionFailure("no transaction and no error") }
+    let begun = try unsafe begin(handle, flags: transactionFlags)
     var tables: [String: Table] = [:]
     do throws(LMDBError) {
-      for (name, kind) in kinds.sorted(by: { $0.key < $1.key }) {
+      for (name, kind) in options.tables.sorted(by: { $0.key < $1.key }) {
         let flags = tableFlags | (kind == .number ? MDB_INTEGERKEY : 0)
         var id: MDB_dbi = 0
         try unsafe check("mdb_dbi_open", mdb_dbi_open(begun, name, UInt32(flags), &id))
@@ -277,11 +279,25 @@ package final class Environment: @unchecked Sendable {
   // MARK: Transactions
 
   /// Runs `body` on a snapshot: it sees what was committed when it began, and nothing later.
+  ///
+  /// Within another `read` of the same thread it is the same snapshot: another one could ask for a larger map, or for the file that took the
+  /// place of this one, and so wait for the end of the transaction that it is part of, for ever.
   package func read<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
+    let thread = pthread_self()
+    if let address = inProgress.withLock({ $0[thread] }),
+      let outer = unsafe OpaquePointer(bitPattern: address)
+    {
+      return try body(unsafe ReadTransaction(handle: outer))
+    }
     defer { releasePagesIfMany() }
     return try unsafe sharing { handle throws in
       let begun = try unsafe begin(handle, flags: MDB_RDONLY)
-      defer { unsafe mdb_txn_abort(begun) }
+      let address = UInt(bitPattern: begun)
+      inProgress.withLock { $0[thread] = address }
+      defer {
+        inProgress.withLock { $0[thread] = nil }
+        unsafe mdb_txn_abort(begun)
+      }
       let transaction = unsafe ReadTransaction(handle: begun)
       return try body(transaction)
     }
@@ -349,7 +365,24 @@ package final class Environment: @unchecked Sendable {
     var begun: OpaquePointer?
     try unsafe check("mdb_txn_begin", mdb_txn_begin(handle, nil, UInt32(flags), &begun))
     guard let begun = unsafe begun else { preconditionFailure("no transaction and no error") }
+    guard flags == 0 else { return unsafe begun }
+    do throws(LMDBError) {
+      try unsafe requireNewest(begun, handle)
+    } catch {
+      unsafe mdb_txn_abort(begun)
+      throw error
+    }
     return unsafe begun
+  }
+
+  /// LMDB takes the number of the last commit from `lock.mdb`, and the pages that it begins with from that. Were it another one than
+  /// the meta pages have, a commit would put pages over those of the log: it is better not made.
+  private func requireNewest(
+    _ begun: OpaquePointer, _ handle: OpaquePointer
+  ) throws(LMDBError) {
+    var info = unsafe MDB_envinfo()
+    try unsafe check("mdb_env_info", mdb_env_info(handle, &info))
+    guard unsafe mdb_txn_id(begun) == info.me_last_txnid + 1 else { throw .strangeLock(files.path) }
   }
 
   /// Runs `body` with the mapping held in place; takes over the growth of another process first.
@@ -499,7 +532,7 @@ extension Environment {
     try exclusively { () throws(LMDBError) in
       disconnect()
       let outcome = Result { () throws(LMDBError) in
-        try files.locked(LOCK_EX) { () throws(LMDBError) in try files.putRewrittenInPlace() }
+        try files.alone { () throws(LMDBError) in try files.putRewrittenInPlace() }
       }
       try connect()
       try outcome.get()
@@ -507,17 +540,24 @@ extension Environment {
     try files.removeLeftovers()
   }
 
-  /// One stat(2) a transaction.
+  /// Two stat(2) a transaction.
   private func takeOverRewrittenFile() throws(LMDBError) {
     unsafe pthread_rwlock_rdlock(gate)
-    let isCurrent = unsafe handle == nil || fileNumber == files.dataFileNumber()
+    let isCurrent = isCurrent
     unsafe pthread_rwlock_unlock(gate)
     guard !isCurrent else { return }
     try exclusively { () throws(LMDBError) in
-      guard unsafe handle != nil, fileNumber != files.dataFileNumber() else { return }
+      guard !self.isCurrent else { return }
       disconnect()
+      isToConnect = true
       try connect()
     }
+  }
+
+  /// Under the gate. A lock file alone is another one where whoever exchanged both was killed in between: the next writer would
+  /// neither see a reader that stays with the old one nor be heard by it.
+  private var isCurrent: Bool {
+    unsafe handle == nil ? !isToConnect || isClosed : fileNumbers == files.numbers()
   }
 }
 

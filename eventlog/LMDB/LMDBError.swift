@@ -19,12 +19,24 @@ package struct LMDBError: Error, Equatable, CustomStringConvertible {
   /// The data file is shorter than its pages take, or missing: somebody has cut it off or taken it away. Nothing was opened.
   package var isCutOff: Bool { code == Self.cutOffCode && function == Self.opening }
 
+  /// A copy was begun, and has written no one knows how much.
+  package var isOfCopy: Bool { function.hasPrefix("mdb_env_copy") }
+
   private static let opening = "mdb_env_open"
   /// LMDB's `MDB_CORRUPTED`, which its own opening never returns.
   private static let cutOffCode: Int32 = -30_796
 
   static func cutOff(_ message: String) -> LMDBError {
     LMDBError(function: opening, code: cutOffCode, message: message)
+  }
+
+  /// MDB_BAD_TXN.
+  static func strangeLock(_ path: String) -> LMDBError {
+    LMDBError(
+      function: "mdb_txn_begin", code: -30_782,
+      message:
+        "\(path)/lock.mdb is of another state than data.mdb: end every process that uses the log, then start again"
+    )
   }
 
   package var description: String { "\(function): \(message) (\(code))" }

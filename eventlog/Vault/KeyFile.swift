@@ -36,16 +36,24 @@ package enum KeyFile {
     let descriptor = unsafe open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
     let bytes = Random.bytes(byteCount)
-    let isWritten = unsafe write(descriptor, bytes, bytes.count) == bytes.count
-    let isFlushed = isWritten && fsync(descriptor) == 0
-    Glibc.close(descriptor)
-    guard isFlushed else { throw .file(function: "write", code: errno) }
+    defer { Glibc.close(descriptor) }
+    try write(bytes, flushedTo: descriptor)
     // link(2) rather than rename(2): whoever made the key first has made it.
     guard unsafe link(temporary, path) == 0 || errno == EEXIST else {
       throw .file(function: "link", code: errno)
     }
     guard unsafe unlink(temporary) == 0 else { throw .file(function: "unlink", code: errno) }
     try flushFolder(of: path)
+  }
+
+  /// Writes some bytes that are of use together alone.
+  static func write(_ bytes: [UInt8], flushedTo descriptor: Int32) throws(VaultError) {
+    let count = unsafe Glibc.write(descriptor, bytes, bytes.count)
+    guard count == bytes.count else {
+      // Of so few the disk takes a part only where there is no room for the rest, and says nothing of it.
+      throw .file(function: "write", code: count < 0 ? errno : ENOSPC)
+    }
+    guard fsync(descriptor) == 0 else { throw .file(function: "fsync", code: errno) }
   }
 
   /// Makes a name in the folder of `path` as durable as its content.

@@ -453,14 +453,12 @@ extension Vault {
 
   /// A copy without deleted bytes, into an open descriptor.
   package func copyCompacting(to descriptor: Int32) throws(VaultError) {
-    let file = try currentFile()
-    try storing { try file.environment.copyCompacting(to: descriptor) }
+    try withFile { file throws in try file.environment.copyCompacting(to: descriptor) }
   }
 
   /// A copy without deleted bytes, into the empty directory `path`.
   package func copyCompacting(to path: String) throws(VaultError) {
-    let file = try currentFile()
-    try storing { try file.environment.copyCompacting(to: path) }
+    try withFile { file throws in try file.environment.copyCompacting(to: path) }
   }
 
   /// Rewrites the vault without the bytes of destroyed keys, which LMDB keeps in free pages and in the slack of
@@ -492,17 +490,25 @@ extension Vault {
   func reading<Result>(
     _ body: (VaultFile, borrowing ReadTransaction) throws -> Result
   ) throws(VaultError) -> Result {
+    try withFile { file throws in
+      try file.environment.read { transaction throws in try body(file, transaction) }
+    }
+  }
+
+  private func withFile<Result>(
+    _ body: (VaultFile) throws -> Result
+  ) throws(VaultError) -> Result {
     while true {
       let file = try currentFile()
       do throws(VaultError) {
-        return try storing {
-          try file.environment.read { transaction throws in try body(file, transaction) }
-        }
+        return try storing { try body(file) }
       } catch {
-        // The file was exchanged between the two lines above: once more, with the new one.
-        guard case .storage(let cause) = error, cause.isClosed,
-          try currentFile().generation != file.generation
+        // The file was exchanged between the two lines above, by this process (`closed`) or another one, which has deleted the
+        // old one: once more, with the new one. Not a copy that has begun.
+        guard case .storage(let cause) = error, !cause.isOfCopy,
+          try folder.currentGeneration() != file.generation
         else { throw error }
+        try takeOverNewFile()
       }
     }
   }

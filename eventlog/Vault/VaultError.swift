@@ -1,4 +1,5 @@
 import Crypto
+import Glibc
 import LMDB
 
 /// Why keys cannot be had. Names no subject: descriptions end up in logs.
@@ -44,7 +45,8 @@ extension VaultError: CustomStringConvertible {
     case .rootKeyUnusable(let reason): "\(code): \(reason)"
     case .crypto(let error): "\(code): \(error)"
     case .storage(let error): "\(code): \(error)"
-    case .file(let function, let errno): "\(code): \(function) (\(errno))"
+    case .file(let function, let errno):
+      unsafe "\(code): \(function): \(String(cString: strerror(errno))) (\(errno))"
     }
   }
 }

@@ -40,11 +40,9 @@ struct VaultFolder: Sendable {
     let flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC
     let descriptor = unsafe open(temporary, flags, 0o600)
     guard descriptor >= 0 else { throw .file(function: "open", code: errno) }
-    let text = Array(String(generation).utf8)
-    let isWritten = unsafe write(descriptor, text, text.count) == text.count
-    let isFlushed = isWritten && fsync(descriptor) == 0
-    Glibc.close(descriptor)
-    guard isFlushed, unsafe rename(temporary, currentPath) == 0 else {
+    defer { Glibc.close(descriptor) }
+    try KeyFile.write(Array(String(generation).utf8), flushedTo: descriptor)
+    guard unsafe rename(temporary, currentPath) == 0 else {
       throw .file(function: "rename", code: errno)
     }
     try flush(path)
@@ -57,17 +55,23 @@ struct VaultFolder: Sendable {
     try flush(path)
   }
 
+  /// Whoever is just opening the old file makes the others of an environment beside it: they are deleted once more then.
   private func removeFiles(ofGeneration generation: UInt64) throws(VaultError) {
+    for _ in 0..<100 where try !removeOnce(generation) { usleep(1_000) }
+    guard try removeOnce(generation) else { throw .file(function: "rmdir", code: ENOTEMPTY) }
+  }
+
+  /// False where there were others meanwhile.
+  private func removeOnce(_ generation: UInt64) throws(VaultError) -> Bool {
     let folder = path(ofGeneration: generation)
     for name in ["data.mdb", "lock.mdb", "exchange.lock"] {
       guard unsafe unlink("\(folder)/\(name)") == 0 || errno == ENOENT else {
         throw .file(function: "unlink", code: errno)
       }
     }
-    guard generation > 0 else { return }
-    guard unsafe rmdir(folder) == 0 || errno == ENOENT else {
-      throw .file(function: "rmdir", code: errno)
-    }
+    guard generation > 0, unsafe rmdir(folder) != 0, errno != ENOENT else { return true }
+    guard errno == ENOTEMPTY else { throw .file(function: "rmdir", code: errno) }
+    return false
   }
 
   private func flush(_ path: String) throws(VaultError) {

@@ -35,6 +35,9 @@ let backupCommand = Command(
   let keeping = try invocation.value(keepOption.flag).map {
     Int(clamping: try wholeNumber($0, keepOption.flag, in: "backup"))
   }
+  guard keeping != 0 else {
+    throw UsageError("--keep is a number from 1: what was just made stays.", command: "backup")
+  }
   // The cursors first: none may be ahead of the log that it is restored with.
   let files = try cursors(home).merging(
     try HomeSecrets(home, incarnation: reader.identity.incarnation).sealed()

@@ -84,7 +84,7 @@ private struct Examination {
     }
     add("home", .ok, home.path)
     checkSecrets()
-    checkDisk()
+    checkDisks()
     checkEncryption()
     let head = checkLog()
     let status = checkProcesses()
@@ -120,17 +120,32 @@ extension Examination {
     add("secrets", .ok, "\(count) files, for their owner alone.")
   }
 
-  private mutating func checkDisk() {
-    guard
-      let attributes = try? FileManager.default.attributesOfFileSystem(forPath: home.path),
-      let freeBytes = attributes[.systemFreeSize] as? Int,
+  /// The log and the database may be on disks of their own.
+  private mutating func checkDisks() {
+    var seen: Set<Int> = []
+    for path in [home.path, home.log, home.log + "/vault", home.postgres]
+    where path == home.path || FileManager.default.fileExists(atPath: path) {
+      let attributes = try? FileManager.default.attributesOfFileSystem(
+        forPath: URL(filePath: path).resolvingSymlinksInPath().path())
+      if let number = attributes?[.systemNumber] as? Int, !seen.insert(number).inserted {
+        continue
+      }
+      checkDisk(of: path, attributes ?? [:])
+    }
+  }
+
+  private mutating func checkDisk(
+    of path: String, _ attributes: [FileAttributeKey: Any]
+  ) {
+    guard let freeBytes = attributes[.systemFreeSize] as? Int,
       let bytes = attributes[.systemSize] as? Int
     else {
-      return add("disk", .warning, "Nobody says how full the disk of \(home.path) is.")
+      return add("disk", .warning, "Nobody says how full the disk of \(path) is.")
     }
     let freeMiB = freeBytes >> 20
-    let words = "\(freeMiB) MiB of \(bytes >> 20) MiB are free."
-    let advice = "Free some space, or move \(home.path): a full disk stops every write."
+    let words =
+      (path == home.path ? "" : "\(path): ") + "\(freeMiB) MiB of \(bytes >> 20) MiB are free."
+    let advice = "Free some space, or move \(path): a full disk stops every write."
     if freeMiB < 512 { return add("disk", .problem, words, advice) }
     add("disk", freeMiB < 4_096 ? .warning : .ok, words, freeMiB < 4_096 ? advice : "")
   }

@@ -53,15 +53,37 @@ struct HomeSecrets {
   /// Whether `name` is one of what `sealed` gave.
   static func isSecret(_ name: String) -> Bool { name.hasPrefix(prefix) }
 
-  /// Puts those of `files` in their place that the home has not.
-  func place(_ files: [String: [UInt8]], rootKey: any RootKey) throws {
+  /// Puts those of the first of `snapshots` in their place that `rootKey` opens, where the home has none.
+  ///
+  /// A root key that was exchanged since opens none of the snapshots from before, but the keys of them all: those of the last backup.
+  func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws {
+    var failure: VaultError?
+    for files in snapshots {
+      do {
+        guard let key = try key(of: files, rootKey: rootKey) else { continue }
+        try place(files, key: key)
+        return
+      } catch VaultError.wrongRootKey {
+        failure = .wrongRootKey
+      }
+    }
+    if let failure { throw failure }
+  }
+
+  /// nil where there are no secrets.
+  private func key(
+    of files: [String: [UInt8]], rootKey: any RootKey
+  ) throws -> [UInt8]? {
     guard let wrapped = files[Self.prefix + Self.keyName], let count = wrapped.first.map(Int.init),
       wrapped.count > 1 + count
-    else { return }
-    let key = try rootKey.unwrap(
+    else { return nil }
+    return try rootKey.unwrap(
       Array(wrapped[(1 + count)...]),
       wrappedBy: String(decoding: wrapped[1..<1 + count], as: UTF8.self),
       authenticating: Array(Self.keyName.utf8))
+  }
+
+  private func place(_ files: [String: [UInt8]], key: [UInt8]) throws {
     var cipher = AESGCM()
     for (name, path) in paths {
       guard let bytes = files[Self.prefix + name], bytes.count > AESGCM.nonceByteCount,

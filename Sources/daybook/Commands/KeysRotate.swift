@@ -13,9 +13,9 @@ let keysRotateCommand = Command(
     runs, only it can write its keys: stop it first. A rotation that was interrupted is
     completed by the next one.
 
-    A backup is restored with the root key of its time, and holds none. After --root keep
-    a copy of the new one with the backups made from now on, and the copy of the old one,
-    which is destroyed here, as long as there are backups from before.
+    A backup is restored with a root key, and holds none. After --root make a backup and
+    keep a copy of the new one: it opens all snapshots of the folder then. Until that backup
+    the folder needs the copy of the old one, which is destroyed here.
     """,
   options: [rootOption, .json]
 ) { invocation in
@@ -36,9 +36,9 @@ let keysRotateCommand = Command(
     if isWithRoot {
       Output.line(
         """
-        Keep a copy of the new \(home.log)/root.key with the backups made from now on: a backup
-        is restored with the root key of its time. Earlier snapshots need the old key, which is
-        not here any more.
+        Make a backup now, and keep a copy of the new \(home.log)/root.key: it opens all snapshots of
+        the folder then. A folder without a backup from now on needs the old key, which is not here any
+        more.
         """)
     }
   }

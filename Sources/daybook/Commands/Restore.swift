@@ -25,7 +25,7 @@ let restoreCommand = Command(
     checkpoints, links and sessions is put in its place unless the home has its own.
     At the next start the book of every account says that it was restored: with its last
     signed checkpoint of before, and the reason.
-    --root-key is the root key of the time when the snapshot was made.
+    --root-key is the root key of the last backup into the folder, whichever snapshot.
     """,
   arguments: [directory], options: [verifyOption, snapshotOption, keyOption, reasonOption, .json]
 ) { invocation in
@@ -44,12 +44,10 @@ let restoreCommand = Command(
   let restore = LogRestore(
     backup: absolute(invocation.argument(directory.name)), target: home.log, rootKey: key)
   try discardSnapshots(home)
-  let report = try restore.run(
-    snapshot: invocation.value(snapshotOption.flag),
-    verifies: invocation.has(verifyOption.flag))
+  let report = try run(restore, invocation)
   let record = try finish(report, home, reason: invocation.value(reasonOption.flag))
   try HomeSecrets(home, incarnation: report.snapshot.incarnation)
-    .place(report.snapshot.files, rootKey: key)
+    .place(report.files, rootKey: key)
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))
   } else {
@@ -78,6 +76,17 @@ let releaseCommand = Command(
     Output.line(isReleased ? "Released: what waits goes out." : "Nothing was on hold.")
   }
   return .success
+}
+
+private func run(_ restore: LogRestore, _ invocation: Invocation) throws -> RestoreReport {
+  do {
+    return try restore.run(
+      snapshot: invocation.value(snapshotOption.flag),
+      verifies: invocation.has(verifyOption.flag))
+  } catch EventLogError.storage(let reason) where reason == VaultError.wrongRootKey.description {
+    throw CommandError.otherRootKey(
+      path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")
+  }
 }
 
 /// Of a log that was here before, which the restored one is not.

@@ -7,6 +7,9 @@ import Zstd
 /// What a restore did.
 package struct RestoreReport: Sendable {
   package let snapshot: BackupSnapshot
+  /// The small files of all snapshots of its history, its own first, then the newest. What of them is sealed under the root key is
+  /// sealed under the one of each snapshot's time; the keys that were restored are the newest.
+  package let files: [[String: [UInt8]]]
   package let head: UInt64
   package let incarnation: UInt32
   /// Those of them that the snapshot's own vault did not have.
@@ -58,9 +61,13 @@ package struct LogRestore {
       let tombstones = try applyTombstones(in: staging)
       let (verification, head) = try check(snapshot, staging, verifies: verifies)
       let incarnation = try renumber(staging, after: snapshot.incarnation)
+      let others = try folder.names().reversed().filter { $0 != snapshot.name }
+        .map { name throws(EventLogError) in try folder.snapshot(name) }
+        .filter { $0.incarnation == snapshot.incarnation }
       try moveIntoPlace(staging, snapshot, head: head)
       return RestoreReport(
-        snapshot: snapshot, head: head, incarnation: incarnation, tombstoneCount: tombstones,
+        snapshot: snapshot, files: [snapshot.files] + others.map(\.files), head: head,
+        incarnation: incarnation, tombstoneCount: tombstones,
         verification: verification,
         tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
     }

@@ -1,3 +1,4 @@
+import Glibc
 import LMDB
 import Vault
 import Zstd
@@ -18,6 +19,8 @@ func mappingErrors<Result>(_ body: () throws -> Result) throws(EventLogError) ->
   } catch VaultError.closed {
     throw .closed
   } catch VaultError.storage(let error) where error.isDiskFull {
+    throw .logFull(capacityBytes: 0)
+  } catch VaultError.file(_, let code) where code == ENOSPC || code == EDQUOT {
     throw .logFull(capacityBytes: 0)
   } catch VaultError.storage(let error) where error.isCutOff {
     throw .corrupted(position: 0, reason: error.message)

@@ -84,6 +84,11 @@ package enum CrashCommand {
       if rest.count > 3 { writer.taskCount = Int(try number(rest[3])) }
       if rest.count > 4 { writer.commitCount = Int(try number(rest[4])) }
       try await writer.run()
+    case ("rewrite", 3):
+      var writer = WritingProcess(
+        directory: rest[0], acknowledgementPath: rest[1], name: rest[2])
+      writer.isRewriting = true
+      try await writer.run()
     case ("tail", 2):
       try await TailingProcess(directory: rest[0], outPath: rest[1]).run()
     case ("flip", 5):

@@ -2,7 +2,8 @@ import EventLog
 import Foundation
 import JSON
 
-/// Writers that are killed again and again at random moments, while tailers in other processes follow.
+/// Writers that are killed again and again at random moments, while tailers in other processes follow. Every third one
+/// rewrites its files all the time.
 package struct KillLoop {
   package var tool: String
   package var cycleCount = 200
@@ -55,7 +56,11 @@ package struct KillLoop {
     let acknowledgements = scratch + "/acknowledged"
     let before = Self.byteCount(acknowledgements)
     let writer = try Child(
-      tool: tool, ["write", directory, scratch + "/acknowledged", "c\(seed).\(cycle)"])
+      tool: tool,
+      [
+        cycle % 3 == 2 ? "rewrite" : "write", directory, scratch + "/acknowledged",
+        "c\(seed).\(cycle)",
+      ])
     // Starting takes as long as it takes: two writers in three are left alone until they were promised something.
     if Int.random(in: 0..<3, using: &random) > 0 {
       for _ in 0..<5_000 where Self.byteCount(acknowledgements) == before {

@@ -11,6 +11,8 @@ package struct WritingProcess {
   /// Of each task; nil: until killed.
   package var commitCount: Int?
   package var mapBytes = 1 << 20
+  /// Whether it puts other files in the place of the log's and the vault's all the time, besides.
+  package var isRewriting = false
 
   package init(directory: String, acknowledgementPath: String, name: String) {
     self.directory = directory
@@ -27,6 +29,7 @@ package struct WritingProcess {
       for task in 0..<taskCount {
         group.addTask { try await write(task, log, acknowledgements) }
       }
+      if isRewriting { group.addTask { try await rewrite(log) } }
       try await group.waitForAll()
     }
     await log.close()
@@ -48,6 +51,16 @@ package struct WritingProcess {
         try acknowledgements.acked(name, at: receipt.firstPosition)
       }
       number += count
+    }
+  }
+
+  /// Until killed. Whom it erases nobody knows, so that what tailers have seen stays the same.
+  private func rewrite(_ log: LMDBEventLog) async throws {
+    while true {
+      try await log.erase([SubjectID(UInt128.random(in: 1...(.max)))], org: OrgID(1))
+      _ = try await log.compact()
+      // Commits come in between.
+      try await Task.sleep(for: .milliseconds(10))
     }
   }
 

@@ -5,6 +5,7 @@
  *                       KIND       eio, enospc    the call fails, nothing is written
  *                                  short          the first half is written, the next call fails (ENOSPC)
  *                                  cut            the power goes before the call
+ *                                  stop           the process stops before the call (SIGSTOP) until it is continued
  *                       OPERATION  write (write, writev, pwrite), flush (fsync, fdatasync, msync, and a write
  *                                  through O_DSYNC), resize (ftruncate, and mmap of a file), any
  *   DAYBOOK_FAULT_FLAG  while this file exists, every write fails: with EIO where it holds "EIO", else with ENOSPC
@@ -37,7 +38,7 @@
 
 enum { SECTOR = 512, BUCKETS = 1 << 16, MAX_FILES = 64, MAX_FAULTS = 8 };
 enum operation { WRITE, FLUSH, RESIZE, OPERATIONS };
-enum kind { NONE, FAIL_EIO, FAIL_ENOSPC, SHORT_WRITE, CUT };
+enum kind { NONE, FAIL_EIO, FAIL_ENOSPC, SHORT_WRITE, CUT, STOP };
 
 /* A sector whose content is not, or not certainly, on the disk. */
 struct sector {
@@ -100,6 +101,7 @@ static enum kind kind_named(const char *name) {
   if (!strcmp(name, "enospc")) return FAIL_ENOSPC;
   if (!strcmp(name, "short")) return SHORT_WRITE;
   if (!strcmp(name, "cut")) return CUT;
+  if (!strcmp(name, "stop")) return STOP;
   die("no such kind of fault");
   return NONE;
 }
@@ -249,6 +251,10 @@ static enum kind next_fault(enum operation operation) {
     if (!is_any && faults[i].operation != (int)operation) continue;
     if (faults[i].nth != (is_any ? any_count : counts[operation])) continue;
     if (faults[i].kind == CUT) cut();
+    if (faults[i].kind == STOP) {
+      raise(SIGSTOP);
+      return NONE;
+    }
     return faults[i].kind;
   }
   if (operation != FLUSH && flag_path && !access(flag_path, F_OK)) {
