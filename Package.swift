@@ -127,7 +127,12 @@ let package = Package(
         "Merkle", "ContactsProjection", "TimelineProjection", "SegmentsProjection",
         "AnalyticsProjection",
         "AuditProjection", "WalletProjection", "Logging", "Spelling",
-      ], exclude: ["Server/Lists/decisions", "Server/Definition/decisions", "Contacts/decisions"]),
+      ],
+      exclude: [
+        "Server/decisions", "Server/Lists/decisions", "Server/Definition/decisions",
+        "Contacts/decisions", "History/decisions", "Hooks/decisions", "RequestLog/decisions",
+        "Session/decisions",
+      ]),
     .executableTarget(
       name: "daybook",
       dependencies: [
