@@ -57,17 +57,16 @@ struct HomeSecrets {
   ///
   /// A root key that was exchanged since opens none of the snapshots from before, but the keys of them all: those of the last backup.
   func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws {
-    var failure: VaultError?
+    var isOther = false
     for files in snapshots {
-      do {
-        guard let key = try key(of: files, rootKey: rootKey) else { continue }
-        try place(files, key: key)
-        return
-      } catch VaultError.wrongRootKey {
-        failure = .wrongRootKey
+      let found = Result { try key(of: files, rootKey: rootKey) }
+      if case .failure(VaultError.wrongRootKey) = found {
+        isOther = true
+      } else if let key = try found.get() {
+        return try place(files, key: key)
       }
     }
-    if let failure { throw failure }
+    if isOther { throw VaultError.wrongRootKey }
   }
 
   /// nil where there are no secrets.

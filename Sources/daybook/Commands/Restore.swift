@@ -79,14 +79,17 @@ let releaseCommand = Command(
 }
 
 private func run(_ restore: LogRestore, _ invocation: Invocation) throws -> RestoreReport {
-  do {
-    return try restore.run(
+  let outcome = Result { () throws(EventLogError) in
+    try restore.run(
       snapshot: invocation.value(snapshotOption.flag),
       verifies: invocation.has(verifyOption.flag))
-  } catch EventLogError.storage(let reason) where reason == VaultError.wrongRootKey.description {
+  }
+  let otherKey = EventLogError.storage(reason: VaultError.wrongRootKey.description)
+  if case .failure(let error) = outcome, error == otherKey {
     throw CommandError.otherRootKey(
       path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")
   }
+  return try outcome.get()
 }
 
 /// Of a log that was here before, which the restored one is not.
