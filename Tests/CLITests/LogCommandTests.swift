@@ -269,6 +269,42 @@ import Vault
   }
 
   @Test
+  func `a restore from nothing says so, and makes nothing`() throws {
+    let base = NSTemporaryDirectory() + "/" + UUID().uuidString
+    defer { _ = try? FileManager.default.removeItem(atPath: base) }
+    let refused = try Program.run(["restore", base + "/backup", "--home", base + "/home"])
+    #expect(refused.status == 1)
+    #expect(refused.errors.contains("there is no snapshot in \(base)/backup"))
+    #expect(!FileManager.default.fileExists(atPath: base))
+  }
+
+  @Test
+  func `a restore names the snapshots that there are, and takes no endless reason`() async throws {
+    try await withHome { home in
+      let (backup, other) = (home + "/backup", home + "/other")
+      #expect(try Program.run(["backup", backup, "--home", home]).status == 0)
+      let name = try #require(
+        try FileManager.default.contentsOfDirectory(atPath: backup + "/snapshots").first)
+      func refusal(_ words: String...) throws -> String {
+        let answer = try Program.run(["restore", backup, "--home", other] + words)
+        #expect(answer.status == 64)
+        return answer.errors
+      }
+      #expect(try refusal("--snapshot", "none").contains(name.dropLast(".json".count)))
+      #expect(
+        try refusal("--reason", String(repeating: "r", count: 501)).contains("at most 500 bytes"))
+      #expect(!FileManager.default.fileExists(atPath: other))
+    }
+  }
+
+  @Test
+  func `a bundle that is not there is no wrong bundle`() throws {
+    let refused = try Program.run(["verify", "bundle", "/nonexistent/bundle"])
+    #expect(refused.status == 64)
+    #expect(refused.errors.contains("There is no folder /nonexistent/bundle"))
+  }
+
+  @Test
   func `after a rotation and a backup the new root key opens every snapshot, and the old one none`()
     async throws
   {

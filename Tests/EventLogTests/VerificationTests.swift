@@ -101,14 +101,17 @@ import Vault
       for _ in 0..<20 { _ = try await log.append(commit([event(1)])) }
       let key = try CheckpointKey(name: "x", seed: [UInt8](repeating: 1, count: 32))
       let reader = try LMDBLogReader(directory: directory)
-      var isSigned = false
-      let report = try reader.verify { _ in
-        guard !isSigned else { return }
-        isSigned = true
-        waiting {
-          _ = try await log.append(commit([event(1)]))
-          _ = try await log.checkpoint(of: orgA, signedBy: key)
+      let (report, isSigned) = try await onOwnThread {
+        var isSigned = false
+        let report = try reader.verify { _ in
+          guard !isSigned else { return }
+          isSigned = true
+          waiting {
+            _ = try await log.append(commit([event(1)]))
+            _ = try await log.checkpoint(of: orgA, signedBy: key)
+          }
         }
+        return (report, isSigned)
       }
       #expect(isSigned && report.problems == [] && report.eventCount == 20)
       #expect(try reader.verify().problems == [])
@@ -127,14 +130,17 @@ import Vault
       let log = try LMDBEventLog(directory: directory, options: options)
       for _ in 0..<600 { _ = try await log.append(commit([event(1)])) }
       let reader = try LMDBLogReader(directory: directory)
-      var stepCount = 0
-      let report = try reader.verify { _ in
-        stepCount += 1
-        guard stepCount == 1 else { return }
-        waiting {
-          for _ in 0..<100 { _ = try await log.append(commit([event(1)])) }
-          _ = try await log.compact()
+      let (report, stepCount) = try await onOwnThread {
+        var stepCount = 0
+        let report = try reader.verify { _ in
+          stepCount += 1
+          guard stepCount == 1 else { return }
+          waiting {
+            for _ in 0..<100 { _ = try await log.append(commit([event(1)])) }
+            _ = try await log.compact()
+          }
         }
+        return (report, stepCount)
       }
       #expect(stepCount > 1)
       #expect(report.problems == [])
@@ -144,14 +150,4 @@ import Vault
       await log.close()
     }
   }
-}
-
-/// Runs `body` to its end, on another thread, from where nothing can be awaited.
-private func waiting(_ body: @escaping @Sendable () async throws -> Void) {
-  let isDone = DispatchSemaphore(value: 0)
-  Task.detached {
-    do { try await body() } catch { Issue.record(error) }
-    isDone.signal()
-  }
-  isDone.wait()
 }

@@ -114,8 +114,13 @@ let verifyBundleCommand = Command(
   let kept = try invocation.values(keptOption.flag).map {
     try String(contentsOfFile: $0, encoding: .utf8)
   }
+  let path = invocation.argument(folder.name)
+  var isFolder: ObjCBool = false
+  guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isFolder),
+    isFolder.boolValue
+  else { throw UsageError("There is no folder \(path).", command: "verify bundle") }
   var bundle = AuditBundle(
-    directory: invocation.argument(folder.name), verifierKey: invocation.value(keyOption.flag),
+    directory: path, verifierKey: invocation.value(keyOption.flag),
     olderNotes: kept)
   let report = bundle.verify()
   if invocation.has(Option.json.flag) { Output.json(json(report)) } else { show(report) }

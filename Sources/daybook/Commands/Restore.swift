@@ -15,6 +15,8 @@ private let keyOption = Option(
 private let reasonOption = Option(
   "--reason", value: "TEXT", "why, for the book of every account")
 
+private let reasonByteLimit = 500
+
 let restoreCommand = Command(
   "restore", "make the log of this home from a backup, and hold everything that would go out",
   details: """
@@ -30,6 +32,20 @@ let restoreCommand = Command(
   arguments: [directory], options: [verifyOption, snapshotOption, keyOption, reasonOption, .json]
 ) { invocation in
   let home = invocation.settings.home
+  let backup = absolute(invocation.argument(directory.name))
+  let reason = invocation.value(reasonOption.flag)
+  guard reason.map({ $0.utf8.count <= reasonByteLimit }) ?? true else {
+    throw UsageError(
+      "--reason has at most \(reasonByteLimit) bytes: every account's book repeats it.",
+      command: "restore")
+  }
+  // Before anything is made here.
+  let snapshots = try LogRestore.snapshots(in: backup)
+  if let name = invocation.value(snapshotOption.flag), !snapshots.contains(name) {
+    throw UsageError(
+      "There is no snapshot \(name) in \(backup). The newest are \(snapshots.prefix(5).joined(separator: ", ")).",
+      command: "restore")
+  }
   try prepare(home)
   if try FileLock.isHeld(home.upLock) {
     throw CommandError.alreadyRunning(home: home.path, pid: nil)
@@ -42,10 +58,10 @@ let restoreCommand = Command(
   // Before there is a log: a start in between would send.
   try holdEverything(home)
   let restore = LogRestore(
-    backup: absolute(invocation.argument(directory.name)), target: home.log, rootKey: key)
+    backup: backup, target: home.log, rootKey: key)
   try discardSnapshots(home)
   let report = try run(restore, invocation)
-  let record = try finish(report, home, reason: invocation.value(reasonOption.flag))
+  let record = try finish(report, home, reason: reason)
   try HomeSecrets(home, incarnation: report.snapshot.incarnation)
     .place(report.files, rootKey: key)
   if invocation.has(Option.json.flag) {

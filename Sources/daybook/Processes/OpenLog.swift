@@ -97,7 +97,8 @@ func readAll(
 /// The org that an option names.
 func org(_ text: String, in command: String) throws(UsageError) -> OrgID {
   guard let org = Identifier(text, kind: .org) else {
-    throw UsageError("'\(text)' is no org's id: those start with acc_.", command: command)
+    throw UsageError(
+      "'\(text)' is no account's id: acc_ and 26 letters and digits.", command: command)
   }
   return OrgID(org.value)
 }

@@ -34,6 +34,21 @@ package struct LogRestore {
     self.rootKey = rootKey
   }
 
+  /// The names of the snapshots in the backup folder `backup`, the newest first: one at least.
+  ///
+  /// - Throws: `.backupDamaged` where there is none.
+  package static func snapshots(in backup: String) throws(EventLogError) -> [String] {
+    try snapshots(in: BackupFolder(path: backup))
+  }
+
+  private static func snapshots(in folder: BackupFolder) throws(EventLogError) -> [String] {
+    let names = try folder.names()
+    guard !names.isEmpty else {
+      throw .backupDamaged(reason: "there is no snapshot in \(folder.path)")
+    }
+    return names.reversed()
+  }
+
   /// Restores the snapshot `name` (nil: the newest), and, with `verifies`, checks every byte, proof and signature of it;
   /// the roots in the snapshot always are.
   ///
@@ -49,9 +64,7 @@ package struct LogRestore {
     guard !LogFolder(path: target).hasLog else {
       throw .storage(reason: "there is a log already where it would be restored to")
     }
-    guard let newest = try folder.names().last else {
-      throw .backupDamaged(reason: "there is no snapshot in \(folder.path)")
-    }
+    let newest = try Self.snapshots(in: folder)[0]
     // Nobody prunes meanwhile what is being read.
     return try folder.locked { () throws(EventLogError) in
       let snapshot = try folder.snapshot(name ?? newest)
