@@ -270,7 +270,7 @@ import Vault
 
   @Test
   func `a restore from nothing says so, and makes nothing`() throws {
-    let base = NSTemporaryDirectory() + "/" + UUID().uuidString
+    let base = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
     defer { _ = try? FileManager.default.removeItem(atPath: base) }
     let refused = try Program.run(["restore", base + "/backup", "--home", base + "/home"])
     #expect(refused.status == 1)
