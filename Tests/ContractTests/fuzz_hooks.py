@@ -25,7 +25,13 @@ def filter_case(context, case) -> bool:
     # With `fields` the answer lacks what the schema requires: on purpose, and tested elsewhere.
     if "fields" in (case.query or {}):
         return False
+    if case.operation.path.endswith("/search") and "fields" in as_object(case.body):
+        return False
     return not any(name.lower().startswith("x-schemathesis-unknown") for name in headers)
+
+
+def as_object(body) -> dict:
+    return body if isinstance(body, dict) else {}
 
 
 @schemathesis.check

@@ -21,7 +21,7 @@ enum ContactSearch {
           parameters.map { .optional($0.name, $0.bodySchema, $0.description) }),
         example: [
           "filter": ["all": [["field": "tags", "op": "contains", "value": "vip"]]],
-          "sort": "-created_at,id", "fields": ["id", "email"], "limit": 50,
+          "sort": "-created_at,id", "limit": 50,
         ]), answers: contacts.answers,
       refuses: [
         400: [
