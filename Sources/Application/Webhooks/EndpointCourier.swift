@@ -67,6 +67,8 @@ struct EndpointCourier: Sendable {
     var keys = DeliveryKeys()
     var savedAtMicros: Micros = 0
     var isSaved = true
+    /// When the endpoint was let go on last, as far as was seen; nil before the first look.
+    var resumedSequence: UInt64?
   }
 
   /// Returns when the endpoint is disabled or deleted, and nothing is under way any more.
@@ -145,6 +147,12 @@ extension EndpointCourier {
         await desk.wake.wait(beyond: seen, timeout: nil)
         continue
       }
+      if let known = bag.resumedSequence, known != target.resumedSequence {
+        // It was stopped and let go on between two looks.
+        bag.plan.makeDue()
+        bag.isSaved = false
+      }
+      bag.resumedSequence = target.resumedSequence
       redeliver(target, desk, &group)
       if try await start(target, &bag, desk, &group) { continue }
       let nowMicros = await executor.realMicros
