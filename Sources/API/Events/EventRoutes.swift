@@ -94,7 +94,7 @@ enum EventRoutes {
   }
 
   /// Long polls are answered late on purpose: so many may wait at a time.
-  private static let polls = AdmissionGate(width: 1_000, lineLimit: 0)
+  private static let polls = FairGate<Anybody>(width: 1_000, lineLimit: 0)
 
   private static func poll(
     _ first: WantedEvents.Found, _ wanted: WantedEvents, limit: Int, waitMillis: Int,

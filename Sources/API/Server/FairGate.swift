@@ -57,6 +57,23 @@ final class FairGate<Key: Hashable & Sendable>: Sendable {
   private func leave() { state.withLock { $0.next() }?.resume(returning: true) }
 }
 
+/// The one key of a line where whoever comes first is first.
+struct Anybody: Hashable, Sendable {}
+
+extension FairGate<Anybody> {
+  nonisolated(nonsending) func pass<Result: Sendable>(
+    _ body: nonisolated(nonsending) () async throws(APIError) -> Result
+  ) async throws(APIError) -> Result {
+    try await pass(Anybody(), body)
+  }
+}
+
+extension APIError {
+  static let overloaded = APIError(
+    503, "unavailable", "overloaded", "The server is busy; nothing was done. Try again.",
+    isRetryable: true)
+}
+
 extension FairGate.State {
   /// Whether the newcomer is admitted, nil where they wait, and who has to go for them.
   fileprivate mutating func add(

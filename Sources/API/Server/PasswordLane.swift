@@ -5,7 +5,7 @@ import HTTP
 /// anybody may ask for it by signing in.
 ///
 /// On threads of its own: those that serve all other requests are as few as the processors, and would be busy with
-/// strangers' guesses alone. Half as many as processors at a time; others wait in a short line, the second of an
+/// strangers' guesses alone. Half as many as processors at a time; others wait in a short line, the second of a
 /// client behind the first of every other.
 enum PasswordLane {
   /// Who asks.

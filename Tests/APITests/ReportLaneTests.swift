@@ -30,7 +30,7 @@ private final class Door: Sendable {
 
 /// Reports that begin and wait behind a door.
 private final class Visitors: Sendable {
-  let gate = AdmissionGate(width: 2, lineLimit: 3)
+  let gate = FairGate<Anybody>(width: 2, lineLimit: 3)
   let door = Door()
   private let begun = Mutex<[Int]>([])
 
@@ -45,7 +45,7 @@ private final class Visitors: Sendable {
 }
 
 /// What keeps sends and reads from starving behind reports.
-@Suite struct AdmissionGateTests {
+@Suite struct ReportLaneTests {
   @Test func `so many run, so many wait in turn, and one more is refused at once`() async throws {
     let visitors = Visitors()
     try await withThrowingTaskGroup(of: Void.self) { group in
