@@ -22,6 +22,10 @@ protocol UndoableDefinition: Housed {
 }
 
 extension UndoableDefinition {
+  static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
+    isTakenBack(state) ? .objectDeleted : nil
+  }
+
   static func rights(in state: State) -> [String] { [] }
 }
 

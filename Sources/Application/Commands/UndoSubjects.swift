@@ -186,10 +186,6 @@ extension Workflow: UndoableDefinition {
     let source: String?
   }
 
-  static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
-    state.isDeleted ? .objectDeleted : nil
-  }
-
   static func isTakenBack(_ state: State) -> Bool { state.isDeleted }
 
   static func steps(
@@ -226,10 +222,6 @@ extension Role: UndoableDefinition {
       DefinitionPart("name", { $0.name }, { $0.name = $1 }),
       DefinitionPart("scopes", { $0.scopes }, { $0.scopes = $1 }),
     ]
-  }
-
-  static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
-    state.isDeleted ? .objectDeleted : nil
   }
 
   static func isTakenBack(_ state: State) -> Bool { state.isDeleted }
@@ -306,10 +298,6 @@ extension APIKey: UndoableDefinition {
     ]
   }
 
-  static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
-    state.isRevoked ? .objectDeleted : nil
-  }
-
   static func isTakenBack(_ state: State) -> Bool { state.isRevoked }
   static func rights(in state: State) -> [String] { state.scopes }
 
@@ -352,10 +340,6 @@ extension WebhookEndpoint: UndoableDefinition {
     ]
   }
 
-  static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
-    state.isDeleted ? .objectDeleted : nil
-  }
-
   static func isTakenBack(_ state: State) -> Bool { state.isDeleted }
 
   /// Full payloads are the book itself.
@@ -394,10 +378,6 @@ extension InboundHook: UndoableDefinition {
       DefinitionPart("settings", { $0.settings }, { $0.settings = $1 }),
       DefinitionPart("enabled", { $0.isEnabled }, { $0.isEnabled = $1 }),
     ]
-  }
-
-  static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
-    state.isDeleted ? .objectDeleted : nil
   }
 
   static func isTakenBack(_ state: State) -> Bool { state.isDeleted }
