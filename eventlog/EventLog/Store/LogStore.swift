@@ -76,9 +76,13 @@ extension LogStore {
   ///
   /// - Throws: `.closed` after `close()`, although the environment may be open for others.
   func reading<Result>(_ body: (borrowing ReadTransaction) throws -> Result) throws -> Result {
-    guard !isClosed.load(ordering: .acquiring) else { throw EventLogError.closed }
+    try requireOpen()
     try vault.refresh()
     return try environment.read(body)
+  }
+
+  func requireOpen() throws(EventLogError) {
+    guard !isClosed.load(ordering: .acquiring) else { throw .closed }
   }
 
   /// Gives up the environment. A second call does nothing.
