@@ -139,6 +139,7 @@ private struct Crowd {
       _ = try clients[0].answer()
       return (open, (ContinuousClock.now - sent) / .milliseconds(1))
     }
+    try await ServerHouse.onThread { try house.waitUntilLeft() }
     figure("idle", "connections", Double(Self.size), nil)
     figure("idle", "answer ms", millis, nil)
     figure("idle", "RSS MiB", open.residentMiB, before.residentMiB)

@@ -72,6 +72,16 @@ final class ServerHouse: Sendable {
 
   var cost: ProcessCost { ProcessCost(pid: serverPID) }
 
+  /// Returns when the server has closed what its clients have left: as long as it has not, there is no room for as many others.
+  func waitUntilLeft() throws {
+    for _ in 0..<3_000 {
+      let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/\(serverPID)/fd").count
+      if open < 1_000 { return }
+      usleep(10_000)
+    }
+    throw Failed(description: "the server keeps connections that were closed")
+  }
+
   // MARK: Processes
 
   private static func launch(_ arguments: [String]) -> Launch {
