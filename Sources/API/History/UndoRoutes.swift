@@ -87,34 +87,46 @@ enum UndoRoutes {
     if isTrial { try exchange.tellRepeated(call, in: exchange.org) }
     var position = try exchange.head()
     if let before = try answeredAt(call, exchange) { position = before }
+    let found = try plan(wish, at: position, restores: restores, exchange)
+    if isTrial {
+      let trial = try await exchange.tried(in: try exchange.executor()) {
+        workspace throws(CommandError) in
+        try workspace.carryOut(found.plan)
+      }
+      return exchange.respond(200, Trial.json(trial.events, results(found)))
+    }
+    call.causation = found.plan.items.first?.position
+    call.reason = call.reason ?? words(found.plan)
+    let written = try await exchange.write(to: try exchange.executor(), call) {
+      workspace throws(CommandError) in
+      try workspace.carryOut(found.plan)
+    }
+    var told = found
+    // The same request may have been carried out since the log was looked at: it answers as then.
+    if written.receipt.isReplay, let before = try answeredAt(call, exchange), before != position {
+      told = try plan(wish, at: before, restores: restores, exchange)
+    }
+    return exchange.respond(
+      200, .object(JSONObject([("object", "undo")] + results(told))), receipt: written.receipt)
+  }
+
+  private typealias Found = (plan: UndoPlan, next: UInt64?)
+
+  private static func plan(
+    _ wish: Wish, at position: UInt64, restores: Bool, _ exchange: Exchange
+  ) throws(APIError) -> Found {
     let chosen = try wish.events(upTo: position, exchange)
-    let plan: UndoPlan
     do {
-      plan = try UndoPlan(
+      let plan = try UndoPlan(
         chosen.events,
         .init(
           org: exchange.org, position: position, restoresEdited: restores,
           kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
         exchange.engine.log)
+      return (plan, chosen.next)
     } catch {
       throw APIError(error)
     }
-    let told = results(plan, next: chosen.next)
-    if isTrial {
-      let trial = try await exchange.tried(in: try exchange.executor()) {
-        workspace throws(CommandError) in
-        try workspace.carryOut(plan)
-      }
-      return exchange.respond(200, Trial.json(trial.events, told))
-    }
-    call.causation = plan.items.first?.position
-    call.reason = call.reason ?? words(plan)
-    let written = try await exchange.write(to: try exchange.executor(), call) {
-      workspace throws(CommandError) in
-      try workspace.carryOut(plan)
-    }
-    return exchange.respond(
-      200, .object(JSONObject([("object", "undo")] + told)), receipt: written.receipt)
   }
 
   /// Where the log was before the request was carried out under its key; nil where it was not.
@@ -148,9 +160,8 @@ enum UndoRoutes {
     return Set(rights.filter { caller.allows("\($0.1):write", "update") }.map(\.0))
   }
 
-  private static func results(
-    _ plan: UndoPlan, next: UInt64?
-  ) -> [(key: String, value: JSON)] {
+  private static func results(_ found: Found) -> [(key: String, value: JSON)] {
+    let (plan, next) = found
     func count(_ name: String) -> JSON { JSON(plan.items.count { $0.outcome.name == name }) }
     let items = plan.items.map { item -> JSON in
       var reason: String?

@@ -415,7 +415,15 @@ extension Workspace {
             stream: StreamID(id.value), expected: .exactly(version), actual: actual))
       }
     }
-    for step in plan.steps { try carryOut(step.change, on: step.subject, by: plan.grants) }
+    for step in plan.steps {
+      do throws(CommandError) {
+        try carryOut(step.change, on: step.subject, by: plan.grants)
+      } catch {
+        guard !error.isOfTheLog else { throw error }
+        let events = plan.items.filter { $0.subject == step.subject && $0.outcome == .undone }
+        throw .obstacle(to: events.map(\.event), error)
+      }
+    }
   }
 
   private mutating func carryOut(
