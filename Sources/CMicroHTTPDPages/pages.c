@@ -3,7 +3,10 @@
 
 #include <dlfcn.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <time.h>
 
 // Both are called by libmicrohttpd itself through its procedure linkage table, so that a program's functions of the
 // same names are called instead (ld.so(8), symbol lookup). Why: Sources/HTTP/Server/decisions/0003.
@@ -68,4 +71,48 @@ enum MHD_Result MHD_lookup_connection_value_n(
   if (value != NULL) *value = text;
   if (value_size != NULL) *value_size = size;
   return result;
+}
+
+// Of the library that libmicrohttpd is linked with; not looked for before a connection of TLS is there.
+static void send_by_tls(void *session, const char *bytes, size_t count) {
+  static _Atomic(void *) found;
+  void *send_record = atomic_load(&found);
+  if (send_record == NULL) {
+    send_record = dlsym(RTLD_DEFAULT, "gnutls_record_send");
+    atomic_store(&found, send_record);
+  }
+  if (send_record == NULL) return;
+  ssize_t (*record_send)(void *, const void *, size_t);
+  *(void **)&record_send = send_record;
+  (void)record_send(session, bytes, count);
+}
+
+void daybook_mhd_say(
+    struct MHD_Connection *connection, unsigned int status, const char *fields, const void *body,
+    size_t body_bytes) {
+  char answer[4096], date[64] = "";
+  time_t now = time(NULL);
+  struct tm utc;
+  if (gmtime_r(&now, &utc) != NULL)
+    strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &utc);
+  int head_bytes = snprintf(
+      answer, sizeof answer, "HTTP/1.1 %u %s\r\n%s%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
+      status, MHD_get_reason_phrase_for(status), date, fields, body_bytes);
+  if (head_bytes < 0 || (size_t)head_bytes > sizeof answer - body_bytes || body_bytes > sizeof answer)
+    return;
+  memcpy(answer + head_bytes, body, body_bytes);
+  size_t count = (size_t)head_bytes + body_bytes;
+  const union MHD_ConnectionInfo *tls =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+  const union MHD_ConnectionInfo *socket =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+  if (socket == NULL) return;
+  if (tls != NULL && tls->tls_session != NULL)
+    send_by_tls(tls->tls_session, answer, count);
+  else
+    (void)send(socket->connect_fd, answer, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+  // What came behind the head and is never read would be answered with a reset, which takes the answer with it.
+  char rest[4096];
+  for (int i = 0; i < 64; i++)
+    if (recv(socket->connect_fd, rest, sizeof rest, MSG_DONTWAIT) <= 0) break;
 }

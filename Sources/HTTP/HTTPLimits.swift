@@ -36,6 +36,13 @@ package struct HTTPLimits: Sendable, Equatable {
   /// connection costs the whole pool.
   var connectionMemoryBytes: Int { maxHeaderBytes + (4 << 10) }
 
+  /// Whether the head of an answer fits into the pool beside that of its request: without room for it MHD closes the
+  /// connection in silence, with the request carried out. It keeps a record of 64 bytes for each field, and the head of an
+  /// answer is seldom half of 2 KiB.
+  func hasRoom(headBytes: Int, fieldCount: Int) -> Bool {
+    headBytes + fieldCount * 64 + (2 << 10) <= connectionMemoryBytes
+  }
+
   package init() {}
 
   package init(maxBodyBytes: Int, maxConnections: Int = 12_000, idleTimeoutSeconds: Int = 60) {

@@ -41,7 +41,8 @@ def lists(operations):
     """The operations that answer a list, with the schema of their query parameters."""
     for method, path, operation in operations:
         schema = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
-        reference = schema.get("schema", {}).get("$ref", "")
+        whole = schema.get("schema", {})
+        reference = whole.get("anyOf", [whole])[0].get("$ref", "")
         if method == "GET" and reference.endswith("List") and path not in OTHERS:
             yield path, {p["name"]: p for p in operation["parameters"] if p["in"] != "path"}
 

@@ -82,7 +82,9 @@ def test_a_tail_ends_with_its_user(account):
     assert tail.ends()
 
 
-def test_a_long_poll_ends_with_its_key(account):
+@pytest.mark.parametrize(
+    ("scopes", "refusal"), [(None, (401, "unauthorized")), (["contacts:read"], (403, "missing_scope"))])
+def test_a_long_poll_ends_with_its_key_or_the_right(account, scopes, refusal):
     owner = account[1]
     key = owner.made("/api/api-keys", {"name": "poll", "scopes": ["events:read"]})
     answers = []
@@ -93,10 +95,12 @@ def test_a_long_poll_ends_with_its_key(account):
     )
     poll.start()
     threading.Event().wait(0.5)
-    owner.send("DELETE", f"/api/api-keys/{key['id']}")
+    path = f"/api/api-keys/{key['id']}"
+    taken = owner.send("PATCH", path, {"scopes": scopes}) if scopes else owner.send("DELETE", path)
+    assert taken.status == 200
     owner.made("/api/contacts", PERSON)
     poll.join()
-    assert answers[0].status == 401
+    assert (answers[0].status, answers[0].code) == refusal
 
 
 def test_signing_out_ends_the_session_itself(account):

@@ -430,7 +430,10 @@ def test_an_undo_gives_back_no_right_that_its_caller_lacks(owner):
         "email": f"{uuid.uuid4().hex}@example.com", "name": "U", "role": "developer",
         "password": "correct horse battery"})
     given = last(owner.send("PATCH", f"/api/users/{user['id']}", {"role": held["id"]}))
-    assert undo(owner, {"events": held["events"]}).code == "role_in_use"
+    refused = undo(owner, {"events": held["events"] + [narrowed]})
+    assert refused.code == "role_in_use" and refused.json["error"]["param"] == "events"
+    # What stands in the way, of all that was to be taken back.
+    assert [d["message"] for d in refused.json["error"]["details"]] == held["events"]
     # Both together: first it is taken from whom it was given to, then it goes.
     assert undo(owner, {"events": held["events"] + [given]}).json["undone"] == 2
 
@@ -457,3 +460,22 @@ def test_an_undo_beside_other_writers_looks_again(owner):
             is_done.set()
         writer.result()
     assert read(owner, one)["company"] is None
+
+
+def test_the_same_undo_at_the_same_moment_is_one_and_answers_alike(owner):
+    """Whoever comes second looked at the log when the first was done already: it is told what the first one was."""
+    for _ in range(5):
+        person = contact(owner)
+        renamed = last(owner.send("PATCH", f"/api/contacts/{person['id']}", {"first_name": "Bea"}))
+        key, start = str(uuid.uuid4()), threading.Barrier(12)
+
+        def take_back(_):
+            start.wait()
+            while (answer := undo(owner, {"events": [renamed]}, Idempotency_Key=key)).status == 409:
+                assert answer.code == "idempotency_in_progress"
+            return answer
+
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(take_back, range(12)))
+        assert {statuses(a)[0] for a in answers} == {("contact.updated", "undone")}
+        assert len({tuple(a.json["events"]) for a in answers}) == 1

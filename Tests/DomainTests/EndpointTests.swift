@@ -20,6 +20,9 @@ import Testing
   @Test(arguments: [
     "", "ftp://a.example", "https://", "https:///path", "https://a b.example",
     "https://user:secret@a.example", "http://:80/", "a.example", "https://exämple.com/",
+    "https://a.example:0/", "https://a.example:65536/", "https://a.example:x/",
+    "https://127.0.0.1%00.a.example/", "https://a.example\\b/", "https://[::1/", "https://[]/",
+    "https://[::1]x/",
   ])
   func `an endpoint has a web address`(url: String) {
     Given(WebhookEndpoint.self).when(Self.create(url)).thenRejected(.invalidURL)
@@ -27,7 +30,11 @@ import Testing
       .thenRejected(.invalidURL)
   }
 
-  @Test(arguments: ["http://127.0.0.1:8080/x?y=1#z", "HTTPS://a.example", "https://a.example:1?b"])
+  @Test(arguments: [
+    "http://127.0.0.1:8080/x?y=1#z", "HTTPS://a.example", "https://a.example:65535?b",
+    "https://[2001:db8::1]:8443/x",
+    "https://a_b.example",
+  ])
   func `any host, port and path will do`(url: String) {
     Given(WebhookEndpoint.self).when(Self.create(url))
       .then(.created(url: url, types: ["message.*"], secret: .known("whsec_1")))

@@ -50,6 +50,26 @@ import Testing
     }
   }
 
+  @Test func `a head that leaves no room for an answer is answered over TLS too`() async throws {
+    let (tls, directory) = try Self.makeCertificate()
+    defer { try? FileManager.default.removeItem(at: directory) }
+    try await withServer(tls: tls) { _ in
+      .text(200, "handled")
+    } _: { server in
+      var settings = HTTPClientSettings()
+      settings.authoritiesPath = tls.certificatePath
+      let client = HTTPClient(settings: settings)
+      defer { client.close() }
+      for byteCount in stride(from: 9_000, to: 12_500, by: 250) {
+        let answer = try await client.send(
+          ClientRequest(
+            url: "https://localhost:\(server.port)/",
+            headers: ["X-Long": String(repeating: "a", count: byteCount)]))
+        #expect(answer.status == 431, "\(byteCount) bytes")
+      }
+    }
+  }
+
   @Test(arguments: [("-tls1_1", false), ("-tls1_2", false), ("-tls1_3", true)])
   func `only TLS 1_3 is spoken`(version: String, isSpoken: Bool) async throws {
     let (tls, directory) = try Self.makeCertificate()

@@ -144,9 +144,9 @@ class Bundle:
     def read(self, name):
         with open(os.path.join(self.folder, name), "rb") as file:
             return file.read()
-    def names(self):
-        return sorted(os.path.relpath(os.path.join(path, name), self.folder)
-                      for path, _, files in os.walk(self.folder) for name in files)
+    def names(self):  # A link to a folder counts as a file: who looks into the bundle sees what is behind it.
+        return sorted(os.path.relpath(os.path.join(path, name), self.folder) for path, folders, files in
+                      os.walk(self.folder) for name in files + [f for f in folders if os.path.islink(os.path.join(path, f))])
     def check(self):
         self.note = self.read("checkpoint").decode()
         self.origin, self.size, self.root = checkpoint(self.key.open(self.note))

@@ -85,44 +85,48 @@ enum UndoRoutes {
     try fields.finish()
     var call = try exchange.call()
     if isTrial { try exchange.tellRepeated(call, in: exchange.org) }
-    func planned(at position: UInt64) throws(APIError) -> (plan: UndoPlan, next: UInt64?) {
-      let chosen = try wish.events(upTo: position, exchange)
-      do throws(CommandError) {
-        let plan = try UndoPlan(
-          chosen.events,
-          .init(
-            org: exchange.org, position: position, restoresEdited: restores,
-            kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
-          exchange.engine.log)
-        return (plan, chosen.next)
-      } catch {
-        throw APIError(error)
-      }
-    }
-    let before = try answeredAt(call, exchange)
-    let head = try exchange.head()
-    let (plan, next) = try planned(at: before ?? head)
+    var position = try exchange.head()
+    if let before = try answeredAt(call, exchange) { position = before }
+    let found = try plan(wish, at: position, restores: restores, exchange)
     if isTrial {
       let trial = try await exchange.tried(in: try exchange.executor()) {
         workspace throws(CommandError) in
-        try workspace.carryOut(plan)
+        try workspace.carryOut(found.plan)
       }
-      return exchange.respond(200, Trial.json(trial.events, results(trial.output, next: next)))
+      return exchange.respond(200, Trial.json(trial.events, results((trial.output, found.next))))
     }
-    call.causation = plan.items.first?.position
+    call.causation = found.plan.items.first?.position
     call.restsOnLog = true
     let written = try await exchange.write(to: try exchange.executor(), call) {
       workspace throws(CommandError) in
-      try workspace.carryOut(plan, wording: words)
+      try workspace.carryOut(found.plan, wording: words)
     }
-    var told = (plan: written.output ?? plan, next: next)
-    // Its twin came first.
-    if written.receipt.isReplay, before == nil, let before = try answeredAt(call, exchange) {
-      told = try planned(at: before)
+    var told = (plan: written.output ?? found.plan, next: found.next)
+    // The same request may have been carried out since the log was looked at: it answers as then.
+    if written.receipt.isReplay, let before = try answeredAt(call, exchange), before != position {
+      told = try plan(wish, at: before, restores: restores, exchange)
     }
     return exchange.respond(
-      200, .object(JSONObject([("object", "undo")] + results(told.plan, next: told.next))),
-      receipt: written.receipt)
+      200, .object(JSONObject([("object", "undo")] + results(told))), receipt: written.receipt)
+  }
+
+  private typealias Found = (plan: UndoPlan, next: UInt64?)
+
+  private static func plan(
+    _ wish: Wish, at position: UInt64, restores: Bool, _ exchange: Exchange
+  ) throws(APIError) -> Found {
+    let chosen = try wish.events(upTo: position, exchange)
+    do throws(CommandError) {
+      let plan = try UndoPlan(
+        chosen.events,
+        .init(
+          org: exchange.org, position: position, restoresEdited: restores,
+          kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
+        exchange.engine.log)
+      return (plan, chosen.next)
+    } catch {
+      throw APIError(error)
+    }
   }
 
   /// Where the log was before the request was carried out under its key; nil where it was not.
@@ -157,10 +161,8 @@ enum UndoRoutes {
     return Set(rights.filter { caller.allows("\($0.1):write", "update") }.map(\.0))
   }
 
-  private static func results(
-    _ plan: UndoPlan, next: UInt64?
-  ) -> [(key: String, value: JSON)] {
-    let items = plan.items
+  private static func results(_ found: Found) -> [(key: String, value: JSON)] {
+    let (items, next) = (found.plan.items, found.next)
     func count(_ name: String) -> JSON { JSON(items.count { $0.outcome.name == name }) }
     let told = items.map { item -> JSON in
       var reason: String?

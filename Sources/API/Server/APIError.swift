@@ -211,6 +211,14 @@ extension APIError {
         "What is known of the contacts could not be read back. It is read from the log again.",
         isRetryable: fault.isRetryable)
     case .log(let error): self.init(error)
+    case .obstacle(let events, let reason):
+      self.init(reason)
+      if let first = events.first {
+        message += " This stands in the way of taking back \(first)."
+      }
+      details += events.prefix(Self.detailLimit).map {
+        Detail(param: "events", code: code, message: $0.text)
+      }
     }
   }
 

@@ -52,53 +52,49 @@ struct Authenticator: Sendable {
     }
     if let session = caller.session { try checkForgery(request, session) }
     guard services.engine.directory.status(of: caller.home) != .archived else {
-      throw APIError(
-        403, "permission", "account_archived",
-        "This account is archived. Its agency or the operator can make it active again.")
+      throw .accountArchived
     }
     guard case .scope(let scope) = operation.access, caller.allows(scope, operation.action) else {
-      throw APIError(403, "permission", "missing_scope", "This needs the right \(operation.right).")
+      throw .missingScope(operation.right)
     }
     guard request.headers["account"] != nil else { return caller }
     var caller = caller
     guard let text = request.headers.only("account"), let target = Identifier(text, kind: .org),
       services.engine.directory.reaches(target, from: caller.home)
     else {
-      throw APIError(
-        403, "permission", "account_not_reachable",
-        "The header Account names no account that you may act on.")
+      throw .accountNotReachable
     }
     caller.org = target
     if target != caller.home { caller.actor += " for:\(caller.home)" }
     return caller
   }
 
-  /// Whether a caller who was admitted would be admitted now: what a request was signed with is good once, and is
-  /// not looked at again.
-  func stillAdmits(_ admitted: Admitted) -> Bool {
+  /// A caller who was admitted, as if they came now: what a request was signed with is good once, and is not looked at
+  /// again.
+  ///
+  /// - Throws: What they would be told.
+  func readmit(_ admitted: Admitted) throws(APIError) {
     let directory = services.engine.directory
     let scopes: [String]
     switch admitted.proof {
     case .key(let secretHash):
       guard let key = directory.key(secretHash: secretHash, nowMicros: nowMicros) else {
-        return false
+        throw .unauthorized
       }
-      do throws(APIError) {
-        try check(key, from: admitted.remoteAddress)
-      } catch {
-        return false
-      }
+      try check(key, from: admitted.remoteAddress)
       scopes = key.state.scopes
     case .session(let user, let name, let untilMicros, let seed):
       guard let user = directory.user(user), user.state.isActive,
         user.sessionSeed == seed, nowMicros < untilMicros,
         !user.state.hasEnded(session: name, untilMicros: untilMicros)
-      else { return false }
+      else { throw .unauthorized }
       scopes = directory.scopes(ofRole: user.role, of: user.org)
     }
-    return directory.status(of: admitted.home) != .archived
-      && Scope.allows(scopes, admitted.scope, orAlone: admitted.action)
-      && directory.reaches(admitted.org, from: admitted.home)
+    guard directory.status(of: admitted.home) != .archived else { throw .accountArchived }
+    guard Scope.allows(scopes, admitted.scope, orAlone: admitted.action) else {
+      throw .missingScope(Operation.right(admitted.scope, admitted.action))
+    }
+    guard directory.reaches(admitted.org, from: admitted.home) else { throw .accountNotReachable }
   }
 
   private func requireOperator(_ request: HTTPRequest) throws(APIError) {
@@ -267,5 +263,19 @@ extension Directory.UserEntry {
   var sessionSeed: String {
     let count = state.deactivatedCount
     return count == 0 ? details.passwordHash : "\(details.passwordHash).\(count)"
+  }
+}
+
+extension APIError {
+  fileprivate static let accountArchived = APIError(
+    403, "permission", "account_archived",
+    "This account is archived. Its agency or the operator can make it active again.")
+
+  fileprivate static let accountNotReachable = APIError(
+    403, "permission", "account_not_reachable",
+    "The header Account names no account that you may act on.")
+
+  fileprivate static func missingScope(_ right: String) -> APIError {
+    APIError(403, "permission", "missing_scope", "This needs the right \(right).")
   }
 }

@@ -418,7 +418,11 @@ package final class Operation: Sendable {
   /// The narrowest right that suffices.
   var right: String {
     guard case .scope(let scope) = access else { return "" }
-    return scope.hasSuffix(":write") ? "\(scope.dropLast(5))\(action)" : scope
+    return Self.right(scope, action)
+  }
+
+  static func right(_ scope: String, _ action: String) -> String {
+    scope.hasSuffix(":write") ? "\(scope.dropLast(5))\(action)" : scope
   }
 
   /// The resource it belongs to: `contacts`.

@@ -42,9 +42,9 @@ struct Shape: Sendable {
 
   func apply(to answer: JSON, read: Reader) async throws(APIError) -> JSON {
     var known: [Identifier: JSON] = [:]
-    guard var list = answer.object, let items = list["data"]?.array else {
-      return try await shaped(answer, &known, read)
-    }
+    // What has `data` and no other pages is no list of objects, but one object: the prices.
+    guard var list = answer.object, let items = list["data"]?.array, list["has_more"] != nil
+    else { return try await shaped(answer, &known, read) }
     var shapedItems: [JSON] = []
     for item in items { shapedItems.append(try await shaped(item, &known, read)) }
     list["data"] = .array(shapedItems)

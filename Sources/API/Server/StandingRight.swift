@@ -67,21 +67,25 @@ final class StandingRight: Sendable {
 
   /// Looks again where any right was changed since it looked last, and every second.
   func holds() -> Bool {
-    guard let admitted else { return true }
+    do throws(APIError) {
+      try check()
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// - Throws: What the caller would be told who asked now, where it holds no longer.
+  func check() throws(APIError) {
+    guard let admitted else { return }
     let now = Seen(
       generation: services.engine.directory.generation,
       atMicros: services.engine.tools.clock.nowMicros())
     let isFresh = seen.withLock { seen in
       seen.generation == now.generation && now.atMicros - Self.toleranceMicros < seen.atMicros
     }
-    if isFresh { return true }
-    guard Authenticator(services: services).stillAdmits(admitted) else { return false }
+    if isFresh { return }
+    try Authenticator(services: services).readmit(admitted)
     seen.withLock { $0 = now }
-    return true
-  }
-
-  /// - Throws: 401 where it holds no longer.
-  func check() throws(APIError) {
-    guard holds() else { throw .unauthorized }
   }
 }

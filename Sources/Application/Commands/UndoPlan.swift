@@ -429,13 +429,19 @@ extension Workspace {
   /// between. `wording` says why, in words, where the call does not.
   ///
   /// - Returns: The plan as it was carried out.
+  /// - Throws: `obstacle` where an object cannot be as it was, with its events.
   package mutating func carryOut(
     _ plan: UndoPlan, wording: (UndoPlan) -> String? = { _ in nil }
   ) throws(CommandError) -> UndoPlan {
     var plan = plan
     try plan.renew(log)
     for part in plan.parts {
-      for step in part.steps { try carryOut(step, on: part.subject, by: plan.question.grants) }
+      do throws(CommandError) {
+        for step in part.steps { try carryOut(step, on: part.subject, by: plan.question.grants) }
+      } catch {
+        guard !error.isOfTheLog else { throw error }
+        throw .obstacle(to: part.items.filter { $0.outcome == .undone }.map(\.event), error)
+      }
     }
     reason = wording(plan)
     return plan

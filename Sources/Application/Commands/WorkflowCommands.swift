@@ -221,7 +221,7 @@ extension CommandError {
       .missingField, .recipientsIncomplete, .providerInUse,
       .tooDeep, .alreadyRunning, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken,
       .roleInUse,
-      .idempotencyInProgress, .unreadable, .contactsUnreadable, .log:
+      .idempotencyInProgress, .unreadable, .contactsUnreadable, .log, .obstacle:
       nil
     }
   }

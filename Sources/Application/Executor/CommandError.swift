@@ -57,9 +57,19 @@ package enum CommandError: Error, Equatable {
   /// What is known of the org's contacts could not be read back; it is read from the log again.
   case contactsUnreadable(ContactFault)
   case log(EventLogError)
+  /// Why these events cannot be taken back; none of the others of the undo was either.
+  indirect case obstacle(to: [Identifier], CommandError)
 }
 
 extension CommandError {
+  /// Whether it says something about the log, and nothing about the command.
+  var isOfTheLog: Bool {
+    if case .log = self { return true }
+    if case .unreadable = self { return true }
+    if case .contactsUnreadable = self { return true }
+    return false
+  }
+
   /// The same of one of several consents: `wording` becomes `consents[0].wording`.
   func ofConsent(_ number: Int?) -> CommandError {
     guard let number, case .invalid(let field, let code, let message) = self else { return self }

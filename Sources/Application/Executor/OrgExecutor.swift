@@ -40,6 +40,8 @@ package actor OrgExecutor {
   /// What waits for an append, its own or an earlier one.
   private struct Unsettled {
     let pending: PendingAppend
+    /// nil where nothing was added: it waits for what came before.
+    let appended: Appended?
     /// On the executor, once `pending` is resolved and everything before it is settled.
     let settle: (isolated OrgExecutor, Result<Receipt, EventLogError>) -> Void
   }
@@ -137,6 +139,7 @@ package actor OrgExecutor {
       return command.finish(.failure(error))
     }
     do throws(CommandError) {
+      try requireExpected(call)
       try trusting { () throws(CommandError) in try command.body(&workspace) }
       guard workspace.decided.isEmpty else { return append(workspace, command) }
       finish(command, .success(CommandOutcome(receipt: nil, isReplay: false)))
@@ -152,13 +155,43 @@ package actor OrgExecutor {
     let key = command.call.idempotencyKey?.name
     key.map { _ = keysInFlight.insert($0) }
     wait(
-      Unsettled(pending: lastAppend) { executor, result in
+      Unsettled(pending: lastAppend, appended: nil) { executor, result in
         key.map { _ = executor.keysInFlight.remove($0) }
         switch result {
         case .success: command.finish(outcome)
         case .failure(let error): command.finish(.failure(.log(error)))
         }
       })
+  }
+
+  /// Refuses what was meant for another version than the object has by now. The log would refuse it too, but with
+  /// everything that was decided on top of it, and the state would have to be read again: other people's writes.
+  private func requireExpected(_ call: Call) throws(CommandError) {
+    guard let expected = call.expected else { return }
+    let actual = try versionAhead(of: expected.id)
+    guard actual == expected.version else {
+      throw .versionMismatch(expected: expected.version, actual: actual)
+    }
+  }
+
+  /// The version that an object has once everything that was decided is on disk.
+  private func versionAhead(of id: Identifier) throws(CommandError) -> UInt64 {
+    let last: RecordedEvent?
+    do {
+      last = try log.readStream(
+        org: OrgID(org.value), stream: StreamID(id.value), from: .max, limit: 1,
+        direction: .backwards
+      ).first
+    } catch {
+      throw .log(error)
+    }
+    // What is not settled may be on disk already: by its place in the book nothing counts twice.
+    let firstAhead = last.map { $0.orgSequence + 1 } ?? 0
+    return unsettled.reduce(into: last?.streamVersion ?? 0) { version, waiting in
+      guard let appended = waiting.appended else { return }
+      for (sequence, change) in zip(appended.firstSequence..., appended.changes)
+      where change.stream == id && sequence >= firstAhead { version += 1 }
+    }
   }
 
   /// Reads the org's state without deciding anything.
@@ -231,12 +264,16 @@ extension OrgExecutor {
       mayGiveWork: workspace.decided.contains { workspace.mayGiveWork($0) })
     if appended.changes.contains(where: \.event.isOfWorkflow) { observer.decidedOnWorkflow() }
     let pending = log.enqueue(commit(of: workspace, call))
+    // Refused at the door, for its own size: it never came into the state, and takes nothing else with it.
+    if case .failure(let error)? = pending.outcome, case .invalidCommit = error {
+      return finish(command, .failure(.log(error)))
+    }
     lastAppend = pending
     take(workspace, depth: call.depth)
     key.map { _ = keysInFlight.insert($0) }
     unflushedCount += 1
     wait(
-      Unsettled(pending: pending) { executor, result in
+      Unsettled(pending: pending, appended: appended) { executor, result in
         let outcome = executor.settle(appended, result)
         key.map { _ = executor.keysInFlight.remove($0) }
         command.finish(outcome.map { CommandOutcome(receipt: $0, isReplay: $0.isReplay) })

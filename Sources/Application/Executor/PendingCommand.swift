@@ -104,6 +104,14 @@ struct WaitingLine<Element> {
 
   mutating func append(_ element: Element) { elements.append(element) }
 
+  func reduce<Result>(
+    into initial: Result, _ update: (inout Result, Element) -> Void
+  ) -> Result {
+    elements[start...].reduce(into: initial) { result, element in
+      if let element { update(&result, element) }
+    }
+  }
+
   mutating func removeFirst() {
     elements[start] = nil
     start += 1

@@ -18,4 +18,10 @@ enum MHD_Result daybook_mhd_queue_response(
     struct MHD_Connection *_Nonnull connection, unsigned int status,
     struct MHD_Response *_Nonnull response);
 
+// Sends an answer by itself, whose connection the caller then ends: for where the library has no memory for its head.
+// `fields`: lines, each with its end. As much as the socket takes at once.
+void daybook_mhd_say(
+    struct MHD_Connection *_Nonnull connection, unsigned int status, const char *_Nonnull fields,
+    const void *_Nonnull body, size_t body_bytes);
+
 #endif

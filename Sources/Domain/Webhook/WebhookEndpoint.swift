@@ -180,8 +180,26 @@ extension WebhookEndpoint {
       text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
     else { return false }
     let authority = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
-    let host = authority.prefix { $0 != ":" }
-    return !host.isEmpty && !authority.contains("@")
+    let isLiteral = authority.first == "["
+    let host = isLiteral ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+    guard authority.hasPrefix(host), host.dropFirst(isLiteral ? 2 : 0).first != nil,
+      host.utf8.allSatisfy({ isHost($0, inLiteral: isLiteral) })
+    else { return false }
+    let port = authority.dropFirst(host.count)
+    return port.isEmpty || port.first == ":" && (1...65_535).contains(Int(port.dropFirst()) ?? 0)
+  }
+
+  /// Letters and digits, and what stands in names and addresses beside them. Not `@`: what is before it would be a
+  /// password; and nothing in percents, which hides what is called.
+  private static func isHost(_ byte: UInt8, inLiteral: Bool) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
+      UInt8(ascii: "_"):
+      true
+    case UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"): inLiteral
+    default: false
+    }
   }
 }
 

@@ -95,6 +95,15 @@ extension Exchange {
     }
   }
 
+  /// The fields behind a chunked body leave no room for the head of an answer.
+  func receiveTooManyTrailers() {
+    state.withLock { state in
+      if state.fault == nil {
+        state.fault = .headersTooLarge(limitBytes: core.limits.maxHeaderBytes)
+      }
+    }
+  }
+
   /// Takes a part of the body. False where the connection has to be cut: the client sends far more
   /// than it may, and an answer can only be queued between parts.
   func receive(_ bytes: RawSpan) -> Bool {

@@ -15,9 +15,11 @@ enum Framing {
     for index in fields.indices {
       fieldBytes += fields[index].name.utf8.count + fields[index].value.utf8.count + 4
     }
-    guard targetBytes + fieldBytes <= limits.maxHeaderBytes else {
-      return .headersTooLarge(limitBytes: limits.maxHeaderBytes)
-    }
+    guard targetBytes + fieldBytes <= limits.maxHeaderBytes,
+      limits.hasRoom(
+        headBytes: request.method.utf8.count + targetBytes + 16 + fieldBytes,
+        fieldCount: fields.count)
+    else { return .headersTooLarge(limitBytes: limits.maxHeaderBytes) }
     guard isIntact else { return .malformedRequest }
     var (length, coding, hostCount) = (String?.none, String?.none, 0)
     for index in fields.indices {

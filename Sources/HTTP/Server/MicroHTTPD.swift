@@ -195,6 +195,9 @@ private func onRequest(
     }
     return unsafe exchange.receive(bytes.bytes) ? .YES : .NO
   }
+  if exchange.isChunked, unsafe !hasRoom(on: handle, exchange.connection.limits) {
+    exchange.receiveTooManyTrailers()
+  }
   switch unsafe exchange.advance(RunningConnection(handle: handle)) {
   case .wait: return .YES
   case .abort: return .NO
@@ -289,6 +292,10 @@ private struct Head {
 private func queue(
   _ prepared: Exchange.Prepared, for exchange: Exchange, on handle: OpaquePointer
 ) -> MHD_Result {
+  if prepared.closesConnection, unsafe !hasRoom(on: handle, exchange.connection.limits) {
+    unsafe say(prepared, on: handle)
+    return .NO
+  }
   guard let response = unsafe makeResponse(prepared.body, exchange, handle) else { return .NO }
   // MHD keeps its own reference while it sends.
   defer { unsafe MHD_destroy_response(response) }
@@ -298,6 +305,29 @@ private func queue(
     _ = unsafe MHD_add_response_header(response, "Connection", "close")
   }
   return unsafe daybook_mhd_queue_response(handle, UInt32(prepared.status), response)
+}
+
+/// Whether MHD can build the head of an answer: see `HTTPLimits.hasRoom`. The fields behind a chunked body take their
+/// room as those of the head do.
+private func hasRoom(on handle: OpaquePointer, _ limits: HTTPLimits) -> Bool {
+  var trailerBytes = 0
+  let trailerCount = unsafe MHD_get_connection_values_n(
+    handle, .FOOTER_KIND,
+    { context, _, _, nameSize, _, valueSize in
+      unsafe context?.assumingMemoryBound(to: Int.self).pointee += nameSize + valueSize + 4
+      return .YES
+    }, &trailerBytes)
+  let fieldCount = unsafe MHD_get_connection_values_n(handle, .HEADER_KIND, nil, nil)
+  return limits.hasRoom(
+    headBytes: Int(unsafe daybook_mhd_head_bytes(handle)) + trailerBytes,
+    fieldCount: Int(fieldCount + trailerCount))
+}
+
+/// The last words on a connection, past MHD, which would say nothing.
+private func say(_ prepared: Exchange.Prepared, on handle: OpaquePointer) {
+  guard case .bytes(let body) = prepared.body else { return }
+  let fields = prepared.fields.map { "\($0.name): \($0.value)\r\n" }.joined()
+  unsafe daybook_mhd_say(handle, UInt32(prepared.status), fields, body, body.count)
 }
 
 /// Called where the daemon is about to send a page of its own: what stands there instead.

@@ -129,8 +129,12 @@ import Testing
       try Data("x".utf8).write(to: URL(filePath: more.path + "/extra"))
       let less = try bundle.changing("policy", to: bundle.path + "-less") { _ in }
       try FileManager.default.removeItem(atPath: less.path + "/openings/000.jsonl")
-      #expect(!more.verify().isSound && !less.verify().isSound)
-      #expect(try StandAlone.check([more.path, less.path], key: bundle.key) == [2, 2])
+      let linked = try bundle.changing("policy", to: bundle.path + "-linked") { _ in }
+      try FileManager.default.createSymbolicLink(
+        atPath: linked.path + "/more", withDestinationPath: bundle.path)
+      #expect(!more.verify().isSound && !less.verify().isSound && !linked.verify().isSound)
+      #expect(
+        try StandAlone.check([more.path, less.path, linked.path], key: bundle.key) == [2, 2, 2])
     }
   }
 

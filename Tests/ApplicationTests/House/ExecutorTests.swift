@@ -83,6 +83,65 @@ extension HouseTests {
       }
     }
 
+    /// Whoever races for an object with `If-Match` loses alone: what others write in the same moment stands.
+    @Test func `a stale version is refused for itself, and nothing that was decided after it`()
+      async throws
+    {
+      let log = FaultyLog(MemoryEventLog())
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        let seen = try house.engine.version(of: contact, in: org.id)
+        log.next(.delay)
+        let first = Task {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.addTags(["first"], to: contact)
+          }
+        }
+        try await wait("the first waits") { log.delayedCount == 1 }
+        let second = Task {
+          try await org.perform(expecting: ExpectedObject(id: contact, version: seen)) {
+            workspace throws(CommandError) in
+            try workspace.addTags(["second"], to: contact)
+          }
+        }
+        // The first made it so, and nobody but the executor can know yet.
+        let third = Task {
+          try await org.perform(expecting: ExpectedObject(id: contact, version: seen + 1)) {
+            workspace throws(CommandError) in
+            try workspace.addTags(["third"], to: contact)
+          }
+        }
+        try await wait("those after it were decided") { log.delayedCount == 2 }
+        await log.release()
+        _ = try await first.value
+        await #expect(
+          throws: CommandError.versionMismatch(expected: seen, actual: seen + 1)
+        ) { try await second.value }
+        _ = try await third.value
+        #expect(try house.engine.version(of: contact, in: org.id) == seen + 2)
+      }
+    }
+
+    @Test func `what is too large for one write is refused alone`() async throws {
+      let log = FaultyLog(MemoryEventLog())
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone)
+        log.next(.refuse(.invalidCommit(reason: "more than can be")))
+        await #expect(throws: CommandError.log(.invalidCommit(reason: "more than can be"))) {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.addTags(["too large"], to: contact)
+          }
+        }
+        // Nobody has to read the book again for it.
+        log.setReadable(false)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.addTags(["vip"], to: contact)
+        }
+      }
+    }
+
     @Test func `an append whose fate is unknown is read again`() async throws {
       let log = FaultyLog(MemoryEventLog())
       try await House.with(log: log, isRunning: false) { house in

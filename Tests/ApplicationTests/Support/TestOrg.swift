@@ -18,10 +18,11 @@ struct TestOrg: Sendable {
 
   @discardableResult
   func perform<Output: Sendable>(
-    key: String? = nil, fingerprint: UInt128 = 0,
+    key: String? = nil, fingerprint: UInt128 = 0, expecting expected: ExpectedObject? = nil,
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws -> Done<Output> {
     var call = Self.call
+    call.expected = expected
     call.idempotencyKey = key.map { IdempotencyName($0, fingerprint: fingerprint) }
     return try await executor.perform(call, body)
   }

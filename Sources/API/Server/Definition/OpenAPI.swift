@@ -164,7 +164,9 @@ enum OpenAPI {
       var object = JSONObject()
       if let answer = operation.answers.first(where: { $0.status == status }) {
         object["description"] = .string(answer.description)
-        let content = examples(of: answer, in: content(answer.contents, &components))
+        let isShaped = status == 200 && operation.isShaped
+        let contents = isShaped ? answer.contents.map(\.orPartial) : answer.contents
+        let content = examples(of: answer, in: content(contents, &components))
         if !content.isEmpty { object["content"] = .object(content) }
       } else {
         object["description"] = .string(
