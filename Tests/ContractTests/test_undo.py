@@ -455,3 +455,27 @@ def test_the_same_undo_at_the_same_moment_is_one_and_answers_alike(owner):
             answers = list(pool.map(take_back, range(12)))
         assert {statuses(a)[0] for a in answers} == {("contact.updated", "undone")}
         assert len({tuple(a.json["events"]) for a in answers}) == 1
+
+
+def test_an_undo_beside_other_writers_looks_again(owner):
+    """Somebody else writes to the same contact all the time, other fields."""
+    one = contact(owner)
+    path, is_done = f"/api/contacts/{one['id']}", threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not is_done.is_set():
+            number += 1
+            assert owner.send("PATCH", path, {"custom": {"n": number}}).status == 200
+
+    with ThreadPoolExecutor(2) as others:
+        writer = others.submit(write)
+        try:
+            for number in range(40):
+                event = changed(owner, one, company=f"Company {number}")
+                done = undo(owner, {"events": [event]})
+                assert statuses(done) == [("contact.updated", "undone")], done.text
+        finally:
+            is_done.set()
+        writer.result()
+    assert read(owner, one)["company"] is None

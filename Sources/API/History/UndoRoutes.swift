@@ -85,48 +85,44 @@ enum UndoRoutes {
     try fields.finish()
     var call = try exchange.call()
     if isTrial { try exchange.tellRepeated(call, in: exchange.org) }
-    var position = try exchange.head()
-    if let before = try answeredAt(call, exchange) { position = before }
-    let found = try plan(wish, at: position, restores: restores, exchange)
+    func planned(at position: UInt64) throws(APIError) -> (plan: UndoPlan, next: UInt64?) {
+      let chosen = try wish.events(upTo: position, exchange)
+      do throws(CommandError) {
+        let plan = try UndoPlan(
+          chosen.events,
+          .init(
+            org: exchange.org, position: position, restoresEdited: restores,
+            kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
+          exchange.engine.log)
+        return (plan, chosen.next)
+      } catch {
+        throw APIError(error)
+      }
+    }
+    let before = try answeredAt(call, exchange)
+    let head = try exchange.head()
+    let (plan, next) = try planned(at: before ?? head)
     if isTrial {
       let trial = try await exchange.tried(in: try exchange.executor()) {
         workspace throws(CommandError) in
-        try workspace.carryOut(found.plan)
+        try workspace.carryOut(plan)
       }
-      return exchange.respond(200, Trial.json(trial.events, results(found)))
+      return exchange.respond(200, Trial.json(trial.events, results(trial.output, next: next)))
     }
-    call.causation = found.plan.items.first?.position
-    call.reason = call.reason ?? words(found.plan)
+    call.causation = plan.items.first?.position
+    call.restsOnLog = true
     let written = try await exchange.write(to: try exchange.executor(), call) {
       workspace throws(CommandError) in
-      try workspace.carryOut(found.plan)
+      try workspace.carryOut(plan, wording: words)
     }
-    var told = found
-    // The same request may have been carried out since the log was looked at: it answers as then.
-    if written.receipt.isReplay, let before = try answeredAt(call, exchange), before != position {
-      told = try plan(wish, at: before, restores: restores, exchange)
+    var told = (plan: written.output ?? plan, next: next)
+    // Its twin came first.
+    if written.receipt.isReplay, before == nil, let before = try answeredAt(call, exchange) {
+      told = try planned(at: before)
     }
     return exchange.respond(
-      200, .object(JSONObject([("object", "undo")] + results(told))), receipt: written.receipt)
-  }
-
-  private typealias Found = (plan: UndoPlan, next: UInt64?)
-
-  private static func plan(
-    _ wish: Wish, at position: UInt64, restores: Bool, _ exchange: Exchange
-  ) throws(APIError) -> Found {
-    let chosen = try wish.events(upTo: position, exchange)
-    do {
-      let plan = try UndoPlan(
-        chosen.events,
-        .init(
-          org: exchange.org, position: position, restoresEdited: restores,
-          kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
-        exchange.engine.log)
-      return (plan, chosen.next)
-    } catch {
-      throw APIError(error)
-    }
+      200, .object(JSONObject([("object", "undo")] + results(told.plan, next: told.next))),
+      receipt: written.receipt)
   }
 
   /// Where the log was before the request was carried out under its key; nil where it was not.
@@ -144,8 +140,9 @@ enum UndoRoutes {
     }
   }
 
-  private static func words(_ plan: UndoPlan) -> String {
+  @Sendable private static func words(_ plan: UndoPlan) -> String? {
     let undone = plan.items.filter { $0.outcome == .undone }
+    guard !undone.isEmpty else { return nil }
     let first = undone.prefix(3).map(\.event.text).joined(separator: ", ")
     return undone.count > 3 ? "Undo of \(undone.count) events: \(first), …" : "Undo of \(first)"
   }
@@ -160,10 +157,12 @@ enum UndoRoutes {
     return Set(rights.filter { caller.allows("\($0.1):write", "update") }.map(\.0))
   }
 
-  private static func results(_ found: Found) -> [(key: String, value: JSON)] {
-    let (plan, next) = found
-    func count(_ name: String) -> JSON { JSON(plan.items.count { $0.outcome.name == name }) }
-    let items = plan.items.map { item -> JSON in
+  private static func results(
+    _ plan: UndoPlan, next: UInt64?
+  ) -> [(key: String, value: JSON)] {
+    let items = plan.items
+    func count(_ name: String) -> JSON { JSON(items.count { $0.outcome.name == name }) }
+    let told = items.map { item -> JSON in
       var reason: String?
       if case .refused(let why) = item.outcome { reason = why.rawValue }
       return [
@@ -175,7 +174,7 @@ enum UndoRoutes {
     return [
       ("undone", count("undone")), ("unchanged", count("unchanged")),
       ("changed_since", count("changed_since")), ("refused", count("refused")),
-      ("results", .array(items)), ("next", JSON(next.map { String($0) })),
+      ("results", .array(told)), ("next", JSON(next.map { String($0) })),
     ]
   }
 
