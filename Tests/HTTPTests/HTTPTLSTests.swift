@@ -60,7 +60,7 @@ import Testing
       settings.authoritiesPath = tls.certificatePath
       let client = HTTPClient(settings: settings)
       defer { client.close() }
-      for byteCount in stride(from: 9_000, to: 12_500, by: 250) {
+      for byteCount in stride(from: 11_000, to: 12_500, by: 50) {
         let answer = try await client.send(
           ClientRequest(
             url: "https://localhost:\(server.port)/",
