@@ -187,6 +187,9 @@ class Bundle:
                 require(leaf.version == versions.get(leaf.stream, 0) + 1, "a stream has a gap")
                 versions[leaf.stream], time = leaf.version, leaf.time
                 leaves.append(leaf)
+                if leaf.type == "subject.erasure_requested":  # the key goes before the event that names it
+                    key = hashlib.sha256(b"daybook/key-id/v1\0" + leaf.org + leaf.stream + bytes(4)).digest()
+                    erased_at[key[:16]] = self.size
             require(len(leaves) == count, "has %d leaves, not %d" % (len(leaves), count))
             closed += self.check_openings(first, leaves, erased_at)
         self.current = "tile/entries"
