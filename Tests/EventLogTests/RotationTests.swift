@@ -44,7 +44,7 @@ import Vault
       try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
       let key = try FileRootKey(path: path, mayCreate: false)
       let closed = try LMDBLogReader(directory: directory, rootKey: key)
-      #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
+      #expect(throws: EventLogError.wrongRootKey) {
         try closed.read(after: 0, limit: 9, filter: .all)
       }
       closed.close()

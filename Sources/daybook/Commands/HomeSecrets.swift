@@ -93,9 +93,12 @@ struct HomeSecrets {
         nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: Array(name.utf8))
       try FileManager.default.createDirectory(
         atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+      // Under another name until it is whole: half a secret would be the home's own.
+      let unfinished = path + ".new"
       let isMade = FileManager.default.createFile(
-        atPath: path, contents: Data(secret), attributes: [.posixPermissions: 0o600])
+        atPath: unfinished, contents: Data(secret), attributes: [.posixPermissions: 0o600])
       guard isMade else { throw CommandError.secretUnusable(path: path) }
+      try FileManager.default.moveItem(atPath: unfinished, toPath: path)
     }
   }
 }
