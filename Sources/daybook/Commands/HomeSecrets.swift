@@ -56,17 +56,19 @@ struct HomeSecrets {
   /// Puts those of the first of `snapshots` in their place that `rootKey` opens, where the home has none.
   ///
   /// A root key that was exchanged since opens none of the snapshots from before, but the keys of them all: those of the last backup.
-  func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws {
+  /// False where it opens the secrets of no snapshot: the log is worth more than they are.
+  func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws -> Bool {
     var isOther = false
     for files in snapshots {
       let found = Result { try key(of: files, rootKey: rootKey) }
       if case .failure(VaultError.wrongRootKey) = found {
         isOther = true
       } else if let key = try found.get() {
-        return try place(files, key: key)
+        try place(files, key: key)
+        return true
       }
     }
-    if isOther { throw VaultError.wrongRootKey }
+    return !isOther
   }
 
   /// nil where there are no secrets.

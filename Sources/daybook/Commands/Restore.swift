@@ -61,6 +61,7 @@ let restoreCommand = Command(
     backup: backup, target: home.log, rootKey: key)
   try discardSnapshots(home)
   var record = heldRecord
+  var hasSecrets = true
   let report = try run(restore, invocation) { report in
     try placeCursors(report, home)
     record = RestoreRecord(
@@ -68,8 +69,13 @@ let restoreCommand = Command(
       dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation,
       reason: reason)
     try record.write(to: home.restored)
-    try HomeSecrets(home, incarnation: report.snapshot.incarnation)
+    hasSecrets = try HomeSecrets(home, incarnation: report.snapshot.incarnation)
       .place(report.files, rootKey: key)
+  }
+  if !hasSecrets {
+    Output.error(
+      "restore: what signs checkpoints, links and sessions is sealed with another root key, and is not here:"
+        + " put copies of it into \(home.path) before 'daybook up', which makes new ones")
   }
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))
@@ -109,7 +115,7 @@ private func run(
     return try restore.run(
       snapshot: invocation.value(snapshotOption.flag),
       verifies: invocation.has(verifyOption.flag), beforeLast: beforeLast)
-  } catch EventLogError.wrongRootKey, VaultError.wrongRootKey {
+  } catch EventLogError.wrongRootKey {
     throw CommandError.otherRootKey(
       path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")
   }

@@ -61,6 +61,8 @@ extension LMDBLogReader {
   private func copy(
     to folder: BackupFolder, files: [String: [UInt8]], keeping: Int?, start: Int64
   ) throws(EventLogError) -> BackupReport {
+    let rootID = store.vault.rootKey.id
+    try requireRoot(rootID)
     // Before the copy begins: what is recorded meanwhile is not in it.
     let now = try folder.momentOfNext(SystemClock.nowMicros())
     let books = try books()
@@ -70,6 +72,7 @@ extension LMDBLogReader {
     let vaultByteCount = try folder.replaceVault(of: store.format.incarnation, atMicros: now) {
       file throws(EventLogError) in try store.vault.copy(to: file)
     }
+    try requireRoot(rootID)
     let tombstones = try mappingErrors { try store.vault.tombstones() }
     let untold = Set(tombstones).subtracting(try folder.tombstones())
     if !untold.isEmpty {
@@ -87,6 +90,16 @@ extension LMDBLogReader {
       snapshot: snapshot, byteCount: log.byteCount + vaultByteCount,
       newByteCount: log.newByteCount + vaultByteCount, tombstoneCount: tombstones.count,
       tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+  }
+
+  /// The keys and what `files` seals are of one root key, which somebody can have kept elsewhere.
+  private func requireRoot(_ id: String) throws(EventLogError) {
+    guard try mappingErrors({ try store.vault.isWrapped(byRoot: id) }) else {
+      throw .storage(
+        reason:
+          "the root key is being replaced, or that was interrupted: nobody has kept the next one. Rotate the keys"
+          + " with the root key again, keep a copy of the new one, and back up then")
+    }
   }
 
   private func books() throws(EventLogError) -> [BackupSnapshot.Book] {
