@@ -63,9 +63,14 @@ extension JSON {
     return value
   }
 
+  /// A whole number, `5.0` and `5e0` as well as `5`: to JSON Schema they are the same.
   package var int: Int64? {
-    guard case .int(let value) = self else { return nil }
-    return value
+    switch self {
+    case .int(let value): value
+    // Beyond 2⁵³ nobody knows which whole number was meant.
+    case .double(let value) where abs(value) <= 9_007_199_254_740_992: Int64(exactly: value)
+    case .double, .null, .bool, .string, .array, .object: nil
+    }
   }
 
   package var double: Double? {

@@ -1,37 +1,14 @@
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import API
 
-/// Opens once, from anywhere.
-private final class Door: Sendable {
-  private let state = Mutex((isOpen: false, waiting: [CheckedContinuation<Void, Never>]()))
-
-  func open() {
-    let waiting = state.withLock { state in
-      state.isOpen = true
-      defer { state.waiting = [] }
-      return state.waiting
-    }
-    for continuation in waiting { continuation.resume() }
-  }
-
-  func pass() async {
-    await withCheckedContinuation { continuation in
-      let isOpen = state.withLock { state in
-        if !state.isOpen { state.waiting.append(continuation) }
-        return state.isOpen
-      }
-      if isOpen { continuation.resume() }
-    }
-  }
-}
-
 /// Reports that begin and wait behind a door.
 private final class Visitors: Sendable {
   let gate = FairGate<Anybody>(width: 2, lineLimit: 3)
-  let door = Door()
+  let door = Gate()
   private let begun = Mutex<[Int]>([])
 
   var numbers: [Int] { begun.withLock { $0 } }
@@ -39,7 +16,7 @@ private final class Visitors: Sendable {
   func enter(_ number: Int) async throws(APIError) {
     try await gate.pass { () async throws(APIError) in
       begun.withLock { $0.append(number) }
-      await door.pass()
+      await door.wait()
     }
   }
 }
@@ -75,14 +52,14 @@ private final class Visitors: Sendable {
     let lane = ReportLane(connectionCount: 2)
     let report = try #require(APIServer.operations.first { $0.isReport })
     let write = try #require(APIServer.operations.first { $0.name == "post_messages" })
-    let door = Door()
-    let isRunning = Door()
+    let door = Gate()
+    let isRunning = Gate()
     async let slow = lane.run(report) { () async throws(APIError) -> HTTPResponse in
       isRunning.open()
-      await door.pass()
+      await door.wait()
       return .text(200, "")
     }
-    await isRunning.pass()
+    await isRunning.wait()
     async let waiting = lane.run(report) { () async throws(APIError) -> HTTPResponse in
       .text(200, "")
     }

@@ -267,3 +267,39 @@ def test_a_trial_tells_its_events_and_what_is_special_to_it(new_account):
         "import.started": 1, "contact.created": 2, "contact.tagged": 1, "import.completed": 1,
     }
     assert owner.get(f"/api/events?after={before}").json["data"] == []
+
+
+def test_a_whole_number_may_be_written_as_any_number_is(owner):
+    key = owner.made("/api/api-keys", {"name": "Paced", "scopes": ["contacts:read"]})["id"]
+    for amount in (60.0, 6e1):
+        limit = {"per_minute": amount, "burst": 120.0}
+        told = owner.send("PATCH", f"/api/api-keys/{key}", {"rate_limit": limit})
+        assert told.status == 200, told.text
+        assert told.json["rate_limit"] == {"per_minute": 60, "burst": 120}
+    for amount in (60.5, 1e300):
+        refused = owner.send("PATCH", f"/api/api-keys/{key}", {"rate_limit": {"per_minute": amount, "burst": 120}})
+        assert refused.status == 400, refused.text
+
+
+def test_a_version_is_an_etag_and_nothing_near_it(owner):
+    contact = owner.made("/api/contacts", {"first_name": "Etag"})["id"]
+    for tag in ('"v1"', "v2", "*"):
+        changed = owner.send("PATCH", f"/api/contacts/{contact}", {"company": tag}, **{"If_Match": tag})
+        assert changed.status == 200, f"{tag}: {changed.text}"
+    for tag in ('"v4', 'v4"', '""v4""', "v+4", "4", "v", 'W/"v4"', "v99999999999999999999"):
+        refused = owner.send("PATCH", f"/api/contacts/{contact}", {"company": "No"}, **{"If_Match": tag})
+        assert (refused.status, refused.code) == (400, "invalid_version"), f"{tag}: {refused.text}"
+
+
+@pytest.mark.parametrize("path", [".contact", "contact.", "contact..id", "nobody", "contact.a.b.c.d"])
+def test_a_path_through_objects_has_names_and_no_gaps(owner, path):
+    refused = owner.get(f"/api/messages?expand={path}")
+    assert refused.status == 400, refused.text
+    assert owner.get("/api/messages?expand=contact,campaign.segment").status == 200
+
+
+def test_what_is_too_long_is_refused_as_every_operation_says(owner, operations):
+    for method, path, operation in operations:
+        assert {"414", "431"} <= operation["responses"].keys(), f"{method} {path}"
+    refused = owner.get("/api/contacts?after=" + "x" * 9_000)
+    assert (refused.status, refused.code) == (414, "target_too_long"), refused.text

@@ -1,6 +1,8 @@
 """Taking back what was done, what differs between two moments, and a write that waits for the read models."""
 
+import threading
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -431,3 +433,27 @@ def test_an_undo_gives_back_no_right_that_its_caller_lacks(owner):
     assert undo(owner, {"events": held["events"]}).code == "role_in_use"
     # Both together: first it is taken from whom it was given to, then it goes.
     assert undo(owner, {"events": held["events"] + [given]}).json["undone"] == 2
+
+
+def test_an_undo_beside_other_writers_looks_again(owner):
+    """Somebody else writes to the same contact all the time, other fields."""
+    one = contact(owner)
+    path, is_done = f"/api/contacts/{one['id']}", threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not is_done.is_set():
+            number += 1
+            assert owner.send("PATCH", path, {"custom": {"n": number}}).status == 200
+
+    with ThreadPoolExecutor(2) as others:
+        writer = others.submit(write)
+        try:
+            for number in range(40):
+                event = changed(owner, one, company=f"Company {number}")
+                done = undo(owner, {"events": [event]})
+                assert statuses(done) == [("contact.updated", "undone")], done.text
+        finally:
+            is_done.set()
+        writer.result()
+    assert read(owner, one)["company"] is None

@@ -73,6 +73,17 @@ import Testing
     #expect((report["acknowledged"]?.int ?? 0) > 100)
   }
 
+  @Test func `the power goes where another fault meets the same call, too`() async throws {
+    try await withLogDirectory { directory in
+      let settings = ["DAYBOOK_FAULT_ROOT": directory, "DAYBOOK_FAULTS": "eio:any:40,cut:any:40"]
+      let writer = try Child(
+        tool: Self.tool, ["write", directory, directory + "/acknowledged", "p", "3"],
+        faults: settings)
+      let ending = try await onOwnThread { try writer.wait() }
+      #expect(ending == .signal(SIGKILL))
+    }
+  }
+
   @Test func `a flipped bit anywhere is detected or changes nothing`() async throws {
     var flips = BitFlips(tool: Self.tool)
     flips.flipCount = 250

@@ -1,6 +1,7 @@
 import Dispatch
 import Glibc
 import HTTP
+import TestSupport
 import Testing
 
 @Suite struct HTTPClientTests {

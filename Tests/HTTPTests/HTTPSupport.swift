@@ -32,32 +32,6 @@ extension HTTPServer {
 
 func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
 
-/// A door that opens once, from anywhere.
-final class Gate: Sendable {
-  private let state = Mutex((isOpen: false, waiters: [CheckedContinuation<Void, Never>]()))
-
-  var isOpen: Bool { state.withLock { $0.isOpen } }
-
-  func open() {
-    let waiters = state.withLock { state in
-      state.isOpen = true
-      defer { state.waiters = [] }
-      return state.waiters
-    }
-    for waiter in waiters { waiter.resume() }
-  }
-
-  func wait() async {
-    await withCheckedContinuation { continuation in
-      let isOpen = state.withLock { state in
-        if !state.isOpen { state.waiters.append(continuation) }
-        return state.isOpen
-      }
-      if isOpen { continuation.resume() }
-    }
-  }
-}
-
 /// Counts from 1, from any thread.
 final class Counter: Sendable {
   private let count = Mutex(0)

@@ -29,7 +29,8 @@ enum ContactWrites {
         + "201 where it is new. Its consents are recorded either way. With `If-Match` it has to be there.",
       parameters: [
         .query(
-          "key", .string(7...300), "`email:ann@example.com` or `phone:+14155552671`.",
+          "key", .pattern("^(email:.*@.*|phone:.+)$", 7...300),
+          "`email:ann@example.com` or `phone:+14155552671`.",
           required: true), .ifMatch,
       ],
       body: .json(ContactSchemas.upsert, example: ["first_name": "Ann", "tags": ["vip"]]),

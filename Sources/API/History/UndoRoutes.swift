@@ -85,36 +85,44 @@ enum UndoRoutes {
     try fields.finish()
     var call = try exchange.call()
     if isTrial { try exchange.tellRepeated(call, in: exchange.org) }
-    var position = try exchange.head()
-    if let before = try answeredAt(call, exchange) { position = before }
-    let chosen = try wish.events(upTo: position, exchange)
-    let plan: UndoPlan
-    do {
-      plan = try UndoPlan(
-        chosen.events,
-        .init(
-          org: exchange.org, position: position, restoresEdited: restores,
-          kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
-        exchange.engine.log)
-    } catch {
-      throw APIError(error)
+    func planned(at position: UInt64) throws(APIError) -> (plan: UndoPlan, next: UInt64?) {
+      let chosen = try wish.events(upTo: position, exchange)
+      do throws(CommandError) {
+        let plan = try UndoPlan(
+          chosen.events,
+          .init(
+            org: exchange.org, position: position, restoresEdited: restores,
+            kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
+          exchange.engine.log)
+        return (plan, chosen.next)
+      } catch {
+        throw APIError(error)
+      }
     }
-    let told = results(plan, next: chosen.next)
+    let before = try answeredAt(call, exchange)
+    let head = try exchange.head()
+    let (plan, next) = try planned(at: before ?? head)
     if isTrial {
       let trial = try await exchange.tried(in: try exchange.executor()) {
         workspace throws(CommandError) in
         try workspace.carryOut(plan)
       }
-      return exchange.respond(200, Trial.json(trial.events, told))
+      return exchange.respond(200, Trial.json(trial.events, results(trial.output, next: next)))
     }
     call.causation = plan.items.first?.position
-    call.reason = call.reason ?? words(plan)
+    call.restsOnLog = true
     let written = try await exchange.write(to: try exchange.executor(), call) {
       workspace throws(CommandError) in
-      try workspace.carryOut(plan)
+      try workspace.carryOut(plan, wording: words)
+    }
+    var told = (plan: written.output ?? plan, next: next)
+    // Its twin came first.
+    if written.receipt.isReplay, before == nil, let before = try answeredAt(call, exchange) {
+      told = try planned(at: before)
     }
     return exchange.respond(
-      200, .object(JSONObject([("object", "undo")] + told)), receipt: written.receipt)
+      200, .object(JSONObject([("object", "undo")] + results(told.plan, next: told.next))),
+      receipt: written.receipt)
   }
 
   /// Where the log was before the request was carried out under its key; nil where it was not.
@@ -132,8 +140,9 @@ enum UndoRoutes {
     }
   }
 
-  private static func words(_ plan: UndoPlan) -> String {
+  @Sendable private static func words(_ plan: UndoPlan) -> String? {
     let undone = plan.items.filter { $0.outcome == .undone }
+    guard !undone.isEmpty else { return nil }
     let first = undone.prefix(3).map(\.event.text).joined(separator: ", ")
     return undone.count > 3 ? "Undo of \(undone.count) events: \(first), …" : "Undo of \(first)"
   }
@@ -151,8 +160,9 @@ enum UndoRoutes {
   private static func results(
     _ plan: UndoPlan, next: UInt64?
   ) -> [(key: String, value: JSON)] {
-    func count(_ name: String) -> JSON { JSON(plan.items.count { $0.outcome.name == name }) }
-    let items = plan.items.map { item -> JSON in
+    let items = plan.items
+    func count(_ name: String) -> JSON { JSON(items.count { $0.outcome.name == name }) }
+    let told = items.map { item -> JSON in
       var reason: String?
       if case .refused(let why) = item.outcome { reason = why.rawValue }
       return [
@@ -164,7 +174,7 @@ enum UndoRoutes {
     return [
       ("undone", count("undone")), ("unchanged", count("unchanged")),
       ("changed_since", count("changed_since")), ("refused", count("refused")),
-      ("results", .array(items)), ("next", JSON(next.map { String($0) })),
+      ("results", .array(told)), ("next", JSON(next.map { String($0) })),
     ]
   }
 

@@ -524,8 +524,12 @@ extension Exchange {
 
   func expectedVersion() throws(APIError) -> UInt64? {
     guard let header = request.headers["if-match"], header != "*" else { return nil }
-    let text = header.filter { $0 != "\"" }
-    guard text.hasPrefix("v"), let version = UInt64(text.dropFirst()) else {
+    let isQuoted = header.utf8.count > 1 && header.first == "\"" && header.last == "\""
+    let text = isQuoted ? header.dropFirst().dropLast() : header[...]
+    let digits = text.dropFirst()
+    guard text.first == "v", digits.allSatisfy({ $0.isASCII && $0.isNumber }),
+      digits.utf8.count < 20, let version = UInt64(digits)
+    else {
       throw .invalid("If-Match", "invalid_version", "If-Match is an ETag such as \"v3\".")
     }
     return version

@@ -278,7 +278,7 @@ package final class Operation: Sendable {
       usual += [.account, .apiVersion]
       if method == "GET" { usual += [.minPosition, .wait] }
       let names = method == "GET" ? answers.first?.fieldNames ?? [] : []
-      if !names.isEmpty { usual += [.fields(names), .expand] }
+      if !names.isEmpty { usual += [.fields(names), .expand(names)] }
     }
     return own + usual.filter { extra in !own.contains { $0.name == extra.name } }
   }
@@ -300,6 +300,7 @@ package final class Operation: Sendable {
     var all: [Int: [String]] = [
       500: ["internal", "unreadable_event", "log_corrupted", "key_missing", "storage_failure"],
       503: ["overloaded", "stopping", "log_closed", "contacts_unreadable"],
+      414: ["target_too_long"], 431: ["headers_too_large"],
     ]
     switch access {
     case .open: break

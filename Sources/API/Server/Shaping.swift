@@ -19,15 +19,16 @@ struct Shape: Sendable {
     fields = exchange.query("fields").map(Self.words)
     paths =
       exchange.query("expand").map(Self.words)?.map {
-        $0.split(separator: ".").map(String.init)
+        $0.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
       } ?? []
     guard paths.allSatisfy({ (1...Self.depthLimit).contains($0.count) }) else {
       throw .invalid(
         "expand", "out_of_range", "expand takes names that go at most \(Self.depthLimit) deep.")
     }
     let known = exchange.operation.answers.first?.fieldNames ?? []
-    if let stranger = paths.first(where: { !known.contains($0[0]) }) {
-      throw .invalid("expand", "unknown_parameter", "There is no field \(stranger[0]) here.")
+    if let stranger = paths.first(where: { !known.contains($0[0]) || $0.contains("") }) {
+      throw .invalid(
+        "expand", "unknown_parameter", "There is no field \(stranger.joined(separator: ".")) here.")
     }
     if fields == nil, paths.isEmpty { return nil }
   }

@@ -101,7 +101,7 @@ struct DefinitionUndo<Subject: UndoableDefinition> {
     }
   }
 
-  var part: UndoPlan.Part {
+  var answer: UndoPlan.Answer {
     if isTakenBack { return (items, [Subject.stepOfTakingBack]) }
     return (items, Subject.steps(from: present, to: target, createdAtMicros: createdAtMicros))
   }

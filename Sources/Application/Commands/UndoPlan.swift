@@ -3,7 +3,7 @@ import EventCodec
 import EventLog
 
 /// What would take some events back: made from the log as it was at one position, so that the same question about the
-/// same position has the same answer for ever.
+/// same position has the same answer for ever. The command that carries it out looks again at what changed since then.
 ///
 /// An event is taken back by a new one that says the contrary. Where something else changed the same since, it stays,
 /// unless it is to be restored all the same; what cannot be said to be otherwise (what people said, what was sent, what
@@ -57,17 +57,23 @@ package struct UndoPlan: Sendable {
   }
 
   /// Newest first.
-  package private(set) var items: [Item] = []
-  /// Those first that take back what came last: an address is free before it goes back to whom it was taken from, a
-  /// role has nobody before it goes.
-  fileprivate private(set) var steps: [Step] = []
-  fileprivate let grants: Grants
-  /// The versions of the objects that it looked at.
-  fileprivate private(set) var versions: [(id: Identifier, version: UInt64)] = []
+  package var items: [Item] {
+    parts.flatMap(\.items).sorted { $0.position > $1.position }
+  }
+  fileprivate let question: Question
+  /// One for each object, those first that take back what came last: an address is free before it goes back to whom it
+  /// was taken from, a role has nobody before it goes.
+  fileprivate private(set) var parts: [Part] = []
 
-  fileprivate struct Step: Sendable {
+  /// What concerns one object.
+  fileprivate struct Part: Sendable {
     let subject: Identifier
-    let change: Change
+    /// Versions of the events to take back.
+    let wanted: Set<UInt64>
+    /// The object's, as the plan knows it.
+    let version: UInt64
+    let items: [Item]
+    let steps: [Change]
   }
 
   enum Change: Sendable {
@@ -116,23 +122,48 @@ package struct UndoPlan: Sendable {
   package init(
     _ events: [RecordedDomainEvent], _ question: Question, _ log: any EventReader
   ) throws(CommandError) {
-    grants = question.grants
+    self.question = question
     let byStream = Dictionary(grouping: events, by: \.stream)
     let newest = byStream.mapValues { $0.map(\.position).max() ?? 0 }
-    var found: [Item] = []
     for (stream, _) in newest.sorted(by: { $0.value > $1.value }) {
       let wanted = Set((byStream[stream] ?? []).map(\.version))
-      let history = try Self.history(of: stream, question, log)
-      versions.append((stream, history.last?.version ?? 0))
-      let part = Self.part(stream, history, wanted, question)
-      found += part.items
-      steps += part.steps.map { Step(subject: stream, change: $0) }
+      parts.append(try Self.part(stream, wanted, upTo: question.position, question, log))
     }
-    items = found.sorted { $0.position > $1.position }
+  }
+
+  /// Looks again at the objects that changed since the plan was made.
+  ///
+  /// - Throws: `log` and `unreadable`, where the log cannot be read.
+  fileprivate mutating func renew(_ log: any EventReader) throws(CommandError) {
+    for (index, part) in parts.enumerated() {
+      let actual: UInt64?
+      do {
+        actual =
+          try log.readStream(
+            org: OrgID(question.org.value), stream: StreamID(part.subject.value), from: .max,
+            limit: 1, direction: .backwards
+          ).first?.streamVersion
+      } catch {
+        throw .log(error)
+      }
+      guard actual != part.version else { continue }
+      parts[index] = try Self.part(part.subject, part.wanted, upTo: .max, question, log)
+    }
+  }
+
+  private static func part(
+    _ stream: Identifier, _ wanted: Set<UInt64>, upTo position: UInt64, _ question: Question,
+    _ log: any EventReader
+  ) throws(CommandError) -> Part {
+    let history = try history(of: stream, upTo: position, question, log)
+    let (items, steps) = answer(stream, history, wanted, question)
+    return Part(
+      subject: stream, wanted: wanted, version: history.last?.version ?? 0, items: items,
+      steps: steps)
   }
 
   private static func history(
-    of stream: Identifier, _ question: Question, _ log: any EventReader
+    of stream: Identifier, upTo position: UInt64, _ question: Question, _ log: any EventReader
   ) throws(CommandError) -> [RecordedDomainEvent] {
     var found: [RecordedDomainEvent] = []
     while true {
@@ -145,21 +176,21 @@ package struct UndoPlan: Sendable {
         throw .log(error)
       }
       for event in page {
-        guard event.position <= question.position else { return found }
+        guard event.position <= position else { return found }
         found.append(try StreamFold.decode(event))
       }
       if page.count < 500 { return found }
     }
   }
 
-  typealias Part = (items: [Item], steps: [Change])
+  typealias Answer = (items: [Item], steps: [Change])
 
-  private static func part(
+  private static func answer(
     _ stream: Identifier, _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>,
     _ question: Question
-  ) -> Part {
+  ) -> Answer {
     let all = history.reversed().filter { wanted.contains($0.version) }
-    func refused(_ reason: (RecordedDomainEvent) -> Reason) -> Part {
+    func refused(_ reason: (RecordedDomainEvent) -> Reason) -> Answer {
       (all.map { item($0, .refused(reason($0))) }, [])
     }
     let isRefused = !question.kinds.contains(stream.kind)
@@ -169,17 +200,17 @@ package struct UndoPlan: Sendable {
     case .org, .timer, .importJob, .auditExport, .erasure, .event, .request:
       return refused { _ in .notUndoable }
     case _ where isRefused: return refused { _ in .missingScope }
-    case .contact: return ContactUndo(history, wanted, question).part
+    case .contact: return ContactUndo(history, wanted, question).answer
     case .message: return message(history, all)
-    case .segment: return DefinitionUndo<Segment>(history, wanted, question).part
-    case .template: return DefinitionUndo<Template>(history, wanted, question).part
-    case .campaign: return DefinitionUndo<Campaign>(history, wanted, question).part
-    case .workflow: return DefinitionUndo<Workflow>(history, wanted, question).part
-    case .role: return DefinitionUndo<Role>(history, wanted, question).part
-    case .user: return DefinitionUndo<User>(history, wanted, question).part
-    case .apiKey: return DefinitionUndo<APIKey>(history, wanted, question).part
-    case .webhookEndpoint: return DefinitionUndo<WebhookEndpoint>(history, wanted, question).part
-    case .inboundHook: return DefinitionUndo<InboundHook>(history, wanted, question).part
+    case .segment: return DefinitionUndo<Segment>(history, wanted, question).answer
+    case .template: return DefinitionUndo<Template>(history, wanted, question).answer
+    case .campaign: return DefinitionUndo<Campaign>(history, wanted, question).answer
+    case .workflow: return DefinitionUndo<Workflow>(history, wanted, question).answer
+    case .role: return DefinitionUndo<Role>(history, wanted, question).answer
+    case .user: return DefinitionUndo<User>(history, wanted, question).answer
+    case .apiKey: return DefinitionUndo<APIKey>(history, wanted, question).answer
+    case .webhookEndpoint: return DefinitionUndo<WebhookEndpoint>(history, wanted, question).answer
+    case .inboundHook: return DefinitionUndo<InboundHook>(history, wanted, question).answer
     }
   }
 
@@ -198,7 +229,7 @@ extension UndoPlan {
   /// What waits is cancelled; the rest happened.
   private static func message(
     _ history: [RecordedDomainEvent], _ wanted: [RecordedDomainEvent]
-  ) -> Part {
+  ) -> Answer {
     var state = Message.State()
     for recorded in history {
       if case .message(let event) = recorded.event {
@@ -260,7 +291,7 @@ private struct ContactUndo {
 
   private static let archive = "archived"
 
-  var part: (items: [UndoPlan.Item], steps: [UndoPlan.Change]) {
+  var answer: UndoPlan.Answer {
     guard !present.isErased else { return (items, []) }
     // Who is taken out whole keeps what they are called: it can be put back so.
     let isTakenBack = items.contains { $0.type == "contact.created" && $0.outcome == .undone }
@@ -394,28 +425,20 @@ private struct ContactUndo {
 // MARK: - Carrying it out
 
 extension Workspace {
-  /// Writes what takes the plan's events back.
+  /// Writes what takes the plan's events back, as the objects are now: in a call that `restsOnLog`, nothing comes in
+  /// between. `wording` says why, in words, where the call does not.
   ///
-  /// - Throws: `versionConflict` where one of the objects changed since the plan was made.
-  package mutating func carryOut(_ plan: UndoPlan) throws(CommandError) {
-    for (id, version) in plan.versions {
-      let actual: UInt64
-      do {
-        actual =
-          try log.readStream(
-            org: OrgID(org.value), stream: StreamID(id.value), from: .max, limit: 1,
-            direction: .backwards
-          ).first?.streamVersion ?? 0
-      } catch {
-        throw .log(error)
-      }
-      guard actual == version else {
-        throw .log(
-          .versionConflict(
-            stream: StreamID(id.value), expected: .exactly(version), actual: actual))
-      }
+  /// - Returns: The plan as it was carried out.
+  package mutating func carryOut(
+    _ plan: UndoPlan, wording: (UndoPlan) -> String? = { _ in nil }
+  ) throws(CommandError) -> UndoPlan {
+    var plan = plan
+    try plan.renew(log)
+    for part in plan.parts {
+      for step in part.steps { try carryOut(step, on: part.subject, by: plan.question.grants) }
     }
-    for step in plan.steps { try carryOut(step.change, on: step.subject, by: plan.grants) }
+    reason = wording(plan)
+    return plan
   }
 
   private mutating func carryOut(

@@ -24,6 +24,10 @@ package actor OrgExecutor {
   let tools: Tools
   private let observer: any ExecutorObserver
   private nonisolated let inbox = CommandInbox()
+  /// Taken out of the inbox, and not decided yet.
+  private var undecided = WaitingLine<PendingCommand>()
+  /// Whether the first of `undecided` waits for what was decided before it to come to the disk.
+  private var waitsForDisk = false
   private(set) var state: OrgState
   private var isStale = false
   /// What was decided and is not answered yet, in the order of deciding: everything before a place in the line is
@@ -95,14 +99,26 @@ package actor OrgExecutor {
 
   private func decideWaiting() {
     var count = 0
-    while let commands = inbox.takeAll() {
-      for command in commands { decide(command) }
-      count += commands.count
+    while let command = nextUndecided() {
+      if command.call.restsOnLog, unflushedCount > 0 {
+        waitsForDisk = true
+        return
+      }
+      undecided.removeFirst()
+      decide(command)
+      count += 1
       if count >= Self.turnLimit {
         Task { decideWaiting() }
         return
       }
     }
+  }
+
+  private func nextUndecided() -> PendingCommand? {
+    if undecided.isEmpty, let commands = inbox.takeAll() {
+      for command in commands { undecided.append(command) }
+    }
+    return undecided.first
   }
 
   private func decide(_ command: PendingCommand) {
@@ -269,6 +285,10 @@ extension OrgExecutor {
     _ appended: Appended, _ result: Result<Receipt, EventLogError>
   ) -> Result<Receipt, CommandError> {
     unflushedCount -= 1
+    if unflushedCount == 0, waitsForDisk {
+      waitsForDisk = false
+      Task { decideWaiting() }
+    }
     switch result {
     case .success(let receipt)
     where receipt.isReplay || receipt.firstOrgSequence != appended.firstSequence:
@@ -290,7 +310,8 @@ extension OrgExecutor {
     var commit = Commit(
       org: OrgID(org.value),
       events: workspace.decided.map {
-        EventCodec.encode($0.event, stream: $0.stream, org: org, reason: call.reason)
+        EventCodec.encode(
+          $0.event, stream: $0.stream, org: org, reason: call.reason ?? workspace.reason)
       },
       idempotencyKey: call.idempotencyKey.map {
         IdempotencyKey(name: $0.name, fingerprint: $0.fingerprint)

@@ -37,6 +37,9 @@ package struct Call: Sendable {
   package var reason: String?
   /// The object as the caller saw it: the log refuses where it changed since.
   package var expected: ExpectedObject?
+  /// What it decides is read in the log: it is decided once everything before it is on disk, and nothing after it is
+  /// decided before.
+  package var restsOnLog = false
 
   package init(
     actor: String, origin: String, correlation: String, causation: UInt64? = nil,

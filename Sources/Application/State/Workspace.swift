@@ -14,6 +14,8 @@ package struct Workspace {
   package let nowMicros: Micros
 
   private(set) var decided: [RecordedChange] = []
+  /// Why, where the call does not say it: stored with every event of the commit.
+  var reason: String?
   /// Whether the command has decided anything so far.
   package var hasChanges: Bool { !decided.isEmpty }
   private var newIDs: Set<Identifier> = []

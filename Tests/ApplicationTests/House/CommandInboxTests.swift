@@ -1,6 +1,7 @@
 import Application
 import Domain
 import EventLog
+import Foundation
 import Testing
 
 @testable import Application
@@ -83,6 +84,55 @@ extension HouseTests {
         #expect(try org.events.count == before + 121)
         try Invariants.check(org)
       }
+    }
+
+    /// Goal: a command that rests on the log finds there all that was decided before it, and commands that never stop
+    /// coming do not keep it waiting. Method: among commands from 20 tasks, some that compare the log's end with the
+    /// state that they are decided on.
+    @Test func `a command that rests on the log finds there all that it is decided on`()
+      async throws
+    {
+      let folder = NSTemporaryDirectory() + "inbox-\(UUID().uuidString)"
+      defer { try? FileManager.default.removeItem(atPath: folder) }
+      let log = try LMDBEventLog(directory: folder)
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+12125550123")
+        let seen = try await withThrowingTaskGroup(of: [UInt64].self) { group in
+          for task in 0..<20 {
+            group.addTask {
+              var missing: [UInt64] = []
+              for number in 0..<10 {
+                guard number == task % 10 else {
+                  _ = try await org.perform { workspace throws(CommandError) in
+                    try workspace.addTags(["tag-\(task)-\(number)"], to: contact)
+                  }
+                  continue
+                }
+                var call = Call(actor: "test", origin: "test", correlation: "log")
+                call.restsOnLog = true
+                let done = try await org.executor.perform(call) {
+                  workspace throws(CommandError) in
+                  let page: Page
+                  do throws(EventLogError) {
+                    page = try workspace.log.read(
+                      after: workspace.state.lastPosition - 1, limit: .max,
+                      filter: EventFilter(org: OrgID(workspace.org.value)))
+                  } catch {
+                    throw .log(error)
+                  }
+                  return workspace.state.nextOrgSequence - 1 - (page.events.last?.orgSequence ?? 0)
+                }
+                missing += done.output.map { [$0] } ?? []
+              }
+              return missing
+            }
+          }
+          return try await group.reduce(into: [UInt64]()) { $0 += $1 }
+        }
+        #expect(seen == Array(repeating: 0, count: 20))
+      }
+      await log.close()
     }
   }
 }

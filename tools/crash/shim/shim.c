@@ -246,17 +246,20 @@ static void cut(void) {
 static enum kind next_fault(enum operation operation) {
   counts[operation]++;
   any_count++;
+  enum kind found = NONE;
   for (int i = 0; i < fault_count; i++) {
     int is_any = faults[i].operation == OPERATIONS;
     if (!is_any && faults[i].operation != (int)operation) continue;
     if (faults[i].nth != (is_any ? any_count : counts[operation])) continue;
+    /* Also where another fault meets the same call: it would never come again, and the process never end. */
     if (faults[i].kind == CUT) cut();
-    if (faults[i].kind == STOP) {
-      raise(SIGSTOP);
-      return NONE;
-    }
-    return faults[i].kind;
+    if (found == NONE) found = faults[i].kind;
   }
+  if (found == STOP) {
+    raise(SIGSTOP);
+    return NONE;
+  }
+  if (found != NONE) return found;
   if (operation != FLUSH && flag_path && !access(flag_path, F_OK)) {
     char words[8] = "";
     int descriptor = open(flag_path, O_RDONLY | O_CLOEXEC);

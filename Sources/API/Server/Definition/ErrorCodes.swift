@@ -44,7 +44,7 @@ extension Schema.TextRule {
   /// No text may hold the character NUL: `invalid_value`.
   fileprivate var faultCodes: Set<String> {
     switch self {
-    case .length(let length), .format(_, let length):
+    case .length(let length), .format(_, let length), .pattern(_, let length):
       Set(
         ["invalid_type", "invalid_value", "too_long"] + (length.lowerBound > 0 ? ["required"] : []))
     case .choice: ["invalid_type", "invalid_value"]
@@ -67,7 +67,7 @@ extension Parameter {
   private static let meant: [String: [String]] = [
     asOf.name: ["invalid_as_of"],
     filter.name: ["invalid_filter"],
-    expand.name: ["out_of_range", "too_many", "unknown_parameter"],
+    expand([]).name: ["out_of_range", "too_many", "unknown_parameter"],
     minPosition.name: ["invalid_position", "position_in_future"],
     ifMatch.name: ["invalid_version"],
     apiVersion.name: ["invalid_api_version"],

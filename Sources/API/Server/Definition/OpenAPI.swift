@@ -91,7 +91,11 @@ enum OpenAPI {
   }
 
   private static func placeholder(_ name: String, _ operation: Operation) -> JSON {
-    ["name": .string(name), "in": "path", "required": true, "schema": ["type": "string"]]
+    // What is no object's id is not found; a control character is no well-formed request.
+    [
+      "name": .string(name), "in": "path", "required": true,
+      "schema": ["type": "string", "pattern": #"^[^\u0000-\u001f\u007f]+$"#],
+    ]
   }
 
   private static func parameter(

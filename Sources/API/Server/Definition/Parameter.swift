@@ -82,7 +82,8 @@ package struct Parameter: Sendable {
     "as_of", .string(1...64),
     "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")
   package static let ifMatch = header(
-    "If-Match", .string(1...40), "The `ETag` that was read; refused with 412 where it changed.")
+    "If-Match", .pattern(#"^(\*|v[0-9]{1,19}|"v[0-9]{1,19}")$"#, 1...40),
+    "The `ETag` that was read; refused with 412 where it changed.")
   static let actorReason = header(
     "X-Actor-Reason", .string(1...500),
     "Why it is done, stored with the events for good: write nobody's personal data here.")
@@ -94,10 +95,13 @@ package struct Parameter: Sendable {
       "fields", .array(.choice(names), 1...100),
       "Only these fields, between commas: the answer then lacks the others.", style: .commas)
   }
-  static let expand = query(
-    "expand", .array(.string(1...200), 1...20),
-    "Ids to be replaced by their objects, between commas, up to four deep: `contact`, `run.contact`.",
-    style: .commas)
+  static func expand(_ names: [String]) -> Parameter {
+    let path = #"^(\#(names.joined(separator: "|")))(\.[^.,\u0000]+){0,3}$"#
+    return query(
+      "expand", .array(.pattern(path, 1...200), 1...20),
+      "Ids to be replaced by their objects, between commas, up to four deep: `contact`, `run.contact`.",
+      style: .commas)
+  }
   package static let account = header(
     "Account", .id(.org), "The client account that an agency acts on.")
   package static func idempotencyKey(required: Bool) -> Parameter {

@@ -35,6 +35,8 @@ package final class Schema: Sendable {
     case time
     /// Any text, with a format that only describes: `email`, `uri`.
     case format(String, length: ClosedRange<Int>)
+    /// Any text, with a regular expression (ECMA 262) that only describes: what the operation refuses beside it.
+    case pattern(String, length: ClosedRange<Int>)
   }
 
   package struct Property: Sendable {
@@ -118,6 +120,10 @@ extension Schema {
     _ format: String, _ length: ClosedRange<Int> = 1...2_000
   ) -> Schema {
     Schema(.text(.format(format, length: length)))
+  }
+
+  static func pattern(_ regex: String, _ length: ClosedRange<Int>) -> Schema {
+    Schema(.text(.pattern(regex, length: length)))
   }
 
   package static func id(_ kind: Identifier.Kind) -> Schema { Schema(.text(.id(kind))) }

@@ -94,6 +94,9 @@ extension Schema.TextRule {
     case .format(let format, let length):
       object["format"] = .string(format)
       Self.add(length, to: &object)
+    case .pattern(let regex, let length):
+      object["pattern"] = .string(regex)
+      Self.add(length, to: &object)
     case .choice(let values): object["enum"] = .array(values.map(JSON.string))
     case .id(let kind):
       object["pattern"] = .string("^\(kind.rawValue)_[0-7][0-9a-hjkmnp-tv-z]{25}$")
