@@ -86,6 +86,39 @@ extension EndToEnd {
       }
     }
 
+    /// Goal: a home has its log and what signs for it, or no log yet. Method: a file in the place of the folder that the
+    /// cursors go to.
+    @Test
+    func `a restore that could not put everything in its place has made no log, and is done again`()
+      async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        _ = try await account.newPerson(0)
+        let backup = system.home + "-backup"
+        defer { HomeFolders.remove(backup) }
+        try #require(try await system.daybook("backup", backup).succeeded)
+        let signing = try #require(
+          FileManager.default.contents(atPath: system.home + "/checkpoint.key"))
+        let key = try await Self.loseLog(of: system)
+        let obstacle = system.home + "/reactors"
+        try Data().write(to: URL(filePath: obstacle))
+        let arguments = ["restore", backup, "--verify", "--root-key", key]
+        #expect(try await !system.daybook(arguments).succeeded)
+        #expect(!FileManager.default.fileExists(atPath: system.home + "/log/log/data.mdb"))
+        try FileManager.default.removeItem(atPath: obstacle)
+        // Of a log that was here before: it would be ahead of the one that is restored.
+        try FileManager.default.createDirectory(
+          atPath: obstacle, withIntermediateDirectories: false)
+        try Data("{}".utf8).write(to: URL(filePath: obstacle + "/unheard-of.json"))
+        let again = try await system.daybook(arguments)
+        try #require(again.succeeded, "\(again.errors)")
+        #expect(FileManager.default.contents(atPath: system.home + "/checkpoint.key") == signing)
+        #expect(!FileManager.default.fileExists(atPath: obstacle + "/unheard-of.json"))
+        #expect(try await system.daybook("verify", "--log").succeeded)
+      }
+    }
+
     /// The book after the restore goes on from the checkpoint before it, signed by the same key.
     private static func checkHistories(
       _ system: RunningSystem, _ account: Account, before: String

@@ -1,8 +1,9 @@
-import EventLog
 import Foundation
 import Synchronization
 import Testing
 import Vault
+
+@testable import EventLog
 
 /// What a backup folder keeps when it is another's, is not there, is used by two at once, or hears of an erasure.
 @Suite struct BackupFolderTests {
@@ -73,6 +74,166 @@ import Vault
       _ = try place.backUp("log")
       #expect(!FileManager.default.fileExists(atPath: left))
       await log.close()
+    }
+  }
+
+  @Test func `an unfinished first copy of the keys goes with the next erasure`() async throws {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      _ = try place.backUp("log")
+      // As a first backup leaves it that is killed while the keys are copied.
+      let folder = place.backup + "/vault"
+      let name = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+      try FileManager.default.moveItem(atPath: "\(folder)/\(name)", toPath: folder + "/copy.new")
+      try await log.erase([ann], org: orgA)
+      await log.close()
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+  }
+
+  /// Goal: the newest copy of the keys stays, not the one with the latest time. Method: a backup of a clock that was a year ahead.
+  @Test func `a clock that was put back takes no keys out of a folder, and leaves none in it`()
+    async throws
+  {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      let first = try place.backUp("log")
+      let folder = place.backup + "/vault"
+      let copy = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+      let ahead = BackupSnapshot(
+        createdAtMicros: first.createdAtMicros + 31_536_000_000_000,
+        incarnation: first.incarnation, head: first.head, recordedAtMicros: first.recordedAtMicros,
+        chunks: first.chunks, files: first.files, books: first.books)
+      try FileManager.default.moveItem(
+        atPath: "\(folder)/\(copy)",
+        toPath: "\(folder)/\(copy.replacing(first.name, with: ahead.name))")
+      try FileManager.default.removeItem(
+        atPath: "\(place.backup)/snapshots/\(first.name).json")
+      try BackupFolder(path: place.backup).add(ahead)
+
+      try await add(bob, "Bob", to: log)
+      _ = try place.backUp("log")
+      #expect(try place.restore("restored", from: "log").head == 2)
+      let restored = try place.open("restored")
+      #expect(try lastPart(of: restored) == .opened(subject: bob, payload: Array("Bob".utf8)))
+      await restored.close()
+      try await log.erase([ann], org: orgA)
+      await log.close()
+      #expect(try keys(of: [ann, bob], in: place) == [false, true])
+    }
+  }
+
+  /// Whether the only vault of each history has the keys of all `people`, told one by one.
+  private func keys(
+    of people: [SubjectID], in place: Place, incarnation: Int = 1
+  ) throws -> [Bool] {
+    let names = try FileManager.default.contentsOfDirectory(atPath: place.backup + "/vault")
+      .filter { $0.hasPrefix("\(incarnation)-") }
+    #expect(names.count == 1)
+    let copy = place.path("copy-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+    try FileManager.default.copyItem(
+      atPath: "\(place.backup)/vault/\(try #require(names.first))", toPath: copy + "/data.mdb")
+    let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
+    let vault = try Vault(path: copy, rootKey: rootKey)
+    defer { vault.close() }
+    return try people.map { person in
+      if case .available = try vault.key(KeyName(org: orgA.value, subject: person.value)) {
+        return true
+      }
+      return false
+    }
+  }
+
+  /// Goal: a folder that no log knew for a while has nobody's keys who was erased meanwhile, in none of its histories.
+  @Test func `a backup into a folder takes the erased out of the vaults of other histories too`()
+    async throws
+  {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      try await add(bob, "Bob", to: log)
+      _ = try place.backUp("log")
+      await log.close()
+      _ = try place.restore("restored", from: "log")
+      let reader = try LMDBLogReader(directory: place.path("restored"))
+      #expect(try reader.forgetBackup(place.backup))
+      reader.close()
+      let restored = try place.open("restored")
+      try await restored.erase([ann], org: orgA)
+      #expect(try keys(of: [ann, bob], in: place) == [true, true])
+      _ = try place.backUp("restored")
+      await restored.close()
+      #expect(try keys(of: [ann, bob], in: place) == [false, true])
+      #expect(try keys(of: [ann, bob], in: place, incarnation: 2) == [false, true])
+    }
+  }
+
+  @Test func `a history of another folder that goes on in this one keeps its number`() async throws
+  {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      await log.close()
+      let first = try place.backUp("log")
+      try FileManager.default.copyItem(atPath: place.backup, toPath: place.path("elsewhere"))
+      let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
+      let drill = LogRestore(
+        backup: place.path("elsewhere"), target: place.path("drill"), rootKey: rootKey)
+      #expect(try drill.run().incarnation == 2)
+      try FileManager.default.copyItem(
+        atPath: place.path("log") + "/root.key", toPath: place.path("drill") + "/root.key")
+      _ = try place.backUp("drill")
+      #expect(try place.restore("restored", from: "log", snapshot: first.name).incarnation == 3)
+    }
+  }
+
+  @Test func `a verified restore refuses keys that are older than the log`() async throws {
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      _ = try place.backUp("log")
+      let folder = place.backup + "/vault"
+      let older = try #require(try FileManager.default.contentsOfDirectory(atPath: folder).first)
+      try FileManager.default.copyItem(
+        atPath: "\(folder)/\(older)", toPath: place.path("older"))
+      try await add(bob, "Bob", to: log)
+      _ = try place.backUp("log")
+      await log.close()
+      for name in try FileManager.default.contentsOfDirectory(atPath: folder) {
+        try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+      }
+      try FileManager.default.moveItem(atPath: place.path("older"), toPath: "\(folder)/\(older)")
+      #expect(throws: EventLogError.keyMissing(position: 2)) {
+        try place.restore("restored", from: "log")
+      }
+      #expect(!LMDBEventLog.exists(in: place.path("restored")))
+    }
+  }
+
+  /// Goal: whoever finds the log finds everything else that was restored with it.
+  @Test func `there is no log before everything that belongs to it is in its place`() async throws {
+    struct NoRoom: Error {}
+    try await withPlace { place in
+      let log = try place.open("log")
+      try await add(ann, "Ann", to: log)
+      await log.close()
+      _ = try place.backUp("log")
+      let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
+      let restore = LogRestore(
+        backup: place.backup, target: place.path("restored"), rootKey: rootKey)
+      #expect(throws: NoRoom.self) {
+        try restore.run { report in
+          #expect(report.head == 1 && report.incarnation == 2)
+          throw NoRoom()
+        }
+      }
+      #expect(!LMDBEventLog.exists(in: place.path("restored")))
+      // Another number: who knows what was done with the one before.
+      #expect(try restore.run().incarnation == 3)
+      #expect(LMDBEventLog.exists(in: place.path("restored")))
     }
   }
 

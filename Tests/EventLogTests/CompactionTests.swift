@@ -289,4 +289,20 @@ private final class Outcome: Sendable {
     #expect(shared.allSatisfy { !$0.contains("merger") && !$0.contains("secret of 4") })
     #expect(shared.contains { $0.contains("Dear customer, your order is ready. ") })
   }
+
+  /// Method: numbers whose first digits forty people share, and whose last digits as many others. Whatever is learnt of them lies end to end.
+  @Test func `what was cut out of a dictionary is not put together again by its neighbours`() throws
+  {
+    var samples = DictionarySamples()
+    var numbers: Set<String> = []
+    for owner in 0..<1600 as Range<Int> {
+      let number = "+1212555\(owner / 40 + 10)\(owner % 40 + 10)"
+      numbers.insert(number)
+      let text = "{\"address\":\"\(number)\",\"wording\":\"I agree to receive texts.\"}"
+      samples.add(Array(text.utf8), owner: UInt128(owner))
+    }
+    let joined = String(decoding: samples.shared().joined(), as: UTF8.self)
+    #expect(joined.contains("{\"address\"") && joined.contains("I agree to receive texts."))
+    #expect(numbers.filter { joined.contains($0) }.isEmpty)
+  }
 }

@@ -110,12 +110,12 @@ import Vault
       }
       var options = LMDBEventLog.Options()
       options.rootKey = try FileRootKey(path: path, mayCreate: true)
-      #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
+      #expect(throws: EventLogError.wrongRootKey) {
         try LMDBEventLog(directory: directory, options: options)
       }
       let other = try LMDBLogReader(directory: directory)
       defer { other.close() }
-      #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
+      #expect(throws: EventLogError.wrongRootKey) {
         try other.read(after: 0, limit: 9, filter: .all)
       }
     }

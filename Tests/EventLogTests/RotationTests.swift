@@ -44,7 +44,7 @@ import Vault
       try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
       let key = try FileRootKey(path: path, mayCreate: false)
       let closed = try LMDBLogReader(directory: directory, rootKey: key)
-      #expect(throws: EventLogError.storage(reason: "wrong_root_key")) {
+      #expect(throws: EventLogError.wrongRootKey) {
         try closed.read(after: 0, limit: 9, filter: .all)
       }
       closed.close()
@@ -63,6 +63,12 @@ import Vault
       unsafe setenv(Self.directoryVariable, directory, 1)
       unsafe setenv(Self.stepVariable, step.rawValue, 1)
       await #expect(processExitsWith: .signal(SIGKILL)) { try await Self.rotateUntilKilled() }
+      // Between two root keys nobody has kept the one that opens the keys.
+      if step == .rootRewrapped {
+        #expect(throws: EventLogError.self) { try Self.backUpAndRestore(directory) }
+      } else {
+        try Self.backUpAndRestore(directory)
+      }
       let again = try LMDBEventLog(directory: directory)
       #expect(try again.read(after: 0, limit: .max, filter: .all).events == events)
       try await Self.fill(again, 10)
@@ -72,6 +78,18 @@ import Vault
       #expect(!FileManager.default.fileExists(atPath: directory + "/root.key.next"))
       await again.close()
     }
+  }
+
+  /// With a copy of the root key as whoever is told to keep `root.key` has it.
+  private static func backUpAndRestore(_ directory: String) throws {
+    let reader = try LMDBLogReader(directory: directory)
+    defer { reader.close() }
+    let backup = directory + "-backup-\(UUID().uuidString)"
+    defer { _ = try? FileManager.default.removeItem(atPath: backup) }
+    _ = try reader.backUp(to: backup)
+    let kept = try FileRootKey(path: directory + "/root.key", mayCreate: false)
+    let restored = backup + "/restored"
+    _ = try LogRestore(backup: backup, target: restored, rootKey: kept).run(verifies: true)
   }
 
   /// The child.

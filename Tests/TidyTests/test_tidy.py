@@ -95,3 +95,11 @@ def test_a_bad_dependency_is_refused(tmp_path, bad, finding):
 )
 def test_what_is_allowed_passes(tmp_path, path, text):
     assert findings(tmp_path, {path: text}) == []
+
+
+def test_the_verifier_of_books_is_short_and_shares_nothing():
+    """Whoever has to trust it reads it in an hour."""
+    text = (TIDY.parent / "verify" / "verify_bundle.py").read_text()
+    assert text.count("\n") < 300
+    imports = [line for line in text.split("\n") if line.startswith(("import ", "from "))]
+    assert len(imports) == 3 and all("cryptography" in line for line in imports[1:]), imports

@@ -41,6 +41,9 @@ package enum EventLogError: Error, Equatable {
   /// Nothing was appended. Position 0 is none.
   case keyMissing(position: UInt64)
 
+  /// The keys are wrapped with another root key than the one that is here. Nothing was appended.
+  case wrongRootKey
+
   /// LMDB, zstd or the file system failed in a way that the cases above do not name.
   case storage(reason: String)
 }
@@ -61,6 +64,7 @@ extension EventLogError {
     case .writerPresent: "log_writer_present"
     case .corrupted: "log_corrupted"
     case .keyMissing: "key_missing"
+    case .wrongRootKey: "wrong_root_key"
     case .storage: "storage_failure"
     }
   }
@@ -70,7 +74,7 @@ extension EventLogError {
     switch self {
     case .versionConflict, .sequenceConflict, .overloaded, .logFull, .readOnly, .closed: true
     case .idempotencyMismatch, .invalidCommit, .outcomeUnknown, .writerPresent, .corrupted,
-      .keyMissing, .storage:
+      .keyMissing, .wrongRootKey, .storage:
       false
     }
   }
@@ -102,6 +106,7 @@ extension EventLogError: CustomStringConvertible {
     case .keyMissing(0): "\(code): no key and no tombstone; \(Self.keyAdvice)"
     case .keyMissing(let position):
       "\(code): position \(position): no key and no tombstone; \(Self.keyAdvice)"
+    case .wrongRootKey: "\(code): the keys are wrapped with another root key"
     case .storage(let reason): "\(code): \(reason)"
     }
   }

@@ -55,7 +55,7 @@ package final class LMDBLogReader: EventReader {
 
   /// Asks the vault for the key of every org that has events, and returns how many there are.
   ///
-  /// - Throws: `.keyMissing` or `.storage` where one does not open: nothing of that org can be proven or opened then.
+  /// - Throws: `.keyMissing` or `.wrongRootKey` where one does not open: nothing of that org can be proven or opened then.
   package func requireOrgKeys() throws(EventLogError) -> Int {
     let orgs = try orgs().keys
     try mappingErrors {

@@ -87,6 +87,24 @@ extension Vault {
     try compact()
   }
 
+  /// Whether the root key `id`, and no other one, wraps all orgs' keys: not while its successor takes over, nor where that was
+  /// interrupted.
+  package func isWrapped(byRoot id: String) throws(VaultError) -> Bool {
+    try reading { file, transaction throws in
+      var isWrapped = true
+      try transaction.scan(file.orgs) { _, value in
+        let record = Self.copy(value)
+        guard record != Self.destroyedOrgKey else { return }
+        guard record.count > 2, record.count == 2 + Int(record[1]) + KeyWrap.byteCount else {
+          throw VaultError.damagedRecord
+        }
+        let wrapping = record[2..<2 + Int(record[1])]
+        if !wrapping.elementsEqual(id.utf8) { isWrapped = false }
+      }
+      return isWrapped
+    }
+  }
+
   private static func orgVersions(
     _ file: VaultFile, _ transaction: borrowing ReadTransaction
   ) throws -> [UInt128: OrgVersions] {

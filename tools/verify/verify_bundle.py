@@ -187,6 +187,9 @@ class Bundle:
                 require(leaf.version == versions.get(leaf.stream, 0) + 1, "a stream has a gap")
                 versions[leaf.stream], time = leaf.version, leaf.time
                 leaves.append(leaf)
+                if leaf.type == "subject.erasure_requested":  # the key goes before the event that names it
+                    key = hashlib.sha256(b"daybook/key-id/v1\0" + leaf.org + leaf.stream + bytes(4)).digest()
+                    erased_at[key[:16]] = self.size
             require(len(leaves) == count, "has %d leaves, not %d" % (len(leaves), count))
             closed += self.check_openings(first, leaves, erased_at)
         self.current = "tile/entries"
@@ -207,11 +210,10 @@ class Bundle:
         for line in self.read(self.current).decode().split("\n")[:-1]:
             each = json.loads(line)
             seq, part, payload = each["seq"], each["part"], b64(each["payload"])
-            require(first <= seq < first + len(leaves), "an opening of no leaf of this tile")
-            leaf = leaves[seq - first]
-            require(0 <= part < len(leaf.parts) and (seq, part) not in seen, "an opening of no part")
-            require(leaf.opens(part, b64(each["salt"]), payload),
-                    "event %d, part %d is not what was committed to" % (seq, part))
+            leaf = leaves[seq - first] if first <= seq < first + len(leaves) else None
+            require(leaf and 0 <= part < len(leaf.parts) and (seq, part) not in seen, "an opening of no part")
+            fits = leaf.opens(part, b64(each["salt"]), payload)
+            require(fits, "event %d, part %d is not what was committed to" % (seq, part))
             seen.add((seq, part))
             if leaf.type == "subject.erased":
                 for key in json.loads(payload).get("key_ids", []):
@@ -247,8 +249,7 @@ class Bundle:
     def check_proof(self, name):
         line, path, note = proof_text(self.read(name).decode(), ["c2sp.org/tlog-proof@v1"])
         require(line.startswith("index "), "has no index")
-        index = number(line[6:])
-        _, size, root = checkpoint(self.key.open(note))
+        index, (_, size, root) = number(line[6:]), checkpoint(self.key.open(note))
         raw = self.read("proofs/%d.leaf" % index)
         require(name == "proofs/%d.tlog-proof" % index and Leaf(raw).seq == index, "is of another event")
         require(is_included(leaf_hash(raw), index, size, path, root), "does not prove its leaf")
@@ -257,9 +258,8 @@ class Bundle:
         origin, size, root = checkpoint(self.key.open(self.read(name).decode()))
         self.current = "since/%d.extend" % size
         line, path, note = proof_text(self.read(self.current).decode(), [])
-        head = checkpoint(self.key.open(note))
         require(line == "old %d" % size and origin == self.origin and name == "since/%d.checkpoint" % size
-                and head == (self.origin, self.size, self.root), "is of other heads")
+                and checkpoint(self.key.open(note)) == (self.origin, self.size, self.root), "is of other heads")
         require(is_consistent(size, root, self.size, self.root, path), "the head does not go on from it")
         self.older += 1
     def check_instance(self):

@@ -256,7 +256,7 @@ extension APIError {
         503, "unavailable", error.code,
         "Nobody knows whether this was written. Repeat it with the same Idempotency-Key.",
         isRetryable: true)
-    case .writerPresent, .corrupted, .keyMissing, .storage:
+    case .writerPresent, .corrupted, .keyMissing, .wrongRootKey, .storage:
       self.init(500, "internal", error.code, "The event log has a fault. Operators were told.")
     }
   }

@@ -1,4 +1,5 @@
 import Crypto
+import EventLog
 import Foundation
 import JSON
 import Merkle
@@ -18,7 +19,7 @@ private struct BookCheck {
   var timeMicros: UInt64 = 0
   /// Parts that nothing opened, by key.
   var closed: [(sequence: UInt64, part: Int, keyID: [UInt8])] = []
-  /// The last event that says of a key that it was destroyed.
+  /// The last event that says of a key that it was destroyed; beyond all where that was asked for and is not done yet.
   var erasedAt: [[UInt8]: UInt64] = [:]
   var restores: [BundleRestore] = []
 }
@@ -77,6 +78,9 @@ extension AuditBundle {
         throw AuditError.unreadable(file: name, reason: "entry \(offset) is not a leaf")
       }
       checkOrder(leaf, first + UInt64(offset), &book)
+      if leaf.type == Self.erasureRequest, let keyID = leaf.keyIDOfStream {
+        book.erasedAt[keyID] = .max
+      }
       leaves.append(leaf)
     }
     try checkOpenings(index, leaves, first: first, &book)
@@ -164,6 +168,8 @@ extension AuditBundle {
   }
 
   private static var erasure: String { "subject.erased" }
+  /// On the subject's own stream. The keys go soon after it, and long before the other one where a backup folder or a read model is away.
+  private static var erasureRequest: String { "subject.erasure_requested" }
 
   private func learnErasure(_ payload: [UInt8], _ sequence: UInt64, _ book: inout BookCheck) {
     // Another part of the event may hold something else.
@@ -191,7 +197,7 @@ extension AuditBundle {
     }
   }
 
-  /// Every part is opened, or a later event names its key as destroyed. What was not asked for is counted.
+  /// Every part is opened, or a later event names its key as destroyed, or asks for that and is the last to speak of it. What was not asked for is counted.
   private mutating func checkClosedParts(_ book: BookCheck) {
     for (sequence, part, keyID) in book.closed {
       if let erasedAt = book.erasedAt[keyID], erasedAt > sequence {

@@ -1,4 +1,5 @@
 import Crypto
+import EventLog
 
 /// A leaf read back from its bytes: eventlog/README.md, "Leaf". Apart from the code that makes leaves, so
 /// that one checks the other.
@@ -20,6 +21,14 @@ struct BundleLeaf {
   let parts: [Part]
   /// Org ‖ sequence: what commitments are bound to.
   let place: [UInt8]
+
+  /// Of the subject that the stream is.
+  var keyIDOfStream: [UInt8]? {
+    guard let org = UInt128(Hex.encode(org), radix: 16),
+      let subject = UInt128(Hex.encode(stream), radix: 16)
+    else { return nil }
+    return SubjectID(subject).keyID(in: OrgID(org))
+  }
 
   /// nil where `bytes` are not exactly one leaf.
   init?(_ bytes: [UInt8]) {

@@ -106,12 +106,18 @@ private func json(_ report: BackupReport) -> JSON {
 
 /// How far each reactor has come, by the file's name.
 private func cursors(_ home: Home) throws -> [String: [UInt8]] {
-  let names = (try? FileManager.default.contentsOfDirectory(atPath: home.reactors)) ?? []
   var files: [String: [UInt8]] = [:]
-  for name in names where name.hasSuffix(".json") {
+  for name in try cursorNames(home) {
     files[name] = [UInt8](try Data(contentsOf: URL(filePath: "\(home.reactors)/\(name)")))
   }
   return files
+}
+
+/// None where nothing has run here yet.
+func cursorNames(_ home: Home) throws -> [String] {
+  guard FileManager.default.fileExists(atPath: home.reactors) else { return [] }
+  return try FileManager.default.contentsOfDirectory(atPath: home.reactors)
+    .filter { $0.hasSuffix(".json") }
 }
 
 /// A path that another process, started elsewhere, finds too.

@@ -210,6 +210,13 @@ extension Examination {
   private mutating func checkKeys(_ reader: LMDBLogReader) {
     do {
       add("keys", .ok, "Those of \(try reader.requireOrgKeys()) accounts open.")
+      if FileManager.default.fileExists(atPath: home.log + "/root.key.next") {
+        add(
+          "keys", .problem,
+          "The root key was to be replaced, and that was interrupted, or goes on: no backup is made meanwhile.",
+          "Stop the system, daybook keys rotate --root, keep a copy of the new root.key, and make a backup."
+        )
+      }
     } catch {
       add(
         "keys", .problem, "\(error)",

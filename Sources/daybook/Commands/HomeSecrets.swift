@@ -56,17 +56,19 @@ struct HomeSecrets {
   /// Puts those of the first of `snapshots` in their place that `rootKey` opens, where the home has none.
   ///
   /// A root key that was exchanged since opens none of the snapshots from before, but the keys of them all: those of the last backup.
-  func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws {
+  /// False where it opens the secrets of no snapshot: the log is worth more than they are.
+  func place(_ snapshots: [[String: [UInt8]]], rootKey: any RootKey) throws -> Bool {
     var isOther = false
     for files in snapshots {
       let found = Result { try key(of: files, rootKey: rootKey) }
       if case .failure(VaultError.wrongRootKey) = found {
         isOther = true
       } else if let key = try found.get() {
-        return try place(files, key: key)
+        try place(files, key: key)
+        return true
       }
     }
-    if isOther { throw VaultError.wrongRootKey }
+    return !isOther
   }
 
   /// nil where there are no secrets.
@@ -93,9 +95,12 @@ struct HomeSecrets {
         nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: Array(name.utf8))
       try FileManager.default.createDirectory(
         atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+      // Under another name until it is whole: half a secret would be the home's own.
+      let unfinished = path + ".new"
       let isMade = FileManager.default.createFile(
-        atPath: path, contents: Data(secret), attributes: [.posixPermissions: 0o600])
+        atPath: unfinished, contents: Data(secret), attributes: [.posixPermissions: 0o600])
       guard isMade else { throw CommandError.secretUnusable(path: path) }
+      try FileManager.default.moveItem(atPath: unfinished, toPath: path)
     }
   }
 }

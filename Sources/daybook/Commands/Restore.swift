@@ -56,14 +56,27 @@ let restoreCommand = Command(
   }
   let key = try placeRootKey(invocation.value(keyOption.flag).map(absolute), home)
   // Before there is a log: a start in between would send.
-  try holdEverything(home)
+  try heldRecord.write(to: home.restored)
   let restore = LogRestore(
     backup: backup, target: home.log, rootKey: key)
   try discardSnapshots(home)
-  let report = try run(restore, invocation)
-  let record = try finish(report, home, reason: reason)
-  try HomeSecrets(home, incarnation: report.snapshot.incarnation)
-    .place(report.files, rootKey: key)
+  var record = heldRecord
+  var hasSecrets = true
+  let report = try run(restore, invocation) { report in
+    try placeCursors(report, home)
+    record = RestoreRecord(
+      restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
+      dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation,
+      reason: reason)
+    try record.write(to: home.restored)
+    hasSecrets = try HomeSecrets(home, incarnation: report.snapshot.incarnation)
+      .place(report.files, rootKey: key)
+  }
+  if !hasSecrets {
+    Output.error(
+      "restore: what signs checkpoints, links and sessions is sealed with another root key, and is not here:"
+        + " put copies of it into \(home.path) before 'daybook up', which makes new ones")
+  }
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))
   } else {
@@ -94,18 +107,18 @@ let releaseCommand = Command(
   return .success
 }
 
-private func run(_ restore: LogRestore, _ invocation: Invocation) throws -> RestoreReport {
-  let outcome = Result { () throws(EventLogError) in
-    try restore.run(
+private func run(
+  _ restore: LogRestore, _ invocation: Invocation,
+  beforeLast: (RestoreReport) throws -> Void
+) throws -> RestoreReport {
+  do {
+    return try restore.run(
       snapshot: invocation.value(snapshotOption.flag),
-      verifies: invocation.has(verifyOption.flag))
-  }
-  let otherKey = EventLogError.storage(reason: VaultError.wrongRootKey.description)
-  if case .failure(let error) = outcome, error == otherKey {
+      verifies: invocation.has(verifyOption.flag), beforeLast: beforeLast)
+  } catch EventLogError.wrongRootKey {
     throw CommandError.otherRootKey(
       path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")
   }
-  return try outcome.get()
 }
 
 /// Of a log that was here before, which the restored one is not.
@@ -129,32 +142,28 @@ private func placeRootKey(_ given: String?, _ home: Home) throws -> any RootKey 
   return try FileRootKey(path: own, mayCreate: false)
 }
 
-private func holdEverything(_ home: Home) throws {
-  try RestoreRecord(
-    restoredAtMicros: EventLog.SystemClock.nowMicros(), head: 0, dataUpToMicros: 0, incarnation: 0
-  ).write(to: home.restored)
+/// Of a restore that is not done: holds everything.
+private var heldRecord: RestoreRecord {
+  RestoreRecord(
+    restoredAtMicros: EventLog.SystemClock.nowMicros(), head: 0, dataUpToMicros: 0, incarnation: 0)
 }
 
-/// The cursors of the reactors, and what the next start has to know.
-private func finish(
-  _ report: RestoreReport, _ home: Home, reason: String?
-) throws -> RestoreRecord {
+/// The cursors of the reactors, and none of a log that was here before, or of a restore that was ended: it would be ahead of
+/// this one.
+private func placeCursors(_ report: RestoreReport, _ home: Home) throws {
   try makeFolder(home.reactors)
+  for name in try cursorNames(home) {
+    try FileManager.default.removeItem(atPath: "\(home.reactors)/\(name)")
+  }
   for (name, bytes) in report.snapshot.files {
     guard !name.contains("/"), !HomeSecrets.isSecret(name) else { continue }
     try Data(bytes).write(to: URL(filePath: "\(home.reactors)/\(name)"), options: .atomic)
   }
-  let record = RestoreRecord(
-    restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
-    dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation,
-    reason: reason)
-  try record.write(to: home.restored)
-  return record
 }
 
-/// What may be lost: from the moment of the snapshot to now.
+/// What may be lost: from the moment of the snapshot to now. None where the clock was put back since.
 private func lostSeconds(_ report: RestoreReport, _ record: RestoreRecord) -> Int64 {
-  (record.restoredAtMicros - report.snapshot.createdAtMicros) / 1_000_000
+  max(0, record.restoredAtMicros - report.snapshot.createdAtMicros) / 1_000_000
 }
 
 private func json(_ report: RestoreReport, _ record: RestoreRecord) -> JSON {

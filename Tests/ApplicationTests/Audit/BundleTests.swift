@@ -239,6 +239,28 @@ import Testing
     }
   }
 
+  /// A backup folder that is away, or a read model, keeps an erasure from its end for days.
+  @Test func `a book that is exported in the middle of an erasure is whole`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.requestErasure(of: contact, reason: .personAsked)
+      }
+      try await fixture.log.erase([SubjectID(contact.value)], org: OrgID(org.id.value))
+      let bundle = try await fixture.export(of: org.id, to: "meanwhile")
+      let report = bundle.verify()
+      #expect(report.problems == [])
+      #expect(report.erasedPartCount > 0 && report.withheldPartCount == 0)
+      #expect(try StandAlone.check([bundle.path], key: bundle.key) == [0])
+      // Of somebody else nothing may be missing.
+      let other = try await org.contact("+12125550177", name: "Zelda")
+      try await fixture.log.erase([SubjectID(other.value)], org: OrgID(org.id.value))
+      let short = try await fixture.export(of: org.id, to: "short")
+      #expect(short.verify().problems.contains { $0.contains("no erasure names its key") })
+      #expect(try StandAlone.check([short.path], key: short.key) == [2])
+    }
+  }
+
   /// As the reactor does it: `subject.erased` names the keys by the ids that leaves show.
   private func recordErasure(of contact: Identifier, _ org: TestOrg) async throws {
     try await org.perform { workspace throws(CommandError) in

@@ -17,6 +17,8 @@ import Vault
 //
 // A log that was restored has another incarnation and goes on in the same folder, and so may the one that it was restored
 // from: neither has the other's keys, so that each has a vault of its own here.
+//
+// MICROS say when, and what is newer: where the clock was put back, the one after the last name instead.
 
 /// What one `daybook backup` made.
 package struct BackupSnapshot: Sendable, Equatable {
@@ -26,7 +28,7 @@ package struct BackupSnapshot: Sendable, Equatable {
     let root: String
   }
 
-  /// When it was made, microseconds since 1970: its name.
+  /// When it was begun, microseconds since 1970: its name.
   package let createdAtMicros: Int64
   package let incarnation: UInt32
   /// The last event that it surely holds; it may hold later ones.
@@ -204,19 +206,30 @@ struct BackupFolder {
   func locked<Value>(
     waitMillis: Int = patienceMillis, _ body: () throws(EventLogError) -> Value
   ) throws(EventLogError) -> Value {
+    let lock = try lock(waitMillis: waitMillis)
+    defer { Glibc.close(lock) }
+    return try body()
+  }
+
+  /// The same until the descriptor is closed.
+  func lock(waitMillis: Int = patienceMillis) throws(EventLogError) -> Int32 {
     let descriptor = unsafe open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("open") }
-    defer { Glibc.close(descriptor) }
     var waitedMillis = 0
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-      guard errno == EWOULDBLOCK || errno == EINTR else { throw .system("flock") }
-      guard waitedMillis < waitMillis else {
-        throw .storage(reason: "a backup or a restore goes on there: try again once it is done")
+      let isTaken = errno == EWOULDBLOCK || errno == EINTR
+      guard isTaken, waitedMillis < waitMillis else {
+        let failure: EventLogError =
+          isTaken
+          ? .storage(reason: "a backup or a restore goes on there: try again once it is done")
+          : .system("flock")
+        Glibc.close(descriptor)
+        throw failure
       }
       usleep(50_000)
       waitedMillis += 50
     }
-    return try body()
+    return descriptor
   }
 
   // MARK: Content
@@ -318,19 +331,28 @@ struct BackupFolder {
     // Its name says what is in it: known once all of it is written.
     let file = try GrowingFile("\(vaultPath)/copy.new")
     try body(file)
-    let name = "\(incarnation)-\(BackupSnapshot.name(micros))-\(file.digest)"
+    let older = try vaultNames(of: incarnation).last
+    let moment = Self.moment(micros, after: older?.split(separator: "-").dropFirst().first)
+    let name = "\(incarnation)-\(BackupSnapshot.name(moment))-\(file.digest)"
     try file.move(to: "\(vaultPath)/\(name)")
     try PlainFiles.flushFolder(vaultPath)
     try removeOlderVaults(of: incarnation)
     return file.byteCount
   }
 
-  /// Also those that a crash has left: they hold keys of people who were erased since. Durable when this returns.
+  /// Those that a crash has left too: they hold keys of people who were erased since. Durable when this returns.
   func removeOlderVaults(of incarnation: UInt32) throws(EventLogError) {
-    let unfinished = try PlainFiles.names(in: vaultPath).filter { $0.hasSuffix(".new") }
-    let older = try vaultNames(of: incarnation).dropLast() + unfinished
-    guard !older.isEmpty else { return }
-    for name in older { try PlainFiles.remove("\(vaultPath)/\(name)") }
+    try removeVaults(try vaultNames(of: incarnation).dropLast())
+  }
+
+  /// Of a copy that was ended: also where it was the first one.
+  func removeUnfinishedVaults() throws(EventLogError) {
+    try removeVaults(try PlainFiles.names(in: vaultPath).filter { $0.hasSuffix(".new") })
+  }
+
+  private func removeVaults(_ names: some Collection<String>) throws(EventLogError) {
+    guard !names.isEmpty else { return }
+    for name in names { try PlainFiles.remove("\(vaultPath)/\(name)") }
     try PlainFiles.flushFolder(vaultPath)
   }
 
@@ -348,6 +370,18 @@ struct BackupFolder {
   }
 
   // MARK: Snapshots
+
+  /// When a snapshot that is begun at `micros` was made, as its name says.
+  func momentOfNext(_ micros: Int64) throws(EventLogError) -> Int64 {
+    Self.moment(micros, after: try names().last)
+  }
+
+  /// The last name is the newest, also where the clock was ahead once: the keys that are older go, and must not be those that
+  /// were just copied.
+  private static func moment(_ micros: Int64, after name: (some StringProtocol)?) -> Int64 {
+    guard let last = name.flatMap({ Int64($0) }) else { return micros }
+    return max(micros, last + 1)
+  }
 
   func add(_ snapshot: BackupSnapshot) throws(EventLogError) {
     // Once for all chunks: each flush of a folder is one that the writer's own wait for.
@@ -436,7 +470,9 @@ struct BackupFolder {
     guard let last = stored == nil ? 0 : UInt32(text) else {
       throw .backupDamaged(reason: "the incarnation cannot be read")
     }
-    let next = max(last, incarnation) + 1
+    // A log that was restored from another folder may go on in this one.
+    let known = try vaultIncarnations().last ?? 0
+    let next = max(last, incarnation, known) + 1
     try PlainFiles.write(Array(String(next).utf8), to: incarnationPath)
     return next
   }

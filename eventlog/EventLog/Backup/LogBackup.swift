@@ -61,16 +61,25 @@ extension LMDBLogReader {
   private func copy(
     to folder: BackupFolder, files: [String: [UInt8]], keeping: Int?, start: Int64
   ) throws(EventLogError) -> BackupReport {
+    let rootID = store.vault.rootKey.id
+    try requireRoot(rootID)
+    // Before the copy begins: what is recorded meanwhile is not in it.
+    let now = try folder.momentOfNext(SystemClock.nowMicros())
     let books = try books()
     let head = try store.head()
     let recordedAtMicros = try lastRecordedAtMicros()
     let log = try copy(store.environment, to: folder)
-    let now = SystemClock.nowMicros()
     let vaultByteCount = try folder.replaceVault(of: store.format.incarnation, atMicros: now) {
       file throws(EventLogError) in try store.vault.copy(to: file)
     }
+    try requireRoot(rootID)
     let tombstones = try mappingErrors { try store.vault.tombstones() }
-    try folder.add(Set(tombstones).subtracting(try folder.tombstones()))
+    let untold = Set(tombstones).subtracting(try folder.tombstones())
+    if !untold.isEmpty {
+      // Erased while the log did not know the folder: other histories' vaults have their keys. Written down once they have not.
+      try folder.forget(Set(tombstones), rootKey: store.vault.rootKey)
+      try folder.add(untold)
+    }
     let snapshot = BackupSnapshot(
       createdAtMicros: now, incarnation: store.format.incarnation, head: head,
       recordedAtMicros: recordedAtMicros, chunks: log.chunks, files: files, books: books)
@@ -81,6 +90,16 @@ extension LMDBLogReader {
       snapshot: snapshot, byteCount: log.byteCount + vaultByteCount,
       newByteCount: log.newByteCount + vaultByteCount, tombstoneCount: tombstones.count,
       tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+  }
+
+  /// The keys and what `files` seals are of one root key, which somebody can have kept elsewhere.
+  private func requireRoot(_ id: String) throws(EventLogError) {
+    guard try mappingErrors({ try store.vault.isWrapped(byRoot: id) }) else {
+      throw .storage(
+        reason:
+          "the root key is being replaced, or that was interrupted: nobody has kept the next one. Rotate the keys"
+          + " with the root key again, keep a copy of the new one, and back up then")
+    }
   }
 
   private func books() throws(EventLogError) -> [BackupSnapshot.Book] {
@@ -237,7 +256,7 @@ extension LogStore {
           try backup.add(Set(tombstones).subtracting(try backup.tombstones()))
           // A large backup takes long: whoever erases asks again.
           try backup.locked(waitMillis: 2_000) { () throws(EventLogError) in
-            try backup.forgetErased(rootKey: vault.rootKey)
+            try backup.forget(try backup.tombstones(), rootKey: vault.rootKey)
           }
         }
       } catch {
@@ -252,9 +271,9 @@ extension LogStore {
 }
 
 extension BackupFolder {
-  /// Rewrites the vaults without the keys of everybody in `tombstones`.
-  func forgetErased(rootKey: any RootKey) throws(EventLogError) {
-    let erased = try tombstones()
+  /// Rewrites the vaults without the keys of everybody in `erased`.
+  func forget(_ erased: Set<Tombstone>, rootKey: any RootKey) throws(EventLogError) {
+    try removeUnfinishedVaults()
     for incarnation in try vaultIncarnations() {
       let scratch = path + "/rewriting"
       try PlainFiles.removeTree(scratch)

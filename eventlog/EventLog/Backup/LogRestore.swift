@@ -52,38 +52,42 @@ package struct LogRestore {
   /// Restores the snapshot `name` (nil: the newest), and, with `verifies`, checks every byte, proof and signature of it;
   /// the roots in the snapshot always are.
   ///
-  /// - Throws: `.backupDamaged`, `.corrupted` and others; the target has no log then.
+  /// `beforeLast` puts what else belongs to the log in its place: whoever finds the log finds that too, however this ended.
+  ///
+  /// - Throws: `.backupDamaged`, `.corrupted` and others, and what `beforeLast` throws; the target has no log then.
   package func run(
-    snapshot name: String? = nil, verifies: Bool = false
-  ) throws(EventLogError) -> RestoreReport {
+    snapshot name: String? = nil, verifies: Bool = false,
+    beforeLast: (RestoreReport) throws -> Void = { _ in }
+  ) throws -> RestoreReport {
     let start = SystemClock.monotonicNanos()
     try PlainFiles.makeFolder(target)
     // Nobody writes there, or restores from another folder, meanwhile.
     let lock = try WriterLock(path: LogFolder(path: target).lockPath)
     defer { lock.release() }
     guard !LogFolder(path: target).hasLog else {
-      throw .storage(reason: "there is a log already where it would be restored to")
+      throw EventLogError.storage(reason: "there is a log already where it would be restored to")
     }
     let newest = try Self.snapshots(in: folder)[0]
     // Nobody prunes meanwhile what is being read.
-    return try folder.locked { () throws(EventLogError) in
-      let snapshot = try folder.snapshot(name ?? newest)
-      let staging = LogFolder(path: target + "/restoring")
-      try makeRoom(staging)
-      try assemble(snapshot, in: staging)
-      let tombstones = try applyTombstones(in: staging)
-      let (verification, head) = try check(snapshot, staging, verifies: verifies)
-      let incarnation = try renumber(staging, after: snapshot.incarnation)
-      let others = try folder.names().reversed().filter { $0 != snapshot.name }
-        .map { name throws(EventLogError) in try folder.snapshot(name) }
-        .filter { $0.incarnation == snapshot.incarnation }
-      try moveIntoPlace(staging, snapshot, head: head)
-      return RestoreReport(
-        snapshot: snapshot, files: [snapshot.files] + others.map(\.files), head: head,
-        incarnation: incarnation, tombstoneCount: tombstones,
-        verification: verification,
-        tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
-    }
+    let folderLock = try folder.lock()
+    defer { Glibc.close(folderLock) }
+    let snapshot = try folder.snapshot(name ?? newest)
+    let staging = LogFolder(path: target + "/restoring")
+    try makeRoom(staging)
+    try assemble(snapshot, in: staging)
+    let tombstones = try applyTombstones(in: staging)
+    let (verification, head) = try check(snapshot, staging, verifies: verifies)
+    let incarnation = try renumber(staging, after: snapshot.incarnation)
+    let others = try folder.names().reversed().filter { $0 != snapshot.name }
+      .map { name throws(EventLogError) in try folder.snapshot(name) }
+      .filter { $0.incarnation == snapshot.incarnation }
+    let report = RestoreReport(
+      snapshot: snapshot, files: [snapshot.files] + others.map(\.files), head: head,
+      incarnation: incarnation, tombstoneCount: tombstones, verification: verification,
+      tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+    try beforeLast(report)
+    try moveIntoPlace(staging, snapshot, head: head)
+    return report
   }
 
   /// Takes away what a restore that was ended has left: its last steps put the keys in their place, and then the log.
@@ -150,6 +154,8 @@ package struct LogRestore {
       }
     }
     guard verifies else { return (nil, head) }
+    // Of a vault that is older than the log every record is sound.
+    try store.requireNewestKeys()
     let options = VerificationOptions(firstPosition: 1, isDeep: false, jobCount: 2)
     let report = try LogVerifier(store: store, options).run { _ in }
     if let problem = report.problems.first {

@@ -26,22 +26,23 @@ struct DictionarySamples {
   /// All samples: for statistics of single bytes and lengths.
   var whole: [[UInt8]] { samples.map(\.bytes) }
 
-  /// The stretches of them that many owners share.
+  /// The stretches of them that many owners share: without any byte of a window that few have. zstd puts what it takes end to end, so
+  /// that a number whose first and last digits many share would be whole again if only the cut went through it.
   func shared() -> [[UInt8]] {
     let owners = countOwners()
     var pieces: [[UInt8]] = []
     for (_, bytes) in samples where bytes.count >= Self.windowBytes {
       let span = unsafe bytes.span.bytes
-      var start: Int?
-      for offset in 0...bytes.count - Self.windowBytes {
-        if owners.count(of: span.load64(at: offset)) >= Self.minOwnerCount {
-          start = start ?? offset
-        } else if let begun = start {
-          pieces.append(Array(bytes[begun..<offset - 1 + Self.windowBytes]))
-          start = nil
-        }
+      var start = 0
+      func takePiece(to end: Int) {
+        if end - start >= Self.windowBytes { pieces.append(Array(bytes[start..<end])) }
       }
-      if let begun = start { pieces.append(Array(bytes[begun...])) }
+      for offset in 0...bytes.count - Self.windowBytes
+      where owners.count(of: span.load64(at: offset)) < Self.minOwnerCount {
+        takePiece(to: offset)
+        start = offset + Self.windowBytes
+      }
+      takePiece(to: bytes.count)
     }
     return pieces
   }

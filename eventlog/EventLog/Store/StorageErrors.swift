@@ -24,6 +24,8 @@ func mappingErrors<Result>(_ body: () throws -> Result) throws(EventLogError) ->
     throw .logFull(capacityBytes: 0)
   } catch VaultError.storage(let error) where error.isCutOff {
     throw .corrupted(position: 0, reason: error.message)
+  } catch VaultError.wrongRootKey {
+    throw .wrongRootKey
   } catch VaultError.damagedRecord {
     throw .corrupted(position: 0, reason: VaultError.damagedRecord.description)
   } catch let error as VaultError {

@@ -454,7 +454,8 @@ extension EventLogError {
     case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .corrupted,
       .keyMissing:
       true
-    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .storage:
+    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .wrongRootKey,
+      .storage:
       false
     }
   }

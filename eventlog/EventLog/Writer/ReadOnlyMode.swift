@@ -45,7 +45,8 @@ extension EventLogError {
   /// Whether it is the disk's doing, and may pass.
   var isOfTheDisk: Bool {
     switch self {
-    case .logFull, .readOnly, .outcomeUnknown, .storage: true
+    // Another root key is a file that somebody exchanged, and may put back.
+    case .logFull, .readOnly, .outcomeUnknown, .wrongRootKey, .storage: true
     case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .overloaded,
       .closed, .writerPresent, .corrupted, .keyMissing:
       false
