@@ -129,6 +129,20 @@ import Vault
   private func keys(
     of people: [SubjectID], in place: Place, incarnation: Int = 1
   ) throws -> [Bool] {
+    try withVault(in: place, incarnation: incarnation) { vault in
+      try people.map { person in
+        if case .available = try vault.key(KeyName(org: orgA.value, subject: person.value)) {
+          return true
+        }
+        return false
+      }
+    }
+  }
+
+  /// The only vault of a history in the folder, read from a copy.
+  private func withVault<Result>(
+    in place: Place, incarnation: Int = 1, _ body: (Vault) throws -> Result
+  ) throws -> Result {
     let names = try FileManager.default.contentsOfDirectory(atPath: place.backup + "/vault")
       .filter { $0.hasPrefix("\(incarnation)-") }
     #expect(names.count == 1)
@@ -139,12 +153,7 @@ import Vault
     let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
     let vault = try Vault(path: copy, rootKey: rootKey)
     defer { vault.close() }
-    return try people.map { person in
-      if case .available = try vault.key(KeyName(org: orgA.value, subject: person.value)) {
-        return true
-      }
-      return false
-    }
+    return try body(vault)
   }
 
   /// Goal: a folder that no log knew for a while has nobody's keys who was erased meanwhile, in none of its histories.
@@ -393,18 +402,13 @@ import Vault
       await log.close()
       let names = try FileManager.default.contentsOfDirectory(atPath: place.backup + "/vault")
       #expect(names.count == 1)
-      let copy = place.path("copy")
-      try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
-      try FileManager.default.copyItem(
-        atPath: "\(place.backup)/vault/\(try #require(names.first))", toPath: copy + "/data.mdb")
-      let rootKey = try FileRootKey(path: place.path("log") + "/root.key", mayCreate: false)
-      let vault = try Vault(path: copy, rootKey: rootKey)
-      defer { vault.close() }
-      guard case .erased = try vault.key(KeyName(org: orgA.value, subject: ann.value)),
-        case .available = try vault.key(KeyName(org: orgA.value, subject: bob.value))
-      else {
-        Issue.record("one is erased, the other is there")
-        return
+      try withVault(in: place) { vault in
+        guard case .erased = try vault.key(KeyName(org: orgA.value, subject: ann.value)),
+          case .available = try vault.key(KeyName(org: orgA.value, subject: bob.value))
+        else {
+          Issue.record("one is erased, the other is there")
+          return
+        }
       }
       let report = try place.restore("restored", from: "log")
       // Known from the vault itself.

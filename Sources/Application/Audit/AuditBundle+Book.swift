@@ -168,7 +168,8 @@ extension AuditBundle {
   }
 
   private static var erasure: String { "subject.erased" }
-  /// On the subject's own stream. The keys go soon after it, and long before the other one where a backup folder or a read model is away.
+  /// On the subject's own stream. The keys go soon after it, and long before the other one where a backup folder or a
+  /// read model is away.
   private static var erasureRequest: String { "subject.erasure_requested" }
 
   private func learnErasure(_ payload: [UInt8], _ sequence: UInt64, _ book: inout BookCheck) {
@@ -197,7 +198,8 @@ extension AuditBundle {
     }
   }
 
-  /// Every part is opened, or a later event names its key as destroyed, or asks for that and is the last to speak of it. What was not asked for is counted.
+  /// Every part is opened, or a later event names its key as destroyed, or asks for that and is the last to speak of it.
+  /// What was not asked for is counted.
   private mutating func checkClosedParts(_ book: BookCheck) {
     for (sequence, part, keyID) in book.closed {
       if let erasedAt = book.erasedAt[keyID], erasedAt > sequence {
