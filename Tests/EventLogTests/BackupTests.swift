@@ -52,6 +52,23 @@ import Vault
     for each in pending { _ = try await each.receipt() }
   }
 
+  /// As of a log larger than the map that is asked for: a restored file has no free page.
+  @Test func `a log that fills its map is restored`() async throws {
+    try await withPlace { place async throws in
+      let log = try LMDBEventLog(directory: place.log)
+      try await append(50, to: log)
+      let events = try log.read(after: 0, limit: .max, filter: .all).events
+      _ = try place.backUp()
+      await log.close()
+      _ = try LogRestore(
+        backup: place.backup, target: place.restored, rootKey: try place.rootKey, mapBytes: 4096
+      ).run(verifies: true)
+      let restored = try place.openRestored()
+      #expect(try restored.read(after: 0, limit: .max, filter: .all).events == events)
+      await restored.close()
+    }
+  }
+
   @Test func `a restored log has the same events, proofs and keys, and goes on`() async throws {
     try await withPlace { place async throws in
       let log = try LMDBEventLog(directory: place.log)

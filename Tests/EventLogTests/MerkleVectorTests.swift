@@ -226,6 +226,14 @@ struct MerkleVectorTests {
     let leaf = try Base64.decode(vectors.entries[Int(proof.index)])
     #expect(try proof.isValid(for: leaf, verifier: verifier))
     #expect(try !proof.isValid(for: leaf + [0], verifier: verifier))
+    // The same head under the name of another log that the same key signs for.
+    let other = NoteSigner(
+      name: "other.example/log",
+      key: try Ed25519.PrivateKey(seed: try Hex.decode(vectors.note.seed_hex)))
+    let moved = InclusionProof(
+      index: proof.index, path: proof.path,
+      checkpoint: try other.sign(try verifier.open(proof.checkpoint)))
+    #expect(try !moved.isValid(for: leaf, verifier: other.verifier))
     let consistency = try ConsistencyProof(text: vectors.add_checkpoint)
     #expect(consistency.text == vectors.add_checkpoint)
     let head = try Checkpoint(text: try verifier.open(consistency.checkpoint))

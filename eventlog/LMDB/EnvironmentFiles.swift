@@ -135,7 +135,13 @@ extension EnvironmentFiles {
     let name = path + "/exchange.lock"
     var descriptor = unsafe Glibc.open(name, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     // Whoever may not write here reads beside a writer that made the file, or beside none.
-    if descriptor < 0 { descriptor = unsafe Glibc.open(name, O_RDONLY | O_CLOEXEC) }
+    if descriptor < 0, [EACCES, EPERM, EROFS].contains(errno) {
+      descriptor = unsafe Glibc.open(name, O_RDONLY | O_CLOEXEC)
+    }
+    // Not where there is merely no descriptor left: others might exchange the files meanwhile.
+    guard descriptor >= 0 || [ENOENT, EACCES, EPERM, EROFS].contains(errno) else {
+      throw .system("open")
+    }
     defer {
       if descriptor >= 0 {
         // In words: a process that is just being started has a copy of the descriptor.

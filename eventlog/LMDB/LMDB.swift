@@ -461,6 +461,7 @@ package final class Environment: @unchecked Sendable {
   package func reopen() throws(LMDBError) {
     try exclusively { () throws(LMDBError) in
       disconnect()
+      isToConnect = true
       try connect()
     }
   }
@@ -474,6 +475,7 @@ package final class Environment: @unchecked Sendable {
       } catch {
         // LMDB has given up the old mapping before it asked for the new one.
         disconnect()
+        isToConnect = true
         try connect()
         throw error
       }
@@ -534,6 +536,7 @@ extension Environment {
       let outcome = Result { () throws(LMDBError) in
         try files.alone { () throws(LMDBError) in try files.putRewrittenInPlace() }
       }
+      isToConnect = true
       try connect()
       try outcome.get()
     }

@@ -36,6 +36,8 @@ package struct InclusionProof: Equatable, Sendable {
   /// Whether it proves `leaf`, under a checkpoint that `verifier` signed.
   package func isValid(for leaf: [UInt8], verifier: NoteVerifier) throws(NoteError) -> Bool {
     let head = try Checkpoint(text: try verifier.open(checkpoint))
+    // One key signs for many logs, and a signature covers the text alone: the name beside it may be any of them.
+    guard head.origin == verifier.name else { return false }
     return MerkleTree.isIncluded(
       MerkleTree.leafHash(leaf), index: index, size: head.size, proof: path, root: head.root)
   }

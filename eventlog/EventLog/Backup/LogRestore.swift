@@ -24,14 +24,16 @@ package struct LogRestore {
   private let folder: BackupFolder
   private let target: String
   private let rootKey: any RootKey
-  /// Room to write: LMDB takes the file's own size where that is larger, and that has none.
-  private static let mapBytes = 16 << 30
+  private let mapBytes: Int
 
   /// From the backup folder `backup` into the log's directory `target`, which has no log yet.
-  package init(backup: String, target: String, rootKey: any RootKey) {
+  ///
+  /// `mapBytes`: room to write; LMDB takes the file's own size where that is larger, and grows it then.
+  package init(backup: String, target: String, rootKey: any RootKey, mapBytes: Int = 16 << 30) {
     folder = BackupFolder(path: backup)
     self.target = target
     self.rootKey = rootKey
+    self.mapBytes = mapBytes
   }
 
   /// The names of the snapshots in the backup folder `backup`, the newest first: one at least.
@@ -122,7 +124,7 @@ package struct LogRestore {
   /// erased since the snapshot.
   private func applyTombstones(in staging: LogFolder) throws(EventLogError) -> Int {
     let known = try folder.tombstones()
-    let store = try LogStore.open(staging, mapBytes: Self.mapBytes, rootKey: rootKey)
+    let store = try LogStore.open(staging, mapBytes: mapBytes, rootKey: rootKey)
     defer { store.close() }
     return try mappingErrors {
       let missing = try store.vault.erase(known)
@@ -142,7 +144,7 @@ package struct LogRestore {
   private func check(
     _ snapshot: BackupSnapshot, _ staging: LogFolder, verifies: Bool
   ) throws(EventLogError) -> (VerificationReport?, head: UInt64) {
-    let store = try LogStore.open(staging, mapBytes: Self.mapBytes, rootKey: rootKey)
+    let store = try LogStore.open(staging, mapBytes: mapBytes, rootKey: rootKey)
     defer { store.close() }
     let head = try store.head()
     guard head >= snapshot.head, store.format.incarnation == snapshot.incarnation else {
@@ -169,14 +171,14 @@ package struct LogRestore {
     _ staging: LogFolder, after incarnation: UInt32
   ) throws(EventLogError) -> UInt32 {
     let next = try folder.nextIncarnation(after: incarnation)
-    let store = try LogStore.open(staging, mapBytes: Self.mapBytes, rootKey: rootKey)
+    let store = try LogStore.open(staging, mapBytes: mapBytes, rootKey: rootKey)
     defer { store.close() }
     let format = store.format
     let renewed = LogFormat(
       logID: format.logID, hashSeed: format.hashSeed, createdAtMicros: format.createdAtMicros,
       incarnation: next)
     try mappingErrors {
-      try store.environment.write { transaction throws in
+      try store.rewriting { transaction throws in
         try transaction.put(renewed.bytes, forKey: LogStore.formatKey, in: store.meta)
       }
     }

@@ -101,14 +101,14 @@ extension BlockDirectory {
     var versions = streams.map(\.versionBefore)
     var sequence = orgs[commit.orgIndex].firstSequence
     for earlier in commits[..<ordinal] {
-      if earlier.orgIndex == commit.orgIndex { sequence += UInt64(earlier.eventCount) }
+      if earlier.orgIndex == commit.orgIndex { sequence &+= UInt64(earlier.eventCount) }
       for event in events[earlier.firstEvent..<earlier.firstEvent + earlier.eventCount] {
-        versions[event.streamIndex] += 1
+        versions[event.streamIndex] &+= 1
       }
     }
     var order: [Int] = []
     for event in events[commit.firstEvent..<commit.firstEvent + commit.eventCount] {
-      versions[event.streamIndex] += 1
+      versions[event.streamIndex] &+= 1
       if !order.contains(event.streamIndex) { order.append(event.streamIndex) }
     }
     return Receipt(

@@ -147,7 +147,8 @@ struct BlockHeader {
     typeFilter.words = (0..<typeWords).map {
       block.load64(at: fixedByteCount + 8 * (orgWords + $0))
     }
-    guard firstPosition == key, eventCount > 0, commitCount > 0, commitCount <= eventCount,
+    guard firstPosition == key, key <= .max - UInt64(eventCount), eventCount > 0, commitCount > 0,
+      commitCount <= eventCount,
       byteCount == block.byteCount, directoryRawBytes <= Self.maxFrameBytes,
       payloadRawBytes <= Self.maxFrameBytes
     else { throw refuse("the block's header contradicts its size or place") }

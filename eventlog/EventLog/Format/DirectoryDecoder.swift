@@ -37,7 +37,13 @@ struct DirectoryDecoder {
       tables.orgs.append(
         BlockDirectory.Org(id: OrgID(try ids.uint128()), firstSequence: firstSequence))
     }
-    for _ in 0..<(try columns.count(upTo: limit)) { tables.types.append(try columns.string()) }
+    for _ in 0..<(try columns.count(upTo: limit)) {
+      let type = try columns.string()
+      guard type.utf8.count <= CommitRules.maxTypeBytes else {
+        throw MalformedBytes(reason: "a type's name over \(CommitRules.maxTypeBytes) bytes")
+      }
+      tables.types.append(type)
+    }
     for _ in 0..<(try columns.count(upTo: limit)) { tables.texts.append(try columns.string()) }
   }
 

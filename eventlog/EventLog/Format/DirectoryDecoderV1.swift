@@ -16,7 +16,13 @@ struct DirectoryDecoderV1 {
       tables.orgs.append(
         BlockDirectory.Org(id: OrgID(try reader.uint128()), firstSequence: try reader.varint()))
     }
-    for _ in 0..<(try reader.count(upTo: limit)) { tables.types.append(try reader.string()) }
+    for _ in 0..<(try reader.count(upTo: limit)) {
+      let type = try reader.string()
+      guard type.utf8.count <= CommitRules.maxTypeBytes else {
+        throw MalformedBytes(reason: "a type's name over \(CommitRules.maxTypeBytes) bytes")
+      }
+      tables.types.append(type)
+    }
     try readStreams(&reader, limit)
     for _ in 0..<(try reader.count(upTo: limit)) {
       tables.subjects.append(

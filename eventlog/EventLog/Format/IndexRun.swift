@@ -45,7 +45,7 @@ struct IndexRun {
     positionWidth = Int(bytes.load8(at: 2))
     detailWidth = Int(bytes.load8(at: 3))
     guard (1...8).contains(positionWidth), (1...8).contains(detailWidth),
-      info.firstPosition == key, info.lastPosition >= key,
+      info.firstPosition == key, info.lastPosition >= key, info.lastPosition < .max,
       bytes.byteCount == Self.headerBytes + info.entryCount * entryBytes
     else { throw refuse("the index run's header contradicts its size or place") }
   }
@@ -100,7 +100,7 @@ struct IndexRun {
     return IndexEntry(
       hash: bytes.load(width: Self.hashWidth, at: offset),
       position: info.firstPosition
-        + bytes.load(width: positionWidth, at: offset + Self.hashWidth),
+        &+ bytes.load(width: positionWidth, at: offset + Self.hashWidth),
       detail: bytes.load(width: detailWidth, at: offset + Self.hashWidth + positionWidth))
   }
 

@@ -204,6 +204,12 @@ final class PartOpener {
       throw .keyMissing(position: position)
     case .available(let key):
       guard part.storage == .sealed else {
+        // Another process may have erased the subject since the vault was looked at last.
+        try mappingErrors { try vault.refresh() }
+        states[part.subjectIndex] = nil
+        if case .erased = try state(of: part.subjectIndex, subject, org: place.org) {
+          return .erased(subject: subject.id)
+        }
         throw .corrupted(position: position, reason: "a part was dropped, but not its key")
       }
       return .opened(subject: subject.id, payload: try open(sealed, key, place, position))

@@ -194,13 +194,14 @@ extension LoadedBlock {
       let orgIndex = commits[commitOrdinal].orgIndex
       for ordinal in commits[commitOrdinal].events {
         let event = events[ordinal]
-        versions[event.streamIndex] += 1
+        // Whatever the bytes say, they are looked at without a trap.
+        versions[event.streamIndex] &+= 1
         let place = EventPlace(
           ordinal: ordinal, commitOrdinal: commitOrdinal,
           orgSequence: sequences[orgIndex], streamVersion: versions[event.streamIndex],
           payloadOffset: event.payloadOffset, sealedOffset: sealedOffset,
           personalIndex: personalIndex)
-        sequences[orgIndex] += 1
+        sequences[orgIndex] &+= 1
         guard try body(place) else { return }
         personalIndex += event.partCount - 1
         for part in event.firstPart + 1..<event.firstPart + event.partCount {

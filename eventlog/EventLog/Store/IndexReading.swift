@@ -3,6 +3,8 @@ import Synchronization
 
 /// What the blocks after the last run hold, in memory: at most one flush's worth.
 struct IndexTail {
+  /// The newest transaction that it was read in: what it says is ahead of the snapshots of those before.
+  var transaction = (opening: 0, id: 0)
   var indexedThrough: UInt64
   var coveredThrough: UInt64
   var recordedAtMicros = Int64.min
@@ -111,10 +113,13 @@ extension LogStore {
     let indexedThrough = runs.last?.lastPosition ?? 0
     let cached = tail.withLock { $0 }
     var current = cached ?? IndexTail(indexedThrough: indexedThrough)
-    if current.indexedThrough != indexedThrough {
+    let (opening, id) = (environment.openingCount, transaction.id)
+    let isAhead = current.transaction.opening == opening && current.transaction.id > id
+    if current.indexedThrough != indexedThrough || isAhead {
       current = IndexTail(indexedThrough: indexedThrough)
     }
     try extend(&current, transaction)
+    current.transaction = (opening, id)
     let extended = current
     tail.withLock { known in
       // A transaction that began earlier than the one that filled the cache does not set it back.

@@ -98,7 +98,7 @@ extension GroupWriter {
       }
     }
     if last != next {
-      try store.environment.write { transaction throws in
+      try store.rewriting { transaction throws in
         try transaction.put(next.bytes, forKey: OrgRecord.key(org), in: store.heads)
       }
     }

@@ -476,7 +476,8 @@ extension GroupWriter {
     try mappingErrors {
       if store.environment.isBroken { try store.environment.reopen() }
       let format = store.format.bytes
-      try store.environment.write { transaction throws in
+      // The full map may be what failed.
+      try store.rewriting { transaction throws in
         try transaction.put(format, forKey: LogStore.formatKey, in: store.meta)
       }
       try store.vault.probe()
