@@ -63,6 +63,10 @@ import Testing
     Given(Campaign.self, .created(Self.definition))
       .when(.launch(filter: Self.filter, audience: Self.people, batchSize: 0))
       .thenRejected(.batchSizeNotPositive)
+    let crowd = (0...60_000).map { Identifier(.contact, UInt128($0) + 1) }
+    Given(Campaign.self, .created(Self.definition))
+      .when(.launch(filter: Self.filter, audience: crowd, batchSize: 1))
+      .thenRejected(.audienceTooLarge(limit: 60_000))
   }
 
   @Test func `a batch is planned once`() {

@@ -107,6 +107,26 @@ import Testing
     Self.given(Self.queued).when(Self.news(.delivered)).thenNothing()
   }
 
+  @Test func `what is said of texts charges no call, and gives nothing of one back`() {
+    var plan = Self.plan
+    plan.channel = .voice
+    plan.voice = VoicePlan(maxMinutes: 60, isRecorded: false, isVoicemailDrop: false)
+    let ringing: [Message.Event] =
+      [.planned(plan), .queued(verdict: Self.allowed, priceMicros: 60)] + Self.accepted.dropFirst(2)
+    Self.given(ringing).when(Self.news(.sent)).thenNothing()
+    Self.given(ringing).when(Self.news(.delivered)).thenNothing()
+    Self.given(ringing).when(Self.news(.failed)).then(.failed(code: "undelivered", atMicros: 7))
+    let result = CallResult(outcome: .answered, durationSeconds: 30)
+    Self.given(ringing + [.callEnded(result, atMicros: 8)]).when(Self.news(.failed)).thenNothing()
+  }
+
+  @Test func `a call is no longer than a day, whatever is said of it`() {
+    let result = CallResult(outcome: .answered, durationSeconds: .max)
+    #expect(result.durationSeconds == 86_400)
+    #expect(result.billedMinutes == 1_440)
+    #expect(CallResult(outcome: .answered, durationSeconds: .min).billedMinutes == 1)
+  }
+
   @Test func `a no or a cancellation stops what is not handed out yet`() {
     Self.given(Self.queued).when(.revoke(verdict: Self.revoked))
       .then(.skipped(reason: .revoked, verdict: Self.revoked))

@@ -25,6 +25,15 @@ import Testing
     Given(Wallet.self).when(command).thenRejected(.notOpen)
   }
 
+  @Test func `what was waived is not given back`() {
+    let waived = Wallet.Event.waived(Self.charge(10))
+    Given(Wallet.self, .opened, waived)
+      .when(.refund(message: Self.message, charge: Self.charge(10))).thenNothing()
+    let other = Charge(amountMicros: 10, resourceType: "sms", resourceID: "SM2", description: "")
+    Given(Wallet.self, .opened, waived).when(.refund(message: Self.message, charge: other))
+      .then(.refunded(message: Self.message, charge: other))
+  }
+
   @Test(arguments: [Int64.min, -1, 0])
   func `an amount that is not positive is rejected`(amountMicros: Int64) {
     let commands: [Wallet.Command] = [

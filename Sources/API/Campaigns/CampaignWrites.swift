@@ -53,7 +53,8 @@ enum CampaignWrites {
       refuses: [
         409: ["already_launched", "not_allowed_now"],
         422: [
-          "empty_audience", "sms_not_configured", "email_not_configured", "postal_address_missing",
+          "audience_too_large", "empty_audience", "sms_not_configured", "email_not_configured",
+          "postal_address_missing",
           "missing_fields",
         ],
       ], idempotency: .required, handler: launch),

@@ -416,6 +416,10 @@ extension APIError {
     case .emptyBody: self = .invalid("body", "required", "Write the text to send.")
     case .emptyAudience:
       self.init(422, "invalid_request", "empty_audience", "Nobody is in the segment.")
+    case .audienceTooLarge(let limit):
+      self.init(
+        422, "invalid_request", "audience_too_large",
+        "A campaign with these texts has at most \(limit) recipients. Split the segment.")
     case .paceOutOfRange(let limit):
       self = .invalid("per_minute", "out_of_range", "A pace is 1 to \(limit) messages a minute.")
     case .holdoutOutOfRange(let limit):

@@ -217,6 +217,7 @@ enum ErrorCatalogue {
     ),
     ("not_a_test_account", "Only a test account has a clock that can be advanced."),
     ("empty_audience", "Nobody is in the segment."),
+    ("audience_too_large", "The segment holds more than one campaign can have. Split it."),
     ("reaction_too_deep", "Too many reactions caused one another; the chain was ended."),
   ])
 

@@ -203,14 +203,25 @@ extension RuleVerifier {
   private static func lift(
     _ consent: Consent, _ contact: Identifier, _ book: inout OrgBook
   ) {
+    // What others say of somebody takes no word of theirs back.
+    guard consent.method.isByPerson else { return }
     let address = consent.evidence.value?.address
-    book.optedOutContacts[consent.channel]?.remove(contact)
-    if consent.method.isByPerson { book.inDoubt[contact]?.remove(consent.channel) }
+    let hadOptedOut = book.optedOutContacts[consent.channel]?.remove(contact) != nil
+    book.inDoubt[contact]?.remove(consent.channel)
+    var hadOptedOutAddress = false
     if let address {
-      book.optedOutAddresses[consent.channel]?.remove(consent.channel.key(address))
+      let key = consent.channel.key(address)
+      hadOptedOutAddress = book.optedOutAddresses[consent.channel]?.remove(key) != nil
       book.keyedOptOuts.lift(.init(address, consent.channel), consent.purpose)
     }
-    guard consent.purpose == .marketing else { return }
+    guard consent.purpose == .marketing else {
+      // The no was to everything, and advertising is not what they said yes to.
+      if hadOptedOut { book.endedContacts[consent.channel, default: []].insert(contact) }
+      if hadOptedOutAddress, let address {
+        book.endedAddresses[consent.channel, default: []].insert(consent.channel.key(address))
+      }
+      return
+    }
     book.endedContacts[consent.channel]?.remove(contact)
     if let address { book.endedAddresses[consent.channel]?.remove(consent.channel.key(address)) }
   }
@@ -384,9 +395,4 @@ extension RuleVerifier {
       break
     }
   }
-}
-
-extension Charge {
-  /// What may be charged once: a provider's id under one kind of use.
-  fileprivate var name: String { resourceType + ":" + resourceID }
 }

@@ -85,8 +85,10 @@ extension Workspace {
   /// What a campaign that was launched just now would be sent to.
   package func launchedForTrial(_ id: Identifier) throws(CommandError) -> LaunchedForTrial {
     guard let definition = try current(Campaign.self, id).definition else { throw .notFound(id) }
-    return LaunchedForTrial(
-      campaign: id, definition: definition, audience: try audience(of: definition))
+    let audience = try audience(of: definition)
+    let limit = Campaign.audienceLimit(batchSize: Self.batchSize(of: definition))
+    guard audience.count <= limit else { throw .campaign(.audienceTooLarge(limit: limit)) }
+    return LaunchedForTrial(campaign: id, definition: definition, audience: audience)
   }
 
   fileprivate mutating func rehearse(

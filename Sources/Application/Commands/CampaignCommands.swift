@@ -1,8 +1,15 @@
 import Domain
+import EventLog
 
 extension Workspace {
-  /// Recipients whose messages are planned in one commit.
+  /// Recipients whose messages are planned in one commit, at most.
   static var campaignBatchSize: Int { 250 }
+
+  /// ... of a campaign with these words: merge fields may make twice as much of them, and a commit takes 16 MiB.
+  static func batchSize(of definition: CampaignDefinition) -> Int {
+    let byteCount = definition.texts.reduce(4 << 10) { $0 + 2 * $1.text.utf8.count }
+    return min(max(1, CommitRules.maxCommitBytes / 4 * 3 / byteCount), campaignBatchSize)
+  }
 
   package mutating func createCampaign(
     _ definition: CampaignDefinition
@@ -89,7 +96,7 @@ extension Workspace {
       Campaign.self, id,
       .launch(
         filter: try current(Segment.self, definition.segment).filter,
-        audience: try audience(of: definition), batchSize: Self.campaignBatchSize))
+        audience: try audience(of: definition), batchSize: Self.batchSize(of: definition)))
   }
 
   package mutating func cancelCampaign(_ id: Identifier) throws(CommandError) {
@@ -162,16 +169,14 @@ extension OrgState {
     let ordinal: Int
   }
 
-  /// The next slice to plan, oldest campaign first.
-  func nextOpenBatch() -> OpenBatch? {
-    for id in campaigns.running.sorted() {
-      if tables.campaigns[id]?.status == .running,
+  /// The next slice to plan of each campaign, oldest campaign first.
+  func nextOpenBatches() -> [OpenBatch] {
+    campaigns.running.sorted().compactMap { id in
+      guard tables.campaigns[id]?.status == .running,
         let ordinal = tables.campaigns[id]?.openBatches.keys.min()
-      {
-        return OpenBatch(campaign: id, ordinal: ordinal)
-      }
+      else { return nil }
+      return OpenBatch(campaign: id, ordinal: ordinal)
     }
-    return nil
   }
 
   /// The campaigns in which nobody is under way any more.

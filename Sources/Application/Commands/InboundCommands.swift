@@ -7,12 +7,16 @@ package struct InboundText: Sendable, Equatable {
   package var to: String
   package var body: String
   package var providerID: String
+  /// 1 to `segmentLimit`.
   package var segmentCount: Int
   /// Where its pictures are kept (MMS).
   package var media: [String]
   /// What the provider itself took it for, by words that were agreed with it: a STOP in a language that we do
   /// not read.
   package var declared: InboundMessage.Keyword?
+
+  /// No text has more, whatever a callback says: it is multiplied by a price.
+  static let segmentLimit = 100
 
   package init(
     from: String, to: String, body: String, providerID: String, segmentCount: Int,
@@ -22,7 +26,7 @@ package struct InboundText: Sendable, Equatable {
     self.to = to
     self.body = body
     self.providerID = providerID
-    self.segmentCount = segmentCount
+    self.segmentCount = min(max(1, segmentCount), Self.segmentLimit)
     self.media = media
     self.declared = declared
   }
@@ -115,7 +119,7 @@ extension Workspace {
 
   private mutating func chargeInbound(_ text: InboundText) throws(CommandError) {
     guard state.wallet.isOpen else { return }
-    let segments = max(1, text.segmentCount)
+    let segments = text.segmentCount
     try runWallet(
       .debit(
         Charge(

@@ -208,6 +208,7 @@ extension Workspace {
     let events = try run(
       Message.self, id, .plan(plan, verdict: verdict, priceMicros: priceMicros), isNew: true)
     try follow(events, of: id)
+    plannedByteCount += plan.content.value?.byteCount ?? 0
     return PlannedMessage(id: id, plan: plan, verdict: verdict, priceMicros: priceMicros)
   }
 

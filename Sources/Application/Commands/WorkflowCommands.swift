@@ -1,4 +1,5 @@
 import Domain
+import EventLog
 
 extension Workspace {
   /// Reactions upon reactions: beyond this a chain is refused, so that no workflow feeds itself.
@@ -101,8 +102,13 @@ extension Workspace {
     try advance(run)
   }
 
+  /// What a run may say at once, from one wait to the next: it is one commit, and what the log refuses could neither be
+  /// done nor be put on record.
+  private static var runByteLimit: Int { CommitRules.maxCommitBytes / 2 }
+
   /// Carries out steps until the run waits or is over.
   private mutating func advance(_ run: Identifier) throws(CommandError) {
+    let byteCountBefore = plannedByteCount
     while true {
       let state = try current(WorkflowRun.self, run)
       guard state.status == .running, let id = state.step, let contact = state.contact else {
@@ -114,6 +120,10 @@ extension Workspace {
       }
       if let workflow = state.workflow, try current(Workflow.self, workflow).isDeleted {
         try self.run(WorkflowRun.self, run, .fail(step: id, reason: "workflow_deleted"))
+        return
+      }
+      guard plannedByteCount - byteCountBefore <= Self.runByteLimit else {
+        try self.run(WorkflowRun.self, run, .fail(step: id, reason: "too_large"))
         return
       }
       do {

@@ -24,7 +24,8 @@ extension OrgExecutor {
   struct CampaignWork: Sendable {
     /// Something waits that can no longer go out.
     let mustSweep: Bool
-    let batch: OrgState.OpenBatch?
+    /// One of each campaign that has some.
+    let batches: [OrgState.OpenBatch]
     let finished: [Identifier]
   }
 
@@ -34,10 +35,11 @@ extension OrgExecutor {
         !state.cancelledWaiting.isEmpty || !state.revokedWaiting.isEmpty
         || !state.killedWaiting.isEmpty
       guard !state.campaigns.running.isEmpty else {
-        return CampaignWork(mustSweep: mustSweep, batch: nil, finished: [])
+        return CampaignWork(mustSweep: mustSweep, batches: [], finished: [])
       }
       return CampaignWork(
-        mustSweep: mustSweep, batch: state.nextOpenBatch(), finished: state.finishedCampaigns())
+        mustSweep: mustSweep, batches: state.nextOpenBatches(),
+        finished: state.finishedCampaigns())
     }
   }
 

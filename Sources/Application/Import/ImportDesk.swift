@@ -221,7 +221,8 @@ extension ImportDesk {
     else { return [] }
     let isRevoked = workspace.state.isRevoked(address, of: request.channel, for: request.purpose)
     let isEnded = request.purpose == .marketing && !contact.sellerOptOuts.isEmpty
-    guard !isRevoked, !isEnded else { return [] }
+    let isClosed = workspace.state.isClosedByNo(address, of: request.channel)
+    guard !isRevoked, !isEnded, !isClosed else { return [] }
     do throws(CommandError) {
       return [try workspace.consent(request, of: details)]
     } catch {

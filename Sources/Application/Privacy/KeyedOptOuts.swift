@@ -71,6 +71,12 @@ struct KeyedOptOuts: Sendable, Codable {
         entries.remove(entry) != nil
       else { continue }
       lifted.insert(entry)
+      // The no was to everything, and advertising is not what they said yes to.
+      guard purpose == .transactional, let rest = self.entry(of: address, .marketing) else {
+        continue
+      }
+      entries.insert(rest)
+      lifted.remove(rest)
     }
   }
 

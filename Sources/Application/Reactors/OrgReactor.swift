@@ -49,6 +49,8 @@ actor OrgReactor {
   private var reconciled: Set<Identifier> = []
   /// One for texts and calls, one for mail: a provider that takes nothing keeps nothing back but its own.
   private var circuits: [Channel: Circuit] = [:]
+  /// When campaigns are tried again that could not go on (real time).
+  private var campaignRests: [Identifier: Micros] = [:]
   /// What each campaign with a pace may hand out.
   private var paces: [Identifier: TokenBucket] = [:]
   private let desk: RateDesk
@@ -166,15 +168,14 @@ extension OrgReactor {
         }
         return .again
       }
-      if let batch = work.batch {
-        let key = IdempotencyName("campaign-batch:\(batch.campaign):\(batch.ordinal)")
-        let call = Call(
-          actor: "system:campaigns", origin: "reactor", correlation: batch.campaign.text,
-          depth: 1, idempotencyKey: key)
-        _ = try await executor.perform(call) { workspace throws(CommandError) in
-          try workspace.planBatch(batch.ordinal, of: batch.campaign)
+      let nowMicros = await executor.realMicros
+      // One that cannot go on, for want of a provider say, keeps no other one waiting.
+      for batch in work.batches where campaignRests[batch.campaign] ?? 0 <= nowMicros {
+        if await plan(batch) {
+          campaignRests[batch.campaign] = nil
+          return .again
         }
-        return .again
+        campaignRests[batch.campaign] = nowMicros + Self.campaignRestMicros
       }
       for campaign in work.finished {
         let call = Call(
@@ -183,11 +184,29 @@ extension OrgReactor {
           try workspace.completeCampaign(campaign)
         }
       }
+      guard work.batches.isEmpty else { return .idle(forMicros: Self.campaignRestMicros) }
+      campaignRests = [:]
       return .idle(forMicros: nil)
     } catch {
       report("campaigns: \(error)")
       return .pause(forMicros: 1_000_000)
     }
+  }
+
+  /// A campaign whose messages cannot be planned is tried again so late.
+  private static let campaignRestMicros: Int64 = 1_000_000
+
+  private func plan(_ batch: OrgState.OpenBatch) async -> Bool {
+    let key = IdempotencyName("campaign-batch:\(batch.campaign):\(batch.ordinal)")
+    let call = Call(
+      actor: "system:campaigns", origin: "reactor", correlation: batch.campaign.text,
+      depth: 1, idempotencyKey: key)
+    let planned = await attempt("campaign \(batch.campaign)", call) {
+      workspace throws(CommandError) in
+      try workspace.planBatch(batch.ordinal, of: batch.campaign)
+    }
+    if case .success = planned { return true }
+    return false
   }
 }
 

@@ -84,7 +84,7 @@ struct WorkflowReactor: Sendable {
         try workspace.startRun(
           run, of: start.workflow, contact: start.contact, trigger: event.orgSequence)
       }
-    } catch .log(let error) {
+    } catch .log(let error) where !error.isOfCommit {
       // Nothing is wrong with the event: it is met again from the last cursor.
       throw error
     } catch {
@@ -104,6 +104,14 @@ struct WorkflowReactor: Sendable {
     let low = next(UInt64(truncatingIfNeeded: workflow.value))
     let high = next(UInt64(truncatingIfNeeded: workflow.value >> 64))
     return Identifier(.run, millis: event.recordedAtMicros / 1_000, random: high << 64 | low)
+  }
+}
+
+extension EventLogError {
+  /// Whether what was to be written is refused for itself: it would be again, whoever waits behind it.
+  fileprivate var isOfCommit: Bool {
+    if case .invalidCommit = self { return true }
+    return false
   }
 }
 

@@ -233,8 +233,13 @@ extension OrgState {
     case .optedIn(let consent):
       guard let text = consent.evidence.value?.address else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, consent.channel)
-      optedOutAddresses[address] = nil
-      if consent.purpose == .marketing { endedMarketing.remove(address) }
+      let hadOptedOut = optedOutAddresses.removeValue(forKey: address) != nil
+      if consent.purpose == .marketing {
+        endedMarketing.remove(address)
+      } else if hadOptedOut {
+        // The no was to everything, and advertising is not what they said yes to.
+        endedMarketing.insert(address)
+      }
       keyedOptOuts.lift(address, consent.purpose)
       revokedWaiting.remove(address)
     case .optOutSuspected(let channel, let message):

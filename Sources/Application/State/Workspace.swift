@@ -37,6 +37,8 @@ package struct Workspace {
   private(set) var heardFrom: [Identifier: Set<Channel>] = [:]
   /// Segments that this command handed out and that a carrier counts.
   private(set) var newCarrierSegmentCount = 0
+  /// Bytes of the texts that this command planned: a commit takes so many (`CommitRules.maxCommitBytes`).
+  var plannedByteCount = 0
   /// What this command spent or set aside.
   private var committedMicros: Int64 = 0
 
@@ -47,6 +49,7 @@ package struct Workspace {
     var heldMicros: Int64
     var isOpen: Bool
     var paymentIDs: Set<String>
+    var waived: Set<String>
     var holds: [Identifier: Int64?] = [:]
   }
 
@@ -240,7 +243,7 @@ extension Workspace {
     walletChange = WalletChange(
       balanceMicros: state.wallet.balanceMicros,
       heldMicros: state.wallet.heldMicros + spending.heldMicros, isOpen: state.wallet.isOpen,
-      paymentIDs: state.wallet.paymentIDs)
+      paymentIDs: state.wallet.paymentIDs, waived: state.wallet.waived)
   }
 
   private func walletState(touching command: Wallet.Command) -> Wallet.State {
@@ -249,6 +252,7 @@ extension Workspace {
     wallet.balanceMicros = walletChange?.balanceMicros ?? state.wallet.balanceMicros
     wallet.heldMicros = walletChange?.heldMicros ?? state.wallet.heldMicros
     wallet.paymentIDs = walletChange?.paymentIDs ?? state.wallet.paymentIDs
+    wallet.waived = walletChange?.waived ?? state.wallet.waived
     if let message = command.message {
       wallet.holds[message] = walletChange?.holds[message] ?? state.wallet.holds[message]
     }
@@ -258,13 +262,15 @@ extension Workspace {
   private mutating func keep(_ wallet: Wallet.State, touching command: Wallet.Command) {
     var change =
       walletChange
-      ?? WalletChange(balanceMicros: 0, heldMicros: 0, isOpen: false, paymentIDs: [])
+      ?? WalletChange(
+        balanceMicros: 0, heldMicros: 0, isOpen: false, paymentIDs: [], waived: [])
     // Given up here, so that its table is not copied for each of a thousand holds.
     walletChange = nil
     change.balanceMicros = wallet.balanceMicros
     change.heldMicros = wallet.heldMicros
     change.isOpen = wallet.isOpen
     change.paymentIDs = wallet.paymentIDs
+    change.waived = wallet.waived
     if let message = command.message {
       change.holds.updateValue(wallet.holds[message], forKey: message)
     }

@@ -63,6 +63,7 @@ package enum Campaign: Decider {
     case emptyName
     case emptyBody
     case emptyAudience
+    case audienceTooLarge(limit: Int)
     case batchSizeNotPositive
     case unknownBatch(ordinal: Int)
     case notConserved(planned: Int, ended: Int)
@@ -217,6 +218,9 @@ extension Campaign {
     }
   }
 
+  /// How many recipients one launch can record: it is one commit, of 65,535 events and 16 MiB at most.
+  package static func audienceLimit(batchSize: Int) -> Int { min(450_000, batchSize * 60_000) }
+
   private static func launch(
     _ filter: Filter, to audience: [Identifier], batchSize: Int, status: Status
   ) throws(Rejection) -> [Event] {
@@ -229,6 +233,8 @@ extension Campaign {
     // Nobody is written to twice, however the audience was gathered.
     let contacts = Set(audience).sorted()
     guard !contacts.isEmpty else { throw .emptyAudience }
+    let limit = audienceLimit(batchSize: batchSize)
+    guard contacts.count <= limit else { throw .audienceTooLarge(limit: limit) }
     let slices = stride(from: 0, to: contacts.count, by: batchSize).enumerated().map {
       Event.audienceRecorded(
         ordinal: $0, contacts: Array(contacts[$1..<min($1 + batchSize, contacts.count)]))

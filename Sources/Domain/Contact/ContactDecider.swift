@@ -175,7 +175,10 @@ extension Contact {
       next.grants.removeAll { $0.covers(grant) && grant.covers($0) }
       next.grants.append(grant)
       if consent.method.isByPerson { next.suspectedOptOuts.remove(consent.channel) }
-      next.sellerOptOuts.remove(consent.channel)
+      // A yes to messages that are no advertising, and what somebody else says, takes no STOP back.
+      if consent.purpose == .marketing, consent.method.isByPerson {
+        next.sellerOptOuts.remove(consent.channel)
+      }
     case .optOutSuspected(let channel, _):
       next.suspectedOptOuts.insert(channel)
     case .optOutDismissed(let channel):

@@ -31,11 +31,15 @@ package struct CallResult: Sendable, Equatable, Codable {
   }
 
   package var outcome: Outcome
+  /// 0 to `longestSeconds`.
   package var durationSeconds: Int
+
+  /// A day: providers end calls long before, whatever a callback says.
+  package static let longestSeconds = 86_400
 
   package init(outcome: Outcome, durationSeconds: Int) {
     self.outcome = outcome
-    self.durationSeconds = durationSeconds
+    self.durationSeconds = min(max(0, durationSeconds), Self.longestSeconds)
   }
 
   package var wasAnswered: Bool {

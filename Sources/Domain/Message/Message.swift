@@ -229,6 +229,12 @@ package struct MessageContent: Sendable, Equatable, Codable {
     self.media = media
     self.voicemail = voicemail
   }
+
+  /// Of all its texts.
+  package var byteCount: Int {
+    ([address, body, subject, html, voicemail].compactMap(\.self) + media)
+      .reduce(0) { $0 + $1.utf8.count }
+  }
 }
 
 /// What a person sent to us.

@@ -93,14 +93,16 @@ extension Message: Decider {
     if state.providerID == nil, !status.isFinal {
       events.append(.accepted(providerID: news.providerID))
     }
+    // A call that was carried out has its own end: what else is said of it would be charged, or given back, as a text.
+    let isOfCall = state.plan?.channel == .voice
     switch news.kind {
     case .accepted:
       break
-    case .sent where status.isBefore(.sent):
+    case .sent where !isOfCall && status.isBefore(.sent):
       events.append(.sent(atMicros: news.atMicros))
-    case .delivered where status.isBefore(.delivered):
+    case .delivered where !isOfCall && status.isBefore(.delivered):
       events.append(.delivered(atMicros: news.atMicros))
-    case .failed where status.isBefore(.failed) || status == .delivered:
+    case .failed where status.isBefore(.failed) || !isOfCall && status == .delivered:
       events.append(.failed(code: news.errorCode ?? "undelivered", atMicros: news.atMicros))
     case .sent, .delivered, .failed:
       break

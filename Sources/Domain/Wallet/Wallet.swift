@@ -34,6 +34,8 @@ package enum Wallet {
     package var heldMicros: Int64 = 0
     package var holds: [Identifier: Int64] = [:]
     package var paymentIDs: Set<String> = []
+    /// Names of what was used and never paid for, so that it is not given back either.
+    package var waived: Set<String> = []
 
     package init() {}
 
@@ -62,6 +64,9 @@ package struct Charge: Sendable, Equatable {
   /// What was billed: the provider's id (a message SID) or our own.
   package var resourceID: String
   package var description: String
+
+  /// What may be charged once: a provider's id under one kind of use.
+  package var name: String { resourceType + ":" + resourceID }
 
   package init(amountMicros: Int64, resourceType: String, resourceID: String, description: String) {
     self.amountMicros = amountMicros

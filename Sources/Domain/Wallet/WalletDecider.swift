@@ -35,6 +35,7 @@ extension Wallet: Decider {
       return charge.amountMicros <= state.availableMicros ? [.debited(charge)] : [.waived(charge)]
     case .refund(let message, let charge):
       try requireOpen(state, amountMicros: charge.amountMicros)
+      guard !state.waived.contains(charge.name) else { return [] }
       try requireRoom(for: charge.amountMicros, in: state)
       return [.refunded(message: message, charge: charge)]
     }
@@ -82,8 +83,8 @@ extension Wallet.State {
       holds[message] = nil
     case .debited(let charge):
       balanceMicros -= charge.amountMicros
-    case .waived:
-      break
+    case .waived(let charge):
+      waived.insert(charge.name)
     case .refunded(_, let charge):
       balanceMicros += charge.amountMicros
     }

@@ -104,7 +104,7 @@ package struct TwilioWebhooks: ProviderWebhooks {
 
   /// nil while the call goes on.
   static func result(_ form: [String: String]) -> CallResult? {
-    let seconds = max(0, form["CallDuration"].flatMap { Int($0) } ?? 0)
+    let seconds = form["CallDuration"].flatMap { Int($0) } ?? 0
     let outcome: CallResult.Outcome? =
       switch form["CallStatus"] {
       case "completed":

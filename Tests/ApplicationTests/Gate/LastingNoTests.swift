@@ -194,6 +194,52 @@ extension HouseTests {
       }
     }
 
+    @Test func `a yes to messages that are no advertising takes no STOP to advertising back`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await person("Ann", [TestOrg.consent], in: org)
+        try await org.receive("STOP", from: Self.phone)
+        var service = Self.consent(.sms)
+        service.purpose = .transactional
+        try await record(service, of: contact, in: org)
+        func expectServiceOnly(_ person: Identifier) async throws {
+          #expect(try await verdict(.sms, .transactional, to: person, in: org) == .allowed)
+          #expect(try await verdict(.sms, .marketing, to: person, in: org) == .refused(.revoked))
+          for method in [Consent.Method.importStatement, .api, .staff] {
+            await #expect(throws: CommandError.self, "\(method)") {
+              try await record(Self.consent(.sms, method), of: person, in: org)
+            }
+          }
+        }
+        try await expectServiceOnly(contact)
+        // Folded from the log it is the same.
+        try await house.restart()
+        try await expectServiceOnly(contact)
+        // Nor is another number of the person's free of it.
+        try await change("phone", of: contact, to: Self.otherPhone, in: org)
+        await #expect(throws: CommandError.self) {
+          try await record(Self.consent(.sms, .importStatement), of: contact, in: org)
+        }
+        try await change("phone", of: contact, to: Self.phone, in: org)
+        try await record(service, of: contact, in: org)
+        // What is left of the no outlives the person.
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.requestErasure(of: contact, reason: .personAsked)
+        }
+        let heir = try await person("Eve", in: org)
+        try await record(service, of: heir, in: org)
+        try await expectServiceOnly(heir)
+        try await house.restart()
+        try await expectServiceOnly(heir)
+        // Their own word is enough.
+        try await record(Self.consent(.sms, .webForm), of: heir, in: org)
+        #expect(try await verdict(.sms, .marketing, to: heir, in: org) == .allowed)
+        try Invariants.check(org)
+      }
+    }
+
     @Test func `a no on the list of suppressions is taken off by the person alone`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

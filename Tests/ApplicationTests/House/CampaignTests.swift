@@ -71,6 +71,39 @@ extension HouseTests {
       }
     }
 
+    @Test func `a campaign of long mails is planned, in smaller batches`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.configureProvider(
+            ProviderSettings(
+              service: .email, provider: "sendgrid", baseURL: "http://127.0.0.1:1",
+              options: ["from": "hi@acme.example"], secrets: .known(["api_key": "k"])))
+          for index in 0..<260 {
+            _ = try workspace.createContact(
+              ContactRequest(
+                details: ContactDetails(email: "p\(index)@example.com"), source: "test",
+                tags: ["all"]))
+          }
+        }
+        let segment = try await org.segment(tagged: "all")
+        var definition = CampaignDefinition(
+          name: "News", segment: segment, channel: .email, purpose: .transactional, body: "Hi")
+        definition.subject = "News"
+        definition.html = "<p>" + String(repeating: "long ", count: 15_000) + "</p>"
+        let launched = try await org.perform { [definition] workspace throws(CommandError) in
+          let id = try workspace.createCampaign(definition)
+          try workspace.launchCampaign(id)
+          return id
+        }
+        let campaign = try #require(launched.output)
+        try await wait("all are planned") {
+          try house.engine.campaign(campaign, of: org.id).state.openBatches.isEmpty
+        }
+        #expect(try org.messages.count == 260)
+      }
+    }
+
     @Test func `a trial judges every recipient, and says so where its time is over`() async throws {
       try await House.with { house in
         let org = try await house.org()

@@ -165,6 +165,25 @@ extension HouseTests {
       }
     }
 
+    @Test func `a count that no text can have is charged as the most that one has`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        for (index, count) in [Int.max, Int.min].enumerated() {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.receive(
+              InboundText(
+                from: Self.phone, to: org.number, body: "Hi", providerID: "SM\(index)",
+                segmentCount: count))
+          }
+        }
+        let counts = try org.events.compactMap { recorded -> String? in
+          guard case .wallet(.debited(let charge)) = recorded.event else { return nil }
+          return charge.description
+        }
+        #expect(counts == ["Inbound SMS, segments: 100", "Inbound SMS, segments: 1"])
+      }
+    }
+
     @Test func `YES opts in only after a no`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

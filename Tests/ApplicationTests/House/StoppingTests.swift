@@ -127,7 +127,7 @@ extension HouseTests {
           return campaign
         }
         let campaign = try #require(launch.output)
-        let batch = try #require(try await org.executor.campaignWork().batch)
+        let batch = try #require(try await org.executor.campaignWork().batches.first)
         try await org.perform { workspace throws(CommandError) in
           try workspace.planBatch(batch.ordinal, of: campaign)
         }

@@ -162,6 +162,46 @@ extension HouseTests {
       }
     }
 
+    @Test func `a run that says more than a commit takes fails alone`() async throws {
+      try await House.with { house in
+        let org = try await house.org()
+        let made = try await org.perform { workspace throws(CommandError) in
+          try workspace.configureProvider(
+            ProviderSettings(
+              service: .email, provider: "sendgrid", baseURL: "http://127.0.0.1:1",
+              options: ["from": "hi@acme.example"], secrets: .known(["api_key": "k"])))
+          return try workspace.createTemplate(
+            name: "Long", channel: .email,
+            TemplateContent(
+              body: "Hello", subject: "Hello",
+              html: "<p>" + String(repeating: "long ", count: 90_000) + "</p>"))
+        }
+        let template = try #require(made.output)
+        let step = "  - send_email: {template: \(template), purpose: transactional}\n"
+        _ = try await org.publish(
+          "name: Long\ntrigger: {tag_added: long}\nsteps:\n"
+            + String(repeating: step, count: 45))
+        _ = try await org.publish(
+          "name: Short\ntrigger: {tag_added: short}\nsteps:\n  - add_tag: done\n")
+        let created = try await org.perform { workspace throws(CommandError) in
+          try workspace.createContact(
+            ContactRequest(
+              details: ContactDetails(firstName: "Ann", email: "ann@example.com"), source: "test"))
+        }
+        let contact = try #require(created.output)
+        try await org.tag(contact, "long")
+        try await org.tag(contact, "short")
+        try await waitForRuns(1, "workflow.run_failed", of: org)
+        try await waitForRuns(1, "workflow.run_completed", of: org)
+        let failed = try org.events.compactMap { recorded -> String? in
+          guard case .run(.failed(_, let reason)) = recorded.event else { return nil }
+          return reason
+        }
+        #expect(failed == ["too_large"])
+        #expect(try org.messages.count > 10)
+      }
+    }
+
     @Test func `a failed append only delays a start`() async throws {
       let log = FaultyLog(MemoryEventLog())
       try await House.with(log: log, isRunning: false) { house in

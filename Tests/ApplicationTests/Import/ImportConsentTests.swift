@@ -61,4 +61,17 @@ import Testing
     #expect(consents[1] == nil)
     #expect(consents[2] != nil && consents[2] != .optedOut)
   }
+
+  @Test func `an address whose no stands on the list stops no import, and is not opted in`()
+    async throws
+  {
+    let fixture = try await ImportFixture()
+    _ = try await fixture.perform { workspace throws(CommandError) in
+      try workspace.optOut(phone: "+13055550123", email: nil, channel: .sms)
+    }
+    let report = try await fixture.run("phone\n305-555-0123\n305-555-0124\n", options)
+    #expect(report.counts == [2, 0, 0, 0])
+    let consents = try fixture.contacts().map { $0.consents[.sms] != nil }
+    #expect(consents == [false, true])
+  }
 }
