@@ -242,7 +242,7 @@ package struct APIServer: Sendable {
     _ response: HTTPResponse, _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
     let operation = exchange.operation
-    guard case .scope = operation.access else { return response }
+    guard operation.access.isOfAccount else { return response }
     let shape = try Shape(exchange)
     let wantsLines = operation.isList && ListStream.isWanted(exchange.request)
     guard shape != nil || wantsLines, let json = response.jsonBody else { return response }

@@ -110,7 +110,7 @@ extension Exchange {
 
   /// What a read of the log or of the state holds at least; nil where nothing is only read.
   func positionBeforeReading() throws(APIError) -> String? {
-    guard operation.method == "GET", case .scope = operation.access else { return nil }
+    guard operation.method == "GET", operation.access.isOfAccount else { return nil }
     return String(try head())
   }
 

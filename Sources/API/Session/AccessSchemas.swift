@@ -28,6 +28,7 @@ enum AccessSchemas {
         .object([
           .required("id", .id(.user)), .required("email", .string()), .required("name", .string()),
           .required("role", .string()),
+          .required("scopes", .array(.string()), "What the role allows: `contacts:read`, `*`, …"),
         ])),
       .required("account", account.nullable),
       .required(
