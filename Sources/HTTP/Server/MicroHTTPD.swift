@@ -283,7 +283,13 @@ private struct Head {
     if UInt(bitPattern: name.baseAddress) != nextLine { isIntact = false }
     nextLine = UInt(bitPattern: value.baseAddress) + UInt(value.count) + 2
     unsafe headers.add(
-      String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+      String(decoding: name, as: UTF8.self), Self.trimmed(String(decoding: value, as: UTF8.self)))
+  }
+
+  /// Without the tabs and blanks around it, of which MHD drops blanks before it alone (RFC 9110, section 5.5).
+  private static func trimmed(_ value: String) -> String {
+    let isBare = ![value.utf8.first, value.utf8.last].contains { $0 == 0x20 || $0 == 0x09 }
+    return isBare ? value : String(ASCII.trimmed(value[...]))
   }
 }
 
@@ -299,6 +305,9 @@ private func queue(
   guard let response = unsafe makeResponse(prepared.body, exchange, handle) else { return .NO }
   // MHD keeps its own reference while it sends.
   defer { unsafe MHD_destroy_response(response) }
+  if prepared.isHead, case .stream = prepared.body {
+    unsafe daybook_mhd_end_with_connection(response)
+  }
   let fields = prepared.fields.span
   for index in fields.indices { unsafe add(fields[index], to: response) }
   if prepared.closesConnection {
