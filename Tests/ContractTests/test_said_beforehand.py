@@ -74,7 +74,7 @@ CASES = [
     ("/api/roles", [{"name": "R", "scopes": ["contacts:read", "leads:*"]}], [{"name": "R", "scopes": ["contact:read"]}, {"name": " ", "scopes": ["*"]}]),
     ("/api/webhook-endpoints", [
         {"url": "https://example.com/h", "types": ["sms.*", "contact.created", "*"]},
-        {"url": "HTTP://[2001:db8::1]:65535?x#y", "types": ["*"]},
+        {"url": "https://a_b.example:65535?x", "types": ["*"]},
     ], [
         {"url": "ftp://example.com/", "types": ["*"]}, {"url": "https://a.example:65536/", "types": ["*"]},
         {"url": "https://a.example:+80/", "types": ["*"]}, {"url": "https://a@b.example/", "types": ["*"]},

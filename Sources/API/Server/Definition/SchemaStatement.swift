@@ -106,7 +106,7 @@ enum TextPattern {
 
   /// `http` or `https`, a host and a port that there can be.
   static let webAddress =
-    #"^[Hh][Tt][Tt][Pp][Ss]?://([A-Za-z0-9._-]+|\[[A-Za-z0-9._:\[-]+\])"#
+    #"^https?://([A-Za-z0-9._-]+|\[[A-Za-z0-9._:\[-]+\])"#
     + "(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
     + #"([/?#][\x21-\x7e]*)?$"#
 
