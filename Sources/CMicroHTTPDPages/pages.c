@@ -30,6 +30,10 @@ enum MHD_Result daybook_mhd_queue_response(
   return queue_response(connection, status, response);
 }
 
+void daybook_mhd_end_with_connection(struct MHD_Response *response) {
+  MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
+}
+
 // Called for pages alone: what is ours goes by daybook_mhd_queue_response.
 enum MHD_Result MHD_queue_response(
     struct MHD_Connection *connection, unsigned int status, struct MHD_Response *page) {

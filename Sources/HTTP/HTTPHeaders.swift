@@ -103,4 +103,7 @@ extension HTTPHeaders.Field {
   /// Whether the field can be written without breaking the framing of a message.
   /// Source: RFC 9110, sections 5.1 and 5.5.
   var isWellFormed: Bool { ASCII.isToken(name) && ASCII.isPlain(value) }
+
+  /// As it is sent: `name: value` and the end of the line.
+  var byteCount: Int { name.utf8.count + value.utf8.count + 4 }
 }

@@ -37,11 +37,19 @@ package struct HTTPLimits: Sendable, Equatable {
   var connectionMemoryBytes: Int { maxHeaderBytes + (4 << 10) }
 
   /// Whether the head of an answer fits into the pool beside that of its request: without room for it MHD closes the
-  /// connection in silence, with the request carried out. It keeps a record of 64 bytes for each field, and the head of an
-  /// answer is seldom half of 2 KiB.
+  /// connection in silence, with the request carried out. It keeps a record of 64 bytes for each field.
   func hasRoom(headBytes: Int, fieldCount: Int) -> Bool {
-    headBytes + fieldCount * 64 + (2 << 10) <= connectionMemoryBytes
+    headBytes + fieldCount * 64 + Self.maxAnswerFieldBytes + Self.answerFrameBytes
+      <= connectionMemoryBytes
   }
+
+  /// The fields of an answer together, as they are sent. A handler that answers with more is at fault (500), whatever
+  /// room the head of its request left: else a long head would end the connection without an answer.
+  package static let maxAnswerFieldBytes = (2 << 10) - answerFrameBytes
+
+  /// What the daemon writes of an answer: the status line, Date, Connection, Content-Length or Transfer-Encoding and the
+  /// size of the first chunk, at most 200 bytes.
+  private static let answerFrameBytes = 256
 
   package init() {}
 

@@ -22,6 +22,8 @@ expect.set_options(timeout=15_000)
 
 # Whoever opens the page signed out makes the browser note the 401 that says so.
 SIGNED_OUT = re.compile(r"status of 401")
+# What the browser notes of every answer that is none of success.
+REFUSED = re.compile("Failed to load resource")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -64,10 +66,11 @@ def signed_in(browser: Browser, system: System) -> dict:
 
 
 @pytest.fixture
-def visitor(browser: Browser, system: System) -> Iterator[Page]:
+def visitor(browser: Browser, system: System, request: pytest.FixtureRequest) -> Iterator[Page]:
     """Somebody who has not signed in."""
     context = browser.new_context(base_url=system.base_url)
-    yield from watched_page(context, allowed=SIGNED_OUT)
+    disturbed = request.node.get_closest_marker("expects_failures")
+    yield from watched_page(context, allowed=REFUSED if disturbed else SIGNED_OUT)
 
 
 @pytest.fixture
@@ -79,7 +82,7 @@ def page(browser: Browser, system: System, signed_in: dict, request: pytest.Fixt
         base_url=system.base_url, storage_state=signed_in, **(look.kwargs if look else {})
     )
     disturbed = request.node.get_closest_marker("expects_failures")
-    yield from watched_page(context, allowed=re.compile("Failed to load resource") if disturbed else None)
+    yield from watched_page(context, allowed=REFUSED if disturbed else None)
 
 
 def watched_page(context: BrowserContext, allowed: re.Pattern | None) -> Iterator[Page]:

@@ -20,6 +20,15 @@ def guarded(operations):
     ]
 
 
+def about_oneself(operations):
+    """The operations that a session alone suffices for, whatever its user's role."""
+    return [
+        (method, path, operation)
+        for method, path, operation in operations
+        if operation["security"] == [{"session": []}]
+    ]
+
+
 def example(operation: dict):
     content = operation.get("requestBody", {}).get("content", {})
     return content.get("application/json", {}).get("example")
@@ -68,7 +77,7 @@ def test_no_operation_is_open_to_whom_nobody_knows(credential, account, nobody, 
         client = Client(nobody.base_url, {"Cookie": "daybook_session=usr_0.9999999999.ab.cd"})
     else:
         client = Client(nobody.base_url, {"Authorization": "Basic YTpi"})
-    for method, path, operation in guarded(operations):
+    for method, path, operation in guarded(operations) + about_oneself(operations):
         answer = ask(client, method, filled(path), operation)
         assert answer.status == 401, f"{method} {path}: {answer.status} {answer.text[:200]}"
 
@@ -146,7 +155,7 @@ def test_nobody_says_themselves_where_they_come_from(header, account, nobody):
 def test_a_session_writes_nothing_without_its_token(account, nobody, operations):
     session = nobody.sign_in(*account[2])
     cookie = Client(nobody.base_url, {"Cookie": session.headers["Cookie"]})
-    for method, path, operation in guarded(operations):
+    for method, path, operation in guarded(operations) + about_oneself(operations):
         if method != "GET":
             answer = ask(cookie, method, filled(path), operation)
             assert (answer.status, answer.code) == (403, "csrf_token_required"), f"{method} {path}"

@@ -21,6 +21,7 @@ import Testing
     "", "ftp://a.example", "https://", "https:///path", "https://a b.example",
     "https://user:secret@a.example", "http://:80/", "a.example", "https://exämple.com/",
     "https://a.example:0/", "https://a.example:65536/", "https://a.example:x/",
+    "https://a.example:+80/",
     "https://127.0.0.1%00.a.example/", "https://a.example\\b/", "https://[::1/", "https://[]/",
     "https://[::1]x/",
   ])

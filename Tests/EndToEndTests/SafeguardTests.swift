@@ -154,6 +154,34 @@ extension EndToEnd {
       }
     }
 
+    /// What no head of an answer can hold must not end the connection of somebody who clicks, nor be a 500.
+    @Test func `a link of any length and in any script leads where it says`() async throws {
+      let system = try system
+      let account = try await system.newAccount("Linkers")
+      let mail = try await MailSetup(account, system)
+      let person = try await mail.newPerson("zoe@links.example")
+      let long = "https://lakeside.example/?q=" + String(repeating: "x", count: 7_000)
+      let links = ["https://lakeside.example/stra\u{df}e a?q=\u{e9}", long]
+      let html = links.map { "<a href=\"\($0)\">See</a>" }.joined()
+      let id = try #require(try await mail.mail(person, html: html).json(201)["id"]?.string)
+      try await account.wait(forMessage: id, toBe: "delivered")
+      let got = try #require(try await mail.mailbox(person.address).first?["html"]?.string)
+      let places = got.split(separator: "href=\"").dropFirst().compactMap {
+        $0.split(separator: "\"").first
+      }.filter { $0.contains("/m/c/") }.map(String.init)
+      let client = HTTPClient()
+      defer { client.close() }
+      try #require(places.count == 2)
+      let short = try await client.send(ClientRequest(url: places[0]))
+      #expect(short.status == 302)
+      #expect(short.headers["location"] == "https://lakeside.example/stra%C3%9Fe%20a?q=%C3%A9")
+      let page = try await client.send(ClientRequest(url: places[1]))
+      #expect(page.status == 200)
+      #expect(
+        String(decoding: page.body, as: UTF8.self).contains("content=\"0;url=\(long)\""))
+      #expect(try await account.events(types: "message.clicked").count == 2)
+    }
+
     @Test func `an answer from another mailbox is its person's, and ends what it asks to end`()
       async throws
     {

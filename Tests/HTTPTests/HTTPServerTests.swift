@@ -13,6 +13,17 @@ private func threadName() -> String {
 }
 
 @Suite struct HTTPServerTests {
+  @Test func `blanks and tabs around a value are no part of it`() async throws {
+    try await withServer { request in
+      HTTPResponse.text(200, "<\(request.headers["X-Value"] ?? "")>")
+    } _: { server in
+      let client = try RawClient(port: server.port)
+      client.send("GET / HTTP/1.1\r\nHost:\tx \t\r\nX-Value: \t a\tb \t\r\n")
+      client.send("Connection: close\r\n\r\n")
+      #expect(await client.read().hasSuffix("<a\tb>"))
+    }
+  }
+
   /// Answers with the request, one part a line.
   private static let echo: HTTPServer.Handler = { request in
     let query = request.query.map { "\($0.name)=\($0.value)" }.joined(separator: ",")

@@ -4,6 +4,22 @@ import TestSupport
 import Testing
 
 @Suite struct HTTPStreamTests {
+  /// A client that reads on would take the end of chunks for the beginning of its next answer.
+  @Test func `the head of a stream has nothing behind it`() async throws {
+    try await withServer { _ in
+      let (chunks, continuation) = AsyncStream<[UInt8]>.makeStream()
+      continuation.yield(Array("chunk".utf8))
+      continuation.finish()
+      return HTTPResponse(status: 200, headers: ["X-Kind": "stream"], body: .stream(chunks))
+    } _: { server in
+      let client = try RawClient(port: server.port)
+      client.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n")
+      let answer = await client.read()
+      #expect(answer.hasPrefix("HTTP/1.1 200 ") && answer.contains("X-Kind: stream\r\n"))
+      #expect(answer.hasSuffix("\r\n\r\n") && answer.split(separator: "\r\n\r\n").count == 1)
+    }
+  }
+
   /// A stream without end that says when it ends nevertheless.
   private static func endless(first: String, ended: Gate) -> AsyncStream<[UInt8]> {
     AsyncStream { continuation in

@@ -1,4 +1,5 @@
 import Application
+import Crypto
 import Domain
 import HTTP
 import JSON
@@ -14,7 +15,10 @@ enum MailLinkRoutes {
       handler: open),
     Operation(
       "GET", "/m/c/{token}", .signed, "Follow a link in an email",
-      answers: [AnswerDefinition(302, "Where the link leads.")], refuses: [404: ["not_found"]],
+      answers: [
+        AnswerDefinition(302, "Where the link leads."),
+        .text("text/html", "A page that leads there, where the address is too long for a header."),
+      ], refuses: [404: ["not_found"]],
       handler: click),
     Operation(
       "GET", "/m/u/{token}", .signed, "Ask whether to unsubscribe",
@@ -52,9 +56,37 @@ enum MailLinkRoutes {
     let addresses = HTMLLinks.addresses(in: snapshot.state.plan?.content.value?.html ?? "")
     guard addresses.indices.contains(link.index) else { throw .notFound("link") }
     try await record(link, exchange) { .clicked(link: link.index, isMachine: $0) }
-    return HTTPResponse(
-      status: 302,
-      headers: ["location": addresses[link.index], "referrer-policy": "no-referrer"])
+    return lead(to: addresses[link.index])
+  }
+
+  /// To where a browser would go from the mail. A page does where the address is too long for the head of an answer.
+  private static func lead(to href: String) -> HTTPResponse {
+    let address = asciiAddress(href)
+    guard address.utf8.count > longestLocation else {
+      return HTTPResponse(
+        status: 302, headers: ["location": address, "referrer-policy": "no-referrer"])
+    }
+    let escaped = address.replacing("&", with: "&amp;").replacing("\"", with: "&quot;")
+    return page(
+      "On the way", "<p><a href=\"\(escaped)\">Go on</a></p>",
+      head: "<meta http-equiv=\"refresh\" content=\"0;url=\(escaped)\">")
+  }
+
+  /// Of some 1,800 bytes for all fields.
+  private static let longestLocation = 1_000
+
+  /// As a field of HTTP can hold it, and a browser reads it. Source: WHATWG URL, "basic URL parser": tabs and line ends
+  /// are nothing, and what is no ASCII, in a host too, may be escaped.
+  private static func asciiAddress(_ href: String) -> String {
+    var text = ""
+    for byte in href.utf8 {
+      switch byte {
+      case 0x09, 0x0a, 0x0d: break
+      case 0x21...0x7e: text.unicodeScalars.append(Unicode.Scalar(byte))
+      default: text += "%" + Hex.encode([byte]).uppercased()
+      }
+    }
+    return text
   }
 
   private static func link(
@@ -114,11 +146,11 @@ enum MailLinkRoutes {
     return page("Unsubscribed", "<p>You will get no more emails at this address.</p>")
   }
 
-  private static func page(_ title: String, _ body: String) -> HTTPResponse {
+  private static func page(_ title: String, _ body: String, head: String = "") -> HTTPResponse {
     let html = """
       <!doctype html><html lang="en"><meta charset="utf-8">
       <meta name="viewport" content="width=device-width, initial-scale=1">
-      <meta name="robots" content="noindex"><title>\(title)</title>
+      <meta name="robots" content="noindex"><title>\(title)</title>\(head)
       <style>body{font:17px/1.5 system-ui,sans-serif;max-width:32rem;margin:15vh auto;padding:0 1rem}
       button{font:inherit;padding:.5rem 1.2rem}</style>
       <h1>\(title)</h1>\(body)</html>

@@ -17,9 +17,10 @@ enum EventRoutes {
         keeps that open too.
         """,
       parameters: [
-        .query("after", .string(1...20), "A log position, or `now`."),
         .query(
-          "types", .array(.string(1...100)),
+          "after", .pattern(TextPattern.positionOrNow, 1...20), "A log position, or `now`."),
+        .query(
+          "types", .array(EventSchemas.typeName),
           "Between commas: `message.sent`, `message.*`, or names of the catalogue such as `sms.received`, `email.*`.",
           style: .commas), .query("contact", .id(.contact)), .limit,
         .query(

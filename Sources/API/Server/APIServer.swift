@@ -242,7 +242,7 @@ package struct APIServer: Sendable {
     _ response: HTTPResponse, _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
     let operation = exchange.operation
-    guard case .scope = operation.access else { return response }
+    guard operation.access.isOfAccount else { return response }
     let shape = try Shape(exchange)
     let wantsLines = operation.isList && ListStream.isWanted(exchange.request)
     guard shape != nil || wantsLines, let json = response.jsonBody else { return response }
@@ -377,7 +377,9 @@ extension Operation {
   /// Headers that make a write conditional or single, where this one cannot be: whoever sends them counts on that.
   private func unheededHeaders(of request: HTTPRequest) -> [APIError.Detail] {
     guard method != "GET" else { return [] }
-    var names = [Parameter.ifMatch.name]
+    // Neither asks a write to be done only where there is nothing yet, or in part (RFC 9110, 13.1.2 and 14.5): done all
+    // the same, it would be what nobody asked for.
+    var names = [Parameter.ifMatch.name, "If-None-Match", "Content-Range"]
     if idempotency == .refused { names.append("Idempotency-Key") }
     return names.compactMap { name in
       guard request.headers[name] != nil, !parameters.contains(where: { $0.name == name }) else {

@@ -19,6 +19,7 @@ struct Authenticator: Sendable {
     case .operation:
       try requireOperator(request)
       return nil
+    case .oneself: return try signedIn(request)
     case .scope:
       guard let secret = bearer(request) else { return try signedIn(request) }
       return try keyHolder(secret)
@@ -30,10 +31,8 @@ struct Authenticator: Sendable {
   func recognises(_ head: HTTPRequest, for operation: Operation) -> Bool {
     do throws(APIError) {
       let caller = try identify(head, for: operation)
-      guard case .scope(let scope) = operation.access else {
-        return operation.access == .operation
-      }
-      return caller?.allows(scope, operation.action) ?? false
+      guard let caller else { return operation.access == .operation }
+      return operation.access.isAllowed(caller.scopes, operation.action)
     } catch {
       // Who is not known is told so when the request is there.
       return false
@@ -54,7 +53,7 @@ struct Authenticator: Sendable {
     guard services.engine.directory.status(of: caller.home) != .archived else {
       throw .accountArchived
     }
-    guard case .scope(let scope) = operation.access, caller.allows(scope, operation.action) else {
+    guard operation.access.isAllowed(caller.scopes, operation.action) else {
       throw .missingScope(operation.right)
     }
     guard request.headers["account"] != nil else { return caller }
@@ -91,8 +90,8 @@ struct Authenticator: Sendable {
       scopes = directory.scopes(ofRole: user.role, of: user.org)
     }
     guard directory.status(of: admitted.home) != .archived else { throw .accountArchived }
-    guard Scope.allows(scopes, admitted.scope, orAlone: admitted.action) else {
-      throw .missingScope(Operation.right(admitted.scope, admitted.action))
+    guard admitted.operation.access.isAllowed(scopes, admitted.operation.action) else {
+      throw .missingScope(admitted.operation.right)
     }
     guard directory.reaches(admitted.org, from: admitted.home) else { throw .accountNotReachable }
   }

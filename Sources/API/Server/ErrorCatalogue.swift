@@ -86,8 +86,8 @@ enum ErrorCatalogue {
     ("unexpected_body", "The operation takes no body."),
     (
       "unsupported_header",
-      "The operation cannot heed If-Match, or Idempotency-Key: what it changes has no version, or is no event. Send the "
-        + "request without the header."
+      "The operation cannot heed If-Match, or Idempotency-Key: what it changes has no version, or is no event. No write "
+        + "heeds If-None-Match or Content-Range. Send the request without the header."
     ),
     ("unknown_event_type", "There is no such event type."),
     ("unknown_provider", "There is no such provider for this service."),

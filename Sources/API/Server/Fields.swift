@@ -62,8 +62,9 @@ struct Fields {
       fail(name, "invalid_type", "\(prefix)\(name) must be a string, not \(value.kind).")
       return nil
     }
-    guard text.utf8.count <= limit else {
-      fail(name, "too_long", "\(prefix)\(name) has at most \(limit) bytes.")
+    // As schemas count; bytes are never fewer.
+    guard text.utf8.count <= limit || text.unicodeScalars.count <= limit else {
+      fail(name, "too_long", "\(prefix)\(name) has at most \(limit) characters.")
       return nil
     }
     guard !required || !text.isEmpty else {

@@ -1,3 +1,4 @@
+import Application
 import Domain
 import HTTP
 import JSON
@@ -39,8 +40,28 @@ package enum Access: Sendable, Equatable {
   case signed
   /// An API key or a signed-in user whose scopes hold this one (`contacts:read`, …).
   case scope(String)
+  /// A signed-in user about themselves: there is no right that they could lack, whatever their role. An API key is
+  /// nobody's self.
+  case oneself
   /// The operator's token, which only this machine's operator can read.
   case operation
+
+  /// Whether the caller is somebody of an account.
+  var isOfAccount: Bool {
+    switch self {
+    case .scope, .oneself: true
+    case .open, .signed, .operation: false
+    }
+  }
+
+  /// Whether rights that hold `scopes` suffice for `action`; of a caller who is somebody of an account.
+  func isAllowed(_ scopes: [String], _ action: String) -> Bool {
+    switch self {
+    case .scope(let scope): Scope.allows(scopes, scope, orAlone: action)
+    case .oneself: true
+    case .open, .signed, .operation: false
+    }
+  }
 }
 
 package enum IdempotencyRule: Sendable, Equatable {
@@ -273,8 +294,8 @@ package final class Operation: Sendable {
       ]
     }
     if isKeyed, path.contains("{id}") { usual.append(.ifMatch) }
-    if isKeyed, case .scope = access { usual.append(.actorReason) }
-    if case .scope = access {
+    if isKeyed, access.isOfAccount { usual.append(.actorReason) }
+    if access.isOfAccount {
       usual += [.account, .apiVersion]
       if method == "GET" { usual += [.minPosition, .wait] }
       let names = method == "GET" ? answers.first?.fieldNames ?? [] : []
@@ -306,6 +327,9 @@ package final class Operation: Sendable {
     case .open: break
     case .signed: all[403] = ["invalid_signature"]
     case .operation: all[401] = ["unauthorized"]
+    case .oneself:
+      all[401] = ["unauthorized"]
+      all[403] = ["account_not_reachable", "csrf_token_required", "account_archived"]
     case .scope:
       all[401] = [
         "unauthorized", "invalid_api_key", "api_key_expired", "signature_required",

@@ -110,7 +110,7 @@ extension Exchange {
 
   /// What a read of the log or of the state holds at least; nil where nothing is only read.
   func positionBeforeReading() throws(APIError) -> String? {
-    guard operation.method == "GET", case .scope = operation.access else { return nil }
+    guard operation.method == "GET", operation.access.isOfAccount else { return nil }
     return String(try head())
   }
 
@@ -124,7 +124,10 @@ extension Exchange {
   }
 
   private func waitMillis() throws(APIError) -> Int {
-    guard let text = query("wait") else { return services.settings.readWaitMillis }
+    // A write that is only tried reads too: there `wait` says what to wait for, and not how long.
+    guard let text = query("wait"), text != "projection" else {
+      return services.settings.readWaitMillis
+    }
     guard let millis = Int(text), (0...10_000).contains(millis) else {
       throw .invalid("wait", "out_of_range", "wait is a number of milliseconds from 0 to 10000.")
     }

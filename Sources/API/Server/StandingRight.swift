@@ -16,13 +16,11 @@ struct Admitted: Sendable {
   let home: Identifier
   let org: Identifier
   let remoteAddress: String
-  let scope: String
-  let action: String
+  let operation: Operation
 
   /// nil: what nobody has to be known for.
   init?(_ exchange: Exchange) {
-    guard case .scope(let scope) = exchange.operation.access, let caller = exchange.knownCaller
-    else { return nil }
+    guard let caller = exchange.knownCaller else { return nil }
     guard let hash = caller.proofHash else { preconditionFailure("a caller proves something") }
     if let session = caller.session {
       proof = .session(
@@ -38,8 +36,7 @@ struct Admitted: Sendable {
     home = caller.home
     org = caller.org
     remoteAddress = exchange.request.remoteAddress
-    self.scope = scope
-    action = exchange.operation.action
+    operation = exchange.operation
   }
 }
 

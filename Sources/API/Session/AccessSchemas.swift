@@ -1,5 +1,6 @@
 import Application
 import Domain
+import JSON
 
 /// Sessions and accounts as they come in and go out.
 enum AccessSchemas {
@@ -28,6 +29,7 @@ enum AccessSchemas {
         .object([
           .required("id", .id(.user)), .required("email", .string()), .required("name", .string()),
           .required("role", .string()),
+          .required("scopes", .array(.string()), "What the role allows: `contacts:read`, `*`, …"),
         ])),
       .required("account", account.nullable),
       .required(
@@ -57,7 +59,10 @@ enum AccessSchemas {
   // MARK: Users and roles
 
   private static let role = Schema.string(1...100).ruled(
-    by: .text(refuses: ["unknown_role"]) { text, _ throws(CommandError) in
+    by: .text(
+      refuses: ["unknown_role"],
+      pattern: TextPattern.word(Roles.builtIn.keys.sorted(), orID: .role)
+    ) { text, _ throws(CommandError) in
       guard Roles.builtIn[text] == nil, Identifier(text, kind: .role) == nil else { return }
       throw Workspace.unknownRole
     })
@@ -86,7 +91,8 @@ enum AccessSchemas {
       .required("active", .bool), .required("locked_until", .time.nullable),
     ])
 
-  private static let scopes = Schema.array(.string(1...100), 1...100)
+  private static let scopes = Schema.array(
+    .string(1...100).stating(["enum": .array(ScopeInput.known.sorted().map(JSON.string))]), 1...100)
 
   private static let roleName = Schema.string(1...200).ruled(by: .notBlank(.role(.emptyName)))
 

@@ -16,10 +16,10 @@ enum SessionRoutes {
       refuses: [401: ["invalid_credentials"], 429: ["locked_out"]],
       idempotency: .ignored, handler: signIn),
     Operation(
-      "GET", "/api/session", .scope("account:read"), "Who is signed in",
+      "GET", "/api/session", .oneself, "Who is signed in",
       answers: [.ok(AccessSchemas.session)], handler: show),
     Operation(
-      "POST", "/api/session/password", .scope("account:read"), "Change your own password",
+      "POST", "/api/session/password", .oneself, "Change your own password",
       details: "Ends every session, this one too.", parameters: [.dryRun],
       body: .json(
         AccessSchemas.passwordChange,
@@ -229,11 +229,13 @@ enum SessionRoutes {
   ) -> JSON {
     let reach = exchange.engine.directory.reach(of: user.org)
     let now = exchange.engine.tools.clock.nowMicros()
+    let scopes = exchange.engine.directory.scopes(ofRole: user.role, of: user.org)
     return [
       "object": "session",
       "user": [
         "id": .string(user.id.text), "email": .string(user.details.email),
         "name": .string(user.details.name), "role": .string(user.role),
+        "scopes": .array(scopes.map(JSON.string)),
       ],
       "account": reach.first.map { AccountRoutes.view($0, realMicros: now) } ?? .null,
       "accounts": .array(

@@ -18,6 +18,10 @@ enum MHD_Result daybook_mhd_queue_response(
     struct MHD_Connection *_Nonnull connection, unsigned int status,
     struct MHD_Response *_Nonnull response);
 
+// Ends a body of unknown size with the connection, instead of in chunks: the answer to a HEAD has no body, and MHD sends
+// the end of its chunks all the same.
+void daybook_mhd_end_with_connection(struct MHD_Response *_Nonnull response);
+
 // Sends an answer by itself, whose connection the caller then ends: for where the library has no memory for its head.
 // `fields`: lines, each with its end. As much as the socket takes at once.
 void daybook_mhd_say(

@@ -186,7 +186,10 @@ extension WebhookEndpoint {
       host.utf8.allSatisfy({ isHost($0, inLiteral: isLiteral) })
     else { return false }
     let port = authority.dropFirst(host.count)
-    return port.isEmpty || port.first == ":" && (1...65_535).contains(Int(port.dropFirst()) ?? 0)
+    // A sign is read as a part of a number, and is none of a port.
+    return port.isEmpty
+      || port.first == ":" && port.dropFirst().allSatisfy(\.isNumber)
+        && (1...65_535).contains(Int(port.dropFirst()) ?? 0)
   }
 
   /// Letters and digits, and what stands in names and addresses beside them. Not `@`: what is before it would be a

@@ -24,6 +24,8 @@ final class Exchange: Sendable {
     let fields: [HTTPHeaders.Field]
     let body: Body
     var closesConnection: Bool
+    /// Of a stream its head alone.
+    let isHead: Bool
   }
 
   enum Step {
@@ -217,7 +219,8 @@ extension Exchange {
 
   /// Hands the answer to the daemon's thread. Returns whether a stream has to follow.
   private func deliver(_ response: HTTPResponse, isHead: Bool) -> Bool {
-    let prepared = Self.prepare(response, core: core, isRetry: false, closesConnection: false)
+    let prepared = Self.prepare(
+      response, core: core, isRetry: false, closesConnection: false, isHead: isHead)
     let (mustFollow, mustResume) = state.withLock { state in
       guard case .handling = state.phase else { return (false, false) }
       state.phase = response.dropsConnection ? .finished : .ready(prepared)
@@ -404,11 +407,15 @@ extension Exchange {
   /// `isRetry`: `response` is already the answer to a fault; if it cannot be sent either, the server
   /// was given a broken responder.
   private static func prepare(
-    _ response: HTTPResponse, core: ServerCore, isRetry: Bool, closesConnection: Bool
+    _ response: HTTPResponse, core: ServerCore, isRetry: Bool, closesConnection: Bool,
+    isHead: Bool = false
   ) -> Prepared {
     var fields = response.headers.fields
     if hasFraming(fields) { fields.removeAll { isFraming($0.name) } }
-    let isValid = (200...599).contains(response.status) && areWellFormed(fields)
+    // The content type of a file comes later, in the frame's room.
+    let isValid =
+      (200...599).contains(response.status) && areWellFormed(fields)
+      && fields.reduce(0) { $0 + $1.byteCount } <= HTTPLimits.maxAnswerFieldBytes
     guard isValid else {
       precondition(!isRetry, "the error responder answered with an invalid status or header")
       return prepare(
@@ -417,7 +424,8 @@ extension Exchange {
     }
     func prepared(_ fields: [HTTPHeaders.Field], _ body: Prepared.Body) -> Prepared {
       Prepared(
-        status: response.status, fields: fields, body: body, closesConnection: closesConnection)
+        status: response.status, fields: fields, body: body, closesConnection: closesConnection,
+        isHead: isHead)
     }
     switch response.body {
     case .bytes(let bytes): return prepared(fields, .bytes(bytes))

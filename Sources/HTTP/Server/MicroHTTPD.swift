@@ -283,7 +283,16 @@ private struct Head {
     if UInt(bitPattern: name.baseAddress) != nextLine { isIntact = false }
     nextLine = UInt(bitPattern: value.baseAddress) + UInt(value.count) + 2
     unsafe headers.add(
-      String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self))
+      String(decoding: name, as: UTF8.self), Self.trimmed(String(decoding: value, as: UTF8.self)))
+  }
+
+  /// Without the tabs and blanks around it, of which MHD drops blanks before it alone (RFC 9110, section 5.5).
+  private static func trimmed(_ value: String) -> String {
+    func isBlank(_ byte: UInt8?) -> Bool {
+      byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+    }
+    guard isBlank(value.utf8.first) || isBlank(value.utf8.last) else { return value }
+    return String(ASCII.trimmed(value[...]))
   }
 }
 
@@ -299,6 +308,9 @@ private func queue(
   guard let response = unsafe makeResponse(prepared.body, exchange, handle) else { return .NO }
   // MHD keeps its own reference while it sends.
   defer { unsafe MHD_destroy_response(response) }
+  if prepared.isHead, case .stream = prepared.body {
+    unsafe daybook_mhd_end_with_connection(response)
+  }
   let fields = prepared.fields.span
   for index in fields.indices { unsafe add(fields[index], to: response) }
   if prepared.closesConnection {

@@ -3,6 +3,7 @@ import type { Client, Method } from "./client";
 import { isAbort, newIdempotencyKey } from "./client";
 import { Failure } from "./failure";
 import { LogTail } from "./tail";
+import type { Line } from "./tail";
 import type { LogEvent } from "./types";
 
 export const ClientContext = createContext<Client | null>(null);
@@ -11,6 +12,17 @@ export function useClient(): Client {
   const client = useContext(ClientContext);
   if (client === null) throw new Error("useClient outside of a ClientContext");
   return client;
+}
+
+/** The signed-in user's rights. */
+export const RightsContext = createContext<readonly string[]>([]);
+
+/** Whether the user has a right such as `wallet:read`: what they may not read is not asked for. */
+export function useMay(right: string): boolean {
+  const rights = useContext(RightsContext);
+  const [resource, action] = right.split(":");
+  const wider = action === "read" ? [] : [`${resource}:write`];
+  return ["*", `${resource}:*`, ...wider, right].some((each) => rights.includes(each));
 }
 
 export interface Query<Body> {
@@ -146,19 +158,20 @@ export function useWrite(): Write {
 /** One line to the log for each account that the page works for. */
 const tails = new WeakMap<Client, LogTail>();
 
-/** Hears of the log's events after `after`; null waits. Says whether the line is up. */
+/** Hears of the log's events after `after`; null waits. Says how the line is. */
 export function useTail(
   after: number | null,
   types: readonly string[],
   onEvent: (event: LogEvent) => void,
-): boolean {
+): Line {
   const client = useClient();
-  const [isConnected, setConnected] = useState(true);
+  const mayFollow = useMay("events:read");
+  const [line, setLine] = useState<Line>("up");
   const handler = useRef(onEvent);
   handler.current = onEvent;
   const start = useRef(after);
   start.current = after;
-  const isReady = after !== null;
+  const isReady = after !== null && mayFollow;
   const typeList = types.join(",");
 
   useEffect(() => {
@@ -169,10 +182,10 @@ export function useTail(
       position: start.current ?? 0,
       types: typeList.split(","),
       onEvent: (event) => handler.current(event),
-      onConnected: setConnected,
+      onLine: setLine,
     });
   }, [client, isReady, typeList]);
-  return isConnected;
+  return mayFollow ? line : "refused";
 }
 
 export function asFailure(error: unknown): Failure {

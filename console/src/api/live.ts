@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import type { Query } from "./hooks";
 import { useTail } from "./hooks";
+import type { Line } from "./tail";
 import type { LogEvent } from "./types";
 
 /** Events of one commit arrive together: one read answers all of them. */
@@ -29,12 +30,12 @@ export function useReloadSoon(
   }, []);
 }
 
-/** Keeps a query up to date with the log: every event of `types` has it read again. Says whether the line is up. */
+/** Keeps a query up to date with the log: every event of `types` has it read again. Says how the line is. */
 export function useLive(
   query: Query<unknown>,
   types: readonly string[],
   delayMillis?: number,
-): boolean {
+): Line {
   const reloadSoon = useReloadSoon(query, delayMillis);
   return useTail(query.position, types, (event: LogEvent) => reloadSoon(event.position));
 }

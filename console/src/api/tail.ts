@@ -4,14 +4,16 @@ import { Failure } from "./failure";
 import { StreamParser } from "./sse";
 import type { LogEvent } from "./types";
 
+/** Events arrive as they happen, or the line is being tried again, or the user may not have them. */
+export type Line = "up" | "down" | "refused";
+
 export interface Follower {
   /** Hears of events after this position; moves on with each. */
   position: number;
   /** Such as `message.*` or `contact.updated`. */
   types: readonly string[];
   onEvent: (event: LogEvent) => void;
-  /** Whether events arrive as they happen, or the line is down and being tried again. */
-  onConnected: (isConnected: boolean) => void;
+  onLine: (line: Line) => void;
 }
 
 /** Every type that some screen follows. */
@@ -30,7 +32,7 @@ const silenceMillis = 40_000;
 export class LogTail {
   private readonly followers = new Set<Follower>();
   private position = 0;
-  private isConnected = true;
+  private state: Line = "up";
   private line: AbortController | null = null;
 
   constructor(private readonly client: Client) {}
@@ -42,7 +44,7 @@ export class LogTail {
       document.addEventListener("visibilitychange", this.update);
     }
     this.followers.add(follower);
-    follower.onConnected(this.isConnected);
+    follower.onLine(this.state);
     // The line is ahead of what this one has seen: it starts anew from there. The others take no
     // notice of what they have had.
     if (follower.position < this.position) {
@@ -60,7 +62,7 @@ export class LogTail {
   }
 
   private readonly update = () => {
-    const isWanted = this.followers.size > 0 && !document.hidden;
+    const isWanted = this.followers.size > 0 && !document.hidden && this.state !== "refused";
     if (!isWanted) this.hangUp();
     else if (this.line === null) {
       this.line = new AbortController();
@@ -84,10 +86,12 @@ export class LogTail {
         if (signal.aborted) return;
         if (!isLineFault(error)) throw error;
         if (error instanceof Failure && error.status === 401) return;
+        // The right was taken away: asked for again when the page is.
+        if (error instanceof Failure && error.status === 403) return this.tell("refused");
       }
       // Hung up on purpose, another line may be up already.
       if (signal.aborted) return;
-      this.tell(false);
+      this.tell("down");
       // Jitter, so that a restarted server does not meet every page at once.
       await sleep(delayMillis * (0.5 + Math.random() / 2), signal);
       delayMillis = Math.min(delayMillis * 2, longestDelayMillis);
@@ -99,7 +103,7 @@ export class LogTail {
     const query = new URLSearchParams({ after: from, types: followedTypes });
     const response = await this.client.stream(`/api/events?${query}`, from, signal);
     onOpen();
-    this.tell(true);
+    this.tell("up");
     const parser = new StreamParser();
     const decoder = new TextDecoder();
     const reader = response.body?.getReader();
@@ -128,9 +132,9 @@ export class LogTail {
     }
   }
 
-  private tell(isConnected: boolean) {
-    this.isConnected = isConnected;
-    for (const follower of this.followers) follower.onConnected(isConnected);
+  private tell(line: Line) {
+    this.state = line;
+    for (const follower of this.followers) follower.onLine(line);
   }
 }
 

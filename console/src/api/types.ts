@@ -39,6 +39,8 @@ export interface User {
   email: string;
   name: string;
   role: string;
+  /** Such as `contacts:read`, `wallet:*` or `*`. */
+  scopes: string[];
 }
 
 export interface Session {

@@ -1,7 +1,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { Client, isAbort, newIdempotencyKey } from "../api/client";
 import { Failure } from "../api/failure";
-import { ClientContext } from "../api/hooks";
+import { ClientContext, RightsContext } from "../api/hooks";
 import type { Account, Session } from "../api/types";
 import { SignIn } from "../features/sign-in/SignIn";
 import { FailureState, LoadingPage } from "../ui/states";
@@ -133,17 +133,19 @@ function SignedIn({ session, ownClient, surroundings, onSession }: SignedInProps
   if (isAsked) return <LoadingPage />;
   return (
     <ClientContext.Provider value={client}>
-      <AddressContext.Provider value={isOwn ? "" : `/${account.id}`}>
-        <ActingContext.Provider value={acting}>
-          <ToastProvider>
-            <Shell place={place}>
-              <CrashBoundary place={account.id + place.path}>
-                <Screens key={account.id} place={place} />
-              </CrashBoundary>
-            </Shell>
-          </ToastProvider>
-        </ActingContext.Provider>
-      </AddressContext.Provider>
+      <RightsContext.Provider value={session.user.scopes}>
+        <AddressContext.Provider value={isOwn ? "" : `/${account.id}`}>
+          <ActingContext.Provider value={acting}>
+            <ToastProvider>
+              <Shell place={place}>
+                <CrashBoundary place={account.id + place.path}>
+                  <Screens key={account.id} place={place} />
+                </CrashBoundary>
+              </Shell>
+            </ToastProvider>
+          </ActingContext.Provider>
+        </AddressContext.Provider>
+      </RightsContext.Provider>
     </ClientContext.Provider>
   );
 }

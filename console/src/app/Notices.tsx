@@ -1,5 +1,5 @@
 import { useState } from "react";
-import { useQuery } from "../api/hooks";
+import { useMay, useQuery } from "../api/hooks";
 import { useLive } from "../api/live";
 import type { List, Notice } from "../api/types";
 import { Dialog } from "../ui/Dialog";
@@ -13,7 +13,8 @@ const types = ["webhook_endpoint.*", "webhook.*", "org.*", "wallet.*", "user.*"]
 
 /** What the account's administrators should know: seen while there is anything, opened for the words. */
 export function Notices() {
-  const notices = useQuery<List<Notice>>("/api/notices?limit=200");
+  const maySee = useMay("account:read");
+  const notices = useQuery<List<Notice>>(maySee ? "/api/notices?limit=200" : null);
   // Read from the log itself: the page says where.
   useLive({ ...notices, position: notices.data?.as_of ?? null }, types, calmMillis);
   const [isOpen, setOpen] = useState(false);

@@ -1,4 +1,4 @@
-import { useWrite } from "../api/hooks";
+import { useMay, useWrite } from "../api/hooks";
 import { text, field } from "../api/failure";
 import { Icon } from "../ui/Icon";
 import { formatDateTime } from "../ui/dates";
@@ -10,6 +10,7 @@ const daySeconds = 86_400;
 /** A test org's own clock, and the way to make tomorrow come. */
 export function TestClock() {
   const { account, replaceAccount } = useActing();
+  const mayAdvance = useMay("account:create");
   const write = useWrite();
   const toast = useToast();
   const advance = async () => {
@@ -29,16 +30,18 @@ export function TestClock() {
         <span className="visually-hidden">Test clock: </span>
         <time dateTime={account.now}>{formatDateTime(account.now, account.time_zone)}</time>
       </span>
-      <button
-        type="button"
-        className="chip-button"
-        aria-label="Advance 1 day"
-        title="Advance 1 day"
-        disabled={write.isBusy}
-        onClick={() => void advance()}
-      >
-        +1 day
-      </button>
+      {mayAdvance && (
+        <button
+          type="button"
+          className="chip-button"
+          aria-label="Advance 1 day"
+          title="Advance 1 day"
+          disabled={write.isBusy}
+          onClick={() => void advance()}
+        >
+          +1 day
+        </button>
+      )}
     </span>
   );
 }

@@ -44,7 +44,7 @@ extension Schema.TextRule {
   /// No text may hold the character NUL: `invalid_value`.
   fileprivate var faultCodes: Set<String> {
     switch self {
-    case .length(let length), .format(_, let length), .pattern(_, let length):
+    case .length(let length), .format(_, let length):
       Set(
         ["invalid_type", "invalid_value", "too_long"] + (length.lowerBound > 0 ? ["required"] : []))
     case .choice: ["invalid_type", "invalid_value"]
@@ -93,11 +93,7 @@ extension Operation {
       codes.insert("unexpected_body")
     }
     if idempotency == .required { codes.insert("idempotency_key_required") }
-    if method != "GET",
-      idempotency == .refused || !parameters.contains(where: { $0.name == Parameter.ifMatch.name })
-    {
-      codes.insert("unsupported_header")
-    }
+    if method != "GET" { codes.insert("unsupported_header") }
     return codes.sorted()
   }
 }

@@ -78,6 +78,8 @@ enum OpenAPI {
     case .open: "Anybody may ask."
     case .signed: "Without a key: a signature, or a secret in the address, says who asks."
     case .scope(let scope): "Needs the scope `\(scope)`."
+    case .oneself:
+      "Whoever is signed in may ask about themselves, whatever their role; no API key may."
     case .operation: "Needs the operator's token."
     }
   }
@@ -86,6 +88,7 @@ enum OpenAPI {
     switch access {
     case .open, .signed: []
     case .scope: [["api_key": []], ["session": []]]
+    case .oneself: [["session": []]]
     case .operation: [["operator": []]]
     }
   }

@@ -137,6 +137,9 @@ enum ReferencePage {
     ]
     switch operation.access {
     case .scope: lines.append("-H \"Authorization: Bearer $DAYBOOK_API_KEY\"")
+    case .oneself:
+      lines.append("-b \"daybook_session=$SESSION\"")
+      if operation.method != "GET" { lines.append("-H \"X-CSRF-Token: $CSRF_TOKEN\"") }
     case .operation: lines.append("-H \"Authorization: Bearer $OPERATOR_TOKEN\"")
     case .open, .signed: break
     }
@@ -162,7 +165,11 @@ enum ReferencePage {
       + "\(operation.method)</b> <code>\(escaped(operation.path))</code></h3>"
       + "<p>\(prose(operation.summary)).</p>"
     if !operation.details.isEmpty { html += "<p>\(prose(operation.details))</p>" }
-    if case .scope(let scope) = operation.access { html += "<p>Scope <code>\(scope)</code></p>" }
+    switch operation.access {
+    case .scope(let scope): html += "<p>Scope <code>\(scope)</code></p>"
+    case .oneself: html += "<p>For whoever is signed in, whatever their role</p>"
+    case .open, .signed, .operation: break
+    }
     let own = operation.parameters.filter { !isShared($0) }
     if !own.isEmpty { html += table(own) }
     let also = operation.parameters.filter(isShared).map {
@@ -247,7 +254,7 @@ enum ReferencePage {
       case .text(.id(let kind)): "id <code>\(kind.rawValue)_…</code>"
       case .text(.time): "time"
       case .text(.format(let format, _)): format
-      case .text(.length), .text(.pattern): "text"
+      case .text(.length): "text"
       }
     return text + end
   }

@@ -22,15 +22,17 @@ interface TimelineProps {
 
 /** All that happened with this person, newest first, as it happens. */
 export function Timeline({ contact, timeline, filter, onFilter }: TimelineProps) {
-  const { entries, failure, reload, isLive } = timeline;
+  const { entries, failure, reload, line } = timeline;
   const [isGrouped, setGrouped] = useState(false);
   return (
     <section className="timeline" aria-labelledby="timeline-title">
       <header className="timeline-head">
         <h2 id="timeline-title">Timeline</h2>
-        <span className={isLive ? "live" : "live is-off"} role="status">
-          {isLive ? "Live" : "Reconnecting…"}
-        </span>
+        {line !== "refused" && (
+          <span className={line === "up" ? "live" : "live is-off"} role="status">
+            {line === "up" ? "Live" : "Reconnecting…"}
+          </span>
+        )}
       </header>
       <TimelineBar
         contact={contact}

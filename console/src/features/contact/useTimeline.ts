@@ -3,6 +3,7 @@ import { isAbort } from "../../api/client";
 import { field } from "../../api/failure";
 import type { Failure } from "../../api/failure";
 import type { Query } from "../../api/hooks";
+import type { Line } from "../../api/tail";
 import { asFailure, useClient, useQuery, useTail } from "../../api/hooks";
 import { useReloadSoon } from "../../api/live";
 import type { List, LogEvent, Message, TimelineEntry } from "../../api/types";
@@ -22,7 +23,7 @@ export interface TimelineData {
   /** Newest first; null until they are there. */
   entries: TimelineEntry[] | null;
   failure: Failure | null;
-  isLive: boolean;
+  line: Line;
   reload: () => void;
   /** Shows a message that was just sent before the read model knows it. */
   add: (message: Message) => void;
@@ -67,7 +68,7 @@ export function useTimeline(
   const related = useMemo(() => relatedIDs(contact, entries ?? []), [contact, entries]);
   const reloadSoon = useReloadSoon(newest);
   const runs = useRef(new Set<string>());
-  const isLive = useTail(newest.position, followed, (event) => {
+  const line = useTail(newest.position, followed, (event) => {
     const isAboutRun = runs.current.has(event.subject?.id ?? "");
     if (!isAboutRun && !concerns(event, related)) return;
     if (event.type === "workflow.run_started" && event.subject) runs.current.add(event.subject.id);
@@ -80,7 +81,7 @@ export function useTimeline(
   return {
     entries,
     failure: newest.failure ?? earlier.failure,
-    isLive,
+    line,
     reload: newest.reload,
     add: useCallback((message) => setSent((before) => [...before, message]), []),
     loadEarlier: earlier.load,
