@@ -116,8 +116,6 @@ struct LeafKeys {
   private let leavesOutClosed: Bool
   /// What is made next, all together.
   private var pending: [Pending] = []
-  private var byteCounts: [Int] = []
-  private var payloadStarts: [Int] = []
   private var commitmentPlaces: [Int] = []
 
   init(vault: Vault, leavesOutClosed: Bool = false) {
@@ -203,23 +201,19 @@ struct LeafKeys {
   ) {
     defer { pending.removeAll(keepingCapacity: true) }
     let parts = block.directory.tables.parts
-    batch.commitments.begin()
-    byteCounts.removeAll(keepingCapacity: true)
-    payloadStarts.removeAll(keepingCapacity: true)
-    for index in pending.indices {
-      let event = pending[index]
-      batch.commitments.add(
-        batchKey(event.orgIndex).salt, org: event.header.org,
-        orgSequence: event.header.orgSequence, index: 0,
-        payloadByteCount: parts[event.firstPart].byteCount)
-      payloadStarts.append(event.payloadStart)
-      byteCounts.append(
-        LeafBatch.byteCount(type: types[event.typeIndex], partCount: event.partCount))
+    batch.commitments.begin(pending.count) { index in
+      let header = pending[index].header
+      return CommitmentBatch.Part(
+        key: batchKey(pending[index].orgIndex).salt, org: header.org,
+        orgSequence: header.orgSequence, index: 0,
+        payloadByteCount: parts[pending[index].firstPart].byteCount)
     }
-    batch.commitments.layOut()
-    batch.commitments.write(from: unsafe block.payload.span.bytes, at: payloadStarts)
+    batch.commitments.write(from: unsafe block.payload.span.bytes) { pending[$0].payloadStart }
     batch.commitments.finish()
-    batch.leaves.begin(byteCounts)
+    batch.leaves.begin(pending.count) { index in
+      LeafBatch.byteCount(
+        type: types[pending[index].typeIndex], partCount: pending[index].partCount)
+    }
     writeLeaves(of: block, &batch.leaves)
     batch.leaves.write(batch.commitments, at: commitmentPlaces)
     batch.leaves.finish { index, leaf in body(pending[index].orgIndex, leaf) }
