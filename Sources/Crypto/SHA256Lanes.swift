@@ -73,13 +73,23 @@ extension SHA256 {
         offsets.append(contentsOf: repeatElement(0, count: count - offsets.count))
         blockCounts.append(contentsOf: repeatElement(0, count: count - blockCounts.count))
       }
-      writePlaces(byteCounts)
-      let offsets = offsets
+      Self.layOut(byteCounts, after: precedingByteCount, &offsets, &blockCounts, &bytes)
+    }
+
+    private static func layOut(
+      _ byteCounts: [Int], after precedingByteCount: Int, _ offsets: inout [UInt32],
+      _ blockCounts: inout [UInt32], _ bytes: inout [UInt8]
+    ) {
+      var starts = offsets.mutableSpan
+      var counts = blockCounts.mutableSpan
       var span = bytes.mutableSpan
       var target = unsafe span.mutableBytes
+      var start = 0
       for (index, byteCount) in byteCounts.enumerated() {
-        let start = Int(offsets[index])
-        let end = start + Self.blockCount(byteCount) * blockByteCount
+        let blockCount = blockCount(byteCount)
+        starts[index] = UInt32(truncatingIfNeeded: start)
+        counts[index] = UInt32(truncatingIfNeeded: blockCount)
+        let end = start + blockCount * blockByteCount
         let bitCount = UInt64(8 * (precedingByteCount + byteCount))
         // The message itself is written over what is too much of these zeros. Its padding begins in the last block or, where the
         // count of its bits has no room there, in at most eight bytes before it.
@@ -88,19 +98,7 @@ extension SHA256 {
         target.storeBytes(
           of: UInt64(0x80).littleEndian, toByteOffset: start + byteCount, as: UInt64.self)
         target.storeBytes(of: bitCount.bigEndian, toByteOffset: end - 8, as: UInt64.self)
-      }
-    }
-
-    private mutating func writePlaces(_ byteCounts: [Int]) {
-      var starts = offsets.mutableSpan
-      var start = 0
-      for (index, byteCount) in byteCounts.enumerated() {
-        starts[index] = UInt32(truncatingIfNeeded: start)
-        start += Self.blockCount(byteCount) * blockByteCount
-      }
-      var counts = blockCounts.mutableSpan
-      for (index, byteCount) in byteCounts.enumerated() {
-        counts[index] = UInt32(truncatingIfNeeded: Self.blockCount(byteCount))
+        start = end
       }
     }
 

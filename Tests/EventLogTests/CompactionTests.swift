@@ -8,6 +8,8 @@ import Testing
 private final class Counter: Sendable {
   private let count = Mutex(0)
 
+  var value: Int { count.withLock(\.self) }
+
   func next() -> Int {
     count.withLock { count in
       count += 1
@@ -247,6 +249,26 @@ private final class Outcome: Sendable {
       try await follower.value
       await log.close()
       reader.close()
+    }
+  }
+
+  /// Goal: those who append much keep nine tenths of a core's time. Method: the pause after the first step takes hours, and the log
+  /// grows on by what wakes the background six times.
+  @Test func `the background pauses after a step, however much is appended meanwhile`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      let mergedCount = Counter()
+      var options = Self.options()
+      options.compaction.pauseFactor = 1_000_000
+      options.compaction.dictionaryEvents = .max
+      options.reached = { if $0 == .blockMerged { _ = mergedCount.next() } }
+      let log = try LMDBEventLog(directory: directory, options: options)
+      let events = (0..<64).map { _ in event(1) }
+      while mergedCount.value == 0 { _ = try await log.append(commit(events)) }
+      for _ in 0..<6 * 64 { _ = try await log.append(commit(events)) }
+      await log.close()
+      #expect(mergedCount.value == 1)
     }
   }
 

@@ -31,7 +31,7 @@ final class Compactor: Sendable {
   /// Before compression.
   private static let maxBlockBytes = 2 << 20
   private static let wakeEvents: UInt64 = 4096
-  private static let retryMillis = 10_000
+  private static let retryNanos = 10_000_000_000
 
   private struct State {
     var isClosed = false
@@ -90,22 +90,25 @@ final class Compactor: Sendable {
     defer { state.withLock { $0.processorTime = nil } }
     while !isClosed {
       let start = SystemClock.monotonicNanos()
-      var didWork = false
       do throws(EventLogError) {
-        didWork = try step(isLast: false) != nil
+        guard try step(isLast: false) != nil else {
+          arrivals.wait()
+          continue
+        }
+        // Most of the time belongs to those who append and read.
+        pause(nanos: Int(SystemClock.monotonicNanos() - start) * pauseFactor)
       } catch {
         // What cannot be compacted stays as it is and is reported by whoever reads it.
-        if isClosed { return }
-        _ = arrivals.wait(timeout: .now() + .milliseconds(Self.retryMillis))
-      }
-      if didWork {
-        // Most of the time belongs to those who append and read.
-        let nanos = Int(SystemClock.monotonicNanos() - start) * pauseFactor
-        _ = arrivals.wait(timeout: .now() + .nanoseconds(nanos))
-      } else {
-        arrivals.wait()
+        pause(nanos: Self.retryNanos)
       }
     }
+  }
+
+  /// Ends early where the log is closed, but for no arrival: where much is appended there is always one, and what comes meanwhile
+  /// is looked at after it.
+  private func pause(nanos: Int) {
+    let end = DispatchTime.now() + .nanoseconds(nanos)
+    while !isClosed, arrivals.wait(timeout: end) == .success {}
   }
 }
 

@@ -32,6 +32,8 @@ final class BlockFinisher {
     var cipher = AESGCM()
     var compressors = PartCompressors()
     var batch = EventBatch()
+    /// Of the events in the batch.
+    var parts: [CommitmentBatch.Part] = []
     /// Whose `primed` is ready for.
     var dictionaryID: UInt32 = 0
 
@@ -110,11 +112,12 @@ final class BlockFinisher {
     area.leaves.reserveCapacity(range.count)
     for first in stride(from: range.lowerBound, to: range.upperBound, by: EventBatch.maxCount) {
       let events = input.events[first..<min(first + EventBatch.maxCount, range.upperBound)]
-      commit(events, input, &context.batch.commitments)
-      context.batch.leaves.begin(
-        events.map {
-          LeafBatch.byteCount(type: input.types[$0.typeIndex], partCount: 1 + $0.personal.count)
-        })
+      commit(events, input, context)
+      context.batch.leaves.begin(events.count) { index in
+        let event = events.startIndex + index
+        return LeafBatch.byteCount(
+          type: input.types[events[event].typeIndex], partCount: 1 + events[event].personal.count)
+      }
       writeLeaves(events, input, context)
       var next = 0
       for event in events { try seal(event, input, context, &next, &area) }
@@ -125,12 +128,20 @@ final class BlockFinisher {
 
   /// Makes the commitments of all parts, in order.
   private static func commit(
+    _ events: ArraySlice<BlockBuilder.Event>, _ input: SealingInput, _ context: Context
+  ) {
+    context.parts.removeAll(keepingCapacity: true)
+    for event in events { input.addParts(of: event, to: &context.parts) }
+    let parts = context.parts
+    context.batch.commitments.begin(parts.count) { parts[$0] }
+    writePayloads(events, input, &context.batch.commitments)
+    context.batch.commitments.finish()
+  }
+
+  private static func writePayloads(
     _ events: ArraySlice<BlockBuilder.Event>, _ input: SealingInput,
     _ commitments: inout CommitmentBatch
   ) {
-    commitments.begin()
-    for event in events { input.addParts(of: event, to: &commitments) }
-    commitments.layOut()
     var next = 0
     for event in events {
       commitments.write(
@@ -142,7 +153,6 @@ final class BlockFinisher {
         next += 1
       }
     }
-    commitments.finish()
   }
 
   /// With the commitments of all parts, which are finished.
@@ -257,11 +267,12 @@ private struct SealingInput: Sendable {
   let dictionary: LogDictionary?
 
   /// What the commitments of an event are made of.
-  func addParts(of event: BlockBuilder.Event, to added: inout CommitmentBatch) {
+  func addParts(of event: BlockBuilder.Event, to added: inout [CommitmentBatch.Part]) {
     func add(_ key: SubjectKey, _ index: Int, _ byteCount: Int) {
-      added.add(
-        key.salt.chains, org: orgs[event.orgIndex], orgSequence: event.orgSequence, index: index,
-        payloadByteCount: byteCount)
+      added.append(
+        CommitmentBatch.Part(
+          key: key.salt.chains, org: orgs[event.orgIndex], orgSequence: event.orgSequence,
+          index: index, payloadByteCount: byteCount))
     }
     add(orgKeys[event.orgIndex], 0, event.payload.count)
     for index in event.personal {

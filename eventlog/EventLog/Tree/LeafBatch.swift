@@ -10,11 +10,14 @@ struct CommitmentBatch {
   /// What a salt is made with: where a key's hashes go on.
   typealias SaltKey = (inner: SHA256.Chain, outer: SHA256.Chain)
 
-  /// Org ‖ sequence ‖ part index, as messages have them.
-  private struct Place {
-    let org: UInt128
+  /// What a commitment is made of, but for the payload.
+  struct Part {
+    let key: SaltKey
+    let org: OrgID
     let orgSequence: UInt64
-    let index: UInt8
+    /// In its event.
+    let index: Int
+    let payloadByteCount: Int
   }
 
   private static let labelByteCount = 16
@@ -24,8 +27,7 @@ struct CommitmentBatch {
   private let partLabel = label("daybook/part/v1\0")
   private var inner: [SHA256.Chain] = []
   fileprivate var outer: [SHA256.Chain] = []
-  private var places: [Place] = []
-  /// Label ‖ place: what the salts are codes of. All of one size: written over again and again.
+  /// Label ‖ place: what the salts are codes of. A block each: written over again and again.
   private var salts = SHA256.Messages()
   /// Label ‖ place ‖ payload: what the commitments are codes of.
   private var parts = SHA256.Messages()
@@ -44,49 +46,51 @@ struct CommitmentBatch {
     return text.utf8.reversed().reduce(0 as UInt128) { $0 << 8 | UInt128($1) }.littleEndian
   }
 
-  /// Forgets the parts before: others are given by `add`, then `layOut` is called, `write` gives each its payload, and `finish`
-  /// makes the commitments.
-  mutating func begin() {
-    inner.removeAll(keepingCapacity: true)
-    outer.removeAll(keepingCapacity: true)
-    places.removeAll(keepingCapacity: true)
-    partByteCounts.removeAll(keepingCapacity: true)
-  }
-
-  /// `index`: of the part in its event.
-  mutating func add(
-    _ key: SaltKey, org: OrgID, orgSequence: UInt64, index: Int, payloadByteCount: Int
-  ) {
-    inner.append(key.inner)
-    outer.append(key.outer)
-    places.append(
-      Place(
-        org: org.value.bigEndian, orgSequence: orgSequence.bigEndian,
-        index: UInt8(truncatingIfNeeded: index)))
-    partByteCounts.append(Self.headByteCount + payloadByteCount)
-  }
-
-  mutating func layOut() {
-    provideRoom(for: places.count)
+  /// Takes `count` parts in the place of those before, each asked for twice. Then `write` gives each its payload, and `finish` makes
+  /// the commitments.
+  @inline(__always)
+  mutating func begin(_ count: Int, _ part: (Int) -> Part) {
+    provideRoom(for: count)
+    Self.begin(&inner, &outer, &partByteCounts, &salts, label: saltLabel, part)
     parts.layOut(partByteCounts, after: HMACSHA256.keyByteCount)
-    Self.write(places, after: saltLabel, to: &salts)
-    Self.write(places, after: partLabel, to: &parts)
+    let (starts, label) = (parts.offsets, partLabel)
+    var span = parts.bytes.mutableSpan
+    var target = unsafe span.mutableBytes
+    for index in 0..<count {
+      Self.write(part(index), after: label, at: Int(starts[index]), to: &target)
+    }
   }
 
-  private static func write(
-    _ places: [Place], after label: UInt128, to messages: inout SHA256.Messages
+  @inline(__always)
+  private static func begin(
+    _ inner: inout [SHA256.Chain], _ outer: inout [SHA256.Chain], _ byteCounts: inout [Int],
+    _ salts: inout SHA256.Messages, label: UInt128, _ part: (Int) -> Part
   ) {
-    let starts = messages.offsets
-    var span = messages.bytes.mutableSpan
+    var inners = inner.mutableSpan
+    var outers = outer.mutableSpan
+    var counts = byteCounts.mutableSpan
+    var span = salts.bytes.mutableSpan
     var target = unsafe span.mutableBytes
-    for (index, place) in places.enumerated() {
-      let start = Int(starts[index])
-      target.storeBytes(of: label, toByteOffset: start, as: UInt128.self)
-      target.storeBytes(of: place.org, toByteOffset: start + labelByteCount, as: UInt128.self)
-      target.storeBytes(
-        of: place.orgSequence, toByteOffset: start + labelByteCount + 16, as: UInt64.self)
-      target.storeBytes(of: place.index, toByteOffset: start + labelByteCount + 24, as: UInt8.self)
+    for index in inners.indices {
+      let part = part(index)
+      inners[index] = part.key.inner
+      outers[index] = part.key.outer
+      counts[index] = headByteCount + part.payloadByteCount
+      write(part, after: label, at: index * HMACSHA256.keyByteCount, to: &target)
     }
+  }
+
+  /// Label ‖ org ‖ sequence ‖ part index.
+  @inline(__always)
+  private static func write(
+    _ part: Part, after label: UInt128, at start: Int, to target: inout MutableRawSpan
+  ) {
+    target.storeBytes(of: label, toByteOffset: start, as: UInt128.self)
+    target.storeBig(part.org.value, at: start + labelByteCount)
+    target.storeBig(part.orgSequence, at: start + labelByteCount + 16)
+    target.storeBytes(
+      of: UInt8(truncatingIfNeeded: part.index), toByteOffset: start + labelByteCount + 24,
+      as: UInt8.self)
   }
 
   /// `part`: by the order in which they were given.
@@ -99,12 +103,14 @@ struct CommitmentBatch {
     target.store(payload, at: start)
   }
 
-  /// The payloads of all parts, which lie in `frame` from `starts` on.
-  mutating func write(from frame: RawSpan, at starts: [Int]) {
+  /// The payloads of all parts, each of which lies in `frame` from `start` on.
+  @inline(__always)
+  mutating func write(from frame: RawSpan, at start: (_ part: Int) -> Int) {
     let (offsets, byteCounts) = (parts.offsets, partByteCounts)
     var span = parts.bytes.mutableSpan
     var target = unsafe span.mutableBytes
-    for (part, start) in starts.enumerated() {
+    for part in byteCounts.indices {
+      let start = start(part)
       let end = start + byteCounts[part] - Self.headByteCount
       target.store(frame.extracting(start..<end), at: Int(offsets[part]) + Self.headByteCount)
     }
@@ -133,6 +139,12 @@ struct CommitmentBatch {
   func commitment(of part: Int) -> Digest { outer[part].digest }
 
   private mutating func provideRoom(for count: Int) {
+    if inner.count != count {
+      SHA256.Chain.restart(&inner, count: count)
+      SHA256.Chain.restart(&outer, count: count)
+      partByteCounts.removeAll(keepingCapacity: true)
+      partByteCounts.append(contentsOf: repeatElement(0, count: count))
+    }
     guard digests.count < count else { return }
     let counts = [Int](repeating: Digest.byteCount, count: 2 * count)
     digests.layOut(counts, after: HMACSHA256.keyByteCount)
@@ -151,6 +163,7 @@ struct LeafBatch {
   private static let headByteCount = magicByteCount + 16 + 8 + 8 + 16 + 8 + 1 + 2 + 2 + 1
 
   private var leaves = SHA256.Messages()
+  private var byteCounts: [Int] = []
   private var chains: [SHA256.Chain] = []
   /// What SHA-256 went over in all, padding included.
   private(set) var hashedByteCount = 0
@@ -169,8 +182,17 @@ struct LeafBatch {
     headByteCount + type.count + partCount * partByteCount
   }
 
-  /// Takes leaves of these sizes in the place of those before.
-  mutating func begin(_ byteCounts: [Int]) { leaves.layOut(byteCounts) }
+  /// Takes `count` leaves in the place of those before.
+  @inline(__always)
+  mutating func begin(_ count: Int, _ byteCount: (Int) -> Int) {
+    if byteCounts.count != count {
+      byteCounts.removeAll(keepingCapacity: true)
+      byteCounts.append(contentsOf: repeatElement(0, count: count))
+    }
+    var span = byteCounts.mutableSpan
+    for index in span.indices { span[index] = byteCount(index) }
+    leaves.layOut(byteCounts)
+  }
 
   /// Lets `body` write all of them: for each a header at its start, and its parts one behind the other.
   mutating func write(

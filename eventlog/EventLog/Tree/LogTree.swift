@@ -116,8 +116,6 @@ struct LeafKeys {
   private let leavesOutClosed: Bool
   /// What is made next, all together.
   private var pending: [Pending] = []
-  private var byteCounts: [Int] = []
-  private var payloadStarts: [Int] = []
   private var commitmentPlaces: [Int] = []
 
   init(vault: Vault, leavesOutClosed: Bool = false) {
@@ -163,6 +161,7 @@ struct LeafKeys {
     begin(block)
     let tables = block.directory.tables
     provideKeyIDs(tables)
+    try provideBatchKeys(block, from: first)
     var versions = tables.streams.map(\.versionBefore)
     var sequences = tables.orgs.map(\.firstSequence)
     var personalIndex = 0
@@ -172,7 +171,7 @@ struct LeafKeys {
         tables.commits[commitOrdinal].events
       )
       let org = tables.orgs[orgIndex].id
-      let isLeftOut = leavesOutClosed && isClosed(orgIndex, block)
+      let isLeftOut = batchKeys[orgIndex] == nil
       for ordinal in events {
         let event = tables.events[ordinal]
         versions[event.streamIndex] &+= 1
@@ -186,38 +185,35 @@ struct LeafKeys {
               orgIndex: orgIndex, header: header, typeIndex: event.typeIndex,
               payloadStart: event.payloadOffset, firstPart: event.firstPart,
               partCount: event.partCount, personalIndex: personalIndex))
-          if pending.count == EventBatch.maxCount { try addLeaves(of: block, &batch, body) }
+          if pending.count == EventBatch.maxCount { addLeaves(of: block, &batch, body) }
         }
         sequences[orgIndex] &+= 1
         personalIndex += event.partCount - 1
       }
     }
-    try addLeaves(of: block, &batch, body)
+    addLeaves(of: block, &batch, body)
   }
 
   /// Makes the leaves of the pending events, and forgets those.
   private mutating func addLeaves(
     of block: LoadedBlock, _ batch: inout EventBatch,
     _ body: (_ orgIndex: Int, _ leaf: Digest) -> Void
-  ) throws {
+  ) {
     defer { pending.removeAll(keepingCapacity: true) }
-    batch.commitments.begin()
-    byteCounts.removeAll(keepingCapacity: true)
-    payloadStarts.removeAll(keepingCapacity: true)
-    for index in pending.indices {
-      let event = pending[index]
-      batch.commitments.add(
-        try batchKey(event.orgIndex, block).salt, org: event.header.org,
-        orgSequence: event.header.orgSequence, index: 0,
-        payloadByteCount: block.directory.tables.parts[event.firstPart].byteCount)
-      payloadStarts.append(event.payloadStart)
-      byteCounts.append(
-        LeafBatch.byteCount(type: types[event.typeIndex], partCount: event.partCount))
+    let parts = block.directory.tables.parts
+    batch.commitments.begin(pending.count) { index in
+      let header = pending[index].header
+      return CommitmentBatch.Part(
+        key: batchKey(pending[index].orgIndex).salt, org: header.org,
+        orgSequence: header.orgSequence, index: 0,
+        payloadByteCount: parts[pending[index].firstPart].byteCount)
     }
-    batch.commitments.layOut()
-    batch.commitments.write(from: unsafe block.payload.span.bytes, at: payloadStarts)
+    batch.commitments.write(from: unsafe block.payload.span.bytes) { pending[$0].payloadStart }
     batch.commitments.finish()
-    batch.leaves.begin(byteCounts)
+    batch.leaves.begin(pending.count) { index in
+      LeafBatch.byteCount(
+        type: types[pending[index].typeIndex], partCount: pending[index].partCount)
+    }
     writeLeaves(of: block, &batch.leaves)
     batch.leaves.write(batch.commitments, at: commitmentPlaces)
     batch.leaves.finish { index, leaf in body(pending[index].orgIndex, leaf) }
@@ -230,7 +226,7 @@ struct LeafKeys {
     let commitments = unsafe block.commitments.span.bytes
     leaves.write { starts, target in
       for (index, event) in pending.enumerated() {
-        guard let key = batchKeys[event.orgIndex] else { preconditionFailure("asked for before") }
+        let key = batchKey(event.orgIndex)
         let first = LeafBatch.write(
           event.header, type: types[event.typeIndex], partCount: event.partCount,
           at: Int(starts[index]), to: &target)
@@ -291,24 +287,27 @@ struct LeafKeys {
     return key
   }
 
-  private mutating func isClosed(_ orgIndex: Int, _ block: LoadedBlock) -> Bool {
-    guard failures[orgIndex] == nil else { return true }
-    do throws(EventLogError) {
-      _ = try mappingErrors { try batchKey(orgIndex, block) }
-      return false
-    } catch {
-      failures[orgIndex] = error
-      return true
+  /// Asks for the keys of the orgs that have an event from `first` on: once, not again for each of those.
+  private mutating func provideBatchKeys(_ block: LoadedBlock, from first: Int) throws {
+    let commits = block.directory.tables.commits
+    for index in commits.indices {
+      let (orgIndex, events) = (commits[index].orgIndex, commits[index].events)
+      guard batchKeys[orgIndex] == nil, failures[orgIndex] == nil, events.upperBound > first else {
+        continue
+      }
+      do throws(EventLogError) {
+        let key = try mappingErrors { try orgKey(orgIndex, block, events.lowerBound) }
+        batchKeys[orgIndex] = BatchKey(salt: key.salt.chains, id: key.keyID)
+      } catch {
+        guard leavesOutClosed else { throw error }
+        failures[orgIndex] = error
+      }
     }
   }
 
-  private mutating func batchKey(_ index: Int, _ block: LoadedBlock) throws -> BatchKey {
-    if let known = batchKeys[index] { return known }
-    let ordinal = block.directory.commits.first { $0.orgIndex == index }?.firstEvent ?? 0
-    let key = try orgKey(index, block, ordinal)
-    let batchKey = BatchKey(salt: key.salt.chains, id: key.keyID)
-    batchKeys[index] = batchKey
-    return batchKey
+  private func batchKey(_ orgIndex: Int) -> BatchKey {
+    guard let key = batchKeys[orgIndex] else { preconditionFailure("asked for before") }
+    return key
   }
 }
 
