@@ -9,6 +9,9 @@ struct ErasedSubject: Sendable, Equatable {
   /// Of the request.
   let position: UInt64
 
+  /// Of the request, in the log.
+  static let eventType = "subject.erasure_requested"
+
   /// nil for every other event.
   init?(_ event: RecordedDomainEvent) {
     guard case .contact(.erasureRequested) = event.event else { return nil }

@@ -81,7 +81,10 @@ extension Rebuilder {
     faults.reached(.rebuildBeforeSwap)
     try Generations.replace(P.self, by: job.schema, stored.state, connection)
     // What was replaced still has somebody who asked to be forgotten: there is no way back to it.
-    if stored.checkpoint.position < job.purgedPosition {
+    let hasErased =
+      try stored.checkpoint.position < job.purgedPosition
+      || ParkedStore.holdsErasure(of: P.self, through: job.purgedPosition, connection)
+    if hasErased {
       try Generations.dropOthers(P.self, connection)
     }
     try ParkedStore.replace(with: job.parked, of: P.self, connection)
