@@ -47,9 +47,10 @@ package enum SampleCheck {
       throw ProjectionError.unknownProjection(P.name)
     }
     try SweepStore.requireNone(of: P.self, org: org, connection)
-    let known = try ParkedStore.poisons(of: P.self, org: org.value, connection)
+    let known = KnownPoison(
+      poisons: try ParkedStore.poisons(of: P.self, org: org.value, connection))
     let job = try RebuildJob<P>(
-      schema: P.schema + "_sample", poisons: known, budget: RowBudget(), connection: connection)
+      schema: P.schema + "_sample", knowing: known, budget: RowBudget(), connection: connection)
     try forEachBatch(of: org, through: live.checkpoint.position, reader) { try job.fold($0) }
     try job.finish(isIndexed: false)
     return try CheckReport(
