@@ -3,6 +3,7 @@ import EventLog
 import Postgres
 import ProjectionRuntime
 import ReadModels
+import SegmentsProjection
 import Testing
 
 /// People who asked to be forgotten, in the read models.
@@ -60,6 +61,87 @@ import Testing
         try await ReadModels.remaining(of: [ann, bob], org: acme, through: asked, readers)
           == [bob])
       readers.close()
+    }
+  }
+
+  /// Its checkpoint is beyond the request, and it still has the person.
+  @Test func `rows that held a request back are not kept for a way back`() async throws {
+    try await withTallies { desk in
+      let sick = Identifier(.contact, 0x51CB)
+      try await desk.history.append(sick, [tagged("a"), tagged("poison")])
+      try await desk.history.append(sick, [.contact(.erasureRequested(request))])
+      try await desk.history.append(ann, [tagged("a")])
+      try await desk.project()
+      let others = "SELECT version FROM daybook.projections WHERE version <> 1"
+      // As long as the request is parked there is nothing better than what was replaced.
+      try await desk.rebuilder.rebuild()
+      #expect(try desk.table(others) == ["-1"])
+      TalliesFold.mend(sick)
+      try await desk.rebuilder.rebuild()
+      #expect(try desk.table(others) == [])
+      #expect(try desk.table("SELECT 1 FROM pg_namespace WHERE nspname = 'tallies_v1_old'") == [])
+    }
+  }
+
+  @Test func `somebody is not forgotten while rows of before hold their events back`()
+    async throws
+  {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      let asked = try await desk.history.append(ann, [.contact(.erasureRequested(request))])
+      try await desk.project()
+      try desk.execute(
+        """
+        INSERT INTO daybook.parked (name, version, org, key, position, type, is_counted)
+        VALUES ('contacts', -3, '\(UUIDText.encode(acme.value))', '\(UUIDText.encode(ann.value))', \(asked),
+          'subject.erasure_requested', true)
+        """)
+      let readers = desk.readers
+      #expect(
+        try await ReadModels.remaining(of: [ann, bob], org: acme, through: asked, readers)
+          == [ann])
+      readers.close()
+    }
+  }
+
+  /// What an erasure costs may not grow with the account: it would hold up everybody's memberships. A look at one
+  /// segment's rows of one person, for each segment that there ever was, does not.
+  @Test func `an erasure walks nobody else's memberships`() async throws {
+    try await withDesk { desk in
+      var desk = desk
+      desk.projections = [SegmentsProjection.self]
+      for number in 1...4 {
+        try await desk.history.append(
+          Identifier(.segment, UInt128(number)),
+          [.segment(.created(name: "S", filter: .all([])))])
+      }
+      for number in 1...200 {
+        try await desk.history.append(
+          Identifier(.contact, UInt128(number)), [created("N\(number)")])
+      }
+      // Somebody's traces in a segment that is no more go like the others.
+      try await desk.history.append(Identifier(.segment, 4), [.segment(.deleted)])
+      try await desk.project()
+      #expect(try desk.purgePlans().count == 2)
+      for plan in try desk.purgePlans() { #expect(isLookUp(plan), "\(plan)") }
+      try desk.execute("VACUUM ANALYZE")
+      for plan in try desk.purgePlans() { #expect(isLookUp(plan), "\(plan)") }
+      try await desk.history.append(
+        Identifier(.contact, 7), [.contact(.erasureRequested(request))])
+      try await desk.project()
+      for table in ["members_history", "changes"] {
+        let contacts = try desk.table(
+          "SELECT DISTINCT contact FROM \(SegmentsProjection.schema).\(table)")
+        #expect(contacts.count == 199, "\(table)")
+        #expect(!contacts.contains(UUIDText.encode(7)), "\(table)")
+      }
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  private func isLookUp(_ plan: [String]) -> Bool {
+    plan.contains { line in
+      line.contains("Index Cond") && line.contains("segment =") && line.contains("contact =")
     }
   }
 
@@ -189,6 +271,25 @@ private struct ErasureStory {
 }
 
 extension Desk {
+  /// How Postgres would run what takes erased people out of the books of segments, asked as the projector asks it.
+  fileprivate func purgePlans() throws -> [[String]] {
+    let connection = try PostgresConnection(connectionString)
+    try connection.execute(
+      """
+      SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+      SET plan_cache_mode = force_generic_plan
+      """)
+    return try SegmentsProjection.purges.enumerated().map { number, purge in
+      let statement = purge.replacing("{schema}", with: SegmentsProjection.schema)
+        .replacing(
+          "{erased}",
+          with: "unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS e(org, contact, position)")
+      try connection.execute("PREPARE purge\(number)(text, text, text) AS \(statement)")
+      return try connection.query("EXPLAIN EXECUTE purge\(number)('{}', '{}', '{}')")
+        .map { try $0.text(0) }
+    }
+  }
+
   /// Every table of every read model that readers see, old versions of rows included.
   private func relations(_ pattern: String) throws -> [String] {
     try table(

@@ -4,7 +4,8 @@ internal import ProjectionRuntime
 
 extension ReadModels {
   /// Those of `contacts` of whom rows may be left although they asked to be forgotten at or before `position`: a
-  /// read model has not come so far, keeps rows of before that, or holds their events back.
+  /// read model has not come so far, keeps rows of before that, or holds their events back, be it with rows that
+  /// nobody is served from.
   ///
   /// - Throws: `PostgresError`.
   package static func remaining(
@@ -28,11 +29,10 @@ extension ReadModels {
       let held = try connection.query(
         """
         SELECT DISTINCT k.key::text FROM daybook.parked k
-        JOIN unnest($1::text[], $2::bigint[]) AS wanted(name, version) USING (name, version)
-        WHERE k.org = $4 AND k.key = ANY($5::uuid[]) AND k.position <= $3
+        WHERE k.name = ANY($1) AND k.position <= $2 AND k.org = $3 AND k.key = ANY($4::uuid[])
         """,
         [
-          .textArray(names), .intArray(versions), .int(Int64(position)), .id(org),
+          .textArray(names), .int(Int64(position)), .id(org),
           .textArray(contacts.map { UUIDText.encode($0.value) }),
         ])
       return Set(

@@ -13,6 +13,13 @@ package enum ReadModels {
     AnalyticsProjection.self, AuditProjection.self, WalletProjection.self,
   ]
 
+  /// Those of `statuses` that this program projects: another version's rows stand still, and go after a day.
+  package static func present(_ statuses: [ProjectionStatus]) -> [ProjectionStatus] {
+    statuses.filter { status in
+      all.contains { $0.name == status.name && $0.version == status.version }
+    }
+  }
+
   /// The read model called `name`.
   ///
   /// - Throws: `ProjectionError.unknownProjection`.

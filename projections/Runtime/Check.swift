@@ -1,3 +1,4 @@
+internal import Domain
 internal import EventLog
 internal import Postgres
 
@@ -6,15 +7,15 @@ extension Rebuilder {
     _ projection: P.Type, _ place: PageFeed.Place, _ connection: PostgresConnection
   ) throws -> CheckReport {
     let meter = Meter(P.name, head: try reader.head(), report: progress)
-    let report = try aroundPoison(of: P.self, place) { place, poisons in
-      try compare(P.self, place, poisons, meter, connection)
+    let report = try aroundPoison(of: P.self, place) { place, known in
+      try compare(P.self, place, known, meter, connection)
     }
     try CheckReport.note(report, P.self, isSample: false, connection)
     return report
   }
 
   private func compare<P: Projection>(
-    _ projection: P.Type, _ place: PageFeed.Place, _ poisons: [UInt64: Poison], _ meter: Meter,
+    _ projection: P.Type, _ place: PageFeed.Place, _ known: KnownPoison, _ meter: Meter,
     _ connection: PostgresConnection
   ) throws -> CheckReport {
     var report: CheckReport?
@@ -28,18 +29,20 @@ extension Rebuilder {
         }
         try SweepStore.requireNone(of: P.self, connection)
         let job = try RebuildJob<P>(
-          schema: P.schema + "_build", poisons: poisons, budget: place.budget,
+          schema: P.schema + "_build", knowing: known, budget: place.budget,
           connection: connection)
         try fold(job, through: live.checkpoint.position, place, meter)
         try job.finish(isIndexed: false)
+        // Asked last: from then on nothing is read that such a request could have taken away.
+        let unjudged = try ErasedSubject.orgs(after: live.checkpoint.position, reader)
         report = try CheckReport(
           projection: P.name, position: live.checkpoint.position,
           isSameHistory: live.checkpoint.root == job.checkpoint.root,
           tables: P.tables.map {
             try TableComparison.compare(
-              P.self, $0.tableName, job.schema, org: nil, reader,
+              P.self, $0.tableName, job.schema, org: nil, except: unjudged, reader,
               through: live.checkpoint.position, connection)
-          })
+          }, unjudgedOrgs: unjudged.sorted().map { Identifier(.org, $0) })
         throw TrialPassed()
       }
     } catch is TrialPassed {}

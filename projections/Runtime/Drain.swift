@@ -79,8 +79,7 @@ package enum Drain {
     case ProjectionError.poison(_, _, let reason): Poison(code: "projection_poison", reason: reason)
     case ProjectionError.undecodable(_, let error):
       Poison(code: error.code, reason: error.description)
-    case PostgresError.rejected(let rejection) where rejection.isPoison:
-      Poison(code: PostgresError.rejected(rejection).code, reason: rejection.description)
+    case PostgresError.rejected(let rejection) where rejection.isPoison: Poison(rejection)
     default: nil
     }
   }

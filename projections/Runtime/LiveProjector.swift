@@ -96,6 +96,12 @@ package final class LiveProjector: Sendable {
       """)
   }
 
+  /// The same for one transaction, which applies events as this projector does.
+  static let localPlanSQL = """
+    SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off;
+    SET LOCAL enable_mergejoin = off; SET LOCAL jit = off
+    """
+
   deinit {
     pool.close()
     for connection in connections.values { connection.close() }

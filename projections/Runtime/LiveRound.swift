@@ -159,9 +159,7 @@ private struct Advance {
         guard position > checkpoint.position else { return .flooded(position: position, poison) }
         poisons[position] = poison
       } catch PostgresError.rejected(let rejection) where rejection.isPoison {
-        let poison = Poison(
-          code: PostgresError.rejected(rejection).code, reason: rejection.description)
-        poisons[try firstRejected(poisons)] = poison
+        poisons[try firstRejected(poisons)] = Poison(rejection)
       }
       if poisons.count > Self.poisonLimit, let first = poisons.min(by: { $0.key < $1.key }) {
         return .flooded(position: first.key, first.value)
@@ -169,34 +167,10 @@ private struct Advance {
     }
   }
 
-  /// Postgres does not say which event made the row that it refused: the shortest beginning of the
-  /// batch that it refuses ends with it, found by halving.
   private func firstRejected(_ poisons: [UInt64: Poison]) throws -> UInt64 {
-    let events = Triage(
-      batch, for: projection, after: checkpoint.position, held: held, poisons: poisons
-    ).good
-    var passing = 0
-    var refused = events.count
-    while refused - passing > 1 {
-      let middle = (passing + refused) / 2
-      if try isRefused(events.prefix(middle)) { refused = middle } else { passing = middle }
-    }
-    precondition(refused > 0, "a batch without events is not refused")
-    return events[refused - 1].position
-  }
-
-  private func isRefused(_ events: ArraySlice<RecordedDomainEvent>) throws -> Bool {
-    do {
-      try connection.savepoint {
-        _ = try apply(projection, events)
-        throw TrialPassed()
-      }
-      preconditionFailure("a trial is always undone")
-    } catch is TrialPassed {
-      return false
-    } catch PostgresError.rejected(let rejection) where rejection.isPoison {
-      return true
-    }
+    let triage = Triage(
+      batch, for: projection, after: checkpoint.position, held: held, poisons: poisons)
+    return try connection.firstRefused(of: triage.good) { _ = try apply(projection, $0) }
   }
 
   /// - Returns: Whether a sweep is open afterwards.

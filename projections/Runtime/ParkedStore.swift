@@ -60,6 +60,18 @@ enum ParkedStore {
     ).map { try parkingKey($0, from: 0) }
   }
 
+  /// Whether a generation of the projection, live or not, has not carried out a request of up to `position` to erase
+  /// somebody.
+  static func holdsErasure(
+    of projection: any Projection.Type, through position: UInt64,
+    _ connection: PostgresConnection
+  ) throws -> Bool {
+    let rows = try connection.query(
+      "SELECT 1 FROM daybook.parked WHERE name = $1 AND type = $2 AND position <= $3 LIMIT 1",
+      [.text(projection.name), .text(ErasedSubject.eventType), .int(Int64(position))])
+    return !rows.isEmpty
+  }
+
   /// The positions that wait under a key, in order.
   static func waiting(
     _ key: ParkingKey, _ projection: any Projection.Type, _ connection: PostgresConnection

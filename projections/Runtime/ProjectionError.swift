@@ -28,6 +28,8 @@ package enum ProjectionError: Error, Equatable {
   case rebuildRunning(projection: String)
   /// An event is applied to some of its rows and not to others yet. It takes minutes at most.
   case sweeping(projection: String)
+  /// Somebody whom its rows still know is being erased from the log. It takes as long as it is behind.
+  case erasing(projection: String)
   /// There is nothing that the live rows took the place of, or it was dropped.
   case nothingToRollBack(projection: String)
   case cancelled
@@ -50,6 +52,7 @@ extension ProjectionError {
     case .unknownProjection: "projection_unknown"
     case .rebuildRunning: "projection_rebuild_running"
     case .sweeping: "projection_sweeping"
+    case .erasing: "projection_erasing"
     case .nothingToRollBack: "projection_nothing_to_roll_back"
     case .cancelled: "projection_cancelled"
     case .log(let error): error.code
@@ -62,7 +65,7 @@ extension ProjectionError {
     switch self {
     case .log(let error): error.isRetryable
     case .postgres(let error): error.isRetryable
-    case .rebuildRunning, .sweeping, .rowFile: true
+    case .rebuildRunning, .sweeping, .erasing, .rowFile: true
     case .gap, .differentHistory, .beyondHead, .undecodable, .poison, .schemaMismatch, .row,
       .rowsDiverged, .unknownProjection, .nothingToRollBack, .cancelled:
       false
@@ -104,6 +107,8 @@ extension ProjectionError: CustomStringConvertible {
     case .rebuildRunning(let name): "\(code): \(name) is being rebuilt"
     case .sweeping(let name):
       "\(code): \(name) is between two definitions of a segment or the like; ask again later"
+    case .erasing(let name):
+      "\(code): somebody whom \(name) still knows is being erased from the log; ask again later"
     case .nothingToRollBack(let name): "\(code): nothing older of \(name) is kept"
     case .cancelled: code
     case .log(let error): "\(error)"

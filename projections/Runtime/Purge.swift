@@ -1,5 +1,6 @@
 internal import Domain
 internal import EventCodec
+internal import EventLog
 internal import Postgres
 
 /// A person of whom a read model has to forget everything up to a position.
@@ -9,12 +10,33 @@ struct ErasedSubject: Sendable, Equatable {
   /// Of the request.
   let position: UInt64
 
+  /// Of the request, in the log.
+  static let eventType = "subject.erasure_requested"
+
   /// nil for every other event.
   init?(_ event: RecordedDomainEvent) {
     guard case .contact(.erasureRequested) = event.event else { return nil }
     org = event.org.value
     contact = event.stream.value
     position = event.position
+  }
+}
+
+extension ErasedSubject {
+  /// The orgs in which somebody asked to be forgotten after `position`. Keys are destroyed once the request is in the
+  /// log, whether rows have come so far or not: rows as of `position` may hold what the log does not say any more.
+  static func orgs(after position: UInt64, _ reader: any EventReader) throws -> Set<UInt128> {
+    let head = try reader.head()
+    var orgs: Set<UInt128> = []
+    var position = position
+    while position < head {
+      let page = try reader.read(
+        after: position, limit: 10_000, filter: EventFilter(types: [eventType]))
+      orgs.formUnion(page.events.map(\.org.value))
+      guard page.scannedTo > position else { break }
+      position = page.scannedTo
+    }
+    return orgs
   }
 }
 

@@ -3,18 +3,16 @@ package import Postgres
 
 /// The read side of every read model: one org's rows, as a role that owns nothing.
 package enum Reading {
-  /// Runs `body` in a read-only transaction that sees the rows of `org` and no others; `seesOneState`: all of
-  /// its questions see the rows as they were at the first.
+  /// Runs `body` in a read-only transaction that sees the rows of `org` and no others: all of its questions see them as
+  /// they were at the first.
   ///
   /// - Throws: What `body` throws; `PostgresError`.
   package static func read<Result: Sendable>(
-    _ pool: PostgresPool, org: Identifier, seesOneState: Bool = false,
+    _ pool: PostgresPool, org: Identifier,
     _ body: @escaping @Sendable (PostgresConnection) throws -> Result
   ) async throws -> Result {
     try await pool.with { connection in
-      try connection.transaction(
-        isolation: seesOneState ? .repeatableRead : .readCommitted, isReadOnly: true
-      ) {
+      try connection.transaction(isolation: .repeatableRead, isReadOnly: true) {
         try enter(org, connection)
         return try body(connection)
       }

@@ -25,11 +25,11 @@ extension Rebuilder {
       scribe.take($0)
       progress($0)
     }
-    let report = try aroundPoison(of: P.self, place) { place, poisons in
+    let report = try aroundPoison(of: P.self, place) { place, known in
       try connection.transaction {
         try takeTurn(projection, connection)
         scribe.begin(P.name)
-        let job = try build(P.self, place, poisons, meter, connection)
+        let job = try build(P.self, place, known, meter, connection)
         meter.enter(.swapping)
         try swap(job, place.cancellation, connection)
         return RebuildReport(
@@ -43,11 +43,11 @@ extension Rebuilder {
 
   /// Everything but the swap: readers and projector go on meanwhile.
   private func build<P: Projection>(
-    _: P.Type, _ place: PageFeed.Place, _ poisons: [UInt64: Poison], _ meter: Meter,
+    _: P.Type, _ place: PageFeed.Place, _ known: KnownPoison, _ meter: Meter,
     _ connection: PostgresConnection
   ) throws -> RebuildJob<P> {
     let job = try RebuildJob<P>(
-      schema: P.schema + "_build", poisons: poisons, budget: place.budget,
+      schema: P.schema + "_build", knowing: known, budget: place.budget,
       connection: connection)
     try fold(job, place, meter)
     faults.reached(.rebuildFolded)
@@ -81,7 +81,10 @@ extension Rebuilder {
     faults.reached(.rebuildBeforeSwap)
     try Generations.replace(P.self, by: job.schema, stored.state, connection)
     // What was replaced still has somebody who asked to be forgotten: there is no way back to it.
-    if stored.checkpoint.position < job.purgedPosition {
+    let hasErased =
+      try stored.checkpoint.position < job.purgedPosition
+      || ParkedStore.holdsErasure(of: P.self, through: job.purgedPosition, connection)
+    if hasErased {
       try Generations.dropOthers(P.self, connection)
     }
     try ParkedStore.replace(with: job.parked, of: P.self, connection)

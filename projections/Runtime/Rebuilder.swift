@@ -176,31 +176,38 @@ package struct Rebuilder: Sendable {
 // MARK: - Poison
 
 extension Rebuilder {
-  /// More than this is a defect of the fold and not of some events.
-  private static var poisonLimit: Int { 20 }
-
   /// Runs `attempt` with the poison that is known; where it meets more, once again from the beginning,
   /// over a feed of its own.
   func aroundPoison<P: Projection, Result>(
     of _: P.Type, _ place: PageFeed.Place,
-    _ attempt: (PageFeed.Place, [UInt64: Poison]) throws -> Result
+    _ attempt: (PageFeed.Place, KnownPoison) throws -> Result
   ) throws -> Result {
     var place = place
-    var poisons: [UInt64: Poison] = [:]
+    var known = KnownPoison()
     while true {
       do {
-        return try attempt(place, poisons)
-      } catch ProjectionError.poison(let name, let position, let reason) {
-        guard poisons.count < Self.poisonLimit else {
-          throw ProjectionError.poison(projection: name, position: position, reason: reason)
-        }
-        poisons[position] = Poison(code: "projection_poison", reason: reason)
+        return try attempt(place, known)
+      } catch {
+        try learn(from: error, &known)
         place.leave()
         place = PageFeed.Place(
           feed: PageFeed(
             reader: reader, end: try reader.head(), types: P.eventTypes, consumerCount: 1),
           consumer: 0, cancellation: place.cancellation, budget: place.budget)
       }
+    }
+  }
+
+  /// - Throws: `error`, where another attempt would end as this one did. Where Postgres refused something, the attempt
+  ///   itself parks whatever does not fit.
+  private func learn(from error: any Error, _ known: inout KnownPoison) throws {
+    switch error {
+    case _ where known.isRefused: throw error
+    case ProjectionError.poison(_, let position, let reason)
+    where known.poisons.count < KnownPoison.limit:
+      known.poisons[position] = Poison(code: "projection_poison", reason: reason)
+    case PostgresError.rejected(let rejection) where rejection.isPoison: known.isRefused = true
+    default: throw error
     }
   }
 

@@ -22,7 +22,8 @@ package enum SampleCheck {
     return nil
   }
 
-  /// - Throws: `ProjectionError`; nothing is left behind but the note of when it was checked.
+  /// - Throws: `ProjectionError`: `sweeping` and `erasing` where nothing can be said at this moment. Nothing is left
+  ///   behind but the note of when it was checked.
   package static func run<P: Projection>(
     _ projection: P.Type, org: Identifier, _ reader: any EventReader,
     _ connection: PostgresConnection
@@ -47,11 +48,15 @@ package enum SampleCheck {
       throw ProjectionError.unknownProjection(P.name)
     }
     try SweepStore.requireNone(of: P.self, org: org, connection)
-    let known = try ParkedStore.poisons(of: P.self, org: org.value, connection)
+    let known = KnownPoison(
+      poisons: try ParkedStore.poisons(of: P.self, org: org.value, connection))
     let job = try RebuildJob<P>(
-      schema: P.schema + "_sample", poisons: known, budget: RowBudget(), connection: connection)
+      schema: P.schema + "_sample", knowing: known, budget: RowBudget(), connection: connection)
     try forEachBatch(of: org, through: live.checkpoint.position, reader) { try job.fold($0) }
     try job.finish(isIndexed: false)
+    // Asked last: from then on nothing is read that such a request could have taken away.
+    guard try !ErasedSubject.orgs(after: live.checkpoint.position, reader).contains(org.value)
+    else { throw ProjectionError.erasing(projection: P.name) }
     return try CheckReport(
       projection: P.name, position: live.checkpoint.position, isSameHistory: true,
       tables: P.tables.map { table in

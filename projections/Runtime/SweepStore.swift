@@ -11,10 +11,21 @@ struct OpenSweep {
   /// Rows beyond it that this transaction visited before their turn, or that are newer than the sweep.
   var ahead: Set<UInt128> = []
   var isOver = false
+  /// An earlier transaction began it. One that begins now has visited nothing before its turn: what `swept` says of its
+  /// event is of other rows, such as those that a rebuild will take the place of.
+  let isStored: Bool
 
-  init(event: RecordedDomainEvent, after: UInt128? = nil) {
+  /// Begins one.
+  init(event: RecordedDomainEvent) {
+    self.event = event
+    isStored = false
+  }
+
+  /// Goes on with one.
+  init(event: RecordedDomainEvent, after: UInt128?) {
     self.event = event
     self.after = after
+    isStored = true
   }
 }
 

@@ -45,16 +45,22 @@ struct TableStore {
     let org = sweep.event.org
     precondition(table.items(of: org.value).isEmpty, "a step of a sweep begins with no rows")
     let id = "t.\(table.keyNames[1])"
+    var conditions = Conditions()
+    conditions.add("t.org = ?::uuid", .id(org))
+    conditions.addIfPresent("\(id) > ?::uuid", sweep.after.map(PostgresValue.uuid))
+    if sweep.isStored {
+      conditions.add(
+        """
+        NOT EXISTS (SELECT 1 FROM daybook.swept s WHERE s.name = ? AND s.version = ? AND s.org = t.org
+          AND s.position = ? AND s.id = \(id))
+        """, .text(projection.name), .int(Int64(projection.version)),
+        .int(Int64(sweep.event.position)))
+    }
     let rows = try connection.binaryQuery(
       """
-      SELECT \(table.columnList("t.")) FROM \(qualified(table)) t WHERE t.org = $3::uuid \
-      \(sweep.after == nil ? "" : "AND \(id) > $5::uuid ")AND NOT EXISTS (
-        SELECT 1 FROM daybook.swept s WHERE s.name = $1 AND s.version = $2 AND s.org = t.org
-          AND s.position = $4 AND s.id = \(id))
+      SELECT \(table.columnList("t.")) FROM \(qualified(table)) t \(conditions.sql)
       ORDER BY \(id) LIMIT \(limit)
-      """,
-      CheckpointStore.key(projection) + [.id(org), .int(Int64(sweep.event.position))]
-        + (sweep.after.map { [.uuid($0)] } ?? []))
+      """, conditions.parameters)
     _ = try absorb(rows, into: table)
     return table.items(of: org.value).sorted()
   }

@@ -68,7 +68,7 @@ package enum ContactsQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<ContactRow> {
-    try await Reading.read(pool, org: org, seesOneState: request.segment != nil) { connection in
+    try await Reading.read(pool, org: org) { connection in
       if let segment = request.segment {
         try SegmentsQueries.requireSettled(segment, org: org, asOf: request.asOf, connection)
       }

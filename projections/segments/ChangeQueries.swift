@@ -23,7 +23,7 @@ package enum SegmentChangeQueries {
   package static func list(
     _ pool: PostgresPool, org: Identifier, _ request: Request
   ) async throws -> QueryPage<SegmentChange> {
-    try await Reading.read(pool, org: org, seesOneState: true) { connection in
+    try await Reading.read(pool, org: org) { connection in
       try SegmentsQueries.requireSettled(request.segment, org: org, asOf: nil, connection)
       var all = Conditions()
       let counted = query(of: try source(request, org, &all))

@@ -67,7 +67,7 @@ package struct SegmentRow: KeyedRow {
   }
 }
 
-/// How many are in a segment for good.
+/// How many are in a segment for good; stays when the segment goes.
 package struct SizeRow: KeyedRow {
   package static let table = "sizes"
   package static let columns = [

@@ -10,7 +10,7 @@ package import ProjectionRuntime
 /// for how long its consequences last (`Filter.spans`), and whoever reads brings the moment.
 package enum SegmentsProjection: Projection {
   package static let name = "segments"
-  package static let version = 4
+  package static let version = 5
   package static let streams: Set<Identifier.Kind>? = [.contact, .segment, .message, .run]
   package static let history: Set<String> = ["segments", "members"]
   package static let lingers = true
@@ -96,11 +96,10 @@ package enum SegmentsProjection: Projection {
         SegmentRow(createdBy: event, name: name, filter: filter))
       try tables.sizes.insertNew(SizeRow(key: key))
     case .restored(let name, let filter, let createdAtMicros):
-      // Whoever fits becomes a member by the sweep.
+      // Whoever fits becomes a member by the sweep. That of the deletion may still be at work on the size.
       try tables.segments.insertNew(
         SegmentRow(
           createdBy: event, name: name, filter: filter, createdAtMicros: createdAtMicros))
-      try tables.sizes.insertNew(SizeRow(key: key))
     case .updated(let name, let filter):
       try tables.segments.update(key) { row in
         row.name = name
@@ -110,9 +109,8 @@ package enum SegmentsProjection: Projection {
         row.position = event.positionColumn
       }
     case .deleted:
-      // The members leave by the sweep, which is asked for before the row is gone.
+      // The members leave by the sweep, which is asked for before the row is gone, and takes the size to 0.
       tables.segments[key] = nil
-      tables.sizes[key] = nil
     }
   }
 }
@@ -134,11 +132,15 @@ extension SegmentsProjection {
       .leadCaptured, .archived, .restored:
       break
     }
+    var touched: Set<String>?
     try tables.contacts.update(key) { row in
-      row.facts.state = Contact.evolve(row.facts.state, with: change)
+      let before = row.facts.state
+      row.facts.state = Contact.evolve(before, with: change)
       row.facts.record(event)
+      touched = row.facts.state.changedFields(since: before)
     }
-    try judge(key, after: event, touching: change.dependencies, in: tables)
+    if let kind = change.activity { touched?.insert(kind.dependency) }
+    try judge(key, after: event, touching: touched, in: tables)
   }
 
   /// Out of every segment, and of what filters look at.
@@ -222,8 +224,9 @@ extension SegmentsProjection {
       if span < new.count { try tables.members.insertNew(MemberRow(key: key, new[span])) }
     }
     let settled = new.count(where: \.isSettled) - old.count(where: \.isSettled)
-    // A deleted segment has no row any more.
-    if settled != 0 { tables.sizes[segment]?.settledCount += Int64(settled) }
+    if settled != 0 {
+      try tables.sizes.update(segment) { $0.settledCount += Int64(settled) }
+    }
   }
 }
 
@@ -240,25 +243,6 @@ extension ContactFacts {
   fileprivate mutating func record(_ event: RecordedDomainEvent) {
     guard let kind = event.event.activity else { return }
     activity.record(kind, atMicros: event.occurredAtMicros)
-  }
-}
-
-extension Contact.Event {
-  /// What filters look at and this event may have changed; nil: anything.
-  fileprivate var dependencies: Set<String>? {
-    let own: Set<String>
-    switch self {
-    case .created, .updated(_, .erased), .archived, .restored: return nil
-    case .updated(let fields, .known): own = Set(fields)
-    case .tagged, .untagged: own = ["tags"]
-    case .optedOut(let optOut): own = ["consent." + optOut.channel.rawValue]
-    case .optedIn(let consent): own = ["consent." + consent.channel.rawValue]
-    case .optOutSuspected, .optOutDismissed, .erasureRequested, .dataDestroyed, .erased,
-      .leadCaptured:
-      own = []
-    }
-    guard let kind = DomainEvent.contact(self).activity else { return own }
-    return own.union([kind.dependency])
   }
 }
 

@@ -122,7 +122,7 @@ package enum SegmentsQueries {
     _ pool: PostgresPool, org: Identifier, _ request: MembersRequest
   ) async throws -> QueryPage<MemberRow> {
     let walk = try Walk(request.page)
-    return try await Reading.read(pool, org: org, seesOneState: true) { connection in
+    return try await Reading.read(pool, org: org) { connection in
       try requireSettled(request.segment, org: org, asOf: request.asOf, connection)
       let total = try request.page.wantsTotal ? memberCount(request, org, connection) : nil
       let rows =

@@ -16,14 +16,15 @@ CREATE TABLE segments (
 ALTER TABLE segments ADD PRIMARY KEY (org, segment);
 
 -- How many settled rows a segment has in `members`: without a past, so that who comes and goes is no version
--- of the segment. Read by GET /api/segments and /api/segments/{id}.
+-- of the segment. Every segment that ever was has its row: until all contacts were looked at after a deletion some are
+-- still counted, and it may be undone before. Read by GET /api/segments and /api/segments/{id}.
 CREATE TABLE sizes (
   org           uuid   NOT NULL,
   segment       uuid   NOT NULL,
   settled_count bigint NOT NULL CHECK (settled_count >= 0)
 );
 
--- One segment; the fold reads an org's prefix.
+-- One segment; the fold reads an org's prefix, and so does an erasure, which finds somebody's rows by segment.
 ALTER TABLE sizes ADD PRIMARY KEY (org, segment);
 
 -- Who is in, and who will be in should nothing happen any more: at a moment m the rows with

@@ -2,6 +2,7 @@ import Application
 import EventLog
 import Postgres
 import ProjectionRuntime
+import ReadModels
 
 /// The read models in Prometheus text format. While the database is away there are none, and
 /// `daybook_read_models_up` is 0.
@@ -12,7 +13,7 @@ enum ProjectionMetrics {
     do {
       let head = try reader.head()
       let statuses = try await exchange.services.pool.with { try ProjectionAdmin.list($0) }
-      let live = try statuses.filter { $0.version > 0 }.map { status in
+      let live = try ReadModels.present(statuses).map { status in
         (status, try status.lagMicros(reader, nowMicros: nowMicros))
       }
       return gauge("read_models_up", "Whether the read models can be asked.", ["": 1])

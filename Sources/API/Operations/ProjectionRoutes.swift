@@ -140,14 +140,10 @@ extension ProjectionRoutes {
     let reader = exchange.engine.log
     let head = try reader.head()
     let nowMicros = exchange.engine.tools.clock.nowMicros()
-    return try ProjectionAdmin.list(connection)
-      .filter { status in
-        ReadModels.all.contains { $0.name == status.name && $0.version == status.version }
-      }
-      .map { status in
-        let lagMicros = try status.lagMicros(reader, nowMicros: nowMicros)
-        return View(name: status.name, json: view(status, head: head, lagMicros: lagMicros))
-      }
+    return try ReadModels.present(ProjectionAdmin.list(connection)).map { status in
+      let lagMicros = try status.lagMicros(reader, nowMicros: nowMicros)
+      return View(name: status.name, json: view(status, head: head, lagMicros: lagMicros))
+    }
   }
 
   private static func view(

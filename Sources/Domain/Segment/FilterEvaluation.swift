@@ -194,6 +194,23 @@ extension ContactFacts {
 }
 
 extension Contact.State {
+  /// The fields in which filters find something else than in `before`, as `Filter.dependencies` names them; nil where
+  /// filters look at the contact and did not before, or the other way round.
+  ///
+  /// Compares what filters compare: a rule about what an event changes would be a second list of it.
+  package func changedFields(since before: Contact.State) -> Set<String>? {
+    guard isListed == before.isListed else { return nil }
+    var fields: [String] = []
+    if details != before.details || source != before.source {
+      let custom = details.custom.fields + before.details.custom.fields
+      fields += Filter.standardFields + custom.map { "custom." + $0.name }
+    }
+    if consents != before.consents { fields += Filter.consentFields }
+    var changed = Set(fields.filter { value(of: $0) != before.value(of: $0) })
+    if tags != before.tags { changed.insert("tags") }
+    return changed
+  }
+
   fileprivate func value(of field: String) -> FieldValue? {
     switch field {
     case "first_name": details.firstName.map(FieldValue.text)

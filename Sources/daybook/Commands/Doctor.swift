@@ -4,6 +4,7 @@ import Foundation
 import HTTP
 import JSON
 import ProjectionRuntime
+import ReadModels
 import Supervisor
 
 let doctorCommand = Command(
@@ -314,7 +315,7 @@ extension Examination {
         "Name it with DATABASE_URL.")
     }
     var count = 0
-    for model in models where model.state != .replaced {
+    for model in ReadModels.present(models) {
       count += 1
       let line = ProjectionLine(model, head: head)
       if let reason = model.failedReason {

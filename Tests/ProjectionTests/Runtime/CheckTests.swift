@@ -1,4 +1,6 @@
+import ContactsProjection
 import Domain
+import EventLog
 import Postgres
 import ProjectionRuntime
 import Synchronization
@@ -81,6 +83,56 @@ import Testing
       // What the alarm metric is made of.
       let status = try ProjectionAdmin.list(PostgresConnection(desk.connectionString)).first
       #expect(status?.check?.isEqual == false)
+    }
+  }
+
+  /// Keys go when the request is in the log, not when rows have come so far.
+  @Test func `somebody who is erased between rows and log is no wrong row`() async throws {
+    try await withDesk { desk in
+      var desk = desk
+      desk.projections = [ContactsProjection.self]
+      let noted = "SELECT checked_equal FROM daybook.projections"
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.history.append(bob, [created("Bob")], by: Who(org: other))
+      try await desk.project()
+      let request = ErasureRequest(
+        reason: .personAsked, by: "user:usr_1", atMicros: History.startMicros,
+        addresses: .known([]))
+      try await desk.history.append(ann, [.contact(.erasureRequested(request))])
+      try await desk.history.log.erase([SubjectID(ann.value)], org: OrgID(acme.value))
+      #expect(throws: ProjectionError.erasing(projection: "contacts")) {
+        try desk.sample(ContactsProjection.self, acme)
+      }
+      #expect(try desk.table(noted) == ["-"])
+      // The others' rows are judged, and found.
+      try desk.execute("UPDATE \(ContactsProjection.schema).contacts SET first_name = 'x'")
+      let report = try #require(try await desk.rebuilder.check().first)
+      #expect(report.unjudgedOrgs == [acme])
+      #expect(report.tables.flatMap(\.differingOrgs) == [other])
+      try await desk.project()
+      #expect(try desk.sample(ContactsProjection.self, acme).isEqual)
+      #expect(try desk.table(noted) == ["f"])
+    }
+  }
+
+  @Test func `that some accounts are right makes no others right that were found wrong`()
+    async throws
+  {
+    try await withDesk { desk in
+      var desk = desk
+      desk.projections = [ContactsProjection.self]
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.project()
+      try desk.execute("UPDATE daybook.projections SET checked_equal = false")
+      let request = ErasureRequest(
+        reason: .personAsked, by: "user:usr_1", atMicros: History.startMicros,
+        addresses: .known([]))
+      try await desk.history.append(ann, [.contact(.erasureRequested(request))])
+      #expect(try await desk.rebuilder.check().first?.isEqual == true)
+      #expect(try desk.table("SELECT checked_equal FROM daybook.projections") == ["f"])
+      try await desk.project()
+      try await desk.expectLiveEqualsRebuilt()
+      #expect(try desk.table("SELECT checked_equal FROM daybook.projections") == ["t"])
     }
   }
 

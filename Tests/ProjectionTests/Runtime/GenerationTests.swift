@@ -1,6 +1,7 @@
 import Domain
 import Postgres
 import ProjectionRuntime
+import ReadModels
 import Testing
 
 /// Rows that take each other's place.
@@ -60,6 +61,25 @@ import Testing
       #expect(try desk.table("SELECT count FROM tallies_v2.tallies") == ["1"])
       try await next.rebuilder.rebuild()
       #expect(try desk.table("SELECT count FROM tallies_v2.tallies") == ["10"])
+    }
+  }
+
+  @Test func `what this program does not project is not judged`() async throws {
+    try await withDesk { desk in
+      try await desk.project()
+      try await desk.rebuilder.rebuild()
+      try desk.execute(
+        """
+        INSERT INTO daybook.projections (name, version, position, root, state, checked_at,
+          checked_position, checked_equal)
+        SELECT name, 1, 0, root, 'live', now(), 0, false FROM daybook.projections
+        WHERE name = 'segments' AND version > 0
+        """)
+      let all = try ProjectionAdmin.list(PostgresConnection(desk.connectionString))
+      let present = ReadModels.present(all)
+      #expect(all.count == 2 * ReadModels.all.count + 1)
+      #expect(present.map(\.name) == ReadModels.all.map { $0.name }.sorted())
+      #expect(present.allSatisfy { $0.version > 0 && $0.check?.isEqual != false })
     }
   }
 

@@ -1,3 +1,4 @@
+import ContactsProjection
 import Domain
 import Postgres
 import ProjectionRuntime
@@ -64,6 +65,27 @@ import Testing
           """
           SELECT rolsuper, rolbypassrls, rolcanlogin FROM pg_roles WHERE rolname = 'daybook_reader'
           """) == ["f | f | f"])
+    }
+  }
+
+  /// Groups and totals of one answer, a page and its count: they may not be of two moments.
+  @Test func `all questions of one answer see one state of the rows`() async throws {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.project()
+      let names = "SELECT first_name FROM \(ContactsProjection.schema).contacts"
+      let pool = desk.readers
+      let seen = try await Reading.read(pool, org: acme) { connection in
+        let before = try connection.query(names).map { try $0.text(0) }
+        try desk.execute("UPDATE \(ContactsProjection.schema).contacts SET first_name = 'Bea'")
+        return (before, try connection.query(names).map { try $0.text(0) })
+      }
+      #expect(seen.0 == seen.1)
+      let now = try await Reading.read(pool, org: acme) { connection in
+        try connection.query(names).map { try $0.text(0) }
+      }
+      #expect(now == ["Bea"])
+      pool.close()
     }
   }
 

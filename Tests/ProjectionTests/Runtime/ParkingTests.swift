@@ -71,6 +71,42 @@ import Testing
     }
   }
 
+  @Test func `a rebuild parks what Postgres refuses, and goes on`() async throws {
+    try await withTallies { desk in
+      try await desk.history.append(ann, (0..<40).map { tagged("t\($0)") })
+      try await desk.history.append(bob, [tagged("a"), tagged("refused"), tagged("b")])
+      let sick = Identifier(.contact, 0x51CA)
+      try await desk.history.append(sick, [tagged("a"), tagged("poison")])
+      try await desk.history.append(cid, [tagged("t"), tagged("refused")])
+      try await desk.project()
+      let parked = "SELECT position, type, code FROM daybook.parked WHERE version = 1 ORDER BY 1"
+      let before = try desk.table(parked)
+      #expect(before.count == 4)
+      try await desk.expectLiveEqualsRebuilt()
+      let reports = try await desk.rebuilder.rebuild()
+      #expect(reports.map(\.parkedCount) == [4])
+      #expect(try desk.table(parked) == before)
+      #expect(try desk.table(counts) == ["40", "1", "1", "1"])
+      // The new rows go on as any.
+      try await desk.history.append(ann, [tagged("more")])
+      try await desk.project()
+      #expect(try desk.table(counts) == ["41", "1", "1", "1"])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  @Test func `a rebuild in which Postgres refuses too much changes nothing`() async throws {
+    try await withTallies { desk in
+      try await desk.history.append(ann, [tagged("a")])
+      try await desk.project()
+      for number in 0..<30 {
+        desk.history.put(Identifier(.contact, UInt128(0x9A00 + number)), [tagged("refused")])
+      }
+      await #expect(throws: ProjectionError.self) { try await desk.rebuilder.rebuild() }
+      #expect(try desk.table(counts) == ["1"])
+    }
+  }
+
   @Test func `a defect that hits everything stops the projection instead`() async throws {
     try await withTallies { desk in
       for number in 0..<80 {

@@ -140,6 +140,70 @@ import Testing
     }
   }
 
+  @Test func `a deletion may be undone while its members leave`() async throws {
+    try await withDesk { desk in
+      for number in 1...30 {
+        try await desk.history.append(
+          Identifier(.contact, UInt128(number)), [created("N\(number)"), tagged("vip")])
+      }
+      try await desk.history.append(
+        Self.segment, [.segment(.created(name: "VIPs", filter: Self.vips))])
+      try await desk.project()
+      let again = Segment.Event.restored(
+        name: "VIPs", filter: Self.vips, createdAtMicros: History.startMicros)
+      try await desk.history.append(Self.segment, [.segment(.deleted)])
+      try await desk.history.append(Self.segment, [.segment(again)])
+      try await desk.history.append(
+        Self.segment, [.segment(.updated(name: "Others", filter: .not(Self.vips)))])
+      try await desk.history.append(Self.segment, [.segment(.deleted)])
+      try await desk.history.append(Self.segment, [.segment(again)])
+      // Steps of one contact: each definition comes while those before it are at work.
+      try await desk.project(batchLimit: 1)
+      #expect(
+        try desk.table("SELECT state FROM daybook.projections WHERE name = 'segments'") == ["live"])
+      let item = try await SegmentsQueries.item(
+        desk.readers, org: acme, atMicros: Self.later, segment: Self.segment)
+      #expect(item?.memberCount == 30)
+      #expect(
+        try desk.table("SELECT settled_count FROM \(SegmentsProjection.schema).sizes") == ["30"])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
+  @Test func `a rebuild looks at those, too, whom the live rows have looked at before their turn`()
+    async throws
+  {
+    try await withDesk { desk in
+      var desk = desk
+      desk.projections = [SegmentsProjection.self]
+      try await desk.history.append(ann, [created("Ann"), tagged("vip")])
+      try await desk.project()
+      try await Rebuilder(
+        reader: desk.history.log, connectionString: desk.connectionString,
+        projections: desk.projections,
+        faults: FaultPoints { [desk] point in
+          guard point == .rebuildIndexed else { return }
+          // The live projection applies a definition while the rebuild is about to, and Ann's event with it.
+          desk.history.put(
+            Self.segment, [.segment(.created(name: "VIPs", filter: Self.vips))])
+          do {
+            try desk.execute(
+              """
+              INSERT INTO daybook.swept (name, version, org, position, id)
+              SELECT 'segments', \(SegmentsProjection.version), '\(UUIDText.encode(acme.value))',
+                \(desk.history.log.head()), '\(UUIDText.encode(ann.value))'
+              """)
+          } catch {
+            Issue.record(error)
+          }
+        }
+      ).rebuild()
+      #expect(
+        try desk.table("SELECT count(*) FROM \(SegmentsProjection.schema).members") == ["1"])
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
   private static let later = History.startMicros + 3_600_000_000
 
   private static func members(limit: Int) -> SegmentsQueries.MembersRequest {

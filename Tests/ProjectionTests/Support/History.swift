@@ -38,13 +38,21 @@ final class History: Sendable {
   func commit(
     _ events: [(stream: Identifier, event: DomainEvent)], by who: Who = Who()
   ) async throws -> UInt64 {
-    let commit = Commit(
+    try await log.append(made(events, by: who)).lastPosition
+  }
+
+  /// Appends events of one stream from where nothing can be awaited. A log in memory has them at once.
+  func put(_ stream: Identifier, _ events: [DomainEvent], by who: Who = Who()) {
+    _ = log.enqueue(made(events.map { (stream, $0) }, by: who))
+  }
+
+  private func made(_ events: [(stream: Identifier, event: DomainEvent)], by who: Who) -> Commit {
+    Commit(
       org: OrgID(who.org.value),
       events: events.map { EventCodec.encode($0.event, stream: $0.stream, org: who.org) },
       context: CommitContext(
         actor: who.actor, origin: who.origin, correlation: who.correlation,
         causation: who.causation, occurredAtMicros: clock.tick()))
-    return try await log.append(commit).lastPosition
   }
 }
 
