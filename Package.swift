@@ -107,8 +107,8 @@ let package = Package(
         "HTTP", "Logging",
       ],
       exclude: [
-        "Audit/decisions", "Privacy/decisions", "Snapshots/decisions", "Webhooks/decisions",
-        "State/Contacts/decisions",
+        "Audit/decisions", "Privacy/decisions", "Restore/decisions", "Snapshots/decisions",
+        "State/Contacts/decisions", "Webhooks/decisions",
       ]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",

@@ -81,11 +81,17 @@ func waitForEndOfStandardInput() {
   }
 }
 
+/// Whether the other end of standard input is closed already; does not wait.
+func hasStandardInputEnded() -> Bool {
+  var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+  return unsafe poll(&input, 1, 0) > 0 && input.revents & Int16(POLLHUP) != 0
+}
+
 /// Makes the folder and those above it where they are missing.
 package func makeFolder(_ path: String) throws(SystemError) {
   if unsafe mkdir(path, 0o755) == 0 { return }
   if errno == ENOENT {
-    let parent = URL(filePath: path).deletingLastPathComponent().path()
+    let parent = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
     guard parent.utf8.count < path.utf8.count else {
       throw SystemError(function: "mkdir", errno: ENOENT)
     }
@@ -189,15 +195,17 @@ package struct ProcessIdentity: Equatable, Sendable {
     self.startTicks = startTicks
   }
 
-  /// Nil where no such process runs: it is gone, or ended and not yet waited for.
+  /// Nil where no such process runs: it is gone, or ended and not yet waited for. One whose first thread alone has ended
+  /// still runs: the others keep its files, and the locks on them, until they have ended too.
   package init?(pid: Int32) {
     guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-      // Field 2, the name, is in parentheses and may hold blanks; field 3 is the state and field 22
-      // the start time.
+      // Field 2, the name, is in parentheses and may hold blanks; field 3 is the state, field 20 the threads that there
+      // are, and field 22 the start time.
       let end = text.lastIndex(of: ")")
     else { return nil }
     let fields = text[text.index(after: end)...].split(separator: " ")
-    guard fields.count > 19, fields[0] != "Z", fields[0] != "X", let start = UInt64(fields[19])
+    guard fields.count > 19, let threads = Int(fields[17]), let start = UInt64(fields[19]),
+      !["Z", "X"].contains(fields[0]) || threads > 1
     else { return nil }
     self.init(pid: pid, startTicks: start)
   }
@@ -264,6 +272,28 @@ package final class FileLock: Sendable {
       return nil
     }
     return FileLock(descriptor)
+  }
+
+  /// Writes into the file who holds the lock, for `holder`.
+  package func sign(_ words: String = "") throws(SystemError) {
+    let current = ProcessIdentity.current
+    let line = "\(current.pid) \(current.startTicks) \(words)"
+    // As long every time: a disk that is full takes what was there before.
+    let bytes = Array(line.padding(toLength: 63, withPad: " ", startingAt: 0).utf8) + [10]
+    let count = unsafe pwrite(descriptor.number, bytes, bytes.count, 0)
+    guard count == bytes.count else {
+      throw SystemError(function: "pwrite", errno: count < 0 ? errno : ENOSPC)
+    }
+  }
+
+  /// Who has signed the lock's file last, if that process still runs, and with which words.
+  package static func holder(_ path: String) -> (identity: ProcessIdentity, words: String)? {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
+    let fields = text.split(whereSeparator: \.isWhitespace)
+    guard fields.count >= 2, let pid = Int32(fields[0]), pid > 1, let ticks = UInt64(fields[1]),
+      case let identity = ProcessIdentity(pid: pid, startTicks: ticks), identity.isAlive
+    else { return nil }
+    return (identity, fields.dropFirst(2).joined(separator: " "))
   }
 
   /// Whether a process holds the lock now.

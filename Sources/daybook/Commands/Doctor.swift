@@ -126,7 +126,7 @@ extension Examination {
     for path in [home.path, home.log, home.log + "/vault", home.postgres]
     where path == home.path || FileManager.default.fileExists(atPath: path) {
       let attributes = try? FileManager.default.attributesOfFileSystem(
-        forPath: URL(filePath: path).resolvingSymlinksInPath().path())
+        forPath: URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false))
       if let number = attributes?[.systemNumber] as? Int, !seen.insert(number).inserted {
         continue
       }
@@ -196,6 +196,12 @@ extension Examination {
   private mutating func checkBackups(_ reader: LMDBLogReader) throws {
     let known = try reader.backups()
     guard !known.isEmpty else { return }
+    for folder in known where !folder.knowsHistory {
+      add(
+        "backups", .warning,
+        "\(folder.directory) does not know of history \(reader.identity.incarnation): who restores from it would sign as the"
+          + " same one.", "daybook backup \(folder.directory)")
+    }
     let away = known.filter { $0.problem != nil }
     guard !away.isEmpty else {
       return add("backups", .ok, "\(known.count) folders that hear of erasures.")
@@ -299,8 +305,8 @@ extension Examination {
     }
     if checks["hold"] != nil {
       add(
-        "hold", .problem, "After a restore nothing is sent.",
-        "Check what was restored ('daybook status'), then 'daybook release'.")
+        "hold", .problem, "After a restore nothing is sent or signed.",
+        "Check what was restored ('daybook status'), then 'daybook release'; a rehearsal is thrown away.")
     } else {
       add("hold", .ok, "Nothing is held back.")
     }

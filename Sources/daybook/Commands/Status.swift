@@ -85,7 +85,7 @@ private func text(
   lines += (projections ?? []).map { "  " + ProjectionLine($0, head: head).text }
   lines.append("")
   if health?["checks"]?["hold"] != nil {
-    lines.append("  ON HOLD after a restore: nothing is sent until 'daybook release'.\n")
+    lines.append("  ON HOLD after a restore: nothing is sent or signed until 'daybook release'.\n")
   }
   lines += (health?.object?.fields ?? []).map { "  \($0.key)  \($0.value.text)" }
   if health == nil { lines.append("  The API does not answer.") }

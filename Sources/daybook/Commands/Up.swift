@@ -49,10 +49,11 @@ private struct Up {
     let home = asked.home
     try prepare(home)
     guard let lock = try FileLock.take(home.upLock) else {
-      let pid = SystemStatus(readingFrom: home.status)?.supervisor.pid
+      let pid = FileLock.holder(home.upLock)?.identity.pid
       throw CommandError.alreadyRunning(home: home.path, pid: pid)
     }
     defer { withExtendedLifetime(lock) {} }
+    try lock.sign()
     try checkDisk(home)
     try await endProcessesLeftBehind(home)
     let settings = try resolvePorts(asked)
@@ -147,10 +148,13 @@ private struct Up {
   }
 }
 
-/// Ends what an `up` that was killed has left, so that the ports and the log are free again.
+/// Ends what an `up` that was killed has left, so that the ports and the log are free again: what it had written down, and
+/// what it had no time to.
 func endProcessesLeftBehind(_ home: Home) async throws {
-  guard let earlier = SystemStatus(readingFrom: home.status) else { return }
-  let ended = try await endLeftovers(earlier.leftovers, grace: .seconds(60))
+  let known = SystemStatus(readingFrom: home.status)?.leftovers ?? []
+  let unknown = SystemProcesses.names.compactMap { FileLock.holder(home.lock(of: $0)) }
+    .filter { $0.words == supervisedMark && !known.contains($0.identity) }
+  let ended = try await endLeftovers(known + unknown.map(\.identity), grace: .seconds(60))
   if !ended.isEmpty { Output.line("Ended what an earlier start had left running") }
 }
 

@@ -15,9 +15,29 @@ struct ExportOrder {
   let request: JSONObject
   let settings: Settings
 
+  /// Of a system that reads its books before it answers.
+  private static let startPatience: Duration = .seconds(120)
+
+  /// Waits for a system that is just starting: it has the log, and does not answer yet.
   func place() async throws -> (record: AuditExportRecord, published: PublishedHead) {
-    if let answer = try await ask() { return try read(answer) }
-    return try await placeAlone()
+    let deadline = ContinuousClock.now + Self.startPatience
+    var isWaiting = false
+    while true {
+      if let answer = try await ask() { return try read(answer) }
+      do {
+        return try await placeAlone()
+      } catch CommandError.logInUse(_) {
+        guard ContinuousClock.now < deadline else {
+          throw CommandError.exportRefused(
+            reason: "the log is written by a system that does not answer at \(settings.runningURL)")
+        }
+      }
+      if !isWaiting {
+        Output.error("export audit: waits until the system that has the log answers")
+        isWaiting = true
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
   }
 
   /// nil where nothing listens.
@@ -80,19 +100,20 @@ struct ExportOrder {
   private func placeAlone() async throws -> (
     record: AuditExportRecord, published: PublishedHead
   ) {
-    let log = try LMDBEventLog(directory: settings.home.log)
+    let log = try openLogForWriting(settings.home)
     do {
       let engine = try Engine(
         log: log,
         tools: Tools(
           clock: SystemClock(), random: SystemRandom(), numbers: PhoneBook(),
           zones: SystemZoneClock()))
+      let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
       let desk = try ExportDesk(
-        engine: engine, reader: log, notary: Notary(log: log, directory: settings.home.path),
-        directory: settings.home.exports, report: { Output.error($0) })
+        engine: engine, reader: log,
+        notary: Notary(log: log, directory: settings.home.path, hold: hold), directory: settings.home.exports, report: { Output.error($0) })
       await RestoreNotes(
         engine: engine, notary: desk.notary,
-        record: try RestoreRecord.read(settings.home.restored), report: { Output.error($0) }
+        record: try hold.record(), report: { Output.error($0) }
       ).write()
       let scope = try scope { number in
         try desk.contacts(with: number, of: org)

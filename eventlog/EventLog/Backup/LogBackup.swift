@@ -82,7 +82,8 @@ extension LMDBLogReader {
     }
     let snapshot = BackupSnapshot(
       createdAtMicros: now, incarnation: store.format.incarnation, head: head,
-      recordedAtMicros: recordedAtMicros, chunks: log.chunks, files: files, books: books)
+      recordedAtMicros: recordedAtMicros, chunks: log.chunks, files: files, books: books,
+      otherFolders: try store.folder.backups().filter { $0 != folder.path })
     try folder.add(snapshot)
     try folder.prune(keeping: keeping ?? .max)
     // The vault is stored anew each time.
@@ -214,6 +215,8 @@ package struct KnownBackup: Sendable, Equatable {
   package let directory: String
   /// nil: it is there.
   package let problem: String?
+  /// False: it would give the number of this history to another one.
+  package let knowsHistory: Bool
 }
 
 extension LMDBLogReader {
@@ -222,12 +225,14 @@ extension LMDBLogReader {
     try store.folder.backups().map { directory in
       do throws(EventLogError) {
         let folder = BackupFolder(path: directory)
-        try folder.inFolder { () throws(EventLogError) in
+        return try folder.inFolder { () throws(EventLogError) in
           try folder.requireLog(store.format.logID)
+          return KnownBackup(
+            directory: directory, problem: nil,
+            knowsHistory: try folder.lastIncarnation() >= store.format.incarnation)
         }
-        return KnownBackup(directory: directory, problem: nil)
       } catch {
-        return KnownBackup(directory: directory, problem: error.description)
+        return KnownBackup(directory: directory, problem: error.description, knowsHistory: true)
       }
     }
   }
