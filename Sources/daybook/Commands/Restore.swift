@@ -1,5 +1,6 @@
 import Application
 import CLI
+import Crypto
 import EventLog
 import Foundation
 import JSON
@@ -169,8 +170,7 @@ private func placeRootKey(_ given: String?, _ home: Home) throws -> any RootKey 
   try makeFolder(home.log)
   if let given, given != own {
     _ = try FileRootKey(path: given, mayCreate: false)
-    try Data(contentsOf: URL(filePath: given)).write(to: URL(filePath: own), options: .atomic)
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: own)
+    try SecretFile.write([UInt8](try Data(contentsOf: URL(filePath: given))), to: own)
   }
   return try FileRootKey(path: own, mayCreate: false)
 }

@@ -307,10 +307,7 @@ enum Secret {
       return secret
     }
     let secret = Random.bytes(32)
-    let created = FileManager.default.createFile(
-      atPath: path, contents: Data((Hex.encode(secret) + "\n").utf8),
-      attributes: [.posixPermissions: 0o600])
-    guard created else { throw CommandError.secretUnusable(path: path) }
+    try SecretFile.write(Array((Hex.encode(secret) + "\n").utf8), to: path)
     return secret
   }
 }
