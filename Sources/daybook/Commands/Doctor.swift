@@ -101,7 +101,8 @@ extension Examination {
   private mutating func checkSecrets() {
     let files = [
       home.operatorToken, home.sessionSecret, home.linkSecret, home.log + "/root.key",
-      home.reactors + "/deliveries.key",
+      home.reactors + "/deliveries.key", home.path + "/checkpoint.key", home.demo,
+      home.log(of: "up"),
     ]
     var open: [String] = []
     var count = 0
@@ -249,9 +250,7 @@ extension Examination {
 
 extension Examination {
   private mutating func checkProcesses() -> SystemStatus? {
-    guard let status = SystemStatus(readingFrom: home.status),
-      (try? FileLock.isHeld(home.upLock)) == true
-    else {
+    guard let status = try? home.runningStatus() else {
       add(
         "processes", .warning, "'daybook up' does not run here.",
         "Start it, unless the processes are run by other means.")
@@ -270,7 +269,7 @@ extension Examination {
   }
 
   private func base(_ status: SystemStatus?) -> String {
-    status.map(\.baseURL).flatMap { $0.isEmpty ? nil : $0 } ?? settings.localURL
+    status?.localURL ?? settings.localURL
   }
 
   private func ask(_ path: String, _ status: SystemStatus?, token: String? = nil) async -> JSON? {

@@ -19,7 +19,7 @@ let downCommand = Command(
 }
 
 /// The children's own bounds, one wave after the other, and some more.
-private let stopSeconds = 90
+let stopSeconds = 90
 
 /// False where none runs.
 private func stopSupervisor(_ home: Home) async throws -> Bool {

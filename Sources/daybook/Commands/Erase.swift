@@ -2,7 +2,6 @@ import CLI
 import Foundation
 import HTTP
 import JSON
-import Supervisor
 
 private let orgOption = Option(
   "--org", value: "ACCOUNT", isRequired: true, "whose contact it is (acc_…)")
@@ -73,8 +72,7 @@ private struct ErasureOrder {
     let home = invocation.settings.home
     let token = try String(contentsOfFile: home.operatorToken, encoding: .utf8)
       .trimmingCharacters(in: .whitespacesAndNewlines)
-    let running = SystemStatus(readingFrom: home.status)?.baseURL ?? ""
-    let url = running.isEmpty ? invocation.settings.localURL : running
+    let url = try invocation.settings.runningURL()
     let response = try await client.send(
       ClientRequest(
         method: "POST", url: url + "/api/operator/erasures",

@@ -167,6 +167,8 @@ private final class StatusBoard: Sendable {
 
   private let settings: Settings
   private let state: Mutex<State>
+  /// The last one begun.
+  private let writing = Mutex<Task<Void, Never>?>(nil)
   /// Wakes the writer; several events in a row become one write.
   private let changes: AsyncStream<Void>.Continuation
   private let changed: AsyncStream<Void>
@@ -193,11 +195,25 @@ private final class StatusBoard: Sendable {
     changes.yield()
   }
 
+  /// One after the other: what was so earlier never takes the place of what is so now.
   private func write() async {
+    let task = writing.withLock { writing in
+      let task = Task { [earlier = writing] in
+        await earlier?.value
+        await writeNow()
+      }
+      writing = task
+      return task
+    }
+    await task.value
+  }
+
+  private func writeNow() async {
     let (system, supervisor) = state.withLock { ($0.system, $0.supervisor) }
     let status = SystemStatus(
       state: system, supervisor: .current, baseURL: settings.baseURL,
-      sandboxURL: settings.sandboxURL, processes: await supervisor?.currentReports ?? [])
+      localURL: settings.localURL, sandboxURL: settings.sandboxURL,
+      processes: await supervisor?.currentReports ?? [])
     do {
       try status.write(to: settings.home.status)
     } catch {

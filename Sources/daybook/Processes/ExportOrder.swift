@@ -28,8 +28,9 @@ struct ExportOrder {
         return try await placeAlone()
       } catch CommandError.logInUse(_) {
         guard ContinuousClock.now < deadline else {
+          let url = try settings.runningURL()
           throw CommandError.exportRefused(
-            reason: "the log is written by a system that does not answer at \(settings.runningURL)")
+            reason: "the log is written by a system that does not answer at \(url)")
         }
       }
       if !isWaiting {
@@ -47,13 +48,14 @@ struct ExportOrder {
     }
     var body = request
     body["account"] = .string(org.text)
+    let url = try settings.runningURL()
     let client = HTTPClient()
     defer { client.close() }
     let response: ClientResponse
     do {
       response = try await client.send(
         ClientRequest(
-          method: "POST", url: settings.runningURL + "/api/operator/audit-exports",
+          method: "POST", url: url + "/api/operator/audit-exports",
           headers: [
             "authorization": "Bearer "
               + String(decoding: token, as: UTF8.self).trimmingCharacters(
