@@ -115,4 +115,33 @@ import Vault
       await again.close()
     }
   }
+
+  @Test func `a log knows every folder that its first backups go into at once`() async throws {
+    try await withLogDirectory { directory async throws in
+      let log = LogFolder(path: directory)
+      let folders = (0..<16).map { "/backups/\($0)" }
+      try await withThrowingTaskGroup { group in
+        for folder in folders {
+          group.addTask { _ = try await onOwnThread { try log.addBackup(folder) } }
+        }
+        try await group.waitForAll()
+      }
+      #expect(try Set(log.backups()) == Set(folders))
+    }
+  }
+
+  @Test func `a log that cannot write down its backup says so of itself`() async throws {
+    try await withLogDirectory { directory async throws in
+      let place = Place(directory: directory)
+      let log = try place.open("log")
+      _ = try await log.append(commit([event(1)]))
+      await log.close()
+      // As on a disk that is mounted for reading: root may write wherever permissions forbid it.
+      try FileManager.default.createDirectory(
+        atPath: place.path("log/backups.new"), withIntermediateDirectories: false)
+      let failure = #expect(throws: EventLogError.self) { try place.backUp("log", to: "one") }
+      #expect(failure?.description.contains(place.path("log/backups")) == true)
+      #expect(failure?.description.contains(place.path("one")) == false)
+    }
+  }
 }
