@@ -142,6 +142,23 @@ struct Machine {
     let last = try await daybook("status", "--json")
     #expect(last.exit == .code(1))
     #expect(try JSON(parsing: Array(last.output.utf8))["state"]?.string == "stopped")
+    try await expectEndAfterAKill()
+  }
+
+  /// `up` is killed, and has written down nothing of what it has started.
+  private func expectEndAfterAKill() async throws {
+    let up = try await daybook("up", "--detach")
+    #expect(up.succeeded, "\(up.output)\(up.errors)")
+    let running = try await status()
+    try send(SIGKILL, to: Int32(try #require(running["pid"]?.int)))
+    try FileManager.default.removeItem(atPath: home + "/run/status.json")
+    let down = try await daybook("down")
+    #expect(down.succeeded, "\(down.output)\(down.errors)")
+    for pid in running.pids.values {
+      #expect(ProcessIdentity(pid: pid) == nil, "process \(pid) is left")
+    }
+    let compacted = try await daybook("log", "compact")
+    #expect(compacted.succeeded, "\(compacted.errors)")
   }
 
   private func status() async throws -> JSON {

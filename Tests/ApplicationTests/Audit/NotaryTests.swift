@@ -148,10 +148,20 @@ import Vault
           try Notary(log: log, directory: directory)
         }
       }
-      // What a crash cut off behind the signed head was never promised.
+      // A write that a full disk has cut off, and the next one that succeeds.
+      try entries.write(to: URL(filePath: path))
+      let interrupted = try Notary(log: log, directory: directory)
       try (entries + [0, 90, 1, 2]).write(to: URL(filePath: path))
+      try await append(log, "three")
+      _ = try await interrupted.publish(org)
+      #expect(
+        try await Notary(log: log, directory: directory).instanceCheckpoint
+          == interrupted.instanceCheckpoint)
+      // What a crash cut off behind the signed head was never promised.
+      let more = try Data(contentsOf: URL(filePath: path))
+      try (more + [0, 90, 1, 2]).write(to: URL(filePath: path))
       let again = try Notary(log: log, directory: directory)
-      #expect(try await again.instanceCheckpoint == notary.instanceCheckpoint)
+      #expect(try await again.instanceCheckpoint == interrupted.instanceCheckpoint)
       await log.close()
     }
   }

@@ -41,20 +41,20 @@ extension LMDBLogReader {
       throw .storage(reason: "\(directory) is in the log's own folder: what takes one takes both")
     }
     try folder.create(for: store.format.logID)
-    return try folder.inFolder { () throws(EventLogError) in
-      try folder.locked { () throws(EventLogError) in
-        // A damaged log must not push sound snapshots out of the folder.
-        _ = try check(after: 0)
-        // From here on every erasure is told to the folder, also one that happens during the copy.
-        let isNew = try store.folder.addBackup(directory)
-        do throws(EventLogError) {
-          return try copy(to: folder, files: files, keeping: keeping, start: start)
-        } catch {
-          // Nobody is in a folder that has no snapshot.
-          if isNew, try folder.names().isEmpty { _ = try store.folder.removeBackup(directory) }
-          throw error
-        }
+    let lock = try folder.inFolder { () throws(EventLogError) in try folder.lock() }
+    defer { Glibc.close(lock) }
+    // A damaged log must not push sound snapshots out of the folder.
+    _ = try check(after: 0)
+    // From here on every erasure is told to the folder, also one that happens during the copy.
+    let isNew = try store.folder.addBackup(directory)
+    do throws(EventLogError) {
+      return try folder.inFolder { () throws(EventLogError) in
+        try copy(to: folder, files: files, keeping: keeping, start: start)
       }
+    } catch {
+      // Nobody is in a folder that has no snapshot.
+      if isNew, try folder.names().isEmpty { _ = try store.folder.removeBackup(directory) }
+      throw error
     }
   }
 
@@ -190,23 +190,36 @@ extension LogFolder {
 
   /// False where it was known already.
   func addBackup(_ directory: String) throws(EventLogError) -> Bool {
-    let known = try backups()
-    guard !known.contains(directory) else { return false }
-    try write(backups: known + [directory])
-    return true
+    try changeBackups { $0.contains(directory) ? nil : $0 + [directory] }
   }
 
   /// False where it was not known.
   func removeBackup(_ directory: String) throws(EventLogError) -> Bool {
-    let known = try backups()
-    guard known.contains(directory) else { return false }
-    try write(backups: known.filter { $0 != directory })
+    try changeBackups { known in
+      known.contains(directory) ? known.filter { $0 != directory } : nil
+    }
+  }
+
+  /// One at a time: of two backups into two folders that begin at once, the log has to know both.
+  private func changeBackups(_ change: ([String]) -> [String]?) throws(EventLogError) -> Bool {
+    let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw .system("open") }
+    defer { Glibc.close(folder) }
+    while flock(folder, LOCK_EX) != 0 {
+      guard errno == EINTR else { throw .system("flock") }
+    }
+    guard let changed = change(try backups()) else { return false }
+    try write(backups: changed)
     return true
   }
 
   private func write(backups: [String]) throws(EventLogError) {
     let lines = backups.map { $0 + "\n" }.joined()
-    try PlainFiles.write(Array(lines.utf8), to: backupsPath)
+    do throws(EventLogError) {
+      try PlainFiles.write(Array(lines.utf8), to: backupsPath)
+    } catch .storage(let reason) {
+      throw .storage(reason: "the log's list of its backups, \(backupsPath), is not written: \(reason)")
+    }
   }
 }
 
