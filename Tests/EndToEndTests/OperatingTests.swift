@@ -74,7 +74,7 @@ extension EndToEnd {
         state: .ready, supervisor: stranger.identity, baseURL: "http://127.0.0.1:1",
         localURL: "http://127.0.0.1:1", sandboxURL: "", processes: []
       ).write(to: machine.home + "/run/status.json")
-      let up = try machine.start("/usr/bin/python3", "-c", Self.holdsLock, machine.home)
+      let up = try machine.start("/bin/sh", "-c", Self.holdsLock, machine.home)
       try await eventually("the lock to be signed") {
         FileLock.holder(machine.home + "/run/up.lock")?.identity == up.identity
       }
@@ -91,14 +91,11 @@ extension EndToEnd {
     }
 
     private static let holdsLock = """
-      import fcntl, os, sys, time
-      lock = open(sys.argv[1] + "/run/up.lock", "w")
-      fcntl.flock(lock, fcntl.LOCK_EX)
-      start = open("/proc/self/stat").read().rpartition(")")[2].split()[19]
-      boot = open("/proc/sys/kernel/random/boot_id").read().strip()
-      lock.write(f"{os.getpid()} {start} boot:{boot} ")
-      lock.flush()
-      time.sleep(60)
+      exec 9>"$0/run/up.lock"
+      flock -n 9 || exit 1
+      set -- "$0" $(sed 's/.*) //' /proc/$$/stat)
+      echo "$$ ${21} boot:$(cat /proc/sys/kernel/random/boot_id)" >&9
+      exec sleep 60
       """
   }
 }
