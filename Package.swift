@@ -232,7 +232,7 @@ let package = Package(
     // Mutated bytes for the parsers of what strangers send.
     tests("FuzzTests", ["Application", "Domain", "HTTP", "JSON", "CSV", "YAML", "TestSupport"]),
     tests("LoggingTests", ["Logging", "JSON"]),
-    tests("CLITests", ["CLI", "EventLog", "JSON", "LMDB", "Vault"]),
+    tests("CLITests", ["CLI", "Crypto", "EventLog", "JSON", "LMDB", "Vault"]),
     tests("SupervisorTests", ["Supervisor", "JSON"]),
     tests(
       "EndToEndTests", ["HTTP", "JSON", "Crypto", "Postgres", "Supervisor", "TestSupport"]),

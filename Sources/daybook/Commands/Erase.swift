@@ -62,8 +62,8 @@ private struct ErasureOrder {
       if !isToldToWait, start.duration(to: .now) > Self.patience {
         isToldToWait = true
         Output.error(
-          "erase: still going (\(answer["status"]?.string ?? "asked for")); a backup folder that cannot be"
-            + " reached keeps it from its end: see 'daybook doctor'")
+          "erase: still going (\(answer["status"]?.string ?? "asked for")); a full disk, or a backup folder"
+            + " that cannot be reached, keeps it from its end: see 'daybook doctor'")
       }
       try await Task.sleep(for: .milliseconds(200))
     }

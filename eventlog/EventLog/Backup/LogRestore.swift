@@ -90,7 +90,8 @@ package struct LogRestore {
     let report = RestoreReport(
       snapshot: snapshot, files: [snapshot.files] + siblings.map(\.files), head: head,
       incarnation: incarnation, untoldFolders: untold, tombstoneCount: tombstones,
-      verification: verification, tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+      verification: verification,
+      tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
     try beforeLast(report)
     try moveIntoPlace(staging, snapshot, head: head)
     return report
@@ -118,7 +119,13 @@ package struct LogRestore {
     guard descriptor >= 0 else { throw .system("open") }
     defer { Glibc.close(descriptor) }
     for name in snapshot.chunks {
-      try PlainFiles.append(try folder.chunk(name), to: descriptor)
+      let chunk = try folder.chunk(name)
+      do throws(EventLogError) {
+        try PlainFiles.append(chunk, to: descriptor)
+      } catch .storage(let reason) {
+        // Of the two folders the one whose disk is full.
+        throw .storage(reason: "\(target): \(reason)")
+      }
     }
     guard fsync(descriptor) == 0 else { throw .system("fsync") }
     try folder.copyVault(for: snapshot, to: staging.vaultPath + "/data.mdb")
