@@ -210,6 +210,7 @@ let package = Package(
         "Application", "Domain", "EventCodec", "EventLog", "JSON", "TwilioProvider",
         "SendGridProvider", "Sandbox",
         "HTTP", "Merkle", "Crypto", "Supervisor", "Vault", "BinaryCoding", "ScratchFile",
+        "TestSupport",
       ]),
     // The adapters and the simulators that they talk to.
     tests(

@@ -1,4 +1,5 @@
-// Deliveries of one endpoint, oldest first, a line each:
+// Deliveries of one endpoint, oldest first, a line each, between empty ones: one that a full disk or a power cut tore takes
+// nothing along that comes after it.
 //
 //     base64( nonce (12 bytes) ‖ AES-256-GCM of the delivery as JSON, with its tag )
 //
@@ -53,7 +54,8 @@ struct DeliveryArchive: Sendable {
     let handle = try FileHandle(forWritingTo: URL(filePath: path))
     defer { try? handle.close() }
     try handle.seekToEnd()
-    try handle.write(contentsOf: Data((try seal(delivery.json.bytes(), endpoint) + "\n").utf8))
+    let line = try seal(delivery.json.bytes(), endpoint)
+    try handle.write(contentsOf: Data("\n\(line)\n".utf8))
     return count + 1
   }
 

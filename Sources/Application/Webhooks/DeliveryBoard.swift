@@ -71,6 +71,7 @@ package final class DeliveryBoard: Sendable {
     var books: [Identifier: Book] = [:]
     /// Who was forgotten since the start: an attempt may have been under way.
     var forgotten: Set<Identifier> = []
+    var forgettingCount = 0
   }
 
   private static let keptCount = DeliveryArchive.lineLimit
@@ -141,12 +142,17 @@ package final class DeliveryBoard: Sendable {
     }
   }
 
-  /// Nothing that a subscriber answered about these contacts is kept, here or on disk. Can be repeated.
+  /// Another one after each erasure: what was read in the log before may say more than the log does now.
+  var forgettingCount: Int { state.withLock { $0.forgettingCount } }
+
+  /// Nothing that a subscriber answered about these contacts is kept, here or on disk. Can be repeated. For when their keys
+  /// are destroyed, and before anybody is told so.
   ///
   /// - Throws: Where a file cannot be rewritten; it is as it was then.
   func forgetAnswers(about contacts: Set<Identifier>, to endpoints: [Identifier]) throws {
     try state.withLock { state in
       state.forgotten.formUnion(contacts)
+      state.forgettingCount += 1
       for endpoint in endpoints {
         for index in state.books[endpoint]?.deliveries.indices ?? 0..<0 {
           state.books[endpoint]?.deliveries[index].forgetAnswer(about: contacts)

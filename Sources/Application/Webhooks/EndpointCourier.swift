@@ -61,8 +61,9 @@ struct EndpointCourier: Sendable {
   /// The courier's own memory.
   private struct Bag {
     var plan: DeliveryPlan
-    /// Events that were read and not attempted yet.
+    /// Events that were read and not attempted yet, as they read when nobody had been erased but `forgettingCount`.
     var events: [UInt64: RecordedEvent] = [:]
+    var forgettingCount = 0
     /// The contact of each message and run, as far as they were looked up.
     var keys = DeliveryKeys()
     var savedAtMicros: Micros = 0
@@ -176,6 +177,12 @@ extension EndpointCourier {
     _ group: inout ThrowingTaskGroup<Void, any Error>
   ) async throws -> Bool {
     let nowMicros = await executor.realMicros
+    let forgettingCount = board.forgettingCount
+    if bag.forgettingCount != forgettingCount {
+      // What waits behind a failure may wait for days, and be about somebody who is erased meanwhile.
+      bag.events = [:]
+      bag.forgettingCount = forgettingCount
+    }
     for (key, entry) in bag.plan.start(atMicros: nowMicros) {
       let known = bag.events.removeValue(forKey: entry.sequence)
       let event = try known ?? event(at: entry.sequence)
@@ -308,10 +315,14 @@ extension EndpointCourier {
     var deliveredCount = 0
     var failedCount = 0
     var keys = DeliveryKeys()
-    while position < stretch.to {
+    reading: while position < stretch.to {
+      let (start, forgettingCount) = (position, board.forgettingCount)
       let page = try log.read(
-        after: position, limit: 200, filter: EventFilter(org: OrgID(executor.org.value)))
+        after: start, limit: 200, filter: EventFilter(org: OrgID(executor.org.value)))
       for event in page.events where event.position <= stretch.to {
+        // Of a page that takes long, the rest is read again: who is in it may be erased.
+        guard board.forgettingCount == forgettingCount else { continue reading }
+        position = event.position
         guard try target.wants(event, log) else { continue }
         // Disabled meanwhile: what is left waits until somebody enables it.
         guard try await executor.webhookTarget(endpoint) != nil else { return }
@@ -321,8 +332,8 @@ extension EndpointCourier {
         try Task.checkCancellation()
         if failure == nil { deliveredCount += 1 } else { failedCount += 1 }
       }
-      guard page.scannedTo > position else { break }
-      position = page.scannedTo
+      guard page.scannedTo > start else { break }
+      position = max(position, page.scannedTo)
     }
     let call = Call(
       actor: "system:webhooks", origin: "reactor", correlation: endpoint.text, depth: 1)

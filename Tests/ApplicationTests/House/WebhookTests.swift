@@ -1,10 +1,12 @@
 import Application
 import Domain
 import EventCodec
+import EventLog
 import Foundation
 import HTTP
 import JSON
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import Application
@@ -17,6 +19,7 @@ final class Subscriber: Sendable {
     let sequence: Int64
     let subject: String
     let isSigned: Bool
+    let body: String
   }
 
   private final class Memory: Sendable {
@@ -25,6 +28,7 @@ final class Subscriber: Sendable {
       var attempts: [String] = []
       var status = 204
       var refusedSubject: String?
+      var gate: TestSupport.Gate?
       var secret = ""
     }
 
@@ -38,7 +42,9 @@ final class Subscriber: Sendable {
     let memory = Memory()
     self.memory = memory
     server = try HTTPServer(host: "127.0.0.1", port: 0) { request in
-      HTTPResponse(status: memory.state.withLock { Self.take(request, &$0) })
+      let (status, gate) = memory.state.withLock { (Self.take(request, &$0), $0.gate) }
+      await gate?.wait()
+      return HTTPResponse(status: status)
     }
   }
 
@@ -51,6 +57,8 @@ final class Subscriber: Sendable {
   func answer(with status: Int) { memory.state.withLock { $0.status = status } }
   /// Answers what is about one object with 503.
   func refuse(subject: String?) { memory.state.withLock { $0.refusedSubject = subject } }
+  /// Answers what comes from now on once the gate is open.
+  func hold(until gate: TestSupport.Gate) { memory.state.withLock { $0.gate = gate } }
   func expect(secret: String) { memory.state.withLock { $0.secret = secret } }
   func stop() async { await server.stop(graceMillis: 500) }
 
@@ -68,7 +76,8 @@ final class Subscriber: Sendable {
       Delivery(
         id: id, type: body?["type"]?.string ?? "", sequence: body?["data"]?["sequence"]?.int ?? -1,
         subject: subject,
-        isSigned: expected == request.headers["webhook-signature"]))
+        isSigned: expected == request.headers["webhook-signature"],
+        body: String(decoding: request.body, as: UTF8.self)))
     return state.status
   }
 }
@@ -176,6 +185,77 @@ extension HouseTests {
         let refusedCount = subscriber.attempts.count - subscriber.deliveries.count
         #expect(log.map(\.delivery.status).count { $0 == 503 } == refusedCount)
         #expect(log.allSatisfy { $0.delivery.url == subscriber.url })
+      }
+    }
+
+    private func erase(_ contact: Identifier, in org: TestOrg) async throws {
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.requestErasure(of: contact, reason: .personAsked)
+      }
+      try await wait("the erasure is on record") {
+        try org.events.contains { $0.type == "subject.erased" && $0.stream == contact }
+      }
+    }
+
+    private func name(_ contact: Identifier, _ name: String, in org: TestOrg) async throws {
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.updateContact(
+          contact, [FieldChange(field: "first_name", value: .text(name))])
+      }
+    }
+
+    @Test func `what waits behind a failure tells nothing of somebody who was erased meanwhile`()
+      async throws
+    {
+      try await with { house, org, subscriber, endpoint in
+        let contact = try await org.contact("+12125550123")
+        try await wait("the contact") { subscriber.deliveries.count == 2 }
+        subscriber.refuse(subject: contact.text)
+        try await org.tag(contact, "first")
+        try await wait("a failure") { try failures(of: endpoint, in: org) >= 1 }
+        try await name(contact, "Zebediah", in: org)
+        try await wait("both wait") {
+          try house.engine.deliveries.standing(of: endpoint)?.waitingCount == 2
+        }
+        try await erase(contact, in: org)
+        subscriber.refuse(subject: nil)
+        try house.advance(byMicros: 2 * Moment.dayMicros)
+        try await wait("both") { subscriber.deliveries.count >= 4 }
+        let late = try #require(subscriber.deliveries.first { $0.type == "contact.updated" })
+        #expect(late.subject == contact.text)
+        #expect(!late.body.contains("Zebediah"), "\(late.body)")
+      }
+    }
+
+    @Test func `a redelivery that takes long tells nothing of somebody who was erased meanwhile`()
+      async throws
+    {
+      try await with { house, org, subscriber, endpoint in
+        let other = try await org.contact("+12125550123")
+        let contact = try await org.contact("+12125550124")
+        try await name(contact, "Zebediah", in: org)
+        try await wait("all of it") { subscriber.deliveries.count == 5 }
+        #expect(subscriber.deliveries.contains { $0.body.contains("Zebediah") })
+        let gate = TestSupport.Gate()
+        subscriber.hold(until: gate)
+        let head = try house.log.head()
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .redeliver(from: 1, to: head))
+        }
+        try await wait("the first once more") { subscriber.deliveries.count == 6 }
+        try await erase(contact, in: org)
+        gate.open()
+        try await wait("all of it once more") {
+          try org.story(of: endpoint).contains("redelivered")
+        }
+        let again = subscriber.deliveries.dropFirst(5)
+        #expect(again.first?.subject == other.text)
+        #expect(again.contains { $0.subject == contact.text && $0.type == "contact.updated" })
+        #expect(again.allSatisfy { !$0.body.contains("Zebediah") })
+        // Nothing of the stretch came twice in it, and nothing was left out.
+        let first = Array(subscriber.deliveries.prefix(5))
+        let stretch = again.filter { late in first.contains { $0.id == late.id } }
+        #expect(stretch.map(\.sequence) == first.map(\.sequence).sorted())
       }
     }
 

@@ -39,6 +39,22 @@ import Testing
     }
   }
 
+  @Test func `a torn line takes nothing along that comes after it`() throws {
+    try withFolder { folder in
+      let board = DeliveryBoard()
+      try board.keep(in: folder)
+      try board.note(delivery(about: [ann]), of: endpoint)
+      let path = "\(folder)/\(endpoint).deliveries"
+      let whole = try #require(FileManager.default.contents(atPath: path))
+      // What a full disk leaves of the next.
+      #expect(FileManager.default.createFile(atPath: path, contents: whole + whole.prefix(40)))
+      try board.note(delivery(about: [bea]), of: endpoint)
+      let next = DeliveryBoard()
+      try next.keep(in: folder)
+      #expect(next.deliveries(of: endpoint).map(\.delivery.people) == [[ann], [bea]])
+    }
+  }
+
   @Test func `what was answered about somebody goes with them, from the disk too`() throws {
     try withFolder { folder in
       let board = DeliveryBoard()
