@@ -57,7 +57,8 @@ import Testing
       .write(to: URL(filePath: "\(folder)/\(padded).json"))
   }
 
-  @Test func `a restore says in seconds how old its snapshot is, and never less than none`() throws {
+  @Test func `a restore says in seconds how old its snapshot is, and never less than none`() throws
+  {
     try withBackup { place in
       let made = Date.now.addingTimeInterval(-3_600)
       try date(place, micros: Int64(made.timeIntervalSince1970 * 1e6))

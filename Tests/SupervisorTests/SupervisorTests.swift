@@ -187,7 +187,7 @@ private let wellBehaved = "echo 'ready {\"n\":1}'; cat; exit 0"
     // So much memory takes the kernel longer to take back than sending a signal.
     let deaf = try await scene.startPython(
       """
-      import fcntl, signal, time
+      signal = __import__("signal")
       signal.signal(signal.SIGTERM, signal.SIG_IGN)
       memory = bytearray(b"x" * (256 << 20))
       """)
@@ -201,8 +201,8 @@ private let wellBehaved = "echo 'ready {\"n\":1}'; cat; exit 0"
     let scene = try Scene()
     let headless = try await scene.startPython(
       """
-      import ctypes, fcntl, threading, time
-      threading.Thread(target=lambda: time.sleep(60)).start()
+      ctypes = __import__("ctypes")
+      __import__("threading").Thread(target=lambda: time.sleep(60)).start()
       """, then: "ctypes.CDLL(None).syscall(60, 0)  # exit(2) of this thread alone")
     let stat = "/proc/\(headless.pid)/stat"
     try await scene.wait {
@@ -228,14 +228,14 @@ extension Scene {
       input: nothing, output: nothing, errors: nothing)
   }
 
-  /// Runs `script`, which imports `fcntl` and `time`, takes the lock `lock` of the folder and returns once it has it.
+  /// Runs `script` in Python, takes the lock `lock` of the folder and returns once it has it.
   fileprivate func startPython(
     _ script: String, then last: String = "time.sleep(60)"
   ) async throws -> ChildProcess {
     let child = try start(
       "/usr/bin/python3",
       """
-      import os
+      fcntl, os, time = map(__import__, ["fcntl", "os", "time"])
       \(script)
       os.chdir(os.environ["HERE"])
       lock = open("lock", "w")

@@ -305,7 +305,8 @@ extension Examination {
     if checks["hold"] != nil {
       add(
         "hold", .problem, "After a restore nothing is sent or signed.",
-        "Check what was restored ('daybook status'), then 'daybook release'; a rehearsal is thrown away.")
+        "Check what was restored ('daybook status'), then 'daybook release'; a rehearsal is thrown away."
+      )
     } else {
       add("hold", .ok, "Nothing is held back.")
     }

@@ -18,7 +18,8 @@ private let reasonOption = Option(
 
 private let historyOption = Option(
   "--history", value: "N",
-  "the number of the new history, where one that the folder does not know has signed: higher than any")
+  "the number of the new history, where one that the folder does not know has signed: higher than any"
+)
 
 private let reasonByteLimit = 500
 
@@ -39,7 +40,8 @@ let restoreCommand = Command(
     give a higher --history.
     --root-key is the root key of the last backup into the folder, whichever snapshot.
     """,
-  arguments: [directory], options: [
+  arguments: [directory],
+  options: [
     verifyOption, snapshotOption, keyOption, reasonOption, historyOption, .json,
   ]
 ) { invocation in

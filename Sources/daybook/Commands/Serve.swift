@@ -289,7 +289,9 @@ func consoleDirectory() -> String? {
   var folder = executable.deletingLastPathComponent()
   for _ in 0..<5 {
     let candidate = folder.appending(path: "console/dist")
-    if FileManager.default.fileExists(atPath: candidate.appending(path: "index.html").path(percentEncoded: false)) {
+    if FileManager.default.fileExists(
+      atPath: candidate.appending(path: "index.html").path(percentEncoded: false))
+    {
       return candidate.path(percentEncoded: false)
     }
     folder.deleteLastPathComponent()

@@ -112,7 +112,8 @@ struct ExportOrder {
       let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
       let desk = try ExportDesk(
         engine: engine, reader: log,
-        notary: Notary(log: log, directory: settings.home.path, hold: hold), directory: settings.home.exports, report: { Output.error($0) })
+        notary: Notary(log: log, directory: settings.home.path, hold: hold),
+        directory: settings.home.exports, report: { Output.error($0) })
       await RestoreNotes(
         engine: engine, notary: desk.notary,
         record: try hold.record(), report: { Output.error($0) }

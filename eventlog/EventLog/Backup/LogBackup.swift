@@ -218,7 +218,8 @@ extension LogFolder {
     do throws(EventLogError) {
       try PlainFiles.write(Array(lines.utf8), to: backupsPath)
     } catch .storage(let reason) {
-      throw .storage(reason: "the log's list of its backups, \(backupsPath), is not written: \(reason)")
+      throw .storage(
+        reason: "the log's list of its backups, \(backupsPath), is not written: \(reason)")
     }
   }
 }

@@ -90,7 +90,8 @@ package struct LogRestore {
     let report = RestoreReport(
       snapshot: snapshot, files: [snapshot.files] + siblings.map(\.files), head: head,
       incarnation: incarnation, untoldFolders: untold, tombstoneCount: tombstones,
-      verification: verification, tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
+      verification: verification,
+      tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
     try beforeLast(report)
     try moveIntoPlace(staging, snapshot, head: head)
     return report
