@@ -107,8 +107,8 @@ let package = Package(
         "HTTP", "Logging",
       ],
       exclude: [
-        "Audit/decisions", "Privacy/decisions", "Snapshots/decisions", "Webhooks/decisions",
-        "State/Contacts/decisions",
+        "Audit/decisions", "Privacy/decisions", "Restore/decisions", "Snapshots/decisions",
+        "State/Contacts/decisions", "Webhooks/decisions",
       ]),
     module(
       "TwilioProvider", path: "Sources/Providers/Twilio",
@@ -233,7 +233,7 @@ let package = Package(
     // Mutated bytes for the parsers of what strangers send.
     tests("FuzzTests", ["Application", "Domain", "HTTP", "JSON", "CSV", "YAML", "TestSupport"]),
     tests("LoggingTests", ["Logging", "JSON"]),
-    tests("CLITests", ["CLI", "EventLog", "JSON", "LMDB", "Vault"]),
+    tests("CLITests", ["CLI", "Crypto", "EventLog", "JSON", "LMDB", "Vault"]),
     tests("SupervisorTests", ["Supervisor", "JSON"]),
     tests(
       "EndToEndTests", ["HTTP", "JSON", "Crypto", "Postgres", "Supervisor", "TestSupport"]),

@@ -29,6 +29,8 @@ package struct Home: Sendable, Equatable {
   package var exports: String { path + "/exports" }
   /// What the books added up to: caches, sealed.
   package var snapshots: String { path + "/snapshots" }
+  /// What was signed, by history.
+  package var checkpoints: String { path + "/checkpoints" }
   /// What this home was restored from, and whether sending is still on hold.
   package var restored: String { path + "/restored.json" }
   /// Opens the operator's routes of the API; for its owner alone.

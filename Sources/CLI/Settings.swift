@@ -111,6 +111,7 @@ extension Settings {
     flags: [String: String], environment: [String: String], workingDirectory: String
   ) throws(UsageError) {
     try Self.refuseUnknown(environment)
+    try Self.refuseEmpty(flags)
     let values = SettingValues(flags: flags, environment: environment)
     home = Home(path: values.text(.home) ?? "./var", relativeTo: workingDirectory)
     port = try values.port(.port)
@@ -126,6 +127,13 @@ extension Settings {
         "\(values.name(.port)) and \(values.name(.sandboxPort)) are both \(port):"
           + " choose another port for one of them.")
     }
+  }
+
+  /// An empty variable is the shell's way of saying that it is not set; an empty flag is a value that went missing, and the
+  /// default in its place would be another folder.
+  private static func refuseEmpty(_ flags: [String: String]) throws(UsageError) {
+    guard let key = SettingKey.all.first(where: { flags[$0.flag]?.isEmpty == true }) else { return }
+    throw UsageError("\(key.flag) is empty: give it a value, or leave it out.")
   }
 
   private static func refuseUnknown(_ environment: [String: String]) throws(UsageError) {
@@ -144,7 +152,6 @@ private struct SettingValues {
 
   func text(_ key: SettingKey) -> String? {
     let given = flags[key.flag] ?? environment[key.variable]
-    // An empty variable is the shell's way of saying that it is not set.
     return given.flatMap { $0.isEmpty ? nil : $0 } ?? key.defaultValue
   }
 

@@ -30,9 +30,13 @@ struct ClusterStarter {
   func start() throws(PostgresClusterError) -> RunningServer {
     try makeDataDirectory()
     try waitForLeftovers()
-    try removeForeignPidFile()
     let socketDirectory = try makeSocketDirectory()
-    let port = try LoopbackPort.firstFree(from: options.preferredPort)
+    let port = try port()
+    // Postgres removes what a killed server left, except where its process number has been given to somebody else. No process
+    // works in the data directory here, so all of it is stale.
+    for path in [dataDirectory + "/postmaster.pid", "\(socketDirectory)/.s.PGSQL.\(port).lock"] {
+      try remove(path)
+    }
     try writeConfiguration(port: port, socketDirectory: socketDirectory)
     try shortenLog()
     switch options.lifetime {
@@ -49,6 +53,15 @@ struct ClusterStarter {
     try waitUntilReady(server)
     guard let running = RunningServer(dataDirectory: dataDirectory) else { throw notReady() }
     return running
+  }
+
+  /// Of a server for this process the port is but the name of its socket, which nobody else has in this folder: the same at
+  /// every start, because processes that know the address outlive the server.
+  private func port() throws(PostgresClusterError) -> Int {
+    switch options.lifetime {
+    case .thisProcess: options.preferredPort
+    case .untilStopped: try LoopbackPort.firstFree(from: options.preferredPort)
+    }
   }
 
   func waitUntilReady(_ server: RunningServer) throws(PostgresClusterError) {
@@ -116,10 +129,7 @@ struct ClusterStarter {
     }
   }
 
-  /// Postgres removes a stale `postmaster.pid` itself, except where its process number has been given
-  /// to somebody else. No process works in the data directory here, so it is stale in any case.
-  private func removeForeignPidFile() throws(PostgresClusterError) {
-    let path = dataDirectory + "/postmaster.pid"
+  private func remove(_ path: String) throws(PostgresClusterError) {
     try onFile(path) {
       if FileManager.default.fileExists(atPath: path) {
         try FileManager.default.removeItem(atPath: path)
@@ -127,18 +137,23 @@ struct ClusterStarter {
     }
   }
 
+  /// No other cluster's: its sockets may have the same names.
   private func makeSocketDirectory() throws(PostgresClusterError) -> String {
     var path = directory + "/socket"
     if path.utf8.count > Self.socketDirectoryByteLimit {
-      path = "/tmp/daybook-socket-\(account.userID)-\(fileNumber(of: dataDirectory))"
+      path = "/tmp/daybook-socket-\(account.userID)-\(fileNumbers(of: dataDirectory))"
     }
     try account.makeDirectory(path)
     return path
   }
 
-  private func fileNumber(of path: String) -> Int {
+  /// That of its file system, and its own there.
+  private func fileNumbers(of path: String) -> String {
     let attributes = try? FileManager.default.attributesOfItem(atPath: path)
-    return attributes?[.systemFileNumber] as? Int ?? 0
+    let numbers = [FileAttributeKey.systemNumber, .systemFileNumber].map {
+      attributes?[$0] as? Int ?? 0
+    }
+    return numbers.map(String.init).joined(separator: "-")
   }
 
   private func writeConfiguration(

@@ -25,7 +25,8 @@ package final class PostgresCluster: Sendable {
   package struct Options: Sendable {
     package var durability = Durability.durable
     package var lifetime = Lifetime.untilStopped
-    /// The port to try first; the next free one is taken where it is in use.
+    /// The port to try first; the next free one is taken where it is in use. For `.thisProcess` it is the port in any case:
+    /// nothing listens there.
     package var preferredPort = 54_320
     package var maxConnections = 100
 

@@ -22,6 +22,9 @@ package enum SupervisedProcess {
     return request
   }
 
+  /// Whether the supervisor is gone already: there is nothing to begin with.
+  package static var isAbandoned: Bool { hasStandardInputEnded() }
+
   /// Tells whoever reads standard output that this process serves, and where.
   package static func announceReady(_ details: JSON) throws {
     try FileHandle.standardOutput.write(contentsOf: Data("ready \(details.text)\n".utf8))

@@ -297,7 +297,8 @@ extension Supervisor {
 
 // MARK: - Leftovers
 
-/// Ends processes that an earlier supervisor left behind: asks, and after `grace` no longer asks.
+/// Ends processes that an earlier supervisor left behind: asks, and after `grace` no longer asks. They have ended when this
+/// returns, and given back what they had locked.
 ///
 /// - Returns: the processes that were still there.
 package func endLeftovers(
@@ -305,10 +306,16 @@ package func endLeftovers(
 ) async throws -> [Int32] {
   let alive = identities.filter(\.isAlive)
   for process in alive { try send(SIGTERM, to: process.pid) }
-  let deadline = ContinuousClock.now + grace
-  while alive.contains(where: \.isAlive), ContinuousClock.now < deadline {
-    try await Task.sleep(for: .milliseconds(50))
-  }
+  try await waitForEnd(of: alive, atMost: grace)
   for process in alive where process.isAlive { try send(SIGKILL, to: process.pid) }
+  // A process that waits for a disk ends when that answers.
+  try await waitForEnd(of: alive, atMost: .seconds(60))
   return alive.map(\.pid)
+}
+
+private func waitForEnd(of processes: [ProcessIdentity], atMost patience: Duration) async throws {
+  let deadline = ContinuousClock.now + patience
+  while processes.contains(where: \.isAlive), ContinuousClock.now < deadline {
+    try await Task.sleep(for: .milliseconds(20))
+  }
 }

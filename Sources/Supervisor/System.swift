@@ -81,11 +81,17 @@ func waitForEndOfStandardInput() {
   }
 }
 
+/// Whether the other end of standard input is closed already; does not wait.
+func hasStandardInputEnded() -> Bool {
+  var input = pollfd(fd: STDIN_FILENO, events: Int16(POLLIN), revents: 0)
+  return unsafe poll(&input, 1, 0) > 0 && input.revents & Int16(POLLHUP) != 0
+}
+
 /// Makes the folder and those above it where they are missing.
 package func makeFolder(_ path: String) throws(SystemError) {
   if unsafe mkdir(path, 0o755) == 0 { return }
   if errno == ENOENT {
-    let parent = URL(filePath: path).deletingLastPathComponent().path()
+    let parent = URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
     guard parent.utf8.count < path.utf8.count else {
       throw SystemError(function: "mkdir", errno: ENOENT)
     }
@@ -97,11 +103,6 @@ package func makeFolder(_ path: String) throws(SystemError) {
   guard reason == EEXIST else { throw SystemError(function: "mkdir", errno: reason) }
   // It is there: as a folder, or as something else.
   _ = try Descriptor.open(path, flags: O_RDONLY | O_DIRECTORY)
-}
-
-/// Gives a file the name of another, which is gone then. Nobody ever sees neither.
-package func moveFile(from path: String, replacing other: String) throws(SystemError) {
-  try check("rename", unsafe rename(path, other))
 }
 
 // MARK: - Processes
@@ -189,15 +190,17 @@ package struct ProcessIdentity: Equatable, Sendable {
     self.startTicks = startTicks
   }
 
-  /// Nil where no such process runs: it is gone, or ended and not yet waited for.
+  /// Nil where no such process runs: it is gone, or ended and not yet waited for. One whose first thread alone has ended
+  /// still runs: the others keep its files, and the locks on them, until they have ended too.
   package init?(pid: Int32) {
     guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8),
-      // Field 2, the name, is in parentheses and may hold blanks; field 3 is the state and field 22
-      // the start time.
+      // Field 2, the name, is in parentheses and may hold blanks; field 3 is the state, field 20 the threads that there
+      // are, and field 22 the start time.
       let end = text.lastIndex(of: ")")
     else { return nil }
     let fields = text[text.index(after: end)...].split(separator: " ")
-    guard fields.count > 19, fields[0] != "Z", fields[0] != "X", let start = UInt64(fields[19])
+    guard fields.count > 19, let threads = Int(fields[17]), let start = UInt64(fields[19]),
+      !["Z", "X"].contains(fields[0]) || threads > 1
     else { return nil }
     self.init(pid: pid, startTicks: start)
   }
@@ -259,17 +262,53 @@ package final class FileLock: Sendable {
   /// Takes the lock; nil where another process holds it.
   package static func take(_ path: String) throws(SystemError) -> FileLock? {
     let descriptor = try Descriptor.open(path, flags: O_RDWR | O_CREAT)
-    guard flock(descriptor.number, LOCK_EX | LOCK_NB) == 0 else {
-      guard errno == EWOULDBLOCK else { throw SystemError(function: "flock", errno: errno) }
-      return nil
+    while try !lock(descriptor, LOCK_EX) {
+      // Somebody who only looks shares it for a moment: then it is worth asking again.
+      guard try lock(descriptor, LOCK_SH) else { return nil }
     }
     return FileLock(descriptor)
+  }
+
+  /// False where another process is in the way.
+  private static func lock(_ descriptor: Descriptor, _ kind: Int32) throws(SystemError) -> Bool {
+    if flock(descriptor.number, kind | LOCK_NB) == 0 { return true }
+    guard errno == EWOULDBLOCK else { throw SystemError(function: "flock", errno: errno) }
+    return false
+  }
+
+  /// A word in any case.
+  private static var bootMark: String { "boot:\(SystemStatus.currentBootID)" }
+
+  /// Writes into the file who holds the lock, for `holder`.
+  package func sign(_ words: String = "") throws(SystemError) {
+    let current = ProcessIdentity.current
+    let line = "\(current.pid) \(current.startTicks) \(Self.bootMark) \(words)"
+    // As long every time: a disk that is full takes what was there before.
+    let bytes = Array(line.padding(toLength: 127, withPad: " ", startingAt: 0).utf8) + [10]
+    let count = unsafe pwrite(descriptor.number, bytes, bytes.count, 0)
+    guard count == bytes.count else {
+      throw SystemError(function: "pwrite", errno: count < 0 ? errno : ENOSPC)
+    }
+  }
+
+  /// Who has signed the lock's file last, if that process still runs, and with which words. The same number and start after
+  /// a reboot are somebody else's.
+  package static func holder(_ path: String) -> (identity: ProcessIdentity, words: String)? {
+    guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
+    let fields = text.split(whereSeparator: \.isWhitespace)
+    guard fields.count >= 3, fields[2] == bootMark, let pid = Int32(fields[0]), pid > 1,
+      let ticks = UInt64(fields[1]),
+      case let identity = ProcessIdentity(pid: pid, startTicks: ticks), identity.isAlive
+    else { return nil }
+    return (identity, fields.dropFirst(3).joined(separator: " "))
   }
 
   /// Whether a process holds the lock now.
   package static func isHeld(_ path: String) throws(SystemError) -> Bool {
     guard unsafe access(path, F_OK) == 0 else { return false }
-    return try take(path) == nil
+    let descriptor = try Descriptor.open(path, flags: O_RDONLY)
+    defer { flock(descriptor.number, LOCK_UN) }
+    return try !lock(descriptor, LOCK_SH)
   }
 }
 

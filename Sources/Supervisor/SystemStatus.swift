@@ -14,19 +14,23 @@ package struct SystemStatus: Sendable {
 
   package var state: State
   package var supervisor: ProcessIdentity
+  /// How others reach the API.
   package var baseURL: String
+  /// How this machine reaches it: without a name server, a proxy or a network in between.
+  package var localURL: String
   package var sandboxURL: String
   package var processes: [ProcessReport]
   /// Process numbers mean nothing after a reboot.
   package var bootID: String
 
   package init(
-    state: State, supervisor: ProcessIdentity, baseURL: String, sandboxURL: String,
-    processes: [ProcessReport], bootID: String = SystemStatus.currentBootID
+    state: State, supervisor: ProcessIdentity, baseURL: String, localURL: String,
+    sandboxURL: String, processes: [ProcessReport], bootID: String = SystemStatus.currentBootID
   ) {
     self.state = state
     self.supervisor = supervisor
     self.baseURL = baseURL
+    self.localURL = localURL
     self.sandboxURL = sandboxURL
     self.processes = processes
     self.bootID = bootID
@@ -50,6 +54,7 @@ package struct SystemStatus: Sendable {
       "start_ticks": JSON(Int64(clamping: supervisor.startTicks)),
       "boot_id": .string(bootID),
       "base_url": .string(baseURL),
+      "local_url": .string(localURL),
       "sandbox_url": .string(sandboxURL),
       "processes": .array(processes.map(\.json)),
     ]
@@ -63,7 +68,9 @@ package struct SystemStatus: Sendable {
       let bootID = json["boot_id"]?.string
     else { return nil }
     self.init(
-      state: state, supervisor: supervisor, baseURL: baseURL, sandboxURL: sandboxURL,
+      state: state, supervisor: supervisor, baseURL: baseURL,
+      // An `up` of an earlier version, which goes on while its program is replaced, says nothing of it.
+      localURL: json["local_url"]?.string ?? baseURL, sandboxURL: sandboxURL,
       processes: processes.compactMap(ProcessReport.init(json:)), bootID: bootID)
   }
 

@@ -9,7 +9,7 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
   case processFailed(name: String, lastLine: String, logPath: String)
   case notReady(names: String, seconds: Int, logs: String)
   case stopped
-  case stillRunning(pid: Int32, seconds: Int)
+  case stillRunning(pid: Int32?, seconds: Int)
   case databaseEnded(logPath: String)
   case secretUnusable(path: String)
   case logUnusable(path: String, reason: String)
@@ -88,8 +88,10 @@ enum CommandError: Error, Equatable, CustomStringConvertible {
     case .notReady(let names, let seconds, let logs):
       "not ready after \(seconds) s: \(names). What they do is in \(logs)."
     case .stopped: "stopped before everything was ready"
-    case .stillRunning(let pid, let seconds):
+    case .stillRunning(let pid?, let seconds):
       "process \(pid) has not ended after \(seconds) s. Wait, or end it with 'kill -9 \(pid)'."
+    case .stillRunning(nil, let seconds):
+      "'up' has not ended after \(seconds) s, and does not say which process it is. Look for it with 'ps', or wait."
     case .secretUnusable(let path):
       "the secret in \(path) can not be used: it must hold 64 hex digits. Restore it, or delete the"
         + " file to make a new one."

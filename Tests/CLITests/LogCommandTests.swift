@@ -225,6 +225,27 @@ import Vault
     }
   }
 
+  @Test(arguments: ["log/root.key", "checkpoint.key", "demo.json", "logs/up.log"])
+  func `the doctor looks whether others may read a secret`(name: String) async throws {
+    try await withHome { home in
+      func secrets() throws -> JSON? {
+        let report = try JSON(
+          parsing: try Program.run(["doctor", "--json", "--home", home]).output)
+        return report["findings"]?.array?.first { $0["subject"]?.string == "secrets" }
+      }
+      let path = "\(home)/\(name)"
+      try FileManager.default.createDirectory(
+        atPath: home + "/logs", withIntermediateDirectories: true)
+      if !FileManager.default.fileExists(atPath: path) { try Data().write(to: URL(filePath: path)) }
+      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
+      #expect(try secrets()?["verdict"]?.string == "ok")
+      try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: path)
+      let open = try secrets()
+      #expect(open?["verdict"]?.string == "problem")
+      #expect(open?["words"]?.string == "Others may read \(path).")
+    }
+  }
+
   /// Goal: a log on a disk of its own is looked after too. Method: it is put into the machine's memory.
   @Test func `the doctor looks at the log's own disk`() async throws {
     try await withHome { home in

@@ -52,6 +52,15 @@ import Testing
     #expect(!FileManager.default.fileExists(atPath: home), "asking leaves nothing behind")
   }
 
+  @Test func `an empty home is a usage error, and not another one`() throws {
+    #expect(
+      try run(["up", "--home", ""])
+        == Answer(
+          status: 64, output: "",
+          errors: "daybook: --home is empty: give it a value, or leave it out.\n"
+            + "See 'daybook --help'.\n"))
+  }
+
   @Test func `a home that can not be made is named with the reason`() throws {
     let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
     try Data().write(to: URL(filePath: file))

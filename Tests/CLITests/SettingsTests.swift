@@ -71,6 +71,12 @@ private func settings(
     ) { try settings(["--port": "x"]) }
   }
 
+  @Test func `an empty flag is a value that went missing`() {
+    #expect(
+      throws: UsageError("--home is empty: give it a value, or leave it out.")
+    ) { try settings(["--home": ""], ["DAYBOOK_HOME": "/data"]) }
+  }
+
   @Test func `variables of others and of the test suites are let be`() throws {
     _ = try settings(
       [:], ["PATH": "/bin", "DAYBOOK_TEST_DATABASE_URL": "x", "DAYBOOK_DEMO_JSON": "y"])

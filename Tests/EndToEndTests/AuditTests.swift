@@ -37,6 +37,29 @@ extension EndToEnd {
       }
     }
 
+    /// A system that starts has the log long before it answers.
+    @Test func `an export waits for whoever has the log and does not answer yet`() async throws {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        try await system.kill("serve")
+        let holder = Process()
+        holder.executableURL = URL(filePath: "/usr/bin/flock")
+        holder.arguments = [
+          "--no-fork", system.home + "/log/writer.lock", "sh", "-c",
+          "touch \(system.home)/held; exec sleep 3",
+        ]
+        try holder.run()
+        try await eventually("the lock") {
+          FileManager.default.fileExists(atPath: system.home + "/held")
+        }
+        let export = try await system.daybook(
+          "export", "audit", "--org", account.id, "--out", system.home + "/export")
+        #expect(export.succeeded, "\(export.output)\(export.errors)")
+        #expect(export.errors.contains("waits"), "\(export.errors)")
+        #expect(!holder.isRunning)
+      }
+    }
+
     @Test
     func
       `an export by the API is recorded, signed with the published key, and opens no credentials`()

@@ -63,6 +63,7 @@ extension EndToEnd {
         let late = try await account.send("Late", to: people[0])
         let ready = try await API(baseURL: account.api.baseURL, token: nil).send("GET", "/readyz")
         #expect(ready.json["checks"]?["hold"]?["state"]?.string == "held")
+        try await Self.checkNothingIsSigned(system, account)
         // Long enough for a dispatcher that ran to have sent it.
         try await Task.sleep(for: .seconds(2))
         #expect(try await account.received(by: people[0]) == ["Before" + Account.optOutNotice])
@@ -84,6 +85,25 @@ extension EndToEnd {
         #expect(try await system.daybook("verify").succeeded)
         try await Self.checkHistories(system, account, before: before)
       }
+    }
+
+    /// A head that a rehearsal has signed would contradict one that is signed after the next restore.
+    private static func checkNothingIsSigned(
+      _ system: RunningSystem, _ account: Account
+    ) async throws {
+      let api = API(baseURL: account.api.baseURL, token: nil)
+      let base = "/.well-known/daybook"
+      for path in ["", "/instance/checkpoint", "/accounts/\(account.id)/checkpoint"] {
+        let refused = try await api.send("GET", base + path)
+        #expect(refused.status == 503)
+        #expect(refused.json["error"]?["code"]?.string == "signing_on_hold")
+      }
+      let count = try await account.events(types: "org.audit_exported").count
+      let exported = try await system.daybook(
+        "export", "audit", "--org", account.id, "--out", system.home + "/held")
+      #expect(!exported.succeeded && exported.errors.contains("released"), "\(exported.errors)")
+      #expect(try await account.events(types: "org.audit_exported").count == count)
+      #expect(!FileManager.default.fileExists(atPath: system.home + "/checkpoints/i2"))
     }
 
     /// Goal: a home has its log and what signs for it, or no log yet. Method: a file in the place of the folder that the

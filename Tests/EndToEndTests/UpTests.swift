@@ -23,24 +23,63 @@ extension EndToEnd {
 }
 
 /// A machine on which somebody types `daybook up`: an embedded database, free ports, no demo data.
-private struct Machine {
+struct Machine {
   let home: String
   private let executable: String
+  private let publicURL: String?
 
-  init() throws {
+  init(publicURL: String? = nil) throws {
     executable = try Program.path()
     home = try HomeFolders.make()
+    self.publicURL = publicURL
   }
 
   func remove() { HomeFolders.remove(home) }
 
   func daybook(_ arguments: String...) async throws -> CommandResult {
+    try await daybook(arguments)
+  }
+
+  func daybook(_ arguments: [String]) async throws -> CommandResult {
+    try await Program.run(executable, arguments, environment: environment, scratch: home)
+  }
+
+  /// Starts a command line, and does not wait for its end.
+  func begin(_ arguments: String...) throws -> ChildProcess { try start(executable, arguments) }
+
+  /// Starts another program.
+  func start(_ program: String, _ arguments: String...) throws -> ChildProcess {
+    try start(program, arguments)
+  }
+
+  private func start(_ program: String, _ arguments: [String]) throws -> ChildProcess {
+    let nothing = try Descriptor.open("/dev/null", flags: O_RDWR)
+    return try ChildProcess(
+      Launch(executable: program, arguments: arguments, environment: environment),
+      input: nothing, output: nothing, errors: nothing)
+  }
+
+  /// `body`, then `down` whatever happens.
+  func thenDown(_ body: () async throws -> Void) async throws {
+    do {
+      try await body()
+    } catch {
+      print("The system's logs, \(error):\n\(HomeFolders.lastLogLines(home))")
+      _ = try await daybook("down")
+      throw error
+    }
+    let down = try await daybook("down")
+    #expect(down.succeeded, "\(down.output)\(down.errors)")
+  }
+
+  private var environment: [String: String] {
     var environment = Program.cleanEnvironment
     environment["DAYBOOK_HOME"] = home
     environment["DAYBOOK_PORT"] = "0"
     environment["DAYBOOK_SANDBOX_PORT"] = "0"
     environment["DAYBOOK_DEMO"] = "no"
-    return try await Program.run(executable, arguments, environment: environment, scratch: home)
+    environment["DAYBOOK_PUBLIC_URL"] = publicURL
+    return environment
   }
 
   /// Nobody said that accounts may have things sent to this machine. Its simulated providers they may have.
@@ -103,6 +142,23 @@ private struct Machine {
     let last = try await daybook("status", "--json")
     #expect(last.exit == .code(1))
     #expect(try JSON(parsing: Array(last.output.utf8))["state"]?.string == "stopped")
+    try await expectEndAfterAKill()
+  }
+
+  /// `up` is killed, and has written down nothing of what it has started.
+  private func expectEndAfterAKill() async throws {
+    let up = try await daybook("up", "--detach")
+    #expect(up.succeeded, "\(up.output)\(up.errors)")
+    let running = try await status()
+    try send(SIGKILL, to: Int32(try #require(running["pid"]?.int)))
+    try FileManager.default.removeItem(atPath: home + "/run/status.json")
+    let down = try await daybook("down")
+    #expect(down.succeeded, "\(down.output)\(down.errors)")
+    for pid in running.pids.values {
+      #expect(ProcessIdentity(pid: pid) == nil, "process \(pid) is left")
+    }
+    let compacted = try await daybook("log", "compact")
+    #expect(compacted.succeeded, "\(compacted.errors)")
   }
 
   private func status() async throws -> JSON {
@@ -111,11 +167,12 @@ private struct Machine {
 }
 
 extension JSON {
-  fileprivate var processNames: [String] {
+  var processNames: [String] {
     (self["processes"]?.array ?? []).compactMap { $0["name"]?.string }
   }
 
-  fileprivate var pids: [String: Int32] {
+  /// Of the processes that `status --json` tells of.
+  var pids: [String: Int32] {
     var pids: [String: Int32] = [:]
     for process in self["processes"]?.array ?? [] {
       guard let name = process["name"]?.string, let pid = process["pid"]?.int else { continue }
@@ -124,7 +181,7 @@ extension JSON {
     return pids
   }
 
-  fileprivate var areAllReady: Bool {
+  var areAllReady: Bool {
     (self["processes"]?.array ?? []).allSatisfy { $0["state"]?.string == "ready" }
   }
 }

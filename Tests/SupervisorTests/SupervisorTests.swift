@@ -180,14 +180,70 @@ private let wellBehaved = "echo 'ready {\"n\":1}'; cat; exit 0"
     #expect(stranger.exitSoFar == nil)
     _ = try await stranger.stop(grace: .seconds(5))
   }
+
+  /// What it had locked is free then: `down` is followed by a command that needs the log.
+  @Test func `a process that must be killed has ended when it counts as ended`() async throws {
+    let scene = try Scene()
+    // So much memory takes the kernel longer to take back than sending a signal.
+    let deaf = try await scene.startPython(
+      """
+      signal = __import__("signal")
+      signal.signal(signal.SIGTERM, signal.SIG_IGN)
+      memory = bytearray(b"x" * (256 << 20))
+      """)
+    #expect(try FileLock.isHeld(scene.folder + "/lock"))
+    #expect(try await endLeftovers([deaf.identity], grace: .milliseconds(50)) == [deaf.pid])
+    #expect(try !FileLock.isHeld(scene.folder + "/lock"))
+    #expect(await deaf.waitForExit() == .signal(SIGKILL))
+  }
+
+  @Test func `a process whose first thread has ended is one that still runs`() async throws {
+    let scene = try Scene()
+    let headless = try await scene.startPython(
+      """
+      ctypes = __import__("ctypes")
+      __import__("threading").Thread(target=lambda: time.sleep(60)).start()
+      """, then: "ctypes.CDLL(None).syscall(60, 0)  # exit(2) of this thread alone")
+    let stat = "/proc/\(headless.pid)/stat"
+    try await scene.wait {
+      (try? String(contentsOfFile: stat, encoding: .utf8))?.contains(") Z ") == true
+    }
+    #expect(headless.identity.isAlive)
+    #expect(try await endLeftovers([headless.identity], grace: .seconds(5)) == [headless.pid])
+    #expect(try !FileLock.isHeld(scene.folder + "/lock"))
+  }
 }
 
 extension Scene {
   fileprivate func start(_ script: String) throws -> ChildProcess {
+    try start("/bin/sh", script)
+  }
+
+  private func start(_ program: String, _ script: String) throws -> ChildProcess {
     let nothing = try Descriptor.open("/dev/null", flags: O_RDWR)
     return try ChildProcess(
       Launch(
-        executable: "/bin/sh", arguments: ["-c", script], environment: ["PATH": "/usr/bin:/bin"]),
+        executable: program, arguments: ["-c", script],
+        environment: ["PATH": "/usr/bin:/bin", "HERE": folder]),
       input: nothing, output: nothing, errors: nothing)
+  }
+
+  /// Runs `script` in Python, takes the lock `lock` of the folder and returns once it has it.
+  fileprivate func startPython(
+    _ script: String, then last: String = "time.sleep(60)"
+  ) async throws -> ChildProcess {
+    let child = try start(
+      "/usr/bin/python3",
+      """
+      fcntl, os, time = map(__import__, ["fcntl", "os", "time"])
+      \(script)
+      os.chdir(os.environ["HERE"])
+      lock = open("lock", "w")
+      fcntl.flock(lock, fcntl.LOCK_EX)
+      open("ready", "w").close()
+      \(last)
+      """)
+    try await wait { text("ready") != nil }
+    return child
   }
 }

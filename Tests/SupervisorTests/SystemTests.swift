@@ -19,6 +19,35 @@ import Testing
     #expect(try !FileLock.isHeld(path))
   }
 
+  @Test func `whoever looks at a lock keeps nobody from it`() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    _ = try FileLock.take(path)
+    // As another process that looks just now.
+    let looker = try Descriptor.open(path, flags: O_RDONLY)
+    #expect(flock(looker.number, LOCK_SH | LOCK_NB) == 0)
+    #expect(try !FileLock.isHeld(path))
+    Thread.detachNewThread {
+      usleep(20_000)
+      flock(looker.number, LOCK_UN)
+    }
+    let lock = try FileLock.take(path)
+    #expect(lock != nil)
+    #expect(try FileLock.isHeld(path))
+    withExtendedLifetime(lock) {}
+  }
+
+  @Test func `a lock's holder is known by its words, and nobody's from before a reboot`() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let lock = try #require(try FileLock.take(path))
+    try lock.sign("supervised")
+    let holder = try #require(FileLock.holder(path))
+    #expect(holder.identity == .current && holder.words == "supervised")
+    let text = try String(contentsOfFile: path, encoding: .utf8)
+    try text.replacing(SystemStatus.currentBootID, with: "another")
+      .write(toFile: path, atomically: false, encoding: .utf8)
+    #expect(FileLock.holder(path) == nil)
+  }
+
   @Test func `a killed process gives its lock back`() async throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
     let ready = path + ".ready"
@@ -66,8 +95,8 @@ import Testing
     report.restartCount = 3
     report.details = ["url": "http://127.0.0.1:1"]
     let status = SystemStatus(
-      state: .degraded, supervisor: .current, baseURL: "http://a", sandboxURL: "http://b",
-      processes: [ProcessReport(name: "project"), report])
+      state: .degraded, supervisor: .current, baseURL: "http://a", localURL: "http://c",
+      sandboxURL: "http://b", processes: [ProcessReport(name: "project"), report])
     try status.write(to: path)
     let read = try #require(SystemStatus(readingFrom: path))
     #expect(read.json == status.json)
@@ -79,8 +108,8 @@ import Testing
     var report = ProcessReport(name: "serve")
     report.identity = .current
     let status = SystemStatus(
-      state: .ready, supervisor: .current, baseURL: "", sandboxURL: "", processes: [report],
-      bootID: "another")
+      state: .ready, supervisor: .current, baseURL: "", localURL: "", sandboxURL: "",
+      processes: [report], bootID: "another")
     #expect(status.leftovers.isEmpty)
   }
 

@@ -1,4 +1,5 @@
 import Crypto
+import Foundation
 import Testing
 
 private func utf8(_ text: String) -> [UInt8] { Array(text.utf8) }
@@ -389,5 +390,24 @@ private struct SplitMix {
 
   mutating func bytes(_ count: Int) -> [UInt8] {
     (0..<count).map { _ in UInt8(truncatingIfNeeded: next()) }
+  }
+}
+
+@Suite struct SecretFileTests {
+  @Test func `a secret is its owner's alone, whatever was there before`() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let path = folder.path() + "/key"
+    for open in [path, path + ".new"] {
+      try Data(repeating: 7, count: 99).write(to: URL(filePath: open))
+      try FileManager.default.setAttributes([.posixPermissions: 0o666], ofItemAtPath: open)
+    }
+    try SecretFile.write([1, 2, 3], to: path)
+    #expect(FileManager.default.contents(atPath: path) == Data([1, 2, 3]))
+    let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+    #expect(mode == 0o600)
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path()) == ["key"])
+    #expect(throws: SecretFileError.self) { try SecretFile.write([1], to: path + "/below") }
   }
 }

@@ -154,6 +154,38 @@ private func waitUntilGone(_ processID: Int32) {
     }
   }
 
+  @Test func `a server for this process has one address, whoever listens on its port`() throws {
+    try withClusterDirectory { directory in
+      let stranger = try PostgresCluster.start(in: directory, options: quick(56_520))
+      try withClusterDirectory { own in
+        var options = quick(stranger.port)
+        options.lifetime = .thisProcess
+        let first = try PostgresCluster.start(in: own, options: options)
+        let connection = try PostgresConnection(first.connectionString())
+        try connection.execute("CREATE TABLE kept (n int); INSERT INTO kept VALUES (7)")
+        kill(first.processID, SIGKILL)
+        waitUntilGone(first.processID)
+
+        try stranger.stop()
+        let second = try PostgresCluster.start(in: own, options: options)
+        #expect(!second.wasAdopted)
+        #expect(second.connectionString() == first.connectionString())
+        kill(second.processID, SIGKILL)
+        waitUntilGone(second.processID)
+
+        // The killed server left its socket's lock; its process number went to another of the same user.
+        let another = try PostgresCluster.start(in: directory, options: quick(56_520))
+        try "\(another.processID)\n".write(
+          toFile: "\(first.socketDirectory)/.s.PGSQL.\(first.port).lock", atomically: false,
+          encoding: .utf8)
+        let third = try PostgresCluster.start(in: own, options: options)
+        let kept = try PostgresConnection(first.connectionString()).query("SELECT n FROM kept")
+        #expect(try kept[0].int64("n") == 7)
+        try third.stop()
+      }
+    }
+  }
+
   @Test(
     .enabled(if: geteuid() == 0, "only root can make a directory that its Postgres cannot reach"))
   func `a directory out of the user's reach gets a place elsewhere, anew for a new directory`()

@@ -24,7 +24,8 @@ final class SandboxProcess: Sendable {
     let beginning = Latch<Beginning>()
     let child = try ChildProcess(
       Launch(
-        executable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path(),
+        executable: URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path(
+          percentEncoded: false),
         arguments: [
           "sandbox", "--supervised", "--home", home, "--sandbox-port", "0", "--log-level", "error",
         ],

@@ -88,7 +88,8 @@ final class ServerHouse: Sendable {
     let environment = ProcessInfo.processInfo.environment.filter { name, _ in
       name != "DATABASE_URL" && !name.hasPrefix("DAYBOOK_")
     }
-    let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path()
+    let program = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path(
+      percentEncoded: false)
     return Launch(executable: program, arguments: arguments, environment: environment)
   }
 

@@ -20,7 +20,7 @@ enum AuditExportRoutes {
       answers: [AnswerDefinition(202, "Accepted.", AuditSchemas.export)],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
-        503: ["signing_unavailable"],
+        503: ["signing_unavailable", "signing_on_hold"],
       ], handler: create),
     Operation.list(
       "/api/audit/exports", "audit:read", "List the exports that are kept, newest first",
@@ -40,13 +40,13 @@ enum AuditExportRoutes {
       answers: [.created(.map(.anything))],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
-        503: ["signing_unavailable"],
+        503: ["signing_unavailable", "signing_on_hold"],
       ], handler: order),
   ]
 
   /// Takes the order; the bundle is there once the export's status is `completed`.
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let desk = try exchange.exports()
+    let desk = try await exchange.signingExports()
     var fields = try exchange.body()
     let scope = try scope(&fields, org: exchange.org, desk)
     try fields.finish()
@@ -105,7 +105,7 @@ enum AuditExportRoutes {
   /// For `daybook export audit` beside a running system: records the export and publishes the head; the
   /// command writes the bundle itself.
   private static func order(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let desk = try exchange.exports()
+    let desk = try await exchange.signingExports()
     var fields = try exchange.body()
     guard let org = fields.id("account", .org, required: true) else { throw failed(&fields) }
     let scope = try scope(&fields, org: org, desk)
@@ -210,11 +210,26 @@ extension Exchange {
     return desk
   }
 
+  /// The same where something can be signed now: nothing is recorded before.
+  func signingExports() async throws(APIError) -> ExportDesk {
+    let desk = try exports()
+    do {
+      try await desk.notary.requireSigning()
+      return desk
+    } catch {
+      throw failure(error)
+    }
+  }
+
   /// What a failed export answers; operators are told why.
   func failure(_ error: any Error) -> APIError {
     switch error {
     case let error as CommandError: return APIError(error)
     case let error as EventLogError: return APIError(.log(error))
+    case NotaryError.onHold:
+      return APIError(
+        503, "unavailable", "signing_on_hold",
+        "After a restore nothing is signed until it is released.")
     default:
       services.report("audit: \(error)", requestID)
       return APIError(500, "internal", "internal", "The export failed. Operators were told.")

@@ -21,7 +21,7 @@ enum CheckpointRoutes {
     text("\(base)/accounts/{id}/checkpoint", "An account's newest head", accountCheckpoint),
   ]
 
-  private static let unavailable = [503: ["signing_unavailable"]]
+  private static let unavailable = [503: ["signing_unavailable", "signing_on_hold"]]
 
   private static func text(
     _ path: String, _ summary: String, _ handler: @escaping Operation.Handler
@@ -41,6 +41,7 @@ enum CheckpointRoutes {
 
   private static func index(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let notary = try exchange.exports().notary
+    let checkpoint = try await instanceHead(exchange)
     return exchange.respond(
       200,
       [
@@ -48,7 +49,7 @@ enum CheckpointRoutes {
         "incarnation": .int(Int64(notary.identity.incarnation)),
         "instance": [
           "verifier_key": .string(notary.instanceVerifierKey),
-          "checkpoint": .string(await notary.instanceCheckpoint),
+          "checkpoint": .string(checkpoint),
         ],
         "account_verifier_key": .string("\(base)/accounts/{id}/vkey"),
         "account_checkpoint": .string("\(base)/accounts/{id}/checkpoint"),
@@ -62,16 +63,30 @@ enum CheckpointRoutes {
   private static func instanceCheckpoint(
     _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
-    .text(200, await (try exchange.exports()).notary.instanceCheckpoint)
+    .text(200, try await instanceHead(exchange))
+  }
+
+  private static func instanceHead(_ exchange: Exchange) async throws(APIError) -> String {
+    let notary = try exchange.exports().notary
+    do {
+      return try await notary.instanceCheckpoint
+    } catch {
+      throw exchange.failure(error)
+    }
   }
 
   /// An entry bundle at its path of c2sp.org/tlog-tiles: `000`, `x001/067`, `000.p/12`.
   private static func entries(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let name = ["a", "b", "c"].compactMap { exchange.path[$0] }.joined(separator: "/")
-    guard let tile = TilePath.entryBundle("tile/entries/" + name),
-      let bytes = await (try exchange.exports()).notary
-        .instanceEntries(tile.index, width: tile.width)
-    else { throw .notFound("tile") }
+    guard let tile = TilePath.entryBundle("tile/entries/" + name) else { throw .notFound("tile") }
+    let notary = try exchange.exports().notary
+    let found: [UInt8]?
+    do {
+      found = try await notary.instanceEntries(tile.index, width: tile.width)
+    } catch {
+      throw exchange.failure(error)
+    }
+    guard let bytes = found else { throw .notFound("tile") }
     var response = HTTPResponse(status: 200, body: .bytes(bytes))
     response.headers.set("content-type", "application/octet-stream")
     return response

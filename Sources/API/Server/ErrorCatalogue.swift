@@ -239,6 +239,10 @@ enum ErrorCatalogue {
       "The read took longer than a read may, and was stopped. Ask for less, or try again later."
     ),
     ("signing_unavailable", "The log's signing key cannot be used. Operators were told."),
+    (
+      "signing_on_hold",
+      "After a restore no head is signed until an operator has released it: 'daybook release'."
+    ),
     ("hook_disabled", "The inbound hook is disabled: nothing was taken in. Enable it."),
     ("stopping", "The server is stopping. Try again."),
     ("log_closed", "The server is stopping. Try again."),

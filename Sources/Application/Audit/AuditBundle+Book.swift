@@ -50,10 +50,18 @@ extension AuditBundle {
       let isOfBook =
         kept.origin == head.origin || (own != nil && BookHistory(kept.origin)?.book == own?.book)
       guard !isOfBook || book.rootsAt[kept.size] != kept.root else { continue }
-      let lost =
-        isOfBook && kept.origin != head.origin ? ": a restore has left out some of them" : ""
-      note("the book does not go on from the kept checkpoint of \(kept.size) events\(lost)")
+      note(
+        "the book does not go on from the kept checkpoint of \(kept.size) events"
+          + reason(isOfBook, kept, head))
     }
+  }
+
+  private func reason(_ isOfBook: Bool, _ kept: Checkpoint, _ head: Checkpoint) -> String {
+    guard isOfBook else { return "" }
+    guard kept.origin == head.origin else { return ": a restore has left out some of them" }
+    // A longer one may be the newer head of the same tree.
+    guard kept.size <= head.size else { return ": it is newer, or of another history" }
+    return ": a fork, two histories were signed under one name"
   }
 
   private mutating func checkTile(

@@ -33,6 +33,7 @@ package final class CheckpointPublisher: Sendable {
       guard task == nil else { return }
       task = Task { [self] in
         while !Task.isCancelled {
+          await waitUntilReleased()
           await publishAll()
           // Ends early when the task is cancelled.
           do { try await Task.sleep(for: .seconds(Self.tickSeconds)) } catch { return }
@@ -48,6 +49,16 @@ package final class CheckpointPublisher: Sendable {
     }
     running?.cancel()
     await running?.value
+  }
+
+  /// A hold that cannot be read is reported, and each head then is refused for it.
+  private func waitUntilReleased() async {
+    do {
+      try await notary.waitUntilReleased()
+    } catch is CancellationError {
+    } catch {
+      report("\(error)")
+    }
   }
 
   /// One round over all orgs. An org that fails is reported and does not keep the others waiting.

@@ -65,6 +65,7 @@ package final class ExportDesk: Sendable {
   package func begin(
     _ call: Call, org: Identifier, scope: AuditScope, opensCredentials: Bool
   ) async throws -> (record: AuditExportRecord, published: PublishedHead) {
+    try await notary.requireSigning()
     let executor = try engine.executor(for: org)
     let done = try await executor.perform(call) { workspace throws(CommandError) in
       try workspace.recordExport(of: scope, opensCredentials: opensCredentials)

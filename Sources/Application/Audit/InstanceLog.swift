@@ -16,6 +16,8 @@ package struct InstanceLog: Sendable {
   package let signer: NoteSigner
   private var tree = SubtreeTable()
   private var texts: [String] = []
+  /// Of the entries that are whole. What is behind them a crash or a full disk has cut off.
+  private var byteCount = 0
   /// Where each origin's heads are, oldest first.
   private var places: [String: [Int]] = [:]
   /// The signed head.
@@ -30,8 +32,7 @@ package struct InstanceLog: Sendable {
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true)
     checkpoint = ""
-    let whole = try load(try Self.signedHead(directory, signer))
-    if let whole { try Data(whole).write(to: URL(filePath: entriesPath), options: .atomic) }
+    try load(try Self.signedHead(directory, signer))
     try sign()
   }
 
@@ -43,7 +44,7 @@ package struct InstanceLog: Sendable {
     self.signer = signer
     checkpoint = ""
     guard FileManager.default.fileExists(atPath: entriesPath) else { return }
-    _ = try load(try Self.signedHead(directory, signer))
+    try load(try Self.signedHead(directory, signer))
   }
 
   private var entriesPath: String { directory + "/entries" }
@@ -57,22 +58,19 @@ package struct InstanceLog: Sendable {
     return try Checkpoint(text: signer.verifier.open(note))
   }
 
-  /// Returns what is whole of a file that a crash has cut off; nil where all of it is.
-  private mutating func load(_ signed: Checkpoint?) throws -> [UInt8]? {
+  private mutating func load(_ signed: Checkpoint?) throws {
     let bytes = FileManager.default.contents(atPath: entriesPath).map { [UInt8]($0) } ?? []
-    var offset = 0
-    while offset + 2 <= bytes.count {
-      let end = offset + 2 + (Int(bytes[offset]) << 8 | Int(bytes[offset + 1]))
-      // What a crash cut off was never signed.
+    while byteCount + 2 <= bytes.count {
+      let end = byteCount + 2 + (Int(bytes[byteCount]) << 8 | Int(bytes[byteCount + 1]))
+      // It was never signed.
       guard end <= bytes.count else { break }
-      add(String(decoding: bytes[offset + 2..<end], as: UTF8.self))
-      offset = end
+      add(String(decoding: bytes[byteCount + 2..<end], as: UTF8.self))
+      byteCount = end
       if tree.size == signed?.size, tree.root != signed?.root {
         throw NotaryError.instanceLogDamaged
       }
     }
     guard tree.size >= signed?.size ?? 0 else { throw NotaryError.instanceLogDamaged }
-    return offset < bytes.count ? Array(bytes[..<offset]) : nil
   }
 
   private mutating func add(_ text: String) {
@@ -108,8 +106,9 @@ extension InstanceLog {
     if let last = places[origin]?.last, texts[last] == text { return }
     let bytes = Array(text.utf8)
     precondition(bytes.count <= Int(UInt16.max), "a checkpoint's text is short")
-    try DurableFile.append(
-      [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes, to: entriesPath)
+    let entry = [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes
+    try DurableFile.append(entry, to: entriesPath, after: byteCount)
+    byteCount += entry.count
     add(text)
     try sign()
   }
@@ -139,7 +138,8 @@ extension InstanceLog {
 
 /// Files that are on disk when the call returns.
 enum DurableFile {
-  static func append(_ bytes: [UInt8], to path: String) throws {
+  /// In the place of whatever is behind the first `byteCount` bytes.
+  static func append(_ bytes: [UInt8], to path: String, after byteCount: Int) throws {
     if !FileManager.default.fileExists(atPath: path) {
       guard FileManager.default.createFile(atPath: path, contents: nil) else {
         throw AuditError.unreadable(file: path, reason: "cannot be created")
@@ -147,7 +147,7 @@ enum DurableFile {
     }
     let handle = try FileHandle(forWritingTo: URL(filePath: path))
     defer { _ = try? handle.close() }
-    try handle.seekToEnd()
+    try handle.truncate(atOffset: UInt64(byteCount))
     try handle.write(contentsOf: Data(bytes))
     try handle.synchronize()
   }

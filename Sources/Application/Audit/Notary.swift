@@ -12,9 +12,13 @@ import Merkle
 package actor Notary {
   private let log: any HeadSigner
   private let key: CheckpointKey
-  private var instance: InstanceLog
+  private let hold: SendingHold?
+  /// nil as long as nothing may be signed.
+  private var opened: InstanceLog?
   package nonisolated let identity: LogIdentity
   private let directory: String
+  /// The last head of the newest instance log before this one.
+  private let former: Checkpoint?
   /// The newest heads that earlier histories gave out; nil before somebody asks.
   private var formerHeads: [String: FormerHead]?
   /// Why what an earlier history has signed cannot be quoted, where it is here: another key signed it, or it is damaged.
@@ -25,25 +29,50 @@ package actor Notary {
     let head: Checkpoint
   }
 
-  /// `directory` holds the key and what was signed: `checkpoint.key`, `checkpoints/i1/…`.
+  /// `directory` holds the key and what was signed: `checkpoint.key`, `checkpoints/i1/…`. Nothing is signed while `hold`
+  /// holds: a log that was restored for a rehearsal is thrown away, and must leave no head behind that another one contradicts.
   ///
   /// - Throws: `NotaryError.instanceLogDamaged`, or what reading the files throws.
-  package init(log: any HeadSigner, directory: String) throws {
+  package init(log: any HeadSigner, directory: String, hold: SendingHold? = nil) throws {
     self.log = log
     self.directory = directory
+    self.hold = hold
     identity = log.identity
-    let key = try Self.key(identity, directory: directory)
-    self.key = key
-    let incarnation = log.identity.incarnation
-    instance = try InstanceLog(
-      directory: Self.folder(directory, incarnation),
-      signer: key.instanceSigner(incarnation: incarnation))
+    key = try Self.key(identity, directory: directory)
     do {
-      try Self.quoteFormer(into: &instance, key, before: incarnation, directory)
+      former = try Self.formerHead(key, before: identity.incarnation, directory)
     } catch let error as NoteError {
       // Of a key that was lost with the home: nobody could check it any more.
+      former = nil
       formerFailure = error
     }
+    if try hold?.record()?.isHeld != true {
+      opened = try Self.open(key, identity.incarnation, directory, quoting: former)
+    }
+  }
+
+  /// Throws while nothing may be signed.
+  package func requireSigning() throws {
+    guard try hold?.record()?.isHeld != true else { throw NotaryError.onHold }
+  }
+
+  /// Returns once something may be signed.
+  func waitUntilReleased() async throws { _ = try await hold?.waitUntilReleased() }
+
+  private func instance() throws -> InstanceLog {
+    try requireSigning()
+    if let opened { return opened }
+    let instance = try Self.open(key, identity.incarnation, directory, quoting: former)
+    opened = instance
+    return instance
+  }
+
+  private func enter(_ text: String) throws {
+    var instance = try instance()
+    // One owner: appending copies nothing.
+    opened = nil
+    defer { opened = instance }
+    try instance.append(text)
   }
 
   /// Where the instance log of a history is, in the folder of a `Notary`.
@@ -51,20 +80,27 @@ package actor Notary {
     "\(directory)/checkpoints/i\(incarnation)"
   }
 
-  /// The first entry after a restore is the last checkpoint of the log before, as far as that is known here: whoever
-  /// follows the logs sees that one goes on from the other, and from where.
-  private static func quoteFormer(
-    into instance: inout InstanceLog, _ key: CheckpointKey, before incarnation: UInt32,
-    _ directory: String
-  ) throws {
+  /// Of the newest instance log before `incarnation`, as far as it is known here.
+  private static func formerHead(
+    _ key: CheckpointKey, before incarnation: UInt32, _ directory: String
+  ) throws -> Checkpoint? {
     for former in (1..<max(incarnation, 1)).reversed() {
       let signer = key.instanceSigner(incarnation: former)
-      guard try instance.heads(of: signer.name).isEmpty else { return }
-      guard let head = try InstanceLog.signedHead(folder(directory, former), signer) else {
-        continue
-      }
-      return try instance.append(head.text)
+      if let head = try InstanceLog.signedHead(folder(directory, former), signer) { return head }
     }
+    return nil
+  }
+
+  /// The first entry after a restore is the last checkpoint of the log before: whoever follows the logs sees that one goes on
+  /// from the other, and from where.
+  private static func open(
+    _ key: CheckpointKey, _ incarnation: UInt32, _ directory: String, quoting former: Checkpoint?
+  ) throws -> InstanceLog {
+    var instance = try InstanceLog(
+      directory: folder(directory, incarnation),
+      signer: key.instanceSigner(incarnation: incarnation))
+    if let former, instance.size == 0 { try instance.append(former.text) }
+    return instance
   }
 
   /// The key that signs the checkpoints of the log `identity`, made where it is missing.
@@ -112,7 +148,7 @@ extension Notary {
 
   /// Signs the durable head of `org` and enters it into the instance log, before anybody sees it.
   ///
-  /// - Throws: `NotaryError.forked` where the tree does not go on from the head given out last.
+  /// - Throws: `NotaryError.forked` where the tree does not go on from the head given out last, and `.onHold`.
   package func publish(_ org: Identifier) async throws -> PublishedHead {
     let signer = signer(of: org)
     try requireContinuation(of: signer.name, org)
@@ -120,10 +156,10 @@ extension Notary {
     let text = try signer.verifier.open(note)
     let head = try Checkpoint(text: text)
     // Somebody else published a newer one while this one was being signed.
-    if let last = try instance.heads(of: signer.name).last, last.size > head.size {
+    if let last = try instance().heads(of: signer.name).last, last.size > head.size {
       return try await publish(org)
     }
-    try instance.append(text)
+    try enter(text)
     return try published(signer, note: note, head: head)
   }
 
@@ -131,14 +167,14 @@ extension Notary {
   package func latest(of org: Identifier) throws -> String? {
     let signer = signer(of: org)
     // Ed25519 signs one text in one way: this is the note as it was.
-    return try instance.heads(of: signer.name).last.map { try signer.sign($0.text) }
+    return try instance().heads(of: signer.name).last.map { try signer.sign($0.text) }
   }
 
   /// The newest head of `org` that a history before this one has signed: as this home remembers it, or else as the log
   /// that was restored does. nil where neither does. `formerFailure` says what could not be asked.
   package func lastFormerHead(of org: Identifier) throws -> Checkpoint? {
     let name = OrgID(org.value)
-    var newest = former()[Self.book(key.signer(of: name, incarnation: 1).name)]
+    var newest = knownFormerHeads()[Self.book(key.signer(of: name, incarnation: 1).name)]
     if let signed = try log.signedHead(of: name), signed.incarnation < identity.incarnation {
       let head = Checkpoint(
         origin: key.signer(of: name, incarnation: signed.incarnation).name,
@@ -152,7 +188,7 @@ extension Notary {
   }
 
   /// By the last part of the origin, which all histories of a book have in common.
-  private func former() -> [String: FormerHead] {
+  private func knownFormerHeads() -> [String: FormerHead] {
     if let formerHeads { return formerHeads }
     var heads: [String: FormerHead] = [:]
     for incarnation in 1..<max(identity.incarnation, 1) {
@@ -176,14 +212,16 @@ extension Notary {
     origin.split(separator: "/").last.map(String.init) ?? ""
   }
 
-  package var instanceCheckpoint: String { instance.checkpoint }
+  package var instanceCheckpoint: String {
+    get throws { try instance().checkpoint }
+  }
 
-  package func instanceEntries(_ index: UInt64, width: Int) -> [UInt8]? {
-    instance.entryBundle(index, width: width)
+  package func instanceEntries(_ index: UInt64, width: Int) throws -> [UInt8]? {
+    try instance().entryBundle(index, width: width)
   }
 
   private func requireContinuation(of origin: String, _ org: Identifier) throws {
-    guard let last = try instance.heads(of: origin).last else { return }
+    guard let last = try instance().heads(of: origin).last else { return }
     let current = try log.treeHead(of: OrgID(org.value))
     guard last.size <= current.size,
       try log.root(of: OrgID(org.value), size: last.size) == last.root
@@ -193,10 +231,10 @@ extension Notary {
   private func published(
     _ signer: NoteSigner, note: String, head: Checkpoint
   ) throws -> PublishedHead {
-    guard let proof = try instance.proof(of: signer.name) else {
+    guard let proof = try instance().proof(of: signer.name) else {
       preconditionFailure("the head was just entered")
     }
-    let older = try instance.heads(of: signer.name).filter { $0.size > 0 && $0.size < head.size }
+    let older = try instance().heads(of: signer.name).filter { $0.size > 0 && $0.size < head.size }
     return PublishedHead(
       head: head, checkpoint: note, verifierKey: signer.verifier.verifierKey,
       older: try older.suffix(Self.maxOlderCount).map { try signer.sign($0.text) },
@@ -208,15 +246,18 @@ package enum NotaryError: Error, Equatable, CustomStringConvertible {
   /// The org's tree is not the one that was signed for before.
   case forked(origin: String, size: UInt64)
   case instanceLogDamaged
+  /// After a restore, until it is released.
+  case onHold
 
   package var code: String {
     switch self {
     case .forked: "signed_history_forked"
     case .instanceLogDamaged: "instance_log_damaged"
+    case .onHold: "signing_on_hold"
     }
   }
 
-  package var isRetryable: Bool { false }
+  package var isRetryable: Bool { self == .onHold }
 
   package var description: String {
     switch self {
@@ -224,6 +265,7 @@ package enum NotaryError: Error, Equatable, CustomStringConvertible {
       "\(code): the log does not go on from the signed head \(origin) of \(size) events; a log that"
         + " was put back to an earlier state signs as its next incarnation only"
     case .instanceLogDamaged: "\(code): its entries are not those of its signed head"
+    case .onHold: "\(code): after a restore nothing is signed until 'daybook release'"
     }
   }
 }

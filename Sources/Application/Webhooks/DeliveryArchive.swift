@@ -30,9 +30,7 @@ struct DeliveryArchive: Sendable {
       return
     }
     key = Random.bytes(AESGCM.keyByteCount)
-    let isMade = FileManager.default.createFile(
-      atPath: path, contents: Data(key), attributes: [.posixPermissions: 0o600])
-    guard isMade else { throw CocoaError(.fileWriteUnknown) }
+    try SecretFile.write(key, to: path)
   }
 
   private func path(_ endpoint: Identifier) -> String { "\(directory)/\(endpoint).deliveries" }

@@ -102,7 +102,8 @@ extension Examination {
   private mutating func checkSecrets() {
     let files = [
       home.operatorToken, home.sessionSecret, home.linkSecret, home.log + "/root.key",
-      home.reactors + "/deliveries.key",
+      home.reactors + "/deliveries.key", home.path + "/checkpoint.key", home.demo,
+      home.log(of: "up"),
     ]
     var open: [String] = []
     var count = 0
@@ -127,7 +128,7 @@ extension Examination {
     for path in [home.path, home.log, home.log + "/vault", home.postgres]
     where path == home.path || FileManager.default.fileExists(atPath: path) {
       let attributes = try? FileManager.default.attributesOfFileSystem(
-        forPath: URL(filePath: path).resolvingSymlinksInPath().path())
+        forPath: URL(filePath: path).resolvingSymlinksInPath().path(percentEncoded: false))
       if let number = attributes?[.systemNumber] as? Int, !seen.insert(number).inserted {
         continue
       }
@@ -197,6 +198,12 @@ extension Examination {
   private mutating func checkBackups(_ reader: LMDBLogReader) throws {
     let known = try reader.backups()
     guard !known.isEmpty else { return }
+    for folder in known where !folder.knowsHistory {
+      add(
+        "backups", .warning,
+        "\(folder.directory) does not know of history \(reader.identity.incarnation): who restores from it would sign as the"
+          + " same one.", "daybook backup \(folder.directory)")
+    }
     let away = known.filter { $0.problem != nil }
     guard !away.isEmpty else {
       return add("backups", .ok, "\(known.count) folders that hear of erasures.")
@@ -244,9 +251,7 @@ extension Examination {
 
 extension Examination {
   private mutating func checkProcesses() -> SystemStatus? {
-    guard let status = SystemStatus(readingFrom: home.status),
-      (try? FileLock.isHeld(home.upLock)) == true
-    else {
+    guard let status = try? home.runningStatus() else {
       add(
         "processes", .warning, "'daybook up' does not run here.",
         "Start it, unless the processes are run by other means.")
@@ -265,7 +270,7 @@ extension Examination {
   }
 
   private func base(_ status: SystemStatus?) -> String {
-    status.map(\.baseURL).flatMap { $0.isEmpty ? nil : $0 } ?? settings.localURL
+    status?.localURL ?? settings.localURL
   }
 
   private func ask(_ path: String, _ status: SystemStatus?, token: String? = nil) async -> JSON? {
@@ -300,8 +305,9 @@ extension Examination {
     }
     if checks["hold"] != nil {
       add(
-        "hold", .problem, "After a restore nothing is sent.",
-        "Check what was restored ('daybook status'), then 'daybook release'.")
+        "hold", .problem, "After a restore nothing is sent or signed.",
+        "Check what was restored ('daybook status'), then 'daybook release'; a rehearsal is thrown away."
+      )
     } else {
       add("hold", .ok, "Nothing is held back.")
     }

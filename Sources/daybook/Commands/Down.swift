@@ -11,22 +11,33 @@ let downCommand = Command(
     """
 ) { invocation in
   let home = invocation.settings.home
-  let status = SystemStatus(readingFrom: home.status)
-  guard try FileLock.isHeld(home.upLock), let supervisor = status?.supervisor else {
-    try await endProcessesLeftBehind(home)
-    Output.line("Daybook does not run in \(home.path).")
-    return .success
-  }
-  try send(SIGTERM, to: supervisor.pid)
-  // The children's own bounds, one wave after the other, and some more.
-  let seconds = 90
-  let deadline = ContinuousClock.now + .seconds(seconds)
+  let hasStopped = try await stopSupervisor(home)
+  // Nothing, unless it was killed.
+  try await endProcessesLeftBehind(home)
+  Output.line(hasStopped ? "Stopped." : "Daybook does not run in \(home.path).")
+  return .success
+}
+
+/// The children's own bounds, one wave after the other, and some more.
+let stopSeconds = 90
+
+/// False where none runs.
+private func stopSupervisor(_ home: Home) async throws -> Bool {
+  let deadline = ContinuousClock.now + .seconds(stopSeconds)
+  var told: ProcessIdentity?
+  var wasHeld = false
   while try FileLock.isHeld(home.upLock) {
+    wasHeld = true
+    // One that has just begun signs the lock a moment after it has it.
+    let supervisor = FileLock.holder(home.upLock)?.identity
+    if let supervisor, supervisor != told {
+      try send(SIGTERM, to: supervisor.pid)
+      told = supervisor
+    }
     guard ContinuousClock.now < deadline else {
-      throw CommandError.stillRunning(pid: supervisor.pid, seconds: seconds)
+      throw CommandError.stillRunning(pid: supervisor?.pid, seconds: stopSeconds)
     }
     try await Task.sleep(for: .milliseconds(50))
   }
-  Output.line("Stopped.")
-  return .success
+  return wasHeld
 }

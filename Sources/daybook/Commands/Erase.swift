@@ -2,7 +2,6 @@ import CLI
 import Foundation
 import HTTP
 import JSON
-import Supervisor
 
 private let orgOption = Option(
   "--org", value: "ACCOUNT", isRequired: true, "whose contact it is (acc_…)")
@@ -62,8 +61,8 @@ private struct ErasureOrder {
       if !isToldToWait, start.duration(to: .now) > Self.patience {
         isToldToWait = true
         Output.error(
-          "erase: still going (\(answer["status"]?.string ?? "asked for")); a backup folder that cannot be"
-            + " reached keeps it from its end: see 'daybook doctor'")
+          "erase: still going (\(answer["status"]?.string ?? "asked for")); a full disk, or a backup folder"
+            + " that cannot be reached, keeps it from its end: see 'daybook doctor'")
       }
       try await Task.sleep(for: .milliseconds(200))
     }
@@ -73,8 +72,7 @@ private struct ErasureOrder {
     let home = invocation.settings.home
     let token = try String(contentsOfFile: home.operatorToken, encoding: .utf8)
       .trimmingCharacters(in: .whitespacesAndNewlines)
-    let running = SystemStatus(readingFrom: home.status)?.baseURL ?? ""
-    let url = running.isEmpty ? invocation.settings.localURL : running
+    let url = try invocation.settings.runningURL()
     let response = try await client.send(
       ClientRequest(
         method: "POST", url: url + "/api/operator/erasures",

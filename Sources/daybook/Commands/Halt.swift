@@ -2,7 +2,6 @@ import CLI
 import Foundation
 import HTTP
 import JSON
-import Supervisor
 
 private let reasonOption = Option("--reason", value: "TEXT", "why, for the audit")
 private let orgOption = Option("--org", value: "ACCOUNT", "one account (acc_…); all of them")
@@ -46,6 +45,7 @@ private func setSending(
 ) async throws -> ExitStatus {
   var body = body
   if let org = invocation.value(orgOption.flag) { body["account"] = .string(org) }
+  let url = try invocation.settings.runningURL()
   let token = try String(
     contentsOfFile: invocation.settings.home.operatorToken, encoding: .utf8
   ).trimmingCharacters(in: .whitespacesAndNewlines)
@@ -53,7 +53,7 @@ private func setSending(
   defer { client.close() }
   let answer = try await client.send(
     ClientRequest(
-      method: "POST", url: invocation.settings.runningURL + "/api/operator/sending",
+      method: "POST", url: url + "/api/operator/sending",
       headers: ["authorization": "Bearer \(token)", "content-type": "application/json"],
       body: JSON.object(body).bytes(), timeoutMillis: 30_000))
   let value = try JSON(parsing: answer.body)
@@ -67,12 +67,4 @@ private func setSending(
     Output.line("\(done) \(count) \(count == 1 ? "account" : "accounts").")
   }
   return .success
-}
-
-extension Settings {
-  /// Where this home's system answers: the port may be one that was drawn.
-  var runningURL: String {
-    let status = SystemStatus(readingFrom: home.status)
-    return status.map(\.baseURL).flatMap { $0.isEmpty ? nil : $0 } ?? localURL
-  }
 }

@@ -95,12 +95,7 @@ struct HomeSecrets {
         nonce: Array(bytes.prefix(AESGCM.nonceByteCount)), authenticating: Array(name.utf8))
       try FileManager.default.createDirectory(
         atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-      // Under another name until it is whole: half a secret would be the home's own.
-      let unfinished = path + ".new"
-      let isMade = FileManager.default.createFile(
-        atPath: unfinished, contents: Data(secret), attributes: [.posixPermissions: 0o600])
-      guard isMade else { throw CommandError.secretUnusable(path: path) }
-      try FileManager.default.moveItem(atPath: unfinished, toPath: path)
+      try SecretFile.write(secret, to: path)
     }
   }
 }

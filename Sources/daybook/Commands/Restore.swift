@@ -1,5 +1,6 @@
 import Application
 import CLI
+import Crypto
 import EventLog
 import Foundation
 import JSON
@@ -15,6 +16,11 @@ private let keyOption = Option(
 private let reasonOption = Option(
   "--reason", value: "TEXT", "why, for the book of every account")
 
+private let historyOption = Option(
+  "--history", value: "N",
+  "the number of the new history, where one that the folder does not know has signed: higher than any"
+)
+
 private let reasonByteLimit = 500
 
 let restoreCommand = Command(
@@ -26,10 +32,18 @@ let restoreCommand = Command(
     and is looked up at the providers first. Erased people stay erased. What signs
     checkpoints, links and sessions is put in its place unless the home has its own.
     At the next start the book of every account says that it was restored: with its last
-    signed checkpoint of before, and the reason.
+    signed checkpoint of before, and the reason. Nothing is signed before the release
+    either: a home that was restored as a rehearsal is thrown away, not released. The new
+    history has a number that neither the folder, nor the log's other backup folders as far
+    as they are reached, nor this home knows. None of them knows what was restored from a
+    copy of a folder: look at the origins (…/i2/…) of checkpoints that others hold, and
+    give a higher --history.
     --root-key is the root key of the last backup into the folder, whichever snapshot.
     """,
-  arguments: [directory], options: [verifyOption, snapshotOption, keyOption, reasonOption, .json]
+  arguments: [directory],
+  options: [
+    verifyOption, snapshotOption, keyOption, reasonOption, historyOption, .json,
+  ]
 ) { invocation in
   let home = invocation.settings.home
   let backup = absolute(invocation.argument(directory.name))
@@ -38,6 +52,14 @@ let restoreCommand = Command(
     throw UsageError(
       "--reason has at most \(reasonByteLimit) bytes: every account's book repeats it.",
       command: "restore")
+  }
+  let history = try invocation.value(historyOption.flag).map { text in
+    guard let number = UInt32(text), number > 1 else {
+      throw UsageError(
+        "--history is '\(text)', but the first history is 1: give a number from 2.",
+        command: "restore")
+    }
+    return number
   }
   // Before anything is made here.
   let snapshots = try LogRestore.snapshots(in: backup)
@@ -62,7 +84,8 @@ let restoreCommand = Command(
   try discardSnapshots(home)
   var record = heldRecord
   var hasSecrets = true
-  let report = try run(restore, invocation) { report in
+  let known = max(history.map { $0 - 1 } ?? 0, try lastSignedHistory(home))
+  let report = try run(restore, after: known, invocation) { report in
     try placeCursors(report, home)
     record = RestoreRecord(
       restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
@@ -77,6 +100,11 @@ let restoreCommand = Command(
       "restore: what signs checkpoints, links and sessions is sealed with another root key, and is not here:"
         + " put copies of it into \(home.path) before 'daybook up', which makes new ones")
   }
+  for reason in report.untoldFolders {
+    Output.error(
+      "restore: another backup folder of the log was not told of history \(report.incarnation), and may give its number"
+        + " to another one: \(reason)")
+  }
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))
   } else {
@@ -90,8 +118,9 @@ let releaseCommand = Command(
   details: """
     Messages, webhooks, campaigns and workflows go on. What was waiting when the backup
     was made, or belongs to an older campaign or workflow run, may have been sent since:
-    the provider is asked about each before it is sent. Works with and without a running
-    system; a running one goes on within a second.
+    the provider is asked about each before it is sent. Checkpoints are signed again, as
+    those of a new history. Not for a rehearsal of a restore: throw that home away. Works
+    with and without a running system; a running one goes on within a second.
     """,
   options: [.json]
 ) { invocation in
@@ -108,17 +137,24 @@ let releaseCommand = Command(
 }
 
 private func run(
-  _ restore: LogRestore, _ invocation: Invocation,
+  _ restore: LogRestore, after known: UInt32, _ invocation: Invocation,
   beforeLast: (RestoreReport) throws -> Void
 ) throws -> RestoreReport {
   do {
     return try restore.run(
       snapshot: invocation.value(snapshotOption.flag),
-      verifies: invocation.has(verifyOption.flag), beforeLast: beforeLast)
+      verifies: invocation.has(verifyOption.flag), after: known, beforeLast: beforeLast)
   } catch EventLogError.wrongRootKey {
     throw CommandError.otherRootKey(
       path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")
   }
+}
+
+/// The last history that has signed in this home, and remembers it: 0 where none has.
+private func lastSignedHistory(_ home: Home) throws -> UInt32 {
+  guard FileManager.default.fileExists(atPath: home.checkpoints) else { return 0 }
+  return try FileManager.default.contentsOfDirectory(atPath: home.checkpoints)
+    .compactMap { $0.hasPrefix("i") ? UInt32($0.dropFirst()) : nil }.max() ?? 0
 }
 
 /// Of a log that was here before, which the restored one is not.
@@ -136,8 +172,7 @@ private func placeRootKey(_ given: String?, _ home: Home) throws -> any RootKey 
   try makeFolder(home.log)
   if let given, given != own {
     _ = try FileRootKey(path: given, mayCreate: false)
-    try Data(contentsOf: URL(filePath: given)).write(to: URL(filePath: own), options: .atomic)
-    try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: own)
+    try SecretFile.write([UInt8](try Data(contentsOf: URL(filePath: given))), to: own)
   }
   return try FileRootKey(path: own, mayCreate: false)
 }
@@ -170,6 +205,7 @@ private func json(_ report: RestoreReport, _ record: RestoreRecord) -> JSON {
   [
     "snapshot": .string(report.snapshot.name), "head": .int(Int64(report.head)),
     "incarnation": JSON(Int(report.incarnation)), "state": "held",
+    "untold_backups": .array(report.untoldFolders.map(JSON.string)),
     "erased_again": JSON(report.tombstoneCount),
     "rpo_seconds": .int(lostSeconds(report, record)), "milliseconds": JSON(report.tookMillis),
     "verified_events": JSON(report.verification.map { Int64($0.eventCount) }),
@@ -186,9 +222,11 @@ private func show(_ report: RestoreReport, _ record: RestoreRecord) {
   }
   Output.line(
     "RPO      \(lostSeconds(report, record)) s: what happened since the snapshot is not in it")
-  Output.line("history  incarnation \(report.incarnation); checkpoints are signed under its name")
+  Output.line(
+    "history  \(report.incarnation), no higher one is known here; its checkpoints are signed as …/i\(report.incarnation)/…"
+  )
   if report.tombstoneCount > 0 {
     Output.line("erased   \(report.tombstoneCount) people again, erased after the keys were copied")
   }
-  Output.line("ON HOLD: nothing is sent until 'daybook release'.")
+  Output.line("ON HOLD: nothing is sent or signed until 'daybook release'.")
 }

@@ -154,8 +154,8 @@ private func startServe(
       "accounts": JSON(loaded.orgCount), "from_snapshots": JSON(loaded.snapshotCount),
       "events_folded": .int(Int64(loaded.foldedCount)), "milliseconds": .int(loaded.tookMillis),
     ])
-  let exports = try exportDesk(context, log: log, engine: engine)
   let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
+  let exports = try exportDesk(context, log: log, engine: engine, hold: hold)
   // Before anything else is recorded.
   await RestoreNotes(engine: engine, notary: exports.notary, record: try hold.record()) { line in
     context.log.error("a book is not told of the restore", ["reason": .string(line)])
@@ -175,7 +175,7 @@ private func startServe(
     publicURL: publicURL,
     tokens: LinkTokens(secret: try Secret.read(or: settings.home.linkSecret)))
   if try hold.record()?.isHeld == true {
-    context.log.warning("nothing is sent after the restore until 'daybook release'")
+    context.log.warning("nothing is sent or signed after the restore until 'daybook release'")
   }
   let pool = ReadPool.make(
     connectionString: settings.databaseURL ?? "", size: readConnectionCount)
@@ -223,11 +223,11 @@ private func startServe(
 private let readConnectionCount = 4
 
 private func exportDesk(
-  _ context: ServiceContext, log: LMDBEventLog, engine: Engine
+  _ context: ServiceContext, log: LMDBEventLog, engine: Engine, hold: SendingHold
 ) throws -> ExportDesk {
   let home = context.settings.home
   return try ExportDesk(
-    engine: engine, reader: log, notary: Notary(log: log, directory: home.path),
+    engine: engine, reader: log, notary: Notary(log: log, directory: home.path, hold: hold),
     directory: home.exports
   ) { line in context.log.error("an export failed", ["reason": .string(line)]) }
 }
@@ -289,8 +289,10 @@ func consoleDirectory() -> String? {
   var folder = executable.deletingLastPathComponent()
   for _ in 0..<5 {
     let candidate = folder.appending(path: "console/dist")
-    if FileManager.default.fileExists(atPath: candidate.appending(path: "index.html").path()) {
-      return candidate.path()
+    if FileManager.default.fileExists(
+      atPath: candidate.appending(path: "index.html").path(percentEncoded: false))
+    {
+      return candidate.path(percentEncoded: false)
     }
     folder.deleteLastPathComponent()
   }
@@ -307,10 +309,7 @@ enum Secret {
       return secret
     }
     let secret = Random.bytes(32)
-    let created = FileManager.default.createFile(
-      atPath: path, contents: Data((Hex.encode(secret) + "\n").utf8),
-      attributes: [.posixPermissions: 0o600])
-    guard created else { throw CommandError.secretUnusable(path: path) }
+    try SecretFile.write(Array((Hex.encode(secret) + "\n").utf8), to: path)
     return secret
   }
 }

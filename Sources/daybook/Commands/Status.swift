@@ -14,8 +14,12 @@ let statusCommand = Command(
   options: [.json]
 ) { invocation in
   let home = invocation.settings.home
-  let status = try currentStatus(home)
-  let health = status.state == .stopped ? nil : await askHealth(status.baseURL)
+  var status = try currentStatus(home)
+  let health = status.state == .stopped ? nil : await askHealth(status.localURL)
+  // `up` writes how its start ended; whether all of it is served changes from then on.
+  if status.state == .ready || status.state == .degraded {
+    status.state = health?["status"] == "ok" ? .ready : .degraded
+  }
   let projections = askProjections(status, invocation.settings)
   if invocation.has("--json") {
     Output.json(json(status, health: health, projections: projections, home: home))
@@ -25,20 +29,20 @@ let statusCommand = Command(
   return status.state == .ready ? .success : .failure
 }
 
-/// What `up` wrote, as long as it still runs to keep it true.
 private func currentStatus(_ home: Home) throws -> SystemStatus {
-  let stored = SystemStatus(readingFrom: home.status)
-  if let stored, try FileLock.isHeld(home.upLock) { return stored }
+  if let running = try home.runningStatus() { return running }
+  // It holds the lock before it can write anything down.
+  let holder = try FileLock.isHeld(home.upLock) ? FileLock.holder(home.upLock) : nil
   return SystemStatus(
-    state: .stopped, supervisor: .current, baseURL: stored?.baseURL ?? "",
-    sandboxURL: stored?.sandboxURL ?? "", processes: [])
+    state: holder == nil ? .stopped : .starting, supervisor: holder?.identity ?? .current,
+    baseURL: "", localURL: "", sandboxURL: "", processes: [])
 }
 
 /// Nil where nobody answers within two seconds.
-private func askHealth(_ baseURL: String) async -> JSON? {
+private func askHealth(_ localURL: String) async -> JSON? {
   let client = HTTPClient()
   defer { client.close() }
-  let request = ClientRequest(method: "GET", url: baseURL + "/readyz", timeoutMillis: 2000)
+  let request = ClientRequest(method: "GET", url: localURL + "/readyz", timeoutMillis: 2000)
   guard let answer = try? await client.send(request) else { return nil }
   return try? JSON(parsing: answer.body)
 }
@@ -70,9 +74,14 @@ private func text(
 ) -> String {
   guard status.state != .stopped else { return "Daybook does not run in \(home.path).\n" }
   var lines = [
-    "Daybook in \(home.path): \(status.state.rawValue) (process \(status.supervisor.pid))",
-    "  API and console  \(status.baseURL)", "  Sandbox          \(status.sandboxURL)", "",
+    "Daybook in \(home.path): \(status.state.rawValue) (process \(status.supervisor.pid))"
   ]
+  // An `up` that has just begun has not said where.
+  if !status.baseURL.isEmpty {
+    lines += [
+      "  API and console  \(status.baseURL)", "  Sandbox          \(status.sandboxURL)", "",
+    ]
+  }
   lines += status.processes.map { process in
     let name = process.name.padding(toLength: 10, withPad: " ", startingAt: 0)
     let state = process.state.rawValue.padding(toLength: 11, withPad: " ", startingAt: 0)
@@ -85,7 +94,7 @@ private func text(
   lines += (projections ?? []).map { "  " + ProjectionLine($0, head: head).text }
   lines.append("")
   if health?["checks"]?["hold"] != nil {
-    lines.append("  ON HOLD after a restore: nothing is sent until 'daybook release'.\n")
+    lines.append("  ON HOLD after a restore: nothing is sent or signed until 'daybook release'.\n")
   }
   lines += (health?.object?.fields ?? []).map { "  \($0.key)  \($0.value.text)" }
   if health == nil { lines.append("  The API does not answer.") }

@@ -49,10 +49,11 @@ private struct Up {
     let home = asked.home
     try prepare(home)
     guard let lock = try FileLock.take(home.upLock) else {
-      let pid = SystemStatus(readingFrom: home.status)?.supervisor.pid
+      let pid = FileLock.holder(home.upLock)?.identity.pid
       throw CommandError.alreadyRunning(home: home.path, pid: pid)
     }
     defer { withExtendedLifetime(lock) {} }
+    try lock.sign()
     try checkDisk(home)
     try await endProcessesLeftBehind(home)
     let settings = try resolvePorts(asked)
@@ -147,10 +148,13 @@ private struct Up {
   }
 }
 
-/// Ends what an `up` that was killed has left, so that the ports and the log are free again.
+/// Ends what an `up` that was killed has left, so that the ports and the log are free again: what it had written down, and
+/// what it had no time to.
 func endProcessesLeftBehind(_ home: Home) async throws {
-  guard let earlier = SystemStatus(readingFrom: home.status) else { return }
-  let ended = try await endLeftovers(earlier.leftovers, grace: .seconds(60))
+  let known = SystemStatus(readingFrom: home.status)?.leftovers ?? []
+  let unknown = SystemProcesses.names.compactMap { FileLock.holder(home.lock(of: $0)) }
+    .filter { $0.words == supervisedMark && !known.contains($0.identity) }
+  let ended = try await endLeftovers(known + unknown.map(\.identity), grace: .seconds(60))
   if !ended.isEmpty { Output.line("Ended what an earlier start had left running") }
 }
 
@@ -163,6 +167,8 @@ private final class StatusBoard: Sendable {
 
   private let settings: Settings
   private let state: Mutex<State>
+  /// The last one begun.
+  private let writing = Mutex<Task<Void, Never>?>(nil)
   /// Wakes the writer; several events in a row become one write.
   private let changes: AsyncStream<Void>.Continuation
   private let changed: AsyncStream<Void>
@@ -189,11 +195,25 @@ private final class StatusBoard: Sendable {
     changes.yield()
   }
 
+  /// One after the other: what was so earlier never takes the place of what is so now.
   private func write() async {
+    let task = writing.withLock { writing in
+      let task = Task { [earlier = writing] in
+        await earlier?.value
+        await writeNow()
+      }
+      writing = task
+      return task
+    }
+    await task.value
+  }
+
+  private func writeNow() async {
     let (system, supervisor) = state.withLock { ($0.system, $0.supervisor) }
     let status = SystemStatus(
       state: system, supervisor: .current, baseURL: settings.baseURL,
-      sandboxURL: settings.sandboxURL, processes: await supervisor?.currentReports ?? [])
+      localURL: settings.localURL, sandboxURL: settings.sandboxURL,
+      processes: await supervisor?.currentReports ?? [])
     do {
       try status.write(to: settings.home.status)
     } catch {

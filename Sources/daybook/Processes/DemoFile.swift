@@ -1,8 +1,8 @@
 import CLI
+import Crypto
 import DemoData
 import Foundation
 import JSON
-import Supervisor
 
 /// Writes `demo.json`: where everything is, and the demo's credentials for scripts. Those of an earlier
 /// start are kept where this one made none.
@@ -20,16 +20,9 @@ func writeDemo(_ access: DemoAccess?, _ settings: Settings) throws {
   try writeDemo(.object(demo), to: settings.home)
 }
 
-/// It holds a key: made for its owner alone, and moved into place as a whole.
+/// It holds a key.
 func writeDemo(_ content: JSON, to home: Home) throws {
-  let unfinished = home.demo + ".unfinished"
-  let isWritten = FileManager.default.createFile(
-    atPath: unfinished, contents: Data(content.bytes() + [UInt8(ascii: "\n")]),
-    attributes: [.posixPermissions: 0o600])
-  guard isWritten else {
-    throw CommandError.homeUnusable(path: home.demo, reason: "it can not be written")
-  }
-  try moveFile(from: unfinished, replacing: home.demo)
+  try SecretFile.write(content.bytes() + [UInt8(ascii: "\n")], to: home.demo)
 }
 
 /// Nil where there is none, or none that can be read.

@@ -5,13 +5,22 @@ import JSON
 import Supervisor
 
 /// Starts `up` in a session of its own, and returns when it is ready or has given up. What it says goes
-/// to `logs/up.log` and, up to here, to the terminal.
+/// to `logs/up.log` and, up to here, to the terminal. Whoever stops this stops the start.
 func startDetached(_ settings: Settings, flags: [String]) async throws -> ExitStatus {
   try prepare(settings.home)
+  // Its log is that of the one that runs.
+  guard try !FileLock.isHeld(settings.home.upLock) else {
+    let pid = FileLock.holder(settings.home.upLock)?.identity.pid
+    throw CommandError.alreadyRunning(home: settings.home.path, pid: pid)
+  }
   let logPath = settings.home.log(of: "up")
-  let log = try Descriptor.open(logPath, flags: O_WRONLY | O_CREAT | O_TRUNC | O_APPEND)
+  // It is told the demo's password and key. One of an earlier version may be for everybody.
+  let log = try Descriptor.open(
+    logPath, flags: O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, mode: 0o600)
+  try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: logPath)
   let nothing = try Descriptor.open("/dev/null", flags: O_RDWR)
   let forwarded = settings.forwarded
+  let stop = SupervisedProcess.stopRequest(followsInput: false)
   let child = try ChildProcess(
     Launch(
       executable: SystemProcesses.executable, arguments: ["up"] + flags + forwarded.flags,
@@ -19,7 +28,11 @@ func startDetached(_ settings: Settings, flags: [String]) async throws -> ExitSt
       startsSession: true),
     input: nothing, output: log, errors: log)
 
-  let state = try await waitForVerdict(of: child, settings.home)
+  let state = try await waitForVerdict(of: child, settings.home, stop: stop)
+  if state == nil, stop.valueSoFar != nil {
+    _ = try await child.stop(grace: .seconds(stopSeconds))
+    throw CommandError.stopped
+  }
   let said = try String(contentsOfFile: logPath, encoding: .utf8)
   guard let state, state == .ready || state == .degraded else {
     Output.error(said.trimmingCharacters(in: .newlines))
@@ -29,11 +42,11 @@ func startDetached(_ settings: Settings, flags: [String]) async throws -> ExitSt
   return .success
 }
 
-/// The state in which the start ended; nil where the process ended without any.
+/// The state in which the start ended; nil where the process ended without any, or is to be stopped.
 private func waitForVerdict(
-  of child: ChildProcess, _ home: Home
+  of child: ChildProcess, _ home: Home, stop: Latch<Int32>
 ) async throws -> SystemStatus.State? {
-  while child.exitSoFar == nil {
+  while child.exitSoFar == nil, stop.valueSoFar == nil {
     try await Task.sleep(for: .milliseconds(50))
     guard let status = SystemStatus(readingFrom: home.status), status.supervisor == child.identity
     else { continue }

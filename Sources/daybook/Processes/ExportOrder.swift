@@ -15,9 +15,30 @@ struct ExportOrder {
   let request: JSONObject
   let settings: Settings
 
+  /// Of a system that reads its books before it answers.
+  private static let startPatience: Duration = .seconds(120)
+
+  /// Waits for a system that is just starting: it has the log, and does not answer yet.
   func place() async throws -> (record: AuditExportRecord, published: PublishedHead) {
-    if let answer = try await ask() { return try read(answer) }
-    return try await placeAlone()
+    let deadline = ContinuousClock.now + Self.startPatience
+    var isWaiting = false
+    while true {
+      if let answer = try await ask() { return try read(answer) }
+      do {
+        return try await placeAlone()
+      } catch CommandError.logInUse(_) {
+        guard ContinuousClock.now < deadline else {
+          let url = try settings.runningURL()
+          throw CommandError.exportRefused(
+            reason: "the log is written by a system that does not answer at \(url)")
+        }
+      }
+      if !isWaiting {
+        Output.error("export audit: waits until the system that has the log answers")
+        isWaiting = true
+      }
+      try await Task.sleep(for: .milliseconds(200))
+    }
   }
 
   /// nil where nothing listens.
@@ -27,13 +48,14 @@ struct ExportOrder {
     }
     var body = request
     body["account"] = .string(org.text)
+    let url = try settings.runningURL()
     let client = HTTPClient()
     defer { client.close() }
     let response: ClientResponse
     do {
       response = try await client.send(
         ClientRequest(
-          method: "POST", url: settings.runningURL + "/api/operator/audit-exports",
+          method: "POST", url: url + "/api/operator/audit-exports",
           headers: [
             "authorization": "Bearer "
               + String(decoding: token, as: UTF8.self).trimmingCharacters(
@@ -80,19 +102,21 @@ struct ExportOrder {
   private func placeAlone() async throws -> (
     record: AuditExportRecord, published: PublishedHead
   ) {
-    let log = try LMDBEventLog(directory: settings.home.log)
+    let log = try openLogForWriting(settings.home)
     do {
       let engine = try Engine(
         log: log,
         tools: Tools(
           clock: SystemClock(), random: SystemRandom(), numbers: PhoneBook(),
           zones: SystemZoneClock()))
+      let hold = SendingHold(path: settings.home.restored) { EventLog.SystemClock.nowMicros() }
       let desk = try ExportDesk(
-        engine: engine, reader: log, notary: Notary(log: log, directory: settings.home.path),
+        engine: engine, reader: log,
+        notary: Notary(log: log, directory: settings.home.path, hold: hold),
         directory: settings.home.exports, report: { Output.error($0) })
       await RestoreNotes(
         engine: engine, notary: desk.notary,
-        record: try RestoreRecord.read(settings.home.restored), report: { Output.error($0) }
+        record: try hold.record(), report: { Output.error($0) }
       ).write()
       let scope = try scope { number in
         try desk.contacts(with: number, of: org)

@@ -32,6 +32,9 @@ private enum Ending: Sendable {
 let supervisedOption = Option(
   "--supervised", isInternal: true, "stop when standard input ends; log to a file")
 
+/// In the locks of processes that `up` has started.
+let supervisedMark = "supervised"
+
 /// Runs a process of the system: one at a time in a home, with its log, until it is told to stop.
 ///
 /// Under a supervisor it logs to `logs/<name>.log`, by hand to standard error.
@@ -47,8 +50,15 @@ func runService(
     throw CommandError.processAlreadyRunning(name: name, home: settings.home.path)
   }
   defer { withExtendedLifetime(lock) {} }
+  // Whoever started it has ended meanwhile, and nobody waits for it: it leaves everything as it is.
+  if isSupervised, SupervisedProcess.isAbandoned { return .failure }
 
   let log = try makeLogger(name, settings, toFile: isSupervised)
+  do {
+    try lock.sign(isSupervised ? supervisedMark : "")
+  } catch {
+    log.warning("'daybook down' may not find this process", ["error": .string("\(error)")])
+  }
   let ending = Latch<Ending>()
   let request = SupervisedProcess.stopRequest(followsInput: isSupervised)
   Task { ending.open(with: .signal(await request.value())) }

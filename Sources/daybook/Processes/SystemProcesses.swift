@@ -8,6 +8,8 @@ struct SystemProcesses {
   let settings: Settings
   let allowsPrivateWebhooks: Bool
 
+  static let names = ["postgres", "sandbox", "project", "serve"]
+
   /// A process comes after those that it needs.
   var specs: [ProcessSpec] {
     let ownsDatabase = settings.databaseURL == nil
@@ -44,7 +46,7 @@ struct SystemProcesses {
 
   /// This program's own file, which may be another than the first word of its command line.
   static var executable: String {
-    URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path()
+    URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path(percentEncoded: false)
   }
 
   /// The environment without our settings: children get them told one by one.

@@ -124,16 +124,16 @@ import Vault
   {
     var last = ""
     try await withBackup { fixture, _ in
-      last = await fixture.desk.notary.instanceCheckpoint
+      last = try await fixture.desk.notary.instanceCheckpoint
     } _: { home, org in
       #expect(try restore(home, to: "second") == 2)
       for _ in 0..<2 {
         try await ExportHouse.with(home: home, log: "second") { fixture in
-          let bytes = try #require(await fixture.desk.notary.instanceEntries(0, width: 1))
+          let bytes = try #require(try await fixture.desk.notary.instanceEntries(0, width: 1))
           let quoted = try Checkpoint(text: String(decoding: bytes.dropFirst(2), as: UTF8.self))
           #expect(quoted.origin.hasSuffix("/i1/instance"))
           #expect(last.hasPrefix(quoted.text))
-          #expect(await fixture.desk.notary.instanceEntries(0, width: 2) == nil)
+          #expect(try await fixture.desk.notary.instanceEntries(0, width: 2) == nil)
         }
       }
     }
@@ -168,7 +168,7 @@ import Vault
       #expect(try restore(home, to: "second") == 2)
       try FileManager.default.removeItem(atPath: home + "/checkpoint.key")
       try await ExportHouse.with(home: home, log: "second") { fixture in
-        #expect(await fixture.desk.notary.instanceEntries(0, width: 1) == nil)
+        #expect(try await fixture.desk.notary.instanceEntries(0, width: 1) == nil)
         try await tell(fixture, reportCount: 1)
         let told = try #require(try restores(fixture, org).first)
         guard case .org(.historyRestored(let restore)) = try EventCodec.decode(told).event else {

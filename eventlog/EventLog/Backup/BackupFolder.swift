@@ -7,12 +7,13 @@ import Vault
 //
 //   log                      the id of the log whose backup it is, in hex: without it nothing is told to the folder
 //   lock                     flock(2): one backup, restore or rewriting at a time
+//   incarnation.lock         flock(2): one at a time takes a number
 //   chunks/<SHA-256>         a MiB of a copy of log/data.mdb, shared by all snapshots that have it
 //   vault/<INCARNATION>-<MICROS>-<SHA-256>
 //                            of each history the newest copy of vault/data.mdb, and no older one. Rewritten without the
 //                            keys of whoever is erased
 //   tombstones               "ORG SUBJECT MICROS" a line, in hex and decimal: everybody erased, also since the last copy
-//   incarnation              the highest number that a log restored from here was given
+//   incarnation              the highest number that a log restored from here, or from another folder of this log, was given
 //   snapshots/<MICROS>.json  what a snapshot is made of, and on a second line the SHA-256 of the first
 //
 // A log that was restored has another incarnation and goes on in the same folder, and so may the one that it was restored
@@ -41,6 +42,8 @@ package struct BackupSnapshot: Sendable, Equatable {
   /// Small files beside the log, by name.
   package let files: [String: [UInt8]]
   let books: [Book]
+  /// The log's other backup folders: they hear of erasures and of new histories, also from a log that is restored from this one.
+  let otherFolders: [String]
 
   package var name: String { Self.name(createdAtMicros) }
 
@@ -65,7 +68,7 @@ package struct BackupSnapshot: Sendable, Equatable {
             "org": .string(String($0.org.value, radix: 16)), "size": .int(Int64($0.size)),
             "root": .string($0.root),
           ]
-        }),
+        }), "other_folders": .array(otherFolders.map(JSON.string)),
     ]
   }
 
@@ -73,7 +76,8 @@ package struct BackupSnapshot: Sendable, Equatable {
 
   init(
     createdAtMicros: Int64, incarnation: UInt32, head: UInt64, recordedAtMicros: Int64,
-    chunks: [String], vaultSum: String? = nil, files: [String: [UInt8]], books: [Book]
+    chunks: [String], vaultSum: String? = nil, files: [String: [UInt8]], books: [Book],
+    otherFolders: [String] = []
   ) {
     self.createdAtMicros = createdAtMicros
     self.incarnation = incarnation
@@ -83,6 +87,7 @@ package struct BackupSnapshot: Sendable, Equatable {
     self.vaultSum = vaultSum
     self.files = files
     self.books = books
+    self.otherFolders = otherFolders
   }
 
   init?(_ json: JSON) {
@@ -109,7 +114,7 @@ package struct BackupSnapshot: Sendable, Equatable {
           let root = book["root"]?.string
         else { return nil }
         return Book(org: OrgID(org), size: size, root: root)
-      })
+      }, otherFolders: (json["other_folders"]?.array ?? []).compactMap(\.string))
     guard self.chunks.count == chunks.count, self.books.count == books.count,
       self.files.count == files.fields.count
     else { return nil }
@@ -132,7 +137,6 @@ struct BackupFolder {
   private var vaultPath: String { path + "/vault" }
   private var snapshotsPath: String { path + "/snapshots" }
   private var tombstonesPath: String { path + "/tombstones" }
-  private var incarnationPath: String { path + "/incarnation" }
   private var logIDPath: String { path + "/log" }
   private var lockPath: String { path + "/lock" }
 
@@ -176,7 +180,7 @@ struct BackupFolder {
     }
   }
 
-  private func logID() throws(EventLogError) -> String? {
+  func logID() throws(EventLogError) -> String? {
     try PlainFiles.read(logIDPath).map {
       String(decoding: $0.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
     }
@@ -213,7 +217,11 @@ struct BackupFolder {
 
   /// The same until the descriptor is closed.
   func lock(waitMillis: Int = patienceMillis) throws(EventLogError) -> Int32 {
-    let descriptor = unsafe open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+    try lock(lockPath, waitMillis: waitMillis)
+  }
+
+  func lock(_ path: String, waitMillis: Int) throws(EventLogError) -> Int32 {
+    let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("open") }
     var waitedMillis = 0
     while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
@@ -458,22 +466,5 @@ struct BackupFolder {
     guard !text.isEmpty else { return }
     // A newline first: after a torn line.
     try PlainFiles.append(Array(("\n" + text).utf8), toFile: tombstonesPath)
-  }
-
-  // MARK: Incarnations
-
-  /// A number that no log from here has had, stored before anything uses it: two restores of one snapshot are two
-  /// histories.
-  func nextIncarnation(after incarnation: UInt32) throws(EventLogError) -> UInt32 {
-    let stored = try PlainFiles.read(incarnationPath)
-    let text = String(decoding: stored ?? [], as: UTF8.self)
-    guard let last = stored == nil ? 0 : UInt32(text) else {
-      throw .backupDamaged(reason: "the incarnation cannot be read")
-    }
-    // A log that was restored from another folder may go on in this one.
-    let known = try vaultIncarnations().last ?? 0
-    let next = max(last, incarnation, known) + 1
-    try PlainFiles.write(Array(String(next).utf8), to: incarnationPath)
-    return next
   }
 }

@@ -41,20 +41,20 @@ extension LMDBLogReader {
       throw .storage(reason: "\(directory) is in the log's own folder: what takes one takes both")
     }
     try folder.create(for: store.format.logID)
-    return try folder.inFolder { () throws(EventLogError) in
-      try folder.locked { () throws(EventLogError) in
-        // A damaged log must not push sound snapshots out of the folder.
-        _ = try check(after: 0)
-        // From here on every erasure is told to the folder, also one that happens during the copy.
-        let isNew = try store.folder.addBackup(directory)
-        do throws(EventLogError) {
-          return try copy(to: folder, files: files, keeping: keeping, start: start)
-        } catch {
-          // Nobody is in a folder that has no snapshot.
-          if isNew, try folder.names().isEmpty { _ = try store.folder.removeBackup(directory) }
-          throw error
-        }
+    let lock = try folder.inFolder { () throws(EventLogError) in try folder.lock() }
+    defer { Glibc.close(lock) }
+    // A damaged log must not push sound snapshots out of the folder.
+    _ = try check(after: 0)
+    // From here on every erasure is told to the folder, also one that happens during the copy.
+    let isNew = try store.folder.addBackup(directory)
+    do throws(EventLogError) {
+      return try folder.inFolder { () throws(EventLogError) in
+        try copy(to: folder, files: files, keeping: keeping, start: start)
       }
+    } catch {
+      // Nobody is in a folder that has no snapshot.
+      if isNew, try folder.names().isEmpty { _ = try store.folder.removeBackup(directory) }
+      throw error
     }
   }
 
@@ -82,7 +82,8 @@ extension LMDBLogReader {
     }
     let snapshot = BackupSnapshot(
       createdAtMicros: now, incarnation: store.format.incarnation, head: head,
-      recordedAtMicros: recordedAtMicros, chunks: log.chunks, files: files, books: books)
+      recordedAtMicros: recordedAtMicros, chunks: log.chunks, files: files, books: books,
+      otherFolders: try store.folder.backups().filter { $0 != folder.path })
     try folder.add(snapshot)
     try folder.prune(keeping: keeping ?? .max)
     // The vault is stored anew each time.
@@ -189,23 +190,37 @@ extension LogFolder {
 
   /// False where it was known already.
   func addBackup(_ directory: String) throws(EventLogError) -> Bool {
-    let known = try backups()
-    guard !known.contains(directory) else { return false }
-    try write(backups: known + [directory])
-    return true
+    try changeBackups { $0.contains(directory) ? nil : $0 + [directory] }
   }
 
   /// False where it was not known.
   func removeBackup(_ directory: String) throws(EventLogError) -> Bool {
-    let known = try backups()
-    guard known.contains(directory) else { return false }
-    try write(backups: known.filter { $0 != directory })
+    try changeBackups { known in
+      known.contains(directory) ? known.filter { $0 != directory } : nil
+    }
+  }
+
+  /// One at a time: of two backups into two folders that begin at once, the log has to know both.
+  private func changeBackups(_ change: ([String]) -> [String]?) throws(EventLogError) -> Bool {
+    let folder = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { throw .system("open") }
+    defer { Glibc.close(folder) }
+    while flock(folder, LOCK_EX) != 0 {
+      guard errno == EINTR else { throw .system("flock") }
+    }
+    guard let changed = change(try backups()) else { return false }
+    try write(backups: changed)
     return true
   }
 
   private func write(backups: [String]) throws(EventLogError) {
     let lines = backups.map { $0 + "\n" }.joined()
-    try PlainFiles.write(Array(lines.utf8), to: backupsPath)
+    do throws(EventLogError) {
+      try PlainFiles.write(Array(lines.utf8), to: backupsPath)
+    } catch .storage(let reason) {
+      throw .storage(
+        reason: "the log's list of its backups, \(backupsPath), is not written: \(reason)")
+    }
   }
 }
 
@@ -214,6 +229,8 @@ package struct KnownBackup: Sendable, Equatable {
   package let directory: String
   /// nil: it is there.
   package let problem: String?
+  /// False: it would give the number of this history to another one.
+  package let knowsHistory: Bool
 }
 
 extension LMDBLogReader {
@@ -222,12 +239,14 @@ extension LMDBLogReader {
     try store.folder.backups().map { directory in
       do throws(EventLogError) {
         let folder = BackupFolder(path: directory)
-        try folder.inFolder { () throws(EventLogError) in
+        return try folder.inFolder { () throws(EventLogError) in
           try folder.requireLog(store.format.logID)
+          return KnownBackup(
+            directory: directory, problem: nil,
+            knowsHistory: try folder.lastIncarnation() >= store.format.incarnation)
         }
-        return KnownBackup(directory: directory, problem: nil)
       } catch {
-        return KnownBackup(directory: directory, problem: error.description)
+        return KnownBackup(directory: directory, problem: error.description, knowsHistory: true)
       }
     }
   }

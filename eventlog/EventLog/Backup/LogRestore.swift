@@ -12,6 +12,8 @@ package struct RestoreReport: Sendable {
   package let files: [[String: [UInt8]]]
   package let head: UInt64
   package let incarnation: UInt32
+  /// Other backup folders of the log, which could not be told that there is this history, and why.
+  package let untoldFolders: [String]
   /// Those of them that the snapshot's own vault did not have.
   package let tombstoneCount: Int
   /// nil where it was not asked for.
@@ -54,11 +56,12 @@ package struct LogRestore {
   /// Restores the snapshot `name` (nil: the newest), and, with `verifies`, checks every byte, proof and signature of it;
   /// the roots in the snapshot always are.
   ///
+  /// The history gets a number after all that the folder, the log's other ones and the caller (`after`) know of.
   /// `beforeLast` puts what else belongs to the log in its place: whoever finds the log finds that too, however this ended.
   ///
   /// - Throws: `.backupDamaged`, `.corrupted` and others, and what `beforeLast` throws; the target has no log then.
   package func run(
-    snapshot name: String? = nil, verifies: Bool = false,
+    snapshot name: String? = nil, verifies: Bool = false, after known: UInt32 = 0,
     beforeLast: (RestoreReport) throws -> Void = { _ in }
   ) throws -> RestoreReport {
     let start = SystemClock.monotonicNanos()
@@ -79,13 +82,17 @@ package struct LogRestore {
     try assemble(snapshot, in: staging)
     let tombstones = try applyTombstones(in: staging)
     let (verification, head) = try check(snapshot, staging, verifies: verifies)
-    let incarnation = try renumber(staging, after: snapshot.incarnation)
-    let others = try folder.names().reversed().filter { $0 != snapshot.name }
+    let others = snapshot.otherFolders.map(BackupFolder.init(path:))
+    let (incarnation, untold) = try folder.takeIncarnation(
+      after: max(known, snapshot.incarnation), others)
+    try renumber(staging, to: incarnation)
+    let siblings = try folder.names().reversed().filter { $0 != snapshot.name }
       .map { name throws(EventLogError) in try folder.snapshot(name) }
       .filter { $0.incarnation == snapshot.incarnation }
     let report = RestoreReport(
-      snapshot: snapshot, files: [snapshot.files] + others.map(\.files), head: head,
-      incarnation: incarnation, tombstoneCount: tombstones, verification: verification,
+      snapshot: snapshot, files: [snapshot.files] + siblings.map(\.files), head: head,
+      incarnation: incarnation, untoldFolders: untold, tombstoneCount: tombstones,
+      verification: verification,
       tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
     try beforeLast(report)
     try moveIntoPlace(staging, snapshot, head: head)
@@ -114,7 +121,13 @@ package struct LogRestore {
     guard descriptor >= 0 else { throw .system("open") }
     defer { Glibc.close(descriptor) }
     for name in snapshot.chunks {
-      try PlainFiles.append(try folder.chunk(name), to: descriptor)
+      let chunk = try folder.chunk(name)
+      do throws(EventLogError) {
+        try PlainFiles.append(chunk, to: descriptor)
+      } catch .storage(let reason) {
+        // Of the two folders the one whose disk is full.
+        throw .storage(reason: "\(target): \(reason)")
+      }
     }
     guard fsync(descriptor) == 0 else { throw .system("fsync") }
     try folder.copyVault(for: snapshot, to: staging.vaultPath + "/data.mdb")
@@ -167,22 +180,18 @@ package struct LogRestore {
   }
 
   /// From here on it is another history: its checkpoints have another origin.
-  private func renumber(
-    _ staging: LogFolder, after incarnation: UInt32
-  ) throws(EventLogError) -> UInt32 {
-    let next = try folder.nextIncarnation(after: incarnation)
+  private func renumber(_ staging: LogFolder, to incarnation: UInt32) throws(EventLogError) {
     let store = try LogStore.open(staging, mapBytes: mapBytes, rootKey: rootKey)
     defer { store.close() }
     let format = store.format
     let renewed = LogFormat(
       logID: format.logID, hashSeed: format.hashSeed, createdAtMicros: format.createdAtMicros,
-      incarnation: next)
+      incarnation: incarnation)
     try mappingErrors {
       try store.rewriting { transaction throws in
         try transaction.put(renewed.bytes, forKey: LogStore.formatKey, in: store.meta)
       }
     }
-    return next
   }
 
   /// The log's folder last: until then there is none.
@@ -190,6 +199,7 @@ package struct LogRestore {
     _ staging: LogFolder, _ snapshot: BackupSnapshot, head: UInt64
   ) throws(EventLogError) {
     let final = LogFolder(path: target)
+    for other in snapshot.otherFolders { _ = try final.addBackup(other) }
     // One of the first format cannot be told of erasures.
     if snapshot.vaultSum == nil { _ = try final.addBackup(folder.path) }
     try PlainFiles.remove(final.wakePath)

@@ -16,7 +16,8 @@ package struct Child {
     var environment = ProcessInfo.processInfo.environment
     if let faults {
       let folder = URL(filePath: tool).deletingLastPathComponent()
-      environment["LD_PRELOAD"] = folder.appending(path: "libfaultshim.so").path()
+      environment["LD_PRELOAD"] = folder.appending(path: "libfaultshim.so").path(
+        percentEncoded: false)
       environment.merge(faults) { $1 }
     }
     // A crash is an outcome here, and its report would take longer than everything else.
@@ -65,7 +66,8 @@ package struct Child {
 /// Runs `body` with a new folder on the disk that is tested, and removes it.
 func withScratch<Result>(_ body: (String) async throws -> Result) async throws -> Result {
   let base = ProcessInfo.processInfo.environment["CRASH_DIRECTORY"] ?? NSTemporaryDirectory()
-  let path = URL(filePath: base).appending(path: "daybook-crash-\(UUID().uuidString)").path()
+  let path = URL(filePath: base).appending(path: "daybook-crash-\(UUID().uuidString)").path(
+    percentEncoded: false)
   try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
   defer {
     // Left behind at worst.

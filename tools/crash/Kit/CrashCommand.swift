@@ -102,7 +102,7 @@ package enum CrashCommand {
 
   /// This program's own file.
   private static var tool: String {
-    URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path()
+    URL(filePath: "/proc/self/exe").resolvingSymlinksInPath().path(percentEncoded: false)
   }
 
   private static func say(_ text: String) { print(text) }

@@ -45,7 +45,8 @@ package enum FileBundle {
       try FileManager.default.createDirectory(
         at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
       try Data(content).write(to: url)
-      try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: url.path())
+      try FileManager.default.setAttributes(
+        [.posixPermissions: 0o600], ofItemAtPath: url.path(percentEncoded: false))
     }
   }
 
