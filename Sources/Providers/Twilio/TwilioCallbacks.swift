@@ -120,6 +120,8 @@ package struct TwilioInboundMessage: Sendable, Equatable {
   package static let emptyReply = #"<?xml version="1.0" encoding="UTF-8"?><Response/>"#
   package static let replyContentType = "text/xml"
 
+  /// The parts of one text are numbered in eight bits (3GPP TS 23.040, 9.2.3.24.1).
+  private static let maxSegmentCount = 255
   /// At most this many media are read; Twilio's own limit.
   private static let maxMediaCount = 10
 
@@ -132,7 +134,9 @@ package struct TwilioInboundMessage: Sendable, Equatable {
     from = Self.number(try form.required("From"))
     to = Self.number(try form.required("To"))
     body = form["Body"] ?? ""
-    segmentCount = form["NumSegments"].flatMap { Int($0) } ?? 1
+    // The form is signed with a secret that the account itself may know: it is charged for no more than there can be.
+    let segments = form["NumSegments"].flatMap { Int($0) } ?? 1
+    segmentCount = min(max(1, segments), Self.maxSegmentCount)
     optOutType = form["OptOutType"].flatMap { OptOutType(rawValue: $0) }
     let mediaCount = form["NumMedia"].flatMap { Int($0) } ?? 0
     media = (0..<max(0, min(mediaCount, Self.maxMediaCount))).compactMap { index in

@@ -104,7 +104,8 @@ package struct TwilioWebhooks: ProviderWebhooks {
 
   /// nil while the call goes on.
   static func result(_ form: [String: String]) -> CallResult? {
-    let seconds = max(0, form["CallDuration"].flatMap { Int($0) } ?? 0)
+    // No call of Twilio's is longer than a day; a form may say anything.
+    let seconds = min(max(0, form["CallDuration"].flatMap { Int($0) } ?? 0), 86_400)
     let outcome: CallResult.Outcome? =
       switch form["CallStatus"] {
       case "completed":
