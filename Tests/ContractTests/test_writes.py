@@ -1,5 +1,6 @@
 """What holds for every write alike: tried without a trace, repeated without a second, refused where it is stale."""
 
+import concurrent.futures
 import uuid
 
 import pytest
@@ -158,6 +159,38 @@ def test_every_write_that_is_repeated_is_one(made, operations):
             assert (other.status, other.code) == (409, "idempotency_mismatch"), name
         kept += 1
     assert kept > 40
+
+
+def test_changes_of_one_moment_do_not_undo_each_other(made):
+    owner, _ = made
+    key = owner.made("/api/api-keys", {"name": "K", "scopes": ["contacts:read"]})["id"]
+    endpoint = owner.made("/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["campaign.created"]})
+    hook = owner.made("/api/inbound-hooks", {
+        "name": "F", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}})["id"]
+    ways = ["secret_in_path", "standard_webhooks", "hmac_sha256"]
+    cents = 10_000
+    rounds = [
+        [
+            ("PATCH", f"/api/api-keys/{key}", {"networks": [f"203.0.113.{n}"]}),
+            ("PATCH", f"/api/api-keys/{key}", {"expires_at": f"2090-01-{n % 28 + 1:02}T00:00:00.000Z"}),
+            ("PATCH", f"/api/webhook-endpoints/{endpoint['id']}", {"payload": ["thin", "full"][n % 2]}),
+            ("PATCH", f"/api/webhook-endpoints/{endpoint['id']}", {"format": ["cloudevents", "standard"][n % 2]}),
+            ("PATCH", f"/api/inbound-hooks/{hook}", {"authentication": ways[n % 3]}),
+            ("PATCH", f"/api/inbound-hooks/{hook}", {"name": f"F{n}"}),
+            ("POST", "/api/wallet/auto-recharge/configure", {"threshold": n * cents}),
+            ("POST", "/api/wallet/auto-recharge/configure", {"monthly_cap": n * cents}),
+        ]
+        for n in range(1, 21)
+    ]
+    with concurrent.futures.ThreadPoolExecutor(len(rounds[0])) as pool:
+        for changes in rounds:
+            done = list(pool.map(lambda change: owner.send(*change), changes))
+            for (_, path, body), answer in zip(changes, done):
+                assert answer.status == 200, answer.text
+                now = owner.get(path.replace("/configure", "")).json
+                for name, value in body.items():
+                    found = now[name]["amount"] if isinstance(now[name], dict) else now[name]
+                    assert found == value, f"{path}: {name}"
 
 
 def without(answer: dict) -> dict:
