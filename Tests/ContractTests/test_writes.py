@@ -148,6 +148,7 @@ def test_every_write_that_is_repeated_is_one(made, operations):
         second = owner.send(method, target, body, Idempotency_Key=key)
         assert second.status == first.status, f"{name}: {second.text[:300]}"
         assert second.headers.get("idempotent-replayed") == "true", name
+        assert not SECRETS & set(second.json), f"{name}: a secret is shown again"
         if name in ORDERS:
             assert second.json["id"] == first.json["id"], name
         else:
@@ -159,6 +160,35 @@ def test_every_write_that_is_repeated_is_one(made, operations):
             assert (other.status, other.code) == (409, "idempotency_mismatch"), name
         kept += 1
     assert kept > 40
+
+
+def test_a_secret_is_shown_to_whom_it_was_made_for_alone(made):
+    owner, _ = made
+    hook = {"name": "F", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}}
+    endpoint = {"url": "https://example.com/h", "types": ["campaign.created"]}
+    # Keys are the account's: who may less knows them too, from a log or a guess.
+    keys = owner.made("/api/api-keys", {"name": "Other", "scopes": ["webhooks:*", "leads:*", "events:read"]})
+    other = owner.with_key(keys["secret"])
+    for path, body in [("/api/inbound-hooks", hook), ("/api/webhook-endpoints", endpoint)]:
+        once = {"Idempotency_Key": uuid.uuid4().hex}
+        first = owner.send("POST", path, body, **once)
+        assert first.status == 201 and first.json["secret"], first.text
+        own, changed = f"{path}/{first.json['id']}", {"Idempotency_Key": uuid.uuid4().hex}
+        rotated = owner.send("POST", f"{own}/rotate-secret", **changed)
+        assert rotated.json["secret"] != first.json["secret"]
+        for caller in [owner, other]:
+            again = caller.send("POST", path, body, **once)
+            assert (again.status, again.headers["idempotent-replayed"]) == (201, "true"), again.text
+            repeated = caller.send("POST", f"{own}/rotate-secret", **changed)
+            assert (repeated.status, repeated.headers["idempotent-replayed"]) == (200, "true"), repeated.text
+            assert "secret" not in again.json and "secret" not in repeated.json, path
+    # Another way to sign has a secret of its own, which is shown as often.
+    made_hook = owner.made("/api/inbound-hooks", hook)
+    target, once = f"/api/inbound-hooks/{made_hook['id']}", {"Idempotency_Key": uuid.uuid4().hex}
+    change = {"authentication": "standard_webhooks"}
+    assert owner.send("PATCH", target, change, **once).json["secret"].startswith("whsec_")
+    assert "secret" not in owner.send("PATCH", target, change, **once).json
+    assert "secret" not in owner.send("PATCH", target, change).json
 
 
 def test_changes_of_one_moment_do_not_undo_each_other(made):

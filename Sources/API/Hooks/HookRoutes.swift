@@ -207,12 +207,14 @@ enum HookRoutes {
     return try answer(200, id, written.receipt, showsSecret: written.output ?? false, exchange)
   }
 
+  /// A repeated request is answered without the secret: whoever may send it again need not be whom it was shown to.
   private static func answer(
     _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, showsSecret: Bool,
     _ exchange: Exchange
   ) throws(APIError) -> HTTPResponse {
     let view = try view(
-      id, version: receipt.version(of: id), showsSecret: showsSecret, exchange)
+      id, version: receipt.version(of: id), showsSecret: showsSecret && !receipt.isReplay,
+      exchange)
     return exchange.respond(status, view, receipt: receipt)
   }
 

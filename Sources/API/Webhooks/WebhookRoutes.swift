@@ -129,12 +129,14 @@ enum WebhookRoutes {
     }
   }
 
+  /// A repeated request is answered without the secret: whoever may send it again need not be whom it was shown to.
   private static func answer(
     _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, showsSecret: Bool,
     _ exchange: Exchange
   ) throws(APIError) -> HTTPResponse {
     let value = try view(
-      id, version: receipt.version(of: id), showsSecret: showsSecret, exchange)
+      id, version: receipt.version(of: id), showsSecret: showsSecret && !receipt.isReplay,
+      exchange)
     return exchange.respond(status, value, receipt: receipt)
   }
 
