@@ -26,4 +26,20 @@ import Testing
     let pin = ListRequest.Pin(position: 7, momentMicros: moment)
     #expect(ListCursor(ListCursor(list: 1, pin: pin, place: "6a").text) == nil)
   }
+
+  // MARK: Keys
+
+  /// A tag may have a bar in it, and so may a key.
+  @Test func `no two orders are remembered under one name`() {
+    func name(_ target: String, _ key: String) -> String {
+      HTTPRequest(method: "DELETE", target: target).name(underKey: key)
+    }
+    #expect(name("/t/x%7Cy", "k") != name("/t/x", "y|k"))
+    #expect(name("/t/x%7Cy", "k") != name("/t/x%257Cy", "k"))
+    #expect(name("/t/x%257Cy", "k") != name("/t/x%25257Cy", "k"))
+    // However the path is written.
+    #expect(name("/t/%78", "k") == name("/t/x", "k"))
+    // What is in logs already.
+    #expect(name("/api/c/tags/vip", "k|1") == "DELETE /api/c/tags/vip|k|1")
+  }
 }

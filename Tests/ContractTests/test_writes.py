@@ -191,6 +191,20 @@ def test_a_secret_is_shown_to_whom_it_was_made_for_alone(made):
     assert "secret" not in owner.send("PATCH", target, change).json
 
 
+def test_a_key_with_a_bar_is_not_that_of_another_object(made):
+    owner, _ = made
+    contact = owner.made("/api/contacts", {"first_name": "Ann", "tags": ["x|y", "x"]})["id"]
+    path = f"/api/contacts/{contact}/tags"
+    first = owner.send("DELETE", f"{path}/x%7Cy", Idempotency_Key="k")
+    second = owner.send("DELETE", f"{path}/x", Idempotency_Key="y|k")
+    assert (first.status, second.status) == (200, 200), second.text
+    assert "idempotent-replayed" not in second.headers
+    assert owner.get(f"/api/contacts/{contact}", Min_Position=second.headers["log-position"]).json["tags"] == []
+    for tag, key in [("x%7Cy", "k"), ("x", "y|k")]:
+        again = owner.send("DELETE", f"{path}/{tag}", Idempotency_Key=key)
+        assert again.headers["idempotent-replayed"] == "true"
+
+
 def test_changes_of_one_moment_do_not_undo_each_other(made):
     owner, _ = made
     key = owner.made("/api/api-keys", {"name": "K", "scopes": ["contacts:read"]})["id"]
