@@ -1,6 +1,7 @@
 import Domain
 import HTTP
 import JSON
+import Synchronization
 import Testing
 
 @testable import API
@@ -25,6 +26,46 @@ import Testing
   func `a cursor of a moment that nobody had is none`(moment: Micros) {
     let pin = ListRequest.Pin(position: 7, momentMicros: moment)
     #expect(ListCursor(ListCursor(list: 1, pin: pin, place: "6a").text) == nil)
+  }
+
+  // MARK: Lines
+
+  /// Goal: a list that fails on the way does not end as a whole one does. Method: the client takes the first line when
+  /// everything else is there, and what failed has found no room.
+  @Test(arguments: 1...8)
+  func `what fails on the way is the last line, however slowly they are taken`(
+    failing: Int
+  ) async throws {
+    let (hasFailed, failed) = AsyncStream<Void>.makeStream()
+    let asked = Mutex(0)
+    let page: JSON = ["data": [["id": "x"]], "has_more": true, "next": "n"]
+    let response = ListStream.response(
+      first: page,
+      page: { _ throws(APIError) in
+        let count = asked.withLock { asked in
+          asked += 1
+          return asked
+        }
+        guard count == failing else { return page }
+        failed.finish()
+        throw APIError(503, "unavailable", "read_timeout", "Too long.")
+      }, requestID: "req_1")
+    guard case .stream(let lines) = response.body else {
+      Issue.record("no stream")
+      return
+    }
+    if failing <= 4 {
+      // Without anybody who takes a line, it gets there by itself.
+      for await _ in hasFailed {}
+      // Let it try to say so.
+      for _ in 0..<1_000 { await Task.yield() }
+    }
+    var text = ""
+    for await bytes in lines { text += String(decoding: bytes, as: UTF8.self) }
+    let all = text.split(separator: "\n")
+    #expect(all.count == failing + 1)
+    #expect(all.last?.contains(#""code":"read_timeout""#) == true)
+    #expect(all.dropLast().allSatisfy { $0 == #"{"id":"x"}"# })
   }
 
   // MARK: Keys
