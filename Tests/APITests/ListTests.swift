@@ -28,6 +28,41 @@ import Testing
     #expect(ListCursor(ListCursor(list: 1, pin: pin, place: "6a").text) == nil)
   }
 
+  // MARK: Orders
+
+  private func person(_ first: String, _ last: String) -> JSON {
+    [
+      "id": "con_00000000000000000000000001", "first_name": .string(first),
+      "last_name": .string(last), "email": .string(last),
+      "created_at": "2026-11-21T08:00:00.000Z",
+    ]
+  }
+
+  /// Who has the longest texts there are in every key still has pages behind them: hexadecimal, and with the rest of the
+  /// target and of the cursor.
+  @Test(arguments: ["x", "é", "😀"])
+  func `a place fits into the target of a request`(letter: String) throws {
+    let text = String(repeating: letter, count: 2_000 / letter.utf8.count)
+    let order = RowOrder(SortOrder("-created_at,name,email"), isBackwards: false)
+    let place = order.place(of: person(text, text), key: "con_00000000000000000000000001")
+    let cursor = ListCursor(
+      list: .max, pin: .init(position: .max, momentMicros: 0), place: RowOrder.text(of: place))
+    #expect(cursor.text.utf8.count < HTTPLimits().maxTargetBytes - 1_000)
+    #expect(order.place(RowOrder.text(of: place)) == place)
+  }
+
+  @Test func `texts that differ where they are long are put in order by what differs before`() {
+    let order = RowOrder(SortOrder("name"), isBackwards: false)
+    func place(_ name: String, _ key: String) -> [String] {
+      order.place(of: ["name": .string(name)], key: key)
+    }
+    let long = String(repeating: "n", count: 255)
+    #expect(order.precedes(place(long + "a", "2"), place(long + "b", "1")))
+    #expect(!order.precedes(place(long + "b", "1"), place(long + "a", "2")))
+    // From the 257th letter on, as with the names of contacts, the next key decides.
+    #expect(order.precedes(place(long + "xb", "1"), place(long + "xa", "2")))
+  }
+
   // MARK: Lines
 
   /// Goal: a list that fails on the way does not end as a whole one does. Method: the client takes the first line when
