@@ -49,7 +49,8 @@ static int names(const char *key, size_t key_size, const char *name) {
   return key_size == strlen(name) && strncasecmp(key, name, key_size) == 0;
 }
 
-// A length that fits into 63 bits.
+// A length that fits into 63 bits. What is none by these rules the handler refuses by the same (Framing.swift,
+// isLength): otherwise its body would be read as the next request.
 static int is_length(const char *text, size_t size) {
   if (text == NULL || size == 0 || size > 18) return 0;
   for (size_t i = 0; i < size; i++)

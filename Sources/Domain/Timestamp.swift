@@ -1,8 +1,14 @@
 /// RFC 3339 in UTC with milliseconds: `2026-11-21T08:30:00.000Z`.
 package enum Timestamp {
+  /// The moments whose year has four digits: what a text can name. Of those that come from outside, none beyond it is one
+  /// that we gave.
+  package static let fourDigitYears: ClosedRange<Micros> =
+    -62_167_219_200_000_000...253_402_300_799_999_999
+
+  /// Of any moment there is.
   package static func text(_ micros: Micros) -> String {
-    let millis = micros >= 0 ? micros / 1_000 : (micros - 999) / 1_000
-    let days = Int(millis >= 0 ? millis / 86_400_000 : (millis - 86_399_999) / 86_400_000)
+    let millis = micros.dividedDown(by: 1_000)
+    let days = Int(millis.dividedDown(by: 86_400_000))
     let (year, month, day) = civil(days: days)
     let rest = Int(millis) - days * 86_400_000
     // A year of more than four digits, or before the first: 292,000 at most, either way.
@@ -103,5 +109,13 @@ package enum Timestamp {
     let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
     let dayOfEra = yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear
     return era * 146_097 + dayOfEra - 719_468
+  }
+}
+
+extension Micros {
+  /// Rounded down, before 1970 too. Nothing is taken from it first, which the least there is has no room for.
+  fileprivate func dividedDown(by divisor: Micros) -> Micros {
+    let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
+    return remainder < 0 ? quotient - 1 : quotient
   }
 }

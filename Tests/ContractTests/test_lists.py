@@ -188,6 +188,46 @@ def test_a_cursor_is_good_for_its_own_list_alone(owner, ids, new_account):
     assert owner.get(f"/api/contacts?after={late}").code == "cursor_expired"
 
 
+def hostile(cursor: str) -> list[str]:
+    """The same cursor of moments and places that nobody ever had."""
+    parts = cursor.split("_")
+    least, most = "-1y2p0ij32e8e8", "1y2p0ij32e8e7"  # In base 36, of 64 bits.
+    found = ["_".join([*parts[:2], moment, parts[3]]) for moment in [least, most, "-1y2p0ij32e8e7", "zzzzzzzzzz"]]
+    found += ["_".join([*parts[:3], place]) for place in ["", "00", "ff", "-", "--", ".", "18446744073709551615"]]
+    # The database's own places: what their numbers are, and ids and texts of no row.
+    walked, *keys = parts[3].split("-")
+    try:
+        values = bytes.fromhex(walked).split(b"\xff")
+    except ValueError:
+        values = []
+    for index in range(1, len(values)):
+        for value in [b"-9223372036854775808", b"9223372036854775807", b"\0", b"+" * 32, b"+" + b"0" * 31, b""]:
+            other = b"\xff".join([*values[:index], value, *values[index + 1:]]).hex()
+            found.append("_".join([*parts[:3], "-".join([other, *keys])]))
+    return found
+
+
+def test_no_cursor_that_anybody_can_write_is_more_than_refused(owner, ids, operations):
+    tried = 0
+    for path, parameters in lists(operations):
+        target = filled(path, ids)
+        needed = {n: p["schema"]["enum"][0] for n, p in parameters.items() if p["required"]}
+        names = parameters["sort"]["schema"]["items"]["enum"]
+        for sort in [names[0], f"{names[0]},id" if "id" in names and names[0] not in ("id", "-id") else names[1]]:
+            query = needed | {"limit": 1, "sort": sort}
+            page = owner.get(f"{target}?{urlencode(query)}")
+            if page.status != 200 or page.json["next"] is None:
+                continue
+            for cursor in hostile(page.json["next"]):
+                for way in ["after", "before"]:
+                    answer = owner.get(f"{target}?{urlencode(query | {way: cursor})}")
+                    # A place may be read, and be one where nothing is; never a failure.
+                    assert answer.status in (200, 400, 414), f"{path} {sort} {cursor}: {answer.text}"
+                    assert answer.status != 400 or answer.code == "invalid_cursor", answer.text
+                    tried += 1
+    assert tried > 500
+
+
 def test_the_count_of_a_history_is_of_the_moment_that_it_is_pinned_to(owner):
     made = owner.made("/api/contacts", {"first_name": "N0"})["id"]
     for number in range(1, 4):

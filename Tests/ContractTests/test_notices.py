@@ -48,6 +48,27 @@ def test_an_endpoint_that_is_gone_is_a_notice_until_it_is_enabled(new_account) -
     subscriber.server.server_close()
 
 
+def test_an_endpoint_is_named_by_its_address_to_those_who_may_read_it(new_account) -> None:
+    _, owner, _ = new_account("Gone too")
+    subscriber = Subscriber()
+    subscriber.status = 410
+    url = subscriber.url + "/a-secret-at-the-end"
+    endpoint = owner.made("/api/webhook-endpoints", {"url": url, "types": ["contact.created"]})["id"]
+    owner.made("/api/contacts", {"first_name": "Ann"})
+    deadline = time.time() + 30
+    while "410" not in words(owner, "webhook_disabled") and time.time() < deadline:
+        time.sleep(0.1)
+    assert url in words(owner, "webhook_disabled")
+    key = owner.made("/api/api-keys", {"name": "Sales", "scopes": ["account:read"]})
+    sales = owner.with_key(key["secret"])
+    assert sales.get("/api/webhook-endpoints").status == 403
+    seen = sales.get("/api/notices")
+    assert endpoint in words(sales, "webhook_disabled") and "410" in words(sales, "webhook_disabled")
+    assert "a-secret-at-the-end" not in seen.text
+    subscriber.server.shutdown()
+    subscriber.server.server_close()
+
+
 def test_attempts_that_were_refused_are_one_notice(new_account, nobody: Client) -> None:
     _, owner, _ = new_account("Tried")
     key = owner.made("/api/api-keys", {"name": "curious", "scopes": ["contacts:read"]})

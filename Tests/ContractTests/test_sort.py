@@ -210,6 +210,22 @@ def test_every_list_can_be_ordered_by_id_alone(new_account, operations):
     assert longer > 12
 
 
+@pytest.mark.parametrize("letter", ["x", "\u00e9", "\U0001f600"])
+def test_the_longest_names_have_pages_behind_them(new_account, letter):
+    owner = new_account("Long names")[1]
+    longest = letter * (2_000 // len(letter.encode()))
+    made = [owner.post("/api/contacts", {"first_name": longest, "last_name": longest}) for _ in range(3)]
+    fresh = {"Min_Position": made[-1].headers["log-position"]}
+    for sort in ["-created_at,name", "name", "name,-created_at,id", "id,name", "created_at,-name,-id"]:
+        assert len({c["id"] for c in walk(owner, f"/api/contacts?sort={sort}", 1, **fresh)}) == 3, sort
+    name = letter * (190 // len(letter.encode()))
+    for n in range(3):
+        owner.made("/api/api-keys", {"name": f"{name}{n}", "scopes": ["contacts:read"]})
+    for sort in ["name,created_at", "-created_at,name,id"]:
+        found = walk(owner, f"/api/api-keys?sort={sort}", 1)
+        assert [k["id"] for k in found] == [k["id"] for k in in_order(found, sort)]
+
+
 def test_an_order_that_there_is_not_is_named_with_those_that_there_are(owner):
     def fault(path: str) -> dict:
         answer = owner.get(path)

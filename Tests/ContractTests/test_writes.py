@@ -1,5 +1,6 @@
 """What holds for every write alike: tried without a trace, repeated without a second, refused where it is stale."""
 
+import concurrent.futures
 import uuid
 
 import pytest
@@ -147,6 +148,7 @@ def test_every_write_that_is_repeated_is_one(made, operations):
         second = owner.send(method, target, body, Idempotency_Key=key)
         assert second.status == first.status, f"{name}: {second.text[:300]}"
         assert second.headers.get("idempotent-replayed") == "true", name
+        assert not SECRETS & set(second.json), f"{name}: a secret is shown again"
         if name in ORDERS:
             assert second.json["id"] == first.json["id"], name
         else:
@@ -158,6 +160,81 @@ def test_every_write_that_is_repeated_is_one(made, operations):
             assert (other.status, other.code) == (409, "idempotency_mismatch"), name
         kept += 1
     assert kept > 40
+
+
+def test_a_secret_is_shown_to_whom_it_was_made_for_alone(made):
+    owner, _ = made
+    hook = {"name": "F", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}}
+    endpoint = {"url": "https://example.com/h", "types": ["campaign.created"]}
+    # Keys are the account's: who may less knows them too, from a log or a guess.
+    keys = owner.made("/api/api-keys", {"name": "Other", "scopes": ["webhooks:*", "leads:*", "events:read"]})
+    other = owner.with_key(keys["secret"])
+    for path, body in [("/api/inbound-hooks", hook), ("/api/webhook-endpoints", endpoint)]:
+        once = {"Idempotency_Key": uuid.uuid4().hex}
+        first = owner.send("POST", path, body, **once)
+        assert first.status == 201 and first.json["secret"], first.text
+        own, changed = f"{path}/{first.json['id']}", {"Idempotency_Key": uuid.uuid4().hex}
+        rotated = owner.send("POST", f"{own}/rotate-secret", **changed)
+        assert rotated.json["secret"] != first.json["secret"]
+        for caller in [owner, other]:
+            again = caller.send("POST", path, body, **once)
+            assert (again.status, again.headers["idempotent-replayed"]) == (201, "true"), again.text
+            repeated = caller.send("POST", f"{own}/rotate-secret", **changed)
+            assert (repeated.status, repeated.headers["idempotent-replayed"]) == (200, "true"), repeated.text
+            assert "secret" not in again.json and "secret" not in repeated.json, path
+    # Another way to sign has a secret of its own, which is shown as often.
+    made_hook = owner.made("/api/inbound-hooks", hook)
+    target, once = f"/api/inbound-hooks/{made_hook['id']}", {"Idempotency_Key": uuid.uuid4().hex}
+    change = {"authentication": "standard_webhooks"}
+    assert owner.send("PATCH", target, change, **once).json["secret"].startswith("whsec_")
+    assert "secret" not in owner.send("PATCH", target, change, **once).json
+    assert "secret" not in owner.send("PATCH", target, change).json
+
+
+def test_a_key_with_a_bar_is_not_that_of_another_object(made):
+    owner, _ = made
+    contact = owner.made("/api/contacts", {"first_name": "Ann", "tags": ["x|y", "x"]})["id"]
+    path = f"/api/contacts/{contact}/tags"
+    first = owner.send("DELETE", f"{path}/x%7Cy", Idempotency_Key="k")
+    second = owner.send("DELETE", f"{path}/x", Idempotency_Key="y|k")
+    assert (first.status, second.status) == (200, 200), second.text
+    assert "idempotent-replayed" not in second.headers
+    assert owner.get(f"/api/contacts/{contact}", Min_Position=second.headers["log-position"]).json["tags"] == []
+    for tag, key in [("x%7Cy", "k"), ("x", "y|k")]:
+        again = owner.send("DELETE", f"{path}/{tag}", Idempotency_Key=key)
+        assert again.headers["idempotent-replayed"] == "true"
+
+
+def test_changes_of_one_moment_do_not_undo_each_other(made):
+    owner, _ = made
+    key = owner.made("/api/api-keys", {"name": "K", "scopes": ["contacts:read"]})["id"]
+    endpoint = owner.made("/api/webhook-endpoints", {"url": "https://example.com/h", "types": ["campaign.created"]})
+    hook = owner.made("/api/inbound-hooks", {
+        "name": "F", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}})["id"]
+    ways = ["secret_in_path", "standard_webhooks", "hmac_sha256"]
+    cents = 10_000
+    rounds = [
+        [
+            ("PATCH", f"/api/api-keys/{key}", {"networks": [f"203.0.113.{n}"]}),
+            ("PATCH", f"/api/api-keys/{key}", {"expires_at": f"2090-01-{n % 28 + 1:02}T00:00:00.000Z"}),
+            ("PATCH", f"/api/webhook-endpoints/{endpoint['id']}", {"payload": ["thin", "full"][n % 2]}),
+            ("PATCH", f"/api/webhook-endpoints/{endpoint['id']}", {"format": ["cloudevents", "standard"][n % 2]}),
+            ("PATCH", f"/api/inbound-hooks/{hook}", {"authentication": ways[n % 3]}),
+            ("PATCH", f"/api/inbound-hooks/{hook}", {"name": f"F{n}"}),
+            ("POST", "/api/wallet/auto-recharge/configure", {"threshold": n * cents}),
+            ("POST", "/api/wallet/auto-recharge/configure", {"monthly_cap": n * cents}),
+        ]
+        for n in range(1, 21)
+    ]
+    with concurrent.futures.ThreadPoolExecutor(len(rounds[0])) as pool:
+        for changes in rounds:
+            done = list(pool.map(lambda change: owner.send(*change), changes))
+            for (_, path, body), answer in zip(changes, done):
+                assert answer.status == 200, answer.text
+                now = owner.get(path.replace("/configure", "")).json
+                for name, value in body.items():
+                    found = now[name]["amount"] if isinstance(now[name], dict) else now[name]
+                    assert found == value, f"{path}: {name}"
 
 
 def without(answer: dict) -> dict:

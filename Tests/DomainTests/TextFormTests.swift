@@ -38,6 +38,10 @@ import Testing
       (-62_135_596_800_000_000, "0001-01-01T00:00:00.000Z"),
       (253_402_300_800_000_000, "10000-01-01T00:00:00.000Z"),
       (-62_198_755_200_000_000, "-1-01-01T00:00:00.000Z"),
+      (Timestamp.fourDigitYears.lowerBound, "0000-01-01T00:00:00.000Z"),
+      (Timestamp.fourDigitYears.upperBound, "9999-12-31T23:59:59.999Z"),
+      (.max, "294247-01-10T04:00:54.775Z"), (.min, "-290308-12-21T19:59:05.224Z"),
+      (.min + 998, "-290308-12-21T19:59:05.225Z"),
     ] as [(Micros, String)])
   func `a time is RFC 3339 in UTC`(micros: Micros, text: String) {
     #expect(Timestamp.text(micros) == text)

@@ -92,6 +92,33 @@ import WalletProjection
     }
   }
 
+  /// Anybody can write such a cursor. What the database refuses would be reported to operators as its failure.
+  @Test(
+    arguments: [
+      (.newestFirst, ["contacts.created_at.contact", "-9223372036854775808"]),
+      (.newestFirst, ["contacts.created_at.contact", "9223372036854775807"]),
+      (.name, ["contacts.name.contact", "a\0"]),
+    ] as [(ContactsQueries.Sort, [String])])
+  func `a cursor that no row has is none`(
+    sort: ContactsQueries.Sort, parts: [String]
+  ) async throws {
+    try await withDesk { desk in
+      try await desk.history.append(ann, [created("Ann")])
+      try await desk.project()
+      var request = ContactsQueries.Request(nowMicros: History.laterMicros)
+      request.sort = sort
+      let id = UUIDText.encode(1)
+      request.page.after = Cursor(parts[0], [parts[1], id]).text
+      await #expect(throws: InvalidCursor()) {
+        try await ContactsQueries.list(desk.readers, org: acme, request)
+      }
+      // An id that is read, and not by the database.
+      let good = sort == .name ? "z" : "0"
+      request.page.after = Cursor(parts[0], [good, "+" + id.dropFirst()]).text
+      #expect(try await ContactsQueries.list(desk.readers, org: acme, request).rows.isEmpty)
+    }
+  }
+
   @Test func `contacts of one name come in the order of the further keys, in either direction`()
     async throws
   {

@@ -106,16 +106,19 @@ package struct ListQuery<Row: Sendable>: Sendable {
 extension ListQuery.Key {
   fileprivate func value(_ part: String) throws(InvalidCursor) -> PostgresValue {
     switch kind {
-    case .text: return .text(part)
-    case .uuid:
-      guard UUIDText.decode(part) != nil else { throw InvalidCursor() }
+    case .text:
+      // No text of a row has that byte, and no parameter can.
+      guard !part.utf8.contains(0) else { throw InvalidCursor() }
       return .text(part)
+    case .uuid:
+      // Written anew: digits are read from more than the database takes.
+      guard let value = UUIDText.decode(part) else { throw InvalidCursor() }
+      return .uuid(value)
     case .bigint:
       guard let number = Int64(part) else { throw InvalidCursor() }
       return .int(number)
     case .timestamp:
-      guard let micros = Int64(part) else { throw InvalidCursor() }
-      return .timestampMicros(micros)
+      return .timestampMicros(try Cursor.micros(part))
     }
   }
 }

@@ -141,6 +141,14 @@ package struct Cursor: Sendable, Equatable {
     return Array(parts.dropFirst())
   }
 
+  /// A part that is a moment. What no row has is refused here: the database would call it a failure.
+  package static func micros(_ part: String) throws(InvalidCursor) -> Micros {
+    guard let micros = Micros(part), Timestamp.fourDigitYears.contains(micros) else {
+      throw InvalidCursor()
+    }
+    return micros
+  }
+
   private static func decode(_ text: String) -> [String]? {
     let digits = text.utf8.map { UInt8(hexadecimal: $0) }
     guard digits.count.isMultiple(of: 2), digits.allSatisfy({ $0 != nil }) else { return nil }

@@ -93,12 +93,13 @@ package enum SegmentChangeQueries {
     _ cursor: String?, _ conditions: inout Conditions
   ) throws(InvalidCursor) -> String? {
     guard let parts = try Cursor.parts(of: cursor, "changes", count: 4) else { return nil }
-    guard let at = Int64(parts[0]), let position = Int64(parts[1]),
-      UUIDText.decode(parts[2]) != nil
+    let at = try Cursor.micros(parts[0])
+    guard let position = Int64(parts[1]), let contact = UUIDText.decode(parts[2]),
+      !parts[3].utf8.contains(0)
     else { throw InvalidCursor() }
     return [
       conditions.parameter(.timestampMicros(at)), conditions.parameter(.int(position)),
-      conditions.parameter(.text(parts[2])), conditions.parameter(.text(parts[3])),
+      conditions.parameter(.uuid(contact)), conditions.parameter(.text(parts[3])),
     ].joined(separator: ", ")
   }
 

@@ -136,13 +136,14 @@ package enum SegmentsQueries {
 
   /// From where, and which way, in the order of the contacts' ids.
   private struct Walk: Sendable {
-    let place: String?
+    let place: UInt128?
     let comparison: String
     let direction: String
 
     init(_ page: PageRequest) throws(InvalidCursor) {
-      place = try Cursor.parts(of: page.after, "members", count: 1)?.first
-      if let place, UUIDText.decode(place) == nil { throw InvalidCursor() }
+      let parts = try Cursor.parts(of: page.after, "members", count: 1)
+      place = parts.flatMap { UUIDText.decode($0[0]) }
+      if parts != nil, place == nil { throw InvalidCursor() }
       let goesDown = page.goesDown(false)
       comparison = goesDown ? "<" : ">"
       direction = goesDown ? " DESC" : ""
@@ -172,7 +173,7 @@ package enum SegmentsQueries {
     conditions.add("m.org = ?", .id(org))
     conditions.add("m.segment = ?", .id(request.segment))
     conditions.addIfPresent(
-      "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.text))
+      "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.uuid))
     let now = conditions.parameter(.timestampMicros(request.nowMicros))
     let today = conditions.parameter(.int(MemberRow.day(request.nowMicros)))
     conditions.add("m.entered_at <= \(now)")
@@ -231,7 +232,7 @@ package enum SegmentsQueries {
     conditions.add("m.org = ?", .id(org))
     conditions.add("m.segment = ?", .id(request.segment))
     conditions.addIfPresent(
-      "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.text))
+      "m.contact \(walk.comparison) ?", walk.place.map(PostgresValue.uuid))
     conditions.addMoment(request.nowMicros, of: "m")
     return try MemberRow.rows(
       connection.query(

@@ -42,3 +42,23 @@ enum APIKeyInput {
     fields.string("expires_at").flatMap(Timestamp.micros)
   }
 }
+
+/// What a PATCH of a key asks for of its restrictions: what is not named stays.
+struct RestrictionChange: Sendable {
+  private let namesExpiry: Bool
+  private let expiresAtMicros: Micros?
+  private let networks: [String]?
+
+  /// nil where none is named.
+  init?(_ fields: inout Fields) {
+    namesExpiry = fields.has("expires_at")
+    expiresAtMicros = namesExpiry ? APIKeyInput.expiry(&fields) : nil
+    networks = fields.has("networks") ? APIKeyInput.networks(&fields) : nil
+    if !namesExpiry, networks == nil { return nil }
+  }
+
+  func apply(to restrictions: inout APIKey.Restrictions) {
+    if namesExpiry { restrictions.expiresAtMicros = expiresAtMicros }
+    if let networks { restrictions.networks = networks }
+  }
+}

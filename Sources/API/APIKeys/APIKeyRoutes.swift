@@ -104,7 +104,6 @@ enum APIKeyRoutes {
 
   private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .apiKey)
-    let before = try view(id, .max, exchange)
     var fields = try exchange.body()
     var commands: [APIKey.Command] = []
     if let name = fields.string("name") { commands.append(.rename(name)) }
@@ -114,14 +113,9 @@ enum APIKeyRoutes {
     if fields.has("rate_limit") {
       commands.append(.setLimit(APIKeyInput.limit(&fields, exchange)))
     }
-    if fields.has("expires_at") || fields.has("networks") {
-      var restrictions = before.state.restrictions
-      if fields.has("expires_at") { restrictions.expiresAtMicros = APIKeyInput.expiry(&fields) }
-      if let networks = APIKeyInput.networks(&fields) { restrictions.networks = networks }
-      commands.append(.restrict(restrictions))
-    }
+    let restricting = RestrictionChange(&fields)
     try fields.finish()
-    return try await change(id, by: commands, exchange)
+    return try await change(id, by: commands, restricting: restricting, exchange)
   }
 
   private static func revoke(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -156,10 +150,18 @@ enum APIKeyRoutes {
   // MARK: Shared
 
   private static func change(
-    _ id: Identifier, by commands: [APIKey.Command], secret: String? = nil, _ exchange: Exchange
+    _ id: Identifier, by commands: [APIKey.Command], restricting: RestrictionChange? = nil,
+    secret: String? = nil, _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
     let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
+      var commands = commands
+      // As they are by now: somebody else may have changed the other one meanwhile.
+      if let restricting {
+        var restrictions = try workspace.apiKey(id).restrictions
+        restricting.apply(to: &restrictions)
+        commands.append(.restrict(restrictions))
+      }
       try workspace.changeAPIKey(id, by: commands, grants: grants)
     }
     return try answer(200, id, written.receipt, secret: secret, signingSecret: nil, exchange)

@@ -42,17 +42,12 @@ enum HookRoutes {
       Operation(
         "DELETE", "/api/inbound-hooks/{id}", .scope("webhooks:write"), "Delete an inbound hook",
         answers: [.ok(HookSchemas.hook)],
-        handler: { exchange throws(APIError) in
-          try await change(exchange, .delete)
-        }),
+        handler: { exchange throws(APIError) in try await change(exchange, .delete) }),
       Operation(
         "POST", "/api/inbound-hooks/{id}/enable", .scope("webhooks:write"),
         "Take in what comes again", details: needsRights, answers: [.ok(HookSchemas.hook)],
         refuses: [403: ["cannot_grant"]],
-        handler: { exchange throws(APIError) in
-          try requireRights(of: try settings(exchange), exchange)
-          return try await change(exchange, .enable)
-        }),
+        handler: enable),
       Operation(
         "POST", "/api/inbound-hooks/{id}/disable", .scope("webhooks:write"),
         "Refuse what comes", answers: [.ok(HookSchemas.hook)],
@@ -73,26 +68,27 @@ enum HookRoutes {
 
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
-    let settings = settings(&fields, nil)
+    let change = SettingsChange(&fields, isNew: true)
     try fields.finish()
-    guard let settings else { preconditionFailure("finish refuses missing fields") }
-    try requireRights(of: settings, exchange)
-    let secret = secret(for: settings.authentication)
+    guard let settings = change.applied(to: nil) else {
+      preconditionFailure("finish refuses missing fields")
+    }
+    let caller = exchange.caller
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.createInboundHook(settings, secret: secret)
+      try requireRights(of: settings, caller)
+      return try workspace.createInboundHook(
+        settings, secret: secret(for: settings.authentication))
     }
     let id = try ContactWrites.created(.inboundHook, written)
-    let version = written.receipt.version(of: id)
-    return exchange.respond(
-      201, try view(id, version: version, showsSecret: true, exchange), receipt: written.receipt)
+    return try answer(201, id, written.receipt, showsSecret: true, exchange)
   }
 
-  /// - Throws: 403 where the caller would have something done that they may not do.
+  /// - Throws: `cannotGrant` where the caller would have something done that they may not do.
   private static func requireRights(
-    of settings: HookSettings, _ exchange: Exchange
-  ) throws(APIError) {
-    for right in settings.action.rights where !Scope.allows(exchange.caller.scopes, right) {
-      throw APIError(.cannotGrant(scope: right))
+    of settings: HookSettings, _ caller: Caller
+  ) throws(CommandError) {
+    for right in settings.action.rights where !Scope.allows(caller.scopes, right) {
+      throw .cannotGrant(scope: right)
     }
   }
 
@@ -112,63 +108,114 @@ enum HookRoutes {
     }
   }
 
-  /// What the request says, and what it does not as it was.
-  private static func settings(_ fields: inout Fields, _ before: HookSettings?) -> HookSettings? {
-    let isNew = before == nil
-    let name = fields.string("name", required: isNew, limit: 200) ?? before?.name
-    let authentication =
-      fields.choice("authentication", HookSettings.Authentication.self, required: isNew)
-      ?? before?.authentication
-    let action =
-      fields.choice("action", HookSettings.Action.self, required: isNew) ?? before?.action
-    let header = fields.string("signature_header", limit: 100) ?? before?.signatureHeader
-    let deliveryID = fields.string("delivery_id", limit: 200) ?? before?.deliveryID
-    let mapping =
-      fields.value("mapping", required: isNew)?.object?.fields.compactMap { key, value in
+  /// What a request says of a hook: what is not named stays.
+  private struct SettingsChange: Sendable {
+    private let name: String?
+    private let authentication: HookSettings.Authentication?
+    private let action: HookSettings.Action?
+    private let signatureHeader: String?
+    private let deliveryID: String?
+    private let mapping: [HookSettings.Mapping]?
+
+    init(_ fields: inout Fields, isNew: Bool) {
+      name = fields.string("name", required: isNew, limit: 200)
+      authentication = fields.choice(
+        "authentication", HookSettings.Authentication.self, required: isNew)
+      action = fields.choice("action", HookSettings.Action.self, required: isNew)
+      signatureHeader = fields.string("signature_header", limit: 100)
+      deliveryID = fields.string("delivery_id", limit: 200)
+      mapping = fields.value("mapping", required: isNew)?.object?.fields.compactMap { key, value in
         value.string.map { HookSettings.Mapping(field: key, source: $0) }
-      } ?? before?.mapping
-    guard let name, let authentication, let action, let mapping else { return nil }
-    return HookSettings(
-      name: name, authentication: authentication, signatureHeader: header, action: action,
-      mapping: mapping, deliveryID: deliveryID)
+      }
+    }
+
+    /// nil where there was nothing, and not everything is named.
+    func applied(to before: HookSettings?) -> HookSettings? {
+      guard let name = name ?? before?.name,
+        let authentication = authentication ?? before?.authentication,
+        let action = action ?? before?.action, let mapping = mapping ?? before?.mapping
+      else { return nil }
+      return HookSettings(
+        name: name, authentication: authentication,
+        signatureHeader: signatureHeader ?? before?.signatureHeader, action: action,
+        mapping: mapping, deliveryID: deliveryID ?? before?.deliveryID)
+    }
   }
 
   private static func update(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let before = try settings(exchange)
     var fields = try exchange.body()
-    let settings = settings(&fields, before)
+    let asked = SettingsChange(&fields, isNew: false)
     try fields.finish()
-    guard let settings else { preconditionFailure("nothing is missing in a change") }
-    try requireRights(of: settings, exchange)
-    guard settings.authentication == before.authentication else {
+    let caller = exchange.caller
+    return try await change(exchange) { id, before, workspace throws(CommandError) in
+      guard let settings = asked.applied(to: before) else {
+        preconditionFailure("nothing is missing in a change")
+      }
+      try requireRights(of: settings, caller)
+      try workspace.changeInboundHook(id, by: .update(settings))
+      guard settings.authentication != before.authentication else { return false }
       // Each has secrets of its own shape.
-      return try await change(
-        exchange, .update(settings),
-        and: .rotateSecret(secret(for: settings.authentication)), showsSecret: true)
+      try workspace.changeInboundHook(
+        id, by: .rotateSecret(secret(for: settings.authentication)))
+      return true
     }
-    return try await change(exchange, .update(settings))
+  }
+
+  private static func enable(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
+    let caller = exchange.caller
+    return try await change(exchange) { id, settings, workspace throws(CommandError) in
+      try requireRights(of: settings, caller)
+      try workspace.changeInboundHook(id, by: .enable)
+      return false
+    }
   }
 
   private static func rotate(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    let settings = try settings(exchange)
-    try requireRights(of: settings, exchange)
-    return try await change(
-      exchange, .rotateSecret(secret(for: settings.authentication)), showsSecret: true)
+    let caller = exchange.caller
+    return try await change(exchange) { id, settings, workspace throws(CommandError) in
+      try requireRights(of: settings, caller)
+      try workspace.changeInboundHook(
+        id, by: .rotateSecret(secret(for: settings.authentication)))
+      return true
+    }
   }
 
   private static func change(
-    _ exchange: Exchange, _ command: InboundHook.Command, and second: InboundHook.Command? = nil,
-    showsSecret: Bool = false
+    _ exchange: Exchange, _ command: InboundHook.Command
+  ) async throws(APIError) -> HTTPResponse {
+    try await change(exchange) { id, _, workspace throws(CommandError) in
+      try workspace.changeInboundHook(id, by: command)
+      return false
+    }
+  }
+
+  /// `body` gets the settings as they are by then, whatever others did since the request came, and says whether there is a
+  /// new secret to show.
+  private static func change(
+    _ exchange: Exchange,
+    _ body:
+      @escaping @Sendable (
+        _ id: Identifier, _ settings: HookSettings, _ workspace: inout Workspace
+      ) throws(CommandError) -> Bool
   ) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .inboundHook)
-    let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.changeInboundHook(id, by: command)
-      if let second { try workspace.changeInboundHook(id, by: second) }
+    let written = try await exchange.write { workspace throws(CommandError) -> Bool in
+      let state = try workspace.inboundHook(id)
+      guard let settings = state.settings else { throw .notFound(id) }
+      return try body(id, settings, &workspace)
     }
-    let version = written.receipt.version(of: id)
-    return exchange.respond(
-      200, try view(id, version: version, showsSecret: showsSecret, exchange),
-      receipt: written.receipt)
+    return try answer(200, id, written.receipt, showsSecret: written.output ?? false, exchange)
+  }
+
+  /// A repeated request is answered without the secret: whoever may send it again need not be whom it was shown to.
+  private static func answer(
+    _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, showsSecret: Bool,
+    _ exchange: Exchange
+  ) throws(APIError) -> HTTPResponse {
+    let view = try view(
+      id, version: receipt.version(of: id), showsSecret: showsSecret && !receipt.isReplay,
+      exchange)
+    return exchange.respond(status, view, receipt: receipt)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -195,7 +242,11 @@ extension HookRoutes {
     let id = try exchange.id("id", .inboundHook)
     let settings = try settings(exchange)
     // What would follow says who is known here.
-    try requireRights(of: settings, exchange)
+    do {
+      try requireRights(of: settings, exchange.caller)
+    } catch {
+      throw APIError(error)
+    }
     var fields = try exchange.body()
     let json = fields.value("payload")
     let form = fields.string("form", limit: 100_000)

@@ -76,12 +76,14 @@ enum NoticeRoutes {
   private static func notice(
     of id: Identifier, _ endpoint: WebhookEndpoint.State, _ exchange: Exchange
   ) throws(APIError) -> JSON? {
+    // An address may have a secret in it: it is shown to those who may read the endpoint itself.
+    let name = exchange.caller.allows("webhooks:read", "read") ? endpoint.url : "\(id)"
     if !endpoint.isEnabled {
       let disabled = try newest("webhook_endpoint.disabled", of: id, exchange)
       let reason = try disabled.map { event throws(APIError) in try data(of: event) }?["reason"]
       return view(
         .webhookDisabled, id, since: disabled?.recordedAtMicros,
-        "Nothing is delivered to \(endpoint.url): \(reason?.string ?? "it was disabled.")",
+        "Nothing is delivered to \(name): \(reason?.string ?? "it was disabled.")",
         "Once its receiver works: POST /api/webhook-endpoints/\(id)/enable delivers what waited.")
     }
     guard let standing = exchange.engine.deliveries.standing(of: id), standing.isCircuitOpen else {
@@ -90,7 +92,7 @@ enum NoticeRoutes {
     let failed = try newest("webhook.delivery_failed", of: id, exchange)
     return view(
       .webhookFailing, id, since: failed?.recordedAtMicros,
-      "\(endpoint.url) takes nothing: \(standing.waitingCount) events wait.",
+      "\(name) takes nothing: \(standing.waitingCount) events wait.",
       "What it answers: GET /api/webhook-endpoints/\(id)/deliveries.")
   }
 

@@ -67,34 +67,26 @@ enum PaymentRoutes {
   }
 
   private static func configure(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
-    var (rule, provider) = try await exchange.readState {
-      ($0.settings.autoRecharge, $0.settings.providers[.payment]?.provider)
-    }
     var fields = try exchange.body()
-    rule.isOn = fields.bool("enabled") ?? rule.isOn
-    if fields.has("threshold") {
-      rule.thresholdMicros = fields.amountMicros("threshold") ?? rule.thresholdMicros
-    }
-    if fields.has("amount") {
-      rule.amountMicros = fields.amountMicros("amount") ?? rule.amountMicros
-    }
-    if fields.has("monthly_cap") {
-      rule.monthlyCapMicros = fields.amountMicros("monthly_cap") ?? rule.monthlyCapMicros
-    }
-    let isPayable =
-      (Payment.minMicros...Payment.maxMicros).contains(rule.amountMicros)
-      && rule.amountMicros % Payment.microsPerCent == 0
-    if !isPayable {
+    let isOn = fields.bool("enabled")
+    func amount(_ name: String) -> Int64? { fields.has(name) ? fields.amountMicros(name) : nil }
+    let (threshold, each, cap) = (amount("threshold"), amount("amount"), amount("monthly_cap"))
+    if let each, !Payment.isPayable(each) {
       fields.fail("amount", "out_of_range", "amount is whole cents, at least half a dollar.")
     }
-    if rule.thresholdMicros < 0 || rule.monthlyCapMicros < 0 {
-      fields.fail("threshold", "out_of_range", "threshold and monthly_cap are not negative.")
-    }
     try fields.finish()
-    let written = try await exchange.write { [rule] workspace throws(CommandError) in
+    let written = try await exchange.write { workspace throws(CommandError) in
+      // What is not named stays as it is by now: somebody else may have changed it meanwhile.
+      var rule = workspace.settings.autoRecharge
+      rule.isOn = isOn ?? rule.isOn
+      rule.thresholdMicros = threshold ?? rule.thresholdMicros
+      rule.amountMicros = each ?? rule.amountMicros
+      rule.monthlyCapMicros = cap ?? rule.monthlyCapMicros
       try workspace.setAutoRecharge(rule)
     }
-    return exchange.respond(200, view(rule, provider), receipt: written.receipt)
+    let left = try exchange.account(at: written.receipt).state
+    return exchange.respond(
+      200, view(left.autoRecharge, left.providers[.payment]?.provider), receipt: written.receipt)
   }
 
   /// Without somebody who takes payments nothing is charged, whatever the rule says.

@@ -472,8 +472,16 @@ extension Exchange {
     }
     let digest = SHA256.hash(request.body + orderedByParameters).prefix(16)
     let fingerprint = digest.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
-    return IdempotencyName(
-      "\(request.method) \(request.path)|\(key)", fingerprint: fingerprint)
+    return IdempotencyName(request.name(underKey: key), fingerprint: fingerprint)
+  }
+}
+
+extension HTTPRequest {
+  /// What a key of a caller's is remembered as: it is of one order about one object. A bar in the path, which a tag may
+  /// have, is written otherwise, so that it is not taken for the one in front of the key; so is the sign of that.
+  func name(underKey key: String) -> String {
+    let path = path.replacing("%", with: "%25").replacing("|", with: "%7C")
+    return "\(method) \(path)|\(key)"
   }
 }
 

@@ -96,21 +96,25 @@ enum ListStream {
   ) -> HTTPResponse {
     let (lines, continuation) = AsyncStream<[UInt8]>.makeStream(
       bufferingPolicy: .bufferingOldest(4))
+    @Sendable func send(_ bytes: [UInt8]) async {
+      while case .dropped = continuation.yield(bytes), !Task.isCancelled {
+        // The client reads more slowly than the pages come. Cut short only by cancellation.
+        try? await Task.sleep(for: .milliseconds(20))
+      }
+    }
     let task = Task {
       var next: JSON? = first
       while let current = next, !Task.isCancelled {
         var bytes: [UInt8] = []
         for item in current["data"]?.array ?? [] { bytes += item.bytes() + [10] }
-        while case .dropped = continuation.yield(bytes), !Task.isCancelled {
-          // The client reads more slowly than the pages come. Cut short only by cancellation.
-          try? await Task.sleep(for: .milliseconds(20))
-        }
+        await send(bytes)
         next = nil
         guard current["has_more"]?.bool == true, let after = current["next"]?.string else { break }
         do throws(APIError) {
           next = try await page(after)
         } catch {
-          continuation.yield(error.json(requestID: requestID).bytes() + [10])
+          // It waits as the pages do: without it the list would end as if it were whole.
+          await send(error.json(requestID: requestID).bytes() + [10])
         }
       }
       continuation.finish()

@@ -70,7 +70,11 @@ enum WebhookDeliveries {
     var fields = try exchange.body()
     let id = try exchange.id("id", .webhookEndpoint)
     let style = try WebhookRoutes.state(id, version: .max, exchange).state.style
-    try WebhookRoutes.requireReading(style.payload, exchange)
+    do {
+      try WebhookRoutes.requireReading(style.payload, exchange.caller)
+    } catch {
+      throw APIError(error)
+    }
     let events = fields.strings("events")?.compactMap { Identifier($0, kind: .event) }
     let failed = fields.bool("failed") ?? false
     let from = fields.int("from")

@@ -55,13 +55,13 @@ enum WebhookRoutes {
     "Full payloads are the book itself: who has them sent has to have the right `events:read`. "
     + "`thin` ones need none."
 
-  /// - Throws: 403 where the caller would have events sent that they may not read.
+  /// - Throws: `cannotGrant` where the caller would have events sent that they may not read.
   static func requireReading(
-    _ payload: WebhookEndpoint.Style.Payload, _ exchange: Exchange
-  ) throws(APIError) {
+    _ payload: WebhookEndpoint.Style.Payload, _ caller: Caller
+  ) throws(CommandError) {
     let scope = "events:read"
-    guard payload == .thin || exchange.caller.allows(scope, "read") else {
-      throw APIError(.cannotGrant(scope: scope))
+    guard payload == .thin || caller.allows(scope, "read") else {
+      throw .cannotGrant(scope: scope)
     }
   }
 
@@ -69,14 +69,14 @@ enum WebhookRoutes {
     var fields = try exchange.body()
     let url = url(&fields, required: true, exchange)
     let types = types(&fields, required: true)
-    let style = style(&fields, WebhookEndpoint.Style())
+    let restyle = StyleChange(&fields)
     try fields.finish()
     guard let url, let types else { preconditionFailure("finish refuses missing fields") }
-    try requireReading((style ?? WebhookEndpoint.Style()).payload, exchange)
     let secret = WebhookMessage.newSecret()
+    let caller = exchange.caller
     let written = try await exchange.write { workspace throws(CommandError) -> Identifier in
       let id = try workspace.createWebhookEndpoint(url: url, types: types, secret: secret)
-      if let style { try workspace.change(id, by: .setStyle(style)) }
+      try restyle.carryOut(on: id, caller, &workspace)
       return id
     }
     let id = try ContactWrites.created(.webhookEndpoint, written)
@@ -87,13 +87,9 @@ enum WebhookRoutes {
     var fields = try exchange.body()
     let url = url(&fields, required: false, exchange)
     let types = types(&fields, required: false)
-    let id = try exchange.id("id", .webhookEndpoint)
-    let before = try state(id, version: .max, exchange).state.style
-    let style = style(&fields, before)
+    let restyle = StyleChange(&fields)
     try fields.finish()
-    try requireReading((style ?? before).payload, exchange)
-    return try await change(
-      exchange, [.update(url: url, types: types)] + (style.map { [.setStyle($0)] } ?? []))
+    return try await change(exchange, [.update(url: url, types: types)], restyle: restyle)
   }
 
   private static func delete(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -105,11 +101,14 @@ enum WebhookRoutes {
   }
 
   static func change(
-    _ exchange: Exchange, _ commands: [WebhookEndpoint.Command], showsSecret: Bool = false
+    _ exchange: Exchange, _ commands: [WebhookEndpoint.Command], restyle: StyleChange? = nil,
+    showsSecret: Bool = false
   ) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .webhookEndpoint)
+    let caller = exchange.caller
     let written = try await exchange.write { workspace throws(CommandError) in
       for command in commands { try workspace.change(id, by: command) }
+      try restyle?.carryOut(on: id, caller, &workspace)
     }
     return try answer(200, id, written.receipt, showsSecret: showsSecret, exchange)
   }
@@ -130,12 +129,14 @@ enum WebhookRoutes {
     }
   }
 
+  /// A repeated request is answered without the secret: whoever may send it again need not be whom it was shown to.
   private static func answer(
     _ status: Int, _ id: Identifier, _ receipt: WriteReceipt, showsSecret: Bool,
     _ exchange: Exchange
   ) throws(APIError) -> HTTPResponse {
     let value = try view(
-      id, version: receipt.version(of: id), showsSecret: showsSecret, exchange)
+      id, version: receipt.version(of: id), showsSecret: showsSecret && !receipt.isReplay,
+      exchange)
     return exchange.respond(status, value, receipt: receipt)
   }
 
@@ -186,17 +187,6 @@ enum WebhookRoutes {
 
   // MARK: Input
 
-  /// nil where nothing was said.
-  private static func style(
-    _ fields: inout Fields, _ before: WebhookEndpoint.Style
-  ) -> WebhookEndpoint.Style? {
-    let payload = fields.choice("payload", WebhookEndpoint.Style.Payload.self)
-    let format = fields.choice("format", WebhookEndpoint.Style.Format.self)
-    guard payload != nil || format != nil else { return nil }
-    return WebhookEndpoint.Style(
-      payload: payload ?? before.payload, format: format ?? before.format)
-  }
-
   private static func url(
     _ fields: inout Fields, required: Bool, _ exchange: Exchange
   ) -> String? {
@@ -220,5 +210,29 @@ enum WebhookRoutes {
     }
     if types.isEmpty { fields.fail("types", "required", "Name at least one type, or `*`.") }
     return types
+  }
+}
+
+/// What a request says of an endpoint's style: what is not named stays.
+struct StyleChange: Sendable {
+  private let payload: WebhookEndpoint.Style.Payload?
+  private let format: WebhookEndpoint.Style.Format?
+
+  init(_ fields: inout Fields) {
+    payload = fields.choice("payload", WebhookEndpoint.Style.Payload.self)
+    format = fields.choice("format", WebhookEndpoint.Style.Format.self)
+  }
+
+  /// On the style as it is by now: somebody else may have changed the other half meanwhile.
+  ///
+  /// - Throws: `cannotGrant` where the caller may not read what the endpoint is then sent.
+  func carryOut(
+    on id: Identifier, _ caller: Caller, _ workspace: inout Workspace
+  ) throws(CommandError) {
+    var style = try workspace.webhookEndpoint(id).style
+    style.payload = payload ?? style.payload
+    style.format = format ?? style.format
+    try WebhookRoutes.requireReading(style.payload, caller)
+    try workspace.change(id, by: .setStyle(style))
   }
 }

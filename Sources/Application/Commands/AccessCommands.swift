@@ -134,6 +134,10 @@ extension Workspace {
     return id
   }
 
+  package func apiKey(_ id: Identifier) throws(CommandError) -> APIKey.State {
+    try current(APIKey.self, id)
+  }
+
   package mutating func changeAPIKey(
     _ id: Identifier, by commands: [APIKey.Command], grants: Grants
   ) throws(CommandError) {

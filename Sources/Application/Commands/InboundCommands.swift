@@ -15,8 +15,9 @@ package struct InboundText: Sendable, Equatable {
   /// not read.
   package var declared: InboundMessage.Keyword?
 
-  /// No text has more, whatever a callback says: it is multiplied by a price.
-  static let segmentLimit = 100
+  /// The parts of one text are numbered in eight bits (3GPP TS 23.040, 9.2.3.24.1): no more is charged, whatever a callback
+  /// says that an account can sign itself.
+  static let segmentLimit = 255
 
   package init(
     from: String, to: String, body: String, providerID: String, segmentCount: Int,

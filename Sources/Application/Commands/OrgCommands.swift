@@ -150,6 +150,12 @@ extension Workspace {
     return id
   }
 
+  package func webhookEndpoint(
+    _ id: Identifier
+  ) throws(CommandError) -> WebhookEndpoint.State {
+    try current(WebhookEndpoint.self, id)
+  }
+
   package mutating func change(
     _ id: Identifier, by command: WebhookEndpoint.Command
   ) throws(CommandError) {

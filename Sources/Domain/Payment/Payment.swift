@@ -64,6 +64,11 @@ package enum Payment: Decider {
   package static let minMicros: Int64 = 500_000
   package static let maxMicros: Int64 = 10_000_000_000
   package static let microsPerCent: Int64 = 10_000
+
+  /// Whether so much can be charged: whole cents within the limits.
+  package static func isPayable(_ amountMicros: Int64) -> Bool {
+    (minMicros...maxMicros).contains(amountMicros) && amountMicros % microsPerCent == 0
+  }
   package static let initialState = State()
 }
 
@@ -75,7 +80,7 @@ extension Payment {
   ) throws(Rejection) -> [Event] {
     if case .request(let amountMicros, let reason) = command {
       guard state.status == nil else { throw .alreadyExists }
-      guard (minMicros...maxMicros).contains(amountMicros), amountMicros % microsPerCent == 0 else {
+      guard isPayable(amountMicros) else {
         throw .amountOutOfRange(minMicros: minMicros, maxMicros: maxMicros)
       }
       return [.requested(amountMicros: amountMicros, reason: reason)]

@@ -36,10 +36,16 @@ enum Framing {
     }
     guard length == nil || coding == nil, hostCount == 1 || hostCount == 0 && !needsHost,
       coding.map({ HTTPHeaders.equal($0, "chunked") }) ?? true,
-      length.map({ !$0.isEmpty && $0.utf8.allSatisfy(ASCII.isDigit) }) ?? true,
+      length.map(isLength) ?? true,
       ASCII.isToken(request.method), request.hasValidPath
     else { return .malformedRequest }
     return nil
+  }
+
+  /// Whether a value of `Content-Length` is one to both readers: a longer one, be it by noughts in front, MHD is told
+  /// not to look at (`is_length` in `pages.c`), and would take the body for the next request.
+  private static func isLength(_ text: String) -> Bool {
+    (1...18).contains(text.utf8.count) && text.utf8.allSatisfy(ASCII.isDigit)
   }
 
   /// Whether a sound request says that its body is too large. One in chunks does not say.

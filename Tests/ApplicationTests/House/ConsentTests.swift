@@ -180,7 +180,7 @@ extension HouseTests {
           guard case .wallet(.debited(let charge)) = recorded.event else { return nil }
           return charge.description
         }
-        #expect(counts == ["Inbound SMS, segments: 100", "Inbound SMS, segments: 1"])
+        #expect(counts == ["Inbound SMS, segments: 255", "Inbound SMS, segments: 1"])
       }
     }
 

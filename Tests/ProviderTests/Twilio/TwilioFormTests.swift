@@ -1,3 +1,4 @@
+import Application
 import Domain
 import HTTP
 import Testing
@@ -27,6 +28,30 @@ import Testing
     let callback = try TwilioStatusCallback(
       form: items("MessageSid=SM1&MessageStatus=failed&ErrorCode=\(code)&AccountSid=AC1"))
     #expect(callback.providerStatus(atMicros: 5)?.address == news)
+  }
+
+  /// What is charged is multiplied with them, so that a number of that size would end the process.
+  @Test(arguments: [
+    ("0", 1), ("-3", 1), ("x", 1), ("12", 12), ("255", 255), ("256", 255),
+    ("9223372036854775807", 255), ("-9223372036854775808", 1),
+  ])
+  func `a text has as many segments as one can have`(said: String, count: Int) throws {
+    let message = try TwilioInboundMessage(
+      form: items("MessageSid=S&AccountSid=A&From=%2B12125550123&To=%2B1&NumSegments=\(said)"))
+    let text = InboundText(
+      from: message.from, to: message.to, body: message.body, providerID: message.messageSID,
+      segmentCount: message.segmentCount)
+    #expect(text.segmentCount == count)
+  }
+
+  @Test(arguments: [
+    ("0", 0), ("-1", 0), ("61", 61), ("86400", 86_400), ("9223372036854775807", 86_400),
+  ])
+  func `a call lasts as long as one can`(said: String, seconds: Int) throws {
+    let result = try #require(
+      TwilioWebhooks.result(["CallStatus": "completed", "CallDuration": said]))
+    #expect(result.durationSeconds == seconds)
+    #expect(result.billedMinutes == max(1, (seconds + 59) / 60))
   }
 
   @Test func `a number is one by whatever channel it comes`() throws {

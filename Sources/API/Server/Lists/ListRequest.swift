@@ -143,7 +143,8 @@ struct ListCursor: Equatable {
   init?(_ text: String) {
     let parts = text.split(separator: "_", omittingEmptySubsequences: false)
     guard parts.count == 4, let list = UInt64(parts[0], radix: 36),
-      let position = UInt64(parts[1], radix: 36), let moment = Int64(parts[2], radix: 36)
+      let position = UInt64(parts[1], radix: 36), let moment = Int64(parts[2], radix: 36),
+      Timestamp.fourDigitYears.contains(moment)
     else { return nil }
     self.init(
       list: list, pin: .init(position: position, momentMicros: moment), place: String(parts[3]))

@@ -46,9 +46,19 @@ struct RowOrder {
     (try? Hex.decode(text)).flatMap { String(validating: $0, as: UTF8.self) }
   }
 
+  /// As much of a text decides as of a contact's name where the database orders by it. A place holds a value of each key,
+  /// and has to fit in the target of the request for the next page (`HTTPLimits.maxTargetBytes`).
+  private static let decidingCount = 256
+
   /// What a field sorts by, as text: a number with as many digits as every other. A contact's name is the two that it
   /// has, in lower case.
   static func value(_ item: JSON, _ name: String) -> String {
+    let text = whole(item, name)
+    guard text.utf8.count > decidingCount else { return text }
+    return String(text.unicodeScalars.prefix(decidingCount))
+  }
+
+  private static func whole(_ item: JSON, _ name: String) -> String {
     if name == "name", item["name"] == nil {
       return [item["first_name"]?.string, item["last_name"]?.string].compactMap(\.self)
         .joined(separator: " ").lowercased()
