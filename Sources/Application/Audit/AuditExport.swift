@@ -62,6 +62,8 @@ package struct AuditExport {
   package mutating func run(nowMicros: Micros) throws -> Summary {
     try folder.prepare()
     try folder.write("policy", policy)
+  ///
+  /// - Throws: `CancellationError` where its task is called off.
     try folder.write("checkpoint", published.checkpoint)
     try folder.write("instance.tlog-proof", published.instanceProof)
     var book = try BookWriter(
@@ -126,6 +128,7 @@ extension AuditExport {
     }
   }
 
+      try Task.checkCancellation()
   private mutating func writeOlderHeads() throws {
     for note in published.older {
       let head = try Checkpoint(text: try signer.verifier.open(note))
@@ -139,6 +142,7 @@ extension AuditExport {
   }
 
   private func manifest(_ nowMicros: Micros) throws -> String {
+      try Task.checkCancellation()
     var lines = [
       "daybook.bundle/v1 \(signer.name)", "size \(size)", "scope \(record.scope.line)",
       "credentials \(record.opensCredentials ? "opened" : "withheld")", "export \(record.id)",

@@ -4,6 +4,7 @@ import Domain
 import EventLog
 import Foundation
 import Merkle
+import Synchronization
 import Testing
 
 /// A house on a log on disk, with what exports need.
@@ -111,6 +112,79 @@ struct Bundle {
 }
 
 /// The stand-alone verifier, over several folders in one process.
+/// A log of which something happens while the first leaves are being read.
+final class InterruptedReader: EventReader, LogProver {
+  private let inner: LMDBEventLog
+  private let interruption = Mutex<(@Sendable () -> Void)?>(nil)
+
+  init(_ inner: LMDBEventLog) { self.inner = inner }
+
+  func interrupt(_ body: @escaping @Sendable () -> Void) {
+    interruption.withLock { $0 = body }
+  }
+
+  func leaves(
+    of org: OrgID, from first: UInt64, limit: Int
+  ) throws(EventLogError) -> [OpenedLeaf] {
+    let leaves = try inner.leaves(of: org, from: first, limit: limit)
+    let body = interruption.withLock { interruption in
+      defer { interruption = nil }
+      return interruption
+    }
+    body?()
+    return leaves
+  }
+
+  func treeHead(of org: OrgID) throws(EventLogError) -> TreeHead { try inner.treeHead(of: org) }
+
+  func root(of org: OrgID, size: UInt64) throws(EventLogError) -> Digest {
+    try inner.root(of: org, size: size)
+  }
+
+  func inclusionProof(
+    of org: OrgID, orgSequence: UInt64, size: UInt64
+  ) throws(EventLogError) -> [Digest] {
+    try inner.inclusionProof(of: org, orgSequence: orgSequence, size: size)
+  }
+
+  func consistencyProof(
+    of org: OrgID, from oldSize: UInt64, to newSize: UInt64
+  ) throws(EventLogError) -> [Digest] {
+    try inner.consistencyProof(of: org, from: oldSize, to: newSize)
+  }
+
+  func head() throws(EventLogError) -> UInt64 { try inner.head() }
+
+  func read(
+    after position: UInt64, limit: Int, filter: EventFilter
+  ) throws(EventLogError) -> Page {
+    try inner.read(after: position, limit: limit, filter: filter)
+  }
+
+  func readStream(
+    org: OrgID, stream: StreamID, from version: UInt64, limit: Int, direction: Direction
+  ) throws(EventLogError) -> [RecordedEvent] {
+    try inner.readStream(
+      org: org, stream: stream, from: version, limit: limit, direction: direction)
+  }
+
+  func readOrg(
+    _ org: OrgID, from orgSequence: UInt64, limit: Int
+  ) throws(EventLogError) -> [RecordedEvent] {
+    try inner.readOrg(org, from: orgSequence, limit: limit)
+  }
+
+  func orgs() throws(EventLogError) -> [OrgID: UInt64] { try inner.orgs() }
+
+  func receipt(org: OrgID, idempotencyKey: IdempotencyKey) throws(EventLogError) -> Receipt? {
+    try inner.receipt(org: org, idempotencyKey: idempotencyKey)
+  }
+
+  func waitForHead(beyond position: UInt64, timeoutMillis: Int) async throws -> UInt64 {
+    try await inner.waitForHead(beyond: position, timeoutMillis: timeoutMillis)
+  }
+}
+
 enum StandAlone {
   private static let folder = URL(filePath: #filePath).appending(path: "../../../../tools/verify")
     .standardized.path

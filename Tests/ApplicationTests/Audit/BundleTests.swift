@@ -5,6 +5,7 @@ import EventLog
 import Foundation
 import JSON
 import Merkle
+import TestSupport
 import Testing
 
 @testable import Application
@@ -272,3 +273,43 @@ import Testing
     }
   }
 }
+  /// The writer has in memory what it read before, and would make the folder again.
+  @Test func `an export that is under way ends with the erasure that overtakes it`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let reader = InterruptedReader(fixture.log)
+      let directory = fixture.directory + "/overtaken"
+      let desk = try ExportDesk(
+        engine: fixture.house.engine, reader: reader, notary: fixture.desk.notary,
+        directory: directory, report: { Issue.record("\($0)") })
+      let record = try await desk.begin(
+        TestOrg.call, org: org.id, scope: .contact(contact), opensCredentials: true
+      ).record
+      let discarded = TestSupport.Gate()
+      reader.interrupt {
+        Task {
+          do { try await desk.discardAll(of: org.id) } catch { Issue.record(error) }
+          discarded.open()
+        }
+        // Discarding either calls the writer off, or takes the folder away from under it.
+        let folder = "\(directory)/\(record.id)"
+        while !Task.isCancelled, FileManager.default.fileExists(atPath: folder) {
+          Thread.sleep(forTimeInterval: 0.001)
+        }
+      }
+      _ = try await desk.start(record, org: org.id)
+      await discarded.wait()
+      try await wait("the export is over") {
+        desk.status(record.id, of: org.id)?["status"]?.string != "running"
+      }
+      #expect(desk.status(record.id, of: org.id)?["status"]?.string == "failed")
+      #expect(desk.archive(record.id, of: org.id) == nil)
+      #expect(
+        try FileManager.default.subpathsOfDirectory(atPath: directory)
+          == [record.id.text, "\(record.id)/export.json"])
+      // The next one, which found nothing of the person, is not held back.
+      try await desk.discardAll(of: org.id)
+      #expect(desk.status(record.id, of: org.id) == nil)
+    }
+  }
+
