@@ -470,24 +470,8 @@ extension Exchange {
     guard (1...255).contains(key.utf8.count) else {
       throw .invalid("Idempotency-Key", "out_of_range", "An Idempotency-Key has 1 to 255 bytes.")
     }
-    let digest = SHA256.hash(request.body + orderedByParameters).prefix(16)
-    let fingerprint = digest.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
     return IdempotencyName(
-      "\(request.method) \(request.path)|\(key)", fingerprint: fingerprint)
-  }
-}
-
-extension Exchange {
-  private static let aboutTheAnswer: Set<String> = [
-    Parameter.dryRun.name, Parameter.waitForProjection.name,
-  ]
-
-  /// What the parameters say of the order itself, and so belongs to its body: whom a PUT is about, how a file is to
-  /// be read.
-  private var orderedByParameters: [UInt8] {
-    request.query.filter { !Self.aboutTheAnswer.contains($0.name) }.flatMap { item in
-      Array("\n\(item.name)=\(item.value)".utf8)
-    }
+      "\(request.method) \(request.path)|\(key)", fingerprint: request.orderFingerprint)
   }
 }
 
