@@ -86,8 +86,10 @@ package final class ExportDesk: Sendable {
     try await notary.publish(org)
   }
 
-  /// Writes a recorded export in the background; `status` tells when it is there.
-  package func start(_ record: AuditExportRecord, org: Identifier) async throws -> JSON {
+  /// Writes a recorded export in the background; `status` tells when it is there. `number`: of a scope of that kind.
+  package func start(
+    _ record: AuditExportRecord, org: Identifier, number: String? = nil
+  ) async throws -> JSON {
     try removeOld()
     let published = try await notary.publish(org)
     let status = ExportStatus(org: org, record: record, published: published)
@@ -95,7 +97,7 @@ package final class ExportDesk: Sendable {
     try writers.withLock { writers in
       try save(status.running(), of: record.id)
       let task = Task.detached(priority: .utility) {
-        self.write(status, published)
+        self.write(status, number, published)
         self.writers.withLock { $0[record.id] = nil }
       }
       writers[record.id] = Writer(org: org, task: task)
@@ -104,12 +106,14 @@ package final class ExportDesk: Sendable {
   }
 
   /// Of an export that fails or is called off nothing is left but that it did.
-  private func write(_ status: ExportStatus, _ published: PublishedHead) {
+  private func write(
+    _ status: ExportStatus, _ number: String?, _ published: PublishedHead
+  ) {
     let folder = folder(of: status.record.id)
     do {
       var export = AuditExport(
-        reader: reader, org: status.org, record: status.record, published: published,
-        signer: notary.signer(of: status.org), directory: folder + "/bundle")
+        reader: reader, org: status.org, record: status.record, number: number,
+        published: published, signer: notary.signer(of: status.org), directory: folder + "/bundle")
       let summary = try export.run(nowMicros: engine.tools.clock.nowMicros())
       try TarFile.write(folder: folder + "/bundle", to: folder + "/bundle.tar")
       try Task.checkCancellation()

@@ -163,14 +163,14 @@ extension Contact.State {
 }
 
 extension ContactDetails {
-  fileprivate var addresses: [DispatchQueueIndex.Address] {
+  var addresses: [DispatchQueueIndex.Address] {
     Channel.allCases.compactMap { channel in key(of: channel).map { .init($0, channel) } }
   }
 }
 
 extension Contact.Event {
   /// Where the person could be reached by then.
-  fileprivate var addresses: [DispatchQueueIndex.Address] {
+  var addresses: [DispatchQueueIndex.Address] {
     switch self {
     case .created(.known(let details), _): return details.addresses
     case .updated(_, .known(let changes)):

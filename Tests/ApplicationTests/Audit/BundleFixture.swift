@@ -39,21 +39,22 @@ struct ExportHouse {
 
   /// Begins and writes an export into a new folder.
   func export(
-    _ scope: AuditScope = .account, of org: Identifier, opensCredentials: Bool = true,
-    to name: String = "bundle"
+    _ scope: AuditScope = .account, number: String? = nil, of org: Identifier,
+    opensCredentials: Bool = true, to name: String = "bundle"
   ) async throws -> Bundle {
     let (record, published) = try await desk.begin(
       TestOrg.call, org: org, scope: scope, opensCredentials: opensCredentials)
-    return try write(record, published, of: org, to: name)
+    return try write(record, number: number, published, of: org, to: name)
   }
 
   /// Writes an export that nothing in the book records.
   func write(
-    _ record: AuditExportRecord, _ published: PublishedHead, of org: Identifier, to name: String
+    _ record: AuditExportRecord, number: String? = nil, _ published: PublishedHead,
+    of org: Identifier, to name: String
   ) throws -> Bundle {
     let path = directory + "/" + name
     var export = AuditExport(
-      reader: log, org: org, record: record, published: published,
+      reader: log, org: org, record: record, number: number, published: published,
       signer: desk.notary.signer(of: org), directory: path)
     let summary = try export.run(nowMicros: Moment.openMicros)
     return Bundle(
@@ -111,7 +112,6 @@ struct Bundle {
   }
 }
 
-/// The stand-alone verifier, over several folders in one process.
 /// A log of which something happens while the first leaves are being read.
 final class InterruptedReader: EventReader, LogProver {
   private let inner: LMDBEventLog
@@ -185,6 +185,7 @@ final class InterruptedReader: EventReader, LogProver {
   }
 }
 
+/// The stand-alone verifier, over several folders in one process.
 enum StandAlone {
   private static let folder = URL(filePath: #filePath).appending(path: "../../../../tools/verify")
     .standardized.path
