@@ -50,6 +50,30 @@ def test_who_may_import_brings_a_large_file(account):
     assert answer.status == 200, answer.text
 
 
+def form(boundary: str, email: str) -> bytes:
+    lines = [
+        f"--{boundary}", 'Content-Disposition: form-data; name="file"; filename="people.csv"',
+        "Content-Type: text/csv", "", f"email\n{email}\n", f"--{boundary}--", "",
+    ]
+    return "\r\n".join(lines).encode()
+
+
+def test_a_file_that_is_sent_again_is_one_import_whatever_its_boundary(account):
+    key, email = str(uuid.uuid4()), f"{uuid.uuid4().hex}@example.com"
+
+    def send(boundary: str, email: str):
+        return account.send(
+            "POST", "/api/contacts/import", form(boundary, email), Idempotency_Key=key,
+            Content_Type=f"multipart/form-data; boundary={boundary}")
+
+    first, again = send("a" * 24, email), send("----WebKitFormBoundaryX9", email)
+    assert (first.status, again.status) == (200, 200), again.text
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json["created"] == first.json["created"] == 1
+    other = send("a" * 24, "x" + email)
+    assert (other.status, other.code) == (409, "idempotency_mismatch")
+
+
 def test_a_key_that_may_not_import_brings_no_large_file(account):
     key = account.made("/api/api-keys", {"name": "reads", "scopes": ["contacts:read"]})
     head = [

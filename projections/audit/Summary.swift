@@ -332,8 +332,9 @@ extension Payment.Event {
     case .succeeded: "Payment succeeded"
     case .failed(let code): "Payment failed: \(code)"
     case .refundRequested(let amountMicros): "Refund of \(Dollars.text(amountMicros)) asked for"
-    case .refunded(let amountMicros, _): "Refunded \(Dollars.text(amountMicros))"
-    case .refundFailed(_, let code): "Refund failed: \(code)"
+    case .refunded(let amountMicros, _, _): "Refunded \(Dollars.text(amountMicros))"
+    case .refundFailed(_, let code, _): "Refund failed: \(code)"
+    case .refundPending: "Refund under way"
     }
   }
 }

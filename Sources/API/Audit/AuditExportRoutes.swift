@@ -49,6 +49,8 @@ enum AuditExportRoutes {
     let desk = try await exchange.signingExports()
     var fields = try exchange.body()
     let scope = try scope(&fields, org: exchange.org, desk)
+    let number =
+      scope.kind == .number ? fields.string("number").flatMap { PhoneNumber.e164($0) } : nil
     try fields.finish()
     // Tokens and password hashes only for those who may do everything anyway.
     let opensCredentials = exchange.caller.scopes.contains("*")
@@ -58,7 +60,7 @@ enum AuditExportRoutes {
     do {
       let status: JSON
       if let record = written.output {
-        status = try await desk.start(record, org: exchange.org)
+        status = try await desk.start(record, org: exchange.org, number: number)
       } else {
         status = try desk.status(recordedAt: written.receipt.position, of: exchange.org)
       }

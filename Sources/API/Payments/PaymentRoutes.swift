@@ -113,7 +113,7 @@ extension Exchange {
     return [
       "id": .string(id.text), "object": "payment", "status": .string(status.rawValue),
       "amount": Money.json(state.amountMicros), "refunded": Money.json(state.refundedMicros),
-      "refund_pending": .bool(state.openRefundMicros != nil),
+      "refund_pending": .bool(state.isRefundPending),
       "reason": .string(state.reason.rawValue), "provider_id": JSON(state.providerID),
       "error_code": JSON(state.errorCode), "version": .int(Int64(snapshot.version)),
       "account": .string(org.text),

@@ -93,8 +93,12 @@ enum PrivacyRoutes {
     of contact: Identifier, for reason: Erasure.Reason, _ executor: OrgExecutor,
     _ exchange: Exchange
   ) async throws(APIError) -> JSON {
-    let (pending, optOuts) = try await read(executor) { workspace throws(CommandError) in
-      (workspace.pendingWork(of: contact), try workspace.lastingOptOuts(of: contact))
+    let (pending, optOuts, listings) = try await read(executor) {
+      workspace throws(CommandError) in
+      (
+        workspace.pendingWork(of: contact), try workspace.lastingOptOuts(of: contact),
+        try workspace.lastingListings(of: contact)
+      )
     }
     let org = executor.org
     let traces = try await exchange.read(
@@ -111,7 +115,16 @@ enum PrivacyRoutes {
       trial.events,
       [
         ("contact", .string(contact.text)), ("goes", .object(goes)),
-        ("stays", ["opt_outs": .array(optOuts.map { .string($0.rawValue) })]),
+        (
+          "stays",
+          [
+            "opt_outs": .array(optOuts.map { .string($0.rawValue) }),
+            "lists": .array(
+              listings.map {
+                ["list": .string($0.list.rawValue), "channel": .string($0.channel.rawValue)]
+              }),
+          ]
+        ),
         ("account", .string(org.text)),
       ])
   }

@@ -54,7 +54,16 @@ enum PrivacySchemas {
       .required(
         "stays",
         .object([
-          .required("opt_outs", .array(.choice(Channel.self)), "As keyed hashes of the addresses.")
+          .required("opt_outs", .array(.choice(Channel.self)), "As keyed hashes of the addresses."),
+          .required(
+            "lists",
+            .array(
+              .object([
+                .required("list", .choice(Suppression.List.self)),
+                .required("channel", .choice(Channel.self)),
+              ])),
+            "The account's lists on which an address of the person's stands, readable: in "
+              + "`GET /api/suppressions` until it is taken off, and in the book for good."),
         ])),
       .required("account", .id(.org)),
     ])

@@ -470,9 +470,8 @@ extension Exchange {
     guard (1...255).contains(key.utf8.count) else {
       throw .invalid("Idempotency-Key", "out_of_range", "An Idempotency-Key has 1 to 255 bytes.")
     }
-    let digest = SHA256.hash(request.body + orderedByParameters).prefix(16)
-    let fingerprint = digest.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
-    return IdempotencyName(request.name(underKey: key), fingerprint: fingerprint)
+    return IdempotencyName(
+      request.name(underKey: key), fingerprint: request.orderFingerprint)
   }
 }
 
@@ -482,20 +481,6 @@ extension HTTPRequest {
   func name(underKey key: String) -> String {
     let path = path.replacing("%", with: "%25").replacing("|", with: "%7C")
     return "\(method) \(path)|\(key)"
-  }
-}
-
-extension Exchange {
-  private static let aboutTheAnswer: Set<String> = [
-    Parameter.dryRun.name, Parameter.waitForProjection.name,
-  ]
-
-  /// What the parameters say of the order itself, and so belongs to its body: whom a PUT is about, how a file is to
-  /// be read.
-  private var orderedByParameters: [UInt8] {
-    request.query.filter { !Self.aboutTheAnswer.contains($0.name) }.flatMap { item in
-      Array("\n\(item.name)=\(item.value)".utf8)
-    }
   }
 }
 

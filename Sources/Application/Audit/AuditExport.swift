@@ -33,17 +33,20 @@ package struct AuditExport {
   private let reader: any EventReader & LogProver
   private let org: Identifier
   private let record: AuditExportRecord
+  private let number: String?
   private let published: PublishedHead
   private let signer: NoteSigner
   private var folder: BundleFolder
 
+  /// `number`: of a scope of that kind, which the record does not tell.
   package init(
     reader: any EventReader & LogProver, org: Identifier, record: AuditExportRecord,
-    published: PublishedHead, signer: NoteSigner, directory: String
+    number: String? = nil, published: PublishedHead, signer: NoteSigner, directory: String
   ) {
     self.reader = reader
     self.org = org
     self.record = record
+    self.number = number
     self.published = published
     self.signer = signer
     folder = BundleFolder(directory: directory)
@@ -59,6 +62,8 @@ package struct AuditExport {
   }
 
   /// Everything up to the published head. The folder must be empty or missing.
+  ///
+  /// - Throws: `CancellationError` where its task is called off.
   package mutating func run(nowMicros: Micros) throws -> Summary {
     try folder.prepare()
     try folder.write("policy", policy)
@@ -66,7 +71,7 @@ package struct AuditExport {
     try folder.write("instance.tlog-proof", published.instanceProof)
     var book = try BookWriter(
       folder: folder, org: org, scope: record, published: published,
-      messageContact: try messageContact())
+      filter: try filter())
     try forEachTile { leaves, index in try book.write(leaves, index: index) }
     folder = try book.finish()
     if let evidence = book.evidence { try folder.write("evidence.pdf", bytes: evidence.pdf()) }
@@ -83,8 +88,27 @@ package struct AuditExport {
     "log \(published.verifierKey)\nlog \(published.instanceVerifierKey)\nquorum none\n"
   }
 
-  private func messageContact() throws -> Identifier? {
-    guard case .message(let message) = record.scope else { return nil }
+  private func filter() throws -> ScopeFilter {
+    let contacts: Set<Identifier>
+    switch record.scope {
+    case .contact(let contact): contacts = [contact]
+    case .number(let all): contacts = Set(all)
+    case .message(let message): contacts = Set([try contact(of: message)].compactMap(\.self))
+    case .account, .campaign, .period: contacts = []
+    }
+    var addresses: Set<DispatchQueueIndex.Address> = []
+    for contact in contacts {
+      try StreamFold.forEach(Contact.self, contact, org: org, log: reader) { event, _ in
+        addresses.formUnion(event.addresses)
+      }
+    }
+    if let number {
+      for channel in Channel.sms.sharingAddress { addresses.insert(.init(number, channel)) }
+    }
+    return ScopeFilter(record.scope, contacts: contacts, addresses: addresses)
+  }
+
+  private func contact(of message: Identifier) throws -> Identifier? {
     var contact: Identifier?
     try StreamFold.forEach(Message.self, message, org: org, log: reader) { event, _ in
       switch event {
@@ -104,6 +128,7 @@ package struct AuditExport {
       guard leaves.count == count, leaves.first?.orgSequence == first else {
         throw AuditError.incomplete(sequence: first)
       }
+      try Task.checkCancellation()
       try body(leaves, first / UInt64(TilePath.leafCount))
       first += UInt64(count)
     }
@@ -117,6 +142,7 @@ extension AuditExport {
   /// came after it.
   private mutating func writeProofs(_ matching: [BookWriter.Proven]) throws {
     for leaf in matching.prefix(Self.maxProofCount) {
+      try Task.checkCancellation()
       let path = try reader.inclusionProof(
         of: OrgID(org.value), orgSequence: leaf.sequence, size: size)
       let proof = InclusionProof(

@@ -38,11 +38,11 @@ struct BookWriter {
 
   init(
     folder: BundleFolder, org: Identifier, scope record: AuditExportRecord,
-    published: PublishedHead, messageContact: Identifier?
+    published: PublishedHead, filter: ScopeFilter
   ) throws {
     self.folder = folder
     self.record = record
-    filter = ScopeFilter(record.scope, messageContact: messageContact)
+    self.filter = filter
     lines = try HashedFile(directory: folder.directory, name: "readable/events.jsonl")
     table = try HashedFile(directory: folder.directory, name: "readable/events.csv")
     csv.append(Self.columns)

@@ -4,6 +4,7 @@ import EventLog
 import Foundation
 import JSON
 import Merkle
+import Synchronization
 
 /// Takes orders for exports: records each in the book first, signs the head that holds the record, writes the
 /// bundle, and keeps it for a day.
@@ -16,6 +17,13 @@ package final class ExportDesk: Sendable {
   private let reader: any EventReader & LogProver
   private let directory: String
   private let report: @Sendable (String) -> Void
+  /// Exports that are being written, and whose.
+  private let writers = Mutex<[Identifier: Writer]>([:])
+
+  private struct Writer {
+    let org: Identifier
+    let task: Task<Void, Never>
+  }
 
   /// The bundles lie in `directory`, one folder each. What was being written when the last process ended is
   /// marked as failed.
@@ -79,28 +87,42 @@ package final class ExportDesk: Sendable {
     try await notary.publish(org)
   }
 
-  /// Writes a recorded export in the background; `status` tells when it is there.
-  package func start(_ record: AuditExportRecord, org: Identifier) async throws -> JSON {
+  /// Writes a recorded export in the background; `status` tells when it is there. `number`: of a scope of that kind.
+  package func start(
+    _ record: AuditExportRecord, org: Identifier, number: String? = nil
+  ) async throws -> JSON {
     try removeOld()
     let published = try await notary.publish(org)
     let status = ExportStatus(org: org, record: record, published: published)
-    try save(status.running(), of: record.id)
-    Task.detached(priority: .utility) { self.write(status, published) }
+    // Under the lock: whoever throws exports away finds the writer as soon as its folder is there.
+    try writers.withLock { writers in
+      try save(status.running(), of: record.id)
+      let task = Task.detached(priority: .utility) {
+        self.write(status, number, published)
+        self.writers.withLock { $0[record.id] = nil }
+      }
+      writers[record.id] = Writer(org: org, task: task)
+    }
     return status.running()
   }
 
-  private func write(_ status: ExportStatus, _ published: PublishedHead) {
+  /// Of an export that fails or is called off nothing is left but that it did.
+  private func write(
+    _ status: ExportStatus, _ number: String?, _ published: PublishedHead
+  ) {
     let folder = folder(of: status.record.id)
     do {
       var export = AuditExport(
-        reader: reader, org: status.org, record: status.record, published: published,
-        signer: notary.signer(of: status.org), directory: folder + "/bundle")
+        reader: reader, org: status.org, record: status.record, number: number,
+        published: published, signer: notary.signer(of: status.org), directory: folder + "/bundle")
       let summary = try export.run(nowMicros: engine.tools.clock.nowMicros())
       try TarFile.write(folder: folder + "/bundle", to: folder + "/bundle.tar")
+      try Task.checkCancellation()
       try save(status.completed(summary), of: status.record.id)
     } catch {
-      report("audit export \(status.record.id): \(error)")
+      if !(error is CancellationError) { report("audit export \(status.record.id): \(error)") }
       do {
+        try FileManager.default.removeItem(atPath: folder)
         try save(status.failed(), of: status.record.id)
       } catch {
         report("audit export \(status.record.id): its failure could not be noted: \(error)")
@@ -175,17 +197,24 @@ extension ExportDesk {
     }
   }
 
-  /// Throws away what lies there of an org, finished or not.
-  package func discardAll(of org: Identifier) throws {
+  /// Throws away what lies there of an org. What is being written is called off, and over when this returns: it holds
+  /// in memory what nobody may read any more. Whoever waits for it is told that it failed.
+  package func discardAll(of org: Identifier) async throws {
+    let underWay = writers.withLock { $0.filter { $0.value.org == org } }
+    for writer in underWay.values { writer.task.cancel() }
+    for writer in underWay.values { await writer.task.value }
     for name in try names() {
-      guard let id = Identifier(name, kind: .auditExport), status(id, of: org) != nil else {
-        continue
-      }
-      try FileManager.default.removeItem(atPath: folder(of: id))
+      guard let id = Identifier(name, kind: .auditExport),
+        let status = status(id, of: org)?["status"]?.string
+      else { continue }
+      // Begun since, it read nothing of what is gone; called off, it was swept by its writer.
+      let isBegunSince = status == "running" && writers.withLock { $0[id] != nil }
+      let isSwept = status == "failed" && underWay[id] != nil
+      if !isBegunSince, !isSwept { try FileManager.default.removeItem(atPath: folder(of: id)) }
     }
   }
 
-  /// What was being written when the process ended will not be finished: whoever waits is told.
+  /// What was being written when the process ended will not be finished: whoever waits is told, and the pieces go.
   private func endInterrupted() throws {
     try removeOld()
     for name in try names() {
@@ -194,6 +223,7 @@ extension ExportDesk {
         var object = try JSON(parsing: [UInt8](data)).object, object["status"] == "running"
       else { continue }
       object["status"] = "failed"
+      try FileManager.default.removeItem(atPath: folder(of: id))
       try save(.object(object), of: id)
     }
   }

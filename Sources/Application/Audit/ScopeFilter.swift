@@ -7,20 +7,20 @@ import EventLog
 struct ScopeFilter {
   private let scope: AuditScope
   private let contacts: Set<Identifier>
+  private let addresses: Set<DispatchQueueIndex.Address>
   private var messages: Set<Identifier> = []
   private var runs: Set<Identifier> = []
 
-  /// `messageContact`: whom the message is to or from, where the scope is one message.
-  init(_ scope: AuditScope, messageContact: Identifier? = nil) {
+  /// `contacts`: whom the scope is about. `addresses`: where they are or were reached, on the lists of the account
+  /// perhaps long before anybody had them.
+  init(
+    _ scope: AuditScope, contacts: Set<Identifier>,
+    addresses: Set<DispatchQueueIndex.Address>
+  ) {
     self.scope = scope
-    switch scope {
-    case .contact(let contact): contacts = [contact]
-    case .number(let all): contacts = Set(all)
-    case .message(let message):
-      contacts = messageContact.map { [$0] } ?? []
-      messages = [message]
-    case .account, .campaign, .period: contacts = []
-    }
+    self.contacts = contacts
+    self.addresses = addresses
+    if case .message(let message) = scope { messages = [message] }
   }
 
   mutating func matches(_ recorded: RecordedEvent) throws(CommandError) -> Bool {
@@ -50,6 +50,8 @@ struct ScopeFilter {
     case .campaign:
       guard case .campaign(let campaign) = scope else { return false }
       return stream == campaign
+    case .org(.suppressed(let entry)), .org(.unsuppressed(let entry)):
+      return entry.address.value.map { addresses.contains(.init($0, entry.channel)) } ?? false
     default:
       // What belongs to the account as a whole is in exports of the account.
       return false

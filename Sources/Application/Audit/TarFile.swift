@@ -12,6 +12,7 @@ enum TarFile {
     let handle = try FileHandle(forWritingTo: URL(filePath: path))
     defer { _ = try? handle.close() }
     for name in try FileManager.default.subpathsOfDirectory(atPath: folder).sorted() {
+      try Task.checkCancellation()
       var isDirectory: ObjCBool = false
       _ = unsafe FileManager.default.fileExists(
         atPath: folder + "/" + name, isDirectory: &isDirectory)

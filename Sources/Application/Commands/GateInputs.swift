@@ -40,7 +40,9 @@ extension Workspace {
       !state.settings.kills.isEmpty || id.map(state.killedWaiting.contains) == true
     facts.testReach = testReach(of: plan, address)
     facts.holdout = holdout(of: plan)
-    apply(state.settings.sendingRules, to: &facts, reservedMicros: reservedMicros)
+    let isOfToday = id.map(isSpentToday) == true
+    apply(
+      state.settings.sendingRules, to: &facts, reservedTodayMicros: isOfToday ? reservedMicros : 0)
     noteRepetition(of: plan, address, except: id, in: &facts)
     facts.carrier = carrierUse(of: plan, place.regions)
     return facts
@@ -109,7 +111,7 @@ extension Workspace {
   }
 
   private func apply(
-    _ rules: SendingRules, to facts: inout GateFacts, reservedMicros: Int64
+    _ rules: SendingRules, to facts: inout GateFacts, reservedTodayMicros: Int64
   ) {
     if let count = rules.capCount, let hours = rules.capHours {
       facts.orgCap = FrequencyCap(count: count, hours: hours)
@@ -117,7 +119,7 @@ extension Workspace {
     facts.registration = rules.registration
     if let budgetMicros = rules.dailyBudgetMicros {
       facts.dailyBudgetMicros = budgetMicros
-      facts.spentTodayMicros = spentTodayMicros - reservedMicros
+      facts.spentTodayMicros = spentTodayMicros - reservedTodayMicros
     }
   }
 

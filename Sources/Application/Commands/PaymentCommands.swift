@@ -22,12 +22,12 @@ extension Workspace {
       throw .wallet(
         .insufficientFunds(availableMicros: walletAvailableMicros, amountMicros: amountMicros))
     }
+    let key = Self.refundKey(id, payment.refunds.count + 1)
     try runWallet(
       .debit(
         Charge(
-          amountMicros: amountMicros, resourceType: "payment_refund",
-          resourceID: Self.refundKey(id, payment.refundCount + 1), description: "Payment refunded"))
-    )
+          amountMicros: amountMicros, resourceType: "payment_refund", resourceID: key,
+          description: "Payment refunded")))
   }
 
   private static func refundKey(_ id: Identifier, _ ordinal: Int) -> String {
@@ -55,19 +55,26 @@ extension Workspace {
     }
   }
 
+  /// What the provider said about a refund. One that fails gives its credit back, also after weeks.
   package mutating func recordRefund(
-    _ outcome: PaymentOutcome, of id: Identifier
+    _ outcome: PaymentOutcome, of id: Identifier, named name: RefundName
   ) throws(CommandError) {
     let payment = try current(Payment.self, id)
-    guard let amountMicros = payment.openRefundMicros else { return }
+    guard let ordinal = payment.ordinal(of: name), let refund = payment.refund(ordinal) else {
+      return
+    }
     switch outcome {
-    case .succeeded(let providerID), .pending(let providerID):
-      try run(Payment.self, id, .recordRefund(providerID: providerID))
+    case .succeeded(let providerID):
+      try run(Payment.self, id, .recordRefund(refund: ordinal, providerID: providerID))
+    case .pending(let providerID):
+      try run(Payment.self, id, .recordRefundPending(refund: ordinal, providerID: providerID))
     case .failed(let code):
-      try run(Payment.self, id, .recordRefundFailure(code: code))
-      let key = Self.refundKey(id, payment.refundCount)
+      let events = try run(Payment.self, id, .recordRefundFailure(refund: ordinal, code: code))
+      guard !events.isEmpty else { return }
       try runWallet(
-        .fund(amountMicros: amountMicros, paymentID: key, method: "refund_failed"))
+        .fund(
+          amountMicros: refund.amountMicros, paymentID: Self.refundKey(id, ordinal),
+          method: "refund_failed"))
     case .notAnswered:
       break
     }
@@ -88,6 +95,18 @@ extension Workspace {
 
   /// The payments of the org, newest first.
   package var payments: [Identifier] { state.tables.payments.keys.sorted(by: >) }
+}
+
+extension Payment.State {
+  /// nil where it cannot be told which of several is meant.
+  fileprivate func ordinal(of name: RefundName) -> Int? {
+    if let ordinal = name.ordinal { return ordinal }
+    if let id = name.providerID, let index = refunds.firstIndex(where: { $0.providerID == id }) {
+      return index + 1
+    }
+    // Asked for before refunds went out with their ordinals.
+    return refunds.count == 1 && refunds[0].providerID == nil ? 1 : nil
+  }
 }
 
 extension OrgState {
@@ -144,13 +163,13 @@ extension OrgExecutor {
           credentials: credentials, payment: id,
           amountCents: payment.amountMicros / Payment.microsPerCent), provider: provider)
     }
-    guard let amountMicros = payment.openRefundMicros, let providerID = payment.providerID else {
-      return nil
-    }
+    guard let ordinal = payment.openRefund, let refund = payment.refund(ordinal),
+      let providerID = payment.providerID
+    else { return nil }
     return .refund(
       RefundRequest(
         credentials: credentials, payment: id, providerID: providerID,
-        ordinal: payment.refundCount, amountCents: amountMicros / Payment.microsPerCent),
+        ordinal: ordinal, amountCents: refund.amountMicros / Payment.microsPerCent),
       provider: provider)
   }
 }

@@ -43,6 +43,19 @@ package struct RefundRequest: Sendable, Equatable {
   }
 }
 
+/// Which of a payment's refunds is meant.
+package struct RefundName: Sendable, Equatable {
+  /// As it was sent with the refund.
+  package var ordinal: Int?
+  /// The provider's own id of the refund.
+  package var providerID: String?
+
+  package init(ordinal: Int?, providerID: String? = nil) {
+    self.ordinal = ordinal
+    self.providerID = providerID
+  }
+}
+
 package enum PaymentOutcome: Sendable, Equatable {
   case succeeded(providerID: String)
   /// The provider has it and will tell what came of it.

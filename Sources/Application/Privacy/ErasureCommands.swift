@@ -96,6 +96,19 @@ extension Workspace {
     }
   }
 
+  /// The lists of the account on which an address of the person's stands. It stays there, readable: whoever has the
+  /// address next is not written to either.
+  package func lastingListings(
+    of id: Identifier
+  ) throws(CommandError) -> [(list: Suppression.List, channel: Channel)] {
+    let addresses = try addresses(of: id, try contact(id))
+    return Suppression.List.allCases.flatMap { list in
+      let channels = Set(
+        addresses.filter { state.isListed($0.key, of: $0.channel, on: list) }.map(\.channel))
+      return Channel.allCases.filter(channels.contains).map { (list, $0) }
+    }
+  }
+
   /// Everybody who was erased or is being erased, with how far it is.
   package var erasures: [(contact: Identifier, erasure: Erasure)] {
     state.contacts.withErasure.compactMap { id in
@@ -111,10 +124,7 @@ extension Workspace {
     of id: Identifier, _ contact: Contact.State
   ) throws(CommandError) -> [KeyedAddress] {
     let noes = Set(contact.noes)
-    var all = Set(contact.details.addresses).union(noes)
-    try StreamFold.forEach(Contact.self, id, org: org, log: log) { event, _ in
-      all.formUnion(event.addresses)
-    }
+    let all = try addresses(of: id, contact)
     guard !all.isEmpty else { return [] }
     let known = try current(Org.self, org).addressKey
     let key = known ?? Hex.encode(drawKey())
@@ -133,6 +143,17 @@ extension Workspace {
     if known == nil { try run(Org.self, org, .drawAddressKey(key)) }
     // Sorted by what nobody can read: the order must not tell which number was whose.
     return kept.sorted { ($0.channel.rawValue, $0.hash) < ($1.channel.rawValue, $1.hash) }
+  }
+
+  /// Where the person is or was reached.
+  private func addresses(
+    of id: Identifier, _ contact: Contact.State
+  ) throws(CommandError) -> Set<DispatchQueueIndex.Address> {
+    var all = Set(contact.details.addresses).union(contact.noes)
+    try StreamFold.forEach(Contact.self, id, org: org, log: log) { event, _ in
+      all.formUnion(event.addresses)
+    }
+    return all
   }
 
   private func drawKey() -> [UInt8] {
@@ -163,14 +184,14 @@ extension Contact.State {
 }
 
 extension ContactDetails {
-  fileprivate var addresses: [DispatchQueueIndex.Address] {
+  var addresses: [DispatchQueueIndex.Address] {
     Channel.allCases.compactMap { channel in key(of: channel).map { .init($0, channel) } }
   }
 }
 
 extension Contact.Event {
   /// Where the person could be reached by then.
-  fileprivate var addresses: [DispatchQueueIndex.Address] {
+  var addresses: [DispatchQueueIndex.Address] {
     switch self {
     case .created(.known(let details), _): return details.addresses
     case .updated(_, .known(let changes)):

@@ -15,7 +15,7 @@ package struct ErasureTools: Sendable {
   package let eraser: any SubjectEraser
   package let rows: any ErasedRows
   /// Throws away copies that lie outside the log: exports of an org.
-  package let discardCopies: @Sendable (_ org: Identifier) throws -> Void
+  package let discardCopies: @Sendable (_ org: Identifier) async throws -> Void
   /// How long messages that were handed out before the request may take to come to an end: what they are
   /// looked for by at the provider goes with the person.
   package var inFlightGraceMillis: Int64 = 60_000
@@ -24,7 +24,7 @@ package struct ErasureTools: Sendable {
 
   package init(
     eraser: any SubjectEraser, rows: any ErasedRows,
-    discardCopies: @escaping @Sendable (_ org: Identifier) throws -> Void
+    discardCopies: @escaping @Sendable (_ org: Identifier) async throws -> Void
   ) {
     self.eraser = eraser
     self.rows = rows
@@ -142,7 +142,7 @@ extension ErasureReactor {
     let subjects = Set(batch.map { SubjectID($0.contact.value) })
     let began = ContinuousClock.now
     try await tools.eraser.erase(subjects, org: OrgID(executor.org.value))
-    try tools.discardCopies(executor.org)
+    try await tools.discardCopies(executor.org)
     let endpoints = try await executor.read { workspace throws(CommandError) in
       workspace.webhookEndpointStates.map(\.0)
     }

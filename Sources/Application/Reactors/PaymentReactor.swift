@@ -69,7 +69,8 @@ actor PaymentReactor {
       case .pay(let request, let provider):
         try workspace.record(outcome, of: request.payment, by: provider)
       case .refund(let request, _):
-        try workspace.recordRefund(outcome, of: request.payment)
+        try workspace.recordRefund(
+          outcome, of: request.payment, named: RefundName(ordinal: request.ordinal))
       }
     }
     return true

@@ -117,10 +117,12 @@ struct RecentMessages: Codable {
   }
 }
 
-/// What an org spent or set aside on the latest day (UTC) on which it did.
+/// What an org spent or set aside on the latest day (UTC) on which it did. A hold counts when it is made.
 struct DaySpending: Codable {
   private var day: Int64 = .min
   private var micros: Int64 = 0
+  /// For what something was set aside on that day. What comes back of others was another day's.
+  private var messages: Set<Identifier> = []
 
   static func day(_ atMicros: Micros) -> Int64 {
     Int64((Double(atMicros) / 86_400_000_000).rounded(.down))
@@ -128,21 +130,34 @@ struct DaySpending: Codable {
 
   mutating func apply(_ event: Wallet.Event, atMicros: Micros) {
     let day = Self.day(atMicros)
-    if day > self.day { (self.day, micros) = (day, 0) }
-    micros = max(0, micros + event.committedMicros)
+    if day > self.day { (self.day, micros, messages) = (day, 0, []) }
+    micros += committedMicros(event, onDayOf: atMicros, isNew: false)
+    switch event {
+    case .held(let message, _): messages.insert(message)
+    case .released(let message, _), .refunded(let message, _): messages.remove(message)
+    case .opened, .funded, .settled, .debited, .waived: break
+    }
   }
 
   func micros(onDayOf nowMicros: Micros) -> Int64 { Self.day(nowMicros) == day ? micros : 0 }
-}
 
-extension Wallet.Event {
-  /// What it adds to the day's spending: a hold counts when it is made.
-  var committedMicros: Int64 {
-    switch self {
+  /// Whether the price of `message` is among what was set aside on that day.
+  func counts(_ message: Identifier, onDayOf nowMicros: Micros) -> Bool {
+    Self.day(nowMicros) == day && messages.contains(message)
+  }
+
+  /// What the event adds to the spending of the day of `nowMicros`. `isNew`: what it gives back was set aside by
+  /// the same command.
+  func committedMicros(
+    _ event: Wallet.Event, onDayOf nowMicros: Micros, isNew: Bool
+  ) -> Int64 {
+    switch event {
     case .held(_, let amountMicros): amountMicros
-    case .released(_, let amountMicros): -amountMicros
     case .debited(let charge): charge.amountMicros
-    case .refunded(_, let charge): -charge.amountMicros
+    case .released(let message, let amountMicros):
+      isNew || counts(message, onDayOf: nowMicros) ? -amountMicros : 0
+    case .refunded(let message, let charge):
+      isNew || counts(message, onDayOf: nowMicros) ? -charge.amountMicros : 0
     case .opened, .funded, .settled, .waived: 0
     }
   }

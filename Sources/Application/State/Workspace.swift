@@ -190,6 +190,11 @@ package struct Workspace {
     state.daySpending.micros(onDayOf: nowMicros) + committedMicros
   }
 
+  /// Whether the price of a message that waits is among that.
+  func isSpentToday(_ message: Identifier) -> Bool {
+    state.daySpending.counts(message, onDayOf: nowMicros)
+  }
+
   /// The contacts of the org with what this command changed.
   func contact(_ id: Identifier) throws(CommandError) -> Contact.State {
     let contact = try current(Contact.self, id)
@@ -212,9 +217,12 @@ extension Workspace {
     } catch {
       throw .wallet(error)
     }
+    // What is held here and was not before is of this command, and so of today.
+    let isNew = command.message.map { wallet.holds[$0] != nil && state.wallet.holds[$0] == nil }
     for event in events {
       wallet.apply(event)
-      committedMicros += event.committedMicros
+      committedMicros += state.daySpending.committedMicros(
+        event, onDayOf: nowMicros, isNew: isNew == true)
       decided.append(RecordedChange(stream: id, event: .wallet(event)))
     }
     if !events.isEmpty { keep(wallet, touching: command) }

@@ -1,7 +1,8 @@
 /// Money that an org pays in, by card or other means of a payment provider. Stream: the payment's id.
 ///
 /// Invariants: it succeeds or fails once; what is refunded never exceeds what was paid. The payment's
-/// id is the provider's idempotency key, so that a call may be repeated until it is answered.
+/// id is the provider's idempotency key, so that a call may be repeated until it is answered. Refunds are
+/// told apart by their ordinals, from 1: the provider speaks of each for weeks.
 package enum Payment: Decider {
   package enum Command: Sendable, Equatable {
     case request(amountMicros: Int64, reason: Reason)
@@ -9,8 +10,9 @@ package enum Payment: Decider {
     case recordSuccess(providerID: String)
     case recordFailure(code: String)
     case requestRefund(amountMicros: Int64)
-    case recordRefund(providerID: String)
-    case recordRefundFailure(code: String)
+    case recordRefundPending(refund: Int, providerID: String)
+    case recordRefund(refund: Int, providerID: String)
+    case recordRefundFailure(refund: Int, code: String)
   }
 
   package enum Event: Sendable, Equatable {
@@ -21,8 +23,11 @@ package enum Payment: Decider {
     case succeeded(providerID: String)
     case failed(code: String)
     case refundRequested(amountMicros: Int64)
-    case refunded(amountMicros: Int64, providerID: String)
-    case refundFailed(amountMicros: Int64, code: String)
+    /// nil is the refund that was not answered yet: there was no other way to say it once.
+    case refunded(amountMicros: Int64, providerID: String, refund: Int?)
+    case refundFailed(amountMicros: Int64, code: String, refund: Int?)
+    /// The provider has it; the money is not back yet.
+    case refundPending(refund: Int, providerID: String)
   }
 
   package enum Reason: String, Sendable, CaseIterable, Codable {
@@ -40,16 +45,47 @@ package enum Payment: Decider {
     package var reason = Reason.manual
     package var providerID: String?
     package var errorCode: String?
-    package var refundedMicros: Int64 = 0
-    /// A refund that was asked for and not answered yet.
-    package var openRefundMicros: Int64?
-    /// Refunds asked for so far: each has a key of its own.
-    package var refundCount = 0
+    /// All that were asked for, by ordinal.
+    package var refunds: [Refund] = []
 
     package init() {}
 
     /// Whether the provider has to be asked for something.
-    package var isOpen: Bool { status == .requested || openRefundMicros != nil }
+    package var isOpen: Bool { status == .requested || openRefund != nil }
+
+    /// The ordinal of the refund that was asked for and not answered yet.
+    package var openRefund: Int? {
+      refunds.firstIndex { $0.status == .requested }.map { $0 + 1 }
+    }
+
+    /// Whether the money of a refund may be on its way.
+    package var isRefundPending: Bool {
+      refunds.contains { $0.status == .requested || $0.status == .pending }
+    }
+
+    package var refundedMicros: Int64 {
+      refunds.reduce(0) { $1.status == .succeeded ? $0 + $1.amountMicros : $0 }
+    }
+
+    /// What is left to give back once nothing that is under way fails.
+    package var refundableMicros: Int64 {
+      refunds.reduce(amountMicros) { $1.status == .failed ? $0 : $0 - $1.amountMicros }
+    }
+
+    package func refund(_ ordinal: Int) -> Refund? {
+      ordinal > 0 && ordinal <= refunds.count ? refunds[ordinal - 1] : nil
+    }
+  }
+
+  package struct Refund: Sendable, Equatable, Codable {
+    package enum Status: String, Sendable, Codable {
+      case requested, pending, succeeded, failed
+    }
+
+    package let amountMicros: Int64
+    package var status = Status.requested
+    /// The provider's own id of it.
+    package var providerID: String?
   }
 
   package enum Rejection: Error, Equatable {
@@ -103,17 +139,25 @@ extension Payment {
     case .recordFailure(let code):
       return status == .requested || status == .pending ? [.failed(code: code)] : []
     case .requestRefund(let amountMicros):
-      guard status == .succeeded, state.openRefundMicros == nil else { throw .notRefundable }
-      let refundableMicros = state.amountMicros - state.refundedMicros
+      guard status == .succeeded, state.openRefund == nil else { throw .notRefundable }
+      let refundableMicros = state.refundableMicros
       guard amountMicros > 0, amountMicros <= refundableMicros, amountMicros % microsPerCent == 0
       else { throw .refundExceedsPayment(refundableMicros: refundableMicros) }
       return [.refundRequested(amountMicros: amountMicros)]
-    case .recordRefund(let providerID):
-      guard let amountMicros = state.openRefundMicros else { return [] }
-      return [.refunded(amountMicros: amountMicros, providerID: providerID)]
-    case .recordRefundFailure(let code):
-      guard let amountMicros = state.openRefundMicros else { return [] }
-      return [.refundFailed(amountMicros: amountMicros, code: code)]
+    case .recordRefundPending(let ordinal, let providerID):
+      guard state.refund(ordinal)?.status == .requested else { return [] }
+      return [.refundPending(refund: ordinal, providerID: providerID)]
+    case .recordRefund(let ordinal, let providerID):
+      guard let refund = state.refund(ordinal),
+        refund.status == .requested || refund.status == .pending
+      else { return [] }
+      return [
+        .refunded(amountMicros: refund.amountMicros, providerID: providerID, refund: ordinal)
+      ]
+    case .recordRefundFailure(let ordinal, let code):
+      // Also after a success: the bank sent the money back.
+      guard let refund = state.refund(ordinal), refund.status != .failed else { return [] }
+      return [.refundFailed(amountMicros: refund.amountMicros, code: code, refund: ordinal)]
     }
   }
 }
@@ -139,15 +183,25 @@ extension Payment {
       next.status = .failed
       next.errorCode = code
     case .refundRequested(let amountMicros):
-      next.openRefundMicros = amountMicros
-      next.refundCount += 1
-    case .refunded(let amountMicros, _):
-      next.openRefundMicros = nil
-      next.refundedMicros += amountMicros
-    case .refundFailed(_, let code):
-      next.openRefundMicros = nil
+      next.refunds.append(Refund(amountMicros: amountMicros))
+    case .refunded(_, let providerID, let refund):
+      next.note(.succeeded, of: refund, providerID)
+    case .refundFailed(_, let code, let refund):
+      next.note(.failed, of: refund)
       next.errorCode = code
+    case .refundPending(let refund, let providerID):
+      next.note(.pending, of: refund, providerID)
     }
     return next
+  }
+}
+
+extension Payment.State {
+  fileprivate mutating func note(
+    _ status: Payment.Refund.Status, of refund: Int?, _ providerID: String? = nil
+  ) {
+    guard let ordinal = refund ?? openRefund, self.refund(ordinal) != nil else { return }
+    refunds[ordinal - 1].status = status
+    refunds[ordinal - 1].providerID = providerID ?? refunds[ordinal - 1].providerID
   }
 }

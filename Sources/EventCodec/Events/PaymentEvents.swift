@@ -10,6 +10,7 @@ extension Payment.Event: PayloadCoding {
     case refundRequested = "payment.refund_requested"
     case refunded = "payment.refunded"
     case refundFailed = "payment.refund_failed"
+    case refundPending = "payment.refund_pending"
   }
 
   static var streamKind: Identifier.Kind { .payment }
@@ -32,14 +33,20 @@ extension Payment.Event: PayloadCoding {
     case .refundRequested(let amountMicros):
       payload.fields.field("amount_micros", amountMicros)
       return .refundRequested
-    case .refunded(let amountMicros, let providerID):
+    case .refunded(let amountMicros, let providerID, let refund):
       payload.fields.field("amount_micros", amountMicros)
       payload.fields.field("provider_id", providerID)
+      if let refund { payload.fields.field("refund", Int64(refund)) }
       return .refunded
-    case .refundFailed(let amountMicros, let code):
+    case .refundFailed(let amountMicros, let code, let refund):
       payload.fields.field("amount_micros", amountMicros)
       payload.fields.field("code", code)
+      if let refund { payload.fields.field("refund", Int64(refund)) }
       return .refundFailed
+    case .refundPending(let refund, let providerID):
+      payload.fields.field("refund", Int64(refund))
+      payload.fields.field("provider_id", providerID)
+      return .refundPending
     }
   }
 
@@ -57,11 +64,17 @@ extension Payment.Event: PayloadCoding {
     case .refunded:
       .refunded(
         amountMicros: try payload.fields.int64("amount_micros"),
-        providerID: try payload.fields.string("provider_id"))
+        providerID: try payload.fields.string("provider_id"),
+        refund: try payload.fields.optionalInt64("refund").map { Int($0) })
     case .refundFailed:
       .refundFailed(
         amountMicros: try payload.fields.int64("amount_micros"),
-        code: try payload.fields.string("code"))
+        code: try payload.fields.string("code"),
+        refund: try payload.fields.optionalInt64("refund").map { Int($0) })
+    case .refundPending:
+      .refundPending(
+        refund: try payload.fields.int("refund"),
+        providerID: try payload.fields.string("provider_id"))
     }
   }
 }

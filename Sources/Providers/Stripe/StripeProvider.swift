@@ -47,6 +47,8 @@ package struct StripeProvider: PaymentProvider {
 extension StripeProvider {
   /// The name under which our id goes with a payment and comes back with its events.
   static let paymentKey = "payment"
+  /// Of a refund: which one of the payment's.
+  static let refundKey = "refund"
 
   static func creation(of payment: PaymentRequest, timeoutMillis: Int) -> ClientRequest {
     var form = [
@@ -69,6 +71,7 @@ extension StripeProvider {
       QueryItem(name: "payment_intent", value: refund.providerID),
       QueryItem(name: "amount", value: String(refund.amountCents)),
       QueryItem(name: "metadata[\(paymentKey)]", value: refund.payment.text),
+      QueryItem(name: "metadata[\(refundKey)]", value: String(refund.ordinal)),
     ]
     return request(
       "/v1/refunds", form, key: "\(refund.payment)-refund-\(refund.ordinal)", refund.credentials,
@@ -97,8 +100,10 @@ extension StripeProvider {
 /// | --- | --- |
 /// | 2xx, status `succeeded` | paid |
 /// | 2xx, `processing`, `pending` | to be told |
+/// | 2xx, a refund, `requires_action` | to be told: the customer says where the money goes |
 /// | 2xx, anything else | failed: nobody is there to act (`requires_action`, …) |
 /// | 409, 429, 401, 403, 5xx | to be asked again under the same key |
+/// | 400, `idempotency_error` | the same: what was asked under the key first is under way |
 /// | other 4xx | failed, by the decline code or the code |
 enum StripeAnswer {
   static func outcome(of answer: ClientResponse) -> PaymentOutcome {
@@ -108,9 +113,12 @@ enum StripeAnswer {
       guard let id = body?["id"]?.string else {
         return .notAnswered(code: "malformed_answer", retryAfterMillis: nil)
       }
-      return outcome(status: body?["status"]?.string, id: id)
+      return outcome(
+        status: body?["status"]?.string, id: id, isRefund: body?["object"]?.string == "refund")
     case 401, 403, 409, 429, 500...:
       return .notAnswered(code: "http_\(answer.status)", retryAfterMillis: nil)
+    case 400 where body?["error"]?["type"]?.string == "idempotency_error":
+      return .notAnswered(code: "idempotency_error", retryAfterMillis: nil)
     default:
       let error = body?["error"]
       return .failed(
@@ -118,10 +126,11 @@ enum StripeAnswer {
     }
   }
 
-  static func outcome(status: String?, id: String) -> PaymentOutcome {
+  static func outcome(status: String?, id: String, isRefund: Bool) -> PaymentOutcome {
     switch status {
     case "succeeded": .succeeded(providerID: id)
     case "processing", "pending": .pending(providerID: id)
+    case "requires_action" where isRefund: .pending(providerID: id)
     case let status: .failed(code: status ?? "no_status")
     }
   }

@@ -16,9 +16,10 @@ let eraseCommand = Command(
     Ends what is pending for the person, destroys the keys that their data is sealed under,
     takes the data out of the files of the log and their rows out of every read model, and
     waits until all of that is on record. Order, proofs and figures stay; an opt-out stays
-    as a keyed hash of the address. Backup folders are told too, and lose the keys: while one
-    cannot be reached the erasure waits for it ('daybook doctor' names it). Needs a running
-    system. A second call tells how far the first one is.
+    as a keyed hash of the address, and an address on the account's own lists stays on them
+    (--dry-run names them). Backup folders are told too, and lose the keys: while one cannot
+    be reached the erasure waits for it ('daybook doctor' names it). Needs a running system.
+    A second call tells how far the first one is.
     """,
   arguments: [Argument("CONTACT", .one, "the person (con_…)")],
   options: [orgOption, reasonOption, dryRunOption, noWaitOption, .json]
@@ -96,5 +97,9 @@ private struct ErasureOrder {
     Output.line(
       "Stays: "
         + (channels.isEmpty ? "nothing" : "opt-outs of \(channels.joined(separator: ", "))"))
+    for entry in answer["stays"]?["lists"]?.array ?? [] {
+      let (list, channel) = (entry["list"]?.string ?? "", entry["channel"]?.string ?? "")
+      Output.line("Stays, readable: an address of theirs on the list \(list) (\(channel))")
+    }
   }
 }

@@ -35,14 +35,15 @@ let exportAuditCommand = Command(
   let id = Identifier(.org, try org(invocation.required(orgOption.flag), in: "export audit").value)
   let out = invocation.required(outOption.flag)
   try AuditExport.requireEmpty(out)
-  let order = try await ExportOrder(
-    org: id, request: try request(invocation), settings: invocation.settings
-  ).place()
+  let request = try request(invocation)
+  let order = try await ExportOrder(org: id, request: request, settings: invocation.settings)
+    .place()
   let reader = try openLog(invocation.settings.home)
   defer { reader.close() }
   let key = try Notary.key(reader.identity, directory: invocation.settings.home.path)
   var export = AuditExport(
-    reader: reader, org: id, record: order.record, published: order.published,
+    reader: reader, org: id, record: order.record, number: request["number"]?.string,
+    published: order.published,
     signer: key.signer(of: OrgID(id.value), incarnation: reader.identity.incarnation),
     directory: out)
   let summary = try export.run(nowMicros: SystemClock().nowMicros())
@@ -75,7 +76,7 @@ private func request(_ invocation: Invocation) throws(UsageError) -> JSONObject 
     guard let value = invocation.value(option.flag) else { continue }
     guard request.isEmpty else { throw severalScopes }
     request["scope"] = .string(name)
-    request[name] = .string(value)
+    request[name] = .string(option.flag == numberOption.flag ? try e164(value) : value)
   }
   let from = invocation.value(fromOption.flag)
   let until = invocation.value(untilOption.flag)
@@ -88,6 +89,15 @@ private func request(_ invocation: Invocation) throws(UsageError) -> JSONObject 
   if request.isEmpty { request["scope"] = "account" }
   request["open_credentials"] = .bool(!invocation.has(withholdOption.flag))
   return request
+}
+
+/// As the book has it, however it was typed.
+private func e164(_ text: String) throws(UsageError) -> String {
+  guard let number = PhoneBook().e164(text) else {
+    throw UsageError(
+      "\(numberOption.flag) is a phone number such as +12025550123.", command: "export audit")
+  }
+  return number
 }
 
 private let severalScopes = UsageError(

@@ -180,7 +180,7 @@ private func startServe(
   let pool = ReadPool.make(
     connectionString: settings.databaseURL ?? "", size: readConnectionCount)
   let erasing = ErasureTools(eraser: log, rows: PurgedRows(pool: pool)) { org in
-    try exports.discardAll(of: org)
+    try await exports.discardAll(of: org)
     try snapshots.discard(org)
   }
   let reactors = try ReactorHost(

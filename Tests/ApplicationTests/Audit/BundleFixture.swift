@@ -4,6 +4,7 @@ import Domain
 import EventLog
 import Foundation
 import Merkle
+import Synchronization
 import Testing
 
 /// A house on a log on disk, with what exports need.
@@ -38,21 +39,22 @@ struct ExportHouse {
 
   /// Begins and writes an export into a new folder.
   func export(
-    _ scope: AuditScope = .account, of org: Identifier, opensCredentials: Bool = true,
-    to name: String = "bundle"
+    _ scope: AuditScope = .account, number: String? = nil, of org: Identifier,
+    opensCredentials: Bool = true, to name: String = "bundle"
   ) async throws -> Bundle {
     let (record, published) = try await desk.begin(
       TestOrg.call, org: org, scope: scope, opensCredentials: opensCredentials)
-    return try write(record, published, of: org, to: name)
+    return try write(record, number: number, published, of: org, to: name)
   }
 
   /// Writes an export that nothing in the book records.
   func write(
-    _ record: AuditExportRecord, _ published: PublishedHead, of org: Identifier, to name: String
+    _ record: AuditExportRecord, number: String? = nil, _ published: PublishedHead,
+    of org: Identifier, to name: String
   ) throws -> Bundle {
     let path = directory + "/" + name
     var export = AuditExport(
-      reader: log, org: org, record: record, published: published,
+      reader: log, org: org, record: record, number: number, published: published,
       signer: desk.notary.signer(of: org), directory: path)
     let summary = try export.run(nowMicros: Moment.openMicros)
     return Bundle(
@@ -107,6 +109,79 @@ struct Bundle {
     }
     try Data(try signer.sign(lines.joined(separator: "\n") + "\n").utf8)
       .write(to: URL(filePath: path + "/manifest"))
+  }
+}
+
+/// A log of which something happens while the first leaves are being read.
+final class InterruptedReader: EventReader, LogProver {
+  private let inner: LMDBEventLog
+  private let interruption = Mutex<(@Sendable () -> Void)?>(nil)
+
+  init(_ inner: LMDBEventLog) { self.inner = inner }
+
+  func interrupt(_ body: @escaping @Sendable () -> Void) {
+    interruption.withLock { $0 = body }
+  }
+
+  func leaves(
+    of org: OrgID, from first: UInt64, limit: Int
+  ) throws(EventLogError) -> [OpenedLeaf] {
+    let leaves = try inner.leaves(of: org, from: first, limit: limit)
+    let body = interruption.withLock { interruption in
+      defer { interruption = nil }
+      return interruption
+    }
+    body?()
+    return leaves
+  }
+
+  func treeHead(of org: OrgID) throws(EventLogError) -> TreeHead { try inner.treeHead(of: org) }
+
+  func root(of org: OrgID, size: UInt64) throws(EventLogError) -> Digest {
+    try inner.root(of: org, size: size)
+  }
+
+  func inclusionProof(
+    of org: OrgID, orgSequence: UInt64, size: UInt64
+  ) throws(EventLogError) -> [Digest] {
+    try inner.inclusionProof(of: org, orgSequence: orgSequence, size: size)
+  }
+
+  func consistencyProof(
+    of org: OrgID, from oldSize: UInt64, to newSize: UInt64
+  ) throws(EventLogError) -> [Digest] {
+    try inner.consistencyProof(of: org, from: oldSize, to: newSize)
+  }
+
+  func head() throws(EventLogError) -> UInt64 { try inner.head() }
+
+  func read(
+    after position: UInt64, limit: Int, filter: EventFilter
+  ) throws(EventLogError) -> Page {
+    try inner.read(after: position, limit: limit, filter: filter)
+  }
+
+  func readStream(
+    org: OrgID, stream: StreamID, from version: UInt64, limit: Int, direction: Direction
+  ) throws(EventLogError) -> [RecordedEvent] {
+    try inner.readStream(
+      org: org, stream: stream, from: version, limit: limit, direction: direction)
+  }
+
+  func readOrg(
+    _ org: OrgID, from orgSequence: UInt64, limit: Int
+  ) throws(EventLogError) -> [RecordedEvent] {
+    try inner.readOrg(org, from: orgSequence, limit: limit)
+  }
+
+  func orgs() throws(EventLogError) -> [OrgID: UInt64] { try inner.orgs() }
+
+  func receipt(org: OrgID, idempotencyKey: IdempotencyKey) throws(EventLogError) -> Receipt? {
+    try inner.receipt(org: org, idempotencyKey: idempotencyKey)
+  }
+
+  func waitForHead(beyond position: UInt64, timeoutMillis: Int) async throws -> UInt64 {
+    try await inner.waitForHead(beyond: position, timeoutMillis: timeoutMillis)
   }
 }
 

@@ -5,6 +5,7 @@ import EventLog
 import Foundation
 import JSON
 import Merkle
+import TestSupport
 import Testing
 
 @testable import Application
@@ -173,6 +174,83 @@ import Testing
     }
   }
 
+  private func evidence(_ bundle: Bundle) throws -> String {
+    String(
+      decoding: try bundle.bytes("evidence.pdf").map { $0 < 0x80 ? $0 : 0x3f }, as: UTF8.self)
+  }
+
+  /// A hook, a letter: whoever comes to have the number later, the no is the number's.
+  @Test func `the no of a number that nobody had is in the evidence of the number`() async throws {
+    let number = "+12125550144"
+    try await ExportHouse.with { fixture in
+      let (org, _) = try await story(fixture)
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.optOut(phone: number, email: nil, channel: .sms)
+        try workspace.optOut(phone: "+12125550155", email: nil, channel: .sms)
+      }
+      let none = try await fixture.export(
+        .number(contacts: []), number: number, of: org.id, to: "none")
+      let contact = try await org.contact(number, consents: [])
+      let texts = [
+        none, try await fixture.export(.contact(contact), of: org.id, to: "contact"),
+        try await fixture.export(
+          .number(contacts: [contact]), number: number, of: org.id, to: "number"),
+      ]
+      for bundle in texts {
+        #expect(bundle.verify().problems == [])
+        let text = try evidence(bundle)
+        #expect(!text.contains("No revocation is"), "\(bundle.path)")
+        #expect(text.contains("org.address_suppressed"), "\(bundle.path)")
+        #expect(text.contains("source: opt_out:api"), "\(bundle.path)")
+        #expect(text.contains("Nothing was handed out after it on this channel"), "\(bundle.path)")
+        let lines = String(decoding: try bundle.bytes("readable/events.jsonl"), as: UTF8.self)
+        // Another's stays closed.
+        #expect(lines.split(separator: "\n").count { $0.contains("org.address_suppressed") } == 1)
+      }
+    }
+  }
+
+  /// Whether what is not shown says otherwise, nobody can read here.
+  @Test func `evidence that leaves events out says nothing of them`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let (record, published) = try await fixture.desk.begin(
+        TestOrg.call, org: org.id, scope: .contact(contact), opensCredentials: true)
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.optOut(phone: "+12125550111", email: nil, channel: .sms)
+      }
+      func text(leavingOut count: Int) throws -> String {
+        var evidence = Evidence(org: org.id, record: record, published: published)
+        let own = try fixture.log.readStream(
+          org: OrgID(org.id.value), stream: StreamID(contact.value), from: 1, limit: 100,
+          direction: .forwards)
+        let yes = try #require(own.first { $0.type == "contact.created" })
+        let no = try #require(own.first { $0.type == "contact.opted_out" })
+        try evidence.add(no, try EventJSON.object(no))
+        for _ in 0..<4_999 + count { try evidence.add(yes, ["data": [:]]) }
+        return String(decoding: evidence.pdf().map { $0 < 0x80 ? $0 : 0x3f }, as: UTF8.self)
+      }
+      let whole = try text(leavingOut: 0)
+      for words in [
+        "Nothing was handed out after it on this channel", "No consent is on record",
+        "No message is on record", "0 messages were not sent after it, by the verdicts below.",
+      ] {
+        #expect(whole.contains(words), "\(words)")
+      }
+      #expect(!whole.contains("among the events"))
+      let cut = try text(leavingOut: 1)
+      for words in [
+        "1 further events are in the bundle only",
+        "Among the events shown here, nothing was handed out after it on this channel",
+        "No consent is among the events shown here", "No message is among the events shown here",
+        "0 messages were not sent after it, by the verdicts below, among the events shown here",
+      ] {
+        #expect(cut.contains(words), "\(words)")
+      }
+      #expect(!cut.contains("is on record."))
+    }
+  }
+
   @Test func `what a person's export shows reads in words, and is a sound PDF`() async throws {
     try await ExportHouse.with { fixture in
       let (org, contact) = try await story(fixture)
@@ -258,6 +336,46 @@ import Testing
       let short = try await fixture.export(of: org.id, to: "short")
       #expect(short.verify().problems.contains { $0.contains("no erasure names its key") })
       #expect(try StandAlone.check([short.path], key: short.key) == [2])
+    }
+  }
+
+  /// The writer has in memory what it read before, and would make the folder again.
+  @Test func `an export that is under way ends with the erasure that overtakes it`() async throws {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let reader = InterruptedReader(fixture.log)
+      let directory = fixture.directory + "/overtaken"
+      let desk = try ExportDesk(
+        engine: fixture.house.engine, reader: reader, notary: fixture.desk.notary,
+        directory: directory, report: { Issue.record("\($0)") })
+      let record = try await desk.begin(
+        TestOrg.call, org: org.id, scope: .contact(contact), opensCredentials: true
+      ).record
+      let discarded = TestSupport.Gate()
+      reader.interrupt {
+        Task {
+          do { try await desk.discardAll(of: org.id) } catch { Issue.record(error) }
+          discarded.open()
+        }
+        // Discarding either calls the writer off, or takes the folder away from under it.
+        let folder = "\(directory)/\(record.id)"
+        while !Task.isCancelled, FileManager.default.fileExists(atPath: folder) {
+          Thread.sleep(forTimeInterval: 0.001)
+        }
+      }
+      _ = try await desk.start(record, org: org.id)
+      await discarded.wait()
+      try await wait("the export is over") {
+        desk.status(record.id, of: org.id)?["status"]?.string != "running"
+      }
+      #expect(desk.status(record.id, of: org.id)?["status"]?.string == "failed")
+      #expect(desk.archive(record.id, of: org.id) == nil)
+      #expect(
+        try FileManager.default.subpathsOfDirectory(atPath: directory)
+          == [record.id.text, "\(record.id)/export.json"])
+      // The next one, which found nothing of the person, is not held back.
+      try await desk.discardAll(of: org.id)
+      #expect(desk.status(record.id, of: org.id) == nil)
     }
   }
 

@@ -105,6 +105,75 @@ extension HouseTests {
       }
     }
 
+    /// What comes back of yesterday was yesterday's: it makes no room today.
+    @Test func `a day's budget grows by nothing that another day set aside`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+12125550123")
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setSendingRules(SendingRules(dailyBudgetMicros: 24_000))
+        }
+        func send(_ text: String) async throws -> (id: Identifier, isQueued: Bool) {
+          let planned = try await org.send(text, to: contact)
+          return (planned.id, planned.verdict.outcome == .allowed)
+        }
+        func cancel(_ message: Identifier) async throws {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.cancelMessage(message)
+          }
+        }
+        let waiting = try await send("One").id
+        let sent = try await send("Two").id
+        try await org.perform { workspace throws(CommandError) in
+          _ = try workspace.dispatch([sent])
+        }
+        try house.advance(byMicros: Moment.dayMicros)
+        let first = try await send("Three")
+        #expect(first.isQueued)
+        #expect(try await send("Four").isQueued)
+        // Given back by a cancellation, and by a failure after the charge.
+        try await cancel(waiting)
+        #expect(try await !send("Five").isQueued)
+        try await org.news(.sent, of: sent, id: "SM1")
+        try await org.news(.failed, of: sent, id: "SM1", code: "30008")
+        #expect(try org.message(sent).status == .failed)
+        #expect(try await !send("Six").isQueued)
+        // Today's own makes room for one more.
+        try await cancel(first.id)
+        #expect(try await send("Seven").isQueued)
+        #expect(try await !send("Eight").isQueued)
+        try Invariants.check(org)
+        try await house.restart()
+        #expect(try await !send("Nine").isQueued)
+      }
+    }
+
+    /// What waits since yesterday is judged by what today has spent, all of it.
+    @Test func `the facts of a text of yesterday's leave nothing of today out`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact("+12125550123")
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setSendingRules(SendingRules(dailyBudgetMicros: 24_000))
+        }
+        let old = try await org.send("One", to: contact).id
+        try house.advance(byMicros: Moment.dayMicros)
+        let new = try await org.send("Two", to: contact).id
+        let spent = try await org.executor.read { workspace throws(CommandError) in
+          try [old, new].map { id throws(CommandError) in
+            let message = try workspace.current(Message.self, id)
+            guard let plan = message.plan else { throw .notFound(id) }
+            return workspace.facts(
+              for: plan, try workspace.contact(contact), priceMicros: message.priceMicros,
+              held: message, id: id
+            ).spentTodayMicros
+          }
+        }
+        let priceMicros = try org.message(new).priceMicros
+        #expect(spent == [priceMicros, 0])
+      }
+    }
+
     @Test func `lists keep what waits and what comes from going out`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

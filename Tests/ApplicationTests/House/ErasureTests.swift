@@ -95,6 +95,40 @@ extension HouseTests {
       }
     }
 
+    /// A list is about an address, whoever has it; whoever erases is told before.
+    @Test func `the lists on which an address of the person's stays are named before`() async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.optOut(phone: Self.phone, email: nil, channel: .sms)
+          _ = try workspace.suppress(
+            ["+12125550177"], on: .sms, list: .landline, source: "provider")
+          _ = try workspace.suppress(
+            ["+12125550188"], on: .sms, list: .doNotCall, source: "letter")
+        }
+        let contact = try await org.contact("+12125550177", consents: [])
+        let other = try await org.contact("+12125550199", consents: [])
+        // The number of before counts as well.
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.updateContact(
+            contact, [FieldChange(field: "phone", value: .text(Self.phone))])
+        }
+        let listings = try await org.executor.read { workspace throws(CommandError) in
+          try [contact, other].map { id throws(CommandError) in
+            try workspace.lastingListings(of: id).map { "\($0.list) \($0.channel)" }
+          }
+        }
+        #expect(listings == [["suppression sms", "landline sms"], []])
+        // And so it is: the entries outlive the person.
+        try await erase(contact, in: org)
+        let left = try await org.executor.read { workspace throws(CommandError) in
+          workspace.suppressions.map { $0.address }.sorted()
+        }
+        #expect(left == [Self.phone, "+12125550177", "+12125550188"])
+      }
+    }
+
     @Test func `a new yes by the person lifts it, also for those who are erased after that`()
       async throws
     {

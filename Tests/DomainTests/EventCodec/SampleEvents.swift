@@ -298,8 +298,9 @@ enum SampleEvents {
     .requested(amountMicros: 50_000_000, reason: .autoRecharge), .pending(providerID: "pi_1"),
     .succeeded(providerID: "pi_1"), .failed(code: "card_declined"),
     .refundRequested(amountMicros: 10_000_000),
-    .refunded(amountMicros: 10_000_000, providerID: "re_1"),
-    .refundFailed(amountMicros: 10_000_000, code: "charge_disputed"),
+    .refunded(amountMicros: 10_000_000, providerID: "re_1", refund: nil),
+    .refundFailed(amountMicros: 10_000_000, code: "charge_disputed", refund: nil),
+    .refundPending(refund: 2, providerID: "re_1"),
   ]
 
   private static let importJob: [ImportJob.Event] = [

@@ -193,8 +193,13 @@ enum RandomEvents {
       .requested(amountMicros: random.int64(), reason: random.one()),
       .pending(providerID: random.text()), .succeeded(providerID: random.text()),
       .failed(code: random.text()), .refundRequested(amountMicros: random.int64()),
-      .refunded(amountMicros: random.int64(), providerID: random.text()),
-      .refundFailed(amountMicros: random.int64(), code: random.text()),
+      .refunded(
+        amountMicros: random.int64(), providerID: random.text(),
+        refund: random.maybe { Int($0.int64()) }),
+      .refundFailed(
+        amountMicros: random.int64(), code: random.text(),
+        refund: random.maybe { Int($0.int64()) }),
+      .refundPending(refund: Int(random.int64()), providerID: random.text()),
     ]
   }
 

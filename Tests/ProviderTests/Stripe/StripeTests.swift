@@ -43,6 +43,9 @@ import Testing
         amountCents: 100), timeoutMillis: 1)
     try check(refund, "/v1/refunds", "RefundCreateParams")
     #expect(refund.headers["Idempotency-Key"] == "\(payment)-refund-2")
+    let form = FormCoding.decode(bytes: refund.body)
+    #expect(form.first { $0.name == "metadata[payment]" }?.value == payment.text)
+    #expect(form.first { $0.name == "metadata[refund]" }?.value == "2")
   }
 
   @Test(
@@ -77,11 +80,49 @@ import Testing
     (200, #"{"id":"pi_1","status":"requires_action"}"#, .failed(code: "requires_action")),
     (200, "", .notAnswered(code: "malformed_answer", retryAfterMillis: nil)),
     (402, #"{"error":{"code":"card_declined","decline_code":"x"}}"#, .failed(code: "x")),
+    (200, #"{"id":"re_1","object":"refund","status":"pending"}"#, .pending(providerID: "re_1")),
+    (
+      200, #"{"id":"re_1","object":"refund","status":"requires_action"}"#,
+      .pending(providerID: "re_1")
+    ),
+    (
+      400, #"{"error":{"type":"idempotency_error"}}"#,
+      .notAnswered(code: "idempotency_error", retryAfterMillis: nil)
+    ),
+    (400, #"{"error":{"code":"amount_too_small"}}"#, .failed(code: "amount_too_small")),
     (409, "", .notAnswered(code: "http_409", retryAfterMillis: nil)),
     (500, "", .notAnswered(code: "http_500", retryAfterMillis: nil)),
   ])
   func `each answer has one meaning`(status: Int, body: String, outcome: PaymentOutcome) {
     let answer = ClientResponse(status: status, body: Array(body.utf8))
     #expect(StripeAnswer.outcome(of: answer) == outcome)
+  }
+
+  @Test func `an event about a refund names which of the payment's it means`() throws {
+    let payment = Identifier(.payment, 7)
+    func news(_ type: String, _ status: String, ordinal: JSON?) -> StripeWebhooks.News? {
+      var metadata = JSONObject([("payment", .string(payment.text))])
+      if let ordinal { metadata["refund"] = ordinal }
+      return StripeWebhooks.news(
+        type,
+        [
+          "id": "re_1", "object": "refund", "status": .string(status),
+          "failure_reason": "expired_or_canceled_card", "metadata": .object(metadata),
+        ])
+    }
+    let second = RefundName(ordinal: 2, providerID: "re_1")
+    let unnamed = RefundName(ordinal: nil, providerID: "re_1")
+    let failure = PaymentOutcome.failed(code: "expired_or_canceled_card")
+    #expect(
+      news("refund.failed", "failed", ordinal: "2")
+        == .init(payment: payment, refund: second, outcome: failure))
+    #expect(
+      news("refund.updated", "pending", ordinal: "2")
+        == .init(payment: payment, refund: second, outcome: .pending(providerID: "re_1")))
+    #expect(
+      news("refund.updated", "succeeded", ordinal: nil)
+        == .init(payment: payment, refund: unnamed, outcome: .succeeded(providerID: "re_1")))
+    #expect(news("refund.updated", "succeeded", ordinal: "x")?.refund == unnamed)
+    #expect(news("charge.refunded", "succeeded", ordinal: "2") == nil)
   }
 }

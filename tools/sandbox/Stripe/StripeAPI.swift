@@ -128,14 +128,11 @@ struct StripeAPI: Sendable {
       default: "succeeded"
       }
     let id = "pi_" + Hex.encode(Random.bytes(12))
-    let metadata = form.filter { $0.key.hasPrefix("metadata[") }.map {
-      (key: String($0.key.dropFirst("metadata[".count).dropLast()), value: JSON.string($0.value))
-    }
     let object = JSONObject([
       ("id", .string(id)), ("object", "payment_intent"), ("amount", .int(amount)),
       ("amount_received", .int(status == "succeeded" ? amount : 0)), ("currency", "usd"),
       ("status", .string(status)), ("payment_method", .string(method)),
-      ("metadata", .object(JSONObject(metadata))), ("created", .int(world.nowMillis / 1000)),
+      ("metadata", metadata(form)), ("created", .int(world.nowMillis / 1000)),
       ("livemode", false), ("last_payment_error", .null),
     ])
     var records: [Record] = [.documentSet(.payment, id: id, .object(object))]
@@ -149,6 +146,13 @@ struct StripeAPI: Sendable {
       records += events(type, .object(last), account, isDuplicated, world)
     }
     return (records, 200, .object(object))
+  }
+
+  private static func metadata(_ form: [String: String]) -> JSON {
+    let items = form.filter { $0.key.hasPrefix("metadata[") }.map {
+      (key: String($0.key.dropFirst("metadata[".count).dropLast()), value: JSON.string($0.value))
+    }
+    return .object(JSONObject(items))
   }
 
   private static func eventType(_ status: String?) -> String? {
@@ -183,7 +187,7 @@ struct StripeAPI: Sendable {
     let object: JSON = [
       "id": .string(id), "object": "refund", "amount": .int(amount), "currency": "usd",
       "payment_intent": .string(intent), "status": "succeeded",
-      "metadata": paid["metadata"] ?? [:], "created": .int(world.nowMillis / 1000),
+      "metadata": metadata(form), "created": .int(world.nowMillis / 1000),
     ]
     return ([.documentSet(.refund, id: id, object)], 200, object)
   }

@@ -66,28 +66,48 @@ extension Evidence {
       isEmpty = false
       write(each.recorded, each.json, to: &page)
     }
-    if isEmpty { page.add("No consent is on record.") }
+    if isEmpty { page.add("No consent is \(onRecord).") }
   }
 
   private func writeRevocations(_ page: inout PDFDocument) {
     page.add("What was revoked, and how fast it took effect", .heading)
     var isEmpty = true
-    for (index, each) in events.enumerated() where each.recorded.type == "contact.opted_out" {
+    for (index, each) in events.enumerated() where Self.isRevocation(each.event) {
       isEmpty = false
       write(each.recorded, each.json, to: &page)
       for line in effect(of: index) { page.add(line, indent: 2) }
     }
-    if isEmpty { page.add("No revocation is on record.") }
+    if isEmpty { page.add("No revocation is \(onRecord).") }
+  }
+
+  /// Of what is not shown here nothing is said.
+  private var onRecord: String {
+    leftOutCount == 0 ? "on record" : "among the events shown here"
+  }
+
+  /// A no that the person said, or that stands on a list of the account's, whoever had the address then.
+  private static func isRevocation(_ event: RecordedDomainEvent) -> Bool {
+    switch event.event {
+    case .contact(.optedOut): true
+    case .org(.suppressed(let entry)): entry.list == .suppression || entry.list == .doNotCall
+    default: false
+    }
   }
 
   /// How long after the person's message the revocation was stored, and what went out after it.
   private func effect(of index: Int) -> [String] {
     let revocation = events[index]
-    guard case .contact(.optedOut(let optOut)) = revocation.event.event else { return [] }
+    let message: Identifier?
+    let channel: Channel
+    switch revocation.event.event {
+    case .contact(.optedOut(let optOut)): (message, channel) = (optOut.message, optOut.channel)
+    case .org(.suppressed(let entry)): (message, channel) = (nil, entry.channel)
+    default: return []
+    }
     var lines: [String] = []
     let cause = events.first { each in
       guard case .message(.received) = each.event.event else { return false }
-      return each.event.stream == optOut.message
+      return each.event.stream == message
     }
     if let cause {
       let micros = revocation.recorded.recordedAtMicros - cause.recorded.recordedAtMicros
@@ -98,8 +118,9 @@ extension Evidence {
       lines.append("In force from this event on.")
     }
     let skipped = events[index...].filter { $0.recorded.type == "message.skipped" }
-    lines.append("\(skipped.count) messages were not sent after it, by the verdicts below.")
-    lines.append(handedOut(after: index, optOut.channel))
+    let shown = leftOutCount == 0 ? "" : ", among the events shown here"
+    lines.append("\(skipped.count) messages were not sent after it, by the verdicts below\(shown).")
+    lines.append(handedOut(after: index, channel))
     return lines
   }
 
@@ -114,11 +135,20 @@ extension Evidence {
       if case .contact(.optedIn(let consent)) = each.event.event, consent.channel == channel {
         return "Nothing was handed out until the new consent #\(each.recorded.orgSequence)."
       }
+      if case .org(.unsuppressed(let lifted)) = each.event.event,
+        case .org(.suppressed(let listed)) = events[index].event.event,
+        lifted.list == listed.list, lifted.channel == channel, lifted.address == listed.address
+      {
+        return
+          "Nothing was handed out until it was taken off the list, #\(each.recorded.orgSequence)."
+      }
       if case .message(.dispatched) = each.event.event, messages[each.event.stream] == channel {
         return "Handed out after it: #\(each.recorded.orgSequence). See its verdict."
       }
     }
-    return "Nothing was handed out after it on this channel."
+    return leftOutCount == 0
+      ? "Nothing was handed out after it on this channel."
+      : "Among the events shown here, nothing was handed out after it on this channel."
   }
 }
 
@@ -137,10 +167,10 @@ extension Evidence {
       write(each.recorded, each.json, to: &page)
       if let verdict = Self.verdict(of: each.event) { write(verdict, to: &page) }
     }
-    if attempts.isEmpty { page.add("No message is on record.") }
-    let consents = ["contact.opted_in", "contact.opted_out"]
+    if attempts.isEmpty { page.add("No message is \(onRecord).") }
     let others = events.filter {
-      $0.event.stream.kind != .message && !consents.contains($0.recorded.type)
+      $0.event.stream.kind != .message && $0.recorded.type != "contact.opted_in"
+        && !Self.isRevocation($0.event)
     }
     guard !others.isEmpty else { return }
     page.add("What else is on record", .heading)

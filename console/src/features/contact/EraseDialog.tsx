@@ -14,7 +14,10 @@ interface EraseDialogProps {
 /** What `POST /api/privacy/erasures?dry_run=true` tells. */
 interface ErasurePreview {
   goes: { messages: number; messages_cancelled: number; runs_ended: number };
-  stays: { opt_outs: (keyof typeof channelNames)[] };
+  stays: {
+    opt_outs: (keyof typeof channelNames)[];
+    lists: { list: string; channel: keyof typeof channelNames }[];
+  };
 }
 
 const reasons = [
@@ -64,6 +67,15 @@ export function EraseDialog({ contact, onClose, onDone }: EraseDialogProps) {
           ? "."
           : `, and the opt-out of ${preview.stays.opt_outs.map((it) => channelNames[it]).join(", ")} as a code of the address, so that nobody writes to it again.`}
       </p>
+      {preview !== null && preview.stays.lists.length > 0 && (
+        <p className="erase-note">
+          Stays readable: an address of theirs on this account&apos;s lists (
+          {preview.stays.lists
+            .map((it) => `${it.list.replaceAll("_", " ")}, ${channelNames[it.channel]}`)
+            .join("; ")}
+          ), until it is taken off, and in the log for good.
+        </p>
+      )}
       <Field label="Why">
         <select value={reason} onChange={(event) => setReason(event.target.value)}>
           {reasons.map(([value, label]) => (
