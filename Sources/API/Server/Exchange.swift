@@ -479,6 +479,10 @@ extension HTTPRequest {
   /// What a key of a caller's is remembered as: it is of one order about one object. A bar in the path, which a tag may
   /// have, is written otherwise, so that it is not taken for the one in front of the key; so is the sign of that.
   func name(underKey key: String) -> String {
+    // Hardly any path has one.
+    guard path.utf8.contains(where: { $0 == UInt8(ascii: "%") || $0 == UInt8(ascii: "|") }) else {
+      return "\(method) \(path)|\(key)"
+    }
     let path = path.replacing("%", with: "%25").replacing("|", with: "%7C")
     return "\(method) \(path)|\(key)"
   }
