@@ -43,6 +43,8 @@ package final class Vault: Sendable {
   private let mapBytes: Int
   private let mayCreate: Bool
   private let opened: Mutex<VaultFile?>
+  /// Whether a power cut may still give `current` its number of before.
+  private let isNameInDoubt = Atomic<Bool>(false)
   private let cache = Mutex(Cache())
 
   /// Opens the vault in the existing directory `path`. `mayCreate`: also where there is none, and makes it then.
@@ -61,6 +63,7 @@ package final class Vault: Sendable {
   package func prepareForWriting() throws(VaultError) {
     let file = try currentFile()
     try storing { try file.environment.takeOverFromKilledWriter() }
+    try folder.flushNames()
     try folder.removeGenerations(below: file.generation)
   }
 
@@ -465,15 +468,19 @@ extension Vault {
   /// others, and deletes the old file. Only the writer may call it, and nothing writes meanwhile. Other processes
   /// take over the new file at their next `refresh`.
   ///
-  /// A crash leaves the old file in use, or the new one: the name that counts is changed by rename(2).
+  /// A crash leaves the old file in use, or the new one: the name that counts is changed by rename(2). So does a failure,
+  /// and the next writing goes on with the one that counts.
   package func compact() throws(VaultError) {
+    try takeOverNewFile()
     let old = try currentFile()
     let next = old.generation + 1
     try folder.makeGeneration(next)
     try storing {
       try old.environment.copyCompacting(to: folder.path(ofGeneration: next))
     }
+    isNameInDoubt.store(true, ordering: .releasing)
     try folder.setCurrent(next)
+    isNameInDoubt.store(false, ordering: .releasing)
     try takeOverNewFile()
     try folder.removeGenerations(below: next)
   }
@@ -513,9 +520,15 @@ extension Vault {
     }
   }
 
+  /// In the file that counts, for good: keys in another one would be lost, and with them what they seal.
   func writing(
     _ body: (VaultFile, inout WriteTransaction) throws -> Void
   ) throws(VaultError) {
+    try takeOverNewFile()
+    if isNameInDoubt.load(ordering: .acquiring) {
+      try folder.flushNames()
+      isNameInDoubt.store(false, ordering: .releasing)
+    }
     let file = try currentFile()
     while true {
       do throws(VaultError) {

@@ -45,8 +45,11 @@ struct VaultFolder: Sendable {
     guard unsafe rename(temporary, currentPath) == 0 else {
       throw .file(function: "rename", code: errno)
     }
-    try flush(path)
+    try flushNames()
   }
+
+  /// Makes durable which generation counts.
+  func flushNames() throws(VaultError) { try flush(path) }
 
   /// Deletes what came before `generation`. What cannot be deleted any more was deleted before.
   func removeGenerations(below generation: UInt64) throws(VaultError) {

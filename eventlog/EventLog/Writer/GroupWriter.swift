@@ -180,7 +180,7 @@ extension GroupWriter {
       let (erased, madeCount) = try store.vault.provide(names, mayMake: new)
       hasMadeKeys = madeCount > 0
       return erased
-    } catch VaultError.storage(let error) where !error.isDiskFull {
+    } catch let error as VaultError where error.isOfTheDisk {
       // No event was stored: at worst there are keys that seal nothing.
       throw EventLogError.readOnly(reason: error.description)
     }
