@@ -1,4 +1,6 @@
 import Foundation
+import Glibc
+import LMDB
 import Testing
 import Vault
 
@@ -42,5 +44,95 @@ import Vault
       atPath: path + "/keys.1", withIntermediateDirectories: false)
     try vault.copyCompacting(to: path + "/keys.1")
     try Data("1".utf8).write(to: URL(filePath: path + "/current"))
+  }
+
+  /// Method: a file that something is mounted on is in nobody's place but its own.
+  @Test func `a file that cannot be put in its place takes no room`() async throws {
+    try await withEnvironment { environment, table, path in
+      func count() throws -> Int {
+        try environment.read { transaction throws in try transaction.entryCount(in: table) }
+      }
+      func put(_ number: UInt64) throws {
+        try environment.write { transaction throws in
+          try transaction.put([1], forKey: number, in: table)
+        }
+      }
+      try put(1)
+      let isRun = try Self.whileMounted(path + "/data.mdb") {
+        #expect(throws: LMDBError.self) { try environment.rewrite() }
+        #expect(!FileManager.default.fileExists(atPath: path + "/rewrite"))
+        try put(2)
+        #expect(try count() == 2)
+      }
+      guard isRun else { return }
+      try environment.rewrite()
+      #expect(try count() == 2)
+    }
+  }
+
+  @Test func `a vault that cannot be put in its place takes no room`() async throws {
+    try await withLogDirectory { directory in
+      let rootKey = try FileRootKey(path: directory + "/root.key", mayCreate: true)
+      let vault = try Vault(path: directory, rootKey: rootKey)
+      let names = (1...2).map { KeyName(org: 1, subject: $0) }
+      _ = try vault.provide([names[0]])
+      try vault.compact()
+      let isRun = try Self.whileMounted(directory + "/current") {
+        #expect(throws: VaultError.self) { try vault.compact() }
+        #expect(!FileManager.default.fileExists(atPath: directory + "/keys.2"))
+        _ = try vault.provide([names[1]])
+      }
+      guard isRun else { return vault.close() }
+      try vault.compact()
+      vault.close()
+      let again = try Vault(path: directory, rootKey: rootKey, mayCreate: false)
+      defer { again.close() }
+      for state in try again.keys(names) {
+        if case .available = state { continue }
+        Issue.record("a key is not there")
+      }
+    }
+  }
+
+  /// False where nothing can be mounted.
+  private static func whileMounted(_ path: String, _ body: () throws -> Void) throws -> Bool {
+    guard unsafe mount(path, path, "none", UInt(MS_BIND), nil) == 0 else {
+      print("not run: a file cannot be mounted on itself here (\(errno))")
+      return false
+    }
+    defer { unsafe umount2(path, Int32(MNT_DETACH)) }
+    try body()
+    return true
+  }
+
+  /// Goal: an erasure on a disk with less room than the log takes leaves the room there is to those who write, and is done once there
+  /// is more.
+  @Test func `an erasure that the disk has no room for takes none, and is done once there is`()
+    async throws
+  {
+    try await withLogDirectory { directory async throws in
+      guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=40m") == 0 else {
+        print("not run: a file system of one's own cannot be mounted here (\(errno))")
+        return
+      }
+      defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
+      let path = directory + "/home"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      let log = try LMDBEventLog(directory: path)
+      _ = try await log.append(commit([event(1, personal: [(ann, "Ann")])]))
+      for _ in 0..<120 { _ = try await log.append(commit([noise(200_000)])) }
+      let refusal = await #expect(throws: EventLogError.self) {
+        try await log.erase([ann], org: orgA)
+      }
+      #expect(refusal?.description.contains("the disk has") == true)
+      #expect(!FileManager.default.fileExists(atPath: path + "/log/rewrite"))
+      #expect(try await log.append(commit([event(1)])).firstPosition == 122)
+      #expect(log.health == .writable)
+      try #require(
+        unsafe mount("tmpfs", directory, "tmpfs", UInt(MS_REMOUNT), "size=96m") == 0)
+      try await log.erase([ann], org: orgA)
+      #expect(try log.verify(isDeep: true).problems == [])
+      await log.close()
+    }
   }
 }

@@ -474,13 +474,21 @@ extension Vault {
     try takeOverNewFile()
     let old = try currentFile()
     let next = old.generation + 1
-    try folder.makeGeneration(next)
-    try storing {
-      try old.environment.copyCompacting(to: folder.path(ofGeneration: next))
+    do throws(VaultError) {
+      try folder.makeGeneration(next)
+      try storing {
+        try old.environment.copyCompacting(to: folder.path(ofGeneration: next))
+      }
+      isNameInDoubt.store(true, ordering: .releasing)
+      try folder.setCurrent(next)
+      isNameInDoubt.store(false, ordering: .releasing)
+    } catch {
+      // The room that it takes is needed. What cannot be removed now is removed before the next rewriting.
+      if (try? folder.currentGeneration()) == old.generation {
+        _ = try? folder.removeGeneration(next)
+      }
+      throw error
     }
-    isNameInDoubt.store(true, ordering: .releasing)
-    try folder.setCurrent(next)
-    isNameInDoubt.store(false, ordering: .releasing)
     try takeOverNewFile()
     try folder.removeGenerations(below: next)
   }

@@ -51,6 +51,11 @@ struct VaultFolder: Sendable {
   /// Makes durable which generation counts.
   func flushNames() throws(VaultError) { try flush(path) }
 
+  /// Deletes a generation that does not count.
+  func removeGeneration(_ generation: UInt64) throws(VaultError) {
+    try removeFiles(ofGeneration: generation)
+  }
+
   /// Deletes what came before `generation`. What cannot be deleted any more was deleted before.
   func removeGenerations(below generation: UInt64) throws(VaultError) {
     let start = generation > 8 ? generation - 8 : 0
