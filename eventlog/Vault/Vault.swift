@@ -289,28 +289,42 @@ extension Vault {
 
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
-  /// event that they seal is stored. `erased` are the names of erased subjects, which get none.
+  /// event that they seal is stored. `erased` are the names of erased subjects, which get none; `unreadable` those whose
+  /// record, or whose org's, does not open.
   /// `mayMake` is given those that are missing, and gives back which of them are made.
   package func provide(
     _ names: [KeyName], mayMake: ([KeyName]) throws -> [KeyName] = { $0 }
-  ) throws -> (erased: Set<KeyName>, madeCount: Int) {
+  ) throws -> (erased: Set<KeyName>, unreadable: [KeyName: VaultError], madeCount: Int) {
     let unknown = cache.withLock { cache in Set(names.filter { cache[$0] == nil }) }
-    guard !unknown.isEmpty else { return ([], 0) }
+    guard !unknown.isEmpty else { return ([], [:], 0) }
     var erased: Set<KeyName> = []
+    var unreadable: [KeyName: VaultError] = [:]
     var missing: [KeyName] = []
     try reading { file, transaction throws in
+      (erased, unreadable, missing) = ([], [:], [])
+      var found: [(KeyName, KeyState)] = []
+      var cipher = AESGCM()
       for name in unknown {
-        if try Self.isErased(name, file, transaction) {
-          erased.insert(name)
-        } else if try transaction.withValue(forKey: name.bytes, in: file.keys, { _ in true }) == nil
-        {
+        do {
+          let state = try state(of: name, file, transaction, &cipher)
+          found.append((name, state))
+          if case .erased = state { erased.insert(name) }
+          guard case .missing = state else { continue }
+          // It is made under its org's key.
+          let version = try Self.orgVersion(name.org, file, transaction)
+          if version > 0 {
+            _ = try orgKey(OrgKeyName(org: name.org, version: version), file, transaction)
+          }
           missing.append(name)
+        } catch let error as VaultError where error.isOfOneRecord {
+          unreadable[name] = error
         }
       }
+      remember(found, epoch: try Self.epoch(file.state, transaction))
     }
     if !missing.isEmpty { missing = try mayMake(missing) }
     if !missing.isEmpty { try make(missing) }
-    return (erased, missing.count)
+    return (erased, unreadable, missing.count)
   }
 
   /// Whether there is no key at all.
@@ -355,14 +369,22 @@ extension Vault {
   private func provideOrgKey(
     _ org: UInt128, _ file: VaultFile, _ transaction: inout WriteTransaction
   ) throws -> UInt32 {
-    var version: UInt32 = 0
-    while try transaction.reading.withValue(
-      forKey: Self.bytes(OrgKeyName(org: org, version: version + 1)), in: file.orgs, { _ in true })
-      != nil
-    { version += 1 }
+    let version = try Self.orgVersion(org, file, transaction.reading)
     if version > 0 { return version }
     try putOrgKey(OrgKeyName(org: org, version: 1), file, &transaction)
     return 1
+  }
+
+  /// Of the org's current key; 0 where it has none.
+  private static func orgVersion(
+    _ org: UInt128, _ file: VaultFile, _ transaction: borrowing ReadTransaction
+  ) throws -> UInt32 {
+    var version: UInt32 = 0
+    while try transaction.withValue(
+      forKey: bytes(OrgKeyName(org: org, version: version + 1)), in: file.orgs, { _ in true })
+      != nil
+    { version += 1 }
+    return version
   }
 
   func putOrgKey(

@@ -31,6 +31,9 @@ extension VaultError: CustomStringConvertible {
     }
   }
 
+  /// Whether it says nothing of other records than the one that was asked for.
+  package var isOfOneRecord: Bool { self == .damagedRecord || self == .wrongRootKey }
+
   /// The disk or the system failed, otherwise than by being full.
   package var isOfTheDisk: Bool {
     switch self {
