@@ -122,6 +122,28 @@ import Vault
     }
   }
 
+  @Test func `a piece that was damaged in the folder is written anew by the next backup`()
+    async throws
+  {
+    try await withPlace { place async throws in
+      let log = try LMDBEventLog(directory: place.log)
+      for _ in 0..<10 { _ = try await log.append(commit([noise(200_000)])) }
+      await log.close()
+      let first = try place.backUp()
+      let folder = place.backup + "/chunks"
+      let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+      let damaged = URL(filePath: "\(folder)/\(try #require(names.first))")
+      var bytes = try Data(contentsOf: damaged)
+      bytes[bytes.count / 2] ^= 1
+      try bytes.write(to: damaged)
+      #expect(throws: EventLogError.self) { try BackupContent(checking: place.backup) }
+      let second = try place.backUp()
+      #expect(second.newByteCount < first.newByteCount)
+      #expect(try BackupContent(checking: place.backup).snapshotCount == 2)
+      #expect(try place.restore(snapshot: first.snapshot.name).head == 10)
+    }
+  }
+
   @Test func `whoever was erased stays erased, whatever snapshot is restored`() async throws {
     try await withPlace { place async throws in
       let log = try LMDBEventLog(directory: place.log)

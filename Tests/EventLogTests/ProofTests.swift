@@ -302,4 +302,30 @@ import Testing
       spoiled.close()
     }
   }
+
+  /// Goal: each stored node is compared, since proofs are made of all of them. Method: as many leaves as have one node of level 16,
+  /// of which alone their root is made; below it one node is spoiled, or missing.
+  @Test func `a stored node below the one that a root is made of is compared too`() async throws {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      for _ in 0..<64 {
+        _ = try await log.append(commit(Array(repeating: event(1), count: 1024)))
+      }
+      let head = try log.treeHead(of: orgA)
+      #expect(head.size == 65_536)
+      await log.close()
+      let reader = try LMDBLogReader(directory: directory)
+      defer { reader.close() }
+      #expect(try reader.verify(jobCount: 2).problems == [])
+      let row = TreeNode.key(org: orgA, level: TreeNode.levelStep, index: 5)
+      for spoil in [{ $0.map { $0 ^ 1 } }, { _ in [] }] as [([UInt8]) -> [UInt8]] {
+        try tamper(directory, row: row, spoil)
+        #expect(try reader.treeHead(of: orgA) == head)
+        #expect(
+          try reader.verify(jobCount: 2).problems.map(\.reason) == [
+            "a stored node of an org's tree is another one, or missing"
+          ])
+      }
+    }
+  }
 }

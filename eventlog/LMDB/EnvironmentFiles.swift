@@ -95,6 +95,17 @@ struct EnvironmentFiles: Sendable {
     _ = fdatasync(descriptor)
   }
 
+  /// - Throws: An error that `isDiskFull` where the file system of `folder` has no room for `byteCount` more.
+  static func requireRoom(for byteCount: Int, in folder: String) throws(LMDBError) {
+    var status = statvfs()
+    try require("statvfs", unsafe statvfs(folder, &status))
+    let freeBytes = Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    guard freeBytes < byteCount else { return }
+    throw LMDBError(
+      function: "copy", code: ENOSPC,
+      message: "a copy into \(folder) takes \(byteCount) bytes, and the disk has \(freeBytes) left")
+  }
+
   /// LMDB makes the copies that it writes into `folder` readable for everybody.
   static func makePrivate(copyIn folder: String) throws(LMDBError) {
     try require("chmod", unsafe chmod(folder + "/data.mdb", 0o600))

@@ -501,8 +501,15 @@ package final class Environment: @unchecked Sendable {
     function: "mdb_txn_begin", code: ENODEV, message: "not open after a failure")
 
   /// Writes a copy without free pages (and so without deleted bytes) into the empty directory
-  /// `path`, while reading and writing go on.
+  /// `path`, while reading and writing go on. Refused where the disk has less room than that takes: to find it out by filling
+  /// the disk would leave none to those who write beside it.
   package func copyCompacting(to path: String) throws {
+    let byteCount = try read { transaction throws in
+      var byteCount = 0
+      for table in tables.values { byteCount += try transaction.byteCount(in: table) }
+      return byteCount
+    }
+    try EnvironmentFiles.requireRoom(for: byteCount, in: path)
     try unsafe sharing { handle throws in
       try unsafe check("mdb_env_copy2", mdb_env_copy2(handle, path, UInt32(MDB_CP_COMPACT)))
     }
@@ -526,19 +533,25 @@ extension Environment {
   /// file with their next transaction.
   ///
   /// A crash leaves the old file in use, or the new one: rename(2) puts it in place. `removeLeftovers` removes what
-  /// it leaves beside.
+  /// it leaves beside, and what a failure leaves.
   package func rewrite() throws {
     try files.beginRewrite()
-    try copyCompacting(to: files.rewritePath)
-    try files.flushRewritten()
-    try exclusively { () throws(LMDBError) in
-      disconnect()
-      let outcome = Result { () throws(LMDBError) in
-        try files.alone { () throws(LMDBError) in try files.putRewrittenInPlace() }
+    do {
+      try copyCompacting(to: files.rewritePath)
+      try files.flushRewritten()
+      try exclusively { () throws(LMDBError) in
+        disconnect()
+        let outcome = Result { () throws(LMDBError) in
+          try files.alone { () throws(LMDBError) in try files.putRewrittenInPlace() }
+        }
+        isToConnect = true
+        try connect()
+        try outcome.get()
       }
-      isToConnect = true
-      try connect()
-      try outcome.get()
+    } catch {
+      // The room that it takes is needed. What cannot be removed now is removed before the next rewriting.
+      _ = try? files.removeLeftovers()
+      throw error
     }
     try files.removeLeftovers()
   }

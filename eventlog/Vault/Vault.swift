@@ -43,6 +43,8 @@ package final class Vault: Sendable {
   private let mapBytes: Int
   private let mayCreate: Bool
   private let opened: Mutex<VaultFile?>
+  /// Whether a power cut may still give `current` its number of before.
+  private let isNameInDoubt = Atomic<Bool>(false)
   private let cache = Mutex(Cache())
 
   /// Opens the vault in the existing directory `path`. `mayCreate`: also where there is none, and makes it then.
@@ -61,6 +63,7 @@ package final class Vault: Sendable {
   package func prepareForWriting() throws(VaultError) {
     let file = try currentFile()
     try storing { try file.environment.takeOverFromKilledWriter() }
+    try folder.flushNames()
     try folder.removeGenerations(below: file.generation)
   }
 
@@ -286,28 +289,42 @@ extension Vault {
 
 extension Vault {
   /// Makes the keys among `names` that are not there yet, durably, in one transaction: before any
-  /// event that they seal is stored. `erased` are the names of erased subjects, which get none.
+  /// event that they seal is stored. `erased` are the names of erased subjects, which get none; `unreadable` those whose
+  /// record, or whose org's, does not open.
   /// `mayMake` is given those that are missing, and gives back which of them are made.
   package func provide(
     _ names: [KeyName], mayMake: ([KeyName]) throws -> [KeyName] = { $0 }
-  ) throws -> (erased: Set<KeyName>, madeCount: Int) {
+  ) throws -> (erased: Set<KeyName>, unreadable: [KeyName: VaultError], madeCount: Int) {
     let unknown = cache.withLock { cache in Set(names.filter { cache[$0] == nil }) }
-    guard !unknown.isEmpty else { return ([], 0) }
+    guard !unknown.isEmpty else { return ([], [:], 0) }
     var erased: Set<KeyName> = []
+    var unreadable: [KeyName: VaultError] = [:]
     var missing: [KeyName] = []
     try reading { file, transaction throws in
+      (erased, unreadable, missing) = ([], [:], [])
+      var found: [(KeyName, KeyState)] = []
+      var cipher = AESGCM()
       for name in unknown {
-        if try Self.isErased(name, file, transaction) {
-          erased.insert(name)
-        } else if try transaction.withValue(forKey: name.bytes, in: file.keys, { _ in true }) == nil
-        {
+        do {
+          let state = try state(of: name, file, transaction, &cipher)
+          found.append((name, state))
+          if case .erased = state { erased.insert(name) }
+          guard case .missing = state else { continue }
+          // It is made under its org's key.
+          let version = try Self.orgVersion(name.org, file, transaction)
+          if version > 0 {
+            _ = try orgKey(OrgKeyName(org: name.org, version: version), file, transaction)
+          }
           missing.append(name)
+        } catch let error as VaultError where error.isOfOneRecord {
+          unreadable[name] = error
         }
       }
+      remember(found, epoch: try Self.epoch(file.state, transaction))
     }
     if !missing.isEmpty { missing = try mayMake(missing) }
     if !missing.isEmpty { try make(missing) }
-    return (erased, missing.count)
+    return (erased, unreadable, missing.count)
   }
 
   /// Whether there is no key at all.
@@ -352,14 +369,22 @@ extension Vault {
   private func provideOrgKey(
     _ org: UInt128, _ file: VaultFile, _ transaction: inout WriteTransaction
   ) throws -> UInt32 {
-    var version: UInt32 = 0
-    while try transaction.reading.withValue(
-      forKey: Self.bytes(OrgKeyName(org: org, version: version + 1)), in: file.orgs, { _ in true })
-      != nil
-    { version += 1 }
+    let version = try Self.orgVersion(org, file, transaction.reading)
     if version > 0 { return version }
     try putOrgKey(OrgKeyName(org: org, version: 1), file, &transaction)
     return 1
+  }
+
+  /// Of the org's current key; 0 where it has none.
+  private static func orgVersion(
+    _ org: UInt128, _ file: VaultFile, _ transaction: borrowing ReadTransaction
+  ) throws -> UInt32 {
+    var version: UInt32 = 0
+    while try transaction.withValue(
+      forKey: bytes(OrgKeyName(org: org, version: version + 1)), in: file.orgs, { _ in true })
+      != nil
+    { version += 1 }
+    return version
   }
 
   func putOrgKey(
@@ -465,15 +490,27 @@ extension Vault {
   /// others, and deletes the old file. Only the writer may call it, and nothing writes meanwhile. Other processes
   /// take over the new file at their next `refresh`.
   ///
-  /// A crash leaves the old file in use, or the new one: the name that counts is changed by rename(2).
+  /// A crash leaves the old file in use, or the new one: the name that counts is changed by rename(2). So does a failure,
+  /// and the next writing goes on with the one that counts.
   package func compact() throws(VaultError) {
+    try takeOverNewFile()
     let old = try currentFile()
     let next = old.generation + 1
-    try folder.makeGeneration(next)
-    try storing {
-      try old.environment.copyCompacting(to: folder.path(ofGeneration: next))
+    do throws(VaultError) {
+      try folder.makeGeneration(next)
+      try storing {
+        try old.environment.copyCompacting(to: folder.path(ofGeneration: next))
+      }
+      isNameInDoubt.store(true, ordering: .releasing)
+      try folder.setCurrent(next)
+      isNameInDoubt.store(false, ordering: .releasing)
+    } catch {
+      // The room that it takes is needed. What cannot be removed now is removed before the next rewriting.
+      if (try? folder.currentGeneration()) == old.generation {
+        _ = try? folder.removeGeneration(next)
+      }
+      throw error
     }
-    try folder.setCurrent(next)
     try takeOverNewFile()
     try folder.removeGenerations(below: next)
   }
@@ -513,9 +550,15 @@ extension Vault {
     }
   }
 
+  /// In the file that counts, for good: keys in another one would be lost, and with them what they seal.
   func writing(
     _ body: (VaultFile, inout WriteTransaction) throws -> Void
   ) throws(VaultError) {
+    try takeOverNewFile()
+    if isNameInDoubt.load(ordering: .acquiring) {
+      try folder.flushNames()
+      isNameInDoubt.store(false, ordering: .releasing)
+    }
     let file = try currentFile()
     while true {
       do throws(VaultError) {

@@ -31,6 +31,18 @@ extension VaultError: CustomStringConvertible {
     }
   }
 
+  /// Whether it says nothing of other records than the one that was asked for.
+  package var isOfOneRecord: Bool { self == .damagedRecord || self == .wrongRootKey }
+
+  /// The disk or the system failed, otherwise than by being full.
+  package var isOfTheDisk: Bool {
+    switch self {
+    case .storage(let error): !error.isDiskFull
+    case .file(_, let code): code != ENOSPC && code != EDQUOT
+    case .rootKeyMissing, .rootKeyUnusable, .wrongRootKey, .damagedRecord, .crypto, .closed: false
+    }
+  }
+
   package var isRetryable: Bool {
     switch self {
     case .storage(let error): error.isMapFull || error.isDiskFull

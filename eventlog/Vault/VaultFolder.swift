@@ -45,7 +45,15 @@ struct VaultFolder: Sendable {
     guard unsafe rename(temporary, currentPath) == 0 else {
       throw .file(function: "rename", code: errno)
     }
-    try flush(path)
+    try flushNames()
+  }
+
+  /// Makes durable which generation counts.
+  func flushNames() throws(VaultError) { try flush(path) }
+
+  /// Deletes a generation that does not count.
+  func removeGeneration(_ generation: UInt64) throws(VaultError) {
+    try removeFiles(ofGeneration: generation)
   }
 
   /// Deletes what came before `generation`. What cannot be deleted any more was deleted before.

@@ -245,10 +245,8 @@ struct BackupFolder {
   /// Its name, and whether it was new. Durable once a snapshot is added.
   func addChunk(_ bytes: [UInt8]) throws(EventLogError) -> (name: String, isNew: Bool) {
     let name = Hex.encode(SHA256.hash(bytes))
-    // One that is shorter was cut off: it is written anew.
-    guard try PlainFiles.byteCount(of: "\(chunksPath)/\(name)") != bytes.count else {
-      return (name, false)
-    }
+    // One that was cut off, or is damaged, or cannot be read, is written anew: the snapshots that have it are whole again.
+    if (try? PlainFiles.read("\(chunksPath)/\(name)")) == bytes { return (name, false) }
     try PlainFiles.writeUnflushed(bytes, to: "\(chunksPath)/\(name)")
     return (name, true)
   }

@@ -186,7 +186,10 @@ final class PartOpener {
       let subject = directory.subjects[index]
       return name(of: subject, org: directory.orgs[subject.orgIndex].id)
     }
-    let found = try mappingErrors { try vault.keys(names) }
+    let found = try mappingErrors { () throws -> [KeyState] in
+      // Where one does not open, `open` asks for each, and says where it is needed.
+      do { return try vault.keys(names) } catch VaultError.damagedRecord { return [] }
+    }
     for (index, state) in zip(indexes, found) { states[index] = state }
   }
 
@@ -197,7 +200,7 @@ final class PartOpener {
     position: UInt64
   ) throws(EventLogError) -> RecordedPart {
     let subject = directory.subjects[part.subjectIndex]
-    switch try state(of: part.subjectIndex, subject, org: place.org) {
+    switch try state(of: part.subjectIndex, subject, org: place.org, position) {
     case .erased: return .erased(subject: subject.id)
     case .missing:
       if part.storage == .dropped { return .erased(subject: subject.id) }
@@ -225,12 +228,19 @@ final class PartOpener {
   }
 
   private func state(
-    of index: Int, _ subject: BlockDirectory.Subject, org: OrgID
+    of index: Int, _ subject: BlockDirectory.Subject, org: OrgID, _ position: UInt64
   ) throws(EventLogError) -> KeyState {
     makeStates()
     if let known = states[index] { return known }
     let name = name(of: subject, org: org)
-    let state = try mappingErrors { try vault.key(name) }
+    let state = try mappingErrors {
+      do {
+        return try vault.key(name)
+      } catch let error as VaultError where error == .damagedRecord {
+        throw EventLogError.corrupted(
+          position: position, reason: "the key of a part does not open: \(error)")
+      }
+    }
     states[index] = state
     return state
   }

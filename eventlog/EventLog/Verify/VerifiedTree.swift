@@ -16,6 +16,18 @@ struct VerifiedTree {
     var bytes: [UInt8] { hashes.flatMap(\.bytes) }
   }
 
+  /// What grew at once, as the table `nodes` has to hold it.
+  struct Grown {
+    var rows: [Row] = []
+    var nodes: [Node] = []
+  }
+
+  struct Node {
+    let node: TreeNode
+    /// As of a row.
+    let position: UInt64
+  }
+
   private let org: OrgID
   private(set) var frontier = Frontier()
   /// Subtrees of level 4 of the tile in progress.
@@ -35,22 +47,28 @@ struct VerifiedTree {
     self.position = position
   }
 
-  /// Hashes what was added: many leaves together cost less. Returns the rows that are complete.
-  mutating func grow() -> [Row] {
+  /// Hashes what was added: many leaves together cost less. Returns the rows and nodes that are complete.
+  mutating func grow() -> Grown {
+    var grown = Grown()
     var completed: [(index: UInt64, hash: Digest)] = []
+    let (org, position) = (org, position)
     frontier.append(contentsOf: waiting) { level, index, hash in
-      if level == TileRow.level { completed.append((index, hash)) }
+      if level == TileRow.level {
+        completed.append((index, hash))
+      } else if level.isMultiple(of: TreeNode.levelStep) {
+        let node = TreeNode(org: org, level: level, index: index, hash: hash)
+        grown.nodes.append(Node(node: node, position: position))
+      }
     }
     waiting.removeAll(keepingCapacity: true)
-    var rows: [Row] = []
     for slot in completed {
       slots.append(slot.hash)
       guard slots.count == TileRow.slotCount else { continue }
       let tile = slot.index / UInt64(TileRow.slotCount)
-      rows.append(Row(org: org, tile: tile, hashes: slots, position: position))
+      grown.rows.append(Row(org: org, tile: tile, hashes: slots, position: position))
       slots.removeAll(keepingCapacity: true)
     }
-    return rows
+    return grown
   }
 }
 
@@ -65,20 +83,39 @@ struct VerifiedOrg {
 }
 
 extension LogVerifier {
-  /// Takes the leaves of a step into the trees, and compares the rows of subtrees that are stored.
+  /// Takes the leaves of a step into the trees, and compares the rows of subtrees and the nodes that are stored: every node, since
+  /// a root is made of the highest ones alone, and proofs are of those below.
   func growTrees() {
-    let rows = grownOrgs.flatMap { orgs[$0].tree.grow() }
+    let grown = grownOrgs.map { orgs[$0].tree.grow() }
     grownOrgs.removeAll(keepingCapacity: true)
-    var isSound = rows.map { _ in false }
+    let (rows, nodes) = (grown.flatMap(\.rows), grown.flatMap(\.nodes))
+    var areRowsSound = rows.map { _ in false }
+    var areNodesSound = nodes.map { _ in false }
     // Where reading fails, what was not read is not sound.
     _ = try? store.reading { transaction throws in
       for (index, row) in rows.enumerated() {
-        isSound[index] = try isStored(row, transaction)
+        areRowsSound[index] = try isStored(row, transaction)
+      }
+      for (index, node) in nodes.enumerated() {
+        areNodesSound[index] = try isStored(node, transaction)
       }
     }
-    for (row, isSound) in zip(rows, isSound) where !isSound {
+    for (row, isSound) in zip(rows, areRowsSound) where !isSound {
       note(row.position, "the stored subtrees of an org's tree are others")
     }
+    for (node, isSound) in zip(nodes, areNodesSound) where !isSound {
+      note(node.position, "a stored node of an org's tree is another one, or missing")
+    }
+  }
+
+  /// It is stored with the event that completes it.
+  private func isStored(
+    _ known: VerifiedTree.Node, _ transaction: borrowing ReadTransaction
+  ) throws -> Bool {
+    let stored = try transaction.withValue(forKey: known.node.key, in: store.nodes) {
+      LogStore.bytes($0)
+    }
+    return stored == known.node.hash.bytes
   }
 
   /// A row of a log from before there were any is missing; one that was completed after the last run of the index still lacks

@@ -40,8 +40,8 @@ final class GroupWriter {
   private let finisher: BlockFinisher
   /// Among the subjects of the group in progress.
   private var erasedSubjects: Set<KeyName> = []
-  /// Keys of the group in progress that have to be there, and are not: where events are that they sealed.
-  private var lostKeys: [KeyName: UInt64] = [:]
+  /// Keys of the group in progress that have to be there, and cannot be had: what the commits are told that need them.
+  private var lostKeys: [KeyName: EventLogError] = [:]
   /// For the group in progress.
   private var hasMadeKeys = false
   private let committer: GroupCommitter
@@ -177,10 +177,15 @@ extension GroupWriter {
   private func provideKeys(_ names: [KeyName]) throws -> Set<KeyName> {
     lostKeys = [:]
     do {
-      let (erased, madeCount) = try store.vault.provide(names, mayMake: new)
+      let (erased, unreadable, madeCount) = try store.vault.provide(names, mayMake: new)
       hasMadeKeys = madeCount > 0
+      for (name, error) in unreadable {
+        lostKeys[name] =
+          error == .wrongRootKey
+          ? .wrongRootKey : .corrupted(position: 0, reason: error.description)
+      }
       return erased
-    } catch VaultError.storage(let error) where !error.isDiskFull {
+    } catch let error as VaultError where error.isOfTheDisk {
       // No event was stored: at worst there are keys that seal nothing.
       throw EventLogError.readOnly(reason: error.description)
     }
@@ -191,14 +196,35 @@ extension GroupWriter {
   private func new(_ names: [KeyName]) throws -> [KeyName] {
     try store.environment.read { transaction throws in
       let view = committer.view(head: head, transaction)
-      lostKeys = try store.lastBlocks(of: names.filter { $0.subject != 0 }, view, transaction)
+      try noteSealed(names.filter { $0.subject != 0 }, view, transaction)
       for name in names where name.subject == 0 {
         let org = OrgID(name.org)
-        let size = try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
-        if size > 0 { lostKeys[name] = 0 }
+        do {
+          let size = try trees[org]?.size ?? store.flushedTree(of: org, transaction).size
+          if size > 0 { lostKeys[name] = .keyMissing(position: 0) }
+        } catch let damage as EventLogError where damage.isRefusal {
+          lostKeys[name] = damage
+        }
       }
     }
     return names.filter { lostKeys[$0] == nil && lostKeys[.org($0.org)] == nil }
+  }
+
+  /// Of a subject whose events cannot be asked for, because a run or a block is damaged, nobody knows whether there are any.
+  private func noteSealed(
+    _ subjects: [KeyName], _ view: IndexView, _ transaction: borrowing ReadTransaction
+  ) throws {
+    do {
+      for (name, position) in try store.lastBlocks(of: subjects, view, transaction) {
+        lostKeys[name] = .keyMissing(position: position)
+      }
+    } catch let damage as EventLogError where damage.isRefusal {
+      if subjects.count == 1 {
+        lostKeys[subjects[0]] = damage
+      } else {
+        for name in subjects { try noteSealed([name], view, transaction) }
+      }
+    }
   }
 
   private func closeBlock() {
@@ -356,12 +382,12 @@ extension GroupWriter {
 
   private func checkKeys(of events: [NewEvent], org: OrgID) throws(EventLogError) {
     guard !lostKeys.isEmpty else { return }
-    if let position = lostKeys[.org(org.value)] { throw .keyMissing(position: position) }
+    if let error = lostKeys[.org(org.value)] { throw error }
     for event in events {
       for part in event.parts {
         guard let subject = part.subject else { continue }
         let name = KeyName(org: org.value, subject: subject.value)
-        if let position = lostKeys[name] { throw .keyMissing(position: position) }
+        if let error = lostKeys[name] { throw error }
       }
     }
   }
@@ -452,10 +478,9 @@ extension EventLogError {
     switch self {
     // Damage, or a lost key, that a commit meets before anything of it is taken is in the way of those of its org alone.
     case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .corrupted,
-      .keyMissing:
+      .keyMissing, .wrongRootKey:
       true
-    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .wrongRootKey,
-      .storage:
+    case .overloaded, .logFull, .readOnly, .outcomeUnknown, .closed, .writerPresent, .storage:
       false
     }
   }

@@ -1,0 +1,138 @@
+import Foundation
+import Glibc
+import LMDB
+import Testing
+import Vault
+
+@testable import EventLog
+
+/// A rewriting that fails on its way: what is written next is found again, and has the room that it needs.
+@Suite(.serialized) struct UnfinishedRewritingTests {
+  /// Goal: keys that are made after a rewriting of the vault has failed behind its rename(2), say because the new file could not be
+  /// opened, are not lost. Method: what such a failure leaves, made by hand under a log that goes on: the next file, whole and
+  /// named, while the one before is open.
+  @Test func `keys made after a rewriting that failed at its end are in the file that counts`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      let log = try LMDBEventLog(directory: directory)
+      _ = try await log.append(commit([event(1, personal: [(ann, "Ann")])]))
+      try Self.leaveNextVault(directory)
+      _ = try await log.append(commit([event(1, personal: [(bob, "Bob")])]))
+      // As whoever asked for the first erasure does it over.
+      try await log.erase([ann], org: orgA)
+      _ = try await log.append(commit([event(1, personal: [(SubjectID(3), "Carol")])]))
+      await log.close()
+      let again = try LMDBEventLog(directory: directory)
+      #expect(try again.verify(isDeep: true).problems == [])
+      let parts = try again.read(after: 0, limit: .max, filter: .all).events.map { $0.parts[1] }
+      #expect(
+        parts == [
+          .erased(subject: ann), .opened(subject: bob, payload: Array("Bob".utf8)),
+          .opened(subject: SubjectID(3), payload: Array("Carol".utf8)),
+        ])
+      await again.close()
+    }
+  }
+
+  private static func leaveNextVault(_ directory: String) throws {
+    let path = directory + "/vault"
+    let rootKey = try FileRootKey(path: directory + "/root.key", mayCreate: false)
+    let vault = try Vault(path: path, rootKey: rootKey, mayCreate: false)
+    defer { vault.close() }
+    try FileManager.default.createDirectory(
+      atPath: path + "/keys.1", withIntermediateDirectories: false)
+    try vault.copyCompacting(to: path + "/keys.1")
+    try Data("1".utf8).write(to: URL(filePath: path + "/current"))
+  }
+
+  /// Method: a file that something is mounted on is in nobody's place but its own.
+  @Test func `a file that cannot be put in its place takes no room`() async throws {
+    try await withEnvironment { environment, table, path in
+      func count() throws -> Int {
+        try environment.read { transaction throws in try transaction.entryCount(in: table) }
+      }
+      func put(_ number: UInt64) throws {
+        try environment.write { transaction throws in
+          try transaction.put([1], forKey: number, in: table)
+        }
+      }
+      try put(1)
+      let isRun = try Self.whileMounted(path + "/data.mdb") {
+        #expect(throws: LMDBError.self) { try environment.rewrite() }
+        #expect(!FileManager.default.fileExists(atPath: path + "/rewrite"))
+        try put(2)
+        #expect(try count() == 2)
+      }
+      guard isRun else { return }
+      try environment.rewrite()
+      #expect(try count() == 2)
+    }
+  }
+
+  @Test func `a vault that cannot be put in its place takes no room`() async throws {
+    try await withLogDirectory { directory in
+      let rootKey = try FileRootKey(path: directory + "/root.key", mayCreate: true)
+      let vault = try Vault(path: directory, rootKey: rootKey)
+      let names = (1...2).map { KeyName(org: 1, subject: $0) }
+      _ = try vault.provide([names[0]])
+      try vault.compact()
+      let isRun = try Self.whileMounted(directory + "/current") {
+        #expect(throws: VaultError.self) { try vault.compact() }
+        #expect(!FileManager.default.fileExists(atPath: directory + "/keys.2"))
+        _ = try vault.provide([names[1]])
+      }
+      guard isRun else { return vault.close() }
+      try vault.compact()
+      vault.close()
+      let again = try Vault(path: directory, rootKey: rootKey, mayCreate: false)
+      defer { again.close() }
+      for state in try again.keys(names) {
+        if case .available = state { continue }
+        Issue.record("a key is not there")
+      }
+    }
+  }
+
+  /// False where nothing can be mounted.
+  private static func whileMounted(_ path: String, _ body: () throws -> Void) throws -> Bool {
+    guard unsafe mount(path, path, "none", UInt(MS_BIND), nil) == 0 else {
+      print("not run: a file cannot be mounted on itself here (\(errno))")
+      return false
+    }
+    defer { unsafe umount2(path, Int32(MNT_DETACH)) }
+    try body()
+    return true
+  }
+
+  /// Goal: an erasure on a disk with less room than the log takes leaves the room there is to those who write, and is done once there
+  /// is more.
+  @Test func `an erasure that the disk has no room for takes none, and is done once there is`()
+    async throws
+  {
+    try await withLogDirectory { directory async throws in
+      guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=40m") == 0 else {
+        print("not run: a file system of one's own cannot be mounted here (\(errno))")
+        return
+      }
+      defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
+      let path = directory + "/home"
+      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+      let log = try LMDBEventLog(directory: path)
+      _ = try await log.append(commit([event(1, personal: [(ann, "Ann")])]))
+      for _ in 0..<120 { _ = try await log.append(commit([noise(200_000)])) }
+      let refusal = await #expect(throws: EventLogError.self) {
+        try await log.erase([ann], org: orgA)
+      }
+      #expect(refusal?.description.contains("the disk has") == true)
+      #expect(!FileManager.default.fileExists(atPath: path + "/log/rewrite"))
+      #expect(try await log.append(commit([event(1)])).firstPosition == 122)
+      #expect(log.health == .writable)
+      try #require(
+        unsafe mount("tmpfs", directory, "tmpfs", UInt(MS_REMOUNT), "size=96m") == 0)
+      try await log.erase([ann], org: orgA)
+      #expect(try log.verify(isDeep: true).problems == [])
+      await log.close()
+    }
+  }
+}
