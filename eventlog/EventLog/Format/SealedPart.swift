@@ -210,7 +210,7 @@ final class PartOpener {
         // Another process may have erased the subject since the vault was looked at last.
         try mappingErrors { try vault.refresh() }
         states[part.subjectIndex] = nil
-        if case .erased = try state(of: part.subjectIndex, subject, org: place.org) {
+        if case .erased = try state(of: part.subjectIndex, subject, org: place.org, position) {
           return .erased(subject: subject.id)
         }
         throw .corrupted(position: position, reason: "a part was dropped, but not its key")
