@@ -9,12 +9,14 @@ extension HouseTests {
   /// What the provider says of refunds: each is one of several, and its last word may take weeks.
   @Suite(.serialized) struct RefundTests {
     private func paid(in org: TestOrg) async throws -> Identifier {
-      let done = try await org.perform { workspace throws(CommandError) in
+      try await org.perform { workspace throws(CommandError) in
         try workspace.configureProvider(
           ProviderSettings(
             service: .payment, provider: "stripe", baseURL: "http://127.0.0.1:1",
             options: ["payment_method": "pm_1"],
             secrets: .known(["secret_key": "k", "webhook_secret": "w"])))
+      }
+      let done = try await org.perform { workspace throws(CommandError) in
         let id = try workspace.requestPayment(amountMicros: 10_000_000, reason: .manual)
         try workspace.record(.succeeded(providerID: "pi_1"), of: id, by: "stripe")
         return id
