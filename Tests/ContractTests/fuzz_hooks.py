@@ -1,7 +1,6 @@
 """What schemathesis must not ask, what it must not judge, and what it judges beside its own checks."""
 
 import os
-import re
 from urllib.parse import urlencode
 
 import jsonschema_rs
@@ -20,7 +19,7 @@ OWN_KEY = os.environ.get("DAYBOOK_FUZZ_KEY")
 def filter_case(context, case) -> bool:
     # A header that nobody knows is no error in HTTP: proxies and clients add their own.
     headers = case.headers or {}
-    if OWN_KEY is not None and (case.path_parameters or {}).get("id") == OWN_KEY:
+    if (case.path_parameters or {}).get("id") == OWN_KEY:
         return False
     if len(urlencode(case.query or {})) > TARGET_LIMIT:
         return False
@@ -42,70 +41,6 @@ def error_code_is_documented(context, response, case) -> None:
         f"{case.method} {case.operation.path} refuses with {response.status_code} {sorted(strangers)}, "
         "which the document does not name there"
     )
-
-
-# Codes with which a request that is valid by the document may still be refused: where (a regular expression of the
-# operation and the field at fault) and why no schema can say so. What follows from what there is (402, 404, 409, 412)
-# and from a rule of the account (422) is no part of it, nor what HTTP itself answers.
-UNSAYABLE = [
-    ("invalid_cursor", ".*", "a cursor is of one list with its filters and its order, and either `after` or `before`"),
-    ("cursor_expired", ".*", "the position of a cursor may be one that the log no longer has"),
-    ("position_in_future", ".*", "where the log ends changes with every event"),
-    ("invalid_position", ".* /api/diff .*", "the same"),
-    ("invalid_as_of", ".*", "the same, and what the time is now; no pattern knows the days of February"),
-    ("invalid_time", ".*", "the days of February again"),
-    ("out_of_range", ".*/diff (from|to)", "which versions an object has"),
-    ("out_of_range", ".* (from|to|until)", "one value is before another, or not before now"),
-    ("out_of_range", "POST /api/messages (send_at|expires_at)", "the same"),
-    ("unknown_segment", ".*", "an id that nothing has"),
-    ("unknown_role", ".*", "the same"),
-    ("not_found", ".*", "the same, of several ids"),
-    ("unknown_time_zone", ".*", "the zones of the database of this machine"),
-    ("invalid_phone", ".*", "the numbering plans of all countries"),
-    ("invalid_email", ".*", "an accent on an @ or a dot makes another character of it; 254 bytes of UTF-8 at most"),
-    ("too_long", ".*", "bytes of UTF-8, and characters as people count them"),
-    ("too_many", ".*", "lists that are one, between commas; calls play one recording"),
-    ("invalid_value", ".* (tags|custom.*)", "bytes of UTF-8"),
-    ("invalid_tag", ".*", "the same"),
-    ("unknown_field", "(POST|PATCH) /api/inbound-hooks.*", "the same, of a field of one's own"),
-    ("invalid_merge_field", ".*", "the grammar of merge fields and blocks inside of a text"),
-    ("deceptive_subject", ".*", "what a subject pretends"),
-    ("unsupported_field", "PUT /api/templates/{id} .*", "the channel of the template that there is"),
-    ("required", "PUT /api/templates/{id} subject", "the same"),
-    ("unsupported_field", "PATCH /api/campaigns/{id} .*", "the channel of the campaign that there is"),
-    ("required", "PATCH /api/campaigns/{id} .*", "the same"),
-    ("invalid_workflow", ".*", "a document of YAML inside of a text"),
-    ("invalid_filter", ".*", "which fields the objects of a list have, with which values; a window of ten years at most"),
-    ("invalid_json", "POST /api/contacts/import .*", "a document of JSON inside of a part"),
-    ("csv_[a-z_]+|unknown_column|field_twice", "POST /api/contacts/import .*", "a CSV inside of a text"),
-    ("required|invalid_[a-z]+|no_address", "POST /api/contacts/import .*", "what its parts hold"),
-    ("no_address", "POST /api/contacts/{id}/consents .*", "which addresses the contact has"),
-    ("nothing_to_identify", "(PATCH|PUT) /api/contacts.*", "what the contact has"),
-    ("invalid_key", "PUT /api/contacts key", "a phone number or an email again"),
-    ("balance_limit_exceeded", ".*", "what the wallet holds"),
-    ("limit_exceeds_account", ".*", "what the account may"),
-    ("invalid_network", ".*", "addresses of both kinds with the length of a prefix"),
-]
-
-
-def may_be_refused(label: str, code: str, param: str | None) -> bool:
-    return any(
-        re.fullmatch(known, code) and re.fullmatch(where, f"{label} {param or ''}")
-        for known, where, _ in UNSAYABLE
-    )
-
-
-@schemathesis.check
-def what_is_valid_is_refused_only_for_what_no_schema_can_say(context, response, case) -> None:
-    """In place of schemathesis's own `positive_data_acceptance`, which knows no reasons."""
-    if case.meta is None or not case.meta.generation.mode.is_positive:
-        return
-    if response.status_code not in (400, 413, 415):
-        return
-    error = response.json()["error"]
-    for fault in error["details"] or [error]:
-        named = (case.operation.label, fault["code"], fault["param"])
-        assert may_be_refused(*named), f"valid by the document, and refused: {named} {fault['message']}"
 
 
 # By operation: what judges an answer in which nothing was left out; None where the document knows no others.

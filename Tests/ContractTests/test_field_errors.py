@@ -311,6 +311,9 @@ def test_every_bad_field_of_every_body_is_named_once(made, document, operations)
         body = operation.get("requestBody", {}).get("content", {}).get("application/json")
         if method == "GET" or body is None or not path.startswith("/api/") or "/operator/" in path:
             continue
+        if operation["security"] == [{"session": []}]:
+            # For whoever is signed in: a key is told 401, whatever it sends.
+            continue
         resource = path.split("/")[2]
         target = path.replace("{id}", str(ids.get(resource, ""))).replace("{service}", "payment")
         if "{" in target or "//" in target or target.endswith("/"):
@@ -320,8 +323,7 @@ def test_every_bad_field_of_every_body_is_named_once(made, document, operations)
         for chosen in [list(wrong), list(wrong)[::2], list(wrong)[1::2]]:
             sent = body.get("example", {}) | {name: wrong[name] for name in chosen} | {"zz": 1}
             query = "?key=email:nobody@example.com" if (method, path) == ("PUT", "/api/contacts") else ""
-            headers = {} if path == "/api/session/password" else {"Idempotency_Key": "generated"}
-            answer = owner.send(method, target + query, sent, **headers)
+            answer = owner.send(method, target + query, sent, Idempotency_Key="generated")
             assert answer.status == 400, f"{method} {path}: {answer.status} {answer.text[:300]}"
             params = [detail["param"] for detail in answer.json["error"]["details"]]
             assert len(params) == len(set(params)), f"{method} {path}: {params}"

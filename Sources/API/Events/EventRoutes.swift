@@ -17,10 +17,9 @@ enum EventRoutes {
         keeps that open too.
         """,
       parameters: [
+        .query("after", .string(1...20), "A log position, or `now`."),
         .query(
-          "after", .pattern(TextPattern.positionOrNow, 1...20), "A log position, or `now`."),
-        .query(
-          "types", .array(EventSchemas.typeName),
+          "types", .array(.string(1...100)),
           "Between commas: `message.sent`, `message.*`, or names of the catalogue such as `sms.received`, `email.*`.",
           style: .commas), .query("contact", .id(.contact)), .limit,
         .query(

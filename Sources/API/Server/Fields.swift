@@ -62,9 +62,8 @@ struct Fields {
       fail(name, "invalid_type", "\(prefix)\(name) must be a string, not \(value.kind).")
       return nil
     }
-    // As schemas count; bytes are never fewer.
-    guard text.utf8.count <= limit || text.unicodeScalars.count <= limit else {
-      fail(name, "too_long", "\(prefix)\(name) has at most \(limit) characters.")
+    guard text.utf8.count <= limit else {
+      fail(name, "too_long", "\(prefix)\(name) has at most \(limit) bytes.")
       return nil
     }
     guard !required || !text.isEmpty else {
