@@ -288,8 +288,11 @@ private struct Head {
 
   /// Without the tabs and blanks around it, of which MHD drops blanks before it alone (RFC 9110, section 5.5).
   private static func trimmed(_ value: String) -> String {
-    let isBare = ![value.utf8.first, value.utf8.last].contains { $0 == 0x20 || $0 == 0x09 }
-    return isBare ? value : String(ASCII.trimmed(value[...]))
+    func isBlank(_ byte: UInt8?) -> Bool {
+      byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t")
+    }
+    guard isBlank(value.utf8.first) || isBlank(value.utf8.last) else { return value }
+    return String(ASCII.trimmed(value[...]))
   }
 }
 
