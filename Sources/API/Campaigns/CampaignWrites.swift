@@ -54,8 +54,7 @@ enum CampaignWrites {
         409: ["already_launched", "not_allowed_now"],
         422: [
           "audience_too_large", "empty_audience", "sms_not_configured", "email_not_configured",
-          "postal_address_missing",
-          "missing_fields",
+          "postal_address_missing", "missing_fields",
         ],
       ], idempotency: .required, handler: launch),
     Operation(

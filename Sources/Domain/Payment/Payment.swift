@@ -105,6 +105,7 @@ package enum Payment: Decider {
   package static func isPayable(_ amountMicros: Int64) -> Bool {
     (minMicros...maxMicros).contains(amountMicros) && amountMicros % microsPerCent == 0
   }
+
   package static let initialState = State()
 }
 
