@@ -121,6 +121,36 @@ import Vault
     }
   }
 
+  /// Goal: what two folders are for. Method: somebody is erased while one of them is away, and the log is lost before that one is back.
+  @Test func `a restore from a folder that was away asks the others who was erased, and tells it`()
+    async throws
+  {
+    try await withTwoFolders { place in
+      let (one, away) = (place.path("one"), place.path("away"))
+      try FileManager.default.moveItem(atPath: one, toPath: away)
+      let log = try place.open("log")
+      // Twice, at two moments: the folder that is there has both.
+      for _ in 0..<2 {
+        await #expect(throws: EventLogError.self) { try await log.erase([ann], org: orgA) }
+      }
+      await log.close()
+      try FileManager.default.moveItem(atPath: away, toPath: one)
+      func expectErased(_ name: String, count: Int) async throws {
+        let report = try await place.restore(name, from: "one")
+        #expect(report.tombstoneCount == count)
+        let restored = try place.open(name)
+        let part = try restored.read(after: 0, limit: 1, filter: .all).events.last?.parts.last
+        #expect(part == .erased(subject: ann))
+        await restored.close()
+      }
+      try await expectErased("restored", count: 1)
+      #expect(try BackupFolder(path: one).tombstones().map(\.subject).contains(ann.value))
+      try FileManager.default.removeItem(atPath: place.path("two"))
+      // Its keys are gone from this one too.
+      try await expectErased("again", count: 0)
+    }
+  }
+
   @Test func `a log knows every folder that its first backups go into at once`() async throws {
     try await withLogDirectory { directory async throws in
       let log = LogFolder(path: directory)

@@ -1,10 +1,11 @@
 import Foundation
 import Glibc
-import LMDB
+import Synchronization
 import Testing
 import Vault
 
 @testable import EventLog
+@testable import LMDB
 
 /// A rewriting that fails on its way: what is written next is found again, and has the room that it needs.
 @Suite(.serialized) struct UnfinishedRewritingTests {
@@ -119,12 +120,90 @@ import Vault
       }
       #expect(refusal?.description.contains("the disk has") == true)
       #expect(!FileManager.default.fileExists(atPath: disk.home + "/log/rewrite"))
+      // Nor is the vault copied each time that somebody asks again.
+      #expect(!FileManager.default.fileExists(atPath: disk.home + "/vault/current"))
+      let part = try log.read(after: 0, limit: 1, filter: .all).events.last?.parts.last
+      #expect(part == .erased(subject: ann))
       #expect(try await log.append(commit([event(1)])).firstPosition == 122)
       #expect(log.health == .writable)
       try disk.grow(toMebibytes: 96)
       try await log.erase([ann], org: orgA)
       #expect(try log.verify(isDeep: true).problems == [])
       await log.close()
+    }
+  }
+
+  @Test func `a copy leaves room to those who write beside it`() async throws {
+    try await withSmallDisk(mebibytes: 24) { disk async throws in
+      let options = Environment.Options(mapBytes: 64 << 20, tables: ["values": .number])
+      let environment = try Environment.open(path: disk.home, options: options)
+      defer { environment.close() }
+      let table = environment.table("values")
+      try environment.write { transaction throws in
+        for key in 0..<8 as Range<UInt64> {
+          try transaction.put(Array(repeating: 1, count: 1 << 20), forKey: key, in: table)
+        }
+      }
+      let byteCount = try environment.copyByteCount()
+      func fill(leaving freeBytes: Int) throws {
+        var status = statvfs()
+        try #require(unsafe statvfs(disk.home, &status) == 0)
+        let free = Int(status.f_bavail) * Int(status.f_frsize)
+        let filler = unsafe open(disk.home + "/filler", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        defer { close(filler) }
+        var before = stat()
+        try #require(unsafe fstat(filler, &before) == 0)
+        try #require(ftruncate(filler, 0) == 0)
+        let size = Int(before.st_size) + free - freeBytes
+        try #require(posix_fallocate(filler, 0, off_t(size)) == 0)
+      }
+      try fill(leaving: byteCount + Environment.minFreeBytes - 4096)
+      let refusal = #expect(throws: LMDBError.self) { try environment.rewrite() }
+      #expect(refusal?.isDiskFull == true)
+      // Of which the folder that it is written into takes a page.
+      try fill(leaving: byteCount + Environment.minFreeBytes + 4096)
+      try environment.rewrite()
+    }
+  }
+
+  /// Goal: no commit is acknowledged that a power cut would take along with the name of its file. Method: the flush of the folder
+  /// fails behind the rename(2).
+  @Test func `what is committed after a rewriting whose name was not made durable waits for that`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      let failures = Atomic<Int>(0)
+      let flushes = Atomic<Int>(0)
+      var options = Environment.Options(mapBytes: 64 << 20, tables: ["values": .number])
+      options.willFlushNames = { () throws(LMDBError) in
+        flushes.add(1, ordering: .relaxed)
+        guard failures.load(ordering: .relaxed) > 0 else { return }
+        failures.subtract(1, ordering: .relaxed)
+        throw LMDBError(function: "fsync", code: EIO, message: "")
+      }
+      let environment = try Environment.open(path: directory, options: options)
+      defer { environment.close() }
+      let table = environment.table("values")
+      func put(_ number: UInt64) throws {
+        try environment.write { transaction throws in
+          try transaction.put([1], forKey: number, in: table)
+        }
+      }
+      func count() throws -> Int {
+        try environment.read { transaction throws in try transaction.entryCount(in: table) }
+      }
+      try put(1)
+      failures.store(2, ordering: .relaxed)
+      #expect(throws: LMDBError.self) { try environment.rewrite() }
+      #expect(throws: LMDBError.self) { try put(2) }
+      #expect(try count() == 1)
+      try put(2)
+      #expect(try count() == 2)
+      #expect(flushes.load(ordering: .relaxed) == 3)
+      try put(3)
+      // A writer that was killed in between may have left it so.
+      try environment.takeOverFromKilledWriter()
+      #expect(flushes.load(ordering: .relaxed) == 4)
     }
   }
 }

@@ -24,8 +24,15 @@ package final class LMDBEventLog: EventLogWriter {
   }
 
   let core: WriterCore
-  /// Whose parts this process has taken out, and a backup does not know of yet.
-  private let erasedHere = Mutex<Set<KeyName>>([])
+  private struct Erasures {
+    /// Whose keys this process has destroyed. Only what is known to be on disk is not done once more.
+    var withoutKeys: Set<KeyName> = []
+    /// Whose parts it has taken out, and a backup does not know of yet.
+    var withoutParts: Set<KeyName> = []
+  }
+
+  /// Those that are not over.
+  private let erasures = Mutex(Erasures())
   var store: LogStore { core.store }
 
   /// Opens the log in `directory`, creating it where there is none. Takes the same time whatever the
@@ -97,14 +104,23 @@ package final class LMDBEventLog: EventLogWriter {
 }
 
 extension LMDBEventLog: SubjectEraser {
+  package func destroyKeys(
+    of subjects: Set<SubjectID>, org: OrgID
+  ) async throws(EventLogError) {
+    let names = Self.names(of: subjects, org)
+    guard !erasures.withLock({ $0.withoutKeys.isSuperset(of: names) }) else { return }
+    try await core.onWriterThread { try $0.destroyKeys(of: subjects, org: org) }
+    erasures.withLock { $0.withoutKeys.formUnion(names) }
+  }
+
   /// - Throws: also where a backup folder cannot hear of it. The erasure in the log has happened then, and a repetition has
   ///   only the backups left to tell.
   package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
-    let names = Set(subjects.map { KeyName(org: org.value, subject: $0.value) })
-    let isDone = erasedHere.withLock { $0.isSuperset(of: names) }
-    if !isDone {
-      try await core.onWriterThread { try $0.erase(subjects, org: org) }
-      erasedHere.withLock { $0.formUnion(names) }
+    try await destroyKeys(of: subjects, org: org)
+    let names = Self.names(of: subjects, org)
+    if !erasures.withLock({ $0.withoutParts.isSuperset(of: names) }) {
+      try await core.onWriterThread { try $0.takeOut(subjects, org: org) }
+      erasures.withLock { $0.withoutParts.formUnion(names) }
     }
     let nowMicros = SystemClock.nowMicros()
     let tombstones = subjects.map {
@@ -113,7 +129,14 @@ extension LMDBEventLog: SubjectEraser {
     try await onBackgroundThread { [store] () throws(EventLogError) in
       try store.announce(tombstones)
     }
-    erasedHere.withLock { $0.subtract(names) }
+    erasures.withLock { erasures in
+      erasures.withoutKeys.subtract(names)
+      erasures.withoutParts.subtract(names)
+    }
+  }
+
+  private static func names(of subjects: Set<SubjectID>, _ org: OrgID) -> Set<KeyName> {
+    Set(subjects.map { KeyName(org: org.value, subject: $0.value) })
   }
 
   private func onBackgroundThread<Value: Sendable>(

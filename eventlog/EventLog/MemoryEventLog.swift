@@ -68,6 +68,10 @@ extension MemoryEventLog {
     waiters.close()
   }
 
+  package func destroyKeys(
+    of subjects: Set<SubjectID>, org: OrgID
+  ) async throws(EventLogError) { try await erase(subjects, org: org) }
+
   package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
     try state.withLock { state throws(EventLogError) in
       guard !state.isClosed else { throw .closed }

@@ -2,8 +2,12 @@ import Vault
 
 /// What can forget people. Both logs can.
 package protocol SubjectEraser: AnyObject, Sendable {
-  /// Destroys the keys of `subjects`, durably and for ever, and takes what they sealed out of the files: their parts
-  /// read as `.erased` from now on, in every process, and no part of theirs is taken any more. A second call changes
+  /// What `erase` begins with: destroys the keys of `subjects`, durably and for ever. Their parts read as `.erased` from
+  /// now on, in every process, and no part of theirs is taken any more. Takes one commit, and needs neither room on the
+  /// disk nor a backup folder. A second call changes nothing.
+  func destroyKeys(of subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError)
+
+  /// Destroys the keys of `subjects`, takes what they sealed out of the files, and tells the backups. A second call changes
   /// nothing. Commits wait meanwhile: the log's file is copied once, whatever the number of subjects.
   ///
   /// Append the event that asks for it first, and the one that reports it afterwards: a crash in

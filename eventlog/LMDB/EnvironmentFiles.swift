@@ -95,15 +95,19 @@ struct EnvironmentFiles: Sendable {
     _ = fdatasync(descriptor)
   }
 
-  /// - Throws: An error that `isDiskFull` where the file system of `folder` has no room for `byteCount` more.
+  /// - Throws: An error that `isDiskFull` where the file system of `folder` has no room for `byteCount` more beside
+  ///   `Environment.minFreeBytes`, which stay for those who write meanwhile.
   static func requireRoom(for byteCount: Int, in folder: String) throws(LMDBError) {
     var status = statvfs()
     try require("statvfs", unsafe statvfs(folder, &status))
     let freeBytes = Int(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
-    guard freeBytes < byteCount else { return }
+    let stays = Environment.minFreeBytes
+    guard freeBytes < byteCount + stays else { return }
     throw LMDBError(
       function: "copy", code: ENOSPC,
-      message: "a copy into \(folder) takes \(byteCount) bytes, and the disk has \(freeBytes) left")
+      message:
+        "a copy into \(folder) takes \(byteCount) bytes, \(stays) stay free, and the disk has \(freeBytes) left"
+    )
   }
 
   /// LMDB makes the copies that it writes into `folder` readable for everybody.
@@ -122,13 +126,15 @@ extension EnvironmentFiles {
 
   func flushRewritten() throws(LMDBError) { try Self.flush(rewritePath + "/data.mdb") }
 
-  /// A crash leaves the old file in use, or the new one.
+  /// A crash leaves the old file in use, or the new one; a power cut too, until `flushNames` has returned.
   func putRewrittenInPlace() throws(LMDBError) {
     // The lock file counts the transactions of the old file: the new one begins anew.
     try Self.require("unlink", unsafe unlink(lockPath))
     try Self.require("rename", unsafe rename(rewritePath + "/data.mdb", dataPath))
-    try Self.flush(path)
   }
+
+  /// Makes durable which files are in place.
+  func flushNames() throws(LMDBError) { try Self.flush(path) }
 
   /// Deletes what a rewriting that was killed has left.
   func removeLeftovers() throws(LMDBError) {

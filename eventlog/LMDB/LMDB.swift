@@ -39,6 +39,8 @@ package final class Environment: @unchecked Sendable {
     package var readerCount: UInt32 = 1024
     /// How much of mapped files this process holds, above what it cannot do without, before it gives that of this one back.
     package var maxHeldBytes = 32 << 20
+    /// Called before it is made durable which file is in place: tests let that fail.
+    package var willFlushNames: @Sendable () throws(LMDBError) -> Void = {}
 
     package init(mapBytes: Int, tables: [String: KeyKind]) {
       self.mapBytes = mapBytes
@@ -63,6 +65,8 @@ package final class Environment: @unchecked Sendable {
   private var fileNumbers = EnvironmentFiles.Numbers()
   /// Files that took the place of those before could not be opened: `handle` is nil until they can.
   private var isToConnect = false
+  /// Whether a power cut may still give the name of the data file to the file before.
+  private let isNameInDoubt = Atomic<Bool>(false)
   private var roomAhead: RoomAhead?
   private let heldPages: HeldPages
   /// Where this file is mapped; nil while nobody has asked since that changed last, which it does under the gate alone.
@@ -315,6 +319,8 @@ package final class Environment: @unchecked Sendable {
   ///   before relying on either outcome.
   package func write<Result>(_ body: (inout WriteTransaction) throws -> Result) throws -> Result {
     defer { releasePagesIfMany() }
+    // What is committed in a file without its name for good would be lost with it.
+    if isNameInDoubt.load(ordering: .acquiring) { try flushNames() }
     return try unsafe sharing { handle throws in
       let begun = try unsafe begin(handle, flags: 0)
       unsafe provideRoomAhead(handle)
@@ -340,9 +346,17 @@ package final class Environment: @unchecked Sendable {
   /// A writer that decides on what it read calls this before it reads for the first time.
   package func takeOverFromKilledWriter() throws {
     try files.removeLeftovers()
+    // It may have been killed between putting a file in place and making that durable.
+    try flushNames()
     try unsafe sharing { handle throws in
       unsafe mdb_txn_abort(try begin(handle, flags: 0))
     }
+  }
+
+  private func flushNames() throws(LMDBError) {
+    try options.willFlushNames()
+    try files.flushNames()
+    isNameInDoubt.store(false, ordering: .releasing)
   }
 
   /// In a write transaction that has written nothing yet.
@@ -500,16 +514,28 @@ package final class Environment: @unchecked Sendable {
   private static let notOpen = LMDBError(
     function: "mdb_txn_begin", code: ENODEV, message: "not open after a failure")
 
-  /// Writes a copy without free pages (and so without deleted bytes) into the empty directory
-  /// `path`, while reading and writing go on. Refused where the disk has less room than that takes: to find it out by filling
-  /// the disk would leave none to those who write beside it.
-  package func copyCompacting(to path: String) throws {
-    let byteCount = try read { transaction throws in
+  /// About how large a compacting copy is.
+  package func copyByteCount() throws -> Int {
+    try read { transaction throws in
       var byteCount = 0
       for table in tables.values { byteCount += try transaction.byteCount(in: table) }
       return byteCount
     }
-    try EnvironmentFiles.requireRoom(for: byteCount, in: path)
+  }
+
+  /// - Throws: An error that `isDiskFull` where the disk has no room for `byteCount` more beside `minFreeBytes`.
+  package func requireRoom(for byteCount: Int) throws(LMDBError) {
+    try EnvironmentFiles.requireRoom(for: byteCount, in: files.path)
+  }
+
+  /// Less free room than this is none: a small commit would fit and the next large one would not. No copy takes it.
+  package static let minFreeBytes = 4 << 20
+
+  /// Writes a copy without free pages (and so without deleted bytes) into the empty directory
+  /// `path`, while reading and writing go on. Refused where the disk has less room than that takes: to find it out by filling
+  /// the disk would leave none to those who write beside it.
+  package func copyCompacting(to path: String) throws {
+    try EnvironmentFiles.requireRoom(for: try copyByteCount(), in: path)
     try unsafe sharing { handle throws in
       try unsafe check("mdb_env_copy2", mdb_env_copy2(handle, path, UInt32(MDB_CP_COMPACT)))
     }
@@ -542,7 +568,11 @@ extension Environment {
       try exclusively { () throws(LMDBError) in
         disconnect()
         let outcome = Result { () throws(LMDBError) in
-          try files.alone { () throws(LMDBError) in try files.putRewrittenInPlace() }
+          try files.alone { () throws(LMDBError) in
+            isNameInDoubt.store(true, ordering: .releasing)
+            try files.putRewrittenInPlace()
+            try flushNames()
+          }
         }
         isToConnect = true
         try connect()

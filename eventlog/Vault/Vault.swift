@@ -476,16 +476,6 @@ extension Vault {
     }
   }
 
-  /// A copy without deleted bytes, into an open descriptor.
-  package func copyCompacting(to descriptor: Int32) throws(VaultError) {
-    try withFile { file throws in try file.environment.copyCompacting(to: descriptor) }
-  }
-
-  /// A copy without deleted bytes, into the empty directory `path`.
-  package func copyCompacting(to path: String) throws(VaultError) {
-    try withFile { file throws in try file.environment.copyCompacting(to: path) }
-  }
-
   /// Rewrites the vault without the bytes of destroyed keys, which LMDB keeps in free pages and in the slack of
   /// others, and deletes the old file. Only the writer may call it, and nothing writes meanwhile. Other processes
   /// take over the new file at their next `refresh`.
@@ -532,7 +522,7 @@ extension Vault {
     }
   }
 
-  private func withFile<Result>(
+  func withFile<Result>(
     _ body: (VaultFile) throws -> Result
   ) throws(VaultError) -> Result {
     while true {

@@ -131,9 +131,13 @@ package struct RuleVerifier {
     /// What was charged, by resource, until it is given back.
     var charged: Set<String> = []
     var optedOutContacts: [Channel: Set<Identifier>] = [:]
-    /// Numbers, and contacts, at which a STOP on another channel ended advertising.
+    /// Addresses at which advertising ended: by a STOP on another channel, or by a no after which they said yes to
+    /// messages that are none.
     var endedAddresses: [Channel: Set<String>] = [:]
-    var endedContacts: [Channel: Set<Identifier>] = [:]
+    /// Contacts that ended it so on this channel.
+    var serviceOnly: [Channel: Set<Identifier>] = [:]
+    /// ... and those whose STOP ended it on all.
+    var stops: [Identifier: Stops] = [:]
     /// People whose words may have been a no.
     var inDoubt: [Identifier: Set<Channel>] = [:]
     /// Messages that did not come to an end.
@@ -142,6 +146,13 @@ package struct RuleVerifier {
     var balanceMicros: Int64 = 0
     var holds: [Identifier: Int64] = [:]
     var heldMicros: Int64 = 0
+  }
+
+  /// The STOPs of one person that they have not taken back: while there is one, advertising needs a yes since.
+  private struct Stops {
+    var channels: Set<Channel> = []
+    /// Where they said yes to advertising since the last one.
+    var allowed: Set<Channel> = []
   }
 
   private struct OpenMessage {
@@ -193,7 +204,8 @@ extension RuleVerifier {
   private static func endMarketing(
     _ optOut: OptOut, _ contact: Identifier, _ book: inout OrgBook
   ) {
-    for channel in Channel.allCases { book.endedContacts[channel, default: []].insert(contact) }
+    book.stops[contact, default: Stops()].channels.insert(optOut.channel)
+    book.stops[contact]?.allowed = []
     guard let address = optOut.address.value, !address.isEmpty else { return }
     for channel in optOut.channel.sharingAddress {
       book.endedAddresses[channel, default: []].insert(channel.key(address))
@@ -216,13 +228,16 @@ extension RuleVerifier {
     }
     guard consent.purpose == .marketing else {
       // The no was to everything, and advertising is not what they said yes to.
-      if hadOptedOut { book.endedContacts[consent.channel, default: []].insert(contact) }
+      if hadOptedOut { book.serviceOnly[consent.channel, default: []].insert(contact) }
       if hadOptedOutAddress, let address {
         book.endedAddresses[consent.channel, default: []].insert(consent.channel.key(address))
       }
       return
     }
-    book.endedContacts[consent.channel]?.remove(contact)
+    book.serviceOnly[consent.channel]?.remove(contact)
+    book.stops[contact]?.channels.remove(consent.channel)
+    book.stops[contact]?.allowed.insert(consent.channel)
+    if book.stops[contact]?.channels.isEmpty == true { book.stops[contact] = nil }
     if let address { book.endedAddresses[consent.channel]?.remove(consent.channel.key(address)) }
   }
 
@@ -284,7 +299,10 @@ extension RuleVerifier {
     let channel = message.channel
     if book.optedOutContacts[channel]?.contains(message.contact) == true { return true }
     let isMarketing = message.purpose == .marketing
-    if isMarketing, book.endedContacts[channel]?.contains(message.contact) == true { return true }
+    if isMarketing {
+      if book.serviceOnly[channel]?.contains(message.contact) == true { return true }
+      if let stops = book.stops[message.contact], !stops.allowed.contains(channel) { return true }
+    }
     guard let address = message.address else { return false }
     if book.optedOutAddresses[channel]?.contains(address) == true { return true }
     if book.keyedOptOuts.contains(.init(address, channel)) { return true }

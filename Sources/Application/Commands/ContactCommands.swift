@@ -174,8 +174,7 @@ extension Workspace {
   ) throws(CommandError) {
     let contact = try contact(id)
     let consent = try consent(request, of: contact.details, number: number)
-    // A STOP ended advertising on every channel, not only on its own.
-    let isEnded = request.purpose == .marketing && !contact.sellerOptOuts.isEmpty
+    let isEnded = request.purpose == .marketing && contact.refusesMarketing(on: request.channel)
     if isEnded || contact.consents[request.channel] == .optedOut {
       try requireByPerson(request.method, number)
     }

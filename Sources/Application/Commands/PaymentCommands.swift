@@ -104,8 +104,9 @@ extension Payment.State {
     if let id = name.providerID, let index = refunds.firstIndex(where: { $0.providerID == id }) {
       return index + 1
     }
-    // Asked for before refunds went out with their ordinals.
-    return refunds.count == 1 && refunds[0].providerID == nil ? 1 : nil
+    // Asked for before refunds went out with their ordinals: the only one whose id nobody knows.
+    let unnamed = refunds.indices.filter { refunds[$0].providerID == nil }
+    return unnamed.count == 1 ? unnamed[0] + 1 : nil
   }
 }
 

@@ -220,7 +220,7 @@ extension ImportDesk {
       let address = request.channel == .email ? details.email : details.phone
     else { return [] }
     let isRevoked = workspace.state.isRevoked(address, of: request.channel, for: request.purpose)
-    let isEnded = request.purpose == .marketing && !contact.sellerOptOuts.isEmpty
+    let isEnded = request.purpose == .marketing && contact.refusesMarketing(on: request.channel)
     let isClosed = workspace.state.isClosedByNo(address, of: request.channel)
     guard !isRevoked, !isEnded, !isClosed else { return [] }
     do throws(CommandError) {

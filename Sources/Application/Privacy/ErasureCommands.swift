@@ -176,9 +176,9 @@ extension Contact.State {
 }
 
 extension Contact.State {
-  /// Of the seller's, wherever else the person is reached, and never taken back for this channel.
+  /// The person's no to it stands, and they never took it back for this channel.
   fileprivate func hasEndedMarketing(on channel: Channel) -> Bool {
-    !sellerOptOuts.isEmpty
+    refusesMarketing(on: channel)
       && !grants.contains { $0.channel == channel && $0.purpose == .marketing }
   }
 }

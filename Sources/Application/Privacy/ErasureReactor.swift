@@ -40,11 +40,14 @@ package struct ErasureTools: Sendable {
 package actor ErasureReactor {
   private let engine: Engine
   private let tools: ErasureTools
+  private let hold: SendingHold
   private let report: @Sendable (String) -> Void
   /// Orgs in which something may be open.
   private var open: Set<Identifier> = []
   /// Up to where the read models have to come for each person: as of when they were first asked.
   private var wanted: [Identifier: UInt64] = [:]
+  /// Whose keys are destroyed, and what was copied by them thrown away: the rest of it may have to wait.
+  private var withoutKeys: Set<Identifier> = []
   private var restUntil = ContinuousClock.now
   private var lookRest = LookRest()
 
@@ -55,10 +58,12 @@ package actor ErasureReactor {
   private static let restFactor = 19
 
   package init(
-    engine: Engine, tools: ErasureTools, report: @escaping @Sendable (String) -> Void
+    engine: Engine, tools: ErasureTools, hold: SendingHold,
+    report: @escaping @Sendable (String) -> Void
   ) {
     self.engine = engine
     self.tools = tools
+    self.hold = hold
     self.report = report
   }
 
@@ -132,27 +137,53 @@ extension ErasureReactor {
       return ticket.inFlight.isEmpty
         ? ageMillis >= tools.collectMillis : ageMillis >= tools.inFlightGraceMillis
     }
-    guard !due.isEmpty, ContinuousClock.now >= restUntil else { return }
+    guard !due.isEmpty else { return }
     let batch = Array(due.prefix(Self.batchLimit))
     for message in batch.flatMap(\.inFlight) {
       _ = try await executor.perform(call(nil, 0)) { workspace throws(CommandError) in
         try workspace.endUnanswered(message)
       }
     }
-    let subjects = Set(batch.map { SubjectID($0.contact.value) })
-    let began = ContinuousClock.now
-    try await tools.eraser.erase(subjects, org: OrgID(executor.org.value))
-    try await tools.discardCopies(executor.org)
-    let endpoints = try await executor.read { workspace throws(CommandError) in
-      workspace.webhookEndpointStates.map(\.0)
-    }
-    try engine.deliveries.forgetAnswers(about: Set(batch.map(\.contact)), to: endpoints)
-    restUntil = .now + (ContinuousClock.now - began) * Self.restFactor
+    let contacts = Set(batch.map(\.contact))
+    try await destroyKeys(of: contacts, executor)
+    // A log that was restored to be looked at has the backup folders of the real one: it tells them nothing.
+    guard try hold.record()?.isHeld != true else { return }
+    guard ContinuousClock.now >= restUntil else { return }
+    try await takeOut(contacts, executor.org)
     for ticket in batch {
       _ = try await executor.perform(call(ticket, 1)) { workspace throws(CommandError) in
         try workspace.recordDestruction(of: ticket.contact)
       }
+      withoutKeys.remove(ticket.contact)
     }
+  }
+
+  /// Once for each, before all that may have to wait for days: for room on the disk, a backup folder that is away, the
+  /// release. What is copied later has nothing of these people.
+  private func destroyKeys(
+    of contacts: Set<Identifier>, _ executor: OrgExecutor
+  ) async throws {
+    let new = contacts.subtracting(withoutKeys)
+    guard !new.isEmpty else { return }
+    try await tools.eraser.destroyKeys(of: Self.subjects(new), org: OrgID(executor.org.value))
+    try await tools.discardCopies(executor.org)
+    let endpoints = try await executor.read { workspace throws(CommandError) in
+      workspace.webhookEndpointStates.map(\.0)
+    }
+    try engine.deliveries.forgetAnswers(about: new, to: endpoints)
+    withoutKeys.formUnion(new)
+  }
+
+  /// Out of the files, and out of the backups' keys.
+  private func takeOut(_ contacts: Set<Identifier>, _ org: Identifier) async throws {
+    let began = ContinuousClock.now
+    // A copy that failed has taken its time too.
+    defer { restUntil = .now + (ContinuousClock.now - began) * Self.restFactor }
+    try await tools.eraser.erase(Self.subjects(contacts), org: OrgID(org.value))
+  }
+
+  private static func subjects(_ contacts: Set<Identifier>) -> Set<SubjectID> {
+    Set(contacts.map { SubjectID($0.value) })
   }
 
   private func finish(

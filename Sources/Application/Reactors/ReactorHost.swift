@@ -47,9 +47,10 @@ package final class ReactorHost: Sendable {
 
   /// Begins, or, after a restore, waits for the release first.
   package func start() {
-    // Nobody waits for a release to be forgotten.
+    // Nobody waits for a release to be unreadable.
     if let erasing {
-      let erasures = ErasureReactor(engine: engine, tools: erasing, report: report)
+      let erasures = ErasureReactor(
+        engine: engine, tools: erasing, hold: hold, report: report)
       keep { await erasures.run() }
     }
     keep {

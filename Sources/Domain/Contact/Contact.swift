@@ -73,6 +73,7 @@ package enum Contact {
       var grants: [ConsentGrant] = []
       var suspectedOptOuts: Set<Channel> = []
       var sellerOptOuts: Set<Channel> = []
+      var serviceOnly: Set<Channel> = []
       /// Few people have one.
       var erasure: Boxed<Erasure>?
     }
@@ -142,6 +143,13 @@ extension Contact.State {
   package var sellerOptOuts: Set<Channel> {
     _read { yield fields.value.sellerOptOuts }
     _modify { yield &fields.value.sellerOptOuts }
+  }
+
+  /// Channels on which the person said no and then yes to messages that are no advertising: what the no said of
+  /// advertising stands, whatever their address is by now.
+  package var serviceOnly: Set<Channel> {
+    _read { yield fields.value.serviceOnly }
+    _modify { yield &fields.value.serviceOnly }
   }
 
   /// In no list and no segment, and written to no more, until somebody restores it.
@@ -381,6 +389,12 @@ package enum ConsentStatus: Sendable, Equatable, Codable {
 }
 
 extension Contact.State {
+  /// Whether the person's no to advertising on `channel` stands: nobody else's word takes it back. A STOP ended advertising
+  /// on every channel, not only on its own.
+  package func refusesMarketing(on channel: Channel) -> Bool {
+    !sellerOptOuts.isEmpty || serviceOnly.contains(channel)
+  }
+
   /// Whether lists, segments and audiences have the person.
   package var isListed: Bool { exists && !isErased && !isArchived }
 

@@ -169,15 +169,20 @@ extension Contact {
         next.sellerOptOuts.insert(optOut.channel)
       }
     case .optedIn(let consent):
+      // The no was to everything, and advertising is not what they said yes to.
+      if consent.purpose == .transactional, next.consents[consent.channel] == .optedOut {
+        next.serviceOnly.insert(consent.channel)
+      }
       next.consents[consent.channel] = .optedIn(
         purpose: consent.purpose, atMicros: consent.grantedAtMicros)
       let grant = ConsentGrant(consent)
       next.grants.removeAll { $0.covers(grant) && grant.covers($0) }
       next.grants.append(grant)
       if consent.method.isByPerson { next.suspectedOptOuts.remove(consent.channel) }
-      // A yes to messages that are no advertising, and what somebody else says, takes no STOP back.
+      // A yes to messages that are no advertising, and what somebody else says, takes no such no back.
       if consent.purpose == .marketing, consent.method.isByPerson {
         next.sellerOptOuts.remove(consent.channel)
+        next.serviceOnly.remove(consent.channel)
       }
     case .optOutSuspected(let channel, _):
       next.suspectedOptOuts.insert(channel)

@@ -305,7 +305,8 @@ extension Examination {
     }
     if checks["hold"] != nil {
       add(
-        "hold", .problem, "After a restore nothing is sent or signed.",
+        "hold", .problem,
+        "After a restore nothing is sent or signed, and no erasure comes to its end.",
         "Check what was restored ('daybook status'), then 'daybook release'; a rehearsal is thrown away."
       )
     } else {

@@ -18,7 +18,8 @@ let eraseCommand = Command(
     waits until all of that is on record. Order, proofs and figures stay; an opt-out stays
     as a keyed hash of the address, and an address on the account's own lists stays on them
     (--dry-run names them). Backup folders are told too, and lose the keys: while one cannot
-    be reached the erasure waits for it ('daybook doctor' names it). Needs a running system.
+    be reached the erasure waits for it ('daybook doctor' names it). On hold after a restore
+    the keys are destroyed, and the rest waits for 'daybook release'. Needs a running system.
     A second call tells how far the first one is.
     """,
   arguments: [Argument("CONTACT", .one, "the person (con_…)")],
@@ -62,8 +63,9 @@ private struct ErasureOrder {
       if !isToldToWait, start.duration(to: .now) > Self.patience {
         isToldToWait = true
         Output.error(
-          "erase: still going (\(answer["status"]?.string ?? "asked for")); a full disk, or a backup folder"
-            + " that cannot be reached, keeps it from its end: see 'daybook doctor'")
+          "erase: still going (\(answer["status"]?.string ?? "asked for")); a full disk, a backup folder that"
+            + " cannot be reached, or the hold after a restore keeps it from its end: see 'daybook doctor'"
+        )
       }
       try await Task.sleep(for: .milliseconds(200))
     }

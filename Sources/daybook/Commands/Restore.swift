@@ -29,11 +29,13 @@ let restoreCommand = Command(
     The home has no log yet. Everything that the log has recorded is there again, up to
     the moment of the snapshot; the read models are made anew by 'daybook up'. Nothing
     is sent until 'daybook release': what was sent after the backup is not in the log,
-    and is looked up at the providers first. Erased people stay erased. What signs
+    and is looked up at the providers first. Erased people stay erased: the log's other
+    backup folders are asked too, as far as they are reached. What signs
     checkpoints, links and sessions is put in its place unless the home has its own.
     At the next start the book of every account says that it was restored: with its last
     signed checkpoint of before, and the reason. Nothing is signed before the release
-    either: a home that was restored as a rehearsal is thrown away, not released. The new
+    either, and no backup folder hears of an erasure: a home that was restored as a
+    rehearsal is thrown away, not released. The new
     history has a number that neither the folder, nor the log's other backup folders as far
     as they are reached, nor this home knows. None of them knows what was restored from a
     copy of a folder: look at the origins (…/i2/…) of checkpoints that others hold, and
@@ -102,8 +104,9 @@ let restoreCommand = Command(
   }
   for reason in report.untoldFolders {
     Output.error(
-      "restore: another backup folder of the log was not told of history \(report.incarnation), and may give its number"
-        + " to another one: \(reason)")
+      "restore: a backup folder of the log was not told of history \(report.incarnation), or not asked who was erased:"
+        + " it may give the number to another one, and somebody whom it alone knows as erased is back: \(reason)"
+    )
   }
   if invocation.has(Option.json.flag) {
     Output.json(json(report, record))

@@ -272,7 +272,7 @@ import Testing
     #expect(
       fields(of: record.state) == [
         "consents", "details", "erasure", "exists", "grants", "isArchived", "isErased",
-        "sellerOptOuts", "source", "suspectedOptOuts", "tags",
+        "sellerOptOuts", "serviceOnly", "source", "suspectedOptOuts", "tags",
       ])
     #expect(
       names(of: details) == [

@@ -240,6 +240,65 @@ extension HouseTests {
       }
     }
 
+    @Test func `a no to advertising by mail outlives a yes to receipts, and the address`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        try await useMail(in: org)
+        let email = "ann@example.com"
+        let contact = try await person("Ann", [Self.mails, Self.calls], email: email, in: org)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.optOut(address: email, channel: .email, method: .link, message: nil)
+        }
+        var service = Self.mails
+        service.purpose = .transactional
+        try await record(service, of: contact, in: org)
+        try await change("email", of: contact, to: "ann@new.example", in: org)
+        func expectServiceOnly() async throws {
+          for method in [Consent.Method.importStatement, .api, .staff] {
+            await #expect(throws: CommandError.self, "\(method)") {
+              try await record(Self.consent(.email, method), of: contact, in: org)
+            }
+          }
+          #expect(try await verdict(.email, .transactional, to: contact, in: org) == .allowed)
+          // Of other channels a link in a mail says nothing.
+          #expect(try await verdict(.voice, .marketing, to: contact, in: org) == .allowed)
+        }
+        try await expectServiceOnly()
+        try await house.restart()
+        try await expectServiceOnly()
+        try await record(Self.mails, of: contact, in: org)
+        #expect(try await verdict(.email, .marketing, to: contact, in: org) == .allowed)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `whoever took a STOP back is written to elsewhere with anybody's word`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        try await useMail(in: org)
+        let contact = try await person("Ann", [TestOrg.consent], in: org)
+        try await org.receive("STOP", from: Self.phone)
+        try await change("email", of: contact, to: "ann@example.com", in: org)
+        await #expect(throws: CommandError.self) {
+          try await record(Self.consent(.email, .staff), of: contact, in: org)
+        }
+        try await org.receive("START", from: Self.phone)
+        try await record(Self.consent(.email, .staff), of: contact, in: org)
+        let mail = try await org.perform { workspace throws(CommandError) in
+          var request = MessageRequest(
+            contact: contact, body: "News", purpose: .marketing, channel: .email)
+          request.subject = "News"
+          return try workspace.planMessage(request)
+        }
+        #expect(try #require(mail.output).verdict.isAllowed)
+        try Invariants.check(org)
+      }
+    }
+
     @Test func `a no on the list of suppressions is taken off by the person alone`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

@@ -204,6 +204,33 @@ extension HouseTests {
       }
     }
 
+    /// The backup folders of a restored log are the real one's: of a rehearsal they would keep that somebody was erased.
+    @Test func `an erasure on hold destroys keys, and comes to its end after the release`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let people = [try await org.contact(Self.phone), try await org.contact("+12125550199")]
+        let nowMicros = house.clock.nowMicros()
+        try house.hold(
+          RestoreRecord(
+            restoredAtMicros: nowMicros, head: 1, dataUpToMicros: nowMicros, incarnation: 2))
+        try await house.restart()
+        for (index, person) in people.enumerated() {
+          try await erase(person, in: org)
+          // With the second one all is done that is done about the first.
+          try await wait("the keys are destroyed") {
+            house.erasures.counts.destroyings == index + 1
+          }
+        }
+        #expect(house.erasures.counts.erasings == 0)
+        #expect(try !org.events.contains { $0.type == "subject.data_destroyed" })
+        #expect(try house.releaseHold())
+        for person in people { try await waitUntilErased(person, in: org) }
+        #expect(house.erasures.counts.erasings > 0)
+      }
+    }
+
     @Test func `a restored log is told that its people were erased`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

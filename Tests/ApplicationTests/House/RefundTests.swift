@@ -131,6 +131,37 @@ extension HouseTests {
       }
     }
 
+    /// Sent by a program that gave no ordinal, and not answered before that was replaced: asked for again with another text it is
+    /// refused, and once the provider has forgotten the key it would be made twice.
+    @Test func `news without an ordinal is of the only refund whose id is not known`() async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        let payment = try await paid(in: org)
+        try await refund(payment, dollars: 2, in: org)
+        try await news(.succeeded(providerID: "re_1"), of: payment, 1, in: org)
+        try await refund(payment, dollars: 3, in: org)
+        #expect(try await calls(in: org) == [2])
+        try await news(.succeeded(providerID: "re_2"), of: payment, nil, id: "re_2", in: org)
+        #expect(try await calls(in: org) == [])
+        #expect(try state(payment, in: org).refundedMicros == 5_000_000)
+        try Invariants.check(org)
+      }
+    }
+
+    @Test func `news without an ordinal that may be of two refunds is of none`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        let payment = try await paid(in: org)
+        try await refund(payment, dollars: 2, in: org)
+        try await news(.failed(code: "declined"), of: payment, 1, in: org)
+        try await refund(payment, dollars: 3, in: org)
+        try await news(.failed(code: "declined"), of: payment, nil, id: "re_1", in: org)
+        #expect(try await calls(in: org) == [2])
+        try Invariants.check(org)
+      }
+    }
+
     @Test func `a refund in a book of before is the one that was open then`() {
       var state = Payment.State()
       let story: [Payment.Event] = [

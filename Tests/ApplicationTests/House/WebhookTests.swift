@@ -227,6 +227,38 @@ extension HouseTests {
       }
     }
 
+    /// Goal: what outlives the keys is gone with them, also where the rest of the erasure waits for days, and is not looked for
+    /// again each time: an export that somebody else ordered meanwhile would not live for two seconds.
+    @Test func `what waits tells nothing of somebody whose erasure waits for a backup folder`()
+      async throws
+    {
+      try await with { house, org, subscriber, endpoint in
+        let contact = try await org.contact("+12125550123")
+        try await wait("the contact") { subscriber.deliveries.count == 2 }
+        subscriber.refuse(subject: contact.text)
+        try await name(contact, "Zebediah", in: org)
+        try await wait("it waits") {
+          try house.engine.deliveries.standing(of: endpoint)?.waitingCount == 1
+        }
+        house.erasures.setBackup(away: true)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.requestErasure(of: contact, reason: .personAsked)
+        }
+        try await wait("two failures") { house.erasures.counts.erasings >= 2 }
+        #expect(house.erasures.counts.discardings == 1)
+        subscriber.refuse(subject: nil)
+        try house.advance(byMicros: 2 * Moment.dayMicros)
+        try await wait("it comes") { subscriber.deliveries.count >= 3 }
+        #expect(subscriber.deliveries.contains { $0.type == "contact.updated" })
+        #expect(subscriber.deliveries.allSatisfy { !$0.body.contains("Zebediah") })
+        house.erasures.setBackup(away: false)
+        try await wait("the erasure is on record") {
+          try org.events.contains { $0.type == "subject.erased" && $0.stream == contact }
+        }
+        #expect(house.erasures.counts.discardings == 1)
+      }
+    }
+
     @Test func `a redelivery that takes long tells nothing of somebody who was erased meanwhile`()
       async throws
     {

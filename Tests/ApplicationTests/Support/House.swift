@@ -19,6 +19,7 @@ final class House: Sendable {
   let client: HTTPClient
   let webhookClient: HTTPClient
   let snapshots: SnapshotFolder
+  let erasures = ErasureProbe()
   private let tools: Tools
   private let settings: ReactorSettings
   private let callbacks: HTTPServer
@@ -132,7 +133,9 @@ final class House: Sendable {
   /// Erasures at once, in a house without read models.
   private var erasing: ErasureTools? {
     guard let eraser = log as? any SubjectEraser else { return nil }
-    var tools = ErasureTools(eraser: eraser, rows: NoRows()) { [snapshots] org in
+    var tools = ErasureTools(eraser: erasures.probing(eraser), rows: NoRows()) {
+      [snapshots, erasures] org in
+      erasures.noteDiscarding()
       try snapshots.discard(org)
     }
     tools.collectMillis = 0

@@ -12,7 +12,7 @@ package struct RestoreReport: Sendable {
   package let files: [[String: [UInt8]]]
   package let head: UInt64
   package let incarnation: UInt32
-  /// Other backup folders of the log, which could not be told that there is this history, and why.
+  /// Other backup folders of the log, which could not be told that there is this history, or asked who was erased, and why.
   package let untoldFolders: [String]
   /// Those of them that the snapshot's own vault did not have.
   package let tombstoneCount: Int
@@ -80,9 +80,10 @@ package struct LogRestore {
     let staging = LogFolder(path: target + "/restoring")
     try makeRoom(staging)
     try assemble(snapshot, in: staging)
-    let tombstones = try applyTombstones(in: staging)
-    let (verification, head) = try check(snapshot, staging, verifies: verifies)
     let others = snapshot.otherFolders.map(BackupFolder.init(path:))
+    let (erased, unread) = try gatherTombstones(others)
+    let tombstones = try apply(erased, in: staging)
+    let (verification, head) = try check(snapshot, staging, verifies: verifies)
     let (incarnation, untold) = try folder.takeIncarnation(
       after: max(known, snapshot.incarnation), others)
     try renumber(staging, to: incarnation)
@@ -91,7 +92,8 @@ package struct LogRestore {
       .filter { $0.incarnation == snapshot.incarnation }
     let report = RestoreReport(
       snapshot: snapshot, files: [snapshot.files] + siblings.map(\.files), head: head,
-      incarnation: incarnation, untoldFolders: untold, tombstoneCount: tombstones,
+      incarnation: incarnation, untoldFolders: untold + unread.filter { !untold.contains($0) },
+      tombstoneCount: tombstones,
       verification: verification,
       tookMillis: Int((SystemClock.monotonicNanos() - start) / 1_000_000))
     try beforeLast(report)
@@ -133,19 +135,52 @@ package struct LogRestore {
     try folder.copyVault(for: snapshot, to: staging.vaultPath + "/data.mdb")
   }
 
+  /// Everybody of whom a folder says that they were erased: this one may have been away then, and is told now. `unread`:
+  /// which could not be asked, or told, and why.
+  private func gatherTombstones(
+    _ others: [BackupFolder]
+  ) throws(EventLogError) -> (Set<Tombstone>, unread: [String]) {
+    let known = try folder.tombstones()
+    var all = known
+    var unread: [String] = []
+    for other in others where other.path != folder.path {
+      do throws(EventLogError) {
+        try other.inFolder { () throws(EventLogError) in
+          // What is no folder of this log is named where its history is asked for.
+          guard try other.logID() == folder.logID() else { return }
+          all.formUnion(try other.tombstones())
+        }
+      } catch {
+        unread.append(error.description)
+      }
+    }
+    guard all != known else { return (all, unread) }
+    do throws(EventLogError) {
+      try folder.inFolder { () throws(EventLogError) in
+        try folder.add(all.subtracting(known))
+        try folder.forget(all, rootKey: rootKey)
+      }
+    } catch {
+      // The log that is made knows, and tells it once it is released: a full disk is no reason to be without a log.
+      unread.append(error.description)
+    }
+    return (all, unread)
+  }
+
   /// Erases whoever was erased after the vault was copied, and takes out of the log what was sealed for anybody who was
   /// erased since the snapshot.
-  private func applyTombstones(in staging: LogFolder) throws(EventLogError) -> Int {
-    let known = try folder.tombstones()
+  private func apply(
+    _ erased: Set<Tombstone>, in staging: LogFolder
+  ) throws(EventLogError) -> Int {
     let store = try LogStore.open(staging, mapBytes: mapBytes, rootKey: rootKey)
     defer { store.close() }
     return try mappingErrors {
-      let missing = try store.vault.erase(known)
+      let missing = try store.vault.erase(erased)
       if missing > 0 { try store.vault.compact() }
       var encoder = BlockEncoder(.resting)
       var isChanged = false
-      for (org, erased) in Dictionary(grouping: try store.vault.tombstones(), by: \.org) {
-        let subjects = Set(erased.map { SubjectID($0.subject) })
+      for (org, all) in Dictionary(grouping: try store.vault.tombstones(), by: \.org) {
+        let subjects = Set(all.map { SubjectID($0.subject) })
         let positions = try store.blocks(of: subjects, org: OrgID(org))
         if try store.drop(subjects, org: OrgID(org), from: positions, &encoder) { isChanged = true }
       }

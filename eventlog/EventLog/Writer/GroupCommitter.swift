@@ -47,9 +47,6 @@ final class GroupCommitter: Sendable {
     var previous = IndexWriter()
   }
 
-  /// Less free room than this is none: a small commit would fit and the next large one would not.
-  static let minFreeBytes = 4 << 20
-
   let store: LogStore
   private let state = Mutex(State())
 
@@ -131,7 +128,8 @@ final class GroupCommitter: Sendable {
   private func outcome(of error: LMDBError) -> EventLogError {
     if store.environment.isBroken { return .outcomeUnknown(reason: error.description) }
     // A write that came out short on a full disk is EIO to LMDB.
-    let isFull = error.isDiskFull || ((try? store.folder.freeBytes()) ?? .max) < Self.minFreeBytes
+    let freeBytes = (try? store.folder.freeBytes()) ?? .max
+    let isFull = error.isDiskFull || freeBytes < Environment.minFreeBytes
     return isFull
       ? .logFull(capacityBytes: store.environment.mapBytes) : .readOnly(reason: error.description)
   }

@@ -495,7 +495,7 @@ extension GroupWriter {
   /// - Throws: Why it does not; nothing is lost by trying again.
   func probe(after failure: EventLogError) throws(EventLogError) {
     mustReload = true
-    if case .logFull = failure, try store.folder.freeBytes() < GroupCommitter.minFreeBytes {
+    if case .logFull = failure, try store.folder.freeBytes() < Environment.minFreeBytes {
       throw failure
     }
     try mappingErrors {

@@ -29,18 +29,24 @@ package enum MaintenanceStep: String, CaseIterable, Sendable {
 // MARK: - Erasing
 
 extension GroupWriter {
-  /// Destroys the keys of `subjects` and takes out what they sealed: from the blocks, and from the files' free pages. On
-  /// the writer thread, so that no group in the making uses the keys.
-  ///
-  /// Every step can be done over: after a crash the whole is called again.
-  func erase(_ subjects: Set<SubjectID>, org: OrgID) throws {
+  /// On the writer thread, so that no group in the making uses the keys.
+  func destroyKeys(of subjects: Set<SubjectID>, org: OrgID) throws {
     guard !subjects.isEmpty else { return }
     try store.vault.erase(
       Set(subjects.map(\.value)), org: org.value, atMicros: nowMicros())
     reached(.keysDestroyed)
+  }
+
+  /// Takes out the destroyed keys of `subjects` and what they sealed: from the blocks, and from the files' free pages.
+  ///
+  /// Every step can be done over: after a crash the whole is called again.
+  func takeOut(_ subjects: Set<SubjectID>, org: OrgID) throws {
+    guard !subjects.isEmpty else { return }
+    let positions = try store.blocks(of: subjects, org: org)
+    // Before anything is copied: whoever asks again every few seconds copies the keys of all each time otherwise.
+    try store.requireRoomForCopies(withLog: !positions.isEmpty)
     try store.vault.compact()
     reached(.vaultRewritten)
-    let positions = try store.blocks(of: subjects, org: org)
     if !positions.isEmpty { try store.folder.readAhead() }
     _ = try store.drop(subjects, org: org, from: positions, &rewriter)
     reached(.partsDropped)
@@ -52,6 +58,13 @@ extension GroupWriter {
 
 extension LogStore {
   private static let blocksPerTransaction = 64
+
+  /// - Throws: `.storage` where the disk has no room for a copy of the keys, and with `withLog` one of the log beside it:
+  ///   readers may keep the room of the files before for a while.
+  func requireRoomForCopies(withLog: Bool) throws {
+    let byteCount = try vault.copyByteCount() + (withLog ? try environment.copyByteCount() : 0)
+    try environment.requireRoom(for: byteCount)
+  }
 
   /// Gives what is free in the log's file back to the disk, deleted bytes with it. The copy visits every page, and so do readers
   /// of the new file before long.

@@ -128,6 +128,7 @@ extension ContactRecord {
     }
     output.put(Self.mask(state.suspectedOptOuts))
     output.put(Self.mask(state.sellerOptOuts))
+    output.put(Self.mask(state.serviceOnly))
   }
 
   private static func mask(_ channels: some Sequence<Channel>) -> UInt8 {
@@ -235,6 +236,7 @@ extension ContactRecord {
     state.grants = grants
     state.suspectedOptOuts = Set(try Self.channels(from: input))
     state.sellerOptOuts = Set(try Self.channels(from: input))
+    state.serviceOnly = Set(try Self.channels(from: input))
   }
 
   private static func channels(from input: BinaryInput) throws -> [Channel] {
