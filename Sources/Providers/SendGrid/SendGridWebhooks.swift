@@ -129,8 +129,9 @@ enum SendGridInbound {
     } catch {
       throw .missing(field: "form")
     }
+    let charsets = fields["charsets"].flatMap { try? JSON(parsing: $0) }
     func text(_ name: String) -> String? {
-      fields[name].map { String(decoding: $0, as: UTF8.self) }
+      fields[name].map { MailCharset.text($0, in: charsets?[name]?.string) }
     }
     let envelope = fields["envelope"].flatMap { try? JSON(parsing: $0) }
     // The header names the person; the envelope often a program that forwards for them, or nobody.
