@@ -110,6 +110,8 @@ import Testing
 
   @Test(arguments: [
     (202, "x", SendOutcome.accepted(providerID: "x")),
+    // As it comes back with every event.
+    (202, "x.y.z", .accepted(providerID: "x")),
     (202, "", .inDoubt(reason: "HTTP 202 without a message id")),
     (400, "", .refused(code: "http_400")), (500, "", .inDoubt(reason: "http_500")),
     (429, "", .notTaken(code: "http_429", retryAfterMillis: 1_000)),
