@@ -278,24 +278,57 @@ extension OrgExecutor {
   ///   turns a provider away for good, and a person's STOP with it.
   package func providerTokens() throws(CommandError) -> [String] {
     try withState { state in
-      ((state.settings.sms.map { [$0] } ?? []) + state.settings.formerSMS.reversed())
-        .compactMap(\.authToken.value)
+      let today = state.settings.sms.map { [$0.authToken] } ?? []
+      let former = state.settings.formerSMS.reversed().map(\.authToken)
+      return (today + state.rolledTokens(realMicros: realMicros) + former).compactMap(\.value)
     }
   }
 
-  /// How the org reaches `provider`, for a service that it is or was set up for: today's settings, else the
-  /// last ones.
+  /// How the org reaches and reached `provider`, for a service that it is or was set up for: today's settings, then those
+  /// of before, the last ones first. Any of them may have signed what it still brings.
   ///
   /// - Throws: As `providerTokens`.
   package func credentials(
     of provider: String, for service: ProviderSettings.Service
-  ) throws(CommandError) -> ProviderCredentials? {
+  ) throws(CommandError) -> [ProviderCredentials] {
     try withState { state in
       let known =
         (state.settings.providers[service].map { [$0] } ?? [])
         + state.settings.formerProviders.reversed()
-      return known.first { $0.service == service && $0.provider == provider }
-        .flatMap(ProviderCredentials.init)
+      return known.filter { $0.service == service && $0.provider == provider }
+        .compactMap(ProviderCredentials.init)
+    }
+  }
+}
+
+extension OrgExecutor {
+  /// Where people text the org.
+  struct TextAccount: Sendable {
+    let number: String
+    let credentials: SMSCredentials
+    /// Since when the number is this account's.
+    let sinceMicros: Micros
+  }
+
+  /// nil where SMS is not set up.
+  func textAccount() throws(CommandError) -> TextAccount? {
+    try withState { state in
+      guard let number = state.settings.sms?.from, let credentials = state.credentials else {
+        return nil
+      }
+      return TextAccount(
+        number: number, credentials: credentials, sinceMicros: state.textsSinceMicros)
+    }
+  }
+
+  /// When the latest event of the org's book was recorded.
+  func lastRecordedMicros(in log: any EventReader) throws(CommandError) -> Micros? {
+    let count = try withState { $0.nextOrgSequence }
+    guard count > 0 else { return nil }
+    do {
+      return try log.readOrg(OrgID(org.value), from: count - 1, limit: 1).first?.recordedAtMicros
+    } catch {
+      throw .log(error)
     }
   }
 }

@@ -102,8 +102,10 @@ import Testing
     #expect(isValid(payload, timestamp, signature, at: nowMicros))
     #expect(!isValid(String(payload.dropLast()), timestamp, signature, at: nowMicros))
     #expect(!isValid(payload, "1600112503", signature, at: nowMicros))
-    #expect(!isValid(payload, timestamp, signature, at: nowMicros + 601_000_000))
-    #expect(!isValid(payload, timestamp, signature, at: nowMicros - 601_000_000))
+    // Repeated for a day.
+    #expect(isValid(payload, timestamp, signature, at: nowMicros + 24 * 3_600_000_000))
+    #expect(!isValid(payload, timestamp, signature, at: nowMicros + 26 * 3_600_000_000))
+    #expect(!isValid(payload, timestamp, signature, at: nowMicros - 26 * 3_600_000_000))
     #expect(!isValid(payload, timestamp, "MEQ", at: nowMicros))
     #expect(!isValid(payload, "-9223372036854775808", signature, at: nowMicros))
   }
