@@ -11,7 +11,9 @@ enum ProviderRoutes {
       answers: [.ok(ProviderSchemas.providers)], handler: list),
     Operation(
       "PUT", "/api/providers/{service}", .scope("account:write"), "Set up a provider",
-      details: "`service` is sms, email or payment.",
+      details:
+        "`service` is sms, email or payment. Another account does not take over while the former one owes the answer "
+        + "about a message, nor another number with it while texts wait that are planned from the former one.",
       body: .json(
         ProviderSchemas.input,
         example: [
@@ -22,7 +24,7 @@ enum ProviderRoutes {
         400: [
           "invalid_phone", "unknown_parameter", "unknown_provider", "required", "https_required",
           "reply_to_foreign",
-        ]
+        ], 409: ["provider_in_use"],
       ],
       handler: configure),
     Operation(
@@ -110,9 +112,9 @@ enum ProviderRoutes {
     guard let service = ProviderSettings.Service(rawValue: service) else {
       throw .notFound("service")
     }
-    let settings = try settings(service, exchange)
+    let (settings, isSameAccount) = try settings(service, exchange)
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.configureProvider(settings)
+      try workspace.configureProvider(settings, isSameAccount: isSameAccount)
     }
     return exchange.respond(200, view(settings, .active), receipt: written.receipt)
   }
@@ -135,11 +137,12 @@ enum ProviderRoutes {
 
   private static func settings(
     _ service: ProviderSettings.Service, _ exchange: Exchange
-  ) throws(APIError) -> ProviderSettings {
+  ) throws(APIError) -> (ProviderSettings, isSameAccount: Bool) {
     var fields = try exchange.body()
     let known = exchange.services.adapters.descriptions(for: service)
     let name = fields.string("provider", required: true)
     let baseURL = baseURL(&fields, exchange)
+    let isSameAccount = fields.bool("same_account") ?? false
     let options = fields.texts("options")
     let secrets = fields.texts("secrets")
     let description = known.first { $0.name == name }
@@ -163,9 +166,10 @@ enum ProviderRoutes {
     }
     try fields.finish()
     guard let description else { preconditionFailure("finish refuses unknown providers") }
-    return ProviderSettings(
+    let settings = ProviderSettings(
       service: service, provider: description.name, baseURL: baseURL ?? description.baseURL,
       options: options, secrets: .known(secrets))
+    return (settings, isSameAccount)
   }
 
   /// Whether two mailboxes are at one domain, or at one and its subdomain.
@@ -196,6 +200,7 @@ enum ProviderRoutes {
       fields.fail("provider", "unknown_provider", "provider is one of: \(SMSCredentials.provider).")
     }
     let baseURL = baseURL(&fields, exchange) ?? "https://api.twilio.com"
+    let isSameAccount = fields.bool("same_account") ?? false
     let options = fields.texts("options")
     let secrets = fields.texts("secrets")
     fields.check("options", options, ["from", "account_sid"], [])
@@ -205,7 +210,7 @@ enum ProviderRoutes {
       from: options["from"] ?? "", accountSID: options["account_sid"] ?? "", baseURL: baseURL,
       authToken: .known(secrets["auth_token"] ?? ""))
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.configureSMS(settings)
+      try workspace.configureSMS(settings, isSameAccount: isSameAccount)
     }
     return exchange.respond(200, view(settings, .active), receipt: written.receipt)
   }

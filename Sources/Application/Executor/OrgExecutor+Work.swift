@@ -240,6 +240,36 @@ extension OrgExecutor {
   var realMicros: Micros { tools.clock.nowMicros() }
 }
 
+extension MessagePlan {
+  /// What a provider that knows no id of ours lists of a message.
+  struct ListedTraits: Hashable {
+    let channel: Channel
+    let from: String
+    let to: String
+    /// nil: calls are listed without a word of what is said.
+    let body: String?
+  }
+
+  /// nil: the provider lists it under our own id.
+  var listedTraits: ListedTraits? {
+    guard let content = content.value, channel != .email else { return nil }
+    return ListedTraits(
+      channel: channel, from: from, to: content.address,
+      body: channel == .sms ? content.body : nil)
+  }
+}
+
+extension Org.ProvidedService {
+  /// What goes out through it.
+  fileprivate var channels: Set<Channel> {
+    switch self {
+    case .sms: [.sms, .voice]
+    case .email: [.email]
+    case .payment: []
+    }
+  }
+}
+
 extension OrgState {
   /// A run that waits a short while only goes on with its chain of reactions; a long wait ends it.
   func depth(ofTimer timer: Identifier) -> UInt16 {
@@ -254,11 +284,15 @@ extension OrgState {
 
   /// Whether something waits that only the provider of this service can carry out.
   func isAwaited(_ service: Org.ProvidedService) -> Bool {
-    let channels: Set<Channel>
-    switch service {
-    case .sms: channels = [.sms, .voice]
-    case .email: channels = [.email]
-    case .payment: return tables.payments.contains { $0.value.isOpen }
+    if service == .payment { return tables.payments.contains { $0.value.isOpen } }
+    return queue.stoppable.keys.contains { service.channels.contains($0.channel) }
+      || isInDoubt(service)
+  }
+
+  /// Whether a message was handed to the provider of this service that has not answered yet.
+  func isInDoubt(_ service: Org.ProvidedService) -> Bool {
+    queue.unanswered.contains {
+      tables.messages[$0]?.channel.map(service.channels.contains) == true
     }
     return queue.stoppable.keys.contains { channels.contains($0.channel) }
       || queue.unanswered.contains { tables.messages[$0]?.channel.map(channels.contains) == true }

@@ -168,6 +168,10 @@ package struct SMSSettings: Sendable, Equatable, Codable {
     self.baseURL = baseURL
     self.authToken = authToken
   }
+
+  package func isOfSameAccount(as other: SMSSettings) -> Bool {
+    accountSID == other.accountSID && baseURL == other.baseURL
+  }
 }
 
 /// Who tried what, from where, and why it was refused. Names ids and operations; the address is a person's.
