@@ -90,17 +90,24 @@ extension OrgExecutor {
 
   /// Takes queued messages out: the caller dispatches them or puts them back. Nil, and nothing is taken, where
   /// `control` is no longer what holds: a campaign that was launched meanwhile has a pace that the caller cannot
-  /// know.
+  /// know. What is in `calling` stays: the answer to its last call is being recorded.
   func takeQueued(
-    limit: Int, room: DispatchQueueIndex.Room, under control: Control
+    limit: Int, room: DispatchQueueIndex.Room, under control: Control,
+    except calling: Set<Identifier>
   ) throws(CommandError) -> DispatchWork? {
     guard try self.control() == control else { return nil }
     let nowMicros = nowMicros
     return try withState { state in
-      let messages = state.queue.take(
+      var messages = state.queue.take(
         limit: limit, nowMicros: nowMicros, room: room
       ) {
         state.tables.messages[$0]?.status == .queued
+      }
+      let waiting = state.waiting(of: messages).union(calling.intersection(messages))
+      messages.removeAll(where: waiting.contains)
+      for message in waiting.sorted() {
+        state.queue.putBack(
+          message, state.tables.messages[message], notBeforeMicros: nowMicros + 1_000_000)
       }
       let next = state.queue.nextMicros(room: room).map { max(0, $0 - nowMicros) }
       return DispatchWork(
@@ -165,12 +172,16 @@ extension OrgExecutor {
 
   func plan(of message: Identifier) -> MessagePlan? { state.tables.messages[message]?.plan }
 
-  /// Whether a call of `others` carries the same text to the same number as `message`: the provider's
-  /// list cannot tell the two apart before that call is answered.
-  func isTwin(_ message: Identifier, of others: Set<Identifier>) -> Bool {
-    guard let content = state.tables.messages[message]?.plan?.content.value else { return false }
-    return others.contains {
-      $0 != message && state.tables.messages[$0]?.plan?.content.value == content
+  /// How many others are in doubt that the provider's list cannot tell from `message`, and whose words are different: to
+  /// take one for the other would be to say the one's twice and the other's never.
+  func rivalCount(of message: Identifier) -> Int {
+    let plan = state.tables.messages[message]?.plan
+    guard let traits = plan?.listedTraits else { return 0 }
+    return state.queue.unanswered.count {
+      guard let other = state.tables.messages[$0]?.plan, other.listedTraits == traits else {
+        return false
+      }
+      return $0 != message && other.content != plan?.content
     }
   }
 
@@ -192,7 +203,8 @@ extension OrgExecutor {
 
   /// A call whose answer nobody knows, as the provider has to be asked about it.
   struct Doubt: Sendable {
-    let call: OutboundCallPlan
+    /// nil where nobody can be asked any more: the provider was removed, or the person is gone.
+    let call: OutboundCallPlan?
     /// Which time it was handed out.
     let attempt: Int
     let sinceMicros: Micros
@@ -204,11 +216,11 @@ extension OrgExecutor {
     about message: Identifier, links: OutboundLinks, log: any EventReader
   ) throws(CommandError) -> Doubt? {
     let found = try withState {
-      state -> (call: OutboundCallPlan, attempt: Int, providerID: String?)? in
+      state -> (call: OutboundCallPlan?, attempt: Int, providerID: String?)? in
       guard let held = state.tables.messages[message], let status = held.status,
         status == .dispatched || status == .unknown || status == .accepted, let plan = held.plan
       else { return nil }
-      return state.outbound(message, plan, links).map { ($0, held.attempt, held.providerID) }
+      return (state.outbound(message, plan, links), held.attempt, held.providerID)
     }
     guard let (call, attempt, providerID) = found else { return nil }
     let dispatched: RecordedEvent?
@@ -221,11 +233,15 @@ extension OrgExecutor {
       throw .log(error)
     }
     guard let dispatched else { return nil }
-    // Providers keep times to the second, and clocks differ a little.
     return Doubt(
-      call: call, attempt: attempt, sinceMicros: dispatched.recordedAtMicros - 2_000_000,
-      providerID: providerID)
+      call: call, attempt: attempt,
+      sinceMicros: dispatched.recordedAtMicros - Self.lookBackMicros, providerID: providerID)
   }
+
+  /// Providers keep times to the second, and by their own clock, which ours may be ahead of; after a restore, a message
+  /// may have been sent with others, whose events came last, before its own could be recorded. What a longer look
+  /// finds besides belongs to other messages, whose ids are known.
+  static let lookBackMicros: Int64 = 60_000_000
 
   /// Those of `ids` that belong to another message already.
   func knownProviderIDs(
@@ -271,6 +287,18 @@ extension Org.ProvidedService {
 }
 
 extension OrgState {
+  /// Those of `messages` that must wait for the answer about another one, which the provider's list could not tell from
+  /// them if that answer was lost.
+  fileprivate func waiting(of messages: [Identifier]) -> Set<Identifier> {
+    guard !messages.isEmpty else { return [] }
+    var open = Set(queue.unanswered.compactMap { tables.messages[$0]?.plan?.listedTraits })
+    return Set(
+      messages.filter {
+        guard let traits = tables.messages[$0]?.plan?.listedTraits else { return false }
+        return !open.insert(traits).inserted
+      })
+  }
+
   /// A run that waits a short while only goes on with its chain of reactions; a long wait ends it.
   func depth(ofTimer timer: Identifier) -> UInt16 {
     guard case .pending(let owner, _) = tables.timers[timer], let run = tables.runs[owner],
@@ -294,8 +322,6 @@ extension OrgState {
     queue.unanswered.contains {
       tables.messages[$0]?.channel.map(service.channels.contains) == true
     }
-    return queue.stoppable.keys.contains { channels.contains($0.channel) }
-      || queue.unanswered.contains { tables.messages[$0]?.channel.map(channels.contains) == true }
   }
 
   var credentials: SMSCredentials? {

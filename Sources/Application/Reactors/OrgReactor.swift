@@ -7,8 +7,8 @@ package struct ReactorSettings: Sendable {
   package var links: OutboundLinks
   /// Provider calls of one org at the same time.
   package var concurrentCallCount = 48
-  /// How long a provider may take to list a message that it took in doubt.
-  package var doubtGraceMillis: Int64 = 5_000
+  /// How long a provider may take to list a message that it took in doubt: as long as it may take to answer.
+  package var doubtGraceMillis: Int64 = 15_000
   /// How long a stop waits for calls that are under way before it cuts them off.
   package var stopGraceMillis: Int64 = 2_000
   /// How long a message may be without a receipt before the provider is asked about it.
@@ -41,8 +41,10 @@ actor OrgReactor {
   private var outcomes: [CallOutcome] = []
   /// Those of `calling` that are mails.
   private var mailing: Set<Identifier> = []
-  /// Unanswered calls that the provider did not list.
-  var missing: [Identifier: Missing] = [:]
+  /// Unanswered calls that the provider was asked about.
+  var questions: [Identifier: Question] = [:]
+  /// Services, by `Channel.ofAddress`, whose provider did not answer a question of this round.
+  var silentServices: Set<Channel> = []
   /// Messages without a receipt that the provider was asked about, or is to be.
   var silent: [Identifier: Silence] = [:]
   /// Messages from before a restore that the provider was asked about.
@@ -253,7 +255,8 @@ extension OrgReactor {
     let rooms = DispatchQueueIndex.Room(
       campaigns: rooms(control, nowMicros: realMicros), calls: control.callRoom,
       services: services(at: nowMicros))
-    let taken = try await executor.takeQueued(limit: room, room: rooms, under: control)
+    let taken = try await executor.takeQueued(
+      limit: room, room: rooms, under: control, except: calling)
     guard let work = taken else { return .again }
     let paceWait = paces.values.map { $0.waitMicros(at: realMicros) }.filter { $0 > 0 }.min()
     let nextInMicros = [work.nextInMicros, paceWait, circuitWaitMicros(at: nowMicros)]

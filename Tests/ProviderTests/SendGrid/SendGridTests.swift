@@ -75,6 +75,13 @@ import Testing
     let given = FormCoding.decode(String(parts[1]))
     #expect(Set(given.map(\.name)).isSubset(of: described.compactMap { $0["name"]?.string }))
     #expect(given.first?.value == "unique_args['message']=\"\(email.message)\"")
+    let any = SendGridProvider.question(
+      aboutAnyAround: 1_795_204_800_000_000, of: email, timeoutMillis: 1_000)
+    let asked = FormCoding.decode(String(any.url.split(separator: "?", maxSplits: 1)[1]))
+    #expect(Set(asked.map(\.name)).isSubset(of: described.compactMap { $0["name"]?.string }))
+    #expect(
+      asked.first?.value == "last_event_time BETWEEN TIMESTAMP \"2026-10-21T20:00:00.000Z\" "
+        + "AND TIMESTAMP \"2026-12-20T20:00:00.000Z\"")
   }
 
   @Test(
