@@ -15,6 +15,8 @@ package struct ReactorSettings: Sendable {
   package var receiptDeadlineMillis: Int64 = 3_600_000
   /// ... and before it is closed without one. Carriers try for three days at most.
   package var receiptLimitMillis: Int64 = 72 * 3_600_000
+  /// How long a provider may try to bring a text before it is looked for: Twilio tries for 15 seconds.
+  package var webhookGraceMillis: Int64 = 20_000
   package var rates = RateTable()
 
   package init(links: OutboundLinks) { self.links = links }
@@ -47,6 +49,10 @@ actor OrgReactor {
   var silentServices: Set<Channel> = []
   /// Messages without a receipt that the provider was asked about, or is to be.
   var silent: [Identifier: Silence] = [:]
+  /// Texts that a look found on record, and when they came: those that the next one will find again.
+  var knownTexts: [String: Micros] = [:]
+  /// Since when the next look is for; nil: none was begun.
+  var lookFromMicros: Micros?
   /// Messages from before a restore that the provider was asked about.
   private var reconciled: Set<Identifier> = []
   /// One for texts and calls, one for mail: a provider that takes nothing keeps nothing back but its own.
@@ -80,11 +86,14 @@ actor OrgReactor {
   /// Works until the task is cancelled; nothing of it runs any more when this returns.
   func run() async {
     let work = executor.work
+    // Whoever wrote a no while nobody was here gets nothing more. A provider that cannot be asked keeps nothing back.
+    await takeInTexts()
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.repeatedly(work) { await self.dispatchNext() } }
       group.addTask { await self.repeatedly(work) { await self.fireTimers() } }
       group.addTask { await self.repeatedly(work) { await self.runCampaigns() } }
       group.addTask { await self.repeatedly(work) { await self.settleDoubts() } }
+      group.addTask { await self.repeatedly(work) { await self.lookForTexts() } }
       group.addTask { await self.repeatedly(self.answered) { await self.recordOutcomes() } }
     }
     await drain()
