@@ -107,7 +107,8 @@ let package = Package(
         "HTTP", "Logging",
       ],
       exclude: [
-        "Audit/decisions", "Privacy/decisions", "Restore/decisions", "Snapshots/decisions",
+        "Audit/decisions", "Privacy/decisions", "Reactors/decisions", "Restore/decisions",
+        "Snapshots/decisions",
         "State/Contacts/decisions", "Webhooks/decisions",
       ]),
     module(

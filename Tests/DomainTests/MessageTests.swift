@@ -107,6 +107,47 @@ import Testing
     Self.given(Self.queued).when(Self.news(.delivered)).thenNothing()
   }
 
+  static func news(_ kind: ProviderStatus.Kind, of id: String) -> Message.Command {
+    .recordProviderStatus(ProviderStatus(kind: kind, providerID: id, atMicros: 7))
+  }
+
+  /// A provider that was slow took the first attempt after it was given up.
+  @Test(arguments: ProviderStatus.Kind.allCases)
+  func `what becomes of an earlier attempt decides nothing of a later one`(
+    kind: ProviderStatus.Kind
+  ) {
+    let again: [Message.Event] = [
+      .retryScheduled(attempt: 1, code: "not_found_at_provider", notBeforeMicros: 1),
+      .dispatched(attempt: 2, verdict: Self.allowed),
+    ]
+    let later = Self.dispatched + again + [.accepted(providerID: "SM2")]
+    Self.given(later).when(Self.news(kind, of: "SM1")).thenNothing()
+    Self.given(later + [.delivered(atMicros: 8)]).when(Self.news(kind, of: "SM1")).thenNothing()
+  }
+
+  @Test func `while nobody knows which attempt is told of, its failure is that of either`() {
+    let again =
+      Self.dispatched + [
+        .retryScheduled(attempt: 1, code: "not_found_at_provider", notBeforeMicros: 1)
+      ]
+    let later = again + [.dispatched(attempt: 2, verdict: Self.allowed)]
+    Self.given(later).when(Self.news(.failed, of: "SM1")).thenNothing()
+    Self.given(later).when(Self.news(.delivered, of: "SM1"))
+      .then(.accepted(providerID: "SM1"), .delivered(atMicros: 7))
+    // Nothing else is on its way.
+    Self.given(again).when(Self.news(.failed, of: "SM1"))
+      .then(.accepted(providerID: "SM1"), .failed(code: "undelivered", atMicros: 7))
+    Self.given(Self.dispatched).when(Self.news(.failed, of: "SM1"))
+      .then(.accepted(providerID: "SM1"), .failed(code: "undelivered", atMicros: 7))
+    let busy = CallResult(outcome: .busy, durationSeconds: 0)
+    Self.given(later).when(.recordCall(busy, providerID: "CA1", atMicros: 7)).thenNothing()
+    let answered = CallResult(outcome: .answered, durationSeconds: 5)
+    Self.given(later).when(.recordCall(answered, providerID: "CA1", atMicros: 7))
+      .then(.accepted(providerID: "CA1"), .callEnded(answered, atMicros: 7))
+    Self.given(later + [.accepted(providerID: "CA2")])
+      .when(.recordCall(answered, providerID: "CA1", atMicros: 7)).thenNothing()
+  }
+
   @Test func `what is said of texts charges no call, and gives nothing of one back`() {
     var plan = Self.plan
     plan.channel = .voice

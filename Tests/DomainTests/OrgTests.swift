@@ -71,6 +71,32 @@ import Testing
     #expect(many.formerSMS.map(\.accountSID) == (11..<19).map { "AC\($0)" })
   }
 
+  @Test func `what another key signs is listened to beside the new one`() {
+    func state(_ settings: [ProviderSettings]) -> Org.State {
+      settings.reduce(Org.evolve(Org.initialState, with: Self.created)) {
+        Org.evolve($0, with: .providerConfigured($1))
+      }
+    }
+    let first = ProviderSettings(
+      service: .email, provider: "sendgrid", baseURL: "http://localhost",
+      options: ["from": "a@b.example", "webhook_public_key": "1"],
+      secrets: .known(["api_key": "k", "inbound_token": "t"]))
+    var renamed = first
+    renamed.options["from_name"] = "Acme"
+    #expect(state([first, renamed]).formerProviders.isEmpty)
+    var account = first
+    account.secrets = .known(["api_key": "l"])
+    account.options["webhook_public_key"] = "2"
+    #expect(state([first, account]).formerProviders == [first])
+    #expect(state([first, account, first]).formerProviders == [account])
+    var key = first
+    key.options["webhook_public_key"] = "2"
+    #expect(state([first, key]).formerProviders == [first])
+    let forgotten = Org.evolve(
+      state([first, account]), with: .providerRemoved(.email, isForgotten: true))
+    #expect(forgotten.formerProviders.isEmpty)
+  }
+
   @Test(arguments: ["", " \n"])
   func `an org has a name`(name: String) {
     Given(Org.self).when(Self.create(name: name)).thenRejected(.emptyName)

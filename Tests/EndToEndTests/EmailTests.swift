@@ -106,17 +106,73 @@ extension EndToEnd {
       }
     }
 
+    @Test func `a mail that an empty list does not show is not sent again`() async throws {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let mail = try await MailSetup(account, system)
+        try await system.setFaults(["no_feed": true])
+        let before = try await mail.newPerson("zoe@people.example")
+        let first = try #require(try await mail.mail(before).json(201)["id"]?.string)
+        try await account.wait(forMessage: first, toBe: "delivered")
+        let person = try await mail.newPerson("unavailable@fault.test")
+        let id = try #require(try await mail.mail(person).json(201)["id"]?.string)
+        try await account.wait(forMessage: id, toBe: "failed")
+        #expect(try await account.message(id)["error_code"]?.string == "not_listed")
+        #expect(try await mail.mailbox(person.address).isEmpty)
+        #expect(try await account.wallet().heldMicros == 0)
+      }
+    }
+
     @Test(arguments: ["failed", "lost", "throttled", "unavailable"])
     func `a mail is sent once whatever the provider's answer`(fate: String) async throws {
       try await withSystem { system in
         let account = try await system.newAccount("Lakeside")
         let mail = try await MailSetup(account, system)
+        // SendGrid's list shows something, so it is kept.
+        let other = try await mail.newPerson("zoe@people.example")
+        let first = try #require(try await mail.mail(other).json(201)["id"]?.string)
+        try await account.wait(forMessage: first, toBe: "delivered")
         let person = try await mail.newPerson("\(fate)@fault.test")
         let id = try #require(try await mail.mail(person).json(201)["id"]?.string)
         try await account.wait(forMessage: id, toBe: "delivered")
         try await system.waitUntilCallbacksAreDone()
         #expect(try await mail.mailbox(person.address).count == 1)
-        #expect(try await account.wallet().balanceMicros == 20_000_000 - mailMicros)
+        #expect(try await account.wallet().balanceMicros == 20_000_000 - 2 * mailMicros)
+      }
+    }
+
+    @Test func `what a former mail account still tells is taken in until it is forgotten`()
+      async throws
+    {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let mail = try await MailSetup(account, system)
+        func setUp(_ apiKey: String, _ key: P256.PrivateKey) async throws {
+          try await account.api.send(
+            "PUT", "/api/providers/email",
+            [
+              "provider": "sendgrid", "base_url": .string(system.sandbox.baseURL),
+              "options": [
+                "from": "hello@lakeside.example",
+                "webhook_public_key": .string(Base64.encode(try key.publicKeySPKI)),
+              ], "secrets": ["api_key": .string(apiKey)],
+            ]
+          ).json(200)
+        }
+        let former = try P256.PrivateKey()
+        try await setUp(mail.apiKey, former)
+        let person = try await mail.newPerson("silent@fault.test")
+        let id = try #require(try await mail.mail(person).json(201)["id"]?.string)
+        try await account.wait(forMessage: id, toBe: "accepted")
+        try await setUp("SG.other", try P256.PrivateKey())
+        let event = try await MailEvent(of: id, in: account, key: former)
+        let now = Int64(Date().timeIntervalSince1970)
+        // Nobody was here when it came first.
+        #expect(try await event.send("spamreport", id: "e1", at: now - 7_200) == 204)
+        #expect(try await mail.consent(of: person) == "opted_out")
+        #expect(
+          try await account.api.send("DELETE", "/api/providers/email?forget=true").status == 200)
+        #expect(try await event.send("delivered", id: "e2", at: now) == 403)
       }
     }
 
@@ -155,10 +211,10 @@ extension EndToEnd {
         let person = try await mail.newPerson("silent@fault.test")
         let id = try #require(try await mail.mail(person).json(201)["id"]?.string)
         try await account.wait(forMessage: id, toBe: "accepted")
-        let event = MailEvent(account: account, message: id, key: key)
+        let event = try await MailEvent(of: id, in: account, key: key)
         let now = Int64(Date().timeIntervalSince1970)
-        #expect(try await event.send("delivered", id: "e1", at: now - 3_600) == 403)
-        #expect(try await event.send("delivered", id: "e1", at: now + 3_600) == 403)
+        #expect(try await event.send("delivered", id: "e1", at: now - 26 * 3_600) == 403)
+        #expect(try await event.send("delivered", id: "e1", at: now + 26 * 3_600) == 403)
         #expect(try await event.send("delivered", id: "e1", at: now, key: P256.PrivateKey()) == 403)
         #expect(try await event.send("delivered", id: "e1", at: now, key: nil) == 403)
         try await mail.catchUp()
@@ -216,7 +272,15 @@ extension Account {
 private struct MailEvent {
   let account: Account
   let message: String
+  let providerID: String
   let key: P256.PrivateKey
+
+  init(of message: String, in account: Account, key: P256.PrivateKey) async throws {
+    self.account = account
+    self.message = message
+    self.key = key
+    providerID = try await account.message(message)["provider_id"]?.string ?? ""
+  }
 
   func send(_ event: String, id: String, at seconds: Int64) async throws -> Int {
     try await send(event, id: id, at: seconds, key: key)
@@ -227,7 +291,7 @@ private struct MailEvent {
   ) async throws -> Int {
     let body =
       #"[{"email":"x@y.example","event":"\#(event)","sg_event_id":"\#(id)","#
-      + #""sg_message_id":"m.filter","message":"\#(message)"}]"# + "\r\n"
+      + #""sg_message_id":"\#(providerID).filter","message":"\#(message)"}]"# + "\r\n"
     var headers: HTTPHeaders = [
       "content-type": "application/json",
       "X-Twilio-Email-Event-Webhook-Timestamp": String(seconds),

@@ -14,6 +14,8 @@ enum ProviderRoutes {
       details: """
         `service` is sms, email or payment. Whoever has a provider's secrets can say in its name what people wrote, and
         that somebody paid: so this needs `contacts:create` and `contacts:update` too, for payment `wallet:write`.
+        Another account does not take over while the former one owes the answer about a message, nor another number
+        with it while texts wait that are planned from the former one.
         """,
       body: .json(
         ProviderSchemas.input,
@@ -25,7 +27,7 @@ enum ProviderRoutes {
         400: [
           "invalid_phone", "unknown_parameter", "unknown_provider", "required", "https_required",
           "reply_to_foreign",
-        ]
+        ], 409: ["provider_in_use"],
       ],
       handler: configure),
     Operation(
@@ -114,9 +116,9 @@ enum ProviderRoutes {
     guard let service = ProviderSettings.Service(rawValue: service) else {
       throw .notFound("service")
     }
-    let settings = try settings(service, exchange)
+    let (settings, isSameAccount) = try settings(service, exchange)
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.configureProvider(settings)
+      try workspace.configureProvider(settings, isSameAccount: isSameAccount)
     }
     return exchange.respond(200, view(settings, .active), receipt: written.receipt)
   }
@@ -151,11 +153,12 @@ enum ProviderRoutes {
 
   private static func settings(
     _ service: ProviderSettings.Service, _ exchange: Exchange
-  ) throws(APIError) -> ProviderSettings {
+  ) throws(APIError) -> (ProviderSettings, isSameAccount: Bool) {
     var fields = try exchange.body()
     let known = exchange.services.adapters.descriptions(for: service)
     let name = fields.string("provider", required: true)
     let baseURL = baseURL(&fields, exchange)
+    let isSameAccount = fields.bool("same_account") ?? false
     let options = fields.texts("options")
     let secrets = fields.texts("secrets")
     let description = known.first { $0.name == name }
@@ -179,9 +182,10 @@ enum ProviderRoutes {
     }
     try fields.finish()
     guard let description else { preconditionFailure("finish refuses unknown providers") }
-    return ProviderSettings(
+    let settings = ProviderSettings(
       service: service, provider: description.name, baseURL: baseURL ?? description.baseURL,
       options: options, secrets: .known(secrets))
+    return (settings, isSameAccount)
   }
 
   /// Whether two mailboxes are at one domain, or at one and its subdomain.
@@ -213,6 +217,7 @@ enum ProviderRoutes {
       fields.fail("provider", "unknown_provider", "provider is one of: \(SMSCredentials.provider).")
     }
     let baseURL = baseURL(&fields, exchange) ?? "https://api.twilio.com"
+    let isSameAccount = fields.bool("same_account") ?? false
     let options = fields.texts("options")
     let secrets = fields.texts("secrets")
     fields.check("options", options, ["from", "account_sid"], [])
@@ -222,7 +227,7 @@ enum ProviderRoutes {
       from: options["from"] ?? "", accountSID: options["account_sid"] ?? "", baseURL: baseURL,
       authToken: .known(secrets["auth_token"] ?? ""))
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.configureSMS(settings)
+      try workspace.configureSMS(settings, isSameAccount: isSameAccount)
     }
     return exchange.respond(200, view(settings, .active), receipt: written.receipt)
   }

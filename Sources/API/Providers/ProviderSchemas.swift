@@ -10,6 +10,10 @@ enum ProviderSchemas {
       .optional("base_url", .format("uri"), "The provider's own where not given."),
       .optional("options", .map(.string(0...4_000)), "What is no secret: the sender's address, …"),
       .optional("secrets", .map(.string(0...4_000)), "Sealed; never shown again."),
+      .optional(
+        "same_account", .bool,
+        "It is the account of before, whatever has changed: messages of which its answer is due may be looked "
+          + "for in it."),
     ])
 
   enum Standing: String, CaseIterable {

@@ -32,7 +32,7 @@ enum TwilioRoutes {
       segmentCount: message.segmentCount, media: message.media.map(\.url),
       declared: message.optOutType?.keyword)
     try await perform(
-      executor, exchange, key: "twilio-inbound:\(message.messageSID)"
+      executor, exchange, key: text.idempotencyKey
     ) { workspace throws(CommandError) in
       try workspace.receive(text)
     }
@@ -61,12 +61,12 @@ enum TwilioRoutes {
   }
 
   private static func perform<Output: Sendable>(
-    _ executor: OrgExecutor, _ exchange: Exchange, key: String?,
+    _ executor: OrgExecutor, _ exchange: Exchange, key: IdempotencyName?,
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws(APIError) {
     let call = Call(
       actor: "provider:twilio", origin: "webhook", correlation: exchange.requestID,
-      idempotencyKey: key.map { IdempotencyName($0) })
+      idempotencyKey: key)
     do {
       _ = try await executor.perform(call, body)
     } catch {

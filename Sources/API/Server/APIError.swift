@@ -178,7 +178,8 @@ extension APIError {
         409, "conflict", "provider_in_use",
         service == .payment
           ? "A payment is under way. Remove the provider once it has ended."
-          : "Messages wait for this provider, or for its answer. Cancel them or let them go out first."
+          : "Messages wait for this provider, or for its answer. Cancel them or let them go out first, or say "
+            + "same_account where it is the same account."
       )
     case .postalAddressMissing:
       self.init(

@@ -33,6 +33,24 @@ package struct InboundText: Sendable, Equatable {
   }
 }
 
+extension InboundText {
+  /// Under which it is taken in once, whether the provider brings it or it is found on the provider's list.
+  package var idempotencyKey: IdempotencyName {
+    IdempotencyName("\(SMSCredentials.provider)-inbound:\(providerID)")
+  }
+}
+
+/// A text that a provider lists, and when it came.
+package struct ListedText: Sendable, Equatable {
+  package var text: InboundText
+  package var atMicros: Micros
+
+  package init(text: InboundText, atMicros: Micros) {
+    self.text = text
+    self.atMicros = atMicros
+  }
+}
+
 extension Workspace {
   /// Takes in a text: on its contact's record (a new contact where the number is unknown), with
   /// its charge, and, where it says STOP or START, with all that follows, in one commit.

@@ -30,13 +30,31 @@ extension Workspace {
     try run(Org.self, org, .recordNoEffect(on: subject))
   }
 
-  package mutating func configureSMS(_ settings: SMSSettings) throws(CommandError) {
+  /// Refused where another account takes over while the answer about a message is due from the former one, which it could
+  /// not give, or while something waits to go out from a number that it does not have. `isSameAccount`: whoever asks
+  /// for it says that it is no other account, whatever it looks like.
+  package mutating func configureSMS(
+    _ settings: SMSSettings, isSameAccount: Bool = false
+  ) throws(CommandError) {
     var settings = settings
     settings.from = try e164(settings.from)
+    if let today = state.settings.sms, !isSameAccount, !today.isOfSameAccount(as: settings),
+      state.isInDoubt(.sms) || today.from != settings.from && state.isAwaited(.sms)
+    {
+      throw .providerInUse(.sms)
+    }
     try run(Org.self, org, .configureSMS(settings))
   }
 
-  package mutating func configureProvider(_ settings: ProviderSettings) throws(CommandError) {
+  /// Refused as by `configureSMS`. What merely waits goes out through the new account.
+  package mutating func configureProvider(
+    _ settings: ProviderSettings, isSameAccount: Bool = false
+  ) throws(CommandError) {
+    if settings.service == .email, let today = state.settings.providers[.email], !isSameAccount,
+      !today.isOfSameAccount(as: settings), state.isInDoubt(.email)
+    {
+      throw .providerInUse(.email)
+    }
     try run(Org.self, org, .configureProvider(settings))
   }
 

@@ -90,17 +90,24 @@ extension OrgExecutor {
 
   /// Takes queued messages out: the caller dispatches them or puts them back. Nil, and nothing is taken, where
   /// `control` is no longer what holds: a campaign that was launched meanwhile has a pace that the caller cannot
-  /// know.
+  /// know. What is in `calling` stays: the answer to its last call is being recorded.
   func takeQueued(
-    limit: Int, room: DispatchQueueIndex.Room, under control: Control
+    limit: Int, room: DispatchQueueIndex.Room, under control: Control,
+    except calling: Set<Identifier>
   ) throws(CommandError) -> DispatchWork? {
     guard try self.control() == control else { return nil }
     let nowMicros = nowMicros
     return try withState { state in
-      let messages = state.queue.take(
+      var messages = state.queue.take(
         limit: limit, nowMicros: nowMicros, room: room
       ) {
         state.tables.messages[$0]?.status == .queued
+      }
+      let waiting = state.waiting(of: messages).union(calling.intersection(messages))
+      messages.removeAll(where: waiting.contains)
+      for message in waiting.sorted() {
+        state.queue.putBack(
+          message, state.tables.messages[message], notBeforeMicros: nowMicros + 1_000_000)
       }
       let next = state.queue.nextMicros(room: room).map { max(0, $0 - nowMicros) }
       return DispatchWork(
@@ -165,12 +172,16 @@ extension OrgExecutor {
 
   func plan(of message: Identifier) -> MessagePlan? { state.tables.messages[message]?.plan }
 
-  /// Whether a call of `others` carries the same text to the same number as `message`: the provider's
-  /// list cannot tell the two apart before that call is answered.
-  func isTwin(_ message: Identifier, of others: Set<Identifier>) -> Bool {
-    guard let content = state.tables.messages[message]?.plan?.content.value else { return false }
-    return others.contains {
-      $0 != message && state.tables.messages[$0]?.plan?.content.value == content
+  /// How many others are in doubt that the provider's list cannot tell from `message`, and whose words are different: to
+  /// take one for the other would be to say the one's twice and the other's never.
+  func rivalCount(of message: Identifier) -> Int {
+    let plan = state.tables.messages[message]?.plan
+    guard let traits = plan?.listedTraits else { return 0 }
+    return state.queue.unanswered.count {
+      guard let other = state.tables.messages[$0]?.plan, other.listedTraits == traits else {
+        return false
+      }
+      return $0 != message && other.content != plan?.content
     }
   }
 
@@ -192,7 +203,8 @@ extension OrgExecutor {
 
   /// A call whose answer nobody knows, as the provider has to be asked about it.
   struct Doubt: Sendable {
-    let call: OutboundCallPlan
+    /// nil where nobody can be asked any more: the provider was removed, or the person is gone.
+    let call: OutboundCallPlan?
     /// Which time it was handed out.
     let attempt: Int
     let sinceMicros: Micros
@@ -204,11 +216,11 @@ extension OrgExecutor {
     about message: Identifier, links: OutboundLinks, log: any EventReader
   ) throws(CommandError) -> Doubt? {
     let found = try withState {
-      state -> (call: OutboundCallPlan, attempt: Int, providerID: String?)? in
+      state -> (call: OutboundCallPlan?, attempt: Int, providerID: String?)? in
       guard let held = state.tables.messages[message], let status = held.status,
         status == .dispatched || status == .unknown || status == .accepted, let plan = held.plan
       else { return nil }
-      return state.outbound(message, plan, links).map { ($0, held.attempt, held.providerID) }
+      return (state.outbound(message, plan, links), held.attempt, held.providerID)
     }
     guard let (call, attempt, providerID) = found else { return nil }
     let dispatched: RecordedEvent?
@@ -221,11 +233,15 @@ extension OrgExecutor {
       throw .log(error)
     }
     guard let dispatched else { return nil }
-    // Providers keep times to the second, and clocks differ a little.
     return Doubt(
-      call: call, attempt: attempt, sinceMicros: dispatched.recordedAtMicros - 2_000_000,
-      providerID: providerID)
+      call: call, attempt: attempt,
+      sinceMicros: dispatched.recordedAtMicros - Self.lookBackMicros, providerID: providerID)
   }
+
+  /// Providers keep times to the second, and by their own clock, which ours may be ahead of; after a restore, a message
+  /// may have been sent with others, whose events came last, before its own could be recorded. What a longer look
+  /// finds besides belongs to other messages, whose ids are known.
+  static let lookBackMicros: Int64 = 60_000_000
 
   /// Those of `ids` that belong to another message already.
   func knownProviderIDs(
@@ -240,7 +256,49 @@ extension OrgExecutor {
   var realMicros: Micros { tools.clock.nowMicros() }
 }
 
+extension MessagePlan {
+  /// What a provider that knows no id of ours lists of a message.
+  struct ListedTraits: Hashable {
+    let channel: Channel
+    let from: String
+    let to: String
+    /// nil: calls are listed without a word of what is said.
+    let body: String?
+  }
+
+  /// nil: the provider lists it under our own id.
+  var listedTraits: ListedTraits? {
+    guard let content = content.value, channel != .email else { return nil }
+    return ListedTraits(
+      channel: channel, from: from, to: content.address,
+      body: channel == .sms ? content.body : nil)
+  }
+}
+
+extension Org.ProvidedService {
+  /// What goes out through it.
+  fileprivate var channels: Set<Channel> {
+    switch self {
+    case .sms: [.sms, .voice]
+    case .email: [.email]
+    case .payment: []
+    }
+  }
+}
+
 extension OrgState {
+  /// Those of `messages` that must wait for the answer about another one, which the provider's list could not tell from
+  /// them if that answer was lost.
+  fileprivate func waiting(of messages: [Identifier]) -> Set<Identifier> {
+    guard !messages.isEmpty else { return [] }
+    var open = Set(queue.unanswered.compactMap { tables.messages[$0]?.plan?.listedTraits })
+    return Set(
+      messages.filter {
+        guard let traits = tables.messages[$0]?.plan?.listedTraits else { return false }
+        return !open.insert(traits).inserted
+      })
+  }
+
   /// A run that waits a short while only goes on with its chain of reactions; a long wait ends it.
   func depth(ofTimer timer: Identifier) -> UInt16 {
     guard case .pending(let owner, _) = tables.timers[timer], let run = tables.runs[owner],
@@ -254,14 +312,16 @@ extension OrgState {
 
   /// Whether something waits that only the provider of this service can carry out.
   func isAwaited(_ service: Org.ProvidedService) -> Bool {
-    let channels: Set<Channel>
-    switch service {
-    case .sms: channels = [.sms, .voice]
-    case .email: channels = [.email]
-    case .payment: return tables.payments.contains { $0.value.isOpen }
+    if service == .payment { return tables.payments.contains { $0.value.isOpen } }
+    return queue.stoppable.keys.contains { service.channels.contains($0.channel) }
+      || isInDoubt(service)
+  }
+
+  /// Whether a message was handed to the provider of this service that has not answered yet.
+  func isInDoubt(_ service: Org.ProvidedService) -> Bool {
+    queue.unanswered.contains {
+      tables.messages[$0]?.channel.map(service.channels.contains) == true
     }
-    return queue.stoppable.keys.contains { channels.contains($0.channel) }
-      || queue.unanswered.contains { tables.messages[$0]?.channel.map(channels.contains) == true }
   }
 
   var credentials: SMSCredentials? {
@@ -278,24 +338,57 @@ extension OrgExecutor {
   ///   turns a provider away for good, and a person's STOP with it.
   package func providerTokens() throws(CommandError) -> [String] {
     try withState { state in
-      ((state.settings.sms.map { [$0] } ?? []) + state.settings.formerSMS.reversed())
-        .compactMap(\.authToken.value)
+      let today = state.settings.sms.map { [$0.authToken] } ?? []
+      let former = state.settings.formerSMS.reversed().map(\.authToken)
+      return (today + state.rolledTokens(realMicros: realMicros) + former).compactMap(\.value)
     }
   }
 
-  /// How the org reaches `provider`, for a service that it is or was set up for: today's settings, else the
-  /// last ones.
+  /// How the org reaches and reached `provider`, for a service that it is or was set up for: today's settings, then those
+  /// of before, the last ones first. Any of them may have signed what it still brings.
   ///
   /// - Throws: As `providerTokens`.
   package func credentials(
     of provider: String, for service: ProviderSettings.Service
-  ) throws(CommandError) -> ProviderCredentials? {
+  ) throws(CommandError) -> [ProviderCredentials] {
     try withState { state in
       let known =
         (state.settings.providers[service].map { [$0] } ?? [])
         + state.settings.formerProviders.reversed()
-      return known.first { $0.service == service && $0.provider == provider }
-        .flatMap(ProviderCredentials.init)
+      return known.filter { $0.service == service && $0.provider == provider }
+        .compactMap(ProviderCredentials.init)
+    }
+  }
+}
+
+extension OrgExecutor {
+  /// Where people text the org.
+  struct TextAccount: Sendable {
+    let number: String
+    let credentials: SMSCredentials
+    /// Since when the number is this account's.
+    let sinceMicros: Micros
+  }
+
+  /// nil where SMS is not set up.
+  func textAccount() throws(CommandError) -> TextAccount? {
+    try withState { state in
+      guard let number = state.settings.sms?.from, let credentials = state.credentials else {
+        return nil
+      }
+      return TextAccount(
+        number: number, credentials: credentials, sinceMicros: state.textsSinceMicros)
+    }
+  }
+
+  /// When the latest event of the org's book was recorded.
+  func lastRecordedMicros(in log: any EventReader) throws(CommandError) -> Micros? {
+    let count = try withState { $0.nextOrgSequence }
+    guard count > 0 else { return nil }
+    do {
+      return try log.readOrg(OrgID(org.value), from: count - 1, limit: 1).first?.recordedAtMicros
+    } catch {
+      throw .log(error)
     }
   }
 }

@@ -23,7 +23,7 @@ extension WebhookCall {
 
   package func credentials(
     of provider: String, for service: ProviderSettings.Service
-  ) async throws(WebhookRefusal) -> ProviderCredentials? {
+  ) async throws(WebhookRefusal) -> [ProviderCredentials] {
     do {
       return try await executor.credentials(of: provider, for: service)
     } catch {

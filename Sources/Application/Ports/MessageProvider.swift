@@ -24,11 +24,30 @@ package protocol MessageProvider: Sendable {
 
   /// How long after it took a message the provider may not list it yet.
   func listingDelayMillis(of message: OutboundMessage) -> Int64
+
+  /// Whether `message`, which is not listed that delay after it was handed over, was certainly not taken: a list that
+  /// shows nothing at all proves nothing.
+  func provesAbsence(
+    of message: OutboundMessage, handedOverAtMicros: Micros
+  ) async throws(ProviderError) -> Bool
+
+  /// What people sent to `number` since then, newest first, but for those that are `known` by the provider's id.
+  func received(
+    at number: String, by credentials: SMSCredentials, sinceMicros: Micros,
+    except known: Set<String>
+  ) async throws(ProviderError) -> [ListedText]
 }
 
 extension MessageProvider {
   package func news(in code: String) -> AddressNews? { nil }
   package func listingDelayMillis(of message: OutboundMessage) -> Int64 { 0 }
+  package func provesAbsence(
+    of message: OutboundMessage, handedOverAtMicros: Micros
+  ) async throws(ProviderError) -> Bool { true }
+  package func received(
+    at number: String, by credentials: SMSCredentials, sinceMicros: Micros,
+    except known: Set<String>
+  ) async throws(ProviderError) -> [ListedText] { [] }
 }
 
 /// The adapters that this program has. A further one is one more entry.

@@ -8,11 +8,13 @@ extension OrgReactor {
   /// message.
   func settleDoubts() async -> Next {
     do {
+      silentServices = []
       let doubtful = try await executor.unanswered(except: calling)
       let all = Set(doubtful.joined())
-      missing = missing.filter { all.contains($0.key) }
+      questions = questions.filter { all.contains($0.key) }
       try await settle(doubtful)
       let nextMicros = try await askForReceipts()
+      guard silentServices.isEmpty else { return .pause(forMicros: 5_000_000) }
       guard !doubtful.isEmpty else { return .idle(forMicros: nextMicros) }
     } catch {
       report("reconcile: \(error)")
@@ -27,7 +29,7 @@ extension OrgReactor {
   /// Several addresses at once; what went to one of them in its order, since the provider's list may not tell one
   /// from the other.
   ///
-  /// - Throws: Where the provider or the log do not answer now; the others would fare no better.
+  /// - Throws: Where the log does not answer now; the others would fare no better.
   private func settle(_ doubtful: [[Identifier]]) async throws {
     try await withThrowingTaskGroup(of: Void.self) { group in
       var rest = doubtful[...]
@@ -49,36 +51,90 @@ extension OrgReactor {
   /// Changes nothing where the message is not in doubt (any more).
   func settle(_ message: Identifier) async throws {
     let nowMicros = await executor.realMicros
-    if let known = missing[message], known.askAtMicros > nowMicros { return }
-    guard !(await executor.isTwin(message, of: calling)),
-      let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
+    if let known = questions[message], known.askAtMicros > nowMicros { return }
+    guard let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
       doubt.providerID == nil,
       // Handed out since the list of doubts was asked for: its call is being made, and the provider, asked now,
       // might not have it yet.
-      !calling.contains(message),
-      let provider = providers.provider(
-        named: doubt.call.provider, for: doubt.call.message.channel)
+      !calling.contains(message)
     else { return }
-    var sinceMicros = doubt.sinceMicros
-    if let restored, await mayHaveBeenSent(message) {
-      sinceMicros = min(sinceMicros, restored.dataUpToMicros - Self.lookBackMicros)
-    }
-    let listed = try await provider.find(doubt.call.message, sinceMicros: sinceMicros)
-    let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
-    let match = listed.last { !known.contains($0.providerID) }
-    if let match {
-      missing[message] = nil
-      await adopt(match, as: message, by: provider)
-    } else {
-      let listingMillis = provider.listingDelayMillis(of: doubt.call.message)
-      await giveUp(
-        message, attempt: doubt.attempt,
-        afterMillis: max(settings.doubtGraceMillis, listingMillis))
+    let asked = questions[message].flatMap { $0.attempt == doubt.attempt ? $0 : nil }
+    let question =
+      asked ?? Question(attempt: doubt.attempt, firstMicros: nowMicros, askAtMicros: nowMicros)
+    switch await list(doubt, for: message) {
+    case .silent:
+      await keep(question, about: message, doubt, waitMicros: 0)
+    case .refused:
+      await keep(
+        question, about: message, doubt, waitMicros: question.waitMicros(at: nowMicros))
+    case .listed(let provider, let listed):
+      let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
+      let unknown = listed.filter { !known.contains($0.providerID) }
+      if unknown.isEmpty {
+        await giveUp(message, question, doubt, provider)
+      } else if unknown.count > (await executor.rivalCount(of: message)) {
+        questions[message] = nil
+        await adopt(unknown[unknown.count - 1], as: message, by: provider)
+      } else {
+        // Some were taken, and the list does not tell which: only a callback can.
+        await keep(
+          question, about: message, doubt, waitMicros: question.waitMicros(at: nowMicros))
+      }
     }
   }
 
-  /// A message may have been sent with others, whose events came last, before its own could be recorded.
-  private static let lookBackMicros: Int64 = 60_000_000
+  /// What a question came to.
+  private enum Listing {
+    case listed(any MessageProvider, [ProviderMessage])
+    /// The provider answers nobody now, and may in the next round.
+    case silent
+    /// It will not say, or there is nobody any more who could be asked.
+    case refused
+  }
+
+  /// A provider that does not answer is left alone for the rest of the round; the others' messages are asked about all
+  /// the same.
+  private func list(_ doubt: OrgExecutor.Doubt, for message: Identifier) async -> Listing {
+    guard let call = doubt.call,
+      let provider = providers.provider(named: call.provider, for: call.message.channel)
+    else { return .refused }
+    let service = call.message.channel.ofAddress
+    guard !silentServices.contains(service) else { return .silent }
+    var sinceMicros = doubt.sinceMicros
+    if doubt.providerID == nil, let restored, await mayHaveBeenSent(message) {
+      sinceMicros = min(sinceMicros, restored.dataUpToMicros - OrgExecutor.lookBackMicros)
+    }
+    do {
+      return .listed(provider, try await provider.find(call.message, sinceMicros: sinceMicros))
+    } catch {
+      report("reconcile \(message): \(error)")
+      guard error.isRetryable else { return .refused }
+      silentServices.insert(service)
+      return .silent
+    }
+  }
+
+  /// What nobody answers for is closed when a receipt would be, and never sent again: it may have been taken.
+  private func keep(
+    _ question: Question, about message: Identifier, _ doubt: OrgExecutor.Doubt,
+    waitMicros: Int64
+  ) async {
+    let nowMicros = await executor.realMicros
+    let ageMicros = nowMicros - doubt.sinceMicros
+    guard ageMicros >= settings.receiptLimitMillis * 1_000,
+      hasAskedLong(since: question.firstMicros, nowMicros)
+    else {
+      questions[message] = question
+      questions[message]?.askAtMicros = nowMicros + waitMicros
+      return
+    }
+    await end(message, doubt, .refused(code: "no_answer"))
+  }
+
+  /// Whoever was off for days does not take the first failure to connect for an answer.
+  private func hasAskedLong(since firstMicros: Micros, _ nowMicros: Micros) -> Bool {
+    nowMicros - firstMicros >= settings.receiptDeadlineMillis * 1_000
+  }
 
   private var call: Call {
     Call(actor: "system:reconciler", origin: "reactor", correlation: "", depth: 1)
@@ -89,6 +145,8 @@ extension OrgReactor {
   ) async {
     let news = found.errorCode.flatMap { provider.news(in: $0) }
     _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
+      // Its id first: without it a failure may be taken for that of another attempt.
+      try workspace.record(.accepted(providerID: found.providerID), for: message)
       // A call is charged by its minutes, not by what was held for the longest one.
       if let result = found.call {
         return try workspace.record(result, providerID: found.providerID, for: message)
@@ -102,41 +160,67 @@ extension OrgReactor {
   }
 
   /// The provider does not list it: after a grace period in which a call may still have been on its
-  /// way through the provider, or on its list, it is queued again.
+  /// way through the provider, or on its list, it is queued again, or, where that list is no proof, closed.
   private func giveUp(
-    _ message: Identifier, attempt: Int, afterMillis graceMillis: Int64
+    _ message: Identifier, _ question: Question, _ doubt: OrgExecutor.Doubt,
+    _ provider: any MessageProvider
   ) async {
+    guard let call = doubt.call else { return }
     let nowMicros = await executor.realMicros
-    let known = missing[message].flatMap { $0.attempt == attempt ? $0 : nil }
-    let sinceMicros = known?.sinceMicros ?? nowMicros
+    let sinceMicros = question.absentSinceMicros ?? nowMicros
+    let graceMillis = max(
+      settings.doubtGraceMillis, provider.listingDelayMillis(of: call.message))
     let endMicros = sinceMicros + graceMillis * 1_000
     guard nowMicros >= endMicros else {
       // Less and less often, and once more at the end.
       let waitMicros = min(max(nowMicros - sinceMicros, 1_000_000), 60_000_000)
-      missing[message] = Missing(
-        attempt: attempt, sinceMicros: sinceMicros,
-        askAtMicros: min(nowMicros + waitMicros, endMicros))
+      var next = question
+      next.absentSinceMicros = sinceMicros
+      next.askAtMicros = min(nowMicros + waitMicros, endMicros)
+      questions[message] = next
       return
     }
-    missing[message] = nil
-    let backOffMicros = Circuit.backOffMicros(after: attempt)
-    _ = await self.attempt("reconcile \(message)", call) { workspace throws(CommandError) in
-      try workspace.record(
-        .notTaken(
-          code: "not_found_at_provider", retryAtMicros: workspace.nowMicros + backOffMicros),
-        for: message, ofAttempt: attempt)
+    let isProven: Bool
+    do {
+      isProven = try await provider.provesAbsence(
+        of: call.message, handedOverAtMicros: doubt.sinceMicros)
+    } catch {
+      report("reconcile \(message): \(error)")
+      if error.isRetryable { silentServices.insert(call.message.channel.ofAddress) }
+      return await keep(
+        question, about: message, doubt, waitMicros: question.waitMicros(at: nowMicros))
+    }
+    guard isProven else { return await end(message, doubt, .refused(code: "not_listed")) }
+    let retryAtMicros = await executor.nowMicros + Circuit.backOffMicros(after: doubt.attempt)
+    await end(
+      message, doubt, .notTaken(code: "not_found_at_provider", retryAtMicros: retryAtMicros))
+  }
+
+  private func end(
+    _ message: Identifier, _ doubt: OrgExecutor.Doubt, _ outcome: DispatchOutcome
+  ) async {
+    questions[message] = nil
+    _ = await attempt("reconcile \(message)", call) { workspace throws(CommandError) in
+      try workspace.record(outcome, for: message, ofAttempt: doubt.attempt)
     }
   }
 }
 
-/// An unanswered call that the provider did not list.
-struct Missing {
+/// A message in doubt that the provider was asked about.
+struct Question {
   /// Which time it was handed out.
   let attempt: Int
-  /// When it was first looked for (real time).
-  let sinceMicros: Micros
-  /// When to look again.
-  let askAtMicros: Micros
+  /// When it was first asked about (real time).
+  let firstMicros: Micros
+  /// Since when the provider says that it has no such message.
+  var absentSinceMicros: Micros?
+  /// When to ask again.
+  var askAtMicros: Micros
+
+  /// Less and less often, down to once an hour: for people to mend what keeps the provider from answering.
+  fileprivate func waitMicros(at nowMicros: Micros) -> Int64 {
+    min(max(nowMicros - firstMicros, 1_000_000), 3_600_000_000)
+  }
 }
 
 // MARK: - Receipts
@@ -144,6 +228,8 @@ struct Missing {
 /// A message that the provider took, and of which it never said what became of it.
 struct Silence {
   let sinceMicros: Micros
+  /// When it was first to be asked about (real time).
+  let firstMicros: Micros
   /// When to ask next (real time).
   var askAtMicros: Micros
 }
@@ -156,7 +242,8 @@ extension OrgReactor {
     let deadlineMicros = settings.receiptDeadlineMillis * 1_000
     let work = try await executor.takeSilent(untilMicros: nowMicros - deadlineMicros)
     for (message, sinceMicros) in work.messages {
-      silent[message] = Silence(sinceMicros: sinceMicros, askAtMicros: nowMicros)
+      silent[message] = Silence(
+        sinceMicros: sinceMicros, firstMicros: nowMicros, askAtMicros: nowMicros)
     }
     for (message, silence) in silent.sorted(by: { $0.key < $1.key })
     where silence.askAtMicros <= nowMicros && !Task.isCancelled {
@@ -169,7 +256,6 @@ extension OrgReactor {
     return next.min().map { max(0, $0 - nowMicros) }
   }
 
-  /// - Throws: Where the provider does not answer now, and may later.
   private func ask(
     about message: Identifier, _ silence: Silence, nowMicros: Micros
   ) async throws {
@@ -180,38 +266,27 @@ extension OrgReactor {
       silent[message] = nil
       return
     }
-    if let (provider, all) = try await listed(doubt),
-      let found = all.first(where: { $0.providerID == providerID }), found.hasNews
-    {
-      silent[message] = nil
-      return await adopt(found, as: message, by: provider)
+    var isOverdue = nowMicros - silence.sinceMicros >= settings.receiptLimitMillis * 1_000
+    switch await list(doubt, for: message) {
+    case .listed(let provider, let all):
+      if let found = all.first(where: { $0.providerID == providerID }), found.hasNews {
+        silent[message] = nil
+        return await adopt(found, as: message, by: provider)
+      }
+    case .silent:
+      isOverdue = isOverdue && hasAskedLong(since: silence.firstMicros, nowMicros)
+      // Asked again in the next round.
+      guard isOverdue else { return }
+    case .refused: break
     }
-    let ageMicros = nowMicros - silence.sinceMicros
-    if ageMicros >= settings.receiptLimitMillis * 1_000 {
+    if isOverdue {
       silent[message] = nil
       return await closeWithoutReceipt(message, providerID)
     }
-    let limitMicros = settings.receiptLimitMillis * 1_000
+    let ageMicros = nowMicros - silence.sinceMicros
     silent[message]?.askAtMicros = min(
       nowMicros + max(ageMicros, settings.receiptDeadlineMillis * 1_000),
-      silence.sinceMicros + limitMicros)
-  }
-
-  /// nil where the provider will never tell, whoever asks how often.
-  private func listed(
-    _ doubt: OrgExecutor.Doubt
-  ) async throws -> (provider: any MessageProvider, messages: [ProviderMessage])? {
-    guard
-      let provider = providers.provider(named: doubt.call.provider, for: doubt.call.message.channel)
-    else { return nil }
-    do {
-      let found = try await provider.find(doubt.call.message, sinceMicros: doubt.sinceMicros)
-      return (provider, found)
-    } catch {
-      guard !error.isRetryable else { throw error }
-      report("receipts: \(error)")
-      return nil
-    }
+      silence.sinceMicros + settings.receiptLimitMillis * 1_000)
   }
 
   /// Nobody will ever say what became of it: it counts as failed, which costs nothing, under a code of

@@ -7,14 +7,16 @@ package struct ReactorSettings: Sendable {
   package var links: OutboundLinks
   /// Provider calls of one org at the same time.
   package var concurrentCallCount = 48
-  /// How long a provider may take to list a message that it took in doubt.
-  package var doubtGraceMillis: Int64 = 5_000
+  /// How long a provider may take to list a message that it took in doubt: as long as it may take to answer.
+  package var doubtGraceMillis: Int64 = 15_000
   /// How long a stop waits for calls that are under way before it cuts them off.
   package var stopGraceMillis: Int64 = 2_000
   /// How long a message may be without a receipt before the provider is asked about it.
   package var receiptDeadlineMillis: Int64 = 3_600_000
   /// ... and before it is closed without one. Carriers try for three days at most.
   package var receiptLimitMillis: Int64 = 72 * 3_600_000
+  /// How long a provider may try to bring a text before it is looked for: Twilio tries for 15 seconds.
+  package var webhookGraceMillis: Int64 = 20_000
   package var rates = RateTable()
 
   package init(links: OutboundLinks) { self.links = links }
@@ -41,10 +43,16 @@ actor OrgReactor {
   private var outcomes: [CallOutcome] = []
   /// Those of `calling` that are mails.
   private var mailing: Set<Identifier> = []
-  /// Unanswered calls that the provider did not list.
-  var missing: [Identifier: Missing] = [:]
+  /// Unanswered calls that the provider was asked about.
+  var questions: [Identifier: Question] = [:]
+  /// Services, by `Channel.ofAddress`, whose provider did not answer a question of this round.
+  var silentServices: Set<Channel> = []
   /// Messages without a receipt that the provider was asked about, or is to be.
   var silent: [Identifier: Silence] = [:]
+  /// Texts that a look found on record, and when they came: those that the next one will find again.
+  var knownTexts: [String: Micros] = [:]
+  /// Since when the next look is for; nil: none was begun.
+  var lookFromMicros: Micros?
   /// Messages from before a restore that the provider was asked about.
   private var reconciled: Set<Identifier> = []
   /// One for texts and calls, one for mail: a provider that takes nothing keeps nothing back but its own.
@@ -78,11 +86,14 @@ actor OrgReactor {
   /// Works until the task is cancelled; nothing of it runs any more when this returns.
   func run() async {
     let work = executor.work
+    // Whoever wrote a no while nobody was here gets nothing more. A provider that cannot be asked keeps nothing back.
+    await takeInTexts()
     await withTaskGroup(of: Void.self) { group in
       group.addTask { await self.repeatedly(work) { await self.dispatchNext() } }
       group.addTask { await self.repeatedly(work) { await self.fireTimers() } }
       group.addTask { await self.repeatedly(work) { await self.runCampaigns() } }
       group.addTask { await self.repeatedly(work) { await self.settleDoubts() } }
+      group.addTask { await self.repeatedly(work) { await self.lookForTexts() } }
       group.addTask { await self.repeatedly(self.answered) { await self.recordOutcomes() } }
     }
     await drain()
@@ -253,7 +264,8 @@ extension OrgReactor {
     let rooms = DispatchQueueIndex.Room(
       campaigns: rooms(control, nowMicros: realMicros), calls: control.callRoom,
       services: services(at: nowMicros))
-    let taken = try await executor.takeQueued(limit: room, room: rooms, under: control)
+    let taken = try await executor.takeQueued(
+      limit: room, room: rooms, under: control, except: calling)
     guard let work = taken else { return .again }
     let paceWait = paces.values.map { $0.waitMicros(at: realMicros) }.filter { $0 > 0 }.min()
     let nextInMicros = [work.nextInMicros, paceWait, circuitWaitMicros(at: nowMicros)]

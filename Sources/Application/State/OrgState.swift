@@ -53,6 +53,10 @@ final class OrgState: Codable, @unchecked Sendable {
   /// Where each was resumed or enabled last: what it hears of before that has waited for it.
   private(set) var webhookResumptions: [Identifier: UInt64] = [:]
   private(set) var timers = MinHeap<Due>()
+  /// Tokens of the provider of texts that new ones of the same account took the place of.
+  private var rolledTokens: [RolledToken] = []
+  /// Since when texts come to the org's number.
+  private(set) var textsSinceMicros: Micros = 0
   private var ended = EndedMessages()
 
   init(org: Identifier, contacts memory: ContactMemory = ContactMemory()) {
@@ -73,7 +77,9 @@ final class OrgState: Codable, @unchecked Sendable {
   func apply(_ event: DomainEvent, of stream: Identifier, at place: EventPlace) {
     noteActivity(event, of: stream, at: place)
     switch event {
-    case .org(let event): apply(event, of: stream)
+    case .org(let event):
+      noteTokens(before: event, at: place)
+      apply(event, of: stream)
     case .user(let event): fold(User.self, event, stream)
     case .apiKey(let event): fold(APIKey.self, event, stream)
     case .role(let event): fold(Role.self, event, stream)
@@ -186,6 +192,38 @@ extension OrgState {
       .webhookEndpoint,
       .importJob, .template, .payment, .inboundHook:
       nil
+    }
+  }
+
+  private struct RolledToken: Codable {
+    let token: Personal<String>
+    let atMicros: Micros
+  }
+
+  /// An account's provider signs with the old token until the new one is promoted there, and what it could not deliver
+  /// meanwhile it does not bring again. A token that was stolen is of no use any more after this.
+  private static let rolledTokenMicros: Int64 = 3 * 86_400_000_000
+
+  func rolledTokens(realMicros: Micros) -> [Personal<String>] {
+    rolledTokens.filter { realMicros - $0.atMicros < Self.rolledTokenMicros }.map(\.token)
+  }
+
+  private func noteTokens(before event: Org.Event, at place: EventPlace) {
+    switch event {
+    case .smsConfigured(let next):
+      if settings.sms?.from != next.from || settings.sms?.accountSID != next.accountSID {
+        textsSinceMicros = place.recordedAtMicros
+      }
+      let before = (settings.sms.map { [$0] } ?? []) + settings.formerSMS
+      let rolled = before.filter {
+        $0.accountSID == next.accountSID && $0.authToken != next.authToken
+      }
+      rolledTokens += rolled.map {
+        RolledToken(token: $0.authToken, atMicros: place.recordedAtMicros)
+      }
+      rolledTokens = rolledTokens.suffix(Org.formerLimit)
+    case .providerRemoved(.sms, isForgotten: true): rolledTokens = []
+    default: break
     }
   }
 

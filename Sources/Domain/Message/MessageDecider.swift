@@ -89,6 +89,9 @@ extension Message: Decider {
   ) -> [Event] {
     // Never handed out: not our message, whatever the callback says.
     guard state.attempt > 0 else { return [] }
+    guard !state.isOfAnotherAttempt(news.providerID, isFailure: news.kind == .failed) else {
+      return []
+    }
     var events: [Event] = []
     if state.providerID == nil, !status.isFinal {
       events.append(.accepted(providerID: news.providerID))
@@ -111,6 +114,16 @@ extension Message: Decider {
   }
 }
 
+extension Message.State {
+  /// A provider that was slow may have taken an earlier attempt after all, under an id of its own. What becomes of that
+  /// one decides nothing of the message once the provider's id for it is known. Until then its failure, while another
+  /// attempt is on its way, may be that of either; its arrival is what everybody wanted.
+  fileprivate func isOfAnotherAttempt(_ newsOf: String, isFailure: Bool) -> Bool {
+    if let providerID { return !newsOf.isEmpty && newsOf != providerID }
+    return isFailure && attempt > 1 && (status == .dispatched || status == .unknown)
+  }
+}
+
 // MARK: - Calls and emails
 
 extension Message {
@@ -121,7 +134,9 @@ extension Message {
     _ result: CallResult, providerID: String, atMicros: Micros, given state: State,
     at status: Status
   ) -> [Event] {
-    guard state.attempt > 0, state.call == nil, !status.isFinal else { return [] }
+    guard state.attempt > 0, state.call == nil, !status.isFinal,
+      !state.isOfAnotherAttempt(providerID, isFailure: !result.wasAnswered)
+    else { return [] }
     let ended = Event.callEnded(result, atMicros: atMicros)
     return state.providerID == nil ? [.accepted(providerID: providerID), ended] : [ended]
   }

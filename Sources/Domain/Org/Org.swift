@@ -168,6 +168,10 @@ package struct SMSSettings: Sendable, Equatable, Codable {
     self.baseURL = baseURL
     self.authToken = authToken
   }
+
+  package func isOfSameAccount(as other: SMSSettings) -> Bool {
+    accountSID == other.accountSID && baseURL == other.baseURL
+  }
 }
 
 /// Who tried what, from where, and why it was refused. Names ids and operations; the address is a person's.
@@ -411,8 +415,8 @@ extension Org.State {
     }
   }
 
-  /// New credentials of the same account take the place of the old ones, which may have been stolen; another
-  /// account leaves the former one to be listened to.
+  /// New credentials of the same account take the place of the old ones, which may have been stolen and are listened to for
+  /// a while only (by the org's index); another account leaves the former one to be listened to.
   fileprivate mutating func retireSMS(for next: SMSSettings? = nil) {
     let former = sms.map { [$0] } ?? []
     sms = nil
@@ -420,12 +424,14 @@ extension Org.State {
       .suffix(Org.formerLimit)
   }
 
+  /// Nothing tells a new key of an account from one of another account: what is signed by the former one is taken in, be it
+  /// of the one or of the other.
   fileprivate mutating func retire(
     _ service: ProviderSettings.Service, for next: ProviderSettings? = nil
   ) {
     let former = providers.removeValue(forKey: service).map { [$0] } ?? []
     formerProviders = (formerProviders + former)
-      .filter { $0.service != service || $0.provider != next?.provider }
+      .filter { former in next.map { !former.isCovered(by: $0) } ?? true }
       .suffix(Org.formerLimit)
   }
 

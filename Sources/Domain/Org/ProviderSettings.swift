@@ -26,4 +26,16 @@ package struct ProviderSettings: Sendable, Equatable, Codable {
     self.options = options
     self.secrets = secrets
   }
+
+  /// As far as settings tell: another key may be one of the same account, or not.
+  package func isOfSameAccount(as other: ProviderSettings) -> Bool {
+    func key(_ settings: ProviderSettings) -> String? { settings.secrets.value?["api_key"] }
+    return provider == other.provider && baseURL == other.baseURL && key(self) == key(other)
+  }
+
+  /// Whether all that it takes for genuine `other` does, too.
+  func isCovered(by other: ProviderSettings) -> Bool {
+    service == other.service && provider == other.provider && secrets == other.secrets
+      && options["webhook_public_key"] == other.options["webhook_public_key"]
+  }
 }

@@ -25,7 +25,7 @@ enum SendGridAnswer {
       guard let id = answer.headers["X-Message-Id"], !id.isEmpty else {
         return .inDoubt(reason: "HTTP \(answer.status) without a message id")
       }
-      return .accepted(providerID: id)
+      return .accepted(providerID: shortID(id))
     case 408, 425, 429:
       return .notTaken(code: code, retryAfterMillis: throttledRetryMillis)
     case 300..<400, 401, 403, 404, 405:
@@ -66,6 +66,7 @@ enum SendGridAnswer {
     return found
   }
 
+  /// The part that all of SendGrid's names for one mail have in common.
   static func shortID(_ id: String) -> String { String(id.prefix { $0 != "." }) }
 
   private static func status(_ word: String?) -> ProviderStatus.Kind? {

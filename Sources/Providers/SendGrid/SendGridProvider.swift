@@ -41,6 +41,7 @@ package struct SendGridProvider: MessageProvider {
     return min(max(seconds ?? Self.standardListingDelaySeconds, range.lowerBound), range.upperBound)
       * 1_000
   }
+
   package func send(_ message: OutboundMessage) async -> SendOutcome {
     guard case .email(let email) = message else { return .refused(code: "unsupported_channel") }
     do throws(HTTPClientError) {
@@ -59,14 +60,30 @@ package struct SendGridProvider: MessageProvider {
     _ message: OutboundMessage, sinceMicros: Micros
   ) async throws(ProviderError) -> [ProviderMessage] {
     guard case .email(let email) = message else { return [] }
+    let request = Self.question(about: email, timeoutMillis: timeoutMillis)
+    return try SendGridAnswer.found(try await answer(to: request), email)
+  }
+
+  /// The feed is empty for accounts of the EU region, and perhaps where it was not bought. Where it has any mail of the
+  /// account, it is kept, and would have this one.
+  package func provesAbsence(
+    of message: OutboundMessage, handedOverAtMicros: Micros
+  ) async throws(ProviderError) -> Bool {
+    guard case .email(let email) = message else { return true }
+    let request = Self.question(
+      aboutAnyAround: handedOverAtMicros, of: email, timeoutMillis: timeoutMillis)
+    return try !SendGridAnswer.found(try await answer(to: request), email).isEmpty
+  }
+
+  private func answer(to request: ClientRequest) async throws(ProviderError) -> [UInt8] {
     let answer: ClientResponse
     do throws(HTTPClientError) {
-      answer = try await client.send(Self.question(about: email, timeoutMillis: timeoutMillis))
+      answer = try await client.send(request)
     } catch {
       throw .unreachable(reason: error.code)
     }
     guard answer.status == 200 else { throw SendGridAnswer.error(of: answer) }
-    return try SendGridAnswer.found(answer.body, email)
+    return answer.body
   }
 }
 
@@ -87,6 +104,22 @@ extension SendGridProvider {
     let query = "unique_args['\(messageArgument)']=\"\(email.message)\""
     let form = FormCoding.encode([
       QueryItem(name: "query", value: query), QueryItem(name: "limit", value: "10"),
+    ])
+    return request("GET", "/v3/messages?\(form)", email, timeoutMillis)
+  }
+
+  /// How long the feed keeps a mail at most.
+  private static let retentionMicros: Int64 = 30 * 86_400_000_000
+
+  /// Source: the query reference of SendGrid's page on the Email Activity Feed.
+  static func question(
+    aboutAnyAround micros: Micros, of email: OutboundEmail, timeoutMillis: Int
+  ) -> ClientRequest {
+    let first = Timestamp.text(micros - retentionMicros)
+    let last = Timestamp.text(micros + retentionMicros)
+    let query = "last_event_time BETWEEN TIMESTAMP \"\(first)\" AND TIMESTAMP \"\(last)\""
+    let form = FormCoding.encode([
+      QueryItem(name: "query", value: query), QueryItem(name: "limit", value: "1"),
     ])
     return request("GET", "/v3/messages?\(form)", email, timeoutMillis)
   }

@@ -12,27 +12,27 @@ package struct SendGridWebhooks: ProviderWebhooks {
   package var name: String { SendGridProvider.name }
 
   package func take(_ call: WebhookCall) async throws(WebhookRefusal) -> HTTPResponse {
-    guard let credentials = try await call.credentials(of: name, for: .email) else {
-      throw .unauthorized
-    }
+    let known = try await call.credentials(of: name, for: .email)
     switch call.hook {
     case "events":
-      guard let key = credentials.options["webhook_public_key"],
-        SendGridSignature.isValid(call.request, publicKey: key, nowMicros: call.nowMicros)
-      else { throw .unauthorized }
+      guard known.contains(where: { isSigned(call, $0) }) else { throw .unauthorized }
       return try await takeEvents(call)
     case "inbound":
-      guard isAuthentic(call, credentials) else { throw .unauthorized }
+      guard known.contains(where: { isAuthentic(call, $0) }) else { throw .unauthorized }
       return try await takeMail(call)
     default:
       throw .unauthorized
     }
   }
 
+  private func isSigned(_ call: WebhookCall, _ credentials: ProviderCredentials) -> Bool {
+    guard let key = credentials.options["webhook_public_key"] else { return false }
+    return SendGridSignature.isValid(call.request, publicKey: key, nowMicros: call.nowMicros)
+  }
+
   private func isAuthentic(_ call: WebhookCall, _ credentials: ProviderCredentials) -> Bool {
     if call.request.headers[SendGridSignature.header] != nil {
-      guard let key = credentials.options["webhook_public_key"] else { return false }
-      return SendGridSignature.isValid(call.request, publicKey: key, nowMicros: call.nowMicros)
+      return isSigned(call, credentials)
     }
     guard let expected = credentials.secrets["inbound_token"], !expected.isEmpty,
       let given = call.request.queryValue("token")
@@ -129,8 +129,9 @@ enum SendGridInbound {
     } catch {
       throw .missing(field: "form")
     }
+    let charsets = fields["charsets"].flatMap { try? JSON(parsing: $0) }
     func text(_ name: String) -> String? {
-      fields[name].map { String(decoding: $0, as: UTF8.self) }
+      fields[name].map { MailCharset.text($0, in: charsets?[name]?.string) }
     }
     let envelope = fields["envelope"].flatMap { try? JSON(parsing: $0) }
     // The header names the person; the envelope often a program that forwards for them, or nobody.

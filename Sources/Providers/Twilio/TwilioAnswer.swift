@@ -69,7 +69,24 @@ enum TwilioAnswer {
 
 /// One page of the list of messages.
 struct TwilioMessagePage {
-  let messages: [ProviderMessage]
+  struct Item {
+    let message: ProviderMessage
+    /// From a person to us.
+    let isReceived: Bool
+    let hasMedia: Bool
+    let segmentCount: Int
+
+    func listedText(media: [String]) -> ListedText {
+      ListedText(
+        text: InboundText(
+          from: TwilioInboundMessage.number(message.from),
+          to: TwilioInboundMessage.number(message.to), body: message.body,
+          providerID: message.providerID, segmentCount: segmentCount, media: media),
+        atMicros: message.createdAtMicros)
+    }
+  }
+
+  let items: [Item]
   /// Path and query of the next page.
   let nextPageURI: String?
 
@@ -77,10 +94,18 @@ struct TwilioMessagePage {
   init(parsing body: [UInt8]) throws(ProviderError) {
     guard let page = try? JSON(parsing: body) else { throw .malformed(detail: "no JSON") }
     guard let items = page["messages"]?.array else { throw .malformed(detail: "no messages") }
-    var messages: [ProviderMessage] = []
-    for item in items { messages.append(try Self.message(item)) }
-    self.messages = messages
+    var read: [Item] = []
+    for item in items { read.append(try Self.item(item)) }
+    self.items = read
     nextPageURI = page["next_page_uri"]?.string
+  }
+
+  /// Twilio writes its counts as texts.
+  private static func item(_ item: JSON) throws(ProviderError) -> Item {
+    func count(_ name: String) -> Int? { item[name]?.string.flatMap { Int($0) } }
+    return Item(
+      message: try message(item), isReceived: item["direction"]?.string == "inbound",
+      hasMedia: count("num_media") ?? 0 > 0, segmentCount: count("num_segments") ?? 1)
   }
 
   private static func message(_ item: JSON) throws(ProviderError) -> ProviderMessage {

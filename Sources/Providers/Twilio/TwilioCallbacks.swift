@@ -146,7 +146,7 @@ package struct TwilioInboundMessage: Sendable, Equatable {
 extension TwilioInboundMessage {
   /// Channels beside texts put their name before the number, `rcs:+1…`: a STOP by any of them is one to all
   /// (Twilio's opt-outs are, since March 2026).
-  private static func number(_ address: String) -> String {
+  static func number(_ address: String) -> String {
     guard let colon = address.lastIndex(of: ":") else { return address }
     let rest = address[address.index(after: colon)...]
     return rest.hasPrefix("+") ? String(rest) : address

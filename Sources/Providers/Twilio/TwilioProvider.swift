@@ -2,6 +2,7 @@ import Application
 import Crypto
 import Domain
 import HTTP
+import JSON
 
 /// Twilio's Messages API. Source: Twilio's OpenAPI description of the 2010 API.
 ///
@@ -68,24 +69,58 @@ package struct TwilioProvider: MessageProvider {
   /// yet, and would look as if it had never been taken. The list is newest first, so reading ends
   /// with the first page that reaches back far enough.
   package func find(_ query: FindQuery) async throws(ProviderError) -> [ProviderMessage] {
-    var found: [ProviderMessage] = []
-    var next: String? = Self.listPath(query)
+    try await list(Self.listPath(query), query.credentials, sinceMicros: query.sinceMicros)
+      .map(\.message)
+  }
+
+  package func received(
+    at number: String, by credentials: SMSCredentials, sinceMicros: Micros,
+    except known: Set<String>
+  ) async throws(ProviderError) -> [ListedText] {
+    let items = try await list(
+      Self.inboxPath(number, credentials), credentials, sinceMicros: sinceMicros)
+    var texts: [ListedText] = []
+    for item in items where item.isReceived && !known.contains(item.message.providerID) {
+      let media = item.hasMedia ? try await media(of: item, credentials) : []
+      texts.append(item.listedText(media: media))
+    }
+    return texts
+  }
+
+  private func list(
+    _ path: String, _ credentials: SMSCredentials, sinceMicros: Micros
+  ) async throws(ProviderError) -> [TwilioMessagePage.Item] {
+    var found: [TwilioMessagePage.Item] = []
+    var next: String? = path
     // Twilio keeps dates to the second.
-    let sinceMicros = query.sinceMicros - query.sinceMicros % 1_000_000
+    let sinceMicros = sinceMicros - sinceMicros % 1_000_000
     for _ in 0..<Self.maxPageCount {
       guard let path = next else { return found }
-      let page = try await page(path, query.credentials)
-      found += page.messages.filter { $0.createdAtMicros >= sinceMicros }
-      let reachesBack = page.messages.contains { $0.createdAtMicros < sinceMicros }
+      let page = try TwilioMessagePage(parsing: try await answer(path, credentials))
+      found += page.items.filter { $0.message.createdAtMicros >= sinceMicros }
+      let reachesBack = page.items.contains { $0.message.createdAtMicros < sinceMicros }
       next = reachesBack ? nil : page.nextPageURI
     }
     guard next == nil else { throw .malformed(detail: "the list of messages has no end") }
     return found
   }
 
-  private func page(
+  /// The addresses that the webhook would have named.
+  private func media(
+    of item: TwilioMessagePage.Item, _ credentials: SMSCredentials
+  ) async throws(ProviderError) -> [String] {
+    let body = try await answer(Self.mediaPath(item.message.providerID, credentials), credentials)
+    guard let list = (try? JSON(parsing: body))?["media_list"]?.array else {
+      throw .malformed(detail: "no media_list")
+    }
+    return list.compactMap { $0["uri"]?.string }.map { uri in
+      Self.base(credentials) + (uri.hasSuffix(".json") ? String(uri.dropLast(5)) : uri)
+    }
+  }
+
+  private func answer(
     _ path: String, _ credentials: SMSCredentials
-  ) async throws(ProviderError) -> TwilioMessagePage {
+  ) async throws(ProviderError) -> [UInt8] {
     // A list names its next page itself; nothing but a path on the same host is followed.
     guard path.hasPrefix("/2010-04-01/") else {
       throw .malformed(detail: "a page outside of the API")
@@ -101,7 +136,7 @@ package struct TwilioProvider: MessageProvider {
       throw TwilioAnswer.error(
         status: answer.status, headers: answer.headers, body: answer.body)
     }
-    return try TwilioMessagePage(parsing: answer.body)
+    return answer.body
   }
 }
 
@@ -110,8 +145,11 @@ package struct TwilioProvider: MessageProvider {
 extension TwilioProvider {
   /// The most that Twilio lists at once.
   static let pageSize = 1000
-  /// More messages than one number ever gets from another in the time that a call is in doubt.
-  static let maxPageCount = 100
+  /// A look at the inbox is for the few that came since the one before.
+  static let inboxPageSize = 100
+  /// More messages than one number ever gets from another in the time that a call is in doubt, or one of ours in the time
+  /// that a look is about.
+  static let maxPageCount = 1000
 
   static func creation(of sms: OutboundSMS, timeoutMillis: Int) -> ClientRequest {
     var form = [
@@ -137,18 +175,34 @@ extension TwilioProvider {
     return "\(messagesPath(query.credentials))?\(filter)"
   }
 
+  static func inboxPath(_ number: String, _ credentials: SMSCredentials) -> String {
+    let filter = FormCoding.encode([
+      QueryItem(name: "To", value: number),
+      QueryItem(name: "PageSize", value: String(inboxPageSize)),
+    ])
+    return "\(messagesPath(credentials))?\(filter)"
+  }
+
+  static func mediaPath(_ sid: String, _ credentials: SMSCredentials) -> String {
+    "\(messagesPath(credentials).dropLast(".json".count))/\(PercentCoding.encode(sid))/Media.json"
+  }
+
   private static func messagesPath(_ credentials: SMSCredentials) -> String {
     "/2010-04-01/Accounts/\(PercentCoding.encode(credentials.accountSID))/Messages.json"
+  }
+
+  private static func base(_ credentials: SMSCredentials) -> String {
+    var base = credentials.baseURL[...]
+    while base.last == "/" { base.removeLast() }
+    return String(base)
   }
 
   static func request(
     _ method: String, _ path: String, _ credentials: SMSCredentials, timeoutMillis: Int
   ) -> ClientRequest {
-    var base = credentials.baseURL[...]
-    while base.last == "/" { base.removeLast() }
     let pair = Array("\(credentials.accountSID):\(credentials.authToken)".utf8)
     return ClientRequest(
-      method: method, url: base + path,
+      method: method, url: base(credentials) + path,
       headers: ["Authorization": "Basic \(Base64.encode(pair))", "Accept": "application/json"],
       timeoutMillis: timeoutMillis)
   }

@@ -131,12 +131,13 @@ extension HouseTests {
         try await org.perform { workspace throws(CommandError) in
           try workspace.planBatch(batch.ordinal, of: campaign)
         }
-        let stale = try await org.executor.takeQueued(limit: 48, room: .init(), under: before)
+        let stale = try await org.executor.takeQueued(
+          limit: 48, room: .init(), under: before, except: [])
         #expect(stale == nil)
         let now = try await org.executor.control()
         #expect(now.paces == [campaign: 1])
         let work = try await org.executor.takeQueued(
-          limit: 48, room: .init(campaigns: [campaign: 1]), under: now)
+          limit: 48, room: .init(campaigns: [campaign: 1]), under: now, except: [])
         #expect(work?.messages.count == 1)
       }
     }

@@ -18,6 +18,8 @@ final class FaultyLog: EventLogWriter {
     /// Commits that came while others were held back: they come after them.
     var isHolding = false
     var reactorRefusals: [EventLogError] = []
+    /// The type of event whose first append is held back.
+    var delayedType: String?
     /// Whether books can be read.
     var isReadable = true
     /// Events of streams that were read.
@@ -31,6 +33,9 @@ final class FaultyLog: EventLogWriter {
 
   /// What becomes of the next appends, one each.
   func next(_ faults: Fault...) { state.withLock { $0.faults += faults } }
+
+  /// Holds back the first append with an event of this type, and what comes after it.
+  func next(delayingFirst type: String) { state.withLock { $0.delayedType = type } }
 
   /// Refuses the next appends of reactors, and lets everybody else's pass.
   func refuseReactors(_ count: Int, with error: EventLogError) {
@@ -81,6 +86,10 @@ final class FaultyLog: EventLogWriter {
       }
       if commit.context.origin == "reactor", let error = state.reactorRefusals.popLast() {
         return .refuse(error)
+      }
+      if let type = state.delayedType, commit.events.contains(where: { $0.type == type }) {
+        state.delayedType = nil
+        state.faults.insert(.delay, at: 0)
       }
       guard !state.faults.isEmpty else { return nil }
       let fault = state.faults.removeFirst()

@@ -75,6 +75,13 @@ import Testing
     let given = FormCoding.decode(String(parts[1]))
     #expect(Set(given.map(\.name)).isSubset(of: described.compactMap { $0["name"]?.string }))
     #expect(given.first?.value == "unique_args['message']=\"\(email.message)\"")
+    let any = SendGridProvider.question(
+      aboutAnyAround: 1_795_204_800_000_000, of: email, timeoutMillis: 1_000)
+    let asked = FormCoding.decode(String(any.url.split(separator: "?", maxSplits: 1)[1]))
+    #expect(Set(asked.map(\.name)).isSubset(of: described.compactMap { $0["name"]?.string }))
+    #expect(
+      asked.first?.value == "last_event_time BETWEEN TIMESTAMP \"2026-10-21T20:00:00.000Z\" "
+        + "AND TIMESTAMP \"2026-12-20T20:00:00.000Z\"")
   }
 
   @Test(
@@ -102,14 +109,18 @@ import Testing
     #expect(isValid(payload, timestamp, signature, at: nowMicros))
     #expect(!isValid(String(payload.dropLast()), timestamp, signature, at: nowMicros))
     #expect(!isValid(payload, "1600112503", signature, at: nowMicros))
-    #expect(!isValid(payload, timestamp, signature, at: nowMicros + 601_000_000))
-    #expect(!isValid(payload, timestamp, signature, at: nowMicros - 601_000_000))
+    // Repeated for a day.
+    #expect(isValid(payload, timestamp, signature, at: nowMicros + 24 * 3_600_000_000))
+    #expect(!isValid(payload, timestamp, signature, at: nowMicros + 26 * 3_600_000_000))
+    #expect(!isValid(payload, timestamp, signature, at: nowMicros - 26 * 3_600_000_000))
     #expect(!isValid(payload, timestamp, "MEQ", at: nowMicros))
     #expect(!isValid(payload, "-9223372036854775808", signature, at: nowMicros))
   }
 
   @Test(arguments: [
     (202, "x", SendOutcome.accepted(providerID: "x")),
+    // As it comes back with every event.
+    (202, "x.y.z", .accepted(providerID: "x")),
     (202, "", .inDoubt(reason: "HTTP 202 without a message id")),
     (400, "", .refused(code: "http_400")), (500, "", .inDoubt(reason: "http_500")),
     (429, "", .notTaken(code: "http_429", retryAfterMillis: 1_000)),
@@ -136,7 +147,11 @@ import Testing
   }
 
   private func parsed(_ fields: [String: String]) throws -> InboundEmail {
-    let parts = fields.map { MultipartPart(name: $0.key, body: Array($0.value.utf8)) }
+    try parsed(fields.mapValues { Array($0.utf8) })
+  }
+
+  private func parsed(_ fields: [String: [UInt8]]) throws -> InboundEmail {
+    let parts = fields.map { MultipartPart(name: $0.key, body: $0.value) }
     return try SendGridInbound.email(
       HTTPRequest(
         method: "POST", target: "/",
@@ -160,6 +175,34 @@ import Testing
     #expect(try parsed(fields).from == "ann@a.example")
     fields["from"] = nil
     #expect(throws: SendGridFormatError.missing(field: "from")) { try parsed(fields) }
+  }
+
+  @Test(
+    arguments: [
+      ("windows-1252", [0x64, 0x6F, 0x6E, 0x92, 0x74], "don’t"),
+      ("iso-8859-1", [0x4E, 0x6F, 0x20, 0x6D, 0xE1, 0x73], "No más"),
+      ("ISO-8859-15", [0xA4], "€"), ("us-ascii", [0x61, 0x92], "a’"),
+      ("windows-1251", [0xD1, 0xF2, 0xEE, 0xEF], "Стоп"),
+      ("koi8-r", [0xF3, 0xD4, 0xCF, 0xD0], "Стоп"), ("windows-1250", [0xB9], "ą"),
+      ("gb2312", [0xC4, 0xE3], "你"), ("big5", [0xA7, 0x41], "你"),
+      ("euc-kr", [0xB0, 0xA1], "가"), ("shift_jis", [0x93, 0xFA], "日"),
+      ("iso-2022-jp", [0x1B, 0x24, 0x42, 0x46, 0x7C, 0x1B, 0x28, 0x42], "日"),
+      ("utf-16", [0xFE, 0xFF, 0x00, 0x48, 0x00, 0x69], "Hi"),
+      ("UTF-8", [0xE2, 0x82, 0xAC], "€"), ("made-up", [0xE2, 0x82, 0xAC], "€"),
+      // One byte that stands for nothing spoils no others.
+      ("windows-1252", [0x81, 0x92], "\u{FFFD}’"), ("big5", [0x61, 0xFF], "a\u{FFFD}"),
+    ] as [(String, [UInt8], String)])
+  func `a mail is read in the charset that it names`(
+    charset: String, bytes: [UInt8], text: String
+  ) throws {
+    let email = try parsed([
+      "from": Array("ann@a.example".utf8), "to": Array("hi@b.example".utf8), "text": bytes,
+      "subject": bytes,
+      "charsets": Array(
+        #"{"to":"UTF-8","from":"UTF-8","subject":"\#(charset)","text":"\#(charset)"}"#.utf8),
+    ])
+    #expect(email.text == text)
+    #expect(email.subject == text)
   }
 
   @Test func `a mail in HTML alone is read without its marks`() throws {

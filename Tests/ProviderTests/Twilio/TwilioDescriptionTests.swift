@@ -85,13 +85,49 @@ struct TwilioDescriptionTests {
     #expect(try #require(size["maximum"]?.int) >= Int64(TwilioProvider.pageSize))
   }
 
+  @Test func `the paths of the inbox and of media are described`() throws {
+    let (template, query) = try parts(
+      "https://api.twilio.com" + TwilioProvider.inboxPath("+15550001", credentials))
+    #expect(template == "/2010-04-01/Accounts/{AccountSid}/Messages.json")
+    #expect(query.first { $0.name == "To" }?.value == "+15550001")
+    #expect(
+      TwilioProvider.mediaPath("MM1", credentials).hasSuffix(
+        "/Accounts/\(credentials.accountSID)/Messages/MM1/Media.json"))
+  }
+
+  @Test func `a text that somebody sent to us is told from ours`() throws {
+    func item(_ direction: String, media: String = "0") throws -> TwilioMessagePage.Item {
+      let page: JSON = [
+        "messages": [
+          [
+            "sid": "SM1", "from": "rcs:+15550002", "to": "+15550001", "body": "Hi",
+            "date_created": "Fri, 24 May 2019 17:44:46 +0000", "direction": .string(direction),
+            "num_segments": "2", "num_media": .string(media), "status": "received",
+          ]
+        ]
+      ]
+      return try #require(try TwilioMessagePage(parsing: page.bytes()).items.first)
+    }
+    for direction in ["outbound-api", "outbound-reply", "outbound-call"] {
+      #expect(try !item(direction).isReceived)
+    }
+    let received = try item("inbound", media: "1")
+    #expect(received.isReceived && received.hasMedia)
+    #expect(
+      received.listedText(media: ["https://x"])
+        == ListedText(
+          text: InboundText(
+            from: "+15550002", to: "+15550001", body: "Hi", providerID: "SM1", segmentCount: 2,
+            media: ["https://x"]), atMicros: 1_558_719_886_000_000))
+  }
+
   @Test func `the described example of a list is read`() throws {
     let content = try operations()["get"]?["responses"]?["200"]?["content"]?["application/json"]
     let example = try #require(content?["examples"]?["readFullPage1"]?["value"])
     let page = try TwilioMessagePage(parsing: example.bytes())
-    #expect(page.messages.first?.providerID == "SMded05904ccb347238880ca9264e8fe1c")
-    #expect(page.messages.first?.status == .sent)
-    #expect(page.messages.first?.createdAtMicros == 1_558_719_886_000_000)
+    #expect(page.items.first?.message.providerID == "SMded05904ccb347238880ca9264e8fe1c")
+    #expect(page.items.first?.message.status == .sent)
+    #expect(page.items.first?.message.createdAtMicros == 1_558_719_886_000_000)
     #expect(page.nextPageURI?.hasPrefix("/2010-04-01/Accounts/") == true)
   }
 

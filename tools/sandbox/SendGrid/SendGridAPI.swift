@@ -130,20 +130,20 @@ struct SendGridAPI: Sendable {
 
   // MARK: Listing
 
-  /// Understands the one question that applications ask to settle a doubt:
-  /// `unique_args['name']="value"`.
+  /// Understands the two questions that applications ask to settle a doubt: `unique_args['name']="value"`, and what
+  /// happened at all: `last_event_time BETWEEN TIMESTAMP "from" AND TIMESTAMP "to"`. What is dialled as `no_feed` is
+  /// listed nowhere.
   private func list(_ request: HTTPRequest, _ account: JSON) -> HTTPResponse {
     let query = request.queryValue("query") ?? ""
-    guard let match = query.wholeMatch(of: /unique_args\['([a-z_]+)'\]="([^"]*)"/) else {
+    guard let fits = Self.condition(query) else {
       return Self.failure(400, "Cannot parse the query", field: "query")
     }
-    let (name, value) = (String(match.1), String(match.2))
+    let limit = max(0, request.queryValue("limit").flatMap { Int($0) } ?? 10)
     let key = account["api_key"]?.string
-    let found = store.read { world in
-      world.all(.mail).filter {
-        $0["api_key"]?.string == key
-          && Mail.customArguments(of: $0["content"] ?? .null)[name]?.string == value
-      }
+    let found = store.read { world -> [JSON] in
+      if world.dial.hasNoFeed { return [] }
+      return Array(
+        world.all(.mail).filter { $0["api_key"]?.string == key && fits($0) }.prefix(limit))
     }
     let messages = found.map { mail -> JSON in
       [
@@ -155,5 +155,21 @@ struct SendGridAPI: Sendable {
       ]
     }
     return .json(200, JSON.object(JSONObject([("messages", .array(messages))])).bytes())
+  }
+
+  /// nil where `query` is neither.
+  private static func condition(_ query: String) -> ((JSON) -> Bool)? {
+    if let match = query.wholeMatch(of: /unique_args\['([a-z_]+)'\]="([^"]*)"/) {
+      let (name, value) = (String(match.1), String(match.2))
+      return { Mail.customArguments(of: $0["content"] ?? .null)[name]?.string == value }
+    }
+    let period = /last_event_time BETWEEN TIMESTAMP "([^"]*)" AND TIMESTAMP "([^"]*)"/
+    guard let match = query.wholeMatch(of: period) else { return nil }
+    // To the second: the order of such texts is that of time.
+    let (first, last) = (match.1.prefix(19), match.2.prefix(19))
+    return { mail in
+      guard let at = mail["created_at"]?.string?.prefix(19) else { return false }
+      return first <= at && at <= last
+    }
   }
 }

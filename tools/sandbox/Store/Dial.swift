@@ -15,6 +15,8 @@ struct Dial: Equatable, Sendable {
   var reorderRate = 0.0
   /// Between one status of a message and the next.
   var callbackDelayMillis: Int64 = 50
+  /// Whether SendGrid's Email Activity Feed stays empty, as it does for accounts of the EU region.
+  var hasNoFeed = false
   /// Where chance begins: the same seed and the same requests give the same faults.
   var seed: UInt64 = 1
 
@@ -43,6 +45,9 @@ struct Dial: Equatable, Sendable {
     case "duplicate_callbacks": duplicateRate = try Self.rate(name, value)
     case "reorder": reorderRate = try Self.rate(name, value)
     case "callback_delay_ms": callbackDelayMillis = try Self.millis(name, value)
+    case "no_feed":
+      guard let isEmpty = value.bool else { throw ControlError("no_feed is true or false") }
+      hasNoFeed = isEmpty
     case "seed":
       guard let seed = value.int else { throw ControlError("seed is a whole number") }
       self.seed = UInt64(bitPattern: seed)
@@ -71,7 +76,8 @@ struct Dial: Equatable, Sendable {
       "latency_ms": .int(latencyMillis), "error_rate": .double(errorRate),
       "status": .int(Int64(errorStatus)), "lost_answer_rate": .double(lostAnswerRate),
       "duplicate_callbacks": .double(duplicateRate), "reorder": .double(reorderRate),
-      "callback_delay_ms": .int(callbackDelayMillis), "seed": .int(Int64(bitPattern: seed)),
+      "callback_delay_ms": .int(callbackDelayMillis), "no_feed": .bool(hasNoFeed),
+      "seed": .int(Int64(bitPattern: seed)),
     ]
   }
 }
