@@ -10,12 +10,12 @@ package struct APIServer: Sendable {
   private let authenticator: Authenticator
   private let console: ConsoleFiles?
   private let limiter = RateLimiter()
-  private let reports: ReportLane
+  let reports: ReportLane
   private let refusals: RefusalRecord
 
-  package init(services: Services) {
+  package init(services: Services, operations: [Operation] = Self.operations) {
     self.services = services
-    router = Router(Self.operations)
+    router = Router(operations)
     authenticator = Authenticator(services: services)
     refusals = RefusalRecord(services: services)
     reports = ReportLane(connectionCount: services.settings.readConnections)
@@ -143,8 +143,9 @@ package struct APIServer: Sendable {
 
   private func response(to error: APIError, _ requestID: String) -> HTTPResponse {
     var error = error
-    // An overload is not made worse by lines about it.
-    let isFault = error.status >= 500 && error.code != "overloaded" && error.code != "stopping"
+    // An overload is not made worse by lines about it, and a client's hanging up is no fault.
+    let isFault =
+      error.status >= 500 && !["overloaded", "stopping", "client_gone"].contains(error.code)
     if isFault { services.report("\(error.code): \(error.message)", requestID) }
     if error.status == 503, error.headers["retry-after"] == nil {
       error.headers.set("retry-after", "1")
