@@ -198,13 +198,7 @@ package struct APIServer: Sendable {
       try exchange.checkBody()
       if let search = operation.search { exchange = exchange.with(try search(exchange)) }
       let position = try exchange.positionBeforeReading()
-      let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
-        do throws(APIError) {
-          return try await operation.handler(exchange)
-        } catch {
-          throw exchange.completed(error)
-        }
-      }
+      let answer = try await inLane(exchange)
       let isRead = operation.method == "GET" || operation.search != nil
       var response = isRead ? try await shaped(answer, exchange) : answer
       if let position = response.headers["read-position"] ?? position {
@@ -224,6 +218,19 @@ package struct APIServer: Sendable {
       checkDocumented(error.status, operation, requestID)
       budget?.show(in: &error.headers)
       throw error
+    }
+  }
+
+  /// What the operation answers, in the lane that it has.
+  private nonisolated(nonsending) func inLane(
+    _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    try await reports.run(exchange.operation) { () async throws(APIError) -> HTTPResponse in
+      do throws(APIError) {
+        return try await exchange.operation.handler(exchange)
+      } catch {
+        throw exchange.completed(error)
+      }
     }
   }
 
@@ -260,7 +267,10 @@ package struct APIServer: Sendable {
       page: { after throws(APIError) in
         try right.check()
         let next = exchange.with(exchange.request.page(after: after))
-        return try await apply(try await operation.handler(next).jsonBody ?? .null)
+        let page = try await inLane(next).jsonBody ?? .null
+        // Its turn may have come late.
+        try right.check()
+        return try await apply(page)
       }, requestID: exchange.requestID)
     for name in ["read-position", "ratelimit-limit"] {
       if let value = response.headers[name] { answer.headers.set(name, value) }
