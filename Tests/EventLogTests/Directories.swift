@@ -1,5 +1,7 @@
 import Foundation
+import Glibc
 import LMDB
+import Testing
 
 /// Runs `body` with the path of a new directory, and removes it afterwards.
 @discardableResult
@@ -12,6 +14,31 @@ func withLogDirectory<Result>(_ body: (String) async throws -> Result) async thr
     _ = try? FileManager.default.removeItem(at: directory)
   }
   return try await body(directory.path)
+}
+
+/// A file system of so many mebibytes, which can grow.
+struct SmallDisk {
+  /// A folder on it that is there and empty.
+  let home: String
+  fileprivate let root: String
+
+  func grow(toMebibytes size: Int) throws {
+    try #require(unsafe mount("tmpfs", root, "tmpfs", UInt(MS_REMOUNT), "size=\(size)m") == 0)
+  }
+}
+
+/// Runs `body` with a real file system that fills up, and removes it; where this process may not mount one it says so and runs nothing.
+func withSmallDisk(mebibytes: Int, _ body: (SmallDisk) async throws -> Void) async throws {
+  try await withLogDirectory { directory async throws in
+    guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=\(mebibytes)m") == 0 else {
+      print("not run: a file system of one's own cannot be mounted here (\(errno))")
+      return
+    }
+    defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
+    let home = directory + "/home"
+    try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)
+    try await body(SmallDisk(home: home, root: directory))
+  }
 }
 
 /// Runs `body` with a new environment of one table of numbers, and the path of its folder, which it removes afterwards.

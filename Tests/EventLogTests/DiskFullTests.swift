@@ -12,16 +12,9 @@ import Testing
   func `a full disk refuses writes, serves reads, and is written to again once there is room`()
     async throws
   {
-    try await withLogDirectory { directory async throws in
-      guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=12m") == 0 else {
-        print("not run: a file system of one's own cannot be mounted here (\(errno))")
-        return
-      }
-      defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
-      let path = directory + "/home"
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      let log = try LMDBEventLog(directory: path)
-      let reader = try LMDBLogReader(directory: path)
+    try await withSmallDisk(mebibytes: 12) { disk async throws in
+      let log = try LMDBEventLog(directory: disk.home)
+      let reader = try LMDBLogReader(directory: disk.home)
       var kept: UInt64 = 0
       let failure = try await Self.fill(log, &kept)
       #expect(failure?.code == "log_full")
@@ -33,8 +26,7 @@ import Testing
         #expect(try each.head() == kept)
         #expect(try EventDigest.of(each).eventCount == kept)
       }
-      try #require(
-        unsafe mount("tmpfs", directory, "tmpfs", UInt(MS_REMOUNT), "size=64m") == 0)
+      try disk.grow(toMebibytes: 64)
       for _ in 0..<400 where log.health != .writable {
         try await Task.sleep(for: .milliseconds(25))
       }
@@ -50,15 +42,8 @@ import Testing
   /// at once, so that it makes these groups.
   @Test
   func `what was answered while the disk filled up is there, and nothing else is`() async throws {
-    try await withLogDirectory { directory async throws in
-      guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=24m") == 0 else {
-        print("not run: a file system of one's own cannot be mounted here (\(errno))")
-        return
-      }
-      defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
-      let path = directory + "/home"
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      let log = try LMDBEventLog(directory: path)
+    try await withSmallDisk(mebibytes: 24) { disk async throws in
+      let log = try LMDBEventLog(directory: disk.home)
       let allAreQueued = DispatchSemaphore(value: 0)
       #expect(log.core.queue.add(.task { _ in allAreQueued.wait() }) == nil)
       var asked: [(key: IdempotencyKey, pending: PendingAppend)] = []

@@ -46,6 +46,21 @@ import Testing
     }
   }
 
+  /// Goal: a folder that cannot be looked into, here one that leads to itself, is not one without a log, which would be made anew.
+  @Test func `where it cannot be told whether there is a log, that is said`() async throws {
+    try await withLogDirectory { directory in
+      let loop = directory + "/loop"
+      try FileManager.default.createSymbolicLink(atPath: loop, withDestinationPath: loop)
+      func refusal(_ body: () throws -> Void) -> String {
+        "\(#expect(throws: EventLogError.self) { try body() }, default: "nothing")"
+      }
+      for each in [
+        refusal { _ = try LMDBEventLog.exists(in: loop) },
+        refusal { _ = try LMDBLogReader(directory: loop) },
+      ] { #expect(each.contains("access \(loop)/log/data.mdb")) }
+    }
+  }
+
   @Test func `a reader beside the writer sees each append and is woken by it`() async throws {
     try await withLogDirectory { directory in
       let log = try LMDBEventLog(directory: directory, options: options())

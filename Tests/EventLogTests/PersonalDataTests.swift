@@ -126,7 +126,8 @@ import Vault
       let path = directory + "/root.key"
       _ = try FileRootKey(path: path, mayCreate: true)
       try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
-      #expect(throws: VaultError.rootKeyUnusable(reason: "others may read its file")) {
+      let reason = "others may read \(path), which 'chmod 600' changes"
+      #expect(throws: VaultError.rootKeyUnusable(reason: reason)) {
         try FileRootKey(path: path, mayCreate: false)
       }
     }

@@ -110,26 +110,18 @@ import Vault
   @Test func `an erasure that the disk has no room for takes none, and is done once there is`()
     async throws
   {
-    try await withLogDirectory { directory async throws in
-      guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=40m") == 0 else {
-        print("not run: a file system of one's own cannot be mounted here (\(errno))")
-        return
-      }
-      defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
-      let path = directory + "/home"
-      try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-      let log = try LMDBEventLog(directory: path)
+    try await withSmallDisk(mebibytes: 40) { disk async throws in
+      let log = try LMDBEventLog(directory: disk.home)
       _ = try await log.append(commit([event(1, personal: [(ann, "Ann")])]))
       for _ in 0..<120 { _ = try await log.append(commit([noise(200_000)])) }
       let refusal = await #expect(throws: EventLogError.self) {
         try await log.erase([ann], org: orgA)
       }
       #expect(refusal?.description.contains("the disk has") == true)
-      #expect(!FileManager.default.fileExists(atPath: path + "/log/rewrite"))
+      #expect(!FileManager.default.fileExists(atPath: disk.home + "/log/rewrite"))
       #expect(try await log.append(commit([event(1)])).firstPosition == 122)
       #expect(log.health == .writable)
-      try #require(
-        unsafe mount("tmpfs", directory, "tmpfs", UInt(MS_REMOUNT), "size=96m") == 0)
+      try disk.grow(toMebibytes: 96)
       try await log.erase([ann], org: orgA)
       #expect(try log.verify(isDeep: true).problems == [])
       await log.close()

@@ -40,7 +40,11 @@ package final class LMDBEventLog: EventLogWriter {
   deinit { core.queue.close() }
 
   /// Whether there is a log in `directory`, which opening would not make.
-  package static func exists(in directory: String) -> Bool { LogFolder(path: directory).hasLog }
+  ///
+  /// - Throws: `.storage` where it cannot be told.
+  package static func exists(in directory: String) throws(EventLogError) -> Bool {
+    try LogFolder(path: directory).hasLog()
+  }
 
   package func enqueue(_ commit: Commit) -> PendingAppend {
     let pending = PendingAppend()

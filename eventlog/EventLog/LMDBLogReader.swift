@@ -12,7 +12,9 @@ package final class LMDBLogReader: EventReader {
   /// - Throws: `.storage` where `directory` has no log yet; create it by opening the writer once.
   package init(directory: String, rootKey: (any RootKey)? = nil) throws(EventLogError) {
     let folder = LogFolder(path: directory)
-    guard folder.hasLog else { throw .storage(reason: "there is no event log in this directory") }
+    guard try folder.hasLog() else {
+      throw .storage(reason: "there is no event log in this directory")
+    }
     store = try LogStore.open(
       folder, mapBytes: 1 << 20, rootKey: try folder.rootKey(rootKey, mayCreate: false))
     do throws(EventLogError) {

@@ -19,12 +19,12 @@ package enum KeyFile {
       throw .file(function: "fstat", code: errno)
     }
     guard status.st_mode & 0o077 == 0 else {
-      throw .rootKeyUnusable(reason: "others may read its file")
+      throw .rootKeyUnusable(reason: "others may read \(path), which 'chmod 600' changes")
     }
     var bytes = [UInt8](repeating: 0, count: byteCount + 1)
     let count = unsafe Glibc.read(descriptor, &bytes, bytes.count)
     guard count == byteCount else {
-      throw .rootKeyUnusable(reason: "its file does not hold \(byteCount) bytes")
+      throw .rootKeyUnusable(reason: "\(path) does not hold \(byteCount) bytes")
     }
     return Array(bytes.prefix(count))
   }

@@ -21,12 +21,15 @@ func makeLog(_ home: Home) throws(CommandError) -> LMDBEventLog {
 }
 
 private func requireLog(_ home: Home) throws(CommandError) {
-  guard LMDBEventLog.exists(in: home.log) else { throw .logMissing(path: home.log) }
+  let isThere = try opening(home) { () throws(EventLogError) in
+    try LMDBEventLog.exists(in: home.log)
+  }
+  guard isThere else { throw .logMissing(path: home.log) }
 }
 
-private func opening<Log>(
-  _ home: Home, _ open: () throws(EventLogError) -> Log
-) throws(CommandError) -> Log {
+private func opening<Opened>(
+  _ home: Home, _ open: () throws(EventLogError) -> Opened
+) throws(CommandError) -> Opened {
   do throws(EventLogError) {
     return try open()
   } catch {

@@ -69,7 +69,7 @@ package struct LogRestore {
     // Nobody writes there, or restores from another folder, meanwhile.
     let lock = try WriterLock(path: LogFolder(path: target).lockPath)
     defer { lock.release() }
-    guard !LogFolder(path: target).hasLog else {
+    guard try !LogFolder(path: target).hasLog() else {
       throw EventLogError.storage(reason: "there is a log already where it would be restored to")
     }
     let newest = try Self.snapshots(in: folder)[0]

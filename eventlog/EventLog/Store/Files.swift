@@ -21,13 +21,19 @@ struct LogFolder {
 
   var dataPath: String { logPath + "/data.mdb" }
 
-  var hasLog: Bool { unsafe access(dataPath, F_OK) == 0 }
+  /// - Throws: `.storage` where it cannot be told, as where a folder may not be looked into: what is taken for missing
+  ///   is made anew.
+  func hasLog() throws(EventLogError) -> Bool {
+    if unsafe access(dataPath, F_OK) == 0 { return true }
+    guard errno == ENOENT || errno == ENOTDIR else { throw .system("access \(dataPath)") }
+    return false
+  }
 
   /// `given`, or else the key in the log's own file. A log that exists never gets a new one: what the
   /// old one wrapped would be lost without a word.
   func rootKey(_ given: (any RootKey)?, mayCreate: Bool) throws(EventLogError) -> any RootKey {
     if let given { return given }
-    let isNew = mayCreate && !hasLog
+    let isNew = mayCreate ? try !hasLog() : false
     return try mappingErrors { try FileRootKey(path: rootKeyPath, mayCreate: isNew) }
   }
 

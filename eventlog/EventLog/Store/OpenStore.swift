@@ -9,7 +9,7 @@ extension LogStore {
   static func open(
     _ folder: LogFolder, mapBytes: Int, rootKey: any RootKey, isWriter: Bool = false
   ) throws(EventLogError) -> LogStore {
-    let isNew = isWriter && !folder.hasLog
+    let isNew = isWriter ? try !folder.hasLog() : false
     let vault = try mappingErrors {
       // A log without a vault is not new: its keys are lost, and an empty vault would hide that.
       try Vault(path: folder.vaultPath, rootKey: rootKey, mayCreate: isNew)
