@@ -230,7 +230,10 @@ let package = Package(
       ]),
     tests(
       "APITests",
-      ["API", "Application", "Domain", "EventCodec", "EventLog", "HTTP", "JSON", "TestSupport"]),
+      [
+        "API", "Application", "Crypto", "Domain", "EventCodec", "EventLog", "HTTP", "JSON",
+        "Postgres", "ProjectionRuntime", "TestSupport",
+      ]),
     // Mutated bytes for the parsers of what strangers send.
     tests("FuzzTests", ["Application", "Domain", "HTTP", "JSON", "CSV", "YAML", "TestSupport"]),
     tests("LoggingTests", ["Logging", "JSON"]),

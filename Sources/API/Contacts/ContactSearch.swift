@@ -28,7 +28,8 @@ enum ContactSearch {
           "cursor_expired", "invalid_as_of", "invalid_cursor", "invalid_filter", "invalid_phone",
         ],
         503: [
-          "read_model_behind", "read_model_unavailable", "read_timeout", "segment_recomputing",
+          "read_model_behind", "read_model_unavailable", "read_timeout", "client_gone",
+          "segment_recomputing",
         ],
       ], idempotency: .ignored,
       search: { exchange throws(APIError) in try request(exchange, parameters) }

@@ -14,7 +14,8 @@ enum EventRoutes {
         In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits.
         With `Accept: text/event-stream` a tail that never ends: the id of each event is its position, and
         `Last-Event-ID` goes on there. With `Accept: application/x-ndjson` all there is, an event a line; `follow`
-        keeps that open too.
+        keeps that open too. A page ends where some twenty thousand events were looked at, whatever of them is wanted:
+        with `has_more` it may hold fewer than `limit`, or none, and the book goes on after `next`.
         """,
       parameters: [
         .query("after", .string(1...20), "A log position, or `now`."),
@@ -77,19 +78,18 @@ enum EventRoutes {
       return try EventTail(wanted, exchange).lines(after: position, follows: follows)
     }
     let limit = try exchange.limit()
-    var found = try wanted.page(after: position, limit: limit)
+    var found = try await wanted.page(after: position, limit: limit)
     let waitMillis = exchange.query("wait").flatMap { Int($0) } ?? 0
     if found.items.isEmpty, waitMillis > 0 {
       found = try await poll(found, wanted, limit: limit, waitMillis: waitMillis, exchange)
     }
-    let last = found.items.last.map(\.position)
     var data: [JSON] = []
     for item in found.items { data.append(try item.object()) }
     return exchange.respond(
       200,
       [
         "object": "list", "data": .array(data), "has_more": .bool(found.hasMore),
-        "next": .string(String(found.hasMore ? last ?? found.scannedTo : found.scannedTo)),
+        "next": .string(String(found.reached)),
       ])
   }
 
@@ -107,9 +107,11 @@ enum EventRoutes {
       var found = first
       while found.items.isEmpty, !Task.isCancelled {
         let seen = changes.generation
-        found = try wanted.page(after: found.scannedTo, limit: limit)
+        found = try await wanted.page(after: found.reached, limit: limit)
         let left = deadline - ContinuousClock.now
         guard found.items.isEmpty, left > .zero else { break }
+        // Only at its end there is something to wait for.
+        if found.hasMore { continue }
         await changes.wait(beyond: seen, timeout: left)
         try right.check()
       }
@@ -146,77 +148,6 @@ extension EventFeed.Item {
       return try JSON(parsing: Array(json.utf8))
     } catch {
       preconditionFailure("we wrote it ourselves: \(error)")
-    }
-  }
-}
-
-/// Which events a caller wants, and where to read them.
-struct WantedEvents: Sendable {
-  /// What a page holds, and how far it was looked for.
-  struct Found: Sendable {
-    var items: [EventFeed.Item] = []
-    var scannedTo: UInt64
-    var hasMore = false
-  }
-
-  private static let pageSize = 500
-  private let log: any EventReader
-  private let filter: EventFilter
-  /// nil: all.
-  private let selection: EventSelection?
-  private let contact: Identifier?
-
-  init(_ exchange: Exchange) throws(APIError) {
-    let names = exchange.query("types")?.split(separator: ",").map(String.init)
-    let selection = names.flatMap { EventSelection($0) }
-    if let stranger = names?.first(where: { !EventNames.isKnown($0) }) {
-      throw .invalid("types", "unknown_event_type", EventNames.problem(with: stranger))
-    }
-    log = exchange.engine.log
-    self.selection = selection
-    filter = EventFilter(org: OrgID(exchange.org.value), types: selection?.types)
-    contact = try exchange.queryID("contact", .contact)
-  }
-
-  /// Whether the event has a wanted type, and is the contact's own or names it.
-  func includes(_ item: EventFeed.Item) -> Bool {
-    if let selection, !selection.includes(item.type, channel: { item.channel }) { return false }
-    guard let contact else { return true }
-    return item.subject == contact || item.contact == contact.text
-  }
-
-  /// The events that are in the log.
-  func page(after position: UInt64, limit: Int) throws(APIError) -> Found {
-    var found = Found(scannedTo: position)
-    while found.items.count < limit {
-      let page: Page
-      do {
-        page = try log.read(after: found.scannedTo, limit: Self.pageSize, filter: filter)
-      } catch {
-        throw APIError(.log(error))
-      }
-      for event in page.events where event.position > position {
-        let item = try item(event)
-        guard includes(item) else { continue }
-        if found.items.count == limit {
-          found.hasMore = true
-          return found
-        }
-        found.items.append(item)
-      }
-      if page.scannedTo == found.scannedTo { return found }
-      found.scannedTo = page.scannedTo
-    }
-    found.hasMore = true
-    return found
-  }
-
-  private func item(_ event: RecordedEvent) throws(APIError) -> EventFeed.Item {
-    do {
-      // One more read of the log for each message: only where somebody asked for a channel's.
-      return try EventFeed.Item(event, selection?.asksForChannel == true ? log : nil)
-    } catch {
-      throw APIError(error)
     }
   }
 }

@@ -11,13 +11,12 @@ struct EventTail: Sendable {
 
   private let wanted: WantedEvents
   private let feed: EventFeed
-  private let right: StandingRight
+  private var right: StandingRight { wanted.right }
   private let report: @Sendable (String) -> Void
 
   init(_ wanted: WantedEvents, _ exchange: Exchange) throws(APIError) {
     self.wanted = wanted
     feed = exchange.services.feeds.feed(of: try exchange.executor(), exchange.engine.log)
-    right = StandingRight(exchange)
     report = { [services = exchange.services, id = exchange.requestID] line in
       services.report("a tail ended: \(line)", id)
     }
@@ -56,14 +55,10 @@ struct EventTail: Sendable {
       while !Task.isCancelled, tail.right.holds() {
         let now = state.withLock { $0 }
         if !now.isLive {
-          let bytes: [UInt8]
-          do {
-            bytes = try fromLog(after: now.position, write)
-          } catch {
-            tail.report(error.code)
-            return nil
-          }
+          guard let bytes = await fromLog(after: now.position, write) else { return nil }
           if !bytes.isEmpty { return bytes }
+          // Whoever wants one in millions is told that they are looked for.
+          if state.withLock({ !$0.isLive }) { return Array(heartbeat.utf8) }
           continue
         }
         switch await listener.next(after: now.position) {
@@ -80,10 +75,10 @@ struct EventTail: Sendable {
 
     private func fromLog(
       after position: UInt64, _ write: (EventFeed.Item) -> [UInt8]
-    ) throws(APIError) -> [UInt8] {
-      let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
+    ) async -> [UInt8]? {
+      guard let found = await tail.page(after: position) else { return nil }
       state.withLock { state in
-        state.position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
+        state.position = found.reached
         state.isLive = !found.hasMore
       }
       return found.items.flatMap(write)
@@ -145,18 +140,23 @@ struct EventTail: Sendable {
       self.position = position
     }
 
-    func next() -> [UInt8]? {
+    func next() async -> [UInt8]? {
       while !isOver, !Task.isCancelled, tail.right.holds() {
-        do throws(APIError) {
-          let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
-          position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
-          isOver = !found.hasMore
-          if !found.items.isEmpty { return found.items.flatMap(\.line) }
-        } catch {
-          tail.report(error.code)
-          isOver = true
-        }
+        guard let found = await tail.page(after: position) else { return nil }
+        position = found.reached
+        isOver = !found.hasMore
+        if !found.items.isEmpty { return found.items.flatMap(\.line) }
       }
+      return nil
+    }
+  }
+
+  /// The next of the log; nil where it cannot be read, or the listener has lost the right to hear more.
+  private func page(after position: UInt64) async -> WantedEvents.Found? {
+    do throws(APIError) {
+      return try await wanted.page(after: position, limit: Self.pageSize)
+    } catch {
+      if right.holds() { report(error.code) }
       return nil
     }
   }

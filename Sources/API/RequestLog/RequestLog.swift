@@ -30,7 +30,7 @@ package final class RequestLog: Sendable {
   /// Room for as much is kept for the next lines: fresh pages of a large array cost more than what is written to them.
   private static let keptBytes = 1 << 20
 
-  private let directory: String
+  let directory: String
   private let limits: Limits
   private let report: @Sendable (String) -> Void
   private let pending = Mutex(Pending())
@@ -130,27 +130,18 @@ package final class RequestLog: Sendable {
 // MARK: - Reading
 
 extension RequestLog {
-  /// The account's latest requests that `isWanted`, the newest first, at most `limit`.
-  func latest(
-    of org: Identifier, limit: Int, where isWanted: (JSON) -> Bool = { _ in true }
-  ) throws -> [JSON] {
+  /// The numbers of its files, the newest first, with all that waited to be written in them. Blocks.
+  func numbersOfFiles() throws -> [Int] {
     flush()
-    // As `APIServer` writes it: lines of other accounts are not parsed.
-    let mark = Array("\"account\":\"\(org.text)\"".utf8)
-    var found: [JSON] = []
-    for number in try files.withLock({ _ in try numbers() }).reversed() {
-      // Deleted meanwhile: there is nothing older either.
-      guard let data = FileManager.default.contents(atPath: path(of: number)) else { break }
-      for line in [UInt8](data).split(separator: 10).reversed()
-      where line.firstRange(of: mark) != nil {
-        // A line that a crash cut short is none.
-        guard let entry = try? JSON(parsing: Array(line)), entry["account"]?.string == org.text,
-          isWanted(entry)
-        else { continue }
-        found.append(entry)
-        if found.count == limit { return found }
-      }
+    return try files.withLock { _ in try numbers() }.reversed()
+  }
+
+  /// What is in a file; nil where it was deleted meanwhile, and everything older with it. Blocks.
+  func contents(of number: Int) throws -> Data? {
+    do {
+      return try Data(contentsOf: URL(filePath: path(of: number)))
+    } catch CocoaError.fileReadNoSuchFile {
+      return nil
     }
-    return found
   }
 }

@@ -10,12 +10,12 @@ package struct APIServer: Sendable {
   private let authenticator: Authenticator
   private let console: ConsoleFiles?
   private let limiter = RateLimiter()
-  private let reports: ReportLane
+  let reports: ReportLane
   private let refusals: RefusalRecord
 
-  package init(services: Services) {
+  package init(services: Services, operations: [Operation] = Self.operations) {
     self.services = services
-    router = Router(Self.operations)
+    router = Router(operations)
     authenticator = Authenticator(services: services)
     refusals = RefusalRecord(services: services)
     reports = ReportLane(connectionCount: services.settings.readConnections)
@@ -143,8 +143,9 @@ package struct APIServer: Sendable {
 
   private func response(to error: APIError, _ requestID: String) -> HTTPResponse {
     var error = error
-    // An overload is not made worse by lines about it.
-    let isFault = error.status >= 500 && error.code != "overloaded" && error.code != "stopping"
+    // An overload is not made worse by lines about it, and a client's hanging up is no fault.
+    let isFault =
+      error.status >= 500 && !["overloaded", "stopping", "client_gone"].contains(error.code)
     if isFault { services.report("\(error.code): \(error.message)", requestID) }
     if error.status == 503, error.headers["retry-after"] == nil {
       error.headers.set("retry-after", "1")
@@ -197,13 +198,7 @@ package struct APIServer: Sendable {
       try exchange.checkBody()
       if let search = operation.search { exchange = exchange.with(try search(exchange)) }
       let position = try exchange.positionBeforeReading()
-      let answer = try await reports.run(operation) { () async throws(APIError) -> HTTPResponse in
-        do throws(APIError) {
-          return try await operation.handler(exchange)
-        } catch {
-          throw exchange.completed(error)
-        }
-      }
+      let answer = try await inLane(exchange)
       let isRead = operation.method == "GET" || operation.search != nil
       var response = isRead ? try await shaped(answer, exchange) : answer
       if let position = response.headers["read-position"] ?? position {
@@ -223,6 +218,19 @@ package struct APIServer: Sendable {
       checkDocumented(error.status, operation, requestID)
       budget?.show(in: &error.headers)
       throw error
+    }
+  }
+
+  /// What the operation answers, in the lane that it has.
+  private nonisolated(nonsending) func inLane(
+    _ exchange: Exchange
+  ) async throws(APIError) -> HTTPResponse {
+    try await reports.run(exchange.operation) { () async throws(APIError) -> HTTPResponse in
+      do throws(APIError) {
+        return try await exchange.operation.handler(exchange)
+      } catch {
+        throw exchange.completed(error)
+      }
     }
   }
 
@@ -259,7 +267,10 @@ package struct APIServer: Sendable {
       page: { after throws(APIError) in
         try right.check()
         let next = exchange.with(exchange.request.page(after: after))
-        return try await apply(try await operation.handler(next).jsonBody ?? .null)
+        let page = try await inLane(next).jsonBody ?? .null
+        // Its turn may have come late.
+        try right.check()
+        return try await apply(page)
       }, requestID: exchange.requestID)
     for name in ["read-position", "ratelimit-limit"] {
       if let value = response.headers[name] { answer.headers.set(name, value) }

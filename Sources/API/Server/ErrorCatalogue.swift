@@ -248,6 +248,10 @@ enum ErrorCatalogue {
       "After a restore no head is signed until an operator has released it: 'daybook release'."
     ),
     ("hook_disabled", "The inbound hook is disabled: nothing was taken in. Enable it."),
+    (
+      "client_gone",
+      "In the request log: the client hung up before its answer was there, and the read was ended."
+    ),
     ("stopping", "The server is stopping. Try again."),
     ("log_closed", "The server is stopping. Try again."),
     ("log_overloaded", "The server is busy. Nothing was written; try again."),

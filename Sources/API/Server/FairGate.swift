@@ -72,6 +72,11 @@ extension APIError {
   static let overloaded = APIError(
     503, "unavailable", "overloaded", "The server is busy; nothing was done. Try again.",
     isRetryable: true)
+
+  /// Nobody reads it: what was asked for is not looked for any further.
+  static let clientGone = APIError(
+    503, "unavailable", "client_gone", "The client hung up before its answer was there.",
+    isRetryable: true)
 }
 
 extension FairGate.State {

@@ -342,7 +342,9 @@ package final class Operation: Sendable {
       ]
       all[429] = ["rate_limited"]
       if method == "GET" {
-        all[503]? += ["read_model_behind", "read_model_unavailable", "read_timeout"]
+        all[503]? += [
+          "read_model_behind", "read_model_unavailable", "read_timeout", "client_gone",
+        ]
       }
     }
     guard access != .signed else {

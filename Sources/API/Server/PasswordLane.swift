@@ -30,9 +30,7 @@ enum PasswordLane {
   ) async throws -> Output {
     let result = try await gate.pass(customer) {
       () async throws(APIError) -> Result<Output, any Error> in
-      await withCheckedContinuation { continuation in
-        Thread.detachNewThread { continuation.resume(returning: Result { try body() }) }
-      }
+      await onThread { Result { try body() } }
     }
     return try result.get()
   }

@@ -48,6 +48,8 @@ extension Exchange {
       throw .invalid("after", "invalid_cursor", "after is no cursor of this list.")
     } catch is SegmentRecomputing {
       throw .segmentRecomputing
+    } catch is CancellationError {
+      throw .clientGone
     } catch PostgresError.rejected(let rejection) where rejection.kind == .statementTimeout {
       services.report("read model: \(rejection)", requestID)
       throw .readTookTooLong
@@ -188,7 +190,7 @@ extension APIError {
     return error
   }
 
-  fileprivate static var readTookTooLong: APIError {
+  static var readTookTooLong: APIError {
     APIError(
       503, "unavailable", "read_timeout",
       """

@@ -8,6 +8,9 @@ struct ReportLane: Sendable {
     gate = FairGate(width: max(1, connectionCount / 2), lineLimit: 32)
   }
 
+  /// Those inside and those in the line.
+  var count: Int { gate.count }
+
   nonisolated(nonsending) func run<Result: Sendable>(
     _ operation: Operation, _ body: nonisolated(nonsending) () async throws(APIError) -> Result
   ) async throws(APIError) -> Result {

@@ -26,6 +26,7 @@ package final class Services: Sendable {
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
   let guesses = PasswordGuesses()
+  let scans = ScanLane()
   /// Knows which signed requests were seen.
   let signatures: RequestSignature
 
@@ -65,6 +66,10 @@ package struct APISettings: Sendable {
   package var sharedNetworks: [IPNetwork] = []
   /// How long a read waits for its read model at most.
   package var readWaitMillis = 5_000
+  /// How long one answer may go through a list by itself: as long as a single question to the database may take.
+  var listMillis = ReadPool.statementTimeoutMillis
+  /// How many stretches of the log a page of events looks at.
+  var eventStretches = 40
   /// Whether browsers reach us by HTTPS: the session's cookie goes no other way then.
   package var isSecure = false
   /// Whether webhooks may go to private and loopback addresses: for development only.

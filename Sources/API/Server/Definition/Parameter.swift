@@ -63,7 +63,8 @@ package struct Parameter: Sendable {
     "filter", .map(.anything),
     "The grammar of segments, as JSON, about the fields of what is listed: "
       + "`{\"field\": \"name\", \"op\": \"eq\", \"value\": \"Spring\"}`; "
-      + "a field inside another is `verdict.outcome`.",
+      + "a field inside another is `verdict.outcome`. A page ends where looking takes longer than a read "
+      + "may: it has what was found, maybe nothing, and `next`.",
     style: .json)
   package static let dryRun = query(
     "dry_run", .bool, "Tells what would follow, and writes nothing.")

@@ -12,17 +12,21 @@ struct ListReader {
   let exchange: Exchange
   let definition: ListDefinition
 
-  /// Rows that a filter looks at in one go.
-  private static let chunk = 500
-
   func answer() async throws(APIError) -> HTTPResponse {
-    var request = try exchange.listRequest(definition)
+    let request = try exchange.listRequest(definition)
     let filter = try definition.filtersItself ? nil : ObjectFilter(exchange)
     // Before anything is read: whoever follows the log from `as_of` misses nothing that the rows do not have.
     let head = try exchange.head()
-    let total = try await count(request, filter)
-    if filter != nil { request.page.wantsTotal = false }
-    var page = try await page(request, filter)
+    var total: Int?
+    var page: ListRows
+    if let filter {
+      let walk = walk(filter)
+      if request.page.wantsTotal { total = try await walk.count(request, of: definitionRows) }
+      page = try await walk.page(request, of: rows)
+    } else {
+      page = try await rows(request)
+      total = page.total
+    }
     if !page.isFromReadModel { page.position = min(page.position, head) }
     if request.page.isBackwards {
       page.items.reverse()
@@ -34,16 +38,19 @@ struct ListReader {
         position: request.asOf?.position ?? page.position,
         momentMicros: request.nowMicros(exchange))
     var object = JSONObject([("object", "list"), ("data", .array(page.items))])
-    let next = request.page.isBackwards ? page.cursors.last : page.hasMore ? page.cursors.last : nil
+    // Where a page ends before it is full, in the direction of the walk, there is no row of its own.
+    let next =
+      request.page.isBackwards
+      ? page.cursors.last : page.hasMore ? page.reached ?? page.cursors.last : nil
     let previous =
       request.page.isBackwards
-      ? (page.hasMore ? page.cursors.first : nil)
+      ? (page.hasMore ? page.reached ?? page.cursors.first : nil)
       : (request.page.after == nil ? nil : page.cursors.first)
     object["has_more"] = .bool(next != nil)
     object["next"] = JSON(next.map { cursor($0, pin) })
     object["previous"] = JSON(previous.map { cursor($0, pin) })
     object["as_of"] = .int(Int64(clamping: pin.position))
-    if let total = total ?? page.total { object["total"] = JSON(total) }
+    if let total { object["total"] = JSON(total) }
     var response = exchange.respond(200, .object(object))
     if page.isFromReadModel { response.headers.set("read-position", String(page.position)) }
     return response
@@ -61,60 +68,28 @@ struct ListReader {
     return try await TiedRows(exchange: exchange, definition: definition).rows(request)
   }
 
-  /// As many rows as were asked for that the filter holds for.
-  private func page(
-    _ request: ListRequest, _ filter: ObjectFilter?
-  ) async throws(APIError) -> ListRows {
-    guard let filter else { return try await rows(request) }
-    let limit = request.page.limit
-    var found: ListRows?
-    var chunk = request
-    chunk.page.limit = max(limit, Self.chunk)
-    while true {
-      let rows = try await rows(chunk)
-      if chunk.pin == nil { chunk.pin(at: rows.position, exchange) }
-      var all = found ?? ListRows(items: [], cursors: [], hasMore: false, position: rows.position)
-      all.isFromReadModel = rows.isFromReadModel
-      for (item, cursor) in zip(rows.items, rows.cursors)
-      where filter.matches(item, atMicros: chunk.nowMicros(exchange)) {
-        guard all.items.count < limit else {
-          all.hasMore = true
-          return all
-        }
-        all.items.append(item)
-        all.cursors.append(cursor)
-      }
-      guard rows.hasMore, let last = rows.cursors.last else { return all }
-      chunk.page.after = last
-      found = all
-    }
+  /// In any order: what counts them does not care.
+  private func definitionRows(_ request: ListRequest) async throws(APIError) -> ListRows {
+    try await definition.rows(exchange, request)
   }
 
-  /// How many rows the filter holds for, in the whole list; nil where nobody asked.
-  private func count(
-    _ request: ListRequest, _ filter: ObjectFilter?
-  ) async throws(APIError) -> Int? {
-    guard request.page.wantsTotal, let filter else { return nil }
-    var chunk = request
-    chunk.page.wantsTotal = false
-    chunk.page.after = nil
-    chunk.page.isBackwards = false
-    chunk.page.limit = Self.chunk
-    var count = 0
-    while true {
-      let rows = try await definition.rows(exchange, chunk)
-      if chunk.pin == nil { chunk.pin(at: rows.position, exchange) }
-      count += rows.items.count { filter.matches($0, atMicros: chunk.nowMicros(exchange)) }
-      guard rows.hasMore, let last = rows.cursors.last else { return count }
-      chunk.page.after = last
-    }
+  private func walk(_ filter: ObjectFilter) -> ListWalk {
+    let right = StandingRight(exchange)
+    return ListWalk(
+      matches: filter.matches, nowMicros: { exchange.nowMicros },
+      deadline: ContinuousClock.now + .milliseconds(exchange.services.settings.listMillis),
+      right: right.check)
   }
 }
 
 extension ListRequest {
   /// The next stretches see what the first saw.
   mutating func pin(at position: UInt64, _ exchange: Exchange) {
-    let pin = Pin(position: position, momentMicros: nowMicros(exchange))
+    pin(at: position, momentMicros: nowMicros(exchange))
+  }
+
+  mutating func pin(at position: UInt64, momentMicros: Micros) {
+    let pin = Pin(position: position, momentMicros: momentMicros)
     self.pin = pin
     page.upTo = pin.position
     page.upToMicros = pin.momentMicros

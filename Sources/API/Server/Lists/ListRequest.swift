@@ -65,6 +65,8 @@ struct ListRequest: Sendable {
 struct ListRows: Sendable {
   var items: [JSON]
   var cursors: [String]
+  /// The row that was looked at last, where that is not the last of the items: it goes on there.
+  var reached: String?
   var hasMore: Bool
   var total: Int?
   /// The position that it was read at.
