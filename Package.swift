@@ -189,7 +189,7 @@ let package = Package(
     // The log under kills, faults and flipped bits; golden logs. `shim/` is preloaded into the process
     // that writes.
     .target(name: "FaultShim", path: "tools/crash/shim"),
-    module("CrashKit", path: "tools/crash/Kit", ["EventLog", "Zstd", "Crypto", "JSON"]),
+    module("CrashKit", path: "tools/crash/Kit", ["EventLog", "Merkle", "Zstd", "Crypto", "JSON"]),
     .executableTarget(
       name: "crash", dependencies: ["CrashKit"], path: "tools/crash/Main",
       swiftSettings: settings),

@@ -135,6 +135,24 @@ enum LogKind: String, CaseIterable, Sendable {
     }
   }
 
+  /// Whoever decides again after a conflict has another commit, under the key of the same request.
+  @Test(arguments: LogKind.allCases)
+  func `the key of a refused commit is free for another one`(kind: LogKind) async throws {
+    try await kind.withLog { log async throws in
+      let key = IdempotencyKey(name: "k", fingerprint: 7)
+      let other = IdempotencyKey(name: "k", fingerprint: 8)
+      _ = try await log.append(commit([event(1)]))
+      let refused = commit([event(1)], expected: [stream(1): .noStream], key: key)
+      #expect(
+        await failure(of: log, appending: refused)
+          == .versionConflict(stream: stream(1), expected: .noStream, actual: 1))
+      #expect(try log.receipt(org: orgA, idempotencyKey: key) == nil)
+      let stored = try await log.append(commit([event(1), event(2)], key: other))
+      #expect(!stored.isReplay)
+      #expect(stored.firstPosition == 2)
+    }
+  }
+
   @Test(arguments: LogKind.allCases)
   func `a commit that breaks a rule is refused`(kind: LogKind) async throws {
     let broken: [Commit] = [

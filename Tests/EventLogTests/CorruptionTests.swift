@@ -1,3 +1,4 @@
+import CrashKit
 import Foundation
 import LMDB
 import Testing
@@ -28,7 +29,7 @@ import Vault
         mapBytes: 1 << 30,
         tables: [
           "meta": .bytes, "blocks": .number, "runs": .number, "orgs": .bytes, "nodes": .bytes,
-          "heads": .bytes,
+          "heads": .bytes, "dictionaries": .number,
         ]))
     defer { environment.close() }
     let table = environment.table(table)
@@ -84,6 +85,33 @@ import Vault
         reader.close()
         try tamper(directory, "runs", key: 1) { $0.flipping(bit) }
       }
+    }
+  }
+
+  /// What is decompressed with it would have other words in it, and nothing else would say so.
+  @Test func `every flipped bit of a dictionary is detected and nothing made with it is served`()
+    async throws
+  {
+    try await withLogDirectory { directory in
+      try await GoldenLog.write(to: directory)
+      var random = SeededRandom(seed: 13)
+      for _ in 0..<100 {
+        var bit = 0
+        try tamper(directory, "dictionaries", key: 1) { bytes in
+          bit = Int.random(in: 0..<bytes.count * 8, using: &random)
+          return bytes.flipping(bit)
+        }
+        let reader = try LMDBLogReader(directory: directory)
+        let head = try reader.head()
+        #expect(throws: EventLogError.self) {
+          try reader.read(after: head - 1, limit: 1, filter: .all)
+        }
+        reader.close()
+        try tamper(directory, "dictionaries", key: 1) { $0.flipping(bit) }
+      }
+      let reader = try LMDBLogReader(directory: directory)
+      #expect(try reader.verify(isDeep: true).isSound)
+      reader.close()
     }
   }
 

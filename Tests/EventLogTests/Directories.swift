@@ -27,13 +27,22 @@ struct SmallDisk {
   }
 }
 
-/// Runs `body` with a real file system that fills up, and removes it; where this process may not mount one it says so and runs nothing.
+/// Whether this process may mount something: a test that has to is `.enabled(if: canMount, …)`, so that the run tells that it was left out.
+let canMount: Bool = {
+  let directory = FileManager.default.temporaryDirectory.appending(
+    path: "daybook-mount-\(UUID().uuidString)"
+  ).path(percentEncoded: false)
+  guard unsafe mkdir(directory, 0o700) == 0 else { return false }
+  defer { unsafe rmdir(directory) }
+  guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=1m") == 0 else { return false }
+  unsafe umount2(directory, Int32(MNT_DETACH))
+  return true
+}()
+
+/// Runs `body` with a real file system that fills up, and removes it.
 func withSmallDisk(mebibytes: Int, _ body: (SmallDisk) async throws -> Void) async throws {
   try await withLogDirectory { directory async throws in
-    guard unsafe mount("tmpfs", directory, "tmpfs", 0, "size=\(mebibytes)m") == 0 else {
-      print("not run: a file system of one's own cannot be mounted here (\(errno))")
-      return
-    }
+    try #require(unsafe mount("tmpfs", directory, "tmpfs", 0, "size=\(mebibytes)m") == 0)
     defer { unsafe umount2(directory, Int32(MNT_DETACH)) }
     let home = directory + "/home"
     try FileManager.default.createDirectory(atPath: home, withIntermediateDirectories: true)

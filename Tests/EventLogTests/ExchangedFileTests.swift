@@ -9,7 +9,7 @@ import Vault
 /// Files that are exchanged while other processes have them open, and whoever does it is killed on the way.
 @Suite(.serialized) struct ExchangedFileTests {
   private static let tool = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    .deletingLastPathComponent().appending(path: "crash").path()
+    .deletingLastPathComponent().appending(path: "crash").path(percentEncoded: false)
 
   /// Goal: a process that opens a log is killed while it makes the lock file, and another one waits for it: that one sees the
   /// log, and not the empty tree that LMDB would begin with. Method: the first one is stopped before it maps the

@@ -1,8 +1,9 @@
 import CrashKit
-import EventLog
 import Foundation
 import JSON
 import Testing
+
+@testable import EventLog
 
 /// What a released version wrote can be read, and written on, for ever.
 @Suite struct GoldenLogTests {
@@ -13,9 +14,12 @@ import Testing
   }()
 
   private static let folder = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../eventlog/golden").standardized.path()
+    .appending(path: "../../eventlog/golden").standardized.path(percentEncoded: false)
 
-  @Test func `there is a golden log`() { #expect(Self.versions.contains("v1")) }
+  /// Without one a change of the format would be noticed by nothing: all other tests read what the same program wrote.
+  @Test func `there is a golden log of every format, up to the one that is written`() {
+    #expect(Self.versions == (1...Int(BlockHeader.formatVersion)).map { "v\($0)" })
+  }
 
   @Test(arguments: versions)
   func `a golden log is read as it was written, and can be appended to`(
@@ -33,6 +37,9 @@ import Testing
       let events = try log.read(after: 0, limit: .max, filter: .all).events
       try Self.compareStreams(events, log)
       #expect(events.contains { $0.parts.contains(.erased(subject: GoldenLog.erased)) })
+      if version == "v\(BlockHeader.formatVersion)" {
+        #expect(try log.usage()["dictionaries"] != 0)
+      }
 
       let org = GoldenLog.orgs[0]
       let old = try #require(

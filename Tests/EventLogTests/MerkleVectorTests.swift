@@ -108,32 +108,6 @@ struct MerkleVectorTests {
     }
   }
 
-  /// Goal: leaves added together make the tree that they make one by one. Method: runs of all lengths up to three subtrees, begun
-  /// at all places of one.
-  @Test func `leaves added together complete the subtrees that they complete one by one`() throws {
-    let leaves = (0..<200).map { MerkleTree.leafHash([UInt8($0)]) }
-    for start in 0..<40 {
-      for count in 0..<50 {
-        var alone = Frontier()
-        for leaf in leaves[..<start] { alone.append(leaf) }
-        var together = alone
-        var expected: [String] = []
-        for leaf in leaves[start..<start + count] {
-          alone.append(leaf) { level, index, hash in
-            guard level >= Frontier.batchLevel else { return }
-            expected.append("\(level) \(index) \(hash.bytes)")
-          }
-        }
-        var completed: [String] = []
-        together.append(contentsOf: Array(leaves[start..<start + count])) { level, index, hash in
-          completed.append("\(level) \(index) \(hash.bytes)")
-        }
-        try #require(together == alone, "\(count) leaves after \(start)")
-        try #require(completed == expected, "\(count) leaves after \(start)")
-      }
-    }
-  }
-
   @Test func `all inclusion proofs are made as given, accepted, and refused when damaged`() throws {
     let tree = try tree()
     try #require(vectors.inclusion.count == 2080)
@@ -241,6 +215,35 @@ struct MerkleVectorTests {
       MerkleTree.isConsistent(
         old: consistency.oldSize, oldRoot: try digest(vectors.roots[Int(consistency.oldSize)]),
         new: head.size, newRoot: head.root, proof: consistency.path))
+  }
+}
+
+/// What needs no vectors.
+@Suite struct MerkleTests {
+  /// Goal: leaves added together make the tree that they make one by one. Method: runs of all lengths up to three subtrees, begun
+  /// at all places of one.
+  @Test func `leaves added together complete the subtrees that they complete one by one`() throws {
+    let leaves = (0..<200).map { MerkleTree.leafHash([UInt8($0)]) }
+    for start in 0..<40 {
+      for count in 0..<50 {
+        var alone = Frontier()
+        for leaf in leaves[..<start] { alone.append(leaf) }
+        var together = alone
+        var expected: [String] = []
+        for leaf in leaves[start..<start + count] {
+          alone.append(leaf) { level, index, hash in
+            guard level >= Frontier.batchLevel else { return }
+            expected.append("\(level) \(index) \(hash.bytes)")
+          }
+        }
+        var completed: [String] = []
+        together.append(contentsOf: Array(leaves[start..<start + count])) { level, index, hash in
+          completed.append("\(level) \(index) \(hash.bytes)")
+        }
+        try #require(together == alone, "\(count) leaves after \(start)")
+        try #require(completed == expected, "\(count) leaves after \(start)")
+      }
+    }
   }
 
   @Test func `tile paths follow the specification`() {

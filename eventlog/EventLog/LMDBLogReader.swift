@@ -7,10 +7,13 @@ package final class LMDBLogReader: EventReader {
   let store: LogStore
   private let follower: HeadFollower
 
-  /// Opens the log. Without `rootKey`, the file `root.key` of the directory is used.
+  /// Opens the log. Without `rootKey`, the file `root.key` of the directory is used. Whoever waits for the log to grow is woken by the
+  /// writer, and looks by itself every `pollNanos` besides.
   ///
   /// - Throws: `.storage` where `directory` has no log yet; create it by opening the writer once.
-  package init(directory: String, rootKey: (any RootKey)? = nil) throws(EventLogError) {
+  package init(
+    directory: String, rootKey: (any RootKey)? = nil, pollNanos: Int64 = 1_000_000_000
+  ) throws(EventLogError) {
     let folder = LogFolder(path: directory)
     guard try folder.hasLog() else {
       throw .storage(reason: "there is no event log in this directory")
@@ -20,7 +23,7 @@ package final class LMDBLogReader: EventReader {
     do throws(EventLogError) {
       let word = try WakeWord(path: folder.wakePath, isWriter: false)
       _ = try store.openingHead(word)
-      follower = HeadFollower(store: store, word: word)
+      follower = HeadFollower(store: store, word: word, pollNanos: pollNanos)
     } catch {
       store.close()
       throw error
@@ -91,12 +94,14 @@ final class HeadFollower: Sendable {
 
   private let store: LogStore
   private let word: WakeWord
+  private let pollNanos: Int64
   private let waiters = HeadWaiters(head: 0)
   private let state = Mutex(State())
 
-  init(store: LogStore, word: WakeWord) {
+  init(store: LogStore, word: WakeWord, pollNanos: Int64) {
     self.store = store
     self.word = word
+    self.pollNanos = pollNanos
   }
 
   func wait(beyond position: UInt64, timeoutMillis: Int) async throws -> UInt64 {
@@ -138,7 +143,7 @@ final class HeadFollower: Sendable {
         // Nothing to announce: whoever waits finds out by its own read, after its timeout.
         if isClosed { return }
       }
-      word.wait(whileEqualTo: seen)
+      word.wait(whileEqualTo: seen, nanos: pollNanos)
     }
   }
 }

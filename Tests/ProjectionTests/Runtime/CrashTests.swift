@@ -36,6 +36,24 @@ import Testing
     }
   }
 
+  /// Goal: the points are where the seeds above take them for. Method: a child that comes through without meeting its point ends in
+  /// good order, and that is a failure here.
+  @Test(arguments: FaultPoints.Point.allCases)
+  func `a projector comes to each point, dies there and goes on`(
+    point: FaultPoints.Point
+  ) async throws {
+    try await withDesk { desk in
+      let kill = Kill(
+        seed: Self.first, commits: Plan.commitCount, point: point, passes: 0, batchLimit: 12,
+        mustReach: true)
+      try await dies(desk.connectionString, kill)
+      try await RandomHistory(seed: Self.first, commitCount: Plan.commitCount)
+        .append(to: desk.history, commits: Plan.commitCount)
+      try await projectToHead(desk)
+      try await desk.expectLiveEqualsRebuilt()
+    }
+  }
+
   /// What a killed process held is free as soon as the server notices: once is mostly enough.
   private func projectToHead(_ desk: Desk) async throws {
     let head = ["\(try desk.history.log.head()) | 0"]
@@ -147,15 +165,19 @@ private struct Kill: Codable, Sendable {
   let pointName: String
   let passes: Int
   let batchLimit: Int
+  /// Whether it is to die nowhere else.
+  let mustReach: Bool
 
   init(
-    seed: UInt64, commits: Int, point: FaultPoints.Point, passes: Int, batchLimit: Int
+    seed: UInt64, commits: Int, point: FaultPoints.Point, passes: Int, batchLimit: Int,
+    mustReach: Bool = false
   ) {
     self.seed = seed
     self.commits = commits
     pointName = point.rawValue
     self.passes = passes
     self.batchLimit = batchLimit
+    self.mustReach = mustReach
   }
 
   func run(_ url: String) async throws {
@@ -181,6 +203,6 @@ private struct Kill: Codable, Sendable {
       try await desk.projector(options).runToHead()
     }
     // It was through before the point came often enough: then it dies here.
-    kill(getpid(), SIGKILL)
+    if !mustReach { kill(getpid(), SIGKILL) }
   }
 }

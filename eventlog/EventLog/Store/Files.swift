@@ -198,8 +198,8 @@ final class WakeWord: @unchecked Sendable {
   /// Lets the waiters of all processes look again.
   func wakeAll() { unsafe wake_all(word) }
 
-  /// Blocks the thread until the word is not `seen` any more, at the latest after a second.
-  func wait(whileEqualTo seen: UInt32) {
-    unsafe wake_wait(word, seen, 1_000_000_000)
+  /// Blocks the thread until the word is not `seen` any more, at the latest after `nanos`.
+  func wait(whileEqualTo seen: UInt32, nanos: Int64) {
+    unsafe wake_wait(word, seen, nanos)
   }
 }

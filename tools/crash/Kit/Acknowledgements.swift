@@ -6,6 +6,8 @@ import Foundation
 ///
 ///     acked 17 c3-42      the commit `c3-42` is at position 17
 ///     unknown c3-43       its flush failed, nobody knows
+///     erasing 8f…02       this person's erasure was asked for
+///     erased 8f…02        and is done
 package final class Acknowledgements: Sendable {
   private let descriptor: Int32
 
@@ -20,6 +22,12 @@ package final class Acknowledgements: Sendable {
 
   func unknown(_ name: String) throws { try add("unknown \(name)\n") }
 
+  func erasing(_ subject: SubjectID) throws { try add("erasing \(Self.text(subject))\n") }
+
+  func erased(_ subject: SubjectID) throws { try add("erased \(Self.text(subject))\n") }
+
+  private static func text(_ subject: SubjectID) -> String { String(subject.value, radix: 16) }
+
   private func add(_ line: String) throws {
     let bytes = Array(line.utf8)
     guard unsafe write(descriptor, bytes, bytes.count) == bytes.count else {
@@ -31,6 +39,10 @@ package final class Acknowledgements: Sendable {
     /// Position by name.
     package var acked: [String: UInt64] = [:]
     package var unknownCount = 0
+    /// Whose erasure was asked for: their parts may be gone.
+    package var erasing: Set<SubjectID> = []
+    /// Whose erasure is done: their parts are gone.
+    package var erased: Set<SubjectID> = []
   }
 
   package static func read(_ path: String) throws -> Book {
@@ -47,10 +59,17 @@ package final class Acknowledgements: Sendable {
         }
         book.acked[name] = position
       case ("unknown", 2): book.unknownCount += 1
+      case ("erasing", 2): book.erasing.insert(try subject(fields[1]))
+      case ("erased", 2): book.erased.insert(try subject(fields[1]))
       default: throw CrashError("not a line: \(line)")
       }
     }
     return book
+  }
+
+  private static func subject(_ text: Substring) throws -> SubjectID {
+    guard let value = UInt128(text, radix: 16) else { throw CrashError("not a person: \(text)") }
+    return SubjectID(value)
   }
 }
 
@@ -62,6 +81,11 @@ package struct CrashError: Error, CustomStringConvertible {
 
 /// The log did what it must never do.
 package struct BrokenPromise: Error, Equatable, CustomStringConvertible {
+  /// Begins with a word that `tools/test` looks for: what says it is never tried again in the hope that it goes away.
   package let description: String
-  package init(_ description: String) { self.description = description }
+
+  package init(_ description: String) {
+    let mark = "BROKEN: "
+    self.description = mark + description.replacing(mark, with: "")
+  }
 }

@@ -24,7 +24,7 @@ package enum CrashCommand {
       complain(usage)
       return 64
     } catch let error as BrokenPromise {
-      complain("crash: BROKEN: \(error)")
+      complain("crash: \(error)")
       return 2
     } catch {
       complain("crash: \(error)")
@@ -78,23 +78,19 @@ package enum CrashCommand {
     switch (name, rest.count) {
     case ("golden", 1):
       try await GoldenLog.make(at: rest[0])
-    case ("write", 3...5):
+    case ("write", 3...5), ("rewrite", 3...5):
       var writer = WritingProcess(
         directory: rest[0], acknowledgementPath: rest[1], name: rest[2])
+      writer.isRewriting = name == "rewrite"
       if rest.count > 3 { writer.taskCount = Int(try number(rest[3])) }
       if rest.count > 4 { writer.commitCount = Int(try number(rest[4])) }
-      try await writer.run()
-    case ("rewrite", 3):
-      var writer = WritingProcess(
-        directory: rest[0], acknowledgementPath: rest[1], name: rest[2])
-      writer.isRewriting = true
       try await writer.run()
     case ("tail", 2):
       try await TailingProcess(directory: rest[0], outPath: rest[1]).run()
     case ("flip", 5):
       let numbers = try rest[2...].map(number)
-      try FlippedReader(directory: rest[0], outPath: rest[1])
-        .run(seed: numbers[0], flips: Int(numbers[1])..<Int(numbers[2]))
+      try FlippedReader(directory: rest[0], outPath: rest[1]).run(
+        seed: numbers[0], flips: Int(numbers[1])..<Int(numbers[2]))
     default: return false
     }
     return true

@@ -5,9 +5,14 @@ import EventLog
 /// the same have the same digest, whatever their bytes are.
 package struct EventDigest {
   private var hash = SHA256()
+  /// Of whom only the name counts.
+  private let isErasable: @Sendable (SubjectID) -> Bool
   package private(set) var eventCount: UInt64 = 0
 
-  package init() {}
+  /// `isErasable`: who may be erased between two readings that are compared. Of their parts there is only whose they are in it.
+  package init(isErasable: @escaping @Sendable (SubjectID) -> Bool = { _ in false }) {
+    self.isErasable = isErasable
+  }
 
   package mutating func add(_ event: RecordedEvent) {
     eventCount += 1
@@ -23,7 +28,13 @@ package struct EventDigest {
     bytes.append(context: event.context)
     bytes.append(number: event.commitPosition)
     bytes.append(number: UInt64(event.commitCount))
-    for part in event.parts { bytes.append(part: part) }
+    for part in event.parts {
+      if case .opened(let subject?, _) = part, isErasable(subject) {
+        bytes.append(part: .erased(subject: subject))
+      } else {
+        bytes.append(part: part)
+      }
+    }
     hash.update(bytes)
   }
 

@@ -20,19 +20,27 @@ package enum GoldenLog {
       // Left behind in the temporary directory at worst.
       _ = try? FileManager.default.removeItem(atPath: scratch)
     }
+    let expected = try await write(to: scratch)
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Data(try FileBundle.pack(scratch)).write(to: URL(filePath: folder + "/log.bundle"))
+    try Data((expected.text + "\n").utf8).write(to: URL(filePath: folder + "/expected.json"))
+  }
+
+  /// A log of everything that today's format has: merged runs, tiles and stored nodes, large blocks, a dictionary and small
+  /// blocks that were made with it, somebody erased. Returns what it must be read as.
+  @discardableResult
+  package static func write(to directory: String) async throws -> JSON {
     let ticks = TickingClock(startMicros)
     var options = LMDBEventLog.Options()
     options.nowMicros = { ticks.next() }
     options.compaction.pauseFactor = nil
     options.compaction.dictionaryEvents = 512
-    let log = try LMDBEventLog(directory: scratch, options: options)
+    let log = try LMDBEventLog(directory: directory, options: options)
     try await fill(log)
     try await log.erase([erased], org: orgs[0])
     let expected = try expectation(of: log)
     await log.close()
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    try Data(try FileBundle.pack(scratch)).write(to: URL(filePath: folder + "/log.bundle"))
-    try Data((expected.text + "\n").utf8).write(to: URL(filePath: folder + "/expected.json"))
+    return expected
   }
 
   /// What a reader is told about everything in the log.

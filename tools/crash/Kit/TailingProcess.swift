@@ -22,7 +22,7 @@ package struct TailingProcess {
     let reader = try await opened()
     let descriptor = unsafe open(outPath, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw CrashError("\(outPath) cannot be written") }
-    var digest = EventDigest()
+    var digest = EventDigest(isErasable: WrittenPerson.isOne)
     var position: UInt64 = 0
     while true {
       let page = try reader.read(after: position, limit: 100, filter: .all)
@@ -31,6 +31,7 @@ package struct TailingProcess {
           throw BrokenPromise("a tailer met \(event.position) after \(position)")
         }
         position = event.position
+        try WrittenPerson.check(event)
         digest.add(event)
       }
       if page.events.isEmpty {

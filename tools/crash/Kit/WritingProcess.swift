@@ -1,3 +1,4 @@
+import Crypto
 import EventLog
 import Foundation
 
@@ -11,8 +12,13 @@ package struct WritingProcess {
   /// Of each task; nil: until killed.
   package var commitCount: Int?
   package var mapBytes = 1 << 20
-  /// Whether it puts other files in the place of the log's and the vault's all the time, besides.
+  /// Whether one of its tasks erases the people that it has written, one after the other, and so puts other files in the place of
+  /// the log's and the vault's all the time.
   package var isRewriting = false
+  /// What the shim tells of its fault in: with a number of commits, it goes on until there is something in it.
+  package var firedPath = ProcessInfo.processInfo.environment["DAYBOOK_FAULT_FIRED"]
+  /// So many commits come besides, at most: without an end where no fault strikes.
+  private static let extraCommitCount = 400
 
   package init(directory: String, acknowledgementPath: String, name: String) {
     self.directory = directory
@@ -29,7 +35,6 @@ package struct WritingProcess {
       for task in 0..<taskCount {
         group.addTask { try await write(task, log, acknowledgements) }
       }
-      if isRewriting { group.addTask { try await rewrite(log) } }
       try await group.waitForAll()
     }
     await log.close()
@@ -39,8 +44,9 @@ package struct WritingProcess {
     _ task: Int, _ log: LMDBEventLog, _ acknowledgements: Acknowledgements
   ) async throws {
     var number = 0
-    while commitCount.map({ number < $0 }) ?? true {
-      let count = min(Self.burst(at: number), commitCount.map { $0 - number } ?? .max)
+    var person: (SubjectID, OrgID)?
+    while isToGoOn(after: number) {
+      let count = burst(at: number)
       let burst = (number..<number + count).map { number in
         let name = "\(name)-\(task)-\(number)"
         let commit = commit(name, number, isLarge: count > 1)
@@ -49,24 +55,56 @@ package struct WritingProcess {
       for (name, commit, pending) in burst {
         let receipt = try await settle(pending, commit, name, log, acknowledgements)
         try acknowledgements.acked(name, at: receipt.firstPosition)
+        if commit.events[0].parts.count > 1 {
+          person = (WrittenPerson.subject(of: name), commit.org)
+        }
       }
       number += count
+      guard isRewriting, task == 0 else { continue }
+      if number % 9 == 1, let (subject, org) = person {
+        try await erase(subject, org, log, acknowledgements)
+        person = nil
+      }
+      if number % 9 == 0 { try await recovering { _ = try await log.compact() } }
     }
   }
 
-  /// Until killed. Whom it erases nobody knows, so that what tailers have seen stays the same.
-  private func rewrite(_ log: LMDBEventLog) async throws {
-    while true {
-      try await log.erase([SubjectID(UInt128.random(in: 1...(.max)))], org: OrgID(1))
-      _ = try await log.compact()
-      // Commits come in between.
-      try await Task.sleep(for: .milliseconds(10))
+  private func isToGoOn(after number: Int) -> Bool {
+    guard let commitCount, number >= commitCount else { return true }
+    guard let firedPath, number < commitCount + Self.extraCommitCount else { return false }
+    return !FileManager.default.fileExists(atPath: firedPath)
+  }
+
+  private func erase(
+    _ subject: SubjectID, _ org: OrgID, _ log: LMDBEventLog, _ acknowledgements: Acknowledgements
+  ) async throws {
+    try acknowledgements.erasing(subject)
+    try await recovering { try await log.erase([subject], org: org) }
+    try acknowledgements.erased(subject)
+  }
+
+  /// Repeats `body` until it is done, as whoever asked for it does.
+  private func recovering(_ body: () async throws -> Void) async throws {
+    for _ in 0..<1000 {
+      do {
+        return try await body()
+      } catch let error as EventLogError {
+        switch error {
+        case .storage, .outcomeUnknown, .logFull, .readOnly, .overloaded: break
+        default: throw BrokenPromise("a rewriting failed, and not as a disk's failure: \(error)")
+        }
+        try await Task.sleep(for: .milliseconds(5))
+      }
     }
+    throw BrokenPromise("no rewriting comes to its end")
   }
 
   /// How many commits are on their way together: one, or now and then so many, each of them large, that the writer plans
-  /// one group while it stores another (`WriterPipeline`).
-  private static func burst(at number: Int) -> Int { number % 9 == 3 ? 6 : 1 }
+  /// one group while it stores another (`WriterPipeline`). Not where a number of commits is to make as many blocks, and files are rewritten.
+  private func burst(at number: Int) -> Int {
+    guard !isRewriting || commitCount == nil else { return 1 }
+    return number % 9 == 3 ? 6 : 1
+  }
 
   /// Repeats the commit under its key until the log has said that it is there. Where it failed for any other reason
   /// than the disk's, the log is wrong.
@@ -95,8 +133,8 @@ package struct WritingProcess {
     var parts = [Part(subject: nil, payload: Array(name.utf8))]
     // New people every now and then: their keys go to the vault first.
     if number % 4 == 0 {
-      let subject = SubjectID(UInt128(UInt64(truncatingIfNeeded: name.hashValue) | 1))
-      parts.append(Part(subject: subject, payload: Array("Ann \(name)".utf8)))
+      parts.append(
+        Part(subject: WrittenPerson.subject(of: name), payload: WrittenPerson.text(of: name)))
     }
     let filler = String(repeating: "\(number) ", count: isLarge ? 20_000 : number % 50 * 20)
     let events = [
@@ -110,5 +148,37 @@ package struct WritingProcess {
       idempotencyKey: IdempotencyKey(name: name, fingerprint: 1),
       context: CommitContext(
         actor: "system:crash", origin: "cli", correlation: name, occurredAtMicros: 1))
+  }
+}
+
+/// A person of whom a `WritingProcess` writes once. Each may be erased at any time, and nobody's name is ever another's.
+enum WrittenPerson {
+  /// Which of all people these are.
+  private static let mark = UInt128(0xDA) << 120
+
+  static func subject(of name: String) -> SubjectID {
+    let hash = SHA256.hash(Array(name.utf8)).prefix(8)
+    return SubjectID(mark | hash.reduce(UInt128(0)) { $0 << 8 | UInt128($1) })
+  }
+
+  static func text(of name: String) -> [UInt8] { Array("Ann \(name)".utf8) }
+
+  @Sendable static func isOne(_ subject: SubjectID) -> Bool { subject.value >> 120 == mark >> 120 }
+
+  /// Whose part `event` has and whether it opens; nil where it has none of these people's.
+  ///
+  /// - Throws: `BrokenPromise` where it is not what was written.
+  @discardableResult
+  static func check(_ event: RecordedEvent) throws -> (subject: SubjectID, isOpened: Bool)? {
+    guard event.parts.count == 2 else { return nil }
+    switch event.parts[1] {
+    case .opened(let subject?, let payload) where isOne(subject):
+      guard case .opened(nil, let name) = event.parts[0],
+        payload == text(of: String(decoding: name, as: UTF8.self))
+      else { throw BrokenPromise("the person at \(event.position) has another one's name") }
+      return (subject, true)
+    case .erased(let subject) where isOne(subject): return (subject, false)
+    default: return nil
+    }
   }
 }

@@ -11,6 +11,7 @@
  *   DAYBOOK_FAULT_FLAG  while this file exists, every write fails: with EIO where it holds "EIO", else with ENOSPC
  *   DAYBOOK_FAULT_SEED  of the choice of what survives a cut
  *   DAYBOOK_FAULT_COUNT gets "WRITES FLUSHES RESIZES" when the process ends in good order
+ *   DAYBOOK_FAULT_FIRED gets a line KIND:OPERATION:NTH for each fault, before it strikes
  *
  * What a flush has not covered may or may not be on the disk after a cut, sector by sector (512 bytes): for each
  * such sector a coin decides between what it was at the last flush and what it is now. A file that has grown since
@@ -36,7 +37,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { SECTOR = 512, BUCKETS = 1 << 16, MAX_FILES = 64, MAX_FAULTS = 8 };
+enum { SECTOR = 512, BLOCK = 4096, BUCKETS = 1 << 16, MAX_FILES = 64, MAX_FAULTS = 8 };
 enum operation { WRITE, FLUSH, RESIZE, OPERATIONS };
 enum kind { NONE, FAIL_EIO, FAIL_ENOSPC, SHORT_WRITE, CUT, STOP };
 
@@ -73,7 +74,7 @@ static unsigned long counts[OPERATIONS], any_count;
 static uint64_t random_state;
 static char root[PATH_MAX];
 static size_t root_length;
-static const char *flag_path, *count_path;
+static const char *flag_path, *count_path, *fired_path;
 /* After a short write: the rest fails too. */
 static int rest_fails;
 
@@ -96,21 +97,19 @@ static uint64_t next_random(void) {
   return mixed ^ (mixed >> 31);
 }
 
+static const char *const kind_names[] = {"none", "eio", "enospc", "short", "cut", "stop"};
+static const char *const operation_names[] = {"write", "flush", "resize", "any"};
+
 static enum kind kind_named(const char *name) {
-  if (!strcmp(name, "eio")) return FAIL_EIO;
-  if (!strcmp(name, "enospc")) return FAIL_ENOSPC;
-  if (!strcmp(name, "short")) return SHORT_WRITE;
-  if (!strcmp(name, "cut")) return CUT;
-  if (!strcmp(name, "stop")) return STOP;
+  for (int kind = FAIL_EIO; kind <= STOP; kind++)
+    if (!strcmp(name, kind_names[kind])) return (enum kind)kind;
   die("no such kind of fault");
   return NONE;
 }
 
 static int operation_named(const char *name) {
-  if (!strcmp(name, "write")) return WRITE;
-  if (!strcmp(name, "flush")) return FLUSH;
-  if (!strcmp(name, "resize")) return RESIZE;
-  if (!strcmp(name, "any")) return OPERATIONS;
+  for (int operation = WRITE; operation <= OPERATIONS; operation++)
+    if (!strcmp(name, operation_names[operation])) return operation;
   die("no such operation");
   return OPERATIONS;
 }
@@ -142,6 +141,7 @@ __attribute__((constructor)) static void begin(void) {
   random_state = seed ? strtoull(seed, NULL, 10) : 1;
   flag_path = getenv("DAYBOOK_FAULT_FLAG");
   count_path = getenv("DAYBOOK_FAULT_COUNT");
+  fired_path = getenv("DAYBOOK_FAULT_FIRED");
   read_faults(getenv("DAYBOOK_FAULTS"));
   root_length = strlen(root);
 }
@@ -152,6 +152,31 @@ __attribute__((destructor)) static void end(void) {
   if (!out) return;
   fprintf(out, "%lu %lu %lu\n", counts[WRITE], counts[FLUSH], counts[RESIZE]);
   fclose(out);
+}
+
+/* A place for another file: a new one, or that of a file that has no name any more, so that a cut says nothing of it. */
+static int free_place(void) {
+  struct stat status;
+  for (int i = 0; i < file_count; i++) {
+    if (fstat(files[i].descriptor, &status)) die("a file cannot be looked at");
+    if (status.st_nlink) continue;
+    for (int bucket = 0; bucket < BUCKETS; bucket++) {
+      struct sector **link = &buckets[bucket];
+      while (*link) {
+        struct sector *each = *link;
+        if (each->file != i) {
+          link = &each->next;
+          continue;
+        }
+        *link = each->next;
+        free(each);
+      }
+    }
+    close(files[i].descriptor);
+    return i;
+  }
+  if (file_count == MAX_FILES) die("too many files");
+  return file_count++;
 }
 
 /* The index of the file behind `descriptor`; -1 where it is none of ours. */
@@ -171,9 +196,9 @@ static int find_file(int descriptor) {
   if (!strcmp(name, "lock.mdb") || !strcmp(name, "writer.lock") || !strcmp(name, "wake")) return -1;
   int own = open(path, O_RDWR | O_CLOEXEC);
   if (own < 0) return -1;
-  if (file_count == MAX_FILES) die("too many files");
-  files[file_count] = (struct file){status.st_dev, status.st_ino, own, status.st_size};
-  return file_count++;
+  int place = free_place();
+  files[place] = (struct file){status.st_dev, status.st_ino, own, status.st_size};
+  return place;
 }
 
 static struct sector **bucket_of(int file, uint64_t number) {
@@ -242,6 +267,17 @@ static void cut(void) {
   for (;;) pause();
 }
 
+/* Tells that a fault strikes now. */
+static void tell(const struct fault *fault) {
+  char line[64];
+  if (!fired_path) return;
+  int descriptor = open(fired_path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  int length = snprintf(line, sizeof line, "%s:%s:%lu\n", kind_names[fault->kind],
+                        operation_names[fault->operation], fault->nth);
+  if (descriptor < 0 || real_write(descriptor, line, length) != length) die("cannot tell");
+  close(descriptor);
+}
+
 /* What is to happen to this call. */
 static enum kind next_fault(enum operation operation) {
   counts[operation]++;
@@ -251,6 +287,7 @@ static enum kind next_fault(enum operation operation) {
     int is_any = faults[i].operation == OPERATIONS;
     if (!is_any && faults[i].operation != (int)operation) continue;
     if (faults[i].nth != (is_any ? any_count : counts[operation])) continue;
+    tell(&faults[i]);
     /* Also where another fault meets the same call: it would never come again, and the process never end. */
     if (faults[i].kind == CUT) cut();
     if (found == NONE) found = faults[i].kind;
@@ -284,6 +321,8 @@ static ssize_t write_at(int file, int descriptor, const void *bytes, size_t size
   }
   if (kind == SHORT_WRITE && size > 1) {
     size /= 2;
+    /* In whole blocks where there is more than one: a write past the page cache (O_DIRECT) is of those alone. */
+    if (size > BLOCK) size -= size % BLOCK;
     rest_fails = 1;
   }
   keep_durable(file, offset, size);
@@ -310,6 +349,17 @@ ssize_t pwrite64(int descriptor, const void *bytes, size_t size, off64_t offset)
   return pwrite(descriptor, bytes, size, offset);
 }
 
+/* At the place where the descriptor is. The bytes are the caller's own where they lie together: a write past the page
+ * cache, as LMDB's copy makes, is refused from a place that is not aligned. */
+static ssize_t write_on(int file, int descriptor, const void *bytes, size_t size) {
+  off_t offset = lseek(descriptor, 0, SEEK_CUR);
+  ssize_t result = write_at(file, descriptor, bytes, size, offset);
+  int code = errno;
+  if (result > 0) lseek(descriptor, offset + result, SEEK_SET);
+  errno = code;
+  return result;
+}
+
 ssize_t writev(int descriptor, const struct iovec *parts, int count) {
   pthread_mutex_lock(&lock);
   int file = find_file(descriptor);
@@ -323,10 +373,8 @@ ssize_t writev(int descriptor, const struct iovec *parts, int count) {
   if (!bytes) die("out of memory");
   for (int i = 0; i < count; used += parts[i].iov_len, i++)
     memcpy(bytes + used, parts[i].iov_base, parts[i].iov_len);
-  off_t offset = lseek(descriptor, 0, SEEK_CUR);
-  ssize_t result = write_at(file, descriptor, bytes, size, offset);
+  ssize_t result = write_on(file, descriptor, bytes, size);
   int code = errno;
-  if (result > 0) lseek(descriptor, offset + result, SEEK_SET);
   free(bytes);
   pthread_mutex_unlock(&lock);
   errno = code;
@@ -334,12 +382,14 @@ ssize_t writev(int descriptor, const struct iovec *parts, int count) {
 }
 
 ssize_t write(int descriptor, const void *bytes, size_t size) {
-  struct iovec part = {(void *)bytes, size};
   if (!root_length) return real_write(descriptor, bytes, size);
   pthread_mutex_lock(&lock);
   int file = find_file(descriptor);
+  ssize_t result = file < 0 ? -2 : write_on(file, descriptor, bytes, size);
+  int code = errno;
   pthread_mutex_unlock(&lock);
-  return file < 0 ? real_write(descriptor, bytes, size) : writev(descriptor, &part, 1);
+  errno = code;
+  return file < 0 ? real_write(descriptor, bytes, size) : result;
 }
 
 static int flush_by(int (*real)(int), int descriptor) {
