@@ -13,10 +13,12 @@ struct EventTail: Sendable {
   private let feed: EventFeed
   private var right: StandingRight { wanted.right }
   private let report: @Sendable (String) -> Void
+  private let requestID: String
 
   init(_ wanted: WantedEvents, _ exchange: Exchange) throws(APIError) {
     self.wanted = wanted
     feed = exchange.services.feeds.feed(of: try exchange.executor(), exchange.engine.log)
+    requestID = exchange.requestID
     report = { [services = exchange.services, id = exchange.requestID] line in
       services.report("a tail ended: \(line)", id)
     }
@@ -140,12 +142,20 @@ struct EventTail: Sendable {
       self.position = position
     }
 
+    /// What fails on the way is the last line, an error object: without it what was read would look like all there is.
     func next() async -> [UInt8]? {
-      while !isOver, !Task.isCancelled, tail.right.holds() {
-        guard let found = await tail.page(after: position) else { return nil }
-        position = found.reached
-        isOver = !found.hasMore
-        if !found.items.isEmpty { return found.items.flatMap(\.line) }
+      while !isOver, !Task.isCancelled {
+        do throws(APIError) {
+          try tail.right.check()
+          let found = try await tail.wanted.page(after: position, limit: EventTail.pageSize)
+          position = found.reached
+          isOver = !found.hasMore
+          if !found.items.isEmpty { return found.items.flatMap(\.line) }
+        } catch {
+          isOver = true
+          if tail.right.holds() { tail.report(error.code) }
+          return error.json(requestID: tail.requestID).bytes() + [UInt8(ascii: "\n")]
+        }
       }
       return nil
     }
