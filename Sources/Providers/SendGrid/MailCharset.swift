@@ -2,7 +2,7 @@ import Foundation
 
 /// The character sets of mail, by the names that mails give them.
 enum MailCharset {
-  /// What `bytes` say in the charset of that name; in UTF-8 where nobody knows it, or they are none of it. What no
+  /// What `bytes` say in the charset of that name; in UTF-8 where nobody knows it, or they are none of it. A byte that no
   /// character stands for becomes U+FFFD.
   static func text(_ bytes: [UInt8], in name: String?) -> String {
     guard let encoding = name.flatMap(encoding) else {

@@ -58,10 +58,10 @@ final class House: Sendable {
 
   var cursorDirectory: String { directory + "/cursors" }
 
-  /// Runs `body` in a house with its reactors running, and takes it down again.
+  /// Runs `body` in a house with its reactors running, and takes it down again. `log` nil: one that keeps the house's time.
   static func with(
     at startMicros: Micros = Moment.openMicros, seed: UInt64 = 1,
-    log: any EventLogWriter = MemoryEventLog(),
+    log: (any EventLogWriter)? = MemoryEventLog(),
     settings: (inout ReactorSettings) -> Void = { _ in },
     isRunning: Bool = true, _ body: (House) async throws -> Void
   ) async throws {
@@ -80,11 +80,12 @@ final class House: Sendable {
   }
 
   private init(
-    at startMicros: Micros, seed: UInt64, log: any EventLogWriter,
+    at startMicros: Micros, seed: UInt64, log: (any EventLogWriter)?,
     settings change: (inout ReactorSettings) -> Void
   ) throws {
     directory = NSTemporaryDirectory() + "house-\(UUID().uuidString)"
-    clock = TestClock(startMicros: startMicros)
+    let clock = TestClock(startMicros: startMicros)
+    self.clock = clock
     snapshots = try SnapshotFolder(
       path: directory + "/snapshots", build: [UInt8](repeating: 1, count: 32))
     tools = Tools(
@@ -93,7 +94,7 @@ final class House: Sendable {
     sandbox = try SandboxServer(port: 0, dataDirectory: directory + "/sandbox")
     client = HTTPClient()
     webhookClient = HTTPClient()
-    let inside = Inside(log: log)
+    let inside = Inside(log: log ?? MemoryEventLog { clock.nowMicros() })
     self.inside = inside
     callbacks = try HTTPServer(host: "127.0.0.1", port: 0) { request in
       let engine = inside.state.withLock { state in
