@@ -8,7 +8,8 @@ package struct Home: Sendable, Equatable {
   package init(path: String, relativeTo directory: String) {
     self.path =
       URL(filePath: path, relativeTo: URL(filePath: directory + "/"))
-      .standardizedFileURL.absoluteURL.path().removingPercentEncoding.map(Self.trimmed) ?? path
+      .standardizedFileURL.absoluteURL.path(percentEncoded: true).removingPercentEncoding.map(
+        Self.trimmed) ?? path
   }
 
   /// The event log.

@@ -8,7 +8,9 @@ import Testing
 
 @Suite struct RequestSignatureTests {
   private static let key = Identifier(.apiKey, 7)
-  private let path = FileManager.default.temporaryDirectory.path() + "/signed-\(UUID().uuidString)"
+  private let path =
+    FileManager.default.temporaryDirectory.path(percentEncoded: false)
+    + "/signed-\(UUID().uuidString)"
 
   private func signatures(startedAt now: Int64, path: String? = nil) throws -> RequestSignature {
     try RequestSignature(now: now, file: NonceFile(path: path ?? self.path) { _ in })

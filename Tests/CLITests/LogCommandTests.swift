@@ -10,7 +10,7 @@ import Vault
   /// Runs `body` with the path of a new home with some hundred events, and removes it afterwards.
   private func withHome(_ body: (String) async throws -> Void) async throws {
     let home = FileManager.default.temporaryDirectory
-      .appending(path: "daybook-cli-\(UUID().uuidString)").path()
+      .appending(path: "daybook-cli-\(UUID().uuidString)").path(percentEncoded: false)
     defer {
       // Left behind in the temporary directory at worst.
       _ = try? FileManager.default.removeItem(atPath: home)
@@ -191,7 +191,7 @@ import Vault
 
   @Test func `a command that looks for a log makes none`() throws {
     let home = FileManager.default.temporaryDirectory
-      .appending(path: "daybook-cli-\(UUID().uuidString)").path()
+      .appending(path: "daybook-cli-\(UUID().uuidString)").path(percentEncoded: false)
     try FileManager.default.createDirectory(
       atPath: home + "/log", withIntermediateDirectories: true)
     defer {
@@ -291,7 +291,8 @@ import Vault
 
   @Test
   func `a restore from nothing says so, and makes nothing`() throws {
-    let base = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    let base = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path(
+      percentEncoded: false)
     defer { _ = try? FileManager.default.removeItem(atPath: base) }
     let refused = try Program.run(["restore", base + "/backup", "--home", base + "/home"])
     #expect(refused.status == 1)

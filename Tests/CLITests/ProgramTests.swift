@@ -43,7 +43,8 @@ import Testing
   }
 
   @Test func `the status of nothing is a failure, for scripts in JSON`() throws {
-    let home = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    let home = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path(
+      percentEncoded: false)
     #expect(
       try run(["status", "--json", "--home", home])
         == Answer(
@@ -62,7 +63,8 @@ import Testing
   }
 
   @Test func `a home that can not be made is named with the reason`() throws {
-    let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    let file = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path(
+      percentEncoded: false)
     try Data().write(to: URL(filePath: file))
     defer { try? FileManager.default.removeItem(atPath: file) }
     let answer = try run(["up"], ["DAYBOOK_HOME": file + "/var"])

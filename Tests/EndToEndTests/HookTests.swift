@@ -33,10 +33,12 @@ extension EndToEnd {
         let form = "email=ann%40example.com&your-name=Ann+Bell&tel=%28415%29+555-2671&agree=on"
         let headers: HTTPHeaders = ["content-type": "application/x-www-form-urlencoded"]
         let wrong = try await account.api.send(
-          "POST", url.path() + "/guess", bytes: Array(form.utf8), headers: headers)
+          "POST", url.path(percentEncoded: true) + "/guess", bytes: Array(form.utf8),
+          headers: headers)
         #expect(wrong.status == 403)
         let first = try await account.api.send(
-          "POST", url.path() + "/" + secret, bytes: Array((form + "&utm_source=ads").utf8),
+          "POST", url.path(percentEncoded: true) + "/" + secret,
+          bytes: Array((form + "&utm_source=ads").utf8),
           headers: headers
         ).json(200)
         let contact = try #require(first["contact"]?.string)
@@ -45,7 +47,7 @@ extension EndToEnd {
         #expect(person["phone"]?.string == "+14155552671")
         #expect(person["consent"]?["sms"]?["status"]?.string == "opted_in")
         let second = try await account.api.send(
-          "POST", url.path() + "/" + secret,
+          "POST", url.path(percentEncoded: true) + "/" + secret,
           bytes: Array("email=ANN%40example.com&your-name=Someone+Else".utf8), headers: headers
         ).json(200)
         #expect(second["contact"]?.string == contact)
@@ -74,7 +76,7 @@ extension EndToEnd {
           let signed = Array("\(id).\(seconds).".utf8) + body.bytes()
           let code = HMACSHA256.authenticate(signed, key: forged ? [1] : key)
           return try await account.api.send(
-            "POST", url.path(), bytes: body.bytes(),
+            "POST", url.path(percentEncoded: true), bytes: body.bytes(),
             headers: [
               "content-type": "application/json", "webhook-id": id,
               "webhook-timestamp": String(seconds),
@@ -133,7 +135,7 @@ extension EndToEnd {
         let body = Array(#"{"by": "pigeon"}"#.utf8)
         let code = Hex.encode(HMACSHA256.authenticate(body, key: Array(secret.utf8)))
         let answer = try await account.api.send(
-          "POST", url.path(), bytes: body,
+          "POST", url.path(percentEncoded: true), bytes: body,
           headers: ["content-type": "application/json", "x-signature-256": "sha256=\(code)"])
         #expect(answer.status == 400)
         let params = answer.json["error"]?["details"]?.array?.compactMap { $0["param"]?.string }

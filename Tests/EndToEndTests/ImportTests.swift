@@ -145,7 +145,8 @@ extension EndToEnd {
 enum SharedData {
   /// Beside the package: this file is in `Tests/EndToEndTests`.
   static let path = URL(filePath: #filePath).deletingLastPathComponent()
-    .appending(path: "../../../shared/data/us-300.csv").standardizedFileURL.path()
+    .appending(path: "../../../shared/data/us-300.csv").standardizedFileURL.path(
+      percentEncoded: false)
 
   static var exists: Bool { FileManager.default.fileExists(atPath: path) }
 }

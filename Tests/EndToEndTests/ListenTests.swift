@@ -83,7 +83,7 @@ private final class Listener: Sendable {
     self.said = said
     child = try ChildProcess(
       Launch(
-        executable: try Program.path(), arguments: ["listen"] + words,
+        executable: try Program.executable(), arguments: ["listen"] + words,
         environment: Program.cleanEnvironment),
       input: try Descriptor.open("/dev/null", flags: O_RDONLY),
       errors: try Descriptor.open(scratch + "/listen.err", flags: O_WRONLY | O_CREAT | O_APPEND)

@@ -29,7 +29,7 @@ struct Machine {
   private let publicURL: String?
 
   init(publicURL: String? = nil) throws {
-    executable = try Program.path()
+    executable = try Program.executable()
     home = try HomeFolders.make()
     self.publicURL = publicURL
   }

@@ -32,7 +32,7 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "serve.log").path()
+    let path = folder.appending(path: "serve.log").path(percentEncoded: false)
     let output = try RotatingFileOutput(path: path, limitBytes: 20, keepCount: 2)
     for index in 0..<8 { output.write(Array("line \(index) ..\n".utf8)) }
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "line 6 ..\nline 7 ..\n")
@@ -42,7 +42,8 @@ import Testing
   }
 
   @Test func `a reopened file goes on where it ended`() throws {
-    let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+    let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path(
+      percentEncoded: false)
     defer { try? FileManager.default.removeItem(atPath: path) }
     try RotatingFileOutput(path: path).write(Array("one\n".utf8))
     try RotatingFileOutput(path: path).write(Array("two\n".utf8))
@@ -53,7 +54,7 @@ import Testing
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.appending(path: "serve.log").path()
+    let path = folder.appending(path: "serve.log").path(percentEncoded: false)
     let output = try RotatingFileOutput(path: path, limitBytes: 10, keepCount: 1)
     output.write(Array("12345678\n".utf8))
     // The folder goes away between two lines, so that nothing can be put aside or opened.

@@ -7,7 +7,8 @@ import Testing
 
 /// A folder that goes away with the test, and the events of its supervisor.
 private final class Scene: Sendable {
-  let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path()
+  let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).path(
+    percentEncoded: false)
   private let events = Mutex<[SupervisorEvent]>([])
 
   init() throws {

@@ -6,7 +6,7 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct SystemTests {
   private let path = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    .path()
+    .path(percentEncoded: false)
 
   @Test func `a lock is held by one, and given back when its holder lets go`() throws {
     defer { try? FileManager.default.removeItem(atPath: path) }

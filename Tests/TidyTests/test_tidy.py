@@ -53,6 +53,7 @@ def test_a_good_tree_has_no_findings(tmp_path):
         ("Sources/API/A.swift", "import CLMDB\n", "only LMDB may import CLMDB"),
         ("eventlog/LMDB/More.swift", "import CLMDB\n", "touched in one file"),
         ("Sources/Domain/B.swift", "import Foundation\n", "Domain does without Foundation"),
+        ("Sources/API/P.swift", "let name = url.path()\n", "say whether it is encoded"),
         ("eventlog/EventLog/C.swift", "import Foundation\n", "EventLog does without Foundation"),
         ("Sources/Domain/D.swift", "package import EventLog\n", "does not declare it"),
         ("eventlog/EventLog/E.swift", "import Domain\n", "part of the log"),

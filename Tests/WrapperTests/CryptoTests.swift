@@ -398,7 +398,7 @@ private struct SplitMix {
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
-    let path = folder.path() + "/key"
+    let path = folder.path(percentEncoded: false) + "/key"
     for open in [path, path + ".new"] {
       try Data(repeating: 7, count: 99).write(to: URL(filePath: open))
       try FileManager.default.setAttributes([.posixPermissions: 0o666], ofItemAtPath: open)
@@ -407,7 +407,10 @@ private struct SplitMix {
     #expect(FileManager.default.contents(atPath: path) == Data([1, 2, 3]))
     let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
     #expect(mode == 0o600)
-    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path()) == ["key"])
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path(percentEncoded: false)) == [
+        "key"
+      ])
     #expect(throws: SecretFileError.self) { try SecretFile.write([1], to: path + "/below") }
   }
 }

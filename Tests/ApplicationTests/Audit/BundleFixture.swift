@@ -206,8 +206,9 @@ enum StandAlone {
   /// The exit code for each folder.
   static func check(_ folders: [String], key: String) throws -> [Int] {
     let process = Process()
-    process.executableURL = URL(filePath: "/usr/bin/env")
-    process.arguments = ["python3", "-c", program, folder, key] + folders
+    // The system's, which has what it needs (tools/setup): another one in PATH may not.
+    process.executableURL = URL(filePath: "/usr/bin/python3")
+    process.arguments = ["-c", program, folder, key] + folders
     let output = Pipe()
     process.standardOutput = output
     try process.run()

@@ -259,7 +259,8 @@ extension HouseTests {
     /// Makes one snapshot after the other beside the process that has the log, until it is killed.
     private static func makeUntilKilled(_ path: String, afterMillis delay: UInt32) throws {
       let log = try LMDBLogReader(
-        directory: URL(filePath: path).deletingLastPathComponent().path() + "log")
+        directory: URL(filePath: path).deletingLastPathComponent().path(percentEncoded: false)
+          + "log")
       let folder = try SnapshotFolder(path: path, build: build)
       Thread.detachNewThread {
         usleep(delay * 1_000)

@@ -5,9 +5,10 @@ import Supervisor
 
 /// The built `daybook` beside this test bundle: what the tests start is what people start.
 enum Program {
-  static func path() throws -> String {
+  static func executable() throws -> String {
     let bundle = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-    let path = bundle.deletingLastPathComponent().appending(path: "daybook").path()
+    let path = bundle.deletingLastPathComponent().appending(path: "daybook").path(
+      percentEncoded: false)
     guard FileManager.default.isExecutableFile(atPath: path) else {
       throw HarnessError("\(path) is missing: build the product `daybook` first")
     }

@@ -27,7 +27,7 @@ actor RunningSystem {
 
   /// `databaseURL` nil: `daybook postgres` runs a cluster in the home.
   fileprivate init(databaseURL: String?) throws {
-    executable = try Program.path()
+    executable = try Program.executable()
     home = try HomeFolders.make()
     apiPort = try Port.free(address: "127.0.0.1")
     sandboxPort = try Port.free(address: "127.0.0.1")
