@@ -11,7 +11,8 @@ enum EventRoutes {
     Operation(
       "GET", "/api/events", .scope("events:read"), "Read the account's own book",
       details: """
-        In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits.
+        In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits; an
+        account has \(pollLimit) of them at a time, further ones are 429 `rate_limited`.
         With `Accept: text/event-stream` a tail that never ends: the id of each event is its position, and
         `Last-Event-ID` goes on there. With `Accept: application/x-ndjson` all there is, an event a line; `follow`
         keeps that open too.
@@ -93,8 +94,8 @@ enum EventRoutes {
       ])
   }
 
-  /// Long polls are answered late on purpose: so many may wait at a time.
-  private static let polls = FairGate<Anybody>(width: 1_000, lineLimit: 0)
+  private static let polls = WaitingPlaces(limit: 1_000, accountLimit: pollLimit)
+  static let pollLimit = 100
 
   private static func poll(
     _ first: WantedEvents.Found, _ wanted: WantedEvents, limit: Int, waitMillis: Int,
@@ -102,7 +103,8 @@ enum EventRoutes {
   ) async throws(APIError) -> WantedEvents.Found {
     let changes = try exchange.executor().changes
     let right = StandingRight(exchange)
-    return try await polls.pass { () async throws(APIError) -> WantedEvents.Found in
+    return try await polls.wait(of: exchange.org) {
+      () async throws(APIError) -> WantedEvents.Found in
       let deadline = ContinuousClock.now + .milliseconds(waitMillis)
       var found = first
       while found.items.isEmpty, !Task.isCancelled {
@@ -160,6 +162,9 @@ struct WantedEvents: Sendable {
   }
 
   private static let pageSize = 500
+  /// The bytes of a page, where it has more than one event: of a list, and of a tail, whose client may not read on.
+  static let listBytes = 8 << 20
+  static let tailBytes = 256 << 10
   private let log: any EventReader
   private let filter: EventFilter
   /// nil: all.
@@ -186,8 +191,11 @@ struct WantedEvents: Sendable {
   }
 
   /// The events that are in the log.
-  func page(after position: UInt64, limit: Int) throws(APIError) -> Found {
+  func page(
+    after position: UInt64, limit: Int, limitBytes: Int = Self.listBytes
+  ) throws(APIError) -> Found {
     var found = Found(scannedTo: position)
+    var byteCount = 0
     while found.items.count < limit {
       let page: Page
       do {
@@ -198,7 +206,8 @@ struct WantedEvents: Sendable {
       for event in page.events where event.position > position {
         let item = try item(event)
         guard includes(item) else { continue }
-        if found.items.count == limit {
+        byteCount += item.json.utf8.count
+        if found.items.count == limit || byteCount > limitBytes && !found.items.isEmpty {
           found.hasMore = true
           return found
         }

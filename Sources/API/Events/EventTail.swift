@@ -23,6 +23,11 @@ struct EventTail: Sendable {
     }
   }
 
+  private func page(after position: UInt64) throws(APIError) -> WantedEvents.Found {
+    try wanted.page(
+      after: position, limit: Self.pageSize, limitBytes: WantedEvents.tailBytes)
+  }
+
   /// Where a listener is: in the log as long as there is more of it than a page, then in the feed. Asked by one
   /// at a time, and no actor: of ten thousand, each would change threads for it twice with each event.
   private final class Place: Sendable {
@@ -81,7 +86,7 @@ struct EventTail: Sendable {
     private func fromLog(
       after position: UInt64, _ write: (EventFeed.Item) -> [UInt8]
     ) throws(APIError) -> [UInt8] {
-      let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
+      let found = try tail.page(after: position)
       state.withLock { state in
         state.position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
         state.isLive = !found.hasMore
@@ -92,8 +97,9 @@ struct EventTail: Sendable {
     private func fromFeed(
       _ items: [EventFeed.Fresh], _ write: (EventFeed.Item) -> [UInt8], shared: Bool
     ) -> [UInt8] {
-      if let last = items.last { state.withLock { $0.position = last.item.position } }
-      let fitting = items.filter { tail.wanted.includes($0.item) }
+      let taken = items.prefix(ofBytes: WantedEvents.tailBytes)
+      if let last = taken.last { state.withLock { $0.position = last.item.position } }
+      let fitting = taken.filter { tail.wanted.includes($0.item) }
       // One event to ten thousand listeners: they share its bytes.
       if shared, fitting.count == 1 { return fitting[0].message }
       return fitting.flatMap { shared ? $0.message : write($0.item) }
@@ -148,7 +154,7 @@ struct EventTail: Sendable {
     func next() -> [UInt8]? {
       while !isOver, !Task.isCancelled, tail.right.holds() {
         do throws(APIError) {
-          let found = try tail.wanted.page(after: position, limit: EventTail.pageSize)
+          let found = try tail.page(after: position)
           position = found.hasMore ? found.items.last?.position ?? position : found.scannedTo
           isOver = !found.hasMore
           if !found.items.isEmpty { return found.items.flatMap(\.line) }
@@ -159,5 +165,17 @@ struct EventTail: Sendable {
       }
       return nil
     }
+  }
+}
+
+extension [EventFeed.Fresh] {
+  /// As many of the first as have so many bytes, and one at least.
+  fileprivate func prefix(ofBytes limitBytes: Int) -> ArraySlice<EventFeed.Fresh> {
+    var byteCount = 0
+    for (index, fresh) in enumerated() {
+      byteCount += fresh.message.count
+      if byteCount > limitBytes, index > 0 { return prefix(index) }
+    }
+    return self[...]
   }
 }

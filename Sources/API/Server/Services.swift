@@ -26,6 +26,7 @@ package final class Services: Sendable {
   let refusals = RefusalCounts()
   let requestMetrics = RequestMetrics()
   let guesses = PasswordGuesses()
+  let answers = AnswerRoom()
   /// Knows which signed requests were seen.
   let signatures: RequestSignature
 
