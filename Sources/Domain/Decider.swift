@@ -36,6 +36,8 @@ package enum Personal<Value: Sendable & Equatable>: Sendable, Equatable {
   }
 }
 
+extension Personal: Hashable where Value: Hashable {}
+
 extension Personal: Codable where Value: Codable {}
 
 /// Microseconds since 1970, UTC.

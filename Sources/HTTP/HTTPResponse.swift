@@ -19,6 +19,9 @@ package struct HTTPResponse: Sendable {
   /// Whether the connection is closed without a byte of an answer, as if the server had died between
   /// the work and the answer. For simulators of faults.
   package var dropsConnection = false
+  /// Kept until the request is over, however its connection ends, and then let go of: what the answer takes up
+  /// elsewhere is given back when this is gone.
+  package var lease: (any AnyObject & Sendable)?
 
   package init(status: Int, headers: HTTPHeaders = [:], body: Body = .bytes([])) {
     self.status = status

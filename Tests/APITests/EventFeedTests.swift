@@ -30,6 +30,31 @@ import Testing
     try await later.value
   }
 
+  /// Goal: large events do not fill the memory, however many there are. Method: sixteen megabytes of them, with each of
+  /// which a listener could be served.
+  @Test func `of large events fewer are kept, and a listener who is behind goes to the log`()
+    async throws
+  {
+    let changes = ChangeSignal()
+    let log = MemoryEventLog()
+    let feed = EventFeed(of: Self.org, changes: changes, log: log)
+    let listener = feed.listen()
+    for number in 1...40 {
+      let tag = String(repeating: "t", count: 400_000)
+      try await Self.append(.tagged(tag: tag), to: Identifier(.contact, UInt128(number)), log)
+    }
+    changes.raise()
+    while case .items(let items) = await listener.next(after: 0) {
+      try #require(items.count < 30)
+      await Task.yield()
+    }
+    guard case .items(let last) = await listener.next(after: 39) else {
+      Issue.record("the newest is not there")
+      return
+    }
+    #expect(last.map(\.item.position) == [40])
+  }
+
   /// As a tail does: listens, then reads the log as far as it goes, then takes what the feed has.
   private static func listen(
     to feed: EventFeed, _ log: LateLog, until last: UInt64
@@ -71,16 +96,21 @@ import Testing
   private static func book() async throws -> MemoryEventLog {
     let log = MemoryEventLog()
     for number in 1...2 {
-      let contact = Identifier(.contact, UInt128(number))
-      let event = DomainEvent.contact(.tagged(tag: "t\(number)"))
-      _ = try await log.append(
-        Commit(
-          org: OrgID(org.value),
-          events: [EventCodec.encode(event, stream: contact, org: org)],
-          context: CommitContext(
-            actor: "user:usr_1", origin: "api", correlation: "req_1", occurredAtMicros: 1)))
+      try await append(
+        .tagged(tag: "t\(number)"), to: Identifier(.contact, UInt128(number)), log)
     }
     return log
+  }
+
+  private static func append(
+    _ event: Contact.Event, to contact: Identifier, _ log: MemoryEventLog
+  ) async throws {
+    _ = try await log.append(
+      Commit(
+        org: OrgID(org.value),
+        events: [EventCodec.encode(.contact(event), stream: contact, org: org)],
+        context: CommitContext(
+          actor: "user:usr_1", origin: "api", correlation: "req_1", occurredAtMicros: 1)))
   }
 }
 

@@ -65,42 +65,71 @@ import Testing
 
   // MARK: Lines
 
-  /// Goal: a list that fails on the way does not end as a whole one does. Method: the client takes the first line when
-  /// everything else is there, and what failed has found no room.
-  @Test(arguments: 1...8)
-  func `what fails on the way is the last line, however slowly they are taken`(
-    failing: Int
-  ) async throws {
-    let (hasFailed, failed) = AsyncStream<Void>.makeStream()
-    let asked = Mutex(0)
-    let page: JSON = ["data": [["id": "x"]], "has_more": true, "next": "n"]
+  private static func lines(
+    of first: JSON?, limit: Int = 50, _ page: @escaping ListStream.PageReader
+  ) async throws -> [[UInt8]] {
     let response = ListStream.response(
-      first: page,
-      page: { _ throws(APIError) in
-        let count = asked.withLock { asked in
-          asked += 1
-          return asked
-        }
-        guard count == failing else { return page }
-        failed.finish()
-        throw APIError(503, "unavailable", "read_timeout", "Too long.")
-      }, requestID: "req_1")
+      first: first, limit: limit, page: page, requestID: "req_1")
     guard case .stream(let lines) = response.body else {
       Issue.record("no stream")
-      return
+      return []
     }
-    if failing <= 4 {
-      // Without anybody who takes a line, it gets there by itself.
-      for await _ in hasFailed {}
-      // Let it try to say so.
-      for _ in 0..<1_000 { await Task.yield() }
+    var all: [[UInt8]] = []
+    for await bytes in lines { all.append(bytes) }
+    return all
+  }
+
+  /// Goal: a list that fails on the way does not end as a whole one does.
+  @Test(arguments: 1...8)
+  func `what fails on the way is the last line`(failing: Int) async throws {
+    let asked = Mutex(0)
+    let page: JSON = ["data": [["id": "x"]], "has_more": true, "next": "n"]
+    let lines = try await Self.lines(of: page) { _, _ throws(APIError) in
+      let count = asked.withLock { asked in
+        asked += 1
+        return asked
+      }
+      guard count == failing else { return page }
+      throw APIError(503, "unavailable", "read_timeout", "Too long.")
     }
-    var text = ""
-    for await bytes in lines { text += String(decoding: bytes, as: UTF8.self) }
-    let all = text.split(separator: "\n")
+    let all = String(decoding: lines.joined(), as: UTF8.self).split(separator: "\n")
     #expect(all.count == failing + 1)
     #expect(all.last?.contains(#""code":"read_timeout""#) == true)
     #expect(all.dropLast().allSatisfy { $0 == #"{"id":"x"}"# })
+  }
+
+  /// Goal: a client that reads slowly keeps little, however large the objects are. Method: a list of 300, in which large
+  /// ones follow small ones, small ones them, and one is larger than a page.
+  @Test(arguments: [true, false])
+  func `lines come in pages that are small in bytes too`(hasFirst: Bool) async throws {
+    @Sendable func text(_ index: Int) -> String {
+      let length = index == 200 ? 400_000 : (100..<250).contains(index) ? 40_000 : 10
+      return String(repeating: "x", count: length)
+    }
+    let page: ListStream.PageReader = { after, limit throws(APIError) in
+      let start = after.flatMap(Int.init) ?? 0
+      let end = min(300, start + limit)
+      let items: [JSON] = (start..<end).map {
+        ["id": .int(Int64($0)), "text": .string(text($0))]
+      }
+      return ["data": .array(items), "has_more": .bool(end < 300), "next": .string(String(end))]
+    }
+    let first = hasFirst ? try await page(nil, 200) : JSON?.none
+    let pages = try await Self.lines(of: first, limit: 200, page)
+    let ids = try pages.joined().split(separator: 10).map {
+      try JSON(parsing: Array($0))["id"]?.int
+    }
+    #expect(ids == (0..<300).map(Int64.init))
+    #expect(pages.count { $0.count > ListStream.pageBytes } == 1)
+    // Behind the large ones they grow again.
+    #expect(pages.count < 70)
+  }
+
+  @Test func `a list that heeds no limit is sent as it is`() async throws {
+    let item: JSON = ["text": .string(String(repeating: "x", count: 100_000))]
+    let page: JSON = ["data": .array([item, item, item, item]), "has_more": false]
+    let pages = try await Self.lines(of: page, limit: 50) { _, _ throws(APIError) in page }
+    #expect(pages.count == 1 && pages[0].count > 400_000)
   }
 
   // MARK: Keys

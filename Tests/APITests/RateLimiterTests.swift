@@ -12,7 +12,7 @@ import Testing
     _ count: Int, from limiter: RateLimiter, _ limit: RateLimit = Self.limit, at micros: Int64,
     by caller: Identifier = Self.key
   ) -> Int {
-    (0..<count).count { _ in limiter.take(caller, limit, nowMicros: micros).isAllowed }
+    (0..<count).count { _ in limiter.take(.known(caller), limit, nowMicros: micros).isAllowed }
   }
 
   @Test func `a key that says nothing else has 60 a minute and a burst of 120`() {
@@ -56,11 +56,11 @@ import Testing
 
   @Test func `a budget says what is left, and when there is more`() {
     let limiter = RateLimiter()
-    let first = limiter.take(Self.key, Self.limit, nowMicros: 0)
+    let first = limiter.take(.known(Self.key), Self.limit, nowMicros: 0)
     #expect(first.remaining == 119 && first.waitMicros == 0)
     #expect(first.fullAfterMicros == 1_000_000)
     _ = taken(119, from: limiter, at: 0)
-    let refused = limiter.take(Self.key, Self.limit, nowMicros: 250_000)
+    let refused = limiter.take(.known(Self.key), Self.limit, nowMicros: 250_000)
     #expect(!refused.isAllowed && refused.remaining == 0)
     #expect(refused.waitMicros == 750_000 && refused.fullAfterMicros == 119_750_000)
     // Whoever waits as long as that is taken.
@@ -93,7 +93,7 @@ import Testing
     let limiter = RateLimiter()
     #expect(taken(120, from: limiter, at: 0) == 120)
     for number in 100..<10_200 {
-      _ = limiter.take(Identifier(.apiKey, UInt128(number)), Self.limit, nowMicros: 1)
+      _ = limiter.take(.known(Identifier(.apiKey, UInt128(number))), Self.limit, nowMicros: 1)
     }
     #expect(taken(1, from: limiter, at: 500_000) == 0)
   }

@@ -32,7 +32,13 @@ import Testing
   private func refusal(
     of request: HTTPRequest, by signatures: RequestSignature, now: Int64
   ) -> RequestSignature.Refusal? {
-    signatures.refusal(of: request, key: Self.key, secret: "s", now: now)
+    do throws(RequestSignature.Refusal) {
+      try signatures.use(
+        try signatures.proof(of: request, key: Self.key, secret: "s", now: now), now: now)
+      return nil
+    } catch {
+      return error
+    }
   }
 
   /// What tells programs how to sign: the bytes do not change.

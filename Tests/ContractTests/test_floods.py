@@ -1,11 +1,16 @@
 """Bodies that are made to cost: each within its limits, and looked at in a moment."""
 
 import json
+import socket
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
+
+from conftest import Client
 
 COUNT = 80_000
 
@@ -113,3 +118,118 @@ def test_the_reference_is_shared_and_not_copied_for_each_who_asks(nobody, path):
     assert first.status == 200 and first.text == second.text and len(first.text) > 500_000
     # In pieces that all answers share: a length would mean that each had its own.
     assert "content-length" not in first.headers
+
+
+@pytest.fixture(scope="module")
+def heavy(owner) -> str:
+    """The list of forty campaigns to one segment, whose filter has a quarter of a megabyte."""
+    conditions = [{"field": "company", "op": "eq", "value": f"{n:03}" + "x" * 210} for n in range(999)]
+    segment = owner.made("/api/segments", {"name": "Heavy", "filter": {"any": conditions}})["id"]
+    for number in range(40):
+        made = owner.post(
+            "/api/campaigns",
+            {"name": f"C{number}", "segment": segment, "purpose": "marketing", "body": "Hi"},
+        )
+        assert made.status == 201, made.text
+    path, position = "/api/campaigns?expand=segment", made.headers["log-position"]
+    deadline = time.time() + 60
+    while True:
+        answer = owner.get(path + "&limit=1", Min_Position=position)
+        if answer.status == 200 and isinstance(answer.json["data"][0]["segment"], dict):
+            return path
+        assert time.time() < deadline, answer.text[:300]
+
+
+def test_an_answer_is_expanded_by_so_much_at_most(owner, heavy):
+    refused = owner.get(heavy + "&limit=40")
+    assert (refused.status, refused.code) == (400, "answer_too_large")
+    assert refused.json["error"]["param"] == "expand"
+    assert "smaller limit" in refused.json["error"]["message"]
+    few = owner.get(heavy + "&limit=10")
+    assert few.status == 200 and len(few.json["data"]) == 10
+    assert all(len(campaign["segment"]["filter"]["any"]) == 999 for campaign in few.json["data"])
+
+
+def test_lines_are_read_in_parts_that_are_small_enough(owner, heavy):
+    answer = owner.get(heavy + "&limit=40", Accept="application/x-ndjson")
+    assert answer.status == 200
+    campaigns = [json.loads(line) for line in answer.text.splitlines()]
+    assert all("id" in campaign for campaign in campaigns), campaigns[-1]
+    assert len({campaign["id"] for campaign in campaigns}) == len(campaigns) == 40
+    assert all(len(campaign["segment"]["filter"]["any"]) == 999 for campaign in campaigns)
+
+
+class Reader:
+    """Asks, and takes no more of the answer than its head."""
+
+    def __init__(self, client: Client, path: str) -> None:
+        address = urlsplit(client.base_url)
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        self.socket.settimeout(60)
+        self.socket.connect((address.hostname, address.port))
+        headers = "".join(f"{name}: {value}\r\n" for name, value in client.headers.items())
+        self.socket.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+        self.head = b""
+        while b"\r\n\r\n" not in self.head:
+            self.head += self.socket.recv(1_024)
+
+    @property
+    def status(self) -> int:
+        return int(self.head.split()[1])
+
+
+def test_whoever_does_not_read_keeps_so_much_at_most(owner, new_account, heavy):
+    """Goal: answers that nobody takes hold a part of the room, for as long as their connections last. Method: readers who
+    stop behind the head of an answer that is more than sockets hold."""
+    _, other, _ = new_account("Reading")
+    readers = [Reader(owner, heavy + "&limit=28") for _ in range(8)]
+    statuses = [reader.status for reader in readers]
+    # A quarter of 128 MiB, at 7.4 MB an answer.
+    assert statuses == [200] * 4 + [503] * 4
+    assert b"retry-after: " in readers[-1].head.lower()
+    refused = owner.get(heavy + "&limit=20")
+    assert (refused.status, refused.code) == (503, "overloaded")
+    # What is small is served, and so are writes, and others.
+    assert owner.get("/api/limits").status == 200
+    made = owner.made("/api/contacts", {"first_name": "Small"})
+    assert owner.send("DELETE", f"/api/contacts/{made['id']}").status == 200
+    custom = {f"field_{number}": "x" * 2_000 for number in range(50)}
+    wide = other.made("/api/contacts", {"first_name": "Wide", "custom": custom})["id"]
+    assert other.get(f"/api/contacts/{wide}").status == 200
+    for reader in readers:
+        reader.socket.close()
+    deadline = time.time() + 60
+    while (answer := owner.get(heavy + "&limit=20")).status == 503 and time.time() < deadline:
+        time.sleep(0.1)
+    assert answer.status == 200
+
+
+def test_an_account_has_its_share_of_the_long_polls(owner, new_account):
+    _, other, _ = new_account("Polling")
+    patient = replace(owner, timeout_seconds=300)
+
+    def poll(_):
+        # Whoever looks whether there is a place has it for a moment.
+        while (answer := patient.get("/api/events?after=now&wait=60000&types=user.*")).status == 429:
+            pass
+        return answer
+
+    with ThreadPoolExecutor(100) as callers:
+        polls = [callers.submit(poll, number) for number in range(100)]
+        deadline = time.time() + 30
+        # Until all of them have come, there is a place.
+        while (answer := owner.get("/api/events?after=now&wait=1")).status == 200:
+            assert time.time() < deadline, "nobody is refused"
+        assert (answer.status, answer.code) == (429, "rate_limited")
+        assert int(answer.headers["retry-after"]) > 0
+        assert other.get("/api/events?after=now&wait=1").status == 200
+        # Who does not wait needs no place.
+        assert owner.get("/api/events?limit=1").status == 200
+        email = f"{uuid.uuid4().hex}@example.com"
+        owner.made(
+            "/api/users",
+            {"email": email, "name": "Ann", "password": "a long password", "role": "developer"},
+        )
+        assert {poll.result().status for poll in polls} == {200}
+    assert owner.get("/api/events?after=now&wait=1").status == 200

@@ -84,6 +84,51 @@ def test_attempts_that_were_refused_are_one_notice(new_account, nobody: Client) 
     assert "4 times" in found[0]["words"]
 
 
+def test_no_traffic_takes_a_notice_away(new_account, nobody: Client) -> None:
+    _, owner, _ = new_account("Busy")
+    key = owner.made("/api/api-keys", {"name": "curious", "scopes": ["contacts:read"]})
+    assert nobody.with_key(key["secret"]).get("/api/users").status == 403
+    owner.made("/api/sending/halt", {"reason": "wrong list"}, status=200)
+    deadline = time.time() + 30
+    while "once" not in words(owner, "access_refused") and time.time() < deadline:
+        time.sleep(0.1)
+    before = kinds(owner)
+    assert before["access_refused"]["subject"] == key["id"]
+    assert before["sending_halted"]["since"] is not None
+    # Each is on record for its key, though it changes nothing.
+    contact = owner.made("/api/contacts", {"first_name": "Ann"})["id"]
+    for number in range(210):
+        same = owner.send(
+            "PATCH", f"/api/contacts/{contact}", {"first_name": "Ann"}, Idempotency_Key=f"n{number}"
+        )
+        assert same.status == 200, same.text
+    assert len(owner.get("/api/events?types=org.request_had_no_effect&limit=200").json["data"]) == 200
+    assert kinds(owner) == before
+
+
+def test_no_traffic_takes_the_reason_of_a_notice_away(new_account) -> None:
+    _, owner, _ = new_account("Gone and tried")
+    subscriber = Subscriber()
+    endpoint = owner.made(
+        "/api/webhook-endpoints", {"url": subscriber.url, "types": ["contact.created"]}
+    )["id"]
+    subscriber.status = 410
+    owner.made("/api/contacts", {"first_name": "Ann"})
+    deadline = time.time() + 30
+    while "410" not in words(owner, "webhook_disabled") and time.time() < deadline:
+        time.sleep(0.1)
+    assert "410" in words(owner, "webhook_disabled")
+    for number in range(210):
+        changed = owner.send(
+            "PATCH", f"/api/webhook-endpoints/{endpoint}",
+            {"types": ["contact.created", "contact.updated"][: 1 + number % 2]},
+        )
+        assert changed.status == 200, changed.text
+    assert "410" in words(owner, "webhook_disabled")
+    subscriber.server.shutdown()
+    subscriber.server.server_close()
+
+
 def test_a_user_who_is_locked_out_is_a_notice_until_unlocked(new_account, nobody: Client) -> None:
     _, owner, (email, password) = new_account("Locked")
     for _ in range(5):

@@ -60,6 +60,8 @@ final class EventFeed: Sendable {
   fileprivate struct State {
     /// Every event of the org with a position beyond `coveredAfter`, oldest first.
     var items: [Fresh] = []
+    /// Of their messages.
+    var byteCount = 0
     var coveredAfter: UInt64 = 0
     var listenerCount = 0
     var pump: Task<Void, Never>?
@@ -67,6 +69,8 @@ final class EventFeed: Sendable {
   }
 
   private static let keptCount = 512
+  /// Of large events fewer are kept, and one at least.
+  private static let keptBytes = 4 << 20
   private static let heartbeat = Duration.seconds(15)
 
   private let org: Identifier
@@ -130,6 +134,7 @@ extension EventFeed {
       guard state.pump == nil else { return }
       // What came while nobody listened was not read: everybody begins with the log.
       state.items = []
+      state.byteCount = 0
       state.coveredAfter = head
       state.pumpNumber += 1
       state.pump = Task { [self, number = state.pumpNumber] in
@@ -200,7 +205,9 @@ extension EventFeed {
       let item = try Item(event, log)
       fresh.append(Fresh(item: item, message: item.message))
     }
-    change(number) { [fresh] state in state.add(fresh, keeping: Self.keptCount) }
+    change(number) { [fresh] state in
+      state.add(fresh, keeping: Self.keptCount, Self.keptBytes)
+    }
   }
 
   /// Does nothing for a pump that is not the one any more.
@@ -216,15 +223,28 @@ extension EventFeed {
 extension EventFeed.State {
   fileprivate mutating func forget(through position: UInt64) {
     items = []
+    byteCount = 0
     coveredAfter = coveredAfter == .max ? position : max(coveredAfter, position)
   }
 
-  fileprivate mutating func add(_ fresh: [EventFeed.Fresh], keeping count: Int) {
+  fileprivate mutating func add(
+    _ fresh: [EventFeed.Fresh], keeping count: Int, _ keptBytes: Int
+  ) {
     items += fresh
-    guard items.count > count * 2 else { return }
-    let surplus = items.count - count
+    byteCount += fresh.reduce(0) { $0 + $1.message.count }
+    guard items.count > count * 2 || byteCount > keptBytes * 2 else { return }
+    var kept = 0
+    var keptCount = 0
+    for fresh in items.reversed() {
+      kept += fresh.message.count
+      guard keptCount < count, kept <= keptBytes || keptCount == 0 else { break }
+      keptCount += 1
+    }
+    let surplus = items.count - keptCount
+    guard surplus > 0 else { return }
     coveredAfter = items[surplus - 1].item.position
     items.removeFirst(surplus)
+    byteCount = items.reduce(0) { $0 + $1.message.count }
   }
 }
 

@@ -11,7 +11,8 @@ enum EventRoutes {
     Operation(
       "GET", "/api/events", .scope("events:read"), "Read the account's own book",
       details: """
-        In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits.
+        In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits; an
+        account has \(pollLimit) of them at a time, further ones are 429 `rate_limited`.
         With `Accept: text/event-stream` a tail that never ends: the id of each event is its position, and
         `Last-Event-ID` goes on there. With `Accept: application/x-ndjson` all there is, an event a line; `follow`
         keeps that open too. A page ends where some twenty thousand events were looked at, whatever of them is wanted:
@@ -95,8 +96,8 @@ enum EventRoutes {
       ])
   }
 
-  /// Long polls are answered late on purpose: so many may wait at a time.
-  private static let polls = FairGate<Anybody>(width: 1_000, lineLimit: 0)
+  private static let polls = WaitingPlaces(limit: 1_000, accountLimit: pollLimit)
+  static let pollLimit = 100
 
   private static func poll(
     _ first: WantedEvents.Found, _ wanted: WantedEvents, limit: Int, waitMillis: Int,
@@ -104,7 +105,8 @@ enum EventRoutes {
   ) async throws(APIError) -> WantedEvents.Found {
     let changes = try exchange.executor().changes
     let right = StandingRight(exchange)
-    return try await polls.pass { () async throws(APIError) -> WantedEvents.Found in
+    return try await polls.wait(of: exchange.org) {
+      () async throws(APIError) -> WantedEvents.Found in
       let deadline = ContinuousClock.now + .milliseconds(waitMillis)
       var found = first
       while found.items.isEmpty, !Task.isCancelled {

@@ -24,6 +24,11 @@ struct EventTail: Sendable {
     }
   }
 
+  private func read(after position: UInt64) async throws(APIError) -> WantedEvents.Found {
+    try await wanted.page(
+      after: position, limit: Self.pageSize, limitBytes: WantedEvents.tailBytes)
+  }
+
   /// Where a listener is: in the log as long as there is more of it than a page, then in the feed. Asked by one
   /// at a time, and no actor: of ten thousand, each would change threads for it twice with each event.
   private final class Place: Sendable {
@@ -89,8 +94,9 @@ struct EventTail: Sendable {
     private func fromFeed(
       _ items: [EventFeed.Fresh], _ write: (EventFeed.Item) -> [UInt8], shared: Bool
     ) -> [UInt8] {
-      if let last = items.last { state.withLock { $0.position = last.item.position } }
-      let fitting = items.filter { tail.wanted.includes($0.item) }
+      let taken = items.prefix(ofBytes: WantedEvents.tailBytes)
+      if let last = taken.last { state.withLock { $0.position = last.item.position } }
+      let fitting = taken.filter { tail.wanted.includes($0.item) }
       // One event to ten thousand listeners: they share its bytes.
       if shared, fitting.count == 1 { return fitting[0].message }
       return fitting.flatMap { shared ? $0.message : write($0.item) }
@@ -147,7 +153,7 @@ struct EventTail: Sendable {
       while !isOver, !Task.isCancelled {
         do throws(APIError) {
           try tail.right.check()
-          let found = try await tail.wanted.page(after: position, limit: EventTail.pageSize)
+          let found = try await tail.read(after: position)
           position = found.reached
           isOver = !found.hasMore
           if !found.items.isEmpty { return found.items.flatMap(\.line) }
@@ -164,10 +170,22 @@ struct EventTail: Sendable {
   /// The next of the log; nil where it cannot be read, or the listener has lost the right to hear more.
   private func page(after position: UInt64) async -> WantedEvents.Found? {
     do throws(APIError) {
-      return try await wanted.page(after: position, limit: Self.pageSize)
+      return try await read(after: position)
     } catch {
       if right.holds() { report(error.code) }
       return nil
     }
+  }
+}
+
+extension [EventFeed.Fresh] {
+  /// As many of the first as have so many bytes, and one at least.
+  fileprivate func prefix(ofBytes limitBytes: Int) -> ArraySlice<EventFeed.Fresh> {
+    var byteCount = 0
+    for (index, fresh) in enumerated() {
+      byteCount += fresh.message.count
+      if byteCount > limitBytes, index > 0 { return prefix(index) }
+    }
+    return self[...]
   }
 }

@@ -11,10 +11,15 @@ struct WantedEvents: Sendable {
     var reached: UInt64
     /// Whether the log goes on there.
     var hasMore = false
+    fileprivate var byteCount = 0
   }
 
   /// So many events are opened in one go, at 27 µs each; or a quarter of a million of others are passed over.
   private static let stretch = 500
+
+  /// The bytes of a page, where it has more than one event: of a list, and of a tail, whose client may not read on.
+  static let listBytes = 8 << 20
+  static let tailBytes = 256 << 10
 
   private let log: any EventReader
   private let org: Identifier
@@ -53,16 +58,19 @@ struct WantedEvents: Sendable {
   /// millions. Cut short where nobody waits for it any more.
   ///
   /// - Throws: What the caller is told who has lost the right meanwhile.
-  func page(after position: UInt64, limit: Int) async throws(APIError) -> Found {
+  func page(
+    after position: UInt64, limit: Int, limitBytes: Int = Self.listBytes
+  ) async throws(APIError) -> Found {
     var found = Found(reached: position, hasMore: true)
-    for _ in 0..<pageStretches where found.hasMore && found.items.count < limit {
+    for _ in 0..<pageStretches
+    where found.hasMore && found.items.count < limit && found.byteCount <= limitBytes {
       // Where the log ends, nobody has to wait for their turn to read nothing.
       guard try head() > found.reached else {
         found.hasMore = false
         break
       }
       let next = try await lane.run(for: org) { [found] () throws(APIError) in
-        try going(on: found, limit: limit)
+        try going(on: found, limit: limit, limitBytes: limitBytes)
       }
       try right.check()
       guard let next else { break }
@@ -80,7 +88,9 @@ struct WantedEvents: Sendable {
   }
 
   /// One stretch further.
-  private func going(on found: Found, limit: Int) throws(APIError) -> Found {
+  private func going(
+    on found: Found, limit: Int, limitBytes: Int
+  ) throws(APIError) -> Found {
     var found = found
     let page: Page
     do {
@@ -91,6 +101,12 @@ struct WantedEvents: Sendable {
     for event in page.events where event.position > found.reached {
       let item = try item(event)
       guard includes(item) else { continue }
+      found.byteCount += item.json.utf8.count
+      if found.byteCount > limitBytes, let last = found.items.last {
+        // It is the next page's first.
+        found.reached = max(found.reached, last.position)
+        return found
+      }
       found.items.append(item)
       guard found.items.count < limit else {
         found.reached = item.position

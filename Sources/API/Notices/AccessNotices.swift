@@ -6,43 +6,15 @@ import JSON
 /// Who tried what is not theirs, and who was locked out. No addresses: they are in the events, for those who may
 /// read them.
 enum AccessNotices {
-  /// For so long an attempt is news.
-  private static let newsMicros: Micros = 86_400_000_000
-
-  static func all(_ exchange: Exchange) throws(APIError) -> [JSON] {
-    try refused(exchange) + locked(exchange)
-  }
-
-  private struct Refusals {
-    var count = 0
-    /// Of the newest of them.
-    var operation = ""
-    var reason = ""
-    var atMicros: Micros = 0
+  static func all(_ news: OrgNews, _ exchange: Exchange) throws(APIError) -> [JSON] {
+    try refused(news, exchange) + locked(exchange)
   }
 
   /// However often somebody tried, one notice.
-  private static func refused(_ exchange: Exchange) throws(APIError) -> [JSON] {
-    let oldest = exchange.engine.tools.clock.nowMicros() - newsMicros
-    var found: [(actor: String, refusals: Refusals)] = []
-    for event in try NoticeRoutes.latest(of: exchange.org, exchange)
-    where event.type == "org.access_refused" && event.recordedAtMicros >= oldest {
-      let data = try NoticeRoutes.data(of: event)
-      let actor = data["actor"]?.string ?? ""
-      guard let known = found.firstIndex(where: { $0.actor == actor }) else {
-        found.append(
-          (
-            actor,
-            Refusals(
-              count: 1, operation: data["operation"]?.string ?? "",
-              reason: data["reason"]?.string ?? "", atMicros: event.recordedAtMicros)
-          ))
-        continue
-      }
-      found[known].refusals.count += 1
-    }
-    return found.map { actor, refusals in
-      let times = refusals.count == 1 ? "once" : "\(refusals.count) times"
+  private static func refused(_ news: OrgNews, _ exchange: Exchange) -> [JSON] {
+    news.refusals(nowMicros: exchange.engine.tools.clock.nowMicros()).map {
+      actor, refusals, count in
+      let times = count == 1 ? "once" : "\(count) times"
       return NoticeRoutes.view(
         .accessRefused, subject(of: actor) ?? exchange.org, since: refusals.atMicros,
         "\(actor) was refused \(times) within a day, at last \(refusals.operation): "

@@ -38,25 +38,24 @@ enum NoticeRoutes {
       .required("checkpoint", .string(0...10_000).nullable, "The signed head itself."),
     ])
 
-  /// How far back the beginning of something is looked for.
-  static let lookBackCount = 200
-
   @Sendable
   private static func list(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    let (settings, isBalanceLow, endpoints) = try await exchange.readState { workspace in
-      (workspace.settings, workspace.isBalanceLow, workspace.webhookEndpointStates)
+    let (isHalted, news, isBalanceLow, endpoints) = try await exchange.readState { workspace in
+      (
+        !workspace.settings.halts.isEmpty, workspace.news, workspace.isBalanceLow,
+        workspace.webhookEndpointStates
+      )
     }
     var notices: [JSON] = []
     for (id, endpoint) in endpoints where !endpoint.isDeleted {
       if let found = try notice(of: id, endpoint, exchange) { notices.append(found) }
     }
-    if !settings.halts.isEmpty {
+    if isHalted {
       notices.append(
         view(
-          .sendingHalted, exchange.org,
-          since: try newest("org.sending_halted", of: exchange.org, exchange)?.recordedAtMicros,
+          .sendingHalted, exchange.org, since: news.haltedAtMicros,
           "All sending of the account is stopped.",
           "POST /api/sending/resume lifts the account's own stop; another is the operator's."))
     }
@@ -66,8 +65,8 @@ enum NoticeRoutes {
           .lowBalance, exchange.org, since: nil, "The wallet has less than you want to be told of.",
           "POST /api/wallet/add-funds, or turn on the recharge."))
     }
-    notices += try AccessNotices.all(exchange)
-    if let head = try head(exchange) { notices.append(head) }
+    notices += try AccessNotices.all(news, exchange)
+    if let head = news.head { notices.append(notice(of: head, exchange)) }
     return try .of(notices, list, exchange) { notice in
       ["kind", "subject"].map { notice[$0]?.string ?? "" }.joined(separator: " ")
     }
@@ -96,16 +95,12 @@ enum NoticeRoutes {
       "What it answers: GET /api/webhook-endpoints/\(id)/deliveries.")
   }
 
-  private static func head(_ exchange: Exchange) throws(APIError) -> JSON? {
-    guard let event = try newest("org.checkpoint_published", of: exchange.org, exchange) else {
-      return nil
-    }
-    let data = try data(of: event)
-    return view(
-      .checkpointPublished, exchange.org, since: event.recordedAtMicros,
-      "The head of the account's book was signed at \(data["size"]?.int ?? 0) events.",
+  private static func notice(of head: OrgNews.Head, _ exchange: Exchange) -> JSON {
+    view(
+      .checkpointPublished, exchange.org, since: head.atMicros,
+      "The head of the account's book was signed at \(head.size) events.",
       "Keep it where Daybook cannot change it: every later export can be checked against it.",
-      checkpoint: data["checkpoint"]?.string)
+      checkpoint: head.note)
   }
 
   static func view(
@@ -121,20 +116,28 @@ enum NoticeRoutes {
 
   // MARK: From the log
 
+  /// What a stream tells of that is so now, and may have been followed by any number of other events.
   static func newest(
     _ type: String, of id: Identifier, _ exchange: Exchange
   ) throws(APIError) -> RecordedEvent? {
-    try latest(of: id, exchange).first { $0.type == type }
+    var version = UInt64.max
+    while version > 0 {
+      let events = try latest(of: id, upTo: version, exchange)
+      if let event = events.first(where: { $0.type == type }) { return event }
+      guard let last = events.last else { return nil }
+      version = last.streamVersion - 1
+    }
+    return nil
   }
 
   /// The latest events of a stream, the newest first.
-  static func latest(
-    of id: Identifier, _ exchange: Exchange
+  private static func latest(
+    of id: Identifier, upTo version: UInt64, _ exchange: Exchange
   ) throws(APIError) -> [RecordedEvent] {
     do {
       return try exchange.engine.log.readStream(
-        org: OrgID(exchange.org.value), stream: StreamID(id.value), from: .max,
-        limit: lookBackCount, direction: .backwards)
+        org: OrgID(exchange.org.value), stream: StreamID(id.value), from: version, limit: 200,
+        direction: .backwards)
     } catch {
       throw APIError(.log(error))
     }

@@ -44,11 +44,12 @@ package struct APIServer: Sendable {
   package nonisolated(nonsending) func handle(_ request: HTTPRequest) async -> HTTPResponse {
     let requestID = newID()
     let startedMicros = services.engine.tools.clock.nowMicros()
+    var taker = AnswerTaker()
     var response: HTTPResponse
     do {
-      response = try await answer(request, requestID)
+      response = try await answer(request, requestID, &taker)
     } catch {
-      response = self.response(to: error, requestID)
+      response = self.response(to: error, requestID, taker)
     }
     let tookMicros = max(0, services.engine.tools.clock.nowMicros() - startedMicros)
     services.requestMetrics.observe(status: response.status, tookMicros: tookMicros)
@@ -156,12 +157,23 @@ package struct APIServer: Sendable {
     return response
   }
 
+  /// The same with room for it, or the answer to there being none.
+  private func response(
+    to error: APIError, _ requestID: String, _ taker: AnswerTaker
+  ) -> HTTPResponse {
+    do throws(APIError) {
+      return try response(to: error, requestID).held(in: services.answers, for: taker)
+    } catch {
+      return response(to: error, requestID)
+    }
+  }
+
   private nonisolated(nonsending) func answer(
-    _ request: HTTPRequest, _ requestID: String
+    _ request: HTTPRequest, _ requestID: String, _ taker: inout AnswerTaker
   ) async throws(APIError) -> HTTPResponse {
     switch router.match(request) {
     case .found(let operation, let path):
-      return try await run(operation, path, request, requestID)
+      return try await run(operation, path, request, requestID, &taker)
     case .methodNotAllowed(let methods):
       var error = APIError(
         405, "invalid_request", "method_not_allowed",
@@ -175,7 +187,8 @@ package struct APIServer: Sendable {
   }
 
   private nonisolated(nonsending) func run(
-    _ operation: Operation, _ path: [String: String], _ request: HTTPRequest, _ requestID: String
+    _ operation: Operation, _ path: [String: String], _ request: HTTPRequest, _ requestID: String,
+    _ taker: inout AnswerTaker
   ) async throws(APIError) -> HTTPResponse {
     var budget: RateLimiter.Budget?
     var known: Caller?
@@ -184,12 +197,20 @@ package struct APIServer: Sendable {
       operation: operation, path: path,
       startedMicros: services.engine.tools.clock.nowMicros(),
       isKeyed: request.headers["idempotency-key"] != nil)
+    let isRead = operation.method == "GET" || operation.search != nil
     do throws(APIError) {
       known = try authenticator.identify(request, for: operation)
+      taker = AnswerTaker(account: known?.home, isReader: isRead || trace.isDryRun)
+      let signature = try prove(known, request, operation, requestID)
       budget = known.flatMap(spend)
       if let budget, !budget.isAllowed { throw .rateLimited(budget) }
-      let caller = try admit(known, request, operation, requestID)
+      let caller = try admit(known, signature, request, operation, requestID)
       known = caller ?? known
+      if !taker.isReader, let account = taker.account,
+        !services.answers.admitsWrite(of: account)
+      {
+        throw .overloaded
+      }
       try operation.checkParameters(of: request)
       try APIVersion.check(request)
       var exchange = Exchange(
@@ -199,12 +220,12 @@ package struct APIServer: Sendable {
       if let search = operation.search { exchange = exchange.with(try search(exchange)) }
       let position = try exchange.positionBeforeReading()
       let answer = try await inLane(exchange)
-      let isRead = operation.method == "GET" || operation.search != nil
       var response = isRead ? try await shaped(answer, exchange) : answer
       if let position = response.headers["read-position"] ?? position {
         response.headers.set("log-position", position)
       }
       await exchange.awaitProjections(&response)
+      response = try response.held(in: services.answers, for: taker)
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(
@@ -259,14 +280,21 @@ package struct APIServer: Sendable {
       guard let shape else { return json }
       return try await shape.apply(to: json, read: reader)
     }
-    let first = try await apply(json)
-    guard wantsLines else { return response.replacing(first) }
+    guard wantsLines else { return response.replacing(try await apply(json)) }
+    let first: JSON?
+    do throws(APIError) {
+      first = try await apply(json)
+    } catch {
+      // In smaller pages it may not be.
+      guard error.isAnswerTooLarge else { throw error }
+      first = nil
+    }
     let right = StandingRight(exchange)
     var answer = ListStream.response(
-      first: first,
-      page: { after throws(APIError) in
+      first: first, limit: try exchange.limit(),
+      page: { after, limit throws(APIError) in
         try right.check()
-        let next = exchange.with(exchange.request.page(after: after))
+        let next = exchange.with(exchange.request.page(after: after, limit: limit))
         let page = try await inLane(next).jsonBody ?? .null
         // Its turn may have come late.
         try right.check()
@@ -301,30 +329,62 @@ package struct APIServer: Sendable {
   /// is what is left of the smaller one.
   private func spend(_ caller: Caller) -> RateLimiter.Budget? {
     guard let key = caller.key else { return nil }
-    let usual =
-      services.engine.directory.rateLimit(of: key.org) ?? services.settings.rateLimit
+    let usual = usualLimit(of: key.org)
     let nowMicros = services.engine.tools.clock.nowMicros()
-    let own = limiter.take(key.id, key.state.limit ?? usual, nowMicros: nowMicros)
+    let own = limiter.take(.known(key.id), key.state.limit ?? usual, nowMicros: nowMicros)
     // A key that is over its limit takes nothing from the others.
     guard own.isAllowed else { return own }
-    let shared = limiter.take(key.org, usual.together, nowMicros: nowMicros)
+    let shared = limiter.take(.known(key.org), usual.together, nowMicros: nowMicros)
     return shared.isAllowed && own.remaining <= shared.remaining ? own : shared
+  }
+
+  /// What a key may ask for that has no limit of its own.
+  private func usualLimit(of org: Identifier) -> RateLimit {
+    services.engine.directory.rateLimit(of: org) ?? services.settings.rateLimit
+  }
+
+  /// What the caller's key asks for beside its secret. Whoever has no more than the secret spends nothing of those whose key
+  /// it is, but a budget of as much that is theirs alone.
+  private func prove(
+    _ known: Caller?, _ request: HTTPRequest, _ operation: Operation, _ requestID: String
+  ) throws(APIError) -> RequestSignature.Proof? {
+    guard let known, let key = known.key else { return nil }
+    do throws(APIError) {
+      return try authenticator.prove(key, request)
+    } catch {
+      let client = ClientKey(request.remoteAddress, besides: services.settings.sharedNetworks)
+      let budget = limiter.take(
+        .refused(key: key.id, client: client), key.state.limit ?? usualLimit(of: key.org),
+        nowMicros: services.engine.tools.clock.nowMicros())
+      var refusal = budget.isAllowed ? error : .rateLimited(budget)
+      if budget.isAllowed { record(error, known, request, operation, requestID) }
+      budget.show(in: &refusal.headers)
+      throw refusal
+    }
   }
 
   /// The caller on the account of the request; a refusal of somebody known is put on record.
   private func admit(
-    _ known: Caller?, _ request: HTTPRequest, _ operation: Operation, _ requestID: String
+    _ known: Caller?, _ signature: RequestSignature.Proof?, _ request: HTTPRequest,
+    _ operation: Operation, _ requestID: String
   ) throws(APIError) -> Caller? {
     guard let known else { return nil }
     do throws(APIError) {
-      return try authenticator.admit(known, request, for: operation)
+      return try authenticator.admit(known, signature, request, for: operation)
     } catch {
-      refusals.record(
-        AccessRefusal(
-          actor: known.actor, operation: operation.title, reason: error.code,
-          address: .known(request.remoteAddress)), of: known.home, requestID)
+      record(error, known, request, operation, requestID)
       throw error
     }
+  }
+
+  private func record(
+    _ refusal: APIError, _ known: Caller, _ request: HTTPRequest, _ operation: Operation,
+    _ requestID: String
+  ) {
+    refusals.record(
+      AccessRefusal(
+        actor: known.actor, operation: operation.title, reason: refusal.code,
+        address: .known(request.remoteAddress)), of: known.home, requestID)
   }
 
   /// What the document does not say is a fault of ours, for operators to see.

@@ -32,6 +32,7 @@ struct Authenticator: Sendable {
     do throws(APIError) {
       let caller = try identify(head, for: operation)
       guard let caller else { return operation.access == .operation }
+      if let key = caller.key { try check(key, from: head.remoteAddress) }
       return operation.access.isAllowed(caller.scopes, operation.action)
     } catch {
       // Who is not known is told so when the request is there.
@@ -39,15 +40,35 @@ struct Authenticator: Sendable {
     }
   }
 
+  /// What makes a key good beside its secret: its time, its networks, a signature, which is returned.
+  ///
+  /// - Throws: 401 or 403 where whoever came with the secret need not be the one it was given to.
+  func prove(
+    _ key: Directory.KeyEntry, _ request: HTTPRequest
+  ) throws(APIError) -> RequestSignature.Proof? {
+    try check(key, from: request.remoteAddress)
+    guard let secret = key.state.restrictions.signingSecret else { return nil }
+    do {
+      return try services.signatures.proof(
+        of: request, key: key.id, secret: secret.value ?? "", now: nowMicros / 1_000_000)
+    } catch {
+      throw .refused(error)
+    }
+  }
+
   /// The caller, acting on the account that the request names.
   ///
-  /// - Throws: 403, or 401 for a key that is no longer good, where a known caller may not do this.
+  /// - Throws: 403 where a known caller may not do this, 401 where what the request was signed with was used meanwhile.
   func admit(
-    _ caller: Caller, _ request: HTTPRequest, for operation: Operation
+    _ caller: Caller, _ signature: RequestSignature.Proof?, _ request: HTTPRequest,
+    for operation: Operation
   ) throws(APIError) -> Caller {
-    if let key = caller.key {
-      try check(key, from: request.remoteAddress)
-      try checkSignature(key, request)
+    if let signature {
+      do {
+        try services.signatures.use(signature, now: nowMicros / 1_000_000)
+      } catch {
+        throw .refused(error)
+      }
     }
     if let session = caller.session { try checkForgery(request, session) }
     guard services.engine.directory.status(of: caller.home) != .archived else {
@@ -142,17 +163,6 @@ struct Authenticator: Sendable {
     else {
       throw APIError(
         403, "permission", "address_not_allowed", "This API key is not used from this address.")
-    }
-  }
-
-  private func checkSignature(
-    _ key: Directory.KeyEntry, _ request: HTTPRequest
-  ) throws(APIError) {
-    guard let secret = key.state.restrictions.signingSecret else { return }
-    let code = services.signatures.refusal(
-      of: request, key: key.id, secret: secret.value ?? "", now: nowMicros / 1_000_000)
-    if let code {
-      throw APIError(401, "auth", code.rawValue, code.message)
     }
   }
 
@@ -266,6 +276,10 @@ extension Directory.UserEntry {
 }
 
 extension APIError {
+  fileprivate static func refused(_ refusal: RequestSignature.Refusal) -> APIError {
+    APIError(401, "auth", refusal.rawValue, refusal.message)
+  }
+
   fileprivate static let accountArchived = APIError(
     403, "permission", "account_archived",
     "This account is archived. Its agency or the operator can make it active again.")

@@ -79,6 +79,10 @@ enum ErrorCatalogue {
       "Min-Position, `after` or Last-Event-ID is beyond the log's end: it is no position of this log."
     ),
     ("out_of_range", "The number or length is outside the field's limits."),
+    (
+      "answer_too_large",
+      "`expand` would make the answer too large. Use a smaller `limit`, or expand less."
+    ),
     ("too_long", "The text is longer than the field takes."),
     ("too_many", "The list has more elements than the field takes."),
     ("unknown_parameter", "There is no such field or parameter here. Check its spelling."),
@@ -142,7 +146,8 @@ enum ErrorCatalogue {
     ("csrf_token_required", "Send the session's csrf_token as X-CSRF-Token."),
     (
       "rate_limited",
-      "The budget of the key, or that of all keys of its account, is used up. Wait for Retry-After seconds."
+      "The budget of the key, or that of all keys of its account, is used up, or the account has as many long polls as it "
+        + "may. Wait for Retry-After seconds."
     ),
   ])
 

@@ -15,6 +15,15 @@ package final class RateLimiter: Sendable {
     package var fullAfterMicros: Int64
   }
 
+  /// Whose tokens they are.
+  package enum Payer: Hashable, Sendable {
+    /// A key, or all keys of an account together.
+    case known(Identifier)
+    /// Whoever comes with a key from where it is not used, or without its signature, by their address; nil: one behind which
+    /// are many clients.
+    case refused(key: Identifier, client: ClientKey?)
+  }
+
   private struct Bucket {
     var limit: RateLimit
     /// In parts: `perMinute` of them come every microsecond, so that nothing is lost however often is asked.
@@ -39,7 +48,7 @@ package final class RateLimiter: Sendable {
   }
 
   private struct State {
-    var buckets: [Identifier: Bucket] = [:]
+    var buckets: [Payer: Bucket] = [:]
     /// Above this number full buckets are dropped: a full one and a missing one are the same.
     var sweepCount = 10_000
   }
@@ -52,17 +61,17 @@ package final class RateLimiter: Sendable {
   package init() {}
 
   /// Takes one token where there is one. Where `nowMicros` goes back, nothing comes in.
-  package func take(_ caller: Identifier, _ limit: RateLimit, nowMicros: Int64) -> Budget {
+  package func take(_ payer: Payer, _ limit: RateLimit, nowMicros: Int64) -> Budget {
     state.withLock { state in
       if state.buckets.count > state.sweepCount { Self.sweep(&state, nowMicros) }
       var bucket =
-        state.buckets[caller]
+        state.buckets[payer]
         ?? Bucket(
           limit: limit, parts: Int64(limit.burst) * Self.partsPerToken, atMicros: nowMicros)
       bucket.refill(limit, nowMicros: nowMicros)
       let isAllowed = bucket.parts >= Self.partsPerToken
       if isAllowed { bucket.parts -= Self.partsPerToken }
-      state.buckets[caller] = bucket
+      state.buckets[payer] = bucket
       return Budget(
         limit: limit, isAllowed: isAllowed, remaining: Int(bucket.parts / Self.partsPerToken),
         waitMicros: bucket.micros(until: Self.partsPerToken),

@@ -14,43 +14,51 @@ final class RefusalCounts: Sendable {
   }
 }
 
-/// Puts refused attempts on the account's record, where webhooks and the audit find them, and on the
-/// operator's. The same attempt again and again is recorded once a minute.
-final class RefusalRecord: Sendable {
-  private struct Attempt: Hashable {
-    let actor: String
-    let operation: String
-    let reason: String
-    let address: String?
+/// Which refused attempts of a minute go on record: the same again and again once, and no more of one actor than leaves
+/// room for the others.
+struct RecentRefusals {
+  private struct Attempts {
+    var count = 0
+    var ofActors: [String: Set<AccessRefusal>] = [:]
   }
 
-  private struct Recent {
-    var minute: Int64 = 0
-    var attempts: [Identifier: Set<Attempt>] = [:]
-  }
-
+  /// Above this number of different attempts a minute on an account, or of one actor, only the metric grows: but for the
+  /// first of each actor, of whom an account has as many as it made.
+  static let limit = 100
+  static let actorLimit = 20
   private static let minuteMicros: Int64 = 60_000_000
-  /// Above this number of different attempts a minute on an account only the metric grows.
-  private static let recordLimit = 100
 
+  private var minute: Int64 = 0
+  private var attempts: [Identifier: Attempts] = [:]
+
+  /// Whether it is to be recorded.
+  mutating func add(_ refusal: AccessRefusal, of org: Identifier, nowMicros: Int64) -> Bool {
+    if minute != nowMicros / Self.minuteMicros {
+      minute = nowMicros / Self.minuteMicros
+      attempts = [:]
+    }
+    let known = attempts[org]?.ofActors[refusal.actor]?.count ?? 0
+    let isWithinLimits = known < Self.actorLimit && attempts[org]?.count ?? 0 < Self.limit
+    guard known == 0 || isWithinLimits,
+      attempts[org, default: Attempts()].ofActors[refusal.actor, default: []].insert(refusal)
+        .inserted
+    else { return false }
+    attempts[org]?.count += 1
+    return true
+  }
+}
+
+/// Puts refused attempts on the account's record, where webhooks and the audit find them, and on the
+/// operator's.
+final class RefusalRecord: Sendable {
   private let services: Services
-  private let recent = Mutex(Recent())
+  private let recent = Mutex(RecentRefusals())
 
   init(services: Services) { self.services = services }
 
   func record(_ refusal: AccessRefusal, of org: Identifier, _ requestID: String) {
-    let minute = services.engine.tools.clock.nowMicros() / Self.minuteMicros
-    let attempt = Attempt(
-      actor: refusal.actor, operation: refusal.operation, reason: refusal.reason,
-      address: refusal.address.value)
-    let isNew = recent.withLock { recent in
-      if recent.minute != minute {
-        recent.minute = minute
-        recent.attempts = [:]
-      }
-      guard recent.attempts[org, default: []].count < Self.recordLimit else { return false }
-      return recent.attempts[org, default: []].insert(attempt).inserted
-    }
+    let nowMicros = services.engine.tools.clock.nowMicros()
+    let isNew = recent.withLock { $0.add(refusal, of: org, nowMicros: nowMicros) }
     guard isNew else { return }
     services.report("refused \(refusal.operation): \(refusal.reason)", requestID)
     let call = Call(actor: refusal.actor, origin: "api", correlation: requestID)

@@ -34,7 +34,7 @@ package final class RequestSignature: Sendable {
   }
 
   /// What is wrong with a signature, and what to do about it.
-  package enum Refusal: String, Sendable {
+  package enum Refusal: String, Error {
     case required = "signature_required"
     case wrong = "invalid_signature"
     case expired = "signature_expired"
@@ -61,6 +61,12 @@ package final class RequestSignature: Sendable {
     }
   }
 
+  /// A signature that is right, and was not used when it was looked at.
+  package struct Proof: Sendable {
+    fileprivate let nonce: String
+    fileprivate let time: Int64
+  }
+
   private struct Seen {
     var nonces: [String: Int64] = [:]
     var sweptAt: Int64 = 0
@@ -77,28 +83,31 @@ package final class RequestSignature: Sendable {
     seen = Mutex(Seen(nonces: try file?.load(since: now) ?? [:]))
   }
 
-  /// nil where the signature is right and new.
-  package func refusal(
+  /// Uses nothing up: whoever is refused for another reason can send the same again.
+  package func proof(
     of request: HTTPRequest, key: Identifier, secret: String, now: Int64
-  ) -> Refusal? {
+  ) throws(Refusal) -> Proof {
     guard let stamp = request.headers.only("daybook-timestamp"), let time = Int64(stamp),
       let nonce = request.headers.only("daybook-nonce"), (8...128).contains(nonce.utf8.count),
       let signature = request.headers.only("daybook-signature")
-    else { return .required }
+    else { throw .required }
     let version = Version.allCases.first { signature.hasPrefix($0.rawValue + "=") }
-    guard let version else { return .wrong }
+    guard let version else { throw .wrong }
     let expected =
       version.rawValue + "="
       + Self.signature(request, version, stamp: stamp, nonce: nonce, secret: secret)
     guard constantTimeEqual(Array(expected.utf8), Array(signature.utf8)) else {
-      return .wrong
+      throw .wrong
     }
-    guard version != .v1 || request.headers["account"] == nil else { return .uncovered }
+    guard version != .v1 || request.headers["account"] == nil else { throw .uncovered }
     // What was used in the very second of the start is not known.
     guard time > startedAt, abs(now - time) <= Self.toleranceSeconds else {
-      return .expired
+      throw .expired
     }
-    return refusal(ofNonce: Hex.encode(SHA256.hash(Array("\(key) \(nonce)".utf8))), time, now)
+    let proof = Proof(
+      nonce: Hex.encode(SHA256.hash(Array("\(key) \(nonce)".utf8))), time: time)
+    guard seen.withLock({ $0.nonces[proof.nonce] }) == nil else { throw .replayed }
+    return proof
   }
 
   package static func signature(
@@ -118,15 +127,16 @@ package final class RequestSignature: Sendable {
     return Hex.encode(HMACSHA256.authenticate(Array(content.utf8), key: Array(secret.utf8)))
   }
 
-  private func refusal(ofNonce nonce: String, _ time: Int64, _ now: Int64) -> Refusal? {
-    seen.withLock { seen in
+  /// - Throws: `replayed` where somebody else was first, `expired` where it cannot be kept that it was used.
+  package func use(_ proof: Proof, now: Int64) throws(Refusal) {
+    try seen.withLock { seen throws(Refusal) in
       if now - seen.sweptAt > Self.toleranceSeconds { sweep(&seen, now) }
-      guard seen.nonces[nonce] == nil else { return .replayed }
-      seen.nonces[nonce] = time
+      guard seen.nonces[proof.nonce] == nil else { throw .replayed }
+      seen.nonces[proof.nonce] = proof.time
       // What is signed by a clock ahead of ours is good after the next start too, which has to know it then.
-      guard time > now, let file else { return nil }
+      guard proof.time > now, let file else { return }
       // Where that cannot be kept, nobody can be sure that it is used once.
-      return file.append(nonce, time) ? nil : .expired
+      guard file.append(proof.nonce, proof.time) else { throw .expired }
     }
   }
 

@@ -27,6 +27,7 @@ package final class Services: Sendable {
   let requestMetrics = RequestMetrics()
   let guesses = PasswordGuesses()
   let scans = ScanLane()
+  let answers = AnswerRoom()
   /// Knows which signed requests were seen.
   let signatures: RequestSignature
 

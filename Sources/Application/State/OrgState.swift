@@ -45,6 +45,7 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var carrierSegments = CarrierSegments()
   /// What waited when the sending was stopped for good, and is not on record as skipped yet.
   private(set) var killedWaiting: Set<Identifier> = []
+  private(set) var news = OrgNews()
   var queue = DispatchQueueIndex()
   private(set) var campaigns = CampaignIndex()
   private(set) var runs = RunIndex()
@@ -79,6 +80,7 @@ final class OrgState: Codable, @unchecked Sendable {
     switch event {
     case .org(let event):
       noteTokens(before: event, at: place)
+      news.apply(event, atMicros: place.recordedAtMicros)
       apply(event, of: stream)
     case .user(let event): fold(User.self, event, stream)
     case .apiKey(let event): fold(APIKey.self, event, stream)

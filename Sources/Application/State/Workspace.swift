@@ -69,6 +69,7 @@ package struct Workspace {
 
   /// The org itself, as of before this command.
   package var settings: Org.State { state.settings }
+  package var news: OrgNews { state.news }
 
   package func newID(_ kind: Identifier.Kind) -> Identifier {
     Identifier(kind, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())

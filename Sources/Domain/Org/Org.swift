@@ -175,7 +175,7 @@ package struct SMSSettings: Sendable, Equatable, Codable {
 }
 
 /// Who tried what, from where, and why it was refused. Names ids and operations; the address is a person's.
-package struct AccessRefusal: Sendable, Equatable {
+package struct AccessRefusal: Sendable, Hashable {
   /// `key:key_…` or `user:usr_…`.
   package var actor: String
   /// Such as `POST /api/contacts`.

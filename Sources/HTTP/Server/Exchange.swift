@@ -66,6 +66,8 @@ final class Exchange: Sendable {
     var stream = OutgoingStream()
     var isWatched = false
     var endsOnStop = false
+    /// What the answer takes up elsewhere.
+    var lease: (any AnyObject & Sendable)?
   }
 
   init(
@@ -176,11 +178,13 @@ extension Exchange {
 
   /// The request is over, one way or another. Called once, the last of all calls on this thread.
   func completed() {
-    let (task, jobs, wasWatched) = state.withLock { state in
+    // The lease ends behind the lock: nobody knows what its end does.
+    let (task, jobs, wasWatched, _) = state.withLock { state in
       state.phase = .finished
       state.stream.close()
       state.drop(to: core.room)
-      return (state.task, state.takeJobs(), state.isWatched)
+      defer { state.lease = nil }
+      return (state.task, state.takeJobs(), state.isWatched, state.lease)
     }
     if wasWatched { core.monitor.unwatch(connection.descriptor) }
     task?.cancel()
@@ -223,6 +227,7 @@ extension Exchange {
       response, core: core, isRetry: false, closesConnection: false, isHead: isHead)
     let (mustFollow, mustResume) = state.withLock { state in
       guard case .handling = state.phase else { return (false, false) }
+      state.lease = response.lease
       state.phase = response.dropsConnection ? .finished : .ready(prepared)
       state.endsOnStop = response.endsOnStop
       if response.endsOnStop, core.isStopping { state.stream.isEnded = true }

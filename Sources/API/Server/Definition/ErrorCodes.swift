@@ -67,7 +67,7 @@ extension Parameter {
   private static let meant: [String: [String]] = [
     asOf.name: ["invalid_as_of"],
     filter.name: ["invalid_filter"],
-    expand([]).name: ["out_of_range", "too_many", "unknown_parameter"],
+    expand([]).name: ["answer_too_large", "out_of_range", "too_many", "unknown_parameter"],
     minPosition.name: ["invalid_position", "position_in_future"],
     ifMatch.name: ["invalid_version"],
     apiVersion.name: ["invalid_api_version"],
