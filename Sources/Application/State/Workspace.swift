@@ -324,10 +324,11 @@ enum StreamFold {
   private static let pageSize = 500
 
   static func state<Aggregate: Housed>(
-    _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader
+    _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader,
+    upTo version: UInt64 = .max
   ) throws(CommandError) -> Aggregate.State {
     var state = Aggregate.initialState
-    try forEach(Aggregate.self, id, org: org, log: log) { event, _ in
+    try forEach(Aggregate.self, id, org: org, log: log, upTo: version) { event, _ in
       state = Aggregate.evolve(consume state, with: event)
     }
     return state
