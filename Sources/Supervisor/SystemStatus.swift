@@ -47,6 +47,11 @@ package struct SystemStatus: Sendable {
     bootID == Self.currentBootID ? processes.compactMap(\.identity) : []
   }
 
+  /// Who wrote this, if it still runs.
+  package var livingSupervisor: ProcessIdentity? {
+    bootID == Self.currentBootID && supervisor.isAlive ? supervisor : nil
+  }
+
   package var json: JSON {
     [
       "state": .string(state.rawValue),

@@ -2,6 +2,8 @@
 
 import uuid
 
+from test_access import colleague
+
 
 def key(client, **fields) -> dict:
     return client.made("/api/api-keys", {"name": "A test"} | fields)
@@ -48,3 +50,24 @@ def test_an_upsert_and_an_import_take_both_of_their_rights(new_account, nobody):
     assert both.send("PUT", path, {"first_name": "Ann"}).status == 201
     answer = both.post("/api/contacts/import", b"email\nann@example.com\n", Content_Type="text/csv")
     assert answer.status == 200, answer.text
+
+
+def test_nobody_connects_a_provider_who_may_not_write_what_it_tells(new_account, nobody):
+    """Its secrets make STARTs and payments: they are worth more than the settings of the account."""
+    _, owner, _ = new_account("Connects")
+    sms = {"provider": "twilio", "base_url": "https://api.twilio.com",
+           "options": {"from": "+12125550100", "account_sid": "AC" + "1" * 32}, "secrets": {"auth_token": "t"}}
+    payment = {"provider": "stripe", "options": {"customer": "cus_1"},
+               "secrets": {"api_key": "sk", "webhook_secret": "whsec"}}
+
+    def answers(scopes):
+        role = owner.made("/api/roles", {"name": uuid.uuid4().hex, "scopes": scopes})["id"]
+        _, email, password = colleague(owner, role)
+        session = nobody.sign_in(email, password)
+        return [session.send("PUT", f"/api/providers/{service}", body).status
+                for service, body in [("sms", sms), ("email", {}), ("payment", payment)]]
+
+    assert answers(["account:*"]) == [403, 403, 403]
+    assert answers(["account:*", "contacts:update"]) == [403, 403, 403]
+    assert answers(["account:*", "wallet:write"])[:2] == [403, 403]
+    assert 403 not in answers(["account:*", "contacts:*", "wallet:*"])

@@ -58,9 +58,9 @@ class Key:
         if re.sub(history, r"\1\2", name) == re.sub(history, r"\1\2", self.name):
             other.name, other.id = name, hashlib.sha256(name.encode() + b"\n\1" + self.raw).digest()[:4]
         return other
-def checkpoint(text):
+def checkpoint(text, log=None):
     lines = text.split("\n")
-    require(len(lines) == 4 and lines[3] == "" and lines[0], "not a checkpoint")
+    require(len(lines) == 4 and lines[3] == "" and lines[0] and log in (None, lines[0]), "not a checkpoint of the log")
     root = b64(lines[2])
     require(len(root) == 32, "not a root")
     return lines[0], number(lines[1]), root
@@ -249,7 +249,7 @@ class Bundle:
     def check_proof(self, name):
         line, path, note = proof_text(self.read(name).decode(), ["c2sp.org/tlog-proof@v1"])
         require(line.startswith("index "), "has no index")
-        index, (_, size, root) = number(line[6:]), checkpoint(self.key.open(note))
+        index, (_, size, root) = number(line[6:]), checkpoint(self.key.open(note), self.key.name)
         raw = self.read("proofs/%d.leaf" % index)
         require(name == "proofs/%d.tlog-proof" % index and Leaf(raw).seq == index, "is of another event")
         require(is_included(leaf_hash(raw), index, size, path, root), "does not prove its leaf")
@@ -272,7 +272,7 @@ class Bundle:
                 and instance.name == self.origin.split("/org/")[0] + "/instance", "names another instance log")
         self.current = "instance.tlog-proof"
         line, path, note = proof_text(self.read(self.current).decode(), ["c2sp.org/tlog-proof@v1"])
-        _, size, root = checkpoint(instance.open(note))
+        _, size, root = checkpoint(instance.open(note), instance.name)
         entry = self.key.open(self.note).encode()
         require(is_included(leaf_hash(entry), number(line[6:]), size, path, root), "does not prove the head")
 

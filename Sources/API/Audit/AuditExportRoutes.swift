@@ -13,14 +13,15 @@ enum AuditExportRoutes {
       details: """
         Writes a bundle that anybody can check offline: the signed head of the account's tree, all its leaves,
         and what opens those that were asked for. The export is itself recorded in the book. It is there once
-        its status is `completed`, and is kept for a day. Tokens, secrets and password hashes are opened for
-        callers with every right only.
+        its status is `completed`, and is kept for a day, at most 20 of an account at a time. Repeated under its
+        `Idempotency-Key`, an order whose bundle is gone is written again. Tokens, secrets and password hashes are
+        opened for callers with every right only.
         """,
       body: .json(AuditSchemas.order, example: ["scope": "account"]),
       answers: [AnswerDefinition(202, "Accepted.", AuditSchemas.export)],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
-        503: ["signing_unavailable", "signing_on_hold"],
+        409: ["too_many_exports"], 503: ["signing_unavailable", "signing_on_hold"],
       ], handler: create),
     Operation.list(
       "/api/audit/exports", "audit:read", "List the exports that are kept, newest first",
@@ -30,6 +31,9 @@ enum AuditExportRoutes {
       answers: [.ok(AuditSchemas.export)], refuses: [503: ["signing_unavailable"]], handler: read),
     Operation(
       "GET", "/api/audit/exports/{id}/download", .scope("audit:read"), "The bundle as a tar file",
+      details: """
+        Where the export `opens_credentials`, for callers with every right only: 403 `missing_scope` for others.
+        """,
       answers: [.text("application/x-tar", "The bundle.")],
       refuses: [503: ["signing_unavailable"]], handler: download),
     Operation(
@@ -55,15 +59,13 @@ enum AuditExportRoutes {
     // Tokens and password hashes only for those who may do everything anyway.
     let opensCredentials = exchange.caller.scopes.contains("*")
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
+      try desk.requireRoom(exchange.org)
+      return try workspace.recordExport(of: scope, opensCredentials: opensCredentials)
     }
     do {
-      let status: JSON
-      if let record = written.output {
-        status = try await desk.start(record, org: exchange.org, number: number)
-      } else {
-        status = try desk.status(recordedAt: written.receipt.position, of: exchange.org)
-      }
+      // A repeated order finds what the first has begun; where that has come to nothing, as by a crash, it begins.
+      let record = try written.output ?? desk.record(at: written.receipt.position)
+      let status = try await desk.start(record, org: exchange.org, number: number)
       return exchange.respond(202, status, receipt: written.receipt)
     } catch {
       throw exchange.failure(error)
@@ -95,11 +97,17 @@ enum AuditExportRoutes {
 
   private static func download(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .auditExport)
-    guard let path = try exchange.exports().archive(id, of: exchange.org) else {
+    guard let archive = try exchange.exports().archive(id, of: exchange.org) else {
       throw .notFound("completed audit export")
     }
+    guard !archive.opensCredentials || exchange.caller.scopes.contains("*") else {
+      throw APIError(
+        403, "permission", "missing_scope",
+        "Credentials are open in this export: it is for callers with every right. Order one of your own."
+      )
+    }
     var response = HTTPResponse(
-      status: 200, body: .file(path: path, contentType: "application/x-tar"))
+      status: 200, body: .file(path: archive.path, contentType: "application/x-tar"))
     response.headers.set("content-disposition", "attachment; filename=\"\(id).tar\"")
     return response
   }

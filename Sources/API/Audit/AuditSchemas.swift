@@ -33,5 +33,9 @@ enum AuditSchemas {
       .optional("events_opened", .count), .optional("parts_erased", .count),
       .optional("parts_withheld", .count), .optional("download", .string()),
       .required("account", .id(.org)),
+      .required(
+        "opens_credentials", .bool,
+        "Whether tokens, secrets and password hashes are open in it: then it is for callers with every right alone."
+      ),
     ])
 }

@@ -11,7 +11,10 @@ enum ProviderRoutes {
       answers: [.ok(ProviderSchemas.providers)], handler: list),
     Operation(
       "PUT", "/api/providers/{service}", .scope("account:write"), "Set up a provider",
-      details: "`service` is sms, email or payment.",
+      details: """
+        `service` is sms, email or payment. Whoever has a provider's secrets can say in its name what people wrote, and
+        that somebody paid: so this needs `contacts:create` and `contacts:update` too, for payment `wallet:write`.
+        """,
       body: .json(
         ProviderSchemas.input,
         example: [
@@ -106,6 +109,7 @@ enum ProviderRoutes {
 
   private static func configure(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     guard let service = exchange.path["service"] else { throw .notFound("service") }
+    try requireWhatItBrings(service, exchange)
     if service == Channel.sms.rawValue { return try await configureSMS(exchange) }
     guard let service = ProviderSettings.Service(rawValue: service) else {
       throw .notFound("service")
@@ -115,6 +119,18 @@ enum ProviderRoutes {
       try workspace.configureProvider(settings)
     }
     return exchange.respond(200, view(settings, .active), receipt: written.receipt)
+  }
+
+  /// What a provider tells is believed: nobody sets one up who may not write that themselves.
+  private static func requireWhatItBrings(
+    _ service: String, _ exchange: Exchange
+  ) throws(APIError) {
+    if service == ProviderSettings.Service.payment.rawValue {
+      try exchange.require("wallet:write", "write")
+    } else {
+      try exchange.require("contacts:write", "create")
+      try exchange.require("contacts:write", "update")
+    }
   }
 
   private static func remove(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -179,12 +195,13 @@ enum ProviderRoutes {
 
   /// Credentials go there: by https alone, unless they are those of a simulated one or the system is one for
   /// development.
-  private static func baseURL(_ fields: inout Fields, _ exchange: Exchange) -> String? {
+  /// Where it is not given, nil.
+  static func baseURL(_ fields: inout Fields, _ exchange: Exchange) -> String? {
     guard let url = fields.string("base_url") else { return nil }
     let settings = exchange.services.settings
     let isSimulated = settings.sandboxURL.map { url == $0 || url.hasPrefix($0 + "/") } ?? false
     if !url.hasPrefix("https://"), !isSimulated, !settings.allowsPrivateWebhooks {
-      fields.fail("base_url", "https_required", "base_url is an https URL.")
+      fields.fail("base_url", "https_required", "\(fields.prefix)base_url is an https URL.")
     }
     return url
   }

@@ -185,6 +185,11 @@ extension APIError {
         422, "compliance", "postal_address_missing",
         "Marketing email needs the company's postal address: set it with "
           + "PUT /api/account/postal-address.")
+    case .tooManyExports(let limit):
+      self.init(
+        409, "conflict", "too_many_exports",
+        "\(limit) exports of this account are kept or being written. Each goes a day after it was ordered."
+      )
     case .tooDeep(let limit):
       self.init(
         422, "compliance", "reaction_too_deep",

@@ -153,6 +153,10 @@ enum ErrorCatalogue {
     ("email_taken", "Somebody signs in with this email already."),
     ("endpoint_disabled", "The webhook endpoint is disabled. Enable it first."),
     ("endpoint_paused", "The webhook endpoint is paused. Resume it first."),
+    (
+      "too_many_exports",
+      "The account has as many audit exports as are kept. Each goes a day after it was ordered."
+    ),
     ("too_many_redeliveries", "Wait until earlier redeliveries are through."),
     ("role_in_use", "Give the role's users another one first."),
     ("already_exists", "There is one already."),

@@ -15,7 +15,7 @@ extension String {
 ///     try fields.finish()
 struct Fields {
   private let object: JSONObject
-  private let prefix: String
+  let prefix: String
   /// Few: looked through faster than hashed.
   private var known: [String] = []
   private(set) var errors: [APIError.Detail] = []

@@ -163,8 +163,9 @@ enum AccessSchemas {
     ])
 
   private static let owner = Schema.input([
-    .required("email", .string(1...254)), .required("name", .string(1...200)),
-    .required("password", .string(1...1_000)), .optional("role", .string(1...100)),
+    .required("email", .format("email", 3...254)), .required("name", .string(1...200)),
+    .required("password", newPassword, "At least 12 characters."),
+    .optional("role", .string(1...100)),
   ])
 
   private static let sms = Schema.input([

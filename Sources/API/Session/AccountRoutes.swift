@@ -446,6 +446,9 @@ enum AccountRoutes {
       let name = nested.string("name", required: true, limit: 200)
       let password = nested.string("password", required: true, limit: 1_000)
       role = nested.string("role") ?? Roles.administrator
+      if let email, !email.contains("@") {
+        nested.fail("email", "invalid_email", "owner.email is an address such as ann@example.com.")
+      }
       fields.adopt(nested.finishNested())
       guard let email, let name, let password else { return nil }
       (self.email, self.name, self.password) = (email, name, password)
@@ -472,7 +475,7 @@ enum AccountRoutes {
       let from = nested.string("from", required: true)
       let accountSID = nested.string("account_sid", required: true)
       let token = nested.string("auth_token", required: true)
-      let baseURL = nested.string("base_url") ?? "https://api.twilio.com"
+      let baseURL = ProviderRoutes.baseURL(&nested, exchange) ?? "https://api.twilio.com"
       if let from, exchange.engine.tools.numbers.e164(from) == nil {
         nested.fail("from", "invalid_phone", "sms.from must be a phone number.")
       }

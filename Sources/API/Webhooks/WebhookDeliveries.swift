@@ -105,9 +105,17 @@ enum WebhookDeliveries {
     }
     if let from { commands.append(.redeliver(from: UInt64(from), to: UInt64(to))) }
     if failed {
-      let positions = try letters(exchange).compactMap { $0["position"]?.int }
-      for position in Set(positions).sorted() {
-        commands.append(.redeliver(from: UInt64(position), to: UInt64(position)))
+      let waiting = try WebhookRoutes.state(
+        try exchange.id("id", .webhookEndpoint), version: .max, exchange
+      ).state.redeliveries
+      let room = WebhookEndpoint.redeliveryLimit - waiting.count - commands.count
+      let positions = try letters(exchange).compactMap { $0["position"]?.int.map(UInt64.init) }
+      let asked = Set(
+        positions.filter { position in
+          !waiting.contains { ($0.from...$0.to).contains(position) }
+        })
+      for position in asked.sorted().prefix(max(0, room)) {
+        commands.append(.redeliver(from: position, to: position))
       }
     }
     return try await WebhookRoutes.change(exchange, commands)
@@ -197,39 +205,34 @@ enum WebhookDeliveries {
   ) throws(APIError) -> [JSON] {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
-    var letters: [JSON] = []
+    var letters = DeadLetters()
     var version: UInt64 = 1
     while true {
       let page: [RecordedEvent]
-      do {
+      do throws(EventLogError) {
         page = try exchange.engine.log.readStream(
           org: OrgID(exchange.org.value), stream: StreamID(id.value), from: version, limit: 500,
           direction: .forwards)
       } catch {
         throw APIError(.log(error))
       }
-      for event in page
-      where event.type == "webhook.delivery_failed" && event.position <= position {
-        if let letter = try letter(event) { letters.append(letter) }
+      for event in page where event.position <= position {
+        do throws(CommandError) {
+          try letters.take(event)
+        } catch {
+          throw APIError(error)
+        }
       }
-      guard let last = page.last, page.count == 500 else { return letters }
+      guard let last = page.last, page.count == 500 else { return letters.all.map(view) }
       version = last.streamVersion + 1
     }
   }
 
-  private static func letter(_ event: RecordedEvent) throws(APIError) -> JSON? {
-    let data: JSON
-    do {
-      data = try EventJSON.data(of: event)
-    } catch {
-      throw APIError(error)
-    }
-    guard data["retry_at_micros"] == nil else { return nil }
-    return [
-      "id": .string(RecordedDomainEvent.eventID(of: event).text), "object": "dead_letter",
-      "position": data["position"] ?? .null,
-      "attempts": data["attempt"] ?? .null, "reason": data["reason"] ?? .null,
-      "given_up_at": .string(Timestamp.text(event.recordedAtMicros)),
+  private static func view(_ letter: DeadLetters.Letter) -> JSON {
+    [
+      "id": .string(letter.id.text), "object": "dead_letter",
+      "position": .int(Int64(letter.position)), "attempts": .int(Int64(letter.attempt)),
+      "reason": .string(letter.reason), "given_up_at": .string(Timestamp.text(letter.atMicros)),
     ]
   }
 }

@@ -89,7 +89,7 @@ struct BookWriter {
       return
     }
     openedCount += 1
-    if isWanted, record.scope != .account {
+    if isWanted, record.scope != .account, matching.count < AuditExport.maxProofCount {
       matching.append(Proven(sequence: leaf.orgSequence, bytes: leaf.leaf))
     }
     let hidesSubjects =

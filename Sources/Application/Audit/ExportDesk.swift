@@ -11,19 +11,18 @@ import Synchronization
 package final class ExportDesk: Sendable {
   /// Copies of personal data do not lie about: an erasure later than this finds none.
   private static let keptSeconds: TimeInterval = 24 * 3600
+  private static let tidySeconds = 3600
+  /// Of one account, with those that are being written. Each takes as much room as the book.
+  private static let keptLimit = 20
 
   package let notary: Notary
   private let engine: Engine
   private let reader: any EventReader & LogProver
   private let directory: String
   private let report: @Sendable (String) -> Void
-  /// Exports that are being written, and whose.
-  private let writers = Mutex<[Identifier: Writer]>([:])
-
-  private struct Writer {
-    let org: Identifier
-    let task: Task<Void, Never>
-  }
+  private let line = ExportLine()
+  /// Of two orders of one export, as a repeated request makes them, one begins.
+  private let starting = Mutex(())
 
   /// The bundles lie in `directory`, one folder each. What was being written when the last process ended is
   /// marked as failed.
@@ -40,6 +39,13 @@ package final class ExportDesk: Sendable {
       atPath: directory, withIntermediateDirectories: true,
       attributes: [.posixPermissions: 0o700])
     try endInterrupted()
+    Task { [weak self] in
+      while true {
+        do { try await Task.sleep(for: .seconds(Self.tidySeconds)) } catch { return }
+        guard let self else { return }
+        do { try removeOld() } catch { self.report("old audit exports: \(error)") }
+      }
+    }
   }
 
   /// Everybody of `org` who has or had `number` (E.164).
@@ -87,23 +93,31 @@ package final class ExportDesk: Sendable {
     try await notary.publish(org)
   }
 
-  /// Writes a recorded export in the background; `status` tells when it is there. `number`: of a scope of that kind.
+  /// For before an export is recorded.
+  ///
+  /// - Throws: where `org` has as many as are kept.
+  package func requireRoom(_ org: Identifier) throws(CommandError) {
+    let kept: Int
+    do { kept = try statuses(of: org).count } catch { throw .unreadable(reason: "\(error)") }
+    guard kept < Self.keptLimit else { throw .tooManyExports(limit: Self.keptLimit) }
+  }
+
+  /// Writes a recorded export in the background, unless it is there or being written; `status` tells when it is there.
+  /// `number`: of a scope of that kind.
   package func start(
     _ record: AuditExportRecord, org: Identifier, number: String? = nil
   ) async throws -> JSON {
+    if let status = status(record.id, of: org) { return status }
     try removeOld()
     let published = try await notary.publish(org)
     let status = ExportStatus(org: org, record: record, published: published)
-    // Under the lock: whoever throws exports away finds the writer as soon as its folder is there.
-    try writers.withLock { writers in
+    // Whoever throws exports away finds it in the line or its folder with the word that nobody writes it.
+    return try starting.withLock { _ in
+      if let begun = self.status(record.id, of: org) { return begun }
       try save(status.running(), of: record.id)
-      let task = Task.detached(priority: .utility) {
-        self.write(status, number, published)
-        self.writers.withLock { $0[record.id] = nil }
-      }
-      writers[record.id] = Writer(org: org, task: task)
+      line.add(record.id, of: org) { self.write(status, number, published) }
+      return status.running()
     }
-    return status.running()
   }
 
   /// Of an export that fails or is called off nothing is left but that it did.
@@ -117,6 +131,7 @@ package final class ExportDesk: Sendable {
         published: published, signer: notary.signer(of: status.org), directory: folder + "/bundle")
       let summary = try export.run(nowMicros: engine.tools.clock.nowMicros())
       try TarFile.write(folder: folder + "/bundle", to: folder + "/bundle.tar")
+      try FileManager.default.removeItem(atPath: folder + "/bundle")
       try Task.checkCancellation()
       try save(status.completed(summary), of: status.record.id)
     } catch {
@@ -145,7 +160,8 @@ extension ExportDesk {
 
   /// nil where `org` has no such export, or not any more.
   package func status(_ id: Identifier, of org: Identifier) -> JSON? {
-    guard let data = FileManager.default.contents(atPath: folder(of: id) + "/export.json"),
+    guard (try? isOld(id.text)) == false,
+      let data = FileManager.default.contents(atPath: folder(of: id) + "/export.json"),
       let status = try? JSON(parsing: [UInt8](data)), status["account"]?.string == org.text
     else { return nil }
     return status
@@ -154,13 +170,6 @@ extension ExportDesk {
   /// Of all exports of `org` that are still there, in no particular order.
   package func statuses(of org: Identifier) throws -> [JSON] {
     try names().compactMap { Identifier($0, kind: .auditExport) }.compactMap { status($0, of: org) }
-  }
-
-  /// Of the export whose record is at a position: the answer to a repeated request.
-  package func status(recordedAt position: UInt64, of org: Identifier) throws -> JSON {
-    let record = try record(at: position)
-    guard let status = status(record.id, of: org) else { throw CommandError.notFound(record.id) }
-    return status
   }
 
   /// The export that the event at a position records.
@@ -177,10 +186,14 @@ extension ExportDesk {
     return record
   }
 
-  /// The bundle as one file; nil where it is not complete.
-  package func archive(_ id: Identifier, of org: Identifier) -> String? {
-    guard status(id, of: org)?["status"]?.string == "completed" else { return nil }
-    return folder(of: id) + "/bundle.tar"
+  /// The bundle as one file, and whether credentials are open in it; nil where it is not complete.
+  package func archive(
+    _ id: Identifier, of org: Identifier
+  ) -> (path: String, opensCredentials: Bool)? {
+    guard let status = status(id, of: org), status["status"]?.string == "completed" else {
+      return nil
+    }
+    return (folder(of: id) + "/bundle.tar", status["opens_credentials"]?.bool ?? true)
   }
 
   private func names() throws -> [String] {
@@ -188,28 +201,30 @@ extension ExportDesk {
   }
 
   private func removeOld() throws {
-    for name in try names() {
-      let attributes = try FileManager.default.attributesOfItem(atPath: directory + "/" + name)
-      guard let made = attributes[.creationDate] as? Date ?? attributes[.modificationDate] as? Date,
-        made.timeIntervalSinceNow < -Self.keptSeconds
-      else { continue }
+    for name in try names() where try isOld(name) {
+      // One that has waited for so long is still to be written.
+      if let id = Identifier(name, kind: .auditExport), line.contains(id) { continue }
       try FileManager.default.removeItem(atPath: directory + "/" + name)
     }
+  }
+
+  private func isOld(_ name: String) throws -> Bool {
+    let attributes = try FileManager.default.attributesOfItem(atPath: directory + "/" + name)
+    let changed = attributes[.modificationDate] as? Date
+    return changed.map { $0.timeIntervalSinceNow < -Self.keptSeconds } ?? false
   }
 
   /// Throws away what lies there of an org. What is being written is called off, and over when this returns: it holds
   /// in memory what nobody may read any more. Whoever waits for it is told that it failed.
   package func discardAll(of org: Identifier) async throws {
-    let underWay = writers.withLock { $0.filter { $0.value.org == org } }
-    for writer in underWay.values { writer.task.cancel() }
-    for writer in underWay.values { await writer.task.value }
+    let calledOff = await line.callOff(org)
     for name in try names() {
       guard let id = Identifier(name, kind: .auditExport),
         let status = status(id, of: org)?["status"]?.string
       else { continue }
       // Begun since, it read nothing of what is gone; called off, it was swept by its writer.
-      let isBegunSince = status == "running" && writers.withLock { $0[id] != nil }
-      let isSwept = status == "failed" && underWay[id] != nil
+      let isBegunSince = status == "running" && line.contains(id)
+      let isSwept = status == "failed" && id == calledOff
       if !isBegunSince, !isSwept { try FileManager.default.removeItem(atPath: folder(of: id)) }
     }
   }
@@ -268,6 +283,7 @@ struct ExportStatus: Sendable {
       ("root", .string(published.head.rootText)),
       ("checkpoint", .string(published.checkpoint)),
       ("verifier_key", .string(published.verifierKey)), ("account", .string(org.text)),
+      ("opens_credentials", .bool(record.opensCredentials)),
     ])
   }
 }

@@ -246,9 +246,9 @@ extension CommandError {
     case .org, .user, .apiKey, .role, .message, .wallet, .segment, .campaign, .workflow, .run,
       .timer, .webhookEndpoint, .inboundHook, .importJob, .payment, .duplicateContact, .notFound,
       .missingField, .recipientsIncomplete, .providerInUse,
-      .tooDeep, .alreadyRunning, .versionMismatch, .cannotGrant, .lastAdministrator, .emailTaken,
-      .roleInUse,
-      .idempotencyInProgress, .unreadable, .contactsUnreadable, .log, .obstacle:
+      .tooDeep, .tooManyExports, .alreadyRunning, .versionMismatch, .cannotGrant,
+      .lastAdministrator, .emailTaken, .roleInUse, .idempotencyInProgress, .unreadable,
+      .contactsUnreadable, .log, .obstacle:
       nil
     }
   }

@@ -42,6 +42,8 @@ package enum CommandError: Error, Equatable {
   case postalAddressMissing
   /// A chain of reactions became longer than any sane one.
   case tooDeep(limit: Int)
+  /// Of an account's exports.
+  case tooManyExports(limit: Int)
   /// The contact is on the workflow, or the workflow is paused.
   case alreadyRunning
   /// The object changed since the caller read it.

@@ -137,7 +137,7 @@ package struct HookInput: Sendable {
         fail(field, "invalid_type", "\(field) must be a text, a number or a boolean.")
         continue
       }
-      if let number = value.int, number.magnitude > FieldValue.numberLimit {
+      if let number = value.double, number.magnitude > Double(FieldValue.numberLimit) {
         fail(field, "out_of_range", "\(field) has a number of too many digits: send it as a text.")
         continue
       }

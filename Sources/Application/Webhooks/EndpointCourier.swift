@@ -231,7 +231,7 @@ extension EndpointCourier {
       let attempt = number(of: outcome, bag)
       try await record(
         outcome, attempt: attempt, reason: "gone", retryAtMicros: nil,
-        disabled: "The endpoint answered 410 Gone.")
+        disabled: Self.goneReason)
       bag.plan.restart(outcome.key)
       try save(&bag)
     }
@@ -265,6 +265,8 @@ extension EndpointCourier {
     }
     try save(&bag)
   }
+
+  private static let goneReason = "The endpoint answered 410 Gone."
 
   private func record(
     _ outcome: Desk.Outcome, attempt: Int, reason: String, retryAtMicros: Micros?,
@@ -309,8 +311,11 @@ extension EndpointCourier {
 
   /// Every event of a stretch of the log once more, one attempt each.
   private func deliver(
-    _ stretch: WebhookEndpoint.Redelivery, to target: WebhookTarget
+    _ stretch: WebhookEndpoint.Redelivery, to first: WebhookTarget
   ) async throws {
+    var target = first
+    let call = Call(
+      actor: "system:webhooks", origin: "reactor", correlation: endpoint.text, depth: 1)
     var position = stretch.from - 1
     var deliveredCount = 0
     var failedCount = 0
@@ -324,19 +329,27 @@ extension EndpointCourier {
         guard board.forgettingCount == forgettingCount else { continue reading }
         position = event.position
         guard try target.wants(event, log) else { continue }
-        // Disabled meanwhile: what is left waits until somebody enables it.
-        guard try await executor.webhookTarget(endpoint) != nil else { return }
+        // Disabled meanwhile: what is left waits until somebody enables it. Changed meanwhile: what is left goes where
+        // and how it is wanted by now.
+        guard let current = try await executor.webhookTarget(endpoint) else { return }
+        target = current
+        guard try target.wants(event, log) else { continue }
         let failure = await attempts.attempt(
           event, about: try keys.key(of: event, executor.org, log), target, number: 1,
           isRedelivery: true)
         try Task.checkCancellation()
+        if failure == .gone {
+          // Once enabled again the stretch begins anew.
+          _ = try await executor.perform(call) { workspace throws(CommandError) in
+            try workspace.change(endpoint, by: .disable(reason: Self.goneReason))
+          }
+          return
+        }
         if failure == nil { deliveredCount += 1 } else { failedCount += 1 }
       }
       guard page.scannedTo > start else { break }
       position = max(position, page.scannedTo)
     }
-    let call = Call(
-      actor: "system:webhooks", origin: "reactor", correlation: endpoint.text, depth: 1)
     _ = try await executor.perform(call) {
       [deliveredCount, failedCount] workspace throws(CommandError) in
       try workspace.change(

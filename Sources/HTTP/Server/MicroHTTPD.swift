@@ -282,8 +282,15 @@ private struct Head {
   private mutating func add(_ name: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
     if UInt(bitPattern: name.baseAddress) != nextLine { isIntact = false }
     nextLine = UInt(bitPattern: value.baseAddress) + UInt(value.count) + 2
-    unsafe headers.add(
-      String(decoding: name, as: UTF8.self), Self.trimmed(String(decoding: value, as: UTF8.self)))
+    let (name, value) = unsafe (
+      String(decoding: name, as: UTF8.self), String(decoding: value, as: UTF8.self)
+    )
+    headers.add(name, Self.isFraming(name) ? value : Self.trimmed(value))
+  }
+
+  /// What MHD itself reads with the blanks: to it `45 ` is no length and `chunked ` no coding, so that they must not be to us.
+  private static func isFraming(_ name: String) -> Bool {
+    HTTPHeaders.equal(name, "Content-Length") || HTTPHeaders.equal(name, "Transfer-Encoding")
   }
 
   /// Without the tabs and blanks around it, of which MHD drops blanks before it alone (RFC 9110, section 5.5).

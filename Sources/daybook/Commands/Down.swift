@@ -28,8 +28,10 @@ private func stopSupervisor(_ home: Home) async throws -> Bool {
   var wasHeld = false
   while try FileLock.isHeld(home.upLock) {
     wasHeld = true
-    // One that has just begun signs the lock a moment after it has it.
-    let supervisor = FileLock.holder(home.upLock)?.identity
+    // One that has just begun signs the lock a moment after it has it; one of an earlier version never does.
+    let supervisor =
+      FileLock.holder(home.upLock)?.identity
+      ?? SystemStatus(readingFrom: home.status)?.livingSupervisor
     if let supervisor, supervisor != told {
       try send(SIGTERM, to: supervisor.pid)
       told = supervisor

@@ -141,14 +141,14 @@ private func json(_ report: AuditBundle.Report) -> JSON {
   [
     "ok": .bool(report.isSound), "authenticated": .bool(report.isAuthenticated),
     "origin": .string(report.origin), "scope": .string(report.scope),
-    "events": .int(Int64(report.size)), "openings": JSON(report.openingCount),
+    "events": .int(Int64(clamping: report.size)), "openings": JSON(report.openingCount),
     "erased_parts": JSON(report.erasedPartCount), "withheld_parts": JSON(report.withheldPartCount),
     "proofs": JSON(report.proofCount), "older_heads": JSON(report.olderHeadCount),
     "restores": .array(
       report.restores.map {
         [
-          "incarnation": .int($0.incarnation), "sequence": .int(Int64($0.sequence)),
-          "reason": .string($0.reason), "lost_events": .int(Int64($0.lostEventCount)),
+          "incarnation": .int($0.incarnation), "sequence": .int(Int64(clamping: $0.sequence)),
+          "reason": .string($0.reason), "lost_events": .int(Int64(clamping: $0.lostEventCount)),
         ]
       }),
     "problems": .array(report.problems.map(JSON.string)),

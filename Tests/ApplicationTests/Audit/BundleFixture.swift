@@ -14,21 +14,24 @@ struct ExportHouse {
   let desk: ExportDesk
   let directory: String
 
-  static func with(_ body: (ExportHouse) async throws -> Void) async throws {
+  /// `isRunning`: its reactors send.
+  static func with(
+    isRunning: Bool = false, _ body: (ExportHouse) async throws -> Void
+  ) async throws {
     let directory = NSTemporaryDirectory() + "bundle-\(UUID().uuidString)"
     try FileManager.default.createDirectory(
       atPath: directory, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: directory) }
-    try await with(home: directory, body)
+    try await with(home: directory, isRunning: isRunning, body)
   }
 
   /// In a folder that stays, on the log `name` in it.
   static func with(
-    home directory: String, log name: String = "log",
+    home directory: String, log name: String = "log", isRunning: Bool = false,
     _ body: (ExportHouse) async throws -> Void
   ) async throws {
     let log = try LMDBEventLog(directory: "\(directory)/\(name)")
-    try await House.with(log: log, isRunning: false) { house in
+    try await House.with(log: log, isRunning: isRunning) { house in
       let desk = try ExportDesk(
         engine: house.engine, reader: log, notary: Notary(log: log, directory: directory),
         directory: directory + "/exports", report: { Issue.record("\($0)") })

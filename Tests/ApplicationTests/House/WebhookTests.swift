@@ -259,6 +259,61 @@ extension HouseTests {
       }
     }
 
+    /// Changed while a stretch is under way, the endpoint is what it was changed to for the rest of it.
+    @Test func `a redelivery goes on where and how the endpoint is wanted by now`() async throws {
+      let next = try Subscriber()
+      try await with { house, org, subscriber, endpoint in
+        for number in 0..<5 { _ = try await org.contact("+1212555013\(number)", consents: []) }
+        try await wait("all of it") { subscriber.deliveries.count == 5 }
+        let gate = TestSupport.Gate()
+        subscriber.hold(until: gate)
+        let head = try house.log.head()
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .redeliver(from: 1, to: head))
+        }
+        try await wait("the first once more") { subscriber.deliveries.count == 6 }
+        let secret = WebhookMessage.newSecret()
+        next.expect(secret: secret)
+        let url = next.url
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .update(url: url, types: nil))
+          try workspace.change(endpoint, by: .rotateSecret(secret, previousUntilMicros: 0))
+        }
+        gate.open()
+        try await wait("all of it once more") {
+          try org.story(of: endpoint).contains("redelivered")
+        }
+        #expect(subscriber.deliveries.count == 6)
+        let rest = next.deliveries.filter { late in
+          subscriber.deliveries.contains { $0.id == late.id }
+        }
+        #expect(rest.count == 4 && rest.allSatisfy(\.isSigned))
+      }
+      await next.stop()
+    }
+
+    @Test func `410 in a redelivery disables the endpoint`() async throws {
+      try await with { house, org, subscriber, endpoint in
+        for number in 0..<5 { _ = try await org.contact("+1212555013\(number)", consents: []) }
+        try await wait("all of it") { subscriber.deliveries.count == 5 }
+        subscriber.answer(with: 410)
+        let head = try house.log.head()
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .redeliver(from: 1, to: head))
+        }
+        try await wait("disabled") { try org.story(of: endpoint).contains("disabled") }
+        #expect(subscriber.attempts.count == 6)
+        subscriber.answer(with: 204)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .enable)
+        }
+        try await wait("all of it once more") {
+          try org.story(of: endpoint).contains("redelivered")
+        }
+        #expect(Set(subscriber.deliveries.suffix(5).map(\.id)).count == 5)
+      }
+    }
+
     @Test func `one event that is never taken is given up; the endpoint stays`() async throws {
       try await with { house, org, subscriber, endpoint in
         let stuck = try await org.contact("+12125550123")

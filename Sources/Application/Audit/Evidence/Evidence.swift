@@ -80,10 +80,13 @@ extension Evidence {
     if isEmpty { page.add("No revocation is \(onRecord).") }
   }
 
-  /// Of what is not shown here nothing is said.
-  private var onRecord: String {
-    leftOutCount == 0 ? "on record" : "among the events shown here"
+  /// Whether all there is about the person or number is shown. Of what is not nothing is said.
+  private var isWhole: Bool {
+    if case .message = record.scope { return false }
+    return leftOutCount == 0
   }
+
+  private var onRecord: String { isWhole ? "on record" : "among the events shown here" }
 
   /// A no that the person said, or that stands on a list of the account's, whoever had the address then.
   private static func isRevocation(_ event: RecordedDomainEvent) -> Bool {
@@ -97,17 +100,13 @@ extension Evidence {
   /// How long after the person's message the revocation was stored, and what went out after it.
   private func effect(of index: Int) -> [String] {
     let revocation = events[index]
-    let message: Identifier?
-    let channel: Channel
-    switch revocation.event.event {
-    case .contact(.optedOut(let optOut)): (message, channel) = (optOut.message, optOut.channel)
-    case .org(.suppressed(let entry)): (message, channel) = (nil, entry.channel)
-    default: return []
+    guard let revoked = Revoked(revocation.event, holders: holders(before: index)) else {
+      return []
     }
     var lines: [String] = []
     let cause = events.first { each in
       guard case .message(.received) = each.event.event else { return false }
-      return each.event.stream == message
+      return each.event.stream == revoked.message
     }
     if let cause {
       let micros = revocation.recorded.recordedAtMicros - cause.recorded.recordedAtMicros
@@ -117,36 +116,54 @@ extension Evidence {
     } else {
       lines.append("In force from this event on.")
     }
-    let skipped = events[index...].filter { $0.recorded.type == "message.skipped" }
-    let shown = leftOutCount == 0 ? "" : ", among the events shown here"
-    lines.append("\(skipped.count) messages were not sent after it, by the verdicts below\(shown).")
-    lines.append(handedOut(after: index, channel))
+    let plans = plans
+    let skippedCount = events[index...].count { each in
+      guard case .message(.skipped) = each.event.event else { return false }
+      return plans[each.event.stream].map(revoked.isMeant) ?? true
+    }
+    let shown = isWhole ? "" : ", among the events shown here"
+    lines.append("\(skippedCount) messages were not sent after it, by the verdicts below\(shown).")
+    lines.append(handedOut(after: index, revoked, plans))
     return lines
   }
 
-  private func handedOut(after index: Int, _ channel: Channel) -> String {
-    var messages: [Identifier: Channel] = [:]
+  private var plans: [Identifier: MessagePlan] {
+    var plans: [Identifier: MessagePlan] = [:]
     for each in events {
-      if case .message(.planned(let plan)) = each.event.event {
-        messages[each.event.stream] = plan.channel
-      }
+      if case .message(.planned(let plan)) = each.event.event { plans[each.event.stream] = plan }
     }
+    return plans
+  }
+
+  /// Who had which address when the event at a place was stored.
+  private func holders(before index: Int) -> AddressHolders {
+    var holders = AddressHolders()
+    for each in events[..<index] { holders.learn(each.event) }
+    return holders
+  }
+
+  private func handedOut(
+    after index: Int, _ revoked: Revoked, _ plans: [Identifier: MessagePlan]
+  ) -> String {
+    var holders = holders(before: index)
     for each in events[index...] {
-      if case .contact(.optedIn(let consent)) = each.event.event, consent.channel == channel {
+      holders.learn(each.event)
+      if case .contact(.optedIn(let consent)) = each.event.event,
+        revoked.isTakenBack(by: consent, of: each.event.stream, holders)
+      {
         return "Nothing was handed out until the new consent #\(each.recorded.orgSequence)."
       }
-      if case .org(.unsuppressed(let lifted)) = each.event.event,
-        case .org(.suppressed(let listed)) = events[index].event.event,
-        lifted.list == listed.list, lifted.channel == channel, lifted.address == listed.address
-      {
+      if case .org(.unsuppressed(let lifted)) = each.event.event, revoked.isTakenOff(by: lifted) {
         return
           "Nothing was handed out until it was taken off the list, #\(each.recorded.orgSequence)."
       }
-      if case .message(.dispatched) = each.event.event, messages[each.event.stream] == channel {
+      if case .message(.dispatched) = each.event.event,
+        plans[each.event.stream].map(revoked.isMeant) ?? true
+      {
         return "Handed out after it: #\(each.recorded.orgSequence). See its verdict."
       }
     }
-    return leftOutCount == 0
+    return isWhole
       ? "Nothing was handed out after it on this channel."
       : "Among the events shown here, nothing was handed out after it on this channel."
   }
@@ -272,6 +289,6 @@ extension Evidence {
     page.add(
       "What they show: no event of the book is missing, moved or changed since the head was signed, and what is"
         + " opened is what was stored. What they do not show: that what was stored was true, and when, beyond"
-        + " the log's own clock.")
+        + " the log's own clock; and who an event is by, which the log keeps beside the tree.")
   }
 }
