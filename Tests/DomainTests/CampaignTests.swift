@@ -76,8 +76,14 @@ import Testing
       .when(.markBatchPlanned(ordinal: 1)).thenNothing()
     Given(Campaign.self, history: Self.launched).when(.markBatchPlanned(ordinal: 3))
       .thenRejected(.unknownBatch(ordinal: 3))
-    Given(Campaign.self, history: Self.launched + [.cancelled(by: "user:u")])
-      .when(.markBatchPlanned(ordinal: 1)).thenRejected(.notAllowed(status: .cancelled))
+    Given(Campaign.self, history: Self.launched + [.paused(by: "user:u")])
+      .when(.markBatchPlanned(ordinal: 1)).thenRejected(.notAllowed(status: .paused))
+  }
+
+  @Test func `whoever was not written to is forgotten with the cancellation`() {
+    let cancelled = Self.launched + [.batchPlanned(ordinal: 1), .cancelled(by: "user:u")]
+    #expect(Campaign.state(after: cancelled).openBatches.isEmpty)
+    Given(Campaign.self, history: cancelled).when(.markBatchPlanned(ordinal: 0)).thenNothing()
   }
 
   @Test func `open batches are those that nobody planned yet`() {

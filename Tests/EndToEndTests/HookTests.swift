@@ -106,6 +106,60 @@ extension EndToEnd {
       }
     }
 
+    @Test func `what somebody is by now counts, also where they were it before`() async throws {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let hook = try await account.api.post(
+          "/api/inbound-hooks",
+          [
+            "name": "Shop", "authentication": "hmac_sha256", "action": "contact",
+            "mapping": [
+              "email": "mail", "custom.plan": "plan", "consent.email": "yes",
+              "consent_wording": "=Mail me",
+            ],
+          ])
+        let secret = try #require(hook["secret"]?.string)
+        let url = try #require(hook["url"]?.string.flatMap { URL(string: $0) })
+        func tell(_ body: JSON) async throws -> String? {
+          let code = Hex.encode(HMACSHA256.authenticate(body.bytes(), key: Array(secret.utf8)))
+          return try await account.api.send(
+            "POST", url.path(), bytes: body.bytes(),
+            headers: ["content-type": "application/json", "x-signature-256": code]
+          ).json(200)["status"]?.string
+        }
+        for plan in ["gold", "silver", "gold"] {
+          #expect(
+            try await tell(["mail": "ann@example.com", "plan": .string(plan)]) == "accepted")
+        }
+        let contacts = try await account.api.all("/api/contacts")
+        #expect(contacts.map { $0["custom"]?["plan"]?.string } == ["gold"])
+        // A yes that is told again would lift a no that was said since.
+        let yes: JSON = ["mail": "ann@example.com", "plan": "gold", "yes": true]
+        #expect(try await tell(yes) == "accepted")
+        #expect(try await tell(yes) == "duplicate")
+      }
+    }
+
+    @Test func `of requests for one email at once one makes a user`() async throws {
+      try await withSystem { system in
+        let account = try await system.newAccount("Lakeside")
+        let other = try await system.newAccount("Riverside")
+        let user: JSON = [
+          "email": "ann@example.com", "name": "Ann", "role": "administrator",
+          "password": "correct horse battery",
+        ]
+        let statuses = try await withThrowingTaskGroup(of: Int.self) { group -> [Int] in
+          for account in [account, account, other, other] {
+            group.addTask { try await account.api.send("POST", "/api/users", user).status }
+          }
+          var statuses: [Int] = []
+          for try await status in group { statuses.append(status) }
+          return statuses
+        }
+        #expect(statuses.sorted() == [201, 409, 409, 409])
+      }
+    }
+
     @Test func `a body that does not fit is told field by field, and tried without a trace`()
       async throws
     {

@@ -24,7 +24,7 @@ enum CampaignWrites {
       "See what a launch would come to",
       details: "Who is in the audience, whose fields are missing, and what carriers and mailbox "
         + "providers have against the words. Nothing is written.",
-      answers: [.ok(CampaignSchemas.check)], handler: check),
+      answers: [.ok(CampaignSchemas.check)], refuses: [400: ["unknown_segment"]], handler: check),
     Operation(
       "PATCH", "/api/campaigns/{id}", .scope("campaigns:write"), "Change a draft",
       details: "What is not named stays. Nothing changes once it was launched.",
@@ -51,7 +51,7 @@ enum CampaignWrites {
       body: .optionalJSON(CampaignSchemas.launch, example: ["skip_missing": false]),
       answers: [AnswerDefinition.ok(CampaignSchemas.campaign).or(CampaignSchemas.launchTrial)],
       refuses: [
-        409: ["already_launched", "not_allowed_now"],
+        400: ["unknown_segment"], 409: ["already_launched", "not_allowed_now"],
         422: [
           "audience_too_large", "empty_audience", "sms_not_configured", "email_not_configured",
           "postal_address_missing", "missing_fields",

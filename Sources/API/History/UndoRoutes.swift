@@ -26,7 +26,7 @@ enum UndoRoutes {
       refuses: [
         400: [
           "invalid_as_of", "required", "out_of_range", "invalid_value", "nothing_to_identify",
-          "name_taken", "unknown_role", "unknown_segment",
+          "name_taken", "other_channel", "unknown_role", "unknown_segment", "unknown_template",
         ],
         403: ["cannot_grant"], 404: ["not_found"],
         409: ["duplicate_contact", "last_administrator", "role_in_use"],

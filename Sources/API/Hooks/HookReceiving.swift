@@ -54,7 +54,7 @@ enum HookReceiving {
     let named = settings.deliveryID.flatMap { payload.value(at: $0) }.map {
       "named:" + ($0.string ?? $0.text)
     }
-    let call = call(id, exchange, key: named ?? delivery.key(for: settings.action))
+    let call = call(id, exchange, key: named ?? delivery.key(for: command))
     let done: Done<Identifier?>
     do {
       done = try await executor.perform(call) { workspace throws(CommandError) in

@@ -187,6 +187,7 @@ enum ErrorCatalogue {
     ("refund_exceeds_payment", "No more than what was paid can be refunded."),
     ("balance_limit_exceeded", "A wallet holds no more than that."),
     ("unknown_segment", "There is no such segment."),
+    ("unknown_template", "There is no such template."),
     (
       "opt_in_by_person_only",
       "After a no only the person can say yes again (a keyword, a form, a signed paper), not "

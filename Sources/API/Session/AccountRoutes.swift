@@ -283,10 +283,10 @@ enum AccountRoutes {
     }
     var fields = try exchange.body()
     let order = try Order(&fields, exchange)
-    let directory = exchange.engine.directory
+    defer { order.claim?.release() }
     let added = try await exchange.write { workspace throws(CommandError) in
       // Not again for a repeated request: then it is the client's own administrator.
-      if let owner = order.owner, directory.user(email: owner.email) != nil { throw .emailTaken }
+      try order.claim?.hold()
       return try workspace.addClient()
     }
     let id: Identifier
@@ -351,6 +351,8 @@ enum AccountRoutes {
     let offsetSeconds: Int64
     let rateLimit: RateLimit?
     let owner: OwnerRequest?
+    /// From the first look on until the account is there.
+    let claim: EmailClaim?
     let sms: SMSRequest?
 
     init(_ fields: inout Fields, _ exchange: Exchange) throws(APIError) {
@@ -372,6 +374,7 @@ enum AccountRoutes {
       if let owner, Roles.builtIn[owner.role] == nil {
         fields.fail("owner.role", "invalid_value", "owner.role is one of the built-in roles.")
       }
+      claim = owner.map { exchange.engine.directory.claim($0.email) }
       sms = SMSRequest(&fields, exchange)
       try fields.finish()
       guard let name else { preconditionFailure("finish refuses missing fields") }
@@ -384,11 +387,10 @@ enum AccountRoutes {
       id: Identifier? = nil
     ) async throws(APIError) -> JSON {
       let secret = (isTest ? "sk_test_" : "sk_live_") + Base64.encodeURL(Random.bytes(24))
+      defer { claim?.release() }
       do {
         // Before there is an account that nobody could sign in to.
-        if let owner, exchange.engine.directory.user(email: owner.email) != nil {
-          throw CommandError.emailTaken
-        }
+        try claim?.hold()
         let hash = try await owner?.passwordHash(for: exchange)
         let new = NewOrg(
           id: id, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,

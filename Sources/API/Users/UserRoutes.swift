@@ -72,11 +72,11 @@ enum UserRoutes {
       preconditionFailure("finish refuses missing fields")
     }
     let hash = try await hash(password, exchange)
-    let directory = exchange.engine.directory
+    let claim = exchange.engine.directory.claim(email)
+    defer { claim.release() }
     let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
-      // Two of the same moment: the index over all accounts keeps the later one.
-      guard directory.user(email: email) == nil else { throw .emailTaken }
+      try claim.hold()
       return try workspace.inviteUser(
         UserDetails(email: email, name: name, passwordHash: hash), role: role, by: grants)
     }

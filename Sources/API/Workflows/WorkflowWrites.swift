@@ -10,13 +10,18 @@ enum WorkflowWrites {
       "POST", "/api/workflows", .scope("workflows:write"), "Publish a workflow",
       details: "A new one, or, for a known `name`, its next version.", body: document,
       answers: [.created(WorkflowSchemas.workflow)],
-      refuses: [400: ["invalid_workflow"], 413: ["too_large"]],
+      refuses: [
+        400: ["invalid_workflow", "other_channel", "unknown_template"], 413: ["too_large"],
+      ],
       handler: publish),
     Operation(
       "PUT", "/api/workflows/{id}", .scope("workflows:write"), "Publish a workflow's next version",
       details: "Under the same name or another. Who is on the workflow stays on the version that "
         + "they started with.", body: document, answers: [.ok(WorkflowSchemas.workflow)],
-      refuses: [400: ["invalid_workflow", "name_taken"], 413: ["too_large"]], handler: revise),
+      refuses: [
+        400: ["invalid_workflow", "name_taken", "other_channel", "unknown_template"],
+        413: ["too_large"],
+      ], handler: revise),
     Operation(
       "DELETE", "/api/workflows/{id}", .scope("workflows:write"), "Delete a workflow",
       details: "Nobody starts it any more; who is on it goes no further than a wait that they are "

@@ -192,7 +192,9 @@ extension RuleVerifier {
     case .optOutDismissed(let channel):
       book.inDoubt[event.stream]?.remove(channel)
     case .erasureRequested(let request):
-      book.keyedOptOuts.apply(request.addresses.value ?? [])
+      let addresses = request.addresses.value ?? []
+      book.keyedOptOuts.apply(addresses)
+      Self.takeBack(KeyedOptOuts.Lifted(addresses, book.keyedOptOuts.hasher), &book)
       book.erased.insert(event.stream)
     case .created, .updated, .tagged, .untagged, .dataDestroyed, .erased, .leadCaptured, .archived,
       .restored:
@@ -209,6 +211,19 @@ extension RuleVerifier {
     guard let address = optOut.address.value, !address.isEmpty else { return }
     for channel in optOut.channel.sharingAddress {
       book.endedAddresses[channel, default: []].insert(channel.key(address))
+    }
+  }
+
+  /// The person's yes took back somebody else's no, and cannot be read any more.
+  private static func takeBack(_ lifted: KeyedOptOuts.Lifted, _ book: inout OrgBook) {
+    guard !lifted.isEmpty else { return }
+    for channel in Channel.allCases {
+      book.optedOutAddresses[channel] = book.optedOutAddresses[channel]?.filter {
+        !lifted.contains($0, channel, .transactional)
+      }
+      book.endedAddresses[channel] = book.endedAddresses[channel]?.filter {
+        !lifted.contains($0, channel, .marketing)
+      }
     }
   }
 

@@ -135,7 +135,7 @@ extension Workspace {
 
   /// Whoever the segment holds at this moment, in order of contact id.
   func audience(of definition: CampaignDefinition) throws(CommandError) -> [Identifier] {
-    let filter = try current(Segment.self, definition.segment).filter
+    let filter = try filter(of: definition.segment)
     var audience: [Identifier] = []
     state.contacts.forEach { id, record in
       if filter.matches(record.facts, atMicros: nowMicros) { audience.append(id) }

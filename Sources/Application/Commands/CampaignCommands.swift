@@ -38,12 +38,18 @@ extension Workspace {
   private func checked(
     _ definition: CampaignDefinition
   ) throws(CommandError) -> CampaignDefinition {
-    let segment = try current(Segment.self, definition.segment)
+    _ = try filter(of: definition.segment)
+    return try written(definition)
+  }
+
+  /// Whom the segment takes. What somebody deleted takes nobody any more, also where it was chosen before.
+  func filter(of segment: Identifier) throws(CommandError) -> Filter {
+    let segment = try current(Segment.self, segment)
     guard segment.exists, !segment.isDeleted else {
       throw .invalid(
         field: "segment", code: "unknown_segment", message: "There is no such segment.")
     }
-    return try written(definition)
+    return segment.filter
   }
 
   /// The definition with its template's words, which stay as they are now whatever becomes of the template.
@@ -92,11 +98,14 @@ extension Workspace {
     {
       throw .postalAddressMissing
     }
+    // Of one that was launched before, that is said, whatever became of its segment.
+    let isDraft = try current(Campaign.self, id).status == .draft
     try run(
       Campaign.self, id,
       .launch(
-        filter: try current(Segment.self, definition.segment).filter,
-        audience: try audience(of: definition), batchSize: Self.batchSize(of: definition)))
+        filter: isDraft ? try filter(of: definition.segment) : .all([]),
+        audience: isDraft ? try audience(of: definition) : [],
+        batchSize: Self.batchSize(of: definition)))
   }
 
   package mutating func cancelCampaign(_ id: Identifier) throws(CommandError) {

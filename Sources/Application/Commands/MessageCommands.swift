@@ -431,13 +431,11 @@ extension Workspace {
     let heldMinutes = plan.billed.count
     // The longest call that is allowed is what was held; the provider ends longer ones.
     let minutes = min(result.billedMinutes, heldMinutes)
-    try runWallet(
-      .settle(
-        message: id,
-        charge: Charge(
-          amountMicros: before.priceMicros / Int64(heldMinutes) * Int64(minutes),
-          resourceType: Prices.Resource.voice.rawValue, resourceID: providerID,
-          description: "Call, minutes: \(minutes)")))
+    try charge(
+      Charge(
+        amountMicros: before.priceMicros / Int64(heldMinutes) * Int64(minutes),
+        resourceType: Prices.Resource.voice.rawValue, resourceID: providerID,
+        description: "Call, minutes: \(minutes)"), for: id)
   }
 
   /// What waits for the morning or for credit holds no money any more. Where it then proves to be on its way, as after a

@@ -6,6 +6,9 @@ extension Workspace {
     amountMicros: Int64, reason: Payment.Reason
   ) throws(CommandError) -> Identifier {
     guard state.settings.providers[.payment] != nil else { throw .providerNotConfigured(.payment) }
+    guard state.hasRoom(forPayment: amountMicros) else {
+      throw .wallet(.balanceLimitExceeded(limitMicros: Wallet.balanceLimitMicros))
+    }
     let id = newID(.payment)
     try run(Payment.self, id, .request(amountMicros: amountMicros, reason: reason), isNew: true)
     return id
@@ -45,7 +48,7 @@ extension Workspace {
       let events = try run(Payment.self, id, .recordSuccess(providerID: providerID))
       guard !events.isEmpty else { return }
       try runWallet(
-        .fund(amountMicros: payment.amountMicros, paymentID: id.text, method: provider))
+        .credit(amountMicros: payment.amountMicros, paymentID: id.text, method: provider))
     case .pending(let providerID):
       try run(Payment.self, id, .recordPending(providerID: providerID))
     case .failed(let code):
@@ -72,7 +75,7 @@ extension Workspace {
       let events = try run(Payment.self, id, .recordRefundFailure(refund: ordinal, code: code))
       guard !events.isEmpty else { return }
       try runWallet(
-        .fund(
+        .credit(
           amountMicros: refund.amountMicros, paymentID: Self.refundKey(id, ordinal),
           method: "refund_failed"))
     case .notAnswered:
@@ -111,13 +114,22 @@ extension Payment.State {
 }
 
 extension OrgState {
+  /// Whether the wallet may come to hold so much more, with all that is being paid.
+  func hasRoom(forPayment amountMicros: Int64) -> Bool {
+    let comingMicros = tables.payments.values.reduce(Int64(0)) {
+      $1.status == .requested || $1.status == .pending ? $0 + $1.amountMicros : $0
+    }
+    return wallet.hasRoom(for: amountMicros, beside: comingMicros)
+  }
+
   func isRechargeDue(nowMicros: Micros, availableMicros: Int64) -> Bool {
-    guard settings.providers[.payment] != nil, wallet.isOpen else { return false }
+    guard settings.providers[.payment] != nil, wallet.isOpen,
+      hasRoom(forPayment: settings.autoRecharge.amountMicros)
+    else { return false }
     let past = tables.payments.filter { $0.value.reason == .autoRecharge }.map { id, payment in
       AutoRecharge.Past(
         amountMicros: payment.amountMicros,
-        // Ids carry the real millisecond of their creation.
-        atMicros: Micros(truncatingIfNeeded: id.value >> 80) * 1_000 + settings.clockOffsetMicros,
+        atMicros: id.createdMicros + settings.clockOffsetMicros,
         status: payment.status ?? .failed)
     }
     return settings.autoRecharge.isDue(
@@ -127,50 +139,79 @@ extension OrgState {
 
 extension OrgExecutor {
   /// A call to the payment provider that has to be made.
-  enum PaymentWork: Sendable {
-    case pay(PaymentRequest, provider: String)
-    case refund(RefundRequest, provider: String)
+  struct PaymentWork: Sendable {
+    enum Kind: Sendable {
+      /// `providerID`: the provider has it and did not say yet what came of it.
+      case payment(PaymentRequest, providerID: String?)
+      case refund(RefundRequest, refundID: String?)
+    }
+
+    let kind: Kind
+    let provider: String
+    /// Whether the provider may have forgotten the key of a call before.
+    var isOld: Bool
 
     var payment: Identifier {
-      switch self {
-      case .pay(let request, _): request.payment
+      switch kind {
+      case .payment(let request, _): request.payment
       case .refund(let request, _): request.payment
+      }
+    }
+
+    /// Whether it is only asked about, and never made again.
+    var isTaken: Bool {
+      switch kind {
+      case .payment(_, let id): id != nil
+      case .refund(_, let id): id != nil
       }
     }
   }
 
+  /// Stripe, for one, keeps a key for a day at least.
+  private static let keyMicros: Int64 = 23 * 3_600_000_000
+
   /// The calls that wait, oldest first, and whether the wallet is to be filled up.
   func paymentWork() throws(CommandError) -> (calls: [PaymentWork], isRechargeDue: Bool) {
     let nowMicros = nowMicros
+    let realMicros = realMicros
     return try withState { state in
       let isDue = state.isRechargeDue(
         nowMicros: nowMicros, availableMicros: state.wallet.availableMicros)
       guard let settings = state.settings.providers[.payment],
         let credentials = ProviderCredentials(settings)
       else { return ([], false) }
-      let calls = state.tables.payments.filter(\.value.isOpen).sorted { $0.key < $1.key }
-        .compactMap { Self.work($0.key, $0.value, credentials, settings.provider) }
+      let calls = state.tables.payments.sorted { $0.key < $1.key }.flatMap { id, payment in
+        // Of a refund nobody knows the moment: it is no older than the payment.
+        let isOld = id.createdMicros < realMicros - Self.keyMicros
+        return Self.work(id, payment, credentials).map {
+          PaymentWork(kind: $0, provider: settings.provider, isOld: isOld)
+        }
+      }
       return (calls, isDue)
     }
   }
 
   private static func work(
-    _ id: Identifier, _ payment: Payment.State, _ credentials: ProviderCredentials,
-    _ provider: String
-  ) -> PaymentWork? {
-    if payment.status == .requested {
-      return .pay(
-        PaymentRequest(
-          credentials: credentials, payment: id,
-          amountCents: payment.amountMicros / Payment.microsPerCent), provider: provider)
+    _ id: Identifier, _ payment: Payment.State, _ credentials: ProviderCredentials
+  ) -> [PaymentWork.Kind] {
+    if payment.status == .requested || payment.status == .pending {
+      let request = PaymentRequest(
+        credentials: credentials, payment: id,
+        amountCents: payment.amountMicros / Payment.microsPerCent)
+      return [.payment(request, providerID: payment.providerID)]
     }
-    guard let ordinal = payment.openRefund, let refund = payment.refund(ordinal),
-      let providerID = payment.providerID
-    else { return nil }
-    return .refund(
-      RefundRequest(
-        credentials: credentials, payment: id, providerID: providerID,
-        ordinal: ordinal, amountCents: refund.amountMicros / Payment.microsPerCent),
-      provider: provider)
+    guard let providerID = payment.providerID else { return [] }
+    return payment.refunds.enumerated().compactMap { index, refund in
+      guard refund.status == .requested || refund.status == .pending else { return nil }
+      let request = RefundRequest(
+        credentials: credentials, payment: id, providerID: providerID, ordinal: index + 1,
+        amountCents: refund.amountMicros / Payment.microsPerCent)
+      return .refund(request, refundID: refund.providerID)
+    }
   }
+}
+
+extension Identifier {
+  /// Ids carry the real millisecond of their creation.
+  var createdMicros: Micros { Micros(truncatingIfNeeded: value >> 80) * 1_000 }
 }

@@ -38,11 +38,7 @@ extension Workspace {
     guard use.version != 0 || !template.isArchived else { throw .template(.archived) }
     let version = use.version == 0 ? template.versions.count : use.version
     guard let content = template.content(ofVersion: version) else { throw .notFound(use.id) }
-    guard template.channel == request.channel else {
-      throw .invalid(
-        field: "template", code: "other_channel",
-        message: "The template is for another channel than the message.")
-    }
+    guard template.channel == request.channel else { throw Self.otherChannel(field: "template") }
     var resolved = request
     resolved.body = content.body
     resolved.subject = content.subject
@@ -50,6 +46,12 @@ extension Workspace {
     resolved.voicemail = content.voicemail
     resolved.template = TemplateUse(id: use.id, version: version)
     return resolved
+  }
+
+  static func otherChannel(field: String) -> CommandError {
+    .invalid(
+      field: field, code: "other_channel",
+      message: "The template is for another channel than the message.")
   }
 
   /// The merge fields of `content` that have neither a value for this person nor a fallback.

@@ -17,6 +17,8 @@ protocol UndoableDefinition: Housed {
     from present: State, to target: State, createdAtMicros: Micros
   ) -> [UndoPlan.Change]
   static var stepOfTakingBack: UndoPlan.Change { get }
+  /// The state without what no part names: one is kept for each event.
+  static func slim(_ state: State) -> State
   /// The rights that `state` lets somebody have, as far as the definition itself says so.
   static func rights(in state: State) -> [String]
 }
@@ -27,6 +29,8 @@ extension UndoableDefinition {
   }
 
   static func rights(in state: State) -> [String] { [] }
+
+  static func slim(_ state: State) -> State { state }
 }
 
 enum EventNature {
@@ -76,7 +80,8 @@ struct DefinitionUndo<Subject: UndoableDefinition> {
     for recorded in history {
       let before = states[states.count - 1]
       states.append(
-        Subject.unwrap(recorded.event).map { Subject.evolve(before, with: $0) } ?? before)
+        Subject.unwrap(recorded.event).map { Subject.slim(Subject.evolve(before, with: $0)) }
+          ?? before)
     }
     present = states[states.count - 1]
     target = present

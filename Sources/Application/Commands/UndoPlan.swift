@@ -70,8 +70,8 @@ package struct UndoPlan: Sendable {
     let subject: Identifier
     /// Versions of the events to take back.
     let wanted: Set<UInt64>
-    /// The object's, as the plan knows it.
-    let version: UInt64
+    /// The object's, as the plan knows it; nil where no other one would change anything.
+    let version: UInt64?
     let items: [Item]
     let steps: [Change]
   }
@@ -126,7 +126,12 @@ package struct UndoPlan: Sendable {
     let byStream = Dictionary(grouping: events, by: \.stream)
     let newest = byStream.mapValues { $0.map(\.position).max() ?? 0 }
     for (stream, _) in newest.sorted(by: { $0.value > $1.value }) {
-      let wanted = Set((byStream[stream] ?? []).map(\.version))
+      let events = byStream[stream] ?? []
+      if let refused = Self.refused(stream, events, question) {
+        parts.append(refused)
+        continue
+      }
+      let wanted = Set(events.map(\.version))
       parts.append(try Self.part(stream, wanted, upTo: question.position, question, log))
     }
   }
@@ -135,7 +140,7 @@ package struct UndoPlan: Sendable {
   ///
   /// - Throws: `log` and `unreadable`, where the log cannot be read.
   fileprivate mutating func renew(_ log: any EventReader) throws(CommandError) {
-    for (index, part) in parts.enumerated() {
+    for (index, part) in parts.enumerated() where part.version != nil {
       let actual: UInt64?
       do {
         actual =
@@ -149,6 +154,27 @@ package struct UndoPlan: Sendable {
       guard actual != part.version else { continue }
       parts[index] = try Self.part(part.subject, part.wanted, upTo: .max, question, log)
     }
+  }
+
+  /// What is refused whatever else happened to the object: its history, which may be millions of events, is not read.
+  private static func refused(
+    _ stream: Identifier, _ events: [RecordedDomainEvent], _ question: Question
+  ) -> Part? {
+    let reason: Reason
+    switch stream.kind {
+    case .wallet, .payment: reason = .moneyMoved
+    case .run: reason = .factStays
+    case .org, .timer, .importJob, .auditExport, .erasure, .event, .request:
+      reason = .notUndoable
+    case .contact, .message, .segment, .template, .campaign, .workflow, .role, .user, .apiKey,
+      .webhookEndpoint, .inboundHook:
+      guard !question.kinds.contains(stream.kind) else { return nil }
+      reason = .missingScope
+    }
+    let newest = events.sorted { $0.version > $1.version }
+    return Part(
+      subject: stream, wanted: Set(events.map(\.version)), version: nil,
+      items: newest.map { item($0, .refused(reason)) }, steps: [])
   }
 
   private static func part(
@@ -190,16 +216,10 @@ package struct UndoPlan: Sendable {
     _ question: Question
   ) -> Answer {
     let all = history.reversed().filter { wanted.contains($0.version) }
-    func refused(_ reason: (RecordedDomainEvent) -> Reason) -> Answer {
-      (all.map { item($0, .refused(reason($0))) }, [])
-    }
-    let isRefused = !question.kinds.contains(stream.kind)
     switch stream.kind {
-    case .wallet, .payment: return refused { _ in .moneyMoved }
-    case .run: return refused { _ in .factStays }
-    case .org, .timer, .importJob, .auditExport, .erasure, .event, .request:
-      return refused { _ in .notUndoable }
-    case _ where isRefused: return refused { _ in .missingScope }
+    case .wallet, .payment, .run, .org, .timer, .importJob, .auditExport, .erasure, .event,
+      .request:
+      preconditionFailure("refused before anything was read")
     case .contact: return ContactUndo(history, wanted, question).answer
     case .message: return message(history, all)
     case .segment: return DefinitionUndo<Segment>(history, wanted, question).answer

@@ -125,6 +125,12 @@ extension Campaign: UndoableDefinition {
     ]
   }
 
+  static func slim(_ state: State) -> State {
+    var slim = state
+    slim.openBatches = [:]
+    return slim
+  }
+
   static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
     if state.isDeleted { return .objectDeleted }
     switch state.status {

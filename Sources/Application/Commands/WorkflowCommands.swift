@@ -9,6 +9,7 @@ extension Workspace {
   package mutating func publishWorkflow(
     _ definition: WorkflowDefinition, source: String
   ) throws(CommandError) -> Identifier {
+    try requireTemplates(of: definition)
     let known = holder(ofName: definition.name)
     let id = known ?? newID(.workflow)
     try run(Workflow.self, id, .publish(definition, source: source), isNew: known == nil)
@@ -24,7 +25,22 @@ extension Workspace {
       throw .invalid(
         field: "name", code: "name_taken", message: "Another workflow has this name.")
     }
+    try requireTemplates(of: definition)
     try run(Workflow.self, id, .publish(definition, source: source))
+  }
+
+  /// Whoever is on a step whose template is another account's could go no further.
+  private func requireTemplates(of definition: WorkflowDefinition) throws(CommandError) {
+    for step in definition.steps {
+      guard case .send(let content) = step.action, let id = content.template else { continue }
+      let template = try current(Template.self, id)
+      guard template.exists else {
+        throw .invalid(
+          field: step.id, code: "unknown_template",
+          message: "There is no such template as \(id) in this account.")
+      }
+      guard template.channel == content.channel else { throw Self.otherChannel(field: step.id) }
+    }
   }
 
   package mutating func deleteWorkflow(_ id: Identifier) throws(CommandError) {
@@ -225,6 +241,7 @@ extension CommandError {
     case .providerNotConfigured: "provider_not_configured"
     case .postalAddressMissing: "postal_address_missing"
     case .template: "template_refused"
+    case .notFound(let id) where id.kind == .template: "template_refused"
     case .invalid(_, let code, _): code
     case .org, .user, .apiKey, .role, .message, .wallet, .segment, .campaign, .workflow, .run,
       .timer, .webhookEndpoint, .inboundHook, .importJob, .payment, .duplicateContact, .notFound,

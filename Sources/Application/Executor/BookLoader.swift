@@ -118,7 +118,8 @@ extension BookLoader {
         try log.readOrg(org, from: next, limit: 2_000)
       }
       guard !page.isEmpty else { return try state.requireSound() }
-      for recorded in page { try OrgLoader.fold(recorded, into: state) }
+      for recorded in page { try OrgLoader.fold(recorded, into: state, from: log) }
+      OrgLoader.forget(in: state)
     }
   }
 
@@ -131,13 +132,18 @@ extension BookLoader {
       let page = try reading { () throws(EventLogError) in
         try log.read(after: from, limit: Self.pageSize, filter: .all)
       }
+      var touched: Set<OrgID> = []
       for recorded in page.events {
         guard let state = states[Identifier(.org, recorded.org.value)] else {
           preconditionFailure("the only writer of the log is this process: no org is new")
         }
         if recorded.orgSequence >= state.nextOrgSequence {
-          try OrgLoader.fold(recorded, into: state)
+          try OrgLoader.fold(recorded, into: state, from: log)
+          touched.insert(recorded.org)
         }
+      }
+      for org in touched {
+        if let state = states[Identifier(.org, org.value)] { OrgLoader.forget(in: state) }
       }
       guard page.scannedTo > position else { return }
       position = page.scannedTo

@@ -63,6 +63,8 @@ package final class Directory: Sendable {
     var orgs: [Identifier: OrgEntry] = [:]
     var users: [Identifier: UserEntry] = [:]
     var usersByEmail: [String: Identifier] = [:]
+    /// Of users who are about to be.
+    var claimedEmails: Set<String> = []
     var keys: [Identifier: KeyEntry] = [:]
     var keysByHash: [String: Identifier] = [:]
     var roles: [Identifier: (org: Identifier, state: Role.State)] = [:]
@@ -88,6 +90,17 @@ package final class Directory: Sendable {
     tables.withLock { tables in
       tables.usersByEmail[email.lowercased()].flatMap { tables.users[$0] }
     }
+  }
+
+  /// An email for a user who is about to be, in whatever account: nobody else gets it from `hold` to `release`.
+  package func claim(_ email: String) -> EmailClaim { EmailClaim(self, email.lowercased()) }
+
+  fileprivate func hold(_ email: String) -> Bool {
+    tables.withLock { $0.usersByEmail[email] == nil && $0.claimedEmails.insert(email).inserted }
+  }
+
+  fileprivate func release(_ email: String) {
+    tables.withLock { _ = $0.claimedEmails.remove(email) }
   }
 
   package func user(_ id: Identifier) -> UserEntry? { tables.withLock { $0.users[id] } }
@@ -199,7 +212,9 @@ package final class Directory: Sendable {
   ) {
     guard let details = user.details else { return }
     tables.users[id] = UserEntry(id: id, org: org, state: user)
-    tables.usersByEmail[details.email.lowercased()] = id
+    // Of two who have it, the one who had it first: whoever that is must not change from start to start.
+    let email = details.email.lowercased()
+    tables.usersByEmail[email] = min(tables.usersByEmail[email] ?? id, id)
   }
 
   private static func keep(
@@ -256,4 +271,34 @@ package final class Directory: Sendable {
 /// Ids carry the millisecond of their creation.
 private func createdAt(_ id: Identifier) -> Micros {
   Micros(truncatingIfNeeded: id.value >> 80) * 1_000
+}
+
+/// Keeps an email free while a user with it comes to be: the directory learns of one only once it is on disk.
+package final class EmailClaim: Sendable {
+  private let directory: Directory
+  private let email: String
+  private let isHeld = Mutex(false)
+
+  fileprivate init(_ directory: Directory, _ email: String) {
+    self.directory = directory
+    self.email = email
+  }
+
+  /// Nothing where it is held already.
+  ///
+  /// - Throws: `emailTaken` where somebody has it or is getting it.
+  package func hold() throws(CommandError) {
+    let holds = isHeld.withLock { isHeld in
+      isHeld = isHeld || directory.hold(email)
+      return isHeld
+    }
+    guard holds else { throw .emailTaken }
+  }
+
+  package func release() {
+    isHeld.withLock { isHeld in
+      if isHeld { directory.release(email) }
+      isHeld = false
+    }
+  }
 }

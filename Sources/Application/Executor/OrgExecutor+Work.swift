@@ -11,10 +11,12 @@ extension OrgExecutor {
     let nextInMicros: Int64?
   }
 
-  func dueTimers(limit: Int) throws(CommandError) -> TimerWork {
+  func dueTimers(
+    limit: Int, except resting: Set<Identifier>
+  ) throws(CommandError) -> TimerWork {
     let nowMicros = nowMicros
     return try withState { state in
-      let due = state.dueTimers(nowMicros: nowMicros, limit: limit)
+      let due = state.dueTimers(nowMicros: nowMicros, limit: limit, except: resting)
       let next = state.nextTimerMicros().map { max(0, $0 - nowMicros) }
       return TimerWork(
         due: Dictionary(grouping: due) { state.depth(ofTimer: $0) }, nextInMicros: next)

@@ -459,16 +459,33 @@ package final class RecordedChange: Sendable {
 }
 
 /// Folds recorded events into an org's state.
+///
+/// Messages that ended stay until `forget`, which comes after each page: most news of them comes soon, and what comes
+/// later costs a look into their streams.
 enum OrgLoader {
-  static func fold(_ recorded: RecordedEvent, into state: OrgState) throws(CommandError) {
+  static func fold(
+    _ recorded: RecordedEvent, into state: OrgState, from log: any EventReader
+  ) throws(CommandError) {
     let decoded = try StreamFold.decode(recorded)
+    if case .message = decoded.event, recorded.streamVersion > 1,
+      state.tables.messages[decoded.stream] == nil
+    {
+      // It had ended and has news after all: taken back as it was when they came, like those of a running system.
+      let before = try StreamFold.state(
+        Message.self, decoded.stream, org: state.org, log: log, upTo: recorded.streamVersion - 1)
+      state.revive([decoded.stream: before])
+    }
     state.apply(
       decoded.event, of: decoded.stream,
       at: EventPlace(
         orgSequence: recorded.orgSequence, occurredAtMicros: recorded.context.occurredAtMicros,
         recordedAtMicros: recorded.recordedAtMicros, depth: recorded.context.depth))
-    state.forgetEnded(through: recorded.orgSequence)
     state.nextOrgSequence = recorded.orgSequence + 1
     state.lastPosition = recorded.position
+  }
+
+  /// All that was folded is on disk.
+  static func forget(in state: OrgState) {
+    if state.nextOrgSequence > 0 { state.forgetEnded(through: state.nextOrgSequence - 1) }
   }
 }

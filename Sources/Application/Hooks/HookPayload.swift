@@ -243,6 +243,16 @@ package enum HookCommand: Sendable {
     guard problems.isEmpty else { throw HookRefusal(problems: problems) }
   }
 
+  /// A no: the same words may follow a new yes, and one that is known already changes nothing. And how somebody is by
+  /// now: gold, silver and gold again. A yes is not: told again it would lift a no that was said since.
+  package var mayBeSaidAgain: Bool {
+    switch self {
+    case .lead: false
+    case .contact(_, let request, _): request.consents.isEmpty
+    case .optOut: true
+    }
+  }
+
   private static func put(_ request: ContactRequest) -> HookCommand {
     let key: ContactKey =
       request.details.email.map { .email($0) } ?? .phone(request.details.phone ?? "")

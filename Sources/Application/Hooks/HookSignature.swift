@@ -16,11 +16,11 @@ package enum HookSignature {
     /// SHA-256 of the body in hex, where nothing but the body tells deliveries apart.
     package var bodyHash: String?
 
-    /// What a repeated delivery is known by. A no is none of them: the same words may be said again after
-    /// a new yes, and a no that is known already changes nothing.
-    package func key(for action: HookSettings.Action) -> String? {
+    /// What a repeated delivery is known by. What may be said again has none without a name: the same body is then
+    /// no delivery that came before.
+    package func key(for command: HookCommand) -> String? {
       if let id { return id }
-      return action == .optOut ? nil : bodyHash.map { "body:" + $0 }
+      return command.mayBeSaidAgain ? nil : bodyHash.map { "body:" + $0 }
     }
   }
 

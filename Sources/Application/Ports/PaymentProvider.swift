@@ -1,13 +1,17 @@
 import Domain
 
-/// A service that takes money. Every call carries a key under which the provider does it once: a call
-/// whose answer was lost is made again.
+/// A service that takes money. Every call carries a key under which the provider does it once, as long as it knows the
+/// key: a call whose answer was lost is made again within a day, and looked for after that.
 package protocol PaymentProvider: Sendable {
   /// What an org's settings name it by, such as `stripe`.
   var name: String { get }
 
   func pay(_ request: PaymentRequest) async -> PaymentOutcome
   func refund(_ request: RefundRequest) async -> PaymentOutcome
+
+  /// What became of a payment, by the provider's own id of it or by ours; nil: the provider has none.
+  func find(_ request: PaymentRequest, providerID: String?) async -> PaymentOutcome?
+  func find(_ request: RefundRequest, refundID: String?) async -> PaymentOutcome?
 }
 
 package struct PaymentRequest: Sendable, Equatable {

@@ -124,6 +124,8 @@ extension Workspace {
     of id: Identifier, _ contact: Contact.State
   ) throws(CommandError) -> [KeyedAddress] {
     let noes = Set(contact.noes)
+    // What the person had before may be another's by now, who said yes.
+    let today = Set(contact.details.addresses)
     let all = try addresses(of: id, contact)
     guard !all.isEmpty else { return [] }
     let known = try current(Org.self, org).addressKey
@@ -136,7 +138,7 @@ extension Workspace {
       if let no, no.isOptedOut { return [no] }
       let ended = state.keyed(
         address.key, of: address.channel, .marketing,
-        saidNo: contact.hasEndedMarketing(on: address.channel), hasher)
+        saidNo: today.contains(address) && contact.hasEndedMarketing(on: address.channel), hasher)
       return [no, ended].compactMap(\.self)
     }
     guard !kept.isEmpty else { return [] }

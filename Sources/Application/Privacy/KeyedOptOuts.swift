@@ -80,6 +80,25 @@ struct KeyedOptOuts: Sendable, Codable {
     }
   }
 
+  /// What an erasure says is free, to be told of addresses that can be read.
+  struct Lifted {
+    private let hashes: [Channel: Set<String>]
+    private let hasher: AddressHasher?
+
+    init(_ addresses: [KeyedAddress], _ hasher: AddressHasher?) {
+      hashes = Dictionary(grouping: addresses.filter { !$0.isOptedOut }, by: \.channel)
+        .mapValues { Set($0.map(\.hash)) }
+      self.hasher = hasher
+    }
+
+    var isEmpty: Bool { hashes.isEmpty }
+
+    func contains(_ address: String, _ channel: Channel, _ purpose: Purpose) -> Bool {
+      guard let hasher, let hashes = hashes[channel] else { return false }
+      return hashes.contains(hasher.hash(address, channel, purpose))
+    }
+  }
+
   /// What an erasure leaves.
   mutating func apply(_ addresses: [KeyedAddress]) {
     for address in addresses {

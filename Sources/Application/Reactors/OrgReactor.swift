@@ -59,6 +59,8 @@ actor OrgReactor {
   private var circuits: [Channel: Circuit] = [:]
   /// When campaigns are tried again that could not go on (real time).
   private var campaignRests: [Identifier: Micros] = [:]
+  /// Timers that were refused by themselves.
+  private var timerRests: [Identifier: Micros] = [:]
   /// What each campaign with a pace may hand out.
   private var paces: [Identifier: TokenBucket] = [:]
   private let desk: RateDesk
@@ -143,8 +145,13 @@ actor OrgReactor {
 extension OrgReactor {
   private func fireTimers() async -> Next {
     do {
-      let work = try await executor.dueTimers(limit: 64)
-      guard !work.due.isEmpty else { return .idle(forMicros: work.nextInMicros) }
+      let nowMicros = await executor.realMicros
+      timerRests = timerRests.filter { $0.value > nowMicros }
+      let work = try await executor.dueTimers(limit: 64, except: Set(timerRests.keys))
+      guard !work.due.isEmpty else {
+        // The one that is due next may be one that rests.
+        return .idle(forMicros: timerRests.isEmpty ? work.nextInMicros : 1_000_000)
+      }
       var firedCount = 0
       for (depth, timers) in work.due.sorted(by: { $0.key < $1.key }) {
         firedCount += await fire(timers, depth: depth)
@@ -162,12 +169,23 @@ extension OrgReactor {
     let fired = await attempt("timers", call) { workspace throws(CommandError) in
       for timer in timers { try workspace.fire(timer) }
     }
-    if case .success = fired { return timers.count }
-    guard timers.count > 1 else { return 0 }
+    switch fired {
+    case .success: return timers.count
+    case .failure(.log(.invalidCommit)): break
+    case .failure(.log): return 0
+    case .failure: break
+    }
+    guard timers.count > 1 else {
+      timerRests[timers[0]] = await executor.realMicros + Self.timerRestMicros
+      return 0
+    }
     var firedCount = 0
     for timer in timers { firedCount += await fire([timer], depth: depth) }
     return firedCount
   }
+
+  /// What is refused once is refused again a moment later: the others come first.
+  private static let timerRestMicros: Int64 = 60_000_000
 
   private func runCampaigns() async -> Next {
     do {

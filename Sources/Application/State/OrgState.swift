@@ -19,10 +19,13 @@ final class OrgState: Codable, @unchecked Sendable {
   /// Position of the last event known to be on disk.
   var lastPosition: UInt64 = 0
 
-  /// Addresses that said no, whoever carries them now, and how.
-  private var optedOutAddresses: [DispatchQueueIndex.Address: OptOut.Method] = [:]
+  /// Addresses that said no, whoever carries them now.
+  private var optedOutAddresses: [DispatchQueueIndex.Address: AddressNo] = [:]
   /// Addresses at which advertising alone ended: the person said so on another channel.
   private var endedMarketing: Set<DispatchQueueIndex.Address> = []
+  /// Addresses whose no, to everything or to advertising, somebody took back who did not say it: once the yes cannot be
+  /// read any more, the no is still there to be read.
+  private var liftedNoes: [Purpose: Set<DispatchQueueIndex.Address>] = [:]
   /// What is on the list of suppressions because somebody said no whose address nobody carried.
   private var closedByNo: Set<DispatchQueueIndex.Address> = []
   /// Addresses that said no and to which something is queued or held still.
@@ -123,6 +126,13 @@ final class OrgState: Codable, @unchecked Sendable {
   }
 }
 
+/// The no of an address.
+private struct AddressNo: Codable {
+  let method: OptOut.Method
+  /// Who said it; nil where several did.
+  let contact: Identifier?
+}
+
 /// Where an event stands in the log and in time.
 struct EventPlace {
   let orgSequence: UInt64
@@ -150,7 +160,8 @@ private struct EndedMessages: Codable {
     guard start < entries.count, entries[start].sequence <= sequence else { return nil }
     let message = entries[start].message
     start += 1
-    if start > 1_024, start > entries.count / 2 {
+    // Nothing is left of what is gone once all of it is, whenever that was: the same log adds up to the same bytes.
+    if start == entries.count || start > 1_024 && start > entries.count / 2 {
       entries.removeFirst(start)
       start = 0
     }
@@ -268,15 +279,19 @@ extension OrgState {
       }
       guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, optOut.channel)
-      optedOutAddresses[address] = optOut.method
+      let isAnothers = optedOutAddresses[address].map { $0.contact != stream } ?? false
+      optedOutAddresses[address] = AddressNo(
+        method: optOut.method, contact: isAnothers ? nil : stream)
       if queue.stoppable[address] != nil { revokedWaiting.insert(address) }
     case .optedIn(let consent):
       guard let text = consent.evidence.value?.address else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, consent.channel)
-      let hadOptedOut = optedOutAddresses.removeValue(forKey: address) != nil
+      let no = optedOutAddresses.removeValue(forKey: address)
+      if let no, no.contact != stream { liftedNoes[.transactional, default: []].insert(address) }
       if consent.purpose == .marketing {
-        endedMarketing.remove(address)
-      } else if hadOptedOut {
+        let hadEnded = endedMarketing.remove(address) != nil
+        if hadEnded { liftedNoes[.marketing, default: []].insert(address) }
+      } else if no != nil {
         // The no was to everything, and advertising is not what they said yes to.
         endedMarketing.insert(address)
       }
@@ -286,7 +301,9 @@ extension OrgState {
       suspectedOptOuts[stream, default: [:]][channel] = SuspectedOptOut(
         message: message, atMicros: place.occurredAtMicros)
     case .erasureRequested(let request):
-      keyedOptOuts.apply(request.addresses.value ?? [])
+      let addresses = request.addresses.value ?? []
+      keyedOptOuts.apply(addresses)
+      takeBack(addresses)
       openErasures[stream] = place.orgSequence
       contacts.note(stream) { record in
         record.activity = Activity()
@@ -297,6 +314,16 @@ extension OrgState {
       break
     }
     noteSuspicion(of: stream)
+  }
+
+  /// The person's yes took back somebody else's no, and cannot be read any more.
+  private func takeBack(_ addresses: [KeyedAddress]) {
+    let lifted = KeyedOptOuts.Lifted(addresses, keyedOptOuts.hasher)
+    guard !lifted.isEmpty else { return }
+    optedOutAddresses = optedOutAddresses.filter {
+      !lifted.contains($0.key.key, $0.key.channel, .transactional)
+    }
+    endedMarketing = endedMarketing.filter { !lifted.contains($0.key, $0.channel, .marketing) }
   }
 
   /// A person whose key is gone without a request counts too: the log is older than the erasure.
@@ -330,7 +357,10 @@ extension OrgState {
       case .marketing: hasEndedMarketing(address, of: channel)
       }
     if saidNo || isNo { return KeyedAddress(channel: channel, hash: hash, isOptedOut: true) }
-    guard keyedOptOuts.isLifted(hash, channel) else { return nil }
+    let isLifted =
+      keyedOptOuts.isLifted(hash, channel)
+      || liftedNoes[purpose]?.contains(.init(address, channel)) == true
+    guard isLifted else { return nil }
     return KeyedAddress(channel: channel, hash: hash, isOptedOut: false)
   }
 
@@ -366,7 +396,7 @@ extension OrgState {
 
   /// How the address came to its end, where nobody said no in words.
   func ending(of address: String, on channel: Channel) -> GateFacts.Ending? {
-    switch optedOutAddresses[.init(address, channel)] {
+    switch optedOutAddresses[.init(address, channel)]?.method {
     case .bounce: .bounced
     case .complaint: .complained
     case .keyword, .text, .link, .call, .staff, .api, .provider, .importList, nil: nil
@@ -484,16 +514,18 @@ extension OrgState {
     }
   }
 
-  /// The pending timers that are due, earliest first, at most `limit`. Those that were cancelled
-  /// are dropped on the way.
-  func dueTimers(nowMicros: Micros, limit: Int) -> [Identifier] {
+  /// The pending timers that are due, earliest first, at most `limit`, without those that rest. Those that were
+  /// cancelled are dropped on the way.
+  func dueTimers(
+    nowMicros: Micros, limit: Int, except resting: Set<Identifier> = []
+  ) -> [Identifier] {
     var due: [Identifier] = []
     var kept: [Due] = []
     while due.count < limit, let next = timers.first, next.atMicros <= nowMicros {
       _ = timers.popFirst()
       let timer = Identifier(.timer, next.id)
       guard tables.timers[timer] != nil else { continue }
-      due.append(timer)
+      if !resting.contains(timer) { due.append(timer) }
       // Still pending until its `fired` is decided, which may fail: it stays in the heap.
       kept.append(next)
     }

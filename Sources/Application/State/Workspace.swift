@@ -42,8 +42,8 @@ package struct Workspace {
   /// What this command spent or set aside.
   private var committedMicros: Int64 = 0
 
-  /// The wallet as this command left it so far. Its table of holds may be large, so only the holds
-  /// that were touched are kept.
+  /// The wallet as this command left it so far. Its tables may be large, so only the holds that were touched are kept,
+  /// and the names that were added.
   private struct WalletChange {
     var balanceMicros: Int64
     var heldMicros: Int64
@@ -252,7 +252,7 @@ extension Workspace {
     walletChange = WalletChange(
       balanceMicros: state.wallet.balanceMicros,
       heldMicros: state.wallet.heldMicros + spending.heldMicros, isOpen: state.wallet.isOpen,
-      paymentIDs: state.wallet.paymentIDs, waived: state.wallet.waived)
+      paymentIDs: [], waived: [])
   }
 
   private func walletState(touching command: Wallet.Command) -> Wallet.State {
@@ -260,8 +260,16 @@ extension Workspace {
     wallet.isOpen = walletChange?.isOpen ?? state.wallet.isOpen
     wallet.balanceMicros = walletChange?.balanceMicros ?? state.wallet.balanceMicros
     wallet.heldMicros = walletChange?.heldMicros ?? state.wallet.heldMicros
-    wallet.paymentIDs = walletChange?.paymentIDs ?? state.wallet.paymentIDs
-    wallet.waived = walletChange?.waived ?? state.wallet.waived
+    if let name = command.paymentID,
+      state.wallet.paymentIDs.contains(name) || walletChange?.paymentIDs.contains(name) == true
+    {
+      wallet.paymentIDs = [name]
+    }
+    if let name = command.chargeName,
+      state.wallet.waived.contains(name) || walletChange?.waived.contains(name) == true
+    {
+      wallet.waived = [name]
+    }
     if let message = command.message {
       wallet.holds[message] = walletChange?.holds[message] ?? state.wallet.holds[message]
     }
@@ -278,8 +286,8 @@ extension Workspace {
     change.balanceMicros = wallet.balanceMicros
     change.heldMicros = wallet.heldMicros
     change.isOpen = wallet.isOpen
-    change.paymentIDs = wallet.paymentIDs
-    change.waived = wallet.waived
+    change.paymentIDs.formUnion(wallet.paymentIDs)
+    change.waived.formUnion(wallet.waived)
     if let message = command.message {
       change.holds.updateValue(wallet.holds[message], forKey: message)
     }
@@ -293,7 +301,21 @@ extension Wallet.Command {
     case .hold(let message, _), .settle(let message, _), .release(let message),
       .refund(let message, _):
       message
-    case .open, .fund, .debit: nil
+    case .open, .fund, .credit, .debit: nil
+    }
+  }
+
+  fileprivate var paymentID: String? {
+    switch self {
+    case .fund(_, let paymentID, _), .credit(_, let paymentID, _): paymentID
+    case .open, .hold, .settle, .release, .debit, .refund: nil
+    }
+  }
+
+  fileprivate var chargeName: String? {
+    switch self {
+    case .debit(let charge), .refund(_, let charge): charge.name
+    case .open, .fund, .credit, .hold, .settle, .release: nil
     }
   }
 }
@@ -303,10 +325,11 @@ enum StreamFold {
   private static let pageSize = 500
 
   static func state<Aggregate: Housed>(
-    _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader
+    _: Aggregate.Type, _ id: Identifier, org: Identifier, log: any EventReader,
+    upTo version: UInt64 = .max
   ) throws(CommandError) -> Aggregate.State {
     var state = Aggregate.initialState
-    try forEach(Aggregate.self, id, org: org, log: log) { event, _ in
+    try forEach(Aggregate.self, id, org: org, log: log, upTo: version) { event, _ in
       state = Aggregate.evolve(consume state, with: event)
     }
     return state

@@ -283,6 +283,8 @@ extension Campaign {
       next.outcome = outcome
     case .cancelled:
       next.status = .cancelled
+      // Nobody of them is written to any more, and there may be half a million.
+      next.openBatches = [:]
     case .paused:
       next.status = .paused
     case .resumed:

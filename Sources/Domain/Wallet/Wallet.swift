@@ -1,11 +1,14 @@
 /// Prepaid credit that an org spends on messages. Stream: the wallet's id, one an org.
 ///
-/// Invariants: `0 <= heldMicros <= balanceMicros <= balanceLimitMicros`;
+/// Invariants: `0 <= heldMicros <= balanceMicros`; whoever asks for more credit than `balanceLimitMicros` is refused,
+/// but what was paid or came back is never left out of the books;
 /// funded + refunded - settled - debited = balance; a hold ends once, settled or released.
 package enum Wallet {
   package enum Command: Sendable, Equatable {
     case open
     case fund(amountMicros: Int64, paymentID: String, method: String)
+    /// The same of money that came already, beyond the limit too.
+    case credit(amountMicros: Int64, paymentID: String, method: String)
     /// Reserves the price of one message; the message's id is the hold's id.
     case hold(message: Identifier, amountMicros: Int64)
     case settle(message: Identifier, charge: Charge)
@@ -50,7 +53,7 @@ package enum Wallet {
     case chargeExceedsHold(heldMicros: Int64)
   }
 
-  /// One million dollars, in millionths. `decide` keeps to it, so no sum in `evolve` can overflow.
+  /// One million dollars, in millionths.
   package static let balanceLimitMicros: Int64 = 1_000_000_000_000
 
   package static let initialState = State()

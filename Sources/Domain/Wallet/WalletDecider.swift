@@ -7,12 +7,15 @@ extension Wallet: Decider {
     switch command {
     case .open:
       return state.isOpen ? [] : [.opened]
-    case .fund(let amountMicros, let paymentID, let method):
+    case .fund(let amountMicros, let paymentID, _):
       try requireOpen(state, amountMicros: amountMicros)
-      // The payment provider retries its webhook: a payment already recorded is not news.
-      guard !state.paymentIDs.contains(paymentID) else { return [] }
-      try requireRoom(for: amountMicros, in: state)
-      return [.funded(amountMicros: amountMicros, paymentID: paymentID, method: method)]
+      let isKnown = state.paymentIDs.contains(paymentID)
+      guard isKnown || state.hasRoom(for: amountMicros) else {
+        throw .balanceLimitExceeded(limitMicros: balanceLimitMicros)
+      }
+      return try fund(command, state)
+    case .credit:
+      return try fund(command, state)
     case .hold(let message, let amountMicros):
       try requireOpen(state, amountMicros: amountMicros)
       guard state.holds[message] == nil else { return [] }
@@ -36,7 +39,7 @@ extension Wallet: Decider {
     case .refund(let message, let charge):
       try requireOpen(state, amountMicros: charge.amountMicros)
       guard !state.waived.contains(charge.name) else { return [] }
-      try requireRoom(for: charge.amountMicros, in: state)
+      try requireCountable(charge.amountMicros, in: state)
       return [.refunded(message: message, charge: charge)]
     }
   }
@@ -46,10 +49,34 @@ extension Wallet: Decider {
     guard amountMicros > 0 else { throw .amountNotPositive(amountMicros: amountMicros) }
   }
 
-  private static func requireRoom(for amountMicros: Int64, in state: State) throws(Rejection) {
-    guard amountMicros <= balanceLimitMicros - state.balanceMicros else {
+  private static func fund(_ command: Command, _ state: State) throws(Rejection) -> [Event] {
+    switch command {
+    case .fund(let amountMicros, let paymentID, let method),
+      .credit(let amountMicros, let paymentID, let method):
+      try requireOpen(state, amountMicros: amountMicros)
+      // The payment provider retries its webhook: a payment already recorded is not news.
+      guard !state.paymentIDs.contains(paymentID) else { return [] }
+      try requireCountable(amountMicros, in: state)
+      return [.funded(amountMicros: amountMicros, paymentID: paymentID, method: method)]
+    case .open, .hold, .settle, .release, .debit, .refund:
+      preconditionFailure("handled by the caller")
+    }
+  }
+
+  /// No sum in `evolve` overflows. Nobody comes there with real money.
+  private static func requireCountable(
+    _ amountMicros: Int64, in state: State
+  ) throws(Rejection) {
+    guard amountMicros <= Int64.max - state.balanceMicros else {
       throw .balanceLimitExceeded(limitMicros: balanceLimitMicros)
     }
+  }
+}
+
+extension Wallet.State {
+  /// Whether so much more may be asked for, where `comingMicros` are under way already.
+  package func hasRoom(for amountMicros: Int64, beside comingMicros: Int64 = 0) -> Bool {
+    amountMicros <= Wallet.balanceLimitMicros - balanceMicros - comingMicros
   }
 }
 

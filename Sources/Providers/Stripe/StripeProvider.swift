@@ -33,6 +33,41 @@ package struct StripeProvider: PaymentProvider {
     await answer(to: Self.creation(of: request, timeoutMillis: timeoutMillis))
   }
 
+  package func find(_ request: PaymentRequest, providerID: String?) async -> PaymentOutcome? {
+    await found(by: Self.search(for: request, id: providerID, timeoutMillis: timeoutMillis)) {
+      $0["metadata"]?[Self.paymentKey]?.string == request.payment.text
+    }
+  }
+
+  package func find(_ request: RefundRequest, refundID: String?) async -> PaymentOutcome? {
+    await found(by: Self.search(for: request, id: refundID, timeoutMillis: timeoutMillis)) {
+      $0["metadata"]?[Self.refundKey]?.string == String(request.ordinal)
+    }
+  }
+
+  /// The object itself, or the first of a list that `isMeant`.
+  private func found(
+    by request: ClientRequest, _ isMeant: (JSON) -> Bool
+  ) async -> PaymentOutcome? {
+    do throws(HTTPClientError) {
+      let answer = try await client.send(request)
+      guard (200..<300).contains(answer.status) else {
+        return answer.status == 404
+          ? nil : .notAnswered(code: "http_\(answer.status)", retryAfterMillis: nil)
+      }
+      let body = try? JSON(parsing: answer.body)
+      guard let list = body?["data"]?.array else { return StripeAnswer.outcome(of: answer) }
+      guard let object = list.first(where: isMeant) else {
+        // Of a list that is cut off nobody knows what is missing.
+        return body?["has_more"]?.bool == true
+          ? .notAnswered(code: "too_many", retryAfterMillis: nil) : nil
+      }
+      return StripeAnswer.outcome(of: object)
+    } catch {
+      return .notAnswered(code: error.code, retryAfterMillis: nil)
+    }
+  }
+
   private func answer(to request: ClientRequest) async -> PaymentOutcome {
     do throws(HTTPClientError) {
       return StripeAnswer.outcome(of: try await client.send(request))
@@ -78,6 +113,49 @@ extension StripeProvider {
       timeoutMillis)
   }
 
+  /// By Stripe's own id, or by ours: a search knows what is a minute old.
+  static func search(
+    for payment: PaymentRequest, id: String?, timeoutMillis: Int
+  ) -> ClientRequest {
+    guard let id else {
+      let query = "metadata[\"\(paymentKey)\"]:\"\(payment.payment)\""
+      return question(
+        "/v1/payment_intents/search", [QueryItem(name: "query", value: query)],
+        payment.credentials, timeoutMillis)
+    }
+    return question(
+      "/v1/payment_intents/" + PercentCoding.encode(id), [], payment.credentials, timeoutMillis)
+  }
+
+  static func search(
+    for refund: RefundRequest, id: String?, timeoutMillis: Int
+  ) -> ClientRequest {
+    guard let id else {
+      return question(
+        "/v1/refunds",
+        [
+          QueryItem(name: "payment_intent", value: refund.providerID),
+          QueryItem(name: "limit", value: "100"),
+        ], refund.credentials, timeoutMillis)
+    }
+    return question(
+      "/v1/refunds/" + PercentCoding.encode(id), [], refund.credentials, timeoutMillis)
+  }
+
+  private static func question(
+    _ path: String, _ query: [QueryItem], _ credentials: ProviderCredentials,
+    _ timeoutMillis: Int
+  ) -> ClientRequest {
+    var base = credentials.baseURL[...]
+    while base.last == "/" { base.removeLast() }
+    return ClientRequest(
+      method: "GET", url: base + path + (query.isEmpty ? "" : "?" + FormCoding.encode(query)),
+      headers: [
+        "Authorization": "Bearer \(credentials.secrets["secret_key"] ?? "")",
+        "Stripe-Version": version,
+      ], timeoutMillis: timeoutMillis)
+  }
+
   private static func request(
     _ path: String, _ form: [QueryItem], key: String, _ credentials: ProviderCredentials,
     _ timeoutMillis: Int
@@ -110,11 +188,7 @@ enum StripeAnswer {
     let body = try? JSON(parsing: answer.body)
     switch answer.status {
     case 200..<300:
-      guard let id = body?["id"]?.string else {
-        return .notAnswered(code: "malformed_answer", retryAfterMillis: nil)
-      }
-      return outcome(
-        status: body?["status"]?.string, id: id, isRefund: body?["object"]?.string == "refund")
+      return outcome(of: body ?? .null)
     case 401, 403, 409, 429, 500...:
       return .notAnswered(code: "http_\(answer.status)", retryAfterMillis: nil)
     case 400 where body?["error"]?["type"]?.string == "idempotency_error":
@@ -124,6 +198,15 @@ enum StripeAnswer {
       return .failed(
         code: error?["decline_code"]?.string ?? error?["code"]?.string ?? "http_\(answer.status)")
     }
+  }
+
+  /// Of a payment intent or a refund.
+  static func outcome(of object: JSON) -> PaymentOutcome {
+    guard let id = object["id"]?.string else {
+      return .notAnswered(code: "malformed_answer", retryAfterMillis: nil)
+    }
+    return outcome(
+      status: object["status"]?.string, id: id, isRefund: object["object"]?.string == "refund")
   }
 
   static func outcome(status: String?, id: String, isRefund: Bool) -> PaymentOutcome {

@@ -59,7 +59,7 @@ extension HouseTests {
         try await house.restart()
         try house.advance(byMicros: 24 * Moment.hourMicros + Moment.minuteMicros)
         try await org.waitFor(fourth.id, .delivered)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -142,7 +142,7 @@ extension HouseTests {
         try await cancel(first.id)
         #expect(try await send("Seven").isQueued)
         #expect(try await !send("Eight").isQueued)
-        try Invariants.check(org)
+        try await Invariants.check(org)
         try await house.restart()
         #expect(try await !send("Nine").isQueued)
       }
@@ -197,7 +197,7 @@ extension HouseTests {
         #expect(
           try await org.send("Sale", to: contact, .marketing).verdict.outcome
             == .refused(.suppressed))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

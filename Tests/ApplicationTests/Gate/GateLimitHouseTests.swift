@@ -41,7 +41,7 @@ extension HouseTests {
         #expect(try await outcome(same, contact, org) == .refused(.duplicateContent))
         try house.advance(byMicros: 3 * Moment.hourMicros)
         #expect(try await outcome(same, contact, org) == .allowed)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -109,7 +109,7 @@ extension HouseTests {
         #expect(try await outcome("Hi", try await org.contact(Self.phone), org).isHeldByCarrier)
         try house.advance(byMicros: 24 * Moment.hourMicros)
         try await org.waitForEnd(of: campaign)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -164,7 +164,7 @@ extension HouseTests {
             try workspace.planMessage(request)
           }
         }
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -211,7 +211,7 @@ extension HouseTests {
         // Five standard deviations around forty.
         #expect((12...68).contains(kept.count), "\(kept.count)")
         #expect(try await house.stat("received") == Int64(200 - kept.count))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -248,7 +248,7 @@ extension HouseTests {
         try await org.waitFor(after.id, .delivered)
         #expect(try await house.stat("received") == 1)
         #expect(try org.wallet.heldMicros == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -269,7 +269,7 @@ extension HouseTests {
         try await org.waitFor(waiting, .skipped)
         #expect(try org.message(waiting).reason == .killSwitch)
         #expect(try await house.stat("received") == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
   }

@@ -95,7 +95,7 @@ extension HouseTests {
         try await record(Self.calls, of: heir, in: org)
         #expect(try await verdict(.voice, .marketing, to: heir, in: org) == .allowed)
         #expect(try await verdict(.sms, .transactional, to: heir, in: org) == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -137,7 +137,7 @@ extension HouseTests {
           "Flo", [Self.consent(.email, .importStatement)], email: email, in: org)
         #expect(try await verdict(.email, .marketing, to: third, in: org) == .allowed)
         #expect(try await verdict(.voice, .marketing, to: third, in: org) == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -190,7 +190,7 @@ extension HouseTests {
         try await record(TestOrg.consent, of: contact, in: org)
         try await org.receive("STOP", from: Self.phone)
         #expect(try await verdict(.sms, .marketing, to: contact, in: org) == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -236,7 +236,7 @@ extension HouseTests {
         // Their own word is enough.
         try await record(Self.consent(.sms, .webForm), of: heir, in: org)
         #expect(try await verdict(.sms, .marketing, to: heir, in: org) == .allowed)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -327,7 +327,7 @@ extension HouseTests {
         }
         try await takeOff()
         #expect(try await verdict(.sms, .marketing, to: heir, in: org) == .allowed)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -426,7 +426,7 @@ extension HouseTests {
         try await change("email", of: contact, to: nil, in: org)
         let heir = try await person("Eve", phone: nil, email: "ANN@a.example", in: org)
         #expect(try await verdict(.email, .transactional, to: heir, in: org) == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
   }

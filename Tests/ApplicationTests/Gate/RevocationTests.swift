@@ -75,7 +75,7 @@ extension HouseTests {
           #expect(try await org.send("Hi", to: heir).verdict.outcome == .refused(.revoked))
         }
         try await house.restart()
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -140,7 +140,7 @@ extension HouseTests {
         #expect(try await verdict(ofMailTo: heir, in: org) == .refused(.revoked))
         // It waits for an address that is nobody's any more.
         #expect(try org.message(mail).reason == .noAddress)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -192,7 +192,7 @@ extension HouseTests {
         try await org.waitFor(held, .skipped)
         #expect(try org.message(held).reason == .noAddress)
         #expect(try await house.received(by: Self.phone).isEmpty)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -243,7 +243,7 @@ extension HouseTests {
           Issue.record("\(fourth.outcome)")
           return
         }
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
   }
@@ -283,7 +283,7 @@ extension HouseTests {
         #expect(try await marketing() == .allowed)
         try await org.receive("Stop", from: Self.phone)
         #expect(try await marketing() == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -314,7 +314,7 @@ extension HouseTests {
         #expect(try org.messages.values.count { $0.reason == .revoked } == 1)
         try await org.waitUntilQuiet()
         #expect(try await house.received(by: Self.phone).count == 2)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
   }

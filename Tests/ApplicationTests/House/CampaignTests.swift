@@ -67,7 +67,7 @@ extension HouseTests {
         #expect(reasons.count { $0 == .revoked } == 60)
         #expect(try await house.stat("received") == 420)
         try await org.waitUntilQuiet()
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -166,7 +166,7 @@ extension HouseTests {
         #expect(try await house.stat("received") ?? 0 < 420)
         #expect(try org.wallet.holds.isEmpty)
         #expect(try org.messages.values.contains { $0.status == .cancelled })
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -184,7 +184,7 @@ extension HouseTests {
         try await org.waitUntilQuiet()
         #expect(try await house.stat("received") == 420)
         #expect(try await house.stat("duplicates") == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

@@ -82,7 +82,7 @@ extension HouseTests {
         let sequences = receipts.compactMap { $0?.firstOrgSequence }.sorted()
         #expect(sequences == Array(UInt64(before)..<UInt64(before + 121)))
         #expect(try org.events.count == before + 121)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

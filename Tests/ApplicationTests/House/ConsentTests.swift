@@ -51,7 +51,7 @@ extension HouseTests {
         #expect(try await org.send("Hi", to: contact).verdict.outcome == .refused(.revoked))
         try await receive("aloita", .optIn)
         #expect(try await org.send("Hi", to: contact).verdict.isAllowed)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -79,7 +79,7 @@ extension HouseTests {
           #expect(try org.message(message).status == .skipped)
           #expect(try org.message(message).reason == .revoked)
         }
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -138,7 +138,7 @@ extension HouseTests {
         #expect(try await house.received(by: Self.phone).isEmpty)
         #expect(try org.events.contains { $0.type == "message.dispatched" } == false)
         _ = workflow
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -161,7 +161,7 @@ extension HouseTests {
         try await org.receive("START", from: Self.phone)
         let message = try await org.send("Two", to: second, .marketing).id
         try await org.waitFor(message, .delivered)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -242,7 +242,7 @@ extension HouseTests {
             "opted_out",
           ])
         #expect(try await org.send("Code", to: contact).verdict.outcome == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -268,7 +268,7 @@ extension HouseTests {
         #expect(try org.story(of: contact) == ["created", "opted_in", "opted_out"])
         let next = try await org.send("Hello?", to: contact)
         #expect(next.verdict.outcome == .refused(.revoked))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

@@ -62,7 +62,7 @@ extension HouseTests {
           ])
         #expect(try org.message(held).status == .cancelled)
         #expect(try org.message(kept).status == .held)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -91,7 +91,7 @@ extension HouseTests {
             }
           }
         }
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -150,7 +150,60 @@ extension HouseTests {
         try await house.restart()
         let third = try await org.contact(Self.phone, name: "Third")
         #expect(try await reason(of: .marketing, to: third, in: org) == nil)
-        try Invariants.check(org)
+        try await Invariants.check(org)
+      }
+    }
+
+    private func move(_ contact: Identifier, to phone: String, in org: TestOrg) async throws {
+      try await org.perform { workspace throws(CommandError) in
+        try workspace.updateContact(contact, [FieldChange(field: "phone", value: .text(phone))])
+      }
+    }
+
+    @Test func `what somebody took back for their number stays so once they are erased`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        let before = try await org.contact(Self.phone)
+        try await org.receive("STOP", from: Self.phone)
+        try await move(before, to: "+12125550188", in: org)
+        let holder = try await org.contact(Self.phone, name: "Ben", consents: [])
+        #expect(try await reason(of: .transactional, to: holder, in: org) == .revoked)
+        try await org.receive("START", from: Self.phone)
+        #expect(try await reason(of: .marketing, to: holder, in: org) == nil)
+        try await erase(holder, in: org)
+        try await waitUntilErased(holder, in: org)
+        let next = try await org.contact(Self.phone, name: "Cy", consents: [])
+        for isRestarted in [false, true] {
+          if isRestarted { try await house.restart() }
+          #expect(try await reason(of: .transactional, to: next, in: org) == nil)
+          #expect(
+            try await reason(of: .transactional, to: before, in: org) == .revoked,
+            "the no of who said it stays")
+        }
+        try await Invariants.check(org)
+      }
+    }
+
+    @Test func `the no of somebody who is erased is not that of who has their number by then`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        let before = try await org.contact(Self.phone)
+        try await move(before, to: "+12125550188", in: org)
+        let holder = try await org.contact(Self.phone, name: "Ben")
+        try await org.receive("STOP", from: "+12125550188")
+        try await erase(before, in: org)
+        try await waitUntilErased(before, in: org)
+        for isRestarted in [false, true] {
+          if isRestarted { try await house.restart() }
+          #expect(try await reason(of: .marketing, to: holder, in: org) == nil)
+        }
+        let again = try await org.contact("+12125550188", name: "Again")
+        #expect(try await reason(of: .marketing, to: again, in: org) == .revoked)
+        try await Invariants.check(org)
       }
     }
 
@@ -200,7 +253,7 @@ extension HouseTests {
         #expect(
           try org.events.contains { $0.stream == campaign && $0.type == "campaign.completed" })
         #expect(try await house.received(by: Self.phone).isEmpty)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

@@ -79,7 +79,7 @@ extension HouseTests {
         #expect(try house.log.head() == head)
         #expect(try await org.send("Three", to: contact).verdict.isAllowed)
         #expect(try org.story(of: contact) == ["created", "opted_in"])
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -151,7 +151,7 @@ extension HouseTests {
         await #expect(throws: CommandError.self) { try await org.send("One", to: contact) }
         #expect(
           try await org.send("Two", to: contact).verdict.outcome == .refused(.insufficientFunds))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -175,7 +175,7 @@ extension HouseTests {
         for message in messages { try await org.waitFor(message, .delivered) }
         #expect(try await house.stat("received") == 20)
         #expect(try await house.stat("duplicates") == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

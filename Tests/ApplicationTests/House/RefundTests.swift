@@ -1,6 +1,7 @@
 import Application
 import Domain
 import EventCodec
+import Synchronization
 import Testing
 
 @testable import Application
@@ -47,7 +48,7 @@ extension HouseTests {
     /// The ordinals of the refunds for which the provider is called.
     private func calls(in org: TestOrg) async throws -> [Int] {
       try await org.executor.paymentWork().calls.compactMap { work in
-        if case .refund(let request, _) = work { request.ordinal } else { nil }
+        if case .refund(let request, nil) = work.kind { request.ordinal } else { nil }
       }
     }
 
@@ -81,12 +82,194 @@ extension HouseTests {
         try await news(.failed(code: "account_closed"), of: payment, 2, in: org)
         #expect(try state(payment, in: org).refundedMicros == 0)
         #expect(try org.wallet.balanceMicros == 11_000_000)
-        try Invariants.check(org)
+        try await Invariants.check(org)
         // What the log says is what was decided on.
         let before = try state(payment, in: org)
         await house.stop()
         try house.start(reactors: false)
         #expect(try state(payment, in: org) == before)
+      }
+    }
+
+    /// Answers each payment with what it has for its place.
+    private struct Till: PaymentProvider {
+      let name = "stripe"
+      let firstID: String
+
+      func pay(_ request: PaymentRequest) async -> PaymentOutcome {
+        .succeeded(providerID: request.amountCents == 100 ? firstID : "pi_2")
+      }
+
+      func refund(_ request: RefundRequest) async -> PaymentOutcome {
+        .notAnswered(code: "none", retryAfterMillis: nil)
+      }
+
+      func find(_: PaymentRequest, providerID _: String?) async -> PaymentOutcome? { nil }
+      func find(_: RefundRequest, refundID _: String?) async -> PaymentOutcome? { nil }
+    }
+
+    /// Takes what it is asked for, each time anew, and its first answer to each is `first`; it knows what it took.
+    private final class ForgetfulTill: PaymentProvider {
+      let name = "stripe"
+      private let first: PaymentOutcome
+      private let taken = Mutex([String]())
+      private let askedCounts = Mutex(0)
+
+      init(first: PaymentOutcome) { self.first = first }
+
+      var all: [String] { taken.withLock { $0 } }
+      var askedCount: Int { askedCounts.withLock { $0 } }
+
+      func pay(_ request: PaymentRequest) async -> PaymentOutcome {
+        taken.withLock { $0.append("payment") }
+        return first
+      }
+
+      func refund(_ request: RefundRequest) async -> PaymentOutcome {
+        taken.withLock { $0.append("refund") }
+        return first
+      }
+
+      func find(_: PaymentRequest, providerID _: String?) async -> PaymentOutcome? {
+        found("payment", "pi_9")
+      }
+
+      func find(_: RefundRequest, refundID _: String?) async -> PaymentOutcome? {
+        found("refund", "re_9")
+      }
+
+      private func found(_ what: String, _ id: String) -> PaymentOutcome? {
+        askedCounts.withLock { $0 += 1 }
+        return all.contains(what) ? .succeeded(providerID: id) : nil
+      }
+    }
+
+    /// Works until `condition` holds.
+    private func work(
+      _ till: any PaymentProvider, in org: TestOrg, _ comment: String,
+      until condition: () throws -> Bool
+    ) async throws {
+      let reactor = PaymentReactor(executor: try org.executor, providers: [till]) { _ in }
+      let running = Task { await reactor.run() }
+      let result: Result<Void, any Error>
+      do {
+        try await wait(comment, until: condition)
+        result = .success(())
+      } catch {
+        result = .failure(error)
+      }
+      running.cancel()
+      await running.value
+      try result.get()
+    }
+
+    @Test func `what was asked for a day ago is looked for before it is asked for again`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        _ = try await paid(in: org)
+        let till = ForgetfulTill(first: .notAnswered(code: "lost", retryAfterMillis: nil))
+        let asked = try await org.perform { workspace throws(CommandError) in
+          try workspace.requestPayment(amountMicros: 2_000_000, reason: .manual)
+        }
+        let payment = try #require(asked.output)
+        try await work(till, in: org, "it is charged") { !till.all.isEmpty }
+        let count = till.all.count
+        house.clock.advance(byMicros: 25 * Moment.hourMicros)
+        try await work(till, in: org, "it is found") {
+          try state(payment, in: org).status == .succeeded
+        }
+        #expect(till.all.count == count)
+        #expect(try org.wallet.balanceMicros == 13_000_000)
+        // What the provider does not have is made.
+        try await refund(payment, dollars: 1, in: org)
+        try await work(till, in: org, "it is refunded") { till.all.contains("refund") }
+        try await work(till, in: org, "the refund is found") {
+          try state(payment, in: org).refundedMicros == 1_000_000
+        }
+        #expect(till.all.count { $0 == "refund" } == 1)
+        try await Invariants.check(org)
+      }
+    }
+
+    @Test func `what the provider works on is asked about, where it does not tell`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        _ = try await paid(in: org)
+        let till = ForgetfulTill(first: .pending(providerID: "pi_9"))
+        let asked = try await org.perform { workspace throws(CommandError) in
+          try workspace.requestPayment(amountMicros: 2_000_000, reason: .manual)
+        }
+        let payment = try #require(asked.output)
+        try await work(till, in: org, "it is pending") {
+          try state(payment, in: org).status == .pending
+        }
+        #expect(till.askedCount == 0)
+        house.clock.advance(byMicros: Moment.hourMicros)
+        try await work(till, in: org, "it is paid") {
+          try state(payment, in: org).status == .succeeded
+        }
+        #expect(till.all == ["payment"])
+        #expect(try org.wallet.balanceMicros == 13_000_000)
+        try await Invariants.check(org)
+      }
+    }
+
+    @Test func `what was charged is credited to a full wallet, and no more is asked for`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let limitMicros = Wallet.balanceLimitMicros
+        let org = try await house.org(fundsMicros: limitMicros - 15_000_000)
+        let first = try await paid(in: org)
+        let asked = try await org.perform { workspace throws(CommandError) in
+          try workspace.requestPayment(amountMicros: 5_000_000, reason: .manual)
+        }
+        let second = try #require(asked.output)
+        // It counts as soon as it is asked for.
+        await #expect(throws: CommandError.wallet(.balanceLimitExceeded(limitMicros: limitMicros)))
+        {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.requestPayment(amountMicros: 500_000, reason: .manual)
+          }
+        }
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.addFunds(amountMicros: 5_000_000, paymentID: "p2", method: "manual")
+          try workspace.record(.succeeded(providerID: "pi_2"), of: second, by: "stripe")
+        }
+        #expect(try state(first, in: org).status == .succeeded)
+        #expect(try state(second, in: org).status == .succeeded)
+        #expect(try org.wallet.balanceMicros == limitMicros + 5_000_000)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setAutoRecharge(
+            AutoRecharge(
+              isOn: true, thresholdMicros: limitMicros * 2, amountMicros: 10_000_000,
+              monthlyCapMicros: limitMicros))
+        }
+        #expect(try await !org.executor.paymentWork().isRechargeDue)
+        try await Invariants.check(org)
+      }
+    }
+
+    @Test func `a payment that cannot be put on record keeps no other one waiting`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        _ = try await paid(in: org)
+        var payments: [Identifier] = []
+        for amountMicros in [1_000_000, 2_000_000] as [Int64] {
+          let asked = try await org.perform { workspace throws(CommandError) in
+            try workspace.requestPayment(amountMicros: amountMicros, reason: .manual)
+          }
+          payments.append(try #require(asked.output))
+          house.clock.advance(byMicros: 1_000_000)
+        }
+        // More than a commit takes.
+        let till = Till(firstID: String(repeating: "x", count: 20 << 20))
+        try await work(till, in: org, "the second is made") {
+          try state(payments[1], in: org).status == .succeeded
+        }
+        #expect(try state(payments[0], in: org).status == .requested)
       }
     }
 
@@ -107,7 +290,7 @@ extension HouseTests {
           try await news(.failed(code: "declined"), of: payment, ordinal, in: org)
         }
         #expect(try await calls(in: org) == [2])
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -127,7 +310,7 @@ extension HouseTests {
         try await news(.failed(code: "declined"), of: payment, nil, id: "re_1", in: org)
         #expect(try await calls(in: org) == [2])
         #expect(try org.wallet.balanceMicros == 8_000_000)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

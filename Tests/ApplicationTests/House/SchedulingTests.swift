@@ -66,7 +66,7 @@ extension HouseTests {
         try house.advance(byMicros: Moment.hourMicros)
         try await org.waitFor(later.id, .delivered)
         #expect(try await house.received(by: Self.phone).count == 2)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -108,7 +108,7 @@ extension HouseTests {
         try house.advance(byMicros: 2 * Moment.hourMicros)
         try await org.waitUntilQuiet()
         #expect(try await house.stat("received") == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -123,7 +123,7 @@ extension HouseTests {
         #expect(second.verdict.outcome == .refused(.landline))
         try await house.restart()
         #expect(try await org.send("Once more", to: contact).verdict.outcome == .refused(.landline))
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -235,7 +235,7 @@ extension HouseTests {
         #expect(try org.message(ids[1]).call?.outcome == .busy)
         #expect(try org.wallet.balanceMicros == 100_000_000 - 2 * 21_000)
         #expect(try org.wallet.heldMicros == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

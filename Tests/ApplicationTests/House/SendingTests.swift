@@ -25,7 +25,7 @@ extension HouseTests {
         #expect(try org.wallet.balanceMicros == 1_000_000 - Self.priceMicros)
         #expect(try org.wallet.holds.isEmpty)
         #expect(try await house.received(by: Self.phone).count == 1)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -76,7 +76,7 @@ extension HouseTests {
         #expect(try org.message(late.id).status == .held)
         try house.advance(byMicros: 7 * 60_000_000)
         try await org.waitFor(late.id, .delivered)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -110,7 +110,7 @@ extension HouseTests {
         #expect(try org.message(id).status == .delivered)
         #expect(try org.wallet.balanceMicros < before.balanceMicros)
         #expect(try org.wallet.holds.isEmpty)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -126,7 +126,7 @@ extension HouseTests {
         #expect(try org.wallet.holds.isEmpty)
         try house.advance(byMicros: 11 * Moment.hourMicros + 5 * Moment.minuteMicros)
         try await org.waitFor(message, .delivered)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -194,7 +194,7 @@ extension HouseTests {
         #expect(try org.wallet.balanceMicros == 7)
         #expect(try org.wallet.holds.isEmpty)
         #expect(try await house.stat("received") == 50)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -212,7 +212,7 @@ extension HouseTests {
           try await org.news(kind, of: message, id: id, code: "30008")
         }
         #expect(try house.log.head() == head)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -239,7 +239,7 @@ extension HouseTests {
         }
         #expect(try org.story(of: message).count { $0 == "failed" } == 1)
         #expect(try org.wallet.balanceMicros == 1_000_000)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -252,7 +252,7 @@ extension HouseTests {
         try await org.waitFor(message, .delivered)
         #expect(try org.wallet.balanceMicros == 1_000_000 - Self.priceMicros)
         #expect(try await house.received(by: phone).count == 1)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -268,7 +268,7 @@ extension HouseTests {
         try await org.waitFor(message, .delivered)
         #expect(try await house.received(by: phone).count == 1)
         #expect(try org.wallet.balanceMicros == 1_000_000 - Self.priceMicros)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -288,7 +288,7 @@ extension HouseTests {
         for message in messages { try await org.waitFor(message, .delivered) }
         #expect(try await house.stat("received") == 10)
         #expect(try await house.stat("duplicates") == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -306,7 +306,7 @@ extension HouseTests {
         }
         #expect(try org.message(first).providerID != org.message(second).providerID)
         #expect(try await house.received(by: Self.phone).count == 2)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -335,7 +335,7 @@ extension HouseTests {
         try house.advance(byMicros: 10 * Moment.minuteMicros)
         try await org.waitFor(message, .delivered)
         #expect(try await house.received(by: Self.phone).count == 1)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

@@ -39,7 +39,7 @@ extension HouseTests {
         var simulation = try await Simulation(house, seed: seed, disk: disk)
         try await simulation.run(rounds: 6)
         try await simulation.settle()
-        try Invariants.check(simulation.org, "seed \(seed)")
+        try await Invariants.check(simulation.org, "seed \(seed)")
         try await simulation.checkProvider()
       }
     }

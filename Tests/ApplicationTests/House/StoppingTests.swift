@@ -61,7 +61,7 @@ extension HouseTests {
         #expect(count == 1)
         try await org.waitForEnd(of: campaign)
         #expect(try await house.stat("received") == 60)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -86,7 +86,7 @@ extension HouseTests {
         try await org.waitForEnd(of: campaign)
         #expect(try await house.stat("received") == 601)
         #expect(try await house.stat("duplicates") == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -107,7 +107,7 @@ extension HouseTests {
           try house.advance(byMicros: Moment.minuteMicros)
           try await wait("one a minute") { try org.dispatchedCount() == minute }
         }
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -161,7 +161,7 @@ extension HouseTests {
         try await wait("all are cancelled") { await org.executorCounts()?.waiting == 0 }
         #expect(try org.dispatchedCount() == 0)
         #expect(try org.wallet.holds.isEmpty)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -183,7 +183,7 @@ extension HouseTests {
         try await wait("all are skipped") { await org.executorCounts()?.waiting == 0 }
         #expect(try org.dispatchedCount() == 0)
         #expect(try org.messages.values.allSatisfy { $0.reason == .revoked })
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -204,7 +204,7 @@ extension HouseTests {
         #expect(message.value.status == .failed && message.value.errorCode == "no_receipt")
         #expect(try org.wallet.holds.isEmpty)
         #expect(try org.wallet.balanceMicros == 1_000_000)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -217,7 +217,7 @@ extension HouseTests {
         try await Task.sleep(for: .milliseconds(50))
         try house.advance(byMicros: 2 * Moment.hourMicros)
         try await org.waitFor(message, .delivered)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -242,7 +242,7 @@ extension HouseTests {
         try await org.waitForEnd(of: campaign)
         let outcome = try house.engine.campaign(campaign, of: org.id).state.outcome
         #expect(outcome?.failedCount == 2 && outcome?.sentCount == 0)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
   }

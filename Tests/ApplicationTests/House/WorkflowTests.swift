@@ -34,6 +34,101 @@ extension HouseTests {
       }
     }
 
+    private static func templated(_ template: Identifier) -> String {
+      """
+      name: Templated
+      trigger: {tag_added: webinar}
+      steps:
+        - wait: 1 day
+        - send_email: {template: \(template)}
+      """
+    }
+
+    @Test func `a template of another account is refused when the workflow is published`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let unknown = Identifier(.template, 7)
+        await #expect(throws: CommandError.self) { try await org.publish(Self.templated(unknown)) }
+        let created = try await org.perform { workspace throws(CommandError) in
+          try workspace.createTemplate(
+            name: "Text", channel: .sms, TemplateContent(body: "Hi"))
+        }
+        let text = try #require(created.output)
+        await #expect(throws: CommandError.self) { try await org.publish(Self.templated(text)) }
+      }
+    }
+
+    /// A message for later than all that waits goes out once its moment has come.
+    private func checkLast(in org: TestOrg) async throws {
+      let contact = try await org.contact(Self.phone)
+      let planned = try await org.perform { workspace throws(CommandError) in
+        var request = MessageRequest(contact: contact, body: "Later", purpose: .transactional)
+        request.sendAtMicros = workspace.nowMicros + Moment.dayMicros + Moment.hourMicros
+        return try workspace.planMessage(request)
+      }
+      let last = try #require(planned.output).id
+      await org.house.stop()
+      try org.house.start()
+      try org.house.advance(byMicros: Moment.dayMicros + Moment.hourMicros)
+      try await org.waitFor(last, .delivered)
+    }
+
+    @Test func `runs at a step with an unknown template fail, and keep nobody else waiting`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        // As it was published before anybody looked.
+        let source = Self.templated(Identifier(.template, 7))
+        let definition = try WorkflowDocument.definition(of: source)
+        let contact = try await org.contact("+12125550124")
+        let started = try await org.perform { workspace throws(CommandError) in
+          let workflow = workspace.newID(.workflow)
+          try workspace.run(
+            Workflow.self, workflow, .publish(definition, source: source), isNew: true)
+          let run = try workspace.startRun(
+            workspace.newID(.run), of: workflow, contact: contact)
+          return run
+        }
+        let run = try #require(try #require(started.output))
+        try await checkLast(in: org)
+        #expect(try house.engine.run(run, of: org.id).state.status == .failed)
+        try await Invariants.check(org)
+      }
+    }
+
+    @Test func `timers that are refused come after those that are not`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        let source = "name: Nobody\ntrigger: manual\nsteps:\n  - wait: 1 day\n  - send_sms: Hi\n"
+        let definition = try WorkflowDocument.definition(of: source)
+        // More than are looked at in one round, of contacts that are not there: no step foresees that.
+        let made = try await org.perform { workspace throws(CommandError) in
+          let workflow = try workspace.publishWorkflow(definition, source: source)
+          let dueMicros = workspace.nowMicros + Moment.dayMicros
+          var runs: [Identifier] = []
+          for _ in 0..<70 {
+            let (run, timer) = (workspace.newID(.run), workspace.newID(.timer))
+            try workspace.run(
+              WorkflowRun.self, run,
+              .start(
+                workflow: workflow, version: 1, contact: workspace.newID(.contact),
+                firstStep: "step-1"), isNew: true)
+            try workspace.run(
+              WorkflowRun.self, run, .wait(step: "step-1", timer: timer, untilMicros: dueMicros))
+            try workspace.run(
+              Timer.self, timer, .schedule(owner: run, dueMicros: dueMicros), isNew: true)
+            runs.append(run)
+          }
+          return runs
+        }
+        try #require(made.output?.count == 70)
+        try await checkLast(in: org)
+      }
+    }
+
     @Test func `a tag starts a run wherever it comes from`() async throws {
       try await House.with { house in
         let org = try await house.org()
@@ -81,7 +176,7 @@ extension HouseTests {
               && $0.event
                 == .contact(.tagged(tag: "engaged"))
           } == replies)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

@@ -26,16 +26,18 @@ enum SnapshotProof {
       guard !page.isEmpty else { break }
       events += page
     }
-    let expected = try BinaryCoding.canonicalBytes(of: try fold(events, into: OrgState(org: org)))
+    let expected = try BinaryCoding.canonicalBytes(
+      of: try fold(events, into: OrgState(org: org), from: log))
     var dice = SplitMix64(seed: UInt64(events.count))
     for _ in 0..<cuts {
       let cut = Int.random(in: 0...events.count, using: &dice)
-      let before = try fold(events.prefix(cut), into: OrgState(org: org, contacts: narrow))
+      let before = try fold(
+        events.prefix(cut), into: OrgState(org: org, contacts: narrow), from: log)
       var pieces: [[UInt8]] = []
       try BinaryCoding.encode(before, pieceBytes: 1_000) { pieces.append($0) }
       var rest = pieces[...]
       let read = try BinaryCoding.decode(OrgState.self, context: narrow) { rest.popFirst() }
-      let after = try fold(events.dropFirst(cut), into: read)
+      let after = try fold(events.dropFirst(cut), into: read, from: log)
       #expect(
         try BinaryCoding.canonicalBytes(of: after) == expected,
         "\(comment) cut at \(cut) of \(events.count)", sourceLocation: location)
@@ -43,9 +45,10 @@ enum SnapshotProof {
   }
 
   private static func fold(
-    _ events: some Sequence<RecordedEvent>, into state: OrgState
+    _ events: some Sequence<RecordedEvent>, into state: OrgState, from log: any EventReader
   ) throws -> OrgState {
-    for event in events { try OrgLoader.fold(event, into: state) }
+    for event in events { try OrgLoader.fold(event, into: state, from: log) }
+    OrgLoader.forget(in: state)
     try state.requireSound()
     return state
   }

@@ -1,7 +1,9 @@
 import Application
 import Domain
+import Foundation
 import HTTP
 import JSON
+import Sandbox
 import Testing
 
 @testable import StripeProvider
@@ -46,6 +48,58 @@ import Testing
     let form = FormCoding.decode(bytes: refund.body)
     #expect(form.first { $0.name == "metadata[payment]" }?.value == payment.text)
     #expect(form.first { $0.name == "metadata[refund]" }?.value == "2")
+  }
+
+  /// Against the sandbox, which knows both by what was sent with them.
+  @Test func `what was paid and refunded is found again, by our name and by Stripe's`()
+    async throws
+  {
+    let directory = NSTemporaryDirectory() + "stripe-\(UUID().uuidString)"
+    let sandbox = try SandboxServer(port: 0, dataDirectory: directory)
+    let client = HTTPClient()
+    let result: Result<Void, any Error>
+    do {
+      try await checkFinding(sandbox, client)
+      result = .success(())
+    } catch {
+      result = .failure(error)
+    }
+    await sandbox.stop()
+    client.close()
+    try? FileManager.default.removeItem(atPath: directory)
+    try result.get()
+  }
+
+  private func checkFinding(_ sandbox: SandboxServer, _ client: HTTPClient) async throws {
+    let account: JSON = [
+      "secret_key": "sk_1", "webhook_secret": "whsec_1", "webhook_url": "http://127.0.0.1:9/",
+    ]
+    _ = try await client.send(
+      ClientRequest(
+        method: "POST", url: sandbox.url + "/sandbox/payment-accounts",
+        headers: ["Content-Type": "application/json"], body: account.bytes()))
+    var credentials = credentials
+    credentials.baseURL = sandbox.url
+    let provider = StripeProvider(client: client)
+    let payment = PaymentRequest(
+      credentials: credentials, payment: Identifier(.payment, 7), amountCents: 500)
+    #expect(await provider.find(payment, providerID: nil) == nil)
+    #expect(await provider.find(payment, providerID: "pi_none") == nil)
+    let paid = await provider.pay(payment)
+    guard case .succeeded(let id) = paid else {
+      Issue.record("not paid: \(paid)")
+      return
+    }
+    #expect(await provider.find(payment, providerID: nil) == paid)
+    #expect(await provider.find(payment, providerID: id) == paid)
+    var refund = RefundRequest(
+      credentials: credentials, payment: payment.payment, providerID: id, ordinal: 1,
+      amountCents: 100)
+    #expect(await provider.find(refund, refundID: nil) == nil)
+    let refunded = await provider.refund(refund)
+    #expect(await provider.find(refund, refundID: nil) == refunded)
+    refund.ordinal = 2
+    #expect(await provider.find(refund, refundID: nil) == nil)
   }
 
   @Test(

@@ -16,6 +16,7 @@ struct StripeAPI: Sendable {
     guard let account = account(request) else {
       return Self.failure(401, "invalid_request_error", "Invalid API Key provided")
     }
+    if request.method == "GET", let found = found(request) { return found }
     guard request.method == "POST", ["/v1/payment_intents", "/v1/refunds"].contains(request.path)
     else { return Self.failure(404, "invalid_request_error", "Unrecognized request URL") }
     let dial = store.read { $0.dial }
@@ -33,6 +34,31 @@ struct StripeAPI: Sendable {
     var response = HTTPResponse.json(verdict.status, verdict.body.bytes())
     response.dropsConnection = verdict.isLost
     return response
+  }
+
+  /// Reading one payment intent or refund, the refunds of a payment, or a search by one value of the metadata.
+  private func found(_ request: HTTPRequest) -> HTTPResponse? {
+    let path = request.pathSegments
+    guard path.count >= 2, path[0] == "v1" else { return nil }
+    let kinds: [String: DocumentKind] = ["payment_intents": .payment, "refunds": .refund]
+    guard let kind = kinds[path[1]] else { return nil }
+    if path.count == 3, path[2] != "search" {
+      guard let object = store.read({ $0.document(kind, path[2]) }) else {
+        return Self.failure(404, "invalid_request_error", "No such object")
+      }
+      return .json(200, object.bytes())
+    }
+    let all = store.read { $0.all(kind) }
+    let list: [JSON]
+    if let query = request.queryValue("query") {
+      let parts = query.split(separator: "\"")
+      guard parts.count == 4, parts[0] == "metadata[", parts[2] == "]:" else { return nil }
+      list = all.filter { $0["metadata"]?[String(parts[1])]?.string == String(parts[3]) }
+    } else {
+      list = all.filter { $0["payment_intent"]?.string == request.queryValue("payment_intent") }
+    }
+    return .json(
+      200, JSON.object(JSONObject([("data", .array(list)), ("has_more", false)])).bytes())
   }
 
   private func account(_ request: HTTPRequest) -> JSON? {
