@@ -38,7 +38,8 @@ enum ContactSchemas {
         "In any form a US person writes it, or E.164."),
       .optional(
         "custom", customInput.nullable,
-        "Fields of your own, at most \(Contact.customFieldLimit) a contact. A number beyond 2^53 - 1 is a text."
+        "Fields of your own, at most \(Contact.customFieldLimit) a contact. A number beyond 2^53 - 1 is a text; a text "
+          + "has at most 2000 bytes of UTF-8."
       ),
     ]
   }
