@@ -123,7 +123,7 @@ extension EndToEnd {
         func tell(_ body: JSON) async throws -> String? {
           let code = Hex.encode(HMACSHA256.authenticate(body.bytes(), key: Array(secret.utf8)))
           return try await account.api.send(
-            "POST", url.path(), bytes: body.bytes(),
+            "POST", url.path(percentEncoded: true), bytes: body.bytes(),
             headers: ["content-type": "application/json", "x-signature-256": code]
           ).json(200)["status"]?.string
         }

@@ -2,6 +2,7 @@ import Application
 import Domain
 import EventLog
 import HTTP
+import JSON
 import Synchronization
 
 /// Events one after the other, to somebody who takes them when it can: nothing is read before there is

@@ -1,4 +1,5 @@
 import Domain
+import JSON
 
 /// Payments as they come in and go out.
 enum PaymentSchemas {

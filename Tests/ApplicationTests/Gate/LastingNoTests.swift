@@ -270,7 +270,7 @@ extension HouseTests {
         try await expectServiceOnly()
         try await record(Self.mails, of: contact, in: org)
         #expect(try await verdict(.email, .marketing, to: contact, in: org) == .allowed)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -295,7 +295,7 @@ extension HouseTests {
           return try workspace.planMessage(request)
         }
         #expect(try #require(mail.output).verdict.isAllowed)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

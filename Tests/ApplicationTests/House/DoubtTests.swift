@@ -194,7 +194,7 @@ extension HouseTests {
         #expect(try org.message(mail).errorCode == "no_answer")
         #expect(post.sentCount == 0)
         #expect(try org.wallet.holds.isEmpty)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -492,7 +492,7 @@ extension HouseTests {
         try await org.text("Really", from: Self.otherPhone)
         try await wait("the webhooks") { try await house.stat("callbacks_pending") == 0 }
         #expect(try texts() == 2)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 

@@ -328,7 +328,7 @@ extension HouseTests {
         try await news(.succeeded(providerID: "re_2"), of: payment, nil, id: "re_2", in: org)
         #expect(try await calls(in: org) == [])
         #expect(try state(payment, in: org).refundedMicros == 5_000_000)
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
@@ -341,7 +341,7 @@ extension HouseTests {
         try await refund(payment, dollars: 3, in: org)
         try await news(.failed(code: "declined"), of: payment, nil, id: "re_1", in: org)
         #expect(try await calls(in: org) == [2])
-        try Invariants.check(org)
+        try await Invariants.check(org)
       }
     }
 
