@@ -53,7 +53,9 @@ final class APIHouse: Sendable {
     _ change: (inout APISettings) -> Void, _ operations: [API.Operation]?,
     _ limits: RequestLog.Limits
   ) async throws {
-    directory = FileManager.default.temporaryDirectory.path(percentEncoded: false) + "/api-\(UUID().uuidString)"
+    directory =
+      FileManager.default.temporaryDirectory.path(percentEncoded: false)
+      + "/api-\(UUID().uuidString)"
     log = WatchedLog()
     faults = Faults()
     clock = SetClock(Self.keyEndsMicros - 3_600_000_000)

@@ -32,7 +32,9 @@ import Testing
   /// Requests 0 to 299, in files of some forty lines; every tenth is ours, and of these every other by the key for
   /// another account, and every third refused.
   private static func withLog(_ body: (RequestLog) async throws -> Void) async throws {
-    let directory = FileManager.default.temporaryDirectory.path(percentEncoded: false) + "/log-\(UUID().uuidString)"
+    let directory =
+      FileManager.default.temporaryDirectory.path(percentEncoded: false)
+      + "/log-\(UUID().uuidString)"
     var limits = RequestLog.Limits()
     limits.fileBytes = 10_000
     let log = try RequestLog(directory: directory, limits: limits) { Issue.record("\($0)") }
