@@ -92,7 +92,8 @@ extension HouseTests {
             workspace.newID(.run), of: workflow, contact: contact)
           return run
         }
-        let run = try #require(try #require(started.output))
+        let output = try #require(started.output)
+        let run = try #require(output)
         try await checkLast(in: org)
         #expect(try house.engine.run(run, of: org.id).state.status == .failed)
         try await Invariants.check(org)
