@@ -160,17 +160,23 @@ import Testing
         Issue.record("no stream")
         return
       }
+      // Nothing is read before somebody takes it.
+      async let all = Self.lines(of: chunks)
       while report.begun < 2 { await Task.yield() }
       async let other = house.get("/api/segments?limit=1")
       // In the line behind it, or beside it already.
       while house.server.reports.count < 2, report.begun < 3 { await Task.yield() }
       report.door.open()
       #expect(await other.status == 200)
-      var text = ""
-      for await chunk in chunks { text += String(decoding: chunk, as: UTF8.self) }
-      #expect(text.split(separator: "\n").count == 3)
+      #expect(try await all.count == 3)
       #expect(report.most == 1)
     }
+  }
+
+  private static func lines(of chunks: AsyncStream<[UInt8]>) async throws -> [JSON] {
+    var text = ""
+    for await chunk in chunks { text += String(decoding: chunk, as: UTF8.self) }
+    return try text.split(separator: "\n").map { try JSON(parsing: String($0)) }
   }
 
   @Test func `a page that is read is not told to who has lost the right meanwhile`() async throws {
@@ -181,11 +187,11 @@ import Testing
         Issue.record("no stream")
         return
       }
+      async let all = Self.lines(of: chunks)
       while report.begun < 2 { await Task.yield() }
       house.endKey()
       report.door.open()
-      var lines: [JSON] = []
-      for await chunk in chunks { lines.append(try JSON(parsing: chunk)) }
+      let lines = try await all
       #expect(lines.count == 2)
       #expect(lines.first?["id"]?.string == "1")
       #expect(lines.last?["error"]?["code"]?.string == "api_key_expired")
