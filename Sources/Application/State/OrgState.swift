@@ -82,8 +82,10 @@ final class OrgState: Codable, @unchecked Sendable {
     noteActivity(event, of: stream, at: place)
     switch event {
     case .org(let event):
-      noteTokens(before: event, at: place)
-      news.apply(event, atMicros: place.recordedAtMicros)
+      // Of the world, not of a test account's clock, and the same when the log is read again: its own time comes later.
+      let realMicros = place.occurredAtMicros - settings.clockOffsetMicros
+      noteTokens(before: event, atMicros: realMicros)
+      news.apply(event, atMicros: realMicros)
       apply(event, of: stream)
     case .user(let event): fold(User.self, event, stream)
     case .apiKey(let event): fold(APIKey.self, event, stream)
@@ -221,18 +223,18 @@ extension OrgState {
     rolledTokens.filter { realMicros - $0.atMicros < Self.rolledTokenMicros }.map(\.token)
   }
 
-  private func noteTokens(before event: Org.Event, at place: EventPlace) {
+  private func noteTokens(before event: Org.Event, atMicros: Micros) {
     switch event {
     case .smsConfigured(let next):
       if settings.sms?.from != next.from || settings.sms?.accountSID != next.accountSID {
-        textsSinceMicros = place.recordedAtMicros
+        textsSinceMicros = atMicros
       }
       let before = (settings.sms.map { [$0] } ?? []) + settings.formerSMS
       let rolled = before.filter {
         $0.accountSID == next.accountSID && $0.authToken != next.authToken
       }
       rolledTokens += rolled.map {
-        RolledToken(token: $0.authToken, atMicros: place.recordedAtMicros)
+        RolledToken(token: $0.authToken, atMicros: atMicros)
       }
       rolledTokens = rolledTokens.suffix(Org.formerLimit)
     case .providerRemoved(.sms, isForgotten: true): rolledTokens = []
