@@ -74,7 +74,7 @@ extension Filter.Condition.Operator {
     }
   }
 
-  package var isOfNumbers: Bool {
+  var isOfNumbers: Bool {
     switch self {
     case .equals, .notEquals, .greater, .greaterOrEqual, .less, .lessOrEqual: true
     case .contains, .startsWith, .exists, .inLast, .inNext, .olderThan: false
