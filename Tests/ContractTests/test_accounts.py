@@ -172,17 +172,21 @@ def test_a_stop_to_a_removed_provider_counts(new_account, nobody, system) -> Non
 
     assert says_stop(nobody, account, "old-token", first[0], "+13125558000") == 200
     assert consent(owner, first[1]) == "opted_out"
-    # A new provider changes nothing in that; new credentials of the same account do: the old may be stolen.
+    # A new provider changes nothing in that, nor do new credentials of the same account for some days: the provider signs
+    # with the old ones until the new ones are promoted there.
     owner.send("PUT", "/api/providers/sms", twilio("ACnew", "new-token", system))
     assert says_stop(nobody, account, "old-token", second[0], "+13125558000") == 200
     assert consent(owner, second[1]) == "opted_out"
     owner.send("PUT", "/api/providers/sms", twilio("ACnew", "newer-token", system))
-    assert says_stop(nobody, account, "new-token", third[0], "+13125558000") == 403
+    assert says_stop(nobody, account, "new-token", third[0], "+13125558000") == 200
+    assert consent(owner, third[1]) == "opted_out"
     assert says_stop(nobody, account, "old-token", third[0], "+13125558000") == 200
+    assert says_stop(nobody, account, "no-token", third[0], "+13125558000") == 403
 
     assert owner.send("DELETE", "/api/providers/sms?forget=true").json["forgotten"] is True
     assert owner.get("/api/providers").json["data"] == []
-    assert says_stop(nobody, account, "newer-token", third[0], "+13125558000") == 403
+    for token in ("old-token", "new-token", "newer-token"):
+        assert says_stop(nobody, account, token, third[0], "+13125558000") == 403
     assert owner.send("DELETE", "/api/providers/sms").status == 404
     assert owner.send("DELETE", "/api/providers/fax").status == 404
     # The number is back, and with it the no.
