@@ -135,6 +135,24 @@ enum LogKind: String, CaseIterable, Sendable {
     }
   }
 
+  /// What makes them may change; a request from before is the same one.
+  @Test(arguments: LogKind.allCases)
+  func `an idempotency key is known by its former fingerprint`(kind: LogKind) async throws {
+    try await kind.withLog { log async throws in
+      let former = IdempotencyKey(name: "k", fingerprint: 7)
+      let key = IdempotencyKey(name: "k", fingerprint: 8, formerFingerprint: 7)
+      let first = try await log.append(commit([event(1)], key: former))
+      let again = try await log.append(commit([event(1)], key: key))
+      #expect(again.isReplay && again.firstPosition == first.firstPosition)
+      #expect(try log.receipt(org: orgA, idempotencyKey: key) == again)
+      let newer = IdempotencyKey(name: "n", fingerprint: 8)
+      _ = try await log.append(commit([event(1)], key: newer))
+      let other = IdempotencyKey(name: "n", fingerprint: 7, formerFingerprint: 6)
+      #expect(
+        await failure(of: log, appending: commit([event(1)], key: other)) == .idempotencyMismatch)
+    }
+  }
+
   /// Whoever decides again after a conflict has another commit, under the key of the same request.
   @Test(arguments: LogKind.allCases)
   func `the key of a refused commit is free for another one`(kind: LogKind) async throws {

@@ -119,12 +119,21 @@ package struct IdempotencyKey: Equatable, Sendable {
   /// Scope and key in one, such as `POST /api/contacts|8f14e45f`; unique inside the org. Any length:
   /// the log stores a hash.
   package let name: String
-  /// Hash of the request: the same name with another fingerprint is an error.
+  /// Hash of the request: the same name with another fingerprint is an error. It is in the log as it is, also when the
+  /// request's parts are gone: by a key, so that nobody finds by guessing what was asked.
   package let fingerprint: UInt128
+  /// What the same request would have had under an earlier way of making fingerprints; nil: there was none.
+  package let formerFingerprint: UInt128?
 
-  package init(name: String, fingerprint: UInt128) {
+  package init(name: String, fingerprint: UInt128, formerFingerprint: UInt128? = nil) {
     self.name = name
     self.fingerprint = fingerprint
+    self.formerFingerprint = formerFingerprint
+  }
+
+  /// Whether what was recorded with `recorded` is the same request.
+  func fits(_ recorded: UInt128) -> Bool {
+    recorded == fingerprint || recorded == formerFingerprint
   }
 }
 

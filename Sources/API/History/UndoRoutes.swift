@@ -137,7 +137,7 @@ enum UndoRoutes {
     do {
       return try exchange.engine.log.receipt(
         org: OrgID(exchange.org.value),
-        idempotencyKey: IdempotencyKey(name: key.name, fingerprint: key.fingerprint)
+        idempotencyKey: key.key
       ).map { $0.firstPosition - 1 }
     } catch {
       throw APIError(.log(error))

@@ -450,7 +450,7 @@ extension Exchange {
     do {
       return try engine.log.receipt(
         org: OrgID(org.value),
-        idempotencyKey: IdempotencyKey(name: key.name, fingerprint: key.fingerprint)) != nil
+        idempotencyKey: key.key) != nil
     } catch {
       throw APIError(.log(error))
     }
@@ -470,8 +470,10 @@ extension Exchange {
     guard (1...255).contains(key.utf8.count) else {
       throw .invalid("Idempotency-Key", "out_of_range", "An Idempotency-Key has 1 to 255 bytes.")
     }
+    let digest = request.orderDigest
     return IdempotencyName(
-      request.name(underKey: key), fingerprint: request.orderFingerprint)
+      request.name(underKey: key), fingerprint: services.orderKey.fingerprint(of: digest),
+      formerFingerprint: OrderKey.formerFingerprint(of: digest))
   }
 }
 

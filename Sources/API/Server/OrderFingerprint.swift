@@ -6,9 +6,9 @@ extension HTTPRequest {
     Parameter.dryRun.name, Parameter.waitForProjection.name,
   ]
 
-  /// Equal for requests that order the same: by their bodies, and by what the parameters say of the order itself, such
-  /// as whom a PUT is about or how a file is to be read.
-  var orderFingerprint: UInt128 {
+  /// SHA-256, equal for requests that order the same: by their bodies, and by what the parameters say of the order
+  /// itself, such as whom a PUT is about or how a file is to be read.
+  var orderDigest: [UInt8] {
     var hash = SHA256()
     if mediaType == "multipart/form-data", let parts = try? Multipart.parts(of: self) {
       // Not the bytes of the body: clients draw another boundary for every attempt.
@@ -22,12 +22,30 @@ extension HTTPRequest {
     for item in query where !Self.aboutTheAnswer.contains(item.name) {
       hash.update(Array("\n\(item.name)=\(item.value)".utf8))
     }
-    return hash.finalize().prefix(16).reduce(0) { $0 << 8 | UInt128($1) }
+    return hash.finalize()
   }
 
   /// With its length in front, so that nothing of one part reads as the next.
   private static func counted(_ bytes: (some Collection<UInt8>)?) -> [UInt8] {
     guard let bytes else { return Array("-:".utf8) }
     return Array("\(bytes.count):".utf8) + bytes
+  }
+}
+
+/// What fingerprints of orders are made with. They stand in the log beside what is sealed, and stay when a person is
+/// erased: without a secret, a short list of guesses would tell whose number, or which password, was in the body.
+package struct OrderKey: Sendable {
+  private let code: HMACSHA256
+
+  package init(_ key: [UInt8]) { code = HMACSHA256(key: key) }
+
+  /// Of a request's `orderDigest`.
+  func fingerprint(of digest: [UInt8]) -> UInt128 { Self.number(code.authenticate(digest)) }
+
+  /// As it was made before there was a secret.
+  static func formerFingerprint(of digest: [UInt8]) -> UInt128 { number(digest) }
+
+  private static func number(_ bytes: [UInt8]) -> UInt128 {
+    bytes.prefix(16).reduce(0) { $0 << 8 | UInt128($1) }
   }
 }

@@ -28,6 +28,7 @@ package final class Services: Sendable {
   let guesses = PasswordGuesses()
   let scans = ScanLane()
   let answers = AnswerRoom()
+  let orderKey: OrderKey
   /// Knows which signed requests were seen.
   let signatures: RequestSignature
 
@@ -46,6 +47,7 @@ package final class Services: Sendable {
     self.settings = settings
     self.adapters = adapters
     self.links = links
+    orderKey = OrderKey(links.tokens.key(for: "order fingerprints"))
     self.exports = exports
     self.requests = requests
     self.report = report

@@ -33,6 +33,12 @@ package struct LinkTokens: Sendable {
 
   package init(secret: [UInt8]) { self.secret = secret }
 
+  /// A key that follows from the same secret, and is another one for each purpose. `purpose` begins with a letter, which
+  /// no link does.
+  package func key(for purpose: String) -> [UInt8] {
+    HMACSHA256.authenticate(Array(purpose.utf8), key: secret)
+  }
+
   package func token(_ link: Link) -> String {
     precondition((0...0xFFFF).contains(link.index), "an email has fewer links")
     let bytes =

@@ -135,7 +135,7 @@ package final class Engine: Sendable {
   ///
   /// - Throws: `CommandError.log(.idempotencyMismatch)` where the key was used for another one.
   package func org(createdUnder key: IdempotencyName) throws(CommandError) -> Identifier? {
-    let key = IdempotencyKey(name: key.name, fingerprint: key.fingerprint)
+    let key = key.key
     for executor in allExecutors {
       do {
         if try log.receipt(org: OrgID(executor.org.value), idempotencyKey: key) != nil {

@@ -1,4 +1,5 @@
 import Domain
+import EventLog
 
 /// What commands need of the outside world; every answer ends up in the events.
 package struct Tools: Sendable {
@@ -70,8 +71,17 @@ package struct IdempotencyName: Sendable, Equatable {
   /// Hash of the request; reactors, whose requests follow from the key, use 0.
   package let fingerprint: UInt128
 
-  package init(_ name: String, fingerprint: UInt128 = 0) {
+  /// What an earlier version made of the same request.
+  let formerFingerprint: UInt128?
+
+  package init(_ name: String, fingerprint: UInt128 = 0, formerFingerprint: UInt128? = nil) {
     self.name = name
     self.fingerprint = fingerprint
+    self.formerFingerprint = formerFingerprint
+  }
+
+  /// As the log asks for it.
+  package var key: IdempotencyKey {
+    IdempotencyKey(name: name, fingerprint: fingerprint, formerFingerprint: formerFingerprint)
   }
 }

@@ -126,14 +126,13 @@ extension LogStore {
         let view = try view(transaction)
         try requireSound(org, view.tail, transaction)
         return try receipt(
-          name: RequestName.hash(org: org, name: key.name), fingerprint: key.fingerprint,
-          view, transaction)
+          name: RequestName.hash(org: org, name: key.name), of: key, view, transaction)
       }
     }
   }
 
   func receipt(
-    name: UInt128, fingerprint: UInt128, _ view: IndexView,
+    name: UInt128, of key: IdempotencyKey, _ view: IndexView,
     _ transaction: borrowing ReadTransaction
   ) throws -> Receipt? {
     var found: Receipt?
@@ -142,7 +141,7 @@ extension LogStore {
       guard let (ordinal, request) = directory.request(name, near: entry.detail) else {
         return true
       }
-      guard request.fingerprint == fingerprint else { throw EventLogError.idempotencyMismatch }
+      guard key.fits(request.fingerprint) else { throw EventLogError.idempotencyMismatch }
       found = directory.receipt(of: ordinal)
       return false
     }

@@ -272,7 +272,7 @@ extension GroupWriter {
     let org = item.commit.org
     let request = item.commit.idempotencyKey.map { RequestName.hash(org: org, name: $0.name) }
     if let request, let key = item.commit.idempotencyKey,
-      let known = try answer(request, key.fingerprint, transaction)
+      let known = try answer(request, key, transaction)
     {
       return known
     }
@@ -291,14 +291,13 @@ extension GroupWriter {
   }
 
   private func answer(
-    _ request: UInt128, _ fingerprint: UInt128, _ transaction: borrowing ReadTransaction
+    _ request: UInt128, _ key: IdempotencyKey, _ transaction: borrowing ReadTransaction
   ) throws -> Receipt? {
     if let known = answers[request] {
-      guard known.fingerprint == fingerprint else { throw EventLogError.idempotencyMismatch }
+      guard key.fits(known.fingerprint) else { throw EventLogError.idempotencyMismatch }
       return known.receipt.asReplay()
     }
-    return try store.receipt(
-      name: request, fingerprint: fingerprint, view, transaction)
+    return try store.receipt(name: request, of: key, view, transaction)
   }
 
   private func nextSequence(
