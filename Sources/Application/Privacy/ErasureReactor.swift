@@ -21,6 +21,8 @@ package struct ErasureTools: Sendable {
   package var inFlightGraceMillis: Int64 = 60_000
   /// Requests that come within this time are carried out together: the log's file is copied once for all.
   package var collectMillis: Int64 = 1_000
+  /// How many people are taken out of the log's file by one copy of it.
+  package var batchLimit = 1_000
 
   package init(
     eraser: any SubjectEraser, rows: any ErasedRows,
@@ -52,8 +54,9 @@ package actor ErasureReactor {
   private var lookRest = LookRest()
 
   private static let types: Set<String> = ["subject.erasure_requested"]
-  private static let batchLimit = 1_000
   private static let pause = Duration.milliseconds(200)
+  /// Where all that is open waits for something: the release of a restored log, a backup folder.
+  private static let longPause = Duration.seconds(2)
   /// The log is being rewritten for a twentieth of the time at most.
   private static let restFactor = 19
 
@@ -78,7 +81,7 @@ package actor ErasureReactor {
       } catch {
         report("erasure: \(error)")
         // Cut short only by cancellation, which the loop notices itself.
-        try? await Task.sleep(for: .seconds(2))
+        try? await Task.sleep(for: Self.longPause)
       }
     }
   }
@@ -90,12 +93,23 @@ package actor ErasureReactor {
     let page = try engine.log.read(
       after: start, limit: 500, filter: EventFilter(types: Self.types))
     for event in page.events { open.insert(Identifier(.org, event.org.value)) }
+    var hasFailed = false
+    // Each look goes through the messages that are open.
+    let isHeld = try hold.record()?.isHeld == true
     for org in open.sorted() {
       try Task.checkCancellation()
-      if try await advance(org) { open.remove(org) }
+      do {
+        if try await advance(org) { open.remove(org) }
+      } catch is CancellationError {
+        throw CancellationError()
+      } catch {
+        // What one account waits for, such as a backup folder that is away, is not waited for by the others.
+        report("erasure in \(org): \(error)")
+        hasFailed = true
+      }
     }
     guard open.isEmpty else {
-      try await Task.sleep(for: Self.pause)
+      try await Task.sleep(for: hasFailed || isHeld ? Self.longPause : Self.pause)
       return page.scannedTo
     }
     guard page.scannedTo == start else { return page.scannedTo }
@@ -114,8 +128,9 @@ package actor ErasureReactor {
         try workspace.requestErasure(of: contact, reason: .restored)
       }
     }
-    try await destroy(work, executor)
+    // First what is nearly done: the rest may have to wait for days.
     try await finish(work, executor)
+    try await destroy(work, executor)
     return false
   }
 
@@ -138,14 +153,18 @@ extension ErasureReactor {
         ? ageMillis >= tools.collectMillis : ageMillis >= tools.inFlightGraceMillis
     }
     guard !due.isEmpty else { return }
-    let batch = Array(due.prefix(Self.batchLimit))
-    for message in batch.flatMap(\.inFlight) {
-      _ = try await executor.perform(call(nil, 0)) { workspace throws(CommandError) in
-        try workspace.endUnanswered(message)
+    // Of everybody, and not of those alone whom the slice below takes out: it may wait.
+    for start in stride(from: 0, to: due.count, by: tools.batchLimit) {
+      let slice = due[start..<min(start + tools.batchLimit, due.count)]
+      for message in slice.flatMap(\.inFlight) {
+        _ = try await executor.perform(call(nil, 0)) { workspace throws(CommandError) in
+          try workspace.endUnanswered(message)
+        }
       }
+      try await destroyKeys(of: Set(slice.map(\.contact)), executor)
     }
+    let batch = Array(due.prefix(tools.batchLimit))
     let contacts = Set(batch.map(\.contact))
-    try await destroyKeys(of: contacts, executor)
     // A log that was restored to be looked at has the backup folders of the real one: it tells them nothing.
     guard try hold.record()?.isHeld != true else { return }
     guard ContinuousClock.now >= restUntil else { return }

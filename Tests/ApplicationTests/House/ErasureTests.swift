@@ -285,6 +285,31 @@ extension HouseTests {
       }
     }
 
+    @Test func `one account's erasures that cannot go on keep nobody's keys`() async throws {
+      try await House.with(isRunning: false) { house in
+        house.erasures.setRefused(true)
+        let orgs = [try await house.org(), try await house.org()]
+        var people: [Identifier] = []
+        for org in orgs {
+          // More than are taken out at once.
+          for index in 0..<5 {
+            let person = try await org.contact("+1212555012\(index)")
+            try await erase(person, in: org)
+            people.append(person)
+          }
+        }
+        try await house.restart()
+        let subjects = Set(people.map { SubjectID($0.value) })
+        try await wait("all keys are destroyed") { house.erasures.counts.subjects == subjects }
+        house.erasures.setRefused(false)
+        for org in orgs {
+          try await wait("the erasures are on record") {
+            try org.events.count { $0.type == "subject.erased" } == 5
+          }
+        }
+      }
+    }
+
     @Test func `a restored log is told that its people were erased`() async throws {
       try await House.with(isRunning: false) { house in
         let org = try await house.org()

@@ -140,6 +140,7 @@ final class House: Sendable {
       try snapshots.discard(org)
     }
     tools.collectMillis = 0
+    tools.batchLimit = 2
     return tools
   }
 
