@@ -174,6 +174,11 @@ extension OrgExecutor {
 
   func plan(of message: Identifier) -> MessagePlan? { state.tables.messages[message]?.plan }
 
+  /// When the campaign that the message belongs to was launched, by the real clock; nil where it belongs to none.
+  func launchMicros(of message: Identifier) -> Micros? {
+    state.tables.messages[message]?.campaign.flatMap { state.campaigns.launchMicros[$0] }
+  }
+
   /// How many others are in doubt that the provider's list cannot tell from `message`, and whose words are different: to
   /// take one for the other would be to say the one's twice and the other's never.
   func rivalCount(of message: Identifier) -> Int {
@@ -212,6 +217,11 @@ extension OrgExecutor {
     let sinceMicros: Micros
     /// nil where the provider may not even have it.
     let providerID: String?
+    /// No call was made: it may have been, in what a restore lost.
+    let isOfLostHistory: Bool
+
+    /// Why a message is in doubt that may have been sent in a part of history that is lost.
+    static let restored = "restored"
   }
 
   func doubt(
@@ -225,19 +235,27 @@ extension OrgExecutor {
       return (state.outbound(message, plan, links), held.attempt, held.providerID)
     }
     guard let (call, attempt, providerID) = found else { return nil }
-    let dispatched: RecordedEvent?
+    let events: [RecordedEvent]
     do {
-      dispatched = try log.readStream(
+      events = try log.readStream(
         org: OrgID(org.value), stream: StreamID(message.value), from: .max, limit: 20,
-        direction: .backwards
-      ).first { $0.type == "message.dispatched" }
+        direction: .backwards)
     } catch {
       throw .log(error)
     }
-    guard let dispatched else { return nil }
+    guard let index = events.firstIndex(where: { $0.type == "message.dispatched" }) else {
+      return nil
+    }
+    // What came of it, where anything did.
+    let isOfLostHistory = try events[..<index].contains { recorded throws(CommandError) in
+      guard case .message(.unknown(attempt, Doubt.restored)) = try Workspace.decode(recorded).event
+      else { return false }
+      return true
+    }
     return Doubt(
       call: call, attempt: attempt,
-      sinceMicros: dispatched.recordedAtMicros - Self.lookBackMicros, providerID: providerID)
+      sinceMicros: events[index].recordedAtMicros - Self.lookBackMicros, providerID: providerID,
+      isOfLostHistory: isOfLostHistory)
   }
 
   /// Providers keep times to the second, and by their own clock, which ours may be ahead of; after a restore, a message

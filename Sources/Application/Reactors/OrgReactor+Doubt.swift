@@ -65,6 +65,7 @@ extension OrgReactor {
     case .silent:
       await keep(question, about: message, doubt, waitMicros: 0)
     case .refused:
+      if await isNew(message, doubt) { return await putBack(message, doubt) }
       await keep(
         question, about: message, doubt, waitMicros: question.waitMicros(at: nowMicros))
     case .listed(let provider, let listed):
@@ -112,6 +113,12 @@ extension OrgReactor {
       silentServices.insert(service)
       return .silent
     }
+  }
+
+  /// Whether nobody has called the provider for it in this history, and the campaign was launched in it.
+  private func isNew(_ message: Identifier, _ doubt: OrgExecutor.Doubt) async -> Bool {
+    guard doubt.isOfLostHistory, let restored else { return false }
+    return restored.isNew(launchMicros: await executor.launchMicros(of: message))
   }
 
   /// What nobody answers for is closed when a receipt would be, and never sent again: it may have been taken.
@@ -190,7 +197,13 @@ extension OrgReactor {
       return await keep(
         question, about: message, doubt, waitMicros: question.waitMicros(at: nowMicros))
     }
-    guard isProven else { return await end(message, doubt, .refused(code: "not_listed")) }
+    if !isProven, !(await isNew(message, doubt)) {
+      return await end(message, doubt, .refused(code: "not_listed"))
+    }
+    await putBack(message, doubt)
+  }
+
+  private func putBack(_ message: Identifier, _ doubt: OrgExecutor.Doubt) async {
     let retryAtMicros = await executor.nowMicros + Circuit.backOffMicros(after: doubt.attempt)
     await end(
       message, doubt, .notTaken(code: "not_found_at_provider", retryAtMicros: retryAtMicros))

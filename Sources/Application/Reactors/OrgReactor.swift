@@ -368,7 +368,7 @@ extension OrgReactor {
     }
     if await mayHaveBeenSent(message), reconciled.insert(message).inserted {
       // The provider is asked first, as about any call whose answer nobody knows.
-      return CallOutcome(message: message, outcome: .inDoubt(reason: "restored"))
+      return CallOutcome(message: message, outcome: .inDoubt(reason: OrgExecutor.Doubt.restored))
     }
     return await translated(
       await provider.send(plan.message), for: message, on: plan.message.channel.ofAddress,

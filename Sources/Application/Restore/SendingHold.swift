@@ -43,9 +43,21 @@ extension Identifier {
 
 extension RestoreRecord {
   /// Whether a message may have been sent before the restore, in the part of history that is lost: it, or the campaign
-  /// or run that it belongs to, is older. What is decided later is new.
+  /// or run that it belongs to, is older. What is decided later is new. A run cannot have come further there than it
+  /// does here in as long as that part was, and some days for steps that wait for an hour of the day.
   func mayHaveSent(_ message: Identifier, _ plan: MessagePlan) -> Bool {
-    let origin = plan.campaign ?? plan.run ?? message
-    return origin.millis <= restoredAtMicros / 1_000
+    let restoredMillis = restoredAtMicros / 1_000
+    guard message.millis > restoredMillis else { return true }
+    if let campaign = plan.campaign { return campaign.millis <= restoredMillis }
+    guard let run = plan.run, run.millis <= restoredMillis else { return false }
+    guard let releasedAtMicros else { return true }
+    let lostMicros = max(0, restoredAtMicros - dataUpToMicros)
+    return message.millis <= (releasedAtMicros + lostMicros) / 1_000 + Self.runSlackMillis
   }
+
+  private static let runSlackMillis: Int64 = 3 * 86_400_000
+
+  /// Whether somebody launched the campaign here, after what is lost: where no provider can say what it sent before, the
+  /// launch counts.
+  func isNew(launchMicros: Micros?) -> Bool { launchMicros.map { $0 > restoredAtMicros } ?? false }
 }

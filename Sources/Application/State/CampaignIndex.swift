@@ -18,18 +18,24 @@ struct CampaignIndex: Codable {
 
   /// Launched and neither completed nor cancelled.
   private(set) var running: Set<Identifier> = []
+  /// When those were launched, by the real clock.
+  private(set) var launchMicros: [Identifier: Micros] = [:]
   private(set) var progress: [Identifier: Progress] = [:]
   /// Those of their messages that came to an end.
   private var ended: [Identifier: Set<Identifier>] = [:]
 
   /// The messages that nobody counts any more, where the campaign ended with this event.
-  mutating func apply(_ event: Campaign.Event, of campaign: Identifier) -> Set<Identifier> {
+  mutating func apply(
+    _ event: Campaign.Event, of campaign: Identifier, atRealMicros realMicros: Micros
+  ) -> Set<Identifier> {
     switch event {
     case .launched:
       running.insert(campaign)
+      launchMicros[campaign] = realMicros
       progress[campaign] = Progress()
     case .completed, .cancelled:
       running.remove(campaign)
+      launchMicros[campaign] = nil
       progress[campaign] = nil
       return ended.removeValue(forKey: campaign) ?? []
     case .created, .audienceRecorded, .batchPlanned, .paused, .resumed, .paceSet, .updated,

@@ -471,7 +471,8 @@ extension OrgState {
   private func apply(_ event: Campaign.Event, of stream: Identifier, at place: EventPlace) {
     fold(Campaign.self, event, stream)
     // In order: the same book adds up to the same bytes.
-    for message in campaigns.apply(event, of: stream).sorted() {
+    let realMicros = place.occurredAtMicros - settings.clockOffsetMicros
+    for message in campaigns.apply(event, of: stream, atRealMicros: realMicros).sorted() {
       ended.append(message, sequence: place.orgSequence)
     }
     if case .cancelled = event, queue.stoppableByCampaign[stream] != nil {
@@ -488,9 +489,13 @@ extension OrgState {
 
   /// Drops what ended up to `sequence`, which is on disk. Not before: a stream is read from disk, and a
   /// second callback must not find the message as it was before the first.
-  func forgetEnded(through sequence: UInt64) {
+  func forgetEnded(
+    through sequence: UInt64, onDrop: (Identifier, Message.State) -> Void = { _, _ in }
+  ) {
     while let message = ended.popFirst(through: sequence) {
-      if let state = tables.messages[message], mayForget(state) { tables.messages[message] = nil }
+      guard let state = tables.messages[message], mayForget(state) else { continue }
+      tables.messages[message] = nil
+      onDrop(message, state)
     }
   }
 

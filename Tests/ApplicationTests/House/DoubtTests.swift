@@ -31,6 +31,11 @@ private final class ToldProvider: MessageProvider {
     state = Mutex(State())
   }
 
+  var sentBodies: [String] {
+    state.withLock {
+      $0.sent.compactMap { if case .sms(let sms) = $0 { sms.body } else { nil } }
+    }
+  }
   var sentCount: Int { state.withLock { $0.sent.count } }
   var questionCount: Int { state.withLock { $0.questionCount } }
 
@@ -87,13 +92,15 @@ extension HouseTests {
     private static let phone = "+12125550123"
     private static let otherPhone = "+12125550124"
 
-    private func reactor(_ org: TestOrg, _ providers: [any MessageProvider]) throws -> OrgReactor {
+    private func reactor(
+      _ org: TestOrg, _ providers: [any MessageProvider], restored: RestoreRecord? = nil
+    ) throws -> OrgReactor {
       var settings = ReactorSettings(
         links: OutboundLinks(publicURL: "http://127.0.0.1:1", tokens: LinkTokens(secret: [1])))
       settings.doubtGraceMillis = 0
       return OrgReactor(
         executor: try org.executor, providers: MessageProviders(providers), log: org.house.log,
-        settings: settings, desk: RateDesk(rates: RateTable()), restored: nil, report: { _ in })
+        settings: settings, desk: RateDesk(rates: RateTable()), restored: restored, report: { _ in })
     }
 
     private func with(
@@ -249,6 +256,46 @@ extension HouseTests {
         #expect(try org.message(mail).errorCode == "not_listed")
         #expect(post.sentCount == 1)
         #expect(try org.wallet.holds.isEmpty)
+      }
+    }
+
+    /// A draft that was launched before the restore, in what is lost, would be sent twice; whoever launches it after it
+    /// is answered for by themselves.
+    @Test(arguments: [nil, ProviderError.unauthorized])
+    func `what is launched after a restore goes out where no list proves anything`(
+      error: ProviderError?
+    ) async throws {
+      let texts = ToldProvider()
+      texts.change {
+        $0.provesAbsence = false
+        $0.error = error
+        $0.outcome = .accepted(providerID: "SM1")
+      }
+      try await House.with(log: nil, isRunning: false) { house in
+        let org = try await house.org()
+        let contact = try await org.contact(Self.phone, tags: ["all"])
+        let segment = try await org.segment(tagged: "all")
+        let draft = try await org.output { workspace throws(CommandError) in
+          try workspace.createCampaign(
+            CampaignDefinition(
+              name: "Draft", segment: segment, channel: .sms, purpose: .marketing, body: "News"))
+        }
+        let before = try await org.send("Before", to: contact).id
+        house.clock.advance(byMicros: Moment.hourMicros)
+        let nowMicros = house.clock.nowMicros()
+        let record = RestoreRecord(
+          restoredAtMicros: nowMicros, head: 1,
+          dataUpToMicros: nowMicros - Moment.hourMicros / 2, incarnation: 1,
+          releasedAtMicros: nowMicros)
+        house.clock.advance(byMicros: 1_000_000)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.launchCampaign(draft)
+        }
+        try await running(try reactor(org, [texts], restored: record)) {
+          try await wait("the campaign's text is taken") { texts.sentCount > 0 }
+          if error == nil { try await org.waitFor(before, .failed) }
+        }
+        #expect(texts.sentBodies.count == 1 && texts.sentBodies[0].hasPrefix("News"))
       }
     }
 

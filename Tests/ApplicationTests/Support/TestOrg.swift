@@ -27,7 +27,7 @@ struct TestOrg: Sendable {
     return try await executor.perform(call, body)
   }
 
-  private func output<Output: Sendable>(
+  func output<Output: Sendable>(
     _ body: @escaping @Sendable (inout Workspace) throws(CommandError) -> Output
   ) async throws -> Output {
     try #require(try await perform(body).output)
