@@ -112,14 +112,15 @@ extension BookLoader {
   /// Folds the rest of one org's book.
   func finish(_ state: OrgState) throws(CommandError) {
     let org = OrgID(state.org.value)
+    var loader = OrgLoader(log: log)
     while true {
       let next = state.nextOrgSequence
       let page = try reading { () throws(EventLogError) in
         try log.readOrg(org, from: next, limit: 2_000)
       }
       guard !page.isEmpty else { return try state.requireSound() }
-      for recorded in page { try OrgLoader.fold(recorded, into: state, from: log) }
-      OrgLoader.forget(in: state)
+      for recorded in page { try loader.fold(recorded, into: state) }
+      loader.forget(in: state)
     }
   }
 
@@ -127,6 +128,7 @@ extension BookLoader {
     from start: UInt64, into states: [Identifier: OrgState]
   ) throws(CommandError) {
     var position = start
+    var loader = OrgLoader(log: log)
     while true {
       let from = position
       let page = try reading { () throws(EventLogError) in
@@ -138,12 +140,12 @@ extension BookLoader {
           preconditionFailure("the only writer of the log is this process: no org is new")
         }
         if recorded.orgSequence >= state.nextOrgSequence {
-          try OrgLoader.fold(recorded, into: state, from: log)
+          try loader.fold(recorded, into: state)
           touched.insert(recorded.org)
         }
       }
       for org in touched {
-        if let state = states[Identifier(.org, org.value)] { OrgLoader.forget(in: state) }
+        if let state = states[Identifier(.org, org.value)] { loader.forget(in: state) }
       }
       guard page.scannedTo > position else { return }
       position = page.scannedTo

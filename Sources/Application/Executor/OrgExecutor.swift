@@ -351,7 +351,7 @@ extension OrgExecutor {
           $0.event, stream: $0.stream, org: org, reason: call.reason ?? workspace.reason)
       },
       idempotencyKey: call.idempotencyKey.map {
-        IdempotencyKey(name: $0.name, fingerprint: $0.fingerprint)
+        $0.key
       },
       context: CommitContext(
         actor: call.actor, origin: call.origin, correlation: call.correlation,
@@ -379,7 +379,7 @@ extension OrgExecutor {
     do {
       return try log.receipt(
         org: OrgID(org.value),
-        idempotencyKey: IdempotencyKey(name: key.name, fingerprint: key.fingerprint))
+        idempotencyKey: key.key)
     } catch {
       throw .log(error)
     }
@@ -460,20 +460,32 @@ package final class RecordedChange: Sendable {
 
 /// Folds recorded events into an org's state.
 ///
-/// Messages that ended stay until `forget`, which comes after each page: most news of them comes soon, and what comes
-/// later costs a look into their streams.
-enum OrgLoader {
-  static func fold(
-    _ recorded: RecordedEvent, into state: OrgState, from log: any EventReader
+/// Messages that ended stay until `forget`, which comes after each page, and then for a while in `dropped`: most news of
+/// them comes soon, and what comes later costs a look into their streams.
+struct OrgLoader {
+  let log: any EventReader
+  private var dropped = DroppedMessages()
+  /// How often a stream was looked into.
+  private(set) var streamReadCount = 0
+
+  init(log: any EventReader) { self.log = log }
+
+  mutating func fold(
+    _ recorded: RecordedEvent, into state: OrgState
   ) throws(CommandError) {
     let decoded = try StreamFold.decode(recorded)
     if case .message = decoded.event, recorded.streamVersion > 1,
       state.tables.messages[decoded.stream] == nil
     {
       // It had ended and has news after all: taken back as it was when they came, like those of a running system.
-      let before = try StreamFold.state(
-        Message.self, decoded.stream, org: state.org, log: log, upTo: recorded.streamVersion - 1)
-      state.revive([decoded.stream: before])
+      if let before = dropped.take(decoded.stream) {
+        state.revive([decoded.stream: before])
+      } else {
+        streamReadCount += 1
+        let before = try StreamFold.state(
+          Message.self, decoded.stream, org: state.org, log: log, upTo: recorded.streamVersion - 1)
+        state.revive([decoded.stream: before])
+      }
     }
     state.apply(
       decoded.event, of: decoded.stream,
@@ -485,7 +497,8 @@ enum OrgLoader {
   }
 
   /// All that was folded is on disk.
-  static func forget(in state: OrgState) {
-    if state.nextOrgSequence > 0 { state.forgetEnded(through: state.nextOrgSequence - 1) }
+  mutating func forget(in state: OrgState) {
+    guard state.nextOrgSequence > 0 else { return }
+    state.forgetEnded(through: state.nextOrgSequence - 1) { dropped.insert($1, of: $0) }
   }
 }

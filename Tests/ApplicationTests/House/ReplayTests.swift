@@ -56,6 +56,27 @@ extension HouseTests {
       }
     }
 
+    /// Of millions of messages each has a receipt, some pages after what ended it.
+    @Test func `receipts that come soon cost no look into a stream when a book is read`()
+      async throws
+    {
+      try await House.with { house in
+        let org = try await house.org()
+        for index in 0..<3 {
+          let contact = try await org.contact("+1212555012\(index)")
+          try await org.waitFor(try await org.send("Hello", to: contact).id, .delivered)
+        }
+        var loader = OrgLoader(log: house.log)
+        let state = OrgState(org: org.id, contacts: ContactMemory())
+        for event in try house.log.readOrg(OrgID(org.id.value), from: 0, limit: 1_000) {
+          try loader.fold(event, into: state)
+          loader.forget(in: state)
+        }
+        #expect(state.tables.messages.isEmpty)
+        #expect(loader.streamReadCount == 0)
+      }
+    }
+
     @Test func `the undo of a message reads nothing of the wallet that paid for it`() async throws {
       let log = FaultyLog(MemoryEventLog())
       try await House.with(log: log, isRunning: false) { house in

@@ -47,8 +47,9 @@ enum SnapshotProof {
   private static func fold(
     _ events: some Sequence<RecordedEvent>, into state: OrgState, from log: any EventReader
   ) throws -> OrgState {
-    for event in events { try OrgLoader.fold(event, into: state, from: log) }
-    OrgLoader.forget(in: state)
+    var loader = OrgLoader(log: log)
+    for event in events { try loader.fold(event, into: state) }
+    loader.forget(in: state)
     try state.requireSound()
     return state
   }
