@@ -316,11 +316,7 @@ extension BackupFolder {
 extension Vault {
   /// Erases whoever of `tombstones` is not erased here. How many those were.
   func erase(_ tombstones: Set<Tombstone>) throws -> Int {
-    var known = Set(try self.tombstones().map { KeyName(org: $0.org, subject: $0.subject) })
-    // Two folders may have heard of one erasure at two moments.
-    let missing = tombstones.filter {
-      known.insert(KeyName(org: $0.org, subject: $0.subject)).inserted
-    }
+    let missing = tombstones.subtracting(try self.tombstones())
     for tombstone in missing {
       try erase([tombstone.subject], org: tombstone.org, atMicros: tombstone.atMicros)
     }
