@@ -266,6 +266,30 @@ import Vault
     }
   }
 
+  /// Goal: nobody takes free gigabytes for enough. Method: a disk with less room left than a copy of its log needs.
+  @Test(.enabled(if: canMount, "nothing can be mounted here"))
+  func `the doctor says where no erasure has room`() async throws {
+    try await withHome { home in
+      func erasures() throws -> JSON? {
+        let report = try JSON(
+          parsing: try Program.run(["doctor", "--json", "--home", home]).output)
+        return report["findings"]?.array?.first { $0["subject"]?.string == "erasures" }
+      }
+      let disk = home + "/disk"
+      try withSmallDisk(at: disk, mebibytes: 96) { freeBytes in
+        try FileManager.default.moveItem(atPath: home + "/log", toPath: disk + "/log")
+        try FileManager.default.createSymbolicLink(
+          atPath: home + "/log", withDestinationPath: disk + "/log")
+        #expect(try erasures()?["verdict"]?.string == "ok")
+        // As much as stays free for those who write.
+        try Data(count: freeBytes() - 4 << 20).write(to: URL(filePath: disk + "/filler"))
+        let found = try erasures()
+        #expect(found?["verdict"]?.string == "problem")
+        #expect(found?["words"]?.string?.hasPrefix("No erasure comes to its end: ") == true)
+      }
+    }
+  }
+
   @Test func `a log whose file was cut off is called damaged`() async throws {
     try await withHome { home in
       let file = try FileHandle(forUpdating: URL(filePath: home + "/log/vault/data.mdb"))
@@ -356,4 +380,34 @@ import Vault
       #expect(try run("verify", "--home", other) == 0)
     }
   }
+}
+
+/// Whether this process may mount something.
+private let canMount: Bool = {
+  let path = FileManager.default.temporaryDirectory
+    .appending(path: "daybook-mount-\(UUID().uuidString)").path(percentEncoded: false)
+  defer { _ = try? FileManager.default.removeItem(atPath: path) }
+  do {
+    try withSmallDisk(at: path, mebibytes: 1) { _ in }
+    return true
+  } catch {
+    return false
+  }
+}()
+
+private struct NotMounted: Error {}
+
+/// Runs `body`, which is told how much is free, with a file system of so many mebibytes at `path`, and removes it.
+private func withSmallDisk(
+  at path: String, mebibytes: Int, _ body: (_ freeBytes: () throws -> Int) throws -> Void
+) throws {
+  try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  _ = try Program.output(
+    of: "/usr/bin/mount", ["-t", "tmpfs", "-o", "size=\(mebibytes)m", "tmpfs", path])
+  func bytes(_ key: FileAttributeKey) throws -> Int? {
+    try FileManager.default.attributesOfFileSystem(forPath: path)[key] as? Int
+  }
+  guard try bytes(.systemSize) == mebibytes << 20 else { throw NotMounted() }
+  defer { _ = try? Program.output(of: "/usr/bin/umount", ["--lazy", path]) }
+  try body { try #require(try bytes(.systemFreeSize)) }
 }

@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import JSON
 import Testing
+import Vault
 
 /// Backups and restores of a home that nothing serves, by the command line.
 @Suite struct RestoreCommandTests {
@@ -111,6 +112,29 @@ import Testing
       for wrong in ["1", "x", "-3"] {
         #expect(try place.restore("--history", wrong).status == 64)
       }
+    }
+  }
+
+  @Test func `a backup on hold tells the folder of no erasure, and one after the release does`()
+    throws
+  {
+    try withBackup { place in
+      let restored = try place.restore()
+      try #require(restored.status == 0, "\(restored.errors)")
+      let vault = try Vault(
+        path: place.restored + "/log/vault",
+        rootKey: FileRootKey(path: place.restored + "/log/root.key", mayCreate: false))
+      try vault.erase([1], org: 2, atMicros: 3)
+      vault.close()
+      func tombstones(after words: String...) throws -> String? {
+        for command in [words, ["backup", place.backup]] where !command.isEmpty {
+          let answer = try Program.run(command + ["--home", place.restored])
+          #expect(answer.status == 0, "\(answer.errors)")
+        }
+        return try? String(contentsOfFile: place.backup + "/tombstones", encoding: .utf8)
+      }
+      #expect(try tombstones() == nil)
+      #expect(try tombstones(after: "release") == "\n2 1 3\n")
     }
   }
 

@@ -154,7 +154,8 @@ package struct KeyID: Hashable, Sendable, BitwiseCopyable {
   }
 }
 
-/// That a subject was erased: outlives every key and every backup.
+/// That a subject was erased: outlives every key and every backup. Two of one subject are equal: an erasure that is
+/// repeated has another moment, and says nothing new.
 package struct Tombstone: Hashable, Sendable {
   package let org: UInt128
   package let subject: UInt128
@@ -165,6 +166,12 @@ package struct Tombstone: Hashable, Sendable {
     self.subject = subject
     self.atMicros = atMicros
   }
+
+  package static func == (left: Tombstone, right: Tombstone) -> Bool {
+    left.org == right.org && left.subject == right.subject
+  }
+
+  package func hash(into hasher: inout Hasher) { hasher.combine(org ^ subject) }
 }
 
 extension RawSpan {

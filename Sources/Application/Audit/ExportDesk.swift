@@ -160,8 +160,12 @@ extension ExportDesk {
 
   /// nil where `org` has no such export, or not any more.
   package func status(_ id: Identifier, of org: Identifier) -> JSON? {
-    guard (try? isOld(id.text)) == false,
-      let data = FileManager.default.contents(atPath: folder(of: id) + "/export.json"),
+    (try? isOld(id.text)) == false ? stored(id, of: org) : nil
+  }
+
+  /// Also what is over a day old, and was not swept yet.
+  private func stored(_ id: Identifier, of org: Identifier) -> JSON? {
+    guard let data = FileManager.default.contents(atPath: folder(of: id) + "/export.json"),
       let status = try? JSON(parsing: [UInt8](data)), status["account"]?.string == org.text
     else { return nil }
     return status
@@ -200,12 +204,21 @@ extension ExportDesk {
     try FileManager.default.contentsOfDirectory(atPath: directory)
   }
 
+  /// - Throws: where something could not be removed, once all that can be is.
   private func removeOld() throws {
-    for name in try names() where try isOld(name) {
+    var failure: (any Error)?
+    for name in try names() {
       // One that has waited for so long is still to be written.
       if let id = Identifier(name, kind: .auditExport), line.contains(id) { continue }
-      try FileManager.default.removeItem(atPath: directory + "/" + name)
+      let path = directory + "/" + name
+      do {
+        if try isOld(name) { try FileManager.default.removeItem(atPath: path) }
+      } catch {
+        // Of two sweeps at once one finds it gone.
+        if FileManager.default.fileExists(atPath: path) { failure = failure ?? error }
+      }
     }
+    if let failure { throw failure }
   }
 
   private func isOld(_ name: String) throws -> Bool {
@@ -220,7 +233,7 @@ extension ExportDesk {
     let calledOff = await line.callOff(org)
     for name in try names() {
       guard let id = Identifier(name, kind: .auditExport),
-        let status = status(id, of: org)?["status"]?.string
+        let status = stored(id, of: org)?["status"]?.string
       else { continue }
       // Begun since, it read nothing of what is gone; called off, it was swept by its writer.
       let isBegunSince = status == "running" && line.contains(id)

@@ -1,3 +1,4 @@
+import Application
 import CLI
 import EventLog
 import Foundation
@@ -19,7 +20,8 @@ let backupCommand = Command(
     snapshot of its own that can be restored. A folder holds the backups of one log. A log
     with a damaged block is not copied: 'daybook verify' tells more.
     Whoever is erased is erased in every backup too, keys first: a folder that cannot be
-    reached keeps an erasure from its end, see 'daybook doctor'.
+    reached keeps an erasure from its end, see 'daybook doctor'. On hold after a restore a
+    backup tells of no erasure in this home: the first one after 'daybook release' does.
     The keys in it are wrapped: the root key (log/root.key) is NOT in the backup.
     Keep it apart from it, or nothing of the backup can ever be read. What signs
     checkpoints, links and sessions is in it, sealed under the root key.
@@ -42,7 +44,10 @@ let backupCommand = Command(
   let files = try cursors(home).merging(
     try HomeSecrets(home, incarnation: reader.identity.incarnation).sealed()
   ) { $1 }
-  let report = try reader.backUp(to: path, files: files, keeping: keeping)
+  // On hold this may be a rehearsal, and the folder is the real log's.
+  let isHeld = try RestoreRecord.read(home.restored)?.isHeld == true
+  let report = try reader.backUp(
+    to: path, files: files, keeping: keeping, tellsErasures: !isHeld)
   if invocation.has(Option.json.flag) {
     Output.json(json(report))
   } else {
@@ -50,6 +55,9 @@ let backupCommand = Command(
       "snapshot \(report.snapshot.name): \(report.snapshot.head) events, \(report.byteCount) bytes,"
         + " \(report.newByteCount) of them new, in \(report.tookMillis) ms")
     Output.line("The root key is not in it: keep \(home.log)/root.key apart from the backup.")
+    if isHeld {
+      Output.line("On hold: of erasures here the first backup after 'daybook release' tells.")
+    }
   }
   return .success
 }

@@ -184,6 +184,7 @@ extension Examination {
       add("log", .ok, "\(head) events.")
       checkKeys(reader)
       checkClock(try reader.read(after: head > 0 ? head - 1 : 0, limit: 1, filter: .all))
+      checkRoomToErase(reader)
       try checkBackups(reader)
       return head
     } catch {
@@ -191,6 +192,18 @@ extension Examination {
         "log", .problem, "\(error)",
         "Is it another user's? Else check the disk, and restore the latest backup.")
       return nil
+    }
+  }
+
+  /// Gigabytes may be free, and a copy of the log may take more.
+  private mutating func checkRoomToErase(_ reader: LMDBLogReader) {
+    do {
+      try reader.requireRoomToErase()
+      add("erasures", .ok, "There is room for the copies that one makes.")
+    } catch {
+      add(
+        "erasures", .problem, "No erasure comes to its end: \(error).",
+        "Free so much on the disk of \(home.log), or move it to a larger one.")
     }
   }
 

@@ -72,6 +72,57 @@ import Testing
     }
   }
 
+  /// The list has an address as addresses are compared, the message as it was typed.
+  @Test func `a listed mailbox is the same in any case`() async throws {
+    try await ExportHouse.with { fixture in
+      let org = try await fixture.house.org()
+      let done = try await org.perform { workspace throws(CommandError) in
+        try workspace.configureProvider(
+          ProviderSettings(
+            service: .email, provider: "sendgrid", baseURL: "http://127.0.0.1:1",
+            options: ["from": "hi@acme.example"], secrets: .known(["api_key": "k"])))
+        return try workspace.createContact(
+          ContactRequest(details: ContactDetails(email: "Ann@Example.com"), source: "test"))
+      }
+      let ann = try #require(done.output)
+      try await org.perform { workspace throws(CommandError) in
+        var request = MessageRequest(
+          contact: ann, body: "Your receipt", purpose: .transactional, channel: .email)
+        request.subject = "Receipt"
+        _ = try workspace.planMessage(request)
+      }
+      try await org.perform { workspace throws(CommandError) in
+        _ = try workspace.suppress(
+          ["Ann@Example.com"], on: .email, list: .suppression, source: "letter")
+      }
+      let evidence = try text(try await fixture.export(.contact(ann), of: org.id))
+      #expect(evidence.contains("1 messages were not sent after it"))
+    }
+  }
+
+  /// Goal: what goes to a number that somebody has given up, and said no from, is in the evidence of that no.
+  @Test func `a no from an old number is one of that number`() async throws {
+    try await ExportHouse.with(isRunning: true) { fixture in
+      let org = try await fixture.house.org()
+      let ann = try await org.contact(Self.number, name: "Ann")
+      let sent = try await org.send("News", to: ann, .marketing).id
+      try await org.waitFor(sent, .delivered)
+      try await move(ann, to: "+12125550162", in: org)
+      let bob = try await org.contact(Self.number, name: "Bob")
+      try await org.receive("STOP", from: Self.number)
+      #expect(try await org.send("Hi", to: bob).verdict.outcome == .refused(.revoked))
+      let scope = AuditScope.number(contacts: [ann, bob].sorted())
+      let refused = try text(
+        try await fixture.export(scope, number: Self.number, of: org.id, to: "refused"))
+      // Of both, who said it with one text.
+      #expect(refused.components(separatedBy: "1 messages were not sent after it").count == 3)
+      try await org.receive("START", from: Self.number)
+      let taken = try text(
+        try await fixture.export(scope, number: Self.number, of: org.id, to: "taken"))
+      #expect(!taken.contains(Self.nothing))
+    }
+  }
+
   private func move(_ contact: Identifier, to phone: String, in org: TestOrg) async throws {
     try await org.perform { workspace throws(CommandError) in
       try workspace.updateContact(

@@ -91,6 +91,21 @@ import Testing
     }
   }
 
+  @Test func `an erasure takes an export that is over a day old and not swept yet`() async throws {
+    try await ExportHouse.with { fixture in
+      let org = try await fixture.house.org()
+      let record = try await order(fixture, org)
+      _ = try await fixture.desk.start(record, org: org.id)
+      _ = try await finished(record.id, fixture, org)
+      let folder = "\(fixture.directory)/exports/\(record.id)"
+      try FileManager.default.setAttributes(
+        [.modificationDate: Date(timeIntervalSinceNow: -25 * 3_600)], ofItemAtPath: folder)
+      #expect(fixture.desk.status(record.id, of: org.id) == nil)
+      try await fixture.desk.discardAll(of: org.id)
+      #expect(!FileManager.default.fileExists(atPath: folder))
+    }
+  }
+
   @Test func `an account keeps twenty, and another account is not held up`() async throws {
     try await ExportHouse.with { fixture in
       let org = try await fixture.house.org()

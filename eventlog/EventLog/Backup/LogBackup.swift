@@ -23,17 +23,20 @@ extension LMDBLogReader {
   /// that has only grown begins with the same bytes. Keys are copied after the log: those of every event are in it.
   /// The root key is not.
   /// `files` are small ones that are restored with it; `keeping` says how many snapshots stay (nil: all).
+  /// `tellsErasures` is false for a log that may be a rehearsal's, whose erasures are none of the real one's: the first
+  /// backup with it tells what those before did not.
   package func backUp(
-    to directory: String, files: [String: [UInt8]] = [:], keeping: Int? = nil
+    to directory: String, files: [String: [UInt8]] = [:], keeping: Int? = nil,
+    tellsErasures: Bool = true
   ) throws(EventLogError) -> BackupReport {
     // On threads that leave the cores to those who append and read.
     try BackgroundThread.run(.lowest) { () throws(EventLogError) in
-      try makeBackup(in: directory, files: files, keeping: keeping)
+      try makeBackup(in: directory, files: files, keeping: keeping, tellsErasures: tellsErasures)
     }
   }
 
   private func makeBackup(
-    in directory: String, files: [String: [UInt8]], keeping: Int?
+    in directory: String, files: [String: [UInt8]], keeping: Int?, tellsErasures: Bool
   ) throws(EventLogError) -> BackupReport {
     let start = SystemClock.monotonicNanos()
     let folder = BackupFolder(path: directory)
@@ -49,7 +52,8 @@ extension LMDBLogReader {
     let isNew = try store.folder.addBackup(directory)
     do throws(EventLogError) {
       return try folder.inFolder { () throws(EventLogError) in
-        try copy(to: folder, files: files, keeping: keeping, start: start)
+        try copy(
+          to: folder, files: files, keeping: keeping, tellsErasures: tellsErasures, start: start)
       }
     } catch {
       // Nobody is in a folder that has no snapshot.
@@ -59,7 +63,8 @@ extension LMDBLogReader {
   }
 
   private func copy(
-    to folder: BackupFolder, files: [String: [UInt8]], keeping: Int?, start: Int64
+    to folder: BackupFolder, files: [String: [UInt8]], keeping: Int?, tellsErasures: Bool,
+    start: Int64
   ) throws(EventLogError) -> BackupReport {
     let rootID = store.vault.rootKey.id
     try requireRoot(rootID)
@@ -75,7 +80,7 @@ extension LMDBLogReader {
     try requireRoot(rootID)
     let tombstones = try mappingErrors { try store.vault.tombstones() }
     let untold = Set(tombstones).subtracting(try folder.tombstones())
-    if !untold.isEmpty {
+    if tellsErasures, !untold.isEmpty {
       // Erased while the log did not know the folder: other histories' vaults have their keys. Written down once they have not.
       try folder.forget(Set(tombstones), rootKey: store.vault.rootKey)
       try folder.add(untold)
@@ -316,11 +321,7 @@ extension BackupFolder {
 extension Vault {
   /// Erases whoever of `tombstones` is not erased here. How many those were.
   func erase(_ tombstones: Set<Tombstone>) throws -> Int {
-    var known = Set(try self.tombstones().map { KeyName(org: $0.org, subject: $0.subject) })
-    // Two folders may have heard of one erasure at two moments.
-    let missing = tombstones.filter {
-      known.insert(KeyName(org: $0.org, subject: $0.subject)).inserted
-    }
+    let missing = tombstones.subtracting(try self.tombstones())
     for tombstone in missing {
       try erase([tombstone.subject], org: tombstone.org, atMicros: tombstone.atMicros)
     }

@@ -127,6 +127,11 @@ extension LogStore {
 }
 
 extension LMDBLogReader {
+  /// - Throws: `.storage` where the log's disk has no room for the copies that an erasure makes: none comes to its end then.
+  package func requireRoomToErase() throws(EventLogError) {
+    try mappingErrors { try store.requireRoomForCopies(withLog: true) }
+  }
+
   /// The bytes that the key of `subject` sealed, as they are stored: nonce, ciphertext, tag. What must not be found in
   /// any file after an erasure.
   package func sealedParts(of subject: SubjectID, org: OrgID) throws(EventLogError) -> [[UInt8]] {

@@ -11,7 +11,7 @@ struct Revoked {
   private let entry: Suppression?
   /// nil where it is an entry of a list: it is about whoever has the address.
   private let contact: Identifier?
-  /// nil where nobody can read it any more, or where the person had none.
+  /// As addresses are compared. nil where nobody can read it any more, or where the person had none.
   private let address: String?
 
   /// nil where the event is none. `holders`: as they were before it.
@@ -20,10 +20,13 @@ struct Revoked {
     case .contact(.optedOut(let optOut)):
       (channel, message, entry) = (optOut.channel, optOut.message, nil)
       contact = event.stream
-      address = holders.address(of: event.stream, optOut.channel)
+      // The one that it was said from: theirs may be another by then.
+      address =
+        optOut.address.value.map(optOut.channel.key)
+        ?? holders.address(of: event.stream, optOut.channel)
     case .org(.suppressed(let listed)):
       (channel, message, entry) = (listed.channel, nil, listed)
-      (contact, address) = (nil, listed.address.value)
+      (contact, address) = (nil, listed.address.value.map(listed.channel.key))
     default: return nil
     }
   }
@@ -39,7 +42,7 @@ struct Revoked {
     guard plan.channel == channel else { return false }
     if plan.contact == contact { return true }
     guard let sentTo = plan.content.value?.address else { return contact == nil }
-    return address.map { $0 == sentTo } ?? (contact == nil)
+    return address.map { $0 == channel.key(sentTo) } ?? (contact == nil)
   }
 
   /// Whether a consent ends it: of the same person, or of whoever has the address by then.
@@ -70,7 +73,8 @@ struct AddressHolders {
     }
   }
 
+  /// As addresses are compared.
   func address(of contact: Identifier, _ channel: Channel) -> String? {
-    channel == .email ? emails[contact] : phones[contact]
+    (channel == .email ? emails[contact] : phones[contact]).map(channel.key)
   }
 }
