@@ -46,7 +46,9 @@ enum SendingSchemas {
         .input([.required("count", .int(1...100)), .required("hours", .int(1...24))]).nullable,
         "Marketing to one person, beside what the law of their state allows."),
       .optional("messages_per_second", .int(1...10_000).nullable, "Of one of our numbers."),
-      .optional("daily_budget", .int(0...1_000_000_000_000).nullable, "Micros a day (UTC)."),
+      .optional(
+        "daily_budget", .int(0...1_000_000_000_000).nullable,
+        "Micros a day (UTC) for messages and calls."),
       .optional("low_balance", .int(0...1_000_000_000_000).nullable, "Micros that raise an alert."),
       .optional("registration", .choice(SendingRules.Registration.self).nullable),
       .optional(

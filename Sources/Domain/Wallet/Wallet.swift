@@ -71,6 +71,14 @@ package struct Charge: Sendable, Equatable {
   /// What may be charged once: a provider's id under one kind of use.
   package var name: String { resourceType + ":" + resourceID }
 
+  /// Whether it is for a message or a call of the org's own.
+  package var isOfSending: Bool {
+    switch Prices.Resource(rawValue: resourceType) {
+    case .smsOutbound, .mms, .voice, .email: true
+    case .smsInbound, .ai, nil: false
+    }
+  }
+
   package init(amountMicros: Int64, resourceType: String, resourceID: String, description: String) {
     self.amountMicros = amountMicros
     self.resourceType = resourceType
