@@ -148,7 +148,11 @@ enum SendingSchemas {
     [
       .required("object", .constant("suppression")),
       .required("list", .choice(Suppression.List.self)),
-      .required("channel", .choice(Channel.self)), .required("address", .string()),
+      .required("channel", .choice(Channel.self)),
+      .required(
+        "address", .string(),
+        "`erased:` and a part of its hash, where it was an erased person's and nobody has it since."
+      ),
     ])
 
   static let listed = Schema.object(

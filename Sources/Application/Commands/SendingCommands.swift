@@ -1,10 +1,10 @@
 import Domain
 
 extension Workspace {
-  /// The addresses on the org's lists, in no particular order.
+  /// The addresses on the org's lists, in no particular order. Those of the erased are not readable.
   package var suppressions: [(list: Suppression.List, channel: Channel, address: String)] {
     state.suppressed.flatMap { list, addresses in
-      addresses.map { (list: list, channel: $0.channel, address: $0.key) }
+      addresses.map { (list: list, channel: $0.channel, address: state.listed($0)) }
     }
   }
 
