@@ -63,6 +63,14 @@ extension Workspace {
   ) throws(CommandError) -> PriceOverride {
     let price = PriceOverride(
       resource: resource, markupPercent: percent, fromMicros: fromMicros ?? nowMicros, reach: reach)
+    let announcedCount = state.settings.prices.count {
+      $0.resource == resource && $0.reach == reach && $0.fromMicros > nowMicros
+    }
+    guard price.fromMicros <= nowMicros || announcedCount < Org.announcedPriceLimit else {
+      throw .invalid(
+        field: "from", code: "too_many",
+        message: "\(Org.announcedPriceLimit) markups of one resource are announced already.")
+    }
     try run(Org.self, org, .setPrice(price, nowMicros: nowMicros))
     return price
   }

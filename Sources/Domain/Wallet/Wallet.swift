@@ -37,7 +37,7 @@ package enum Wallet {
     package var heldMicros: Int64 = 0
     package var holds: [Identifier: Int64] = [:]
     package var paymentIDs: Set<String> = []
-    /// Names of what was used and never paid for, so that it is not given back either.
+    /// Names of sending that was never paid for, so that it is not given back either.
     package var waived: Set<String> = []
 
     package init() {}
