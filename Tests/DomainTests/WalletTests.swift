@@ -35,6 +35,14 @@ import Testing
       .then(.refunded(message: Self.message, charge: other))
   }
 
+  /// Of such there is no end.
+  @Test func `what people wrote without credit is not remembered`() {
+    let inbound = Charge(
+      amountMicros: 10, resourceType: "sms_inbound", resourceID: "SM1", description: "")
+    let open = Wallet.evolve(Wallet.initialState, with: .opened)
+    #expect(Wallet.evolve(open, with: .waived(inbound)) == open)
+  }
+
   @Test(arguments: [Int64.min, -1, 0])
   func `an amount that is not positive is rejected`(amountMicros: Int64) {
     let commands: [Wallet.Command] = [

@@ -140,6 +140,10 @@ enum CheckpointStore {
             timestamptz 'epoch' + nullif(w.micros, 0) * interval '1 microsecond', p.recorded_at),
           identity = coalesce(decode(nullif(w.identity, ''), 'hex'), p.identity),
           identity_position = coalesce(nullif(w.identity_position, 0), p.identity_position),
+          failed_position = CASE WHEN p.state = 'stopped' THEN p.failed_position END,
+          failed_code = CASE WHEN p.state = 'stopped' THEN p.failed_code END,
+          failed_reason = CASE WHEN p.state = 'stopped' THEN p.failed_reason END,
+          failed_at = CASE WHEN p.state = 'stopped' THEN p.failed_at END,
           lease_holder = coalesce($8, p.lease_holder),
           lease_until = CASE WHEN $8::text IS NULL THEN p.lease_until
             ELSE clock_timestamp() + interval '\(lease?.seconds ?? 0) seconds' END
@@ -184,6 +188,22 @@ enum CheckpointStore {
         failed_reason = $5, failed_at = now()
       WHERE name = $1 AND version = $2
       """, key(projection) + [.int(Int64(position)), .text(code), .text(reason)])
+  }
+
+  /// One event takes longer than a session has. It is tried again, with more time.
+  static let slowCode = "projection_slow"
+
+  /// Says at what a projection hangs that goes on trying, until its checkpoint moves.
+  static func tell(
+    _ projection: any Projection.Type, hangsAt position: UInt64, reason: String,
+    _ connection: PostgresConnection
+  ) throws {
+    try connection.execute(
+      """
+      UPDATE daybook.projections SET failed_position = $3, failed_code = $4, failed_reason = $5,
+        failed_at = now()
+      WHERE name = $1 AND version = $2 AND state = 'live'
+      """, key(projection) + [.int(Int64(position)), .text(slowCode), .text(reason)])
   }
 
   static func key(_ projection: any Projection.Type) -> [PostgresValue] {

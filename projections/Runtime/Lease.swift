@@ -12,16 +12,40 @@ struct Lease: Sendable {
   /// Without a sign of life for so long, another process takes over.
   let seconds: Int
 
-  init(seconds: Int) {
+  /// A session that holds locks and does nothing, because its process was paused or folds for so long, ends.
+  private let idleMillis: Int
+
+  init(seconds: Int, idleMillis: Int) {
     self.seconds = seconds
+    self.idleMillis = idleMillis
     holder = UUIDText.encode(UInt128.random(in: 0 ... .max))
   }
 
   /// A session that holds locks and does nothing ends before the lease does; a statement that hangs,
   /// such as a COPY whose sender was paused, soon after.
-  static let sessionSQL = """
-    SET idle_in_transaction_session_timeout = '8s'; SET statement_timeout = '60s'
+  var sessionSQL: String { timesSQL("SET", patience: 1) }
+
+  /// What takes longer has `patience` times as long in its transaction. It loses nothing by that: nobody else
+  /// gets the checkpoints that it has locked.
+  func extend(_ patience: Int, _ connection: PostgresConnection) throws {
+    guard patience > 1 else { return }
+    try connection.execute(timesSQL("SET LOCAL", patience: patience))
+  }
+
+  private func timesSQL(_ set: String, patience: Int) -> String {
     """
+    \(set) idle_in_transaction_session_timeout = \(idleMillis * patience);
+    \(set) statement_timeout = \(Self.statementMillis * patience)
+    """
+  }
+
+  private static let statementMillis = 60_000
+
+  /// Whether what took so long used little of a session's time.
+  func isQuick(_ duration: Duration) -> Bool { duration < .milliseconds(idleMillis / 8) }
+
+  /// How long a session does nothing at most, in words.
+  func words(of patience: Int) -> String { "\(idleMillis * patience / 1_000) s" }
 
   /// Keeps what is ours of `names` while nothing moves, and writes down how fast it was lately: events a
   /// second by name.

@@ -33,6 +33,8 @@ package final class LiveProjector: Sendable {
     /// How long the others wait for a process that gives no sign of life. No less than what the
     /// server takes to end what such a process left open; see `Lease`.
     package var leaseSeconds = 10
+    /// How long a session that holds locks may do nothing before the server ends it: less than the lease.
+    package var idleMillis = 8_000
     /// Between two checks of a picked org's rows; nil: none.
     package var checkPause: Duration? = .seconds(30)
     /// While it is on nothing is applied; leases are renewed.
@@ -51,6 +53,8 @@ package final class LiveProjector: Sendable {
   private let connections: [Lane: PostgresPool]
   let options: Options
   private let lease: Lease
+  /// What each lane takes on at once: of events, and of the rows of sweeps.
+  private let stints: Mutex<[Work: Stint]>
   let positions = Mutex<[String: LiveRound.Outcome]>([:])
   private let meters = Mutex<(since: ContinuousClock.Instant, positions: [String: UInt64])>(
     (.now, [:]))
@@ -71,13 +75,18 @@ package final class LiveProjector: Sendable {
     self.projections = projections
     self.connectionString = connectionString
     self.options = options
-    lease = Lease(seconds: options.leaseSeconds)
+    let lease = Lease(seconds: options.leaseSeconds, idleMillis: options.idleMillis)
+    self.lease = lease
+    stints = Mutex(
+      Dictionary(
+        uniqueKeysWithValues: Lane.allCases.flatMap { [Work.batch($0), .step($0)] }
+          .map { ($0, Stint(fullLimit: options.batchLimit)) }))
     recent = RecentBatches(reader: reader)
     let makePool = { (name: String) in
       PostgresPool(
         connectionString: connectionString, size: 1,
         options: PostgresConnection.Options(applicationName: name),
-        prepare: { try Self.prepare($0) })
+        prepare: { try Self.prepare($0, lease) })
     }
     pool = makePool("daybook project")
     connections = Dictionary(
@@ -87,12 +96,12 @@ package final class LiveProjector: Sendable {
   /// Rows and checkpoint are in one transaction, so losing the last few transactions of a crashed
   /// Postgres loses no event: commits need not wait for the disk. Batches look rows up by their keys
   /// in tables of any size, so a plan that was made while a table was small must not scan it.
-  private static func prepare(_ connection: PostgresConnection) throws {
+  private static func prepare(_ connection: PostgresConnection, _ lease: Lease) throws {
     try connection.execute(
       """
       SET synchronous_commit = off; SET enable_seqscan = off; SET enable_hashjoin = off;
       SET enable_mergejoin = off; SET jit = off; SET plan_cache_mode = force_generic_plan;
-      \(Lease.sessionSQL)
+      \(lease.sessionSQL)
       """)
   }
 
@@ -219,7 +228,7 @@ package final class LiveProjector: Sendable {
     let isSweeping = positions.withLock { positions in
       running.contains { positions[$0.name]?.hasOpenSweeps == true }
     }
-    let full = from + UInt64(min(options.batchLimit, Pace.fullRound))
+    let full = from + UInt64(min(stint(of: .batch(lane)).limit, Pace.fullRound))
     return try isSweeping || full <= reader.head()
   }
 
@@ -323,16 +332,65 @@ package final class LiveProjector: Sendable {
   private func apply(_ lane: Lane, beyond head: UInt64) async throws -> Bool {
     let running = running(in: lane)
     guard let from = running.map(\.position).min(), from < head else { return false }
-    let batch = try recent.batch(after: from, head: head, limit: options.batchLimit)
+    let stint = stint(of: .batch(lane))
+    // What was read for a larger one may be at hand.
+    let batch = try recent.batch(after: from, head: head, limit: stint.limit)
+      .prefix(through: from + UInt64(stint.limit))
     guard batch.end > from else { return false }
     let names = Set(running.map(\.name))
-    let round = LiveRound(
-      projections: projections.filter { names.contains($0.name) }, batch: batch,
-      reader: reader, lease: lease, chunkLimit: sweepLimit, faults: options.faults)
-    let outcomes = try await connection(of: lane).with { try round.run($0) }
-    options.faults.reached(.afterCommit)
-    take(outcomes)
+    let together = projections.filter { names.contains($0.name) }
+    let begun = ContinuousClock.now
+    for some in stint.isPatient ? together.map({ [$0] }) : [together] {
+      let round = LiveRound(
+        projections: some, batch: batch, reader: reader, lease: lease, stint: stint,
+        faults: options.faults)
+      do {
+        let outcomes = try await connection(of: lane).with { try round.run($0) }
+        options.faults.reached(.afterCommit)
+        take(outcomes)
+      } catch {
+        let stint = shrink(.batch(lane), from: Int(batch.end - from), after: error)
+        if let stint, stint.isPatient { try await tell(some, hangAt: batch.end, stint) }
+        throw error
+      }
+    }
+    grow(.batch(lane), since: begun)
     return true
+  }
+
+  private func stint(of work: Work) -> Stint {
+    stints.withLock { stints in
+      guard let stint = stints[work] else { preconditionFailure("every lane has its stints") }
+      return stint
+    }
+  }
+
+  /// Takes on less after a session was ended in the middle of its work.
+  ///
+  /// - Returns: What comes next; nil where it is as it was, because something else had failed.
+  @discardableResult
+  private func shrink(_ work: Work, from count: Int, after error: any Error) -> Stint? {
+    guard Stint.mayHelp(error) else { return nil }
+    stints.withLock { $0[work]?.shrink(from: count) }
+    return stint(of: work)
+  }
+
+  private func grow(_ work: Work, since begun: ContinuousClock.Instant) {
+    guard lease.isQuick(.now - begun) else { return }
+    stints.withLock { $0[work]?.grow() }
+  }
+
+  /// What hangs at one event is told to `daybook doctor`: it would be repeated in silence.
+  private func tell(
+    _ projections: [any Projection.Type], hangAt position: UInt64, _ stint: Stint
+  ) async throws {
+    let reason =
+      "its session was ended each time it applied this event; the next attempt has \(lease.words(of: stint.patience))"
+    try await pool.with { connection in
+      for projection in projections {
+        try CheckpointStore.tell(projection, hangsAt: position, reason: reason, connection)
+      }
+    }
   }
 
   private func connection(of lane: Lane) -> PostgresPool {
@@ -347,20 +405,29 @@ package final class LiveProjector: Sendable {
     var hasStepped = false
     for projection in projections where names.contains(projection.name) {
       guard open[projection.name] != nil else { continue }
-      let round = SweepRound(
-        projection: projection, reader: reader, lease: lease, chunkLimit: sweepLimit,
-        faults: options.faults)
-      guard let outcome = try await connection(of: lane).with({ try round.run($0) }) else {
-        continue
-      }
+      guard let outcome = try await step(projection, lane) else { continue }
       take([projection.name: outcome])
       hasStepped = true
     }
     return hasStepped
   }
 
-  /// Rows of a step: what comes meanwhile waits for one of them.
-  private var sweepLimit: Int { min(options.batchLimit, 1_000) }
+  private func step(
+    _ projection: any Projection.Type, _ lane: Lane
+  ) async throws -> LiveRound.Outcome? {
+    let stint = stint(of: .step(lane))
+    let round = SweepRound(
+      projection: projection, reader: reader, lease: lease, stint: stint, faults: options.faults)
+    let begun = ContinuousClock.now
+    do {
+      let outcome = try await connection(of: lane).with { try round.run($0) }
+      grow(.step(lane), since: begun)
+      return outcome
+    } catch {
+      shrink(.step(lane), from: stint.stepLimit, after: error)
+      throw error
+    }
+  }
 
   private func take(_ outcomes: [String: LiveRound.Outcome]) {
     let before = positions.withLock { positions in
@@ -456,6 +523,12 @@ private enum Lane: CaseIterable {
   init(of projection: any Projection.Type) {
     self = projection.lingers ? .lingering : .prompt
   }
+}
+
+/// What a lane does at once: apply a batch, or a step of a sweep.
+private enum Work: Hashable {
+  case batch(Lane)
+  case step(Lane)
 }
 
 /// Waits that grow: 100 ms to 5 s. A projector is alone on its database, so nothing has to be spread.

@@ -9,8 +9,8 @@ struct LiveRound {
   let batch: Batch
   let reader: any EventReader
   let lease: Lease
-  /// Rows that a sweep looks at at once.
-  let chunkLimit: Int
+  /// How many rows a sweep looks at at once, and how long it may take.
+  let stint: Stint
   /// Calls at named points, so that tests can die there.
   let faults: FaultPoints
 
@@ -45,6 +45,7 @@ struct LiveRound {
   private func apply(
     _ connection: PostgresConnection, isCareful: Bool
   ) throws -> [String: Outcome] {
+    try lease.extend(stint.patience, connection)
     let stored = Dictionary(
       try CheckpointStore.lock(projections, for: lease, connection).map { ($0.name, $0) }
     ) { $1 }
@@ -82,7 +83,7 @@ struct LiveRound {
       stored.hasOpenSweeps ? try SweepStore.all(of: projection, reader, connection) : []
     let advance = Advance(
       projection: projection, checkpoint: stored.checkpoint, batch: batch, held: held,
-      sweeps: sweeps, connection: connection, chunkLimit: chunkLimit, faults: faults)
+      sweeps: sweeps, connection: connection, chunkLimit: stint.stepLimit, faults: faults)
     let result = try isCareful ? advance.carefully() : advance.atOnce(poisons: [:])
     switch result {
     case .moved(let checkpoint, let parked, let hasOpenSweeps):

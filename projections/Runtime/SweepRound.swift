@@ -8,8 +8,8 @@ struct SweepRound {
   let projection: any Projection.Type
   let reader: any EventReader
   let lease: Lease
-  /// Rows that it visits.
-  let chunkLimit: Int
+  /// How many rows it visits, and how long it may take.
+  let stint: Stint
   let faults: FaultPoints
 
   /// - Returns: What the projection stands at afterwards; nil where somebody else holds it.
@@ -27,6 +27,7 @@ struct SweepRound {
   private func step<P: Projection>(
     _: P.Type, _ connection: PostgresConnection
   ) throws -> LiveRound.Outcome? {
+    try lease.extend(stint.patience, connection)
     guard let stored = try CheckpointStore.lock([projection], for: lease, connection).first else {
       return nil
     }
@@ -35,7 +36,7 @@ struct SweepRound {
       var open = try SweepStore.next(of: projection, reader, connection)
     else { return outcome }
     let folder = Folder<P>(
-      store: TableStore(connection: connection, schema: P.schema), chunkLimit: chunkLimit)
+      store: TableStore(connection: connection, schema: P.schema), chunkLimit: stint.stepLimit)
     try folder.step(&open)
     faults.reached(.sweepStepped)
     try SweepStore.move(open, of: projection, connection)

@@ -9,6 +9,8 @@ package enum Bench {
     /// Of the org that `lists` and `segments` are measured on; it has ten times as many events, or
     /// `eventCount` where that is more.
     package var contactCount = 100_000
+    /// Of the campaign of texts.
+    package var recipientCount = 50_000
     /// nil: all cases of the benchmark.
     package var caseName: String?
 

@@ -1,25 +1,27 @@
 import Application
 import Domain
-import EventCodec
 import EventLog
 import Foundation
 import JSON
 import Synchronization
 
-/// `blast`: a campaign of 50,000 texts through gate, wallet and sandbox; a STOP against a full queue; inbound
+/// `blast`: a campaign of 50,000 texts through gate, wallet and sandbox; STOPs in the middle of it (`StopBench`); inbound
 /// texts meanwhile; a campaign of 100,000 mails, opened and clicked meanwhile; orgs in which nothing happens. Memory
 /// and processor time are those of the sending process and of whoever texts it; the sandbox shares the machine, not
 /// the process.
 enum BlastBench {
-  private static let recipientCount = 50_000
   private static let mailCount = 100_000
 
   @Sendable
   static func run(_ options: Bench.Options, _ report: (Bench.Figure) -> Void) async throws {
     func wants(_ name: String) -> Bool { options.caseName ?? name == name }
-    if wants("sms50k") { try await withHouse { try await blast($0, report) } }
+    if wants("sms50k") {
+      try await withHouse { try await blast($0, options.recipientCount, report) }
+    }
     if wants("mail100k") { try await withHouse { try await mails($0, report) } }
-    if wants("stop50k") { try await withHouse { try await stop($0, report) } }
+    if wants("stop50k") {
+      try await withHouse { try await StopBench.run($0, options.recipientCount, report) }
+    }
     if wants("idle_orgs") { try await withHouse { try await idle($0, report) } }
   }
 
@@ -44,7 +46,7 @@ enum BlastBench {
   // MARK: - Cases
 
   private static func blast(
-    _ house: SendingHouse, _ report: (Bench.Figure) -> Void
+    _ house: SendingHouse, _ recipientCount: Int, _ report: (Bench.Figure) -> Void
   ) async throws {
     let executor = try await house.org()
     let campaign = try await house.audience(recipientCount, of: executor)
@@ -167,43 +169,6 @@ enum BlastBench {
     }
   }
 
-  /// 50,000 texts are queued and go out as fast as they can when one of the last says STOP.
-  private static func stop(_ house: SendingHouse, _ report: (Bench.Figure) -> Void) async throws {
-    let executor = try await house.org()
-    let campaign = try await house.audience(recipientCount, of: executor)
-    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
-      try workspace.haltSending(.org, reason: "to fill the queue")
-      try workspace.launchCampaign(campaign)
-    }
-    try await waitUntil { await executor.queueCounts()?.waiting == recipientCount }
-    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
-      try workspace.resumeSending(.org)
-    }
-    try await waitUntil { try await taken(house) > 1_000 }
-    let start = EventLog.SystemClock.monotonicNanos()
-    try await house.inbound("STOP", from: SendingHouse.phone(recipientCount - 1), executor.org)
-    let millis = Double(EventLog.SystemClock.monotonicNanos() - start) / 1e6
-    report(figure("stop50k", "ms", millis))
-    _ = try await executor.perform(SendingHouse.call) { workspace throws(CommandError) in
-      try workspace.cancelCampaign(campaign)
-    }
-    try await waitUntil { await executor.queueCounts()?.waiting == 0 }
-    report(figure("stop50k", "sent_after_it", Double(try violations(house))))
-  }
-
-  /// What `daybook verify --rules` finds: intents to somebody who had said no.
-  private static func violations(_ house: SendingHouse) throws -> Int {
-    var rules = RuleVerifier(numbers: PhoneBook(), clock: SystemZoneClock())
-    var position: UInt64 = 0
-    while true {
-      let page = try house.log.read(after: position, limit: 5_000, filter: .all)
-      for event in page.events { rules.check(try EventCodec.decode(event)) }
-      guard page.scannedTo > position else { break }
-      position = page.scannedTo
-    }
-    return rules.violations.count
-  }
-
   private static func idle(_ house: SendingHouse, _ report: (Bench.Figure) -> Void) async throws {
     let before = residentMegabytes()
     let count = 2_000
@@ -224,11 +189,11 @@ enum BlastBench {
 
   // MARK: - Measuring
 
-  private static func taken(_ house: SendingHouse) async throws -> Int {
+  static func taken(_ house: SendingHouse) async throws -> Int {
     Int(try await house.control("/sandbox/stats")["received"]?.int ?? 0)
   }
 
-  private static func waitUntil(
+  static func waitUntil(
     everyMillis: Int = 20, _ condition: () async throws -> Bool
   ) async throws {
     while try await !condition() { try await Task.sleep(for: .milliseconds(everyMillis)) }

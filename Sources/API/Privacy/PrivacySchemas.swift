@@ -62,8 +62,8 @@ enum PrivacySchemas {
                 .required("list", .choice(Suppression.List.self)),
                 .required("channel", .choice(Channel.self)),
               ])),
-            "The account's lists on which an address of the person's stands, readable: in "
-              + "`GET /api/suppressions` until it is taken off, and in the book for good."),
+            "The account's lists on which an address of the person's stands: in "
+              + "`GET /api/suppressions` as a part of its hash, and readable in the book for good."),
         ])),
       .required("account", .id(.org)),
     ])

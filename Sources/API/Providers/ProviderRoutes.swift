@@ -15,7 +15,8 @@ enum ProviderRoutes {
         `service` is sms, email or payment. Whoever has a provider's secrets can say in its name what people wrote, and
         that somebody paid: so this needs `contacts:create` and `contacts:update` too, for payment `wallet:write`.
         Another account does not take over while the former one owes the answer about a message, nor another number
-        with it while texts wait that are planned from the former one.
+        with it while texts wait that are planned from the former one; and no other account for payments while one, or
+        a refund, has not ended.
         """,
       body: .json(
         ProviderSchemas.input,
@@ -35,7 +36,7 @@ enum ProviderRoutes {
       details:
         "Nothing goes out through it any more. What it still brings is taken in: a STOP to a "
         + "number of before counts. With `forget=true` that ends too: for credentials that somebody "
-        + "stole.",
+        + "stole. Not while a message, a payment or a refund waits for it.",
       parameters: [.query("forget", .bool, "Whether nothing is taken from it any more.")],
       answers: [.ok(ProviderSchemas.removal)], refuses: [409: ["provider_in_use"]], handler: remove),
     Operation(

@@ -13,7 +13,7 @@ enum ProviderSchemas {
       .optional(
         "same_account", .bool,
         "It is the account of before, whatever has changed: messages of which its answer is due may be looked "
-          + "for in it."),
+          + "for in it, and payments."),
     ])
 
   enum Standing: String, CaseIterable {

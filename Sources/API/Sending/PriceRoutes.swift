@@ -13,7 +13,8 @@ enum PriceRoutes {
       "POST", "/api/wallet/prices", .scope("wallet:write"), "Set a client's markup",
       details: "By its agency alone. What was charged stays as it was.",
       body: .json(SendingSchemas.markup, example: ["resource": "sms", "markup_percent": 75]),
-      answers: [.ok(SendingSchemas.prices)], refuses: [403: ["agency_only"]], handler: set),
+      answers: [.ok(SendingSchemas.prices)], refuses: [400: ["too_many"], 403: ["agency_only"]],
+      handler: set),
     Operation(
       "DELETE", "/api/wallet/prices/{resource}", .scope("wallet:write"),
       "Take a client's markup back",
@@ -27,8 +28,8 @@ enum PriceRoutes {
       details: "By an agency, for every client that it has and will have. A markup that was set "
         + "for one client alone goes before it. What was charged stays as it was.",
       body: .json(SendingSchemas.markup, example: ["resource": "sms", "markup_percent": 60]),
-      answers: [.ok(SendingSchemas.clientPrices)], refuses: [403: ["agency_only"]],
-      handler: setForClients),
+      answers: [.ok(SendingSchemas.clientPrices)],
+      refuses: [400: ["too_many"], 403: ["agency_only"]], handler: setForClients),
     Operation(
       "DELETE", "/api/agency/prices/{resource}", .scope("wallet:write"),
       "Take the markup of all clients back",

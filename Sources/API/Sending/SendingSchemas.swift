@@ -46,7 +46,9 @@ enum SendingSchemas {
         .input([.required("count", .int(1...100)), .required("hours", .int(1...24))]).nullable,
         "Marketing to one person, beside what the law of their state allows."),
       .optional("messages_per_second", .int(1...10_000).nullable, "Of one of our numbers."),
-      .optional("daily_budget", .int(0...1_000_000_000_000).nullable, "Micros a day (UTC)."),
+      .optional(
+        "daily_budget", .int(0...1_000_000_000_000).nullable,
+        "Micros a day (UTC) for messages and calls."),
       .optional("low_balance", .int(0...1_000_000_000_000).nullable, "Micros that raise an alert."),
       .optional("registration", .choice(SendingRules.Registration.self).nullable),
       .optional(
@@ -146,7 +148,11 @@ enum SendingSchemas {
     [
       .required("object", .constant("suppression")),
       .required("list", .choice(Suppression.List.self)),
-      .required("channel", .choice(Channel.self)), .required("address", .string()),
+      .required("channel", .choice(Channel.self)),
+      .required(
+        "address", .string(),
+        "`erased:` and a part of its hash, where it was an erased person's and nobody has it since."
+      ),
     ])
 
   static let listed = Schema.object(

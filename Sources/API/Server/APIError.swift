@@ -177,7 +177,7 @@ extension APIError {
       self.init(
         409, "conflict", "provider_in_use",
         service == .payment
-          ? "A payment is under way. Remove the provider once it has ended."
+          ? "A payment or a refund is under way. Wait until it has ended, or say same_account where it is the same account."
           : "Messages wait for this provider, or for its answer. Cancel them or let them go out first, or say "
             + "same_account where it is the same account."
       )

@@ -218,7 +218,7 @@ enum ErrorCatalogue {
     ("agency_only", "Only an agency does that, and for its clients alone."),
     (
       "provider_in_use",
-      "Messages or payments wait for the provider: let them go out, or cancel them, before it is removed."
+      "Messages or payments wait for the provider: let them go out, or cancel them, before it is removed or another account takes over."
     ),
     ("unknown_time_zone", "Give a name of the IANA database, such as America/Chicago."),
     (

@@ -46,14 +46,15 @@ extension Workspace {
     try run(Org.self, org, .configureSMS(settings))
   }
 
-  /// Refused as by `configureSMS`. What merely waits goes out through the new account.
+  /// Refused as by `configureSMS`. Mail that merely waits goes out through the new account; a payment or a refund
+  /// is the former one's until it has ended: the other one knows nothing of what was paid.
   package mutating func configureProvider(
     _ settings: ProviderSettings, isSameAccount: Bool = false
   ) throws(CommandError) {
-    if settings.service == .email, let today = state.settings.providers[.email], !isSameAccount,
-      !today.isOfSameAccount(as: settings), state.isInDoubt(.email)
+    if let today = state.settings.providers[settings.service], !isSameAccount,
+      !today.isOfSameAccount(as: settings), state.isBound(to: settings.service)
     {
-      throw .providerInUse(.email)
+      throw .providerInUse(settings.service == .email ? .email : .payment)
     }
     try run(Org.self, org, .configureProvider(settings))
   }

@@ -1,10 +1,10 @@
 import Domain
 
 extension Workspace {
-  /// The addresses on the org's lists, in no particular order.
+  /// The addresses on the org's lists, in no particular order. Those of the erased are not readable.
   package var suppressions: [(list: Suppression.List, channel: Channel, address: String)] {
     state.suppressed.flatMap { list, addresses in
-      addresses.map { (list: list, channel: $0.channel, address: $0.key) }
+      addresses.map { (list: list, channel: $0.channel, address: state.listed($0)) }
     }
   }
 
@@ -63,6 +63,14 @@ extension Workspace {
   ) throws(CommandError) -> PriceOverride {
     let price = PriceOverride(
       resource: resource, markupPercent: percent, fromMicros: fromMicros ?? nowMicros, reach: reach)
+    let announcedCount = state.settings.prices.count {
+      $0.resource == resource && $0.reach == reach && $0.fromMicros > nowMicros
+    }
+    guard price.fromMicros <= nowMicros || announcedCount < Org.announcedPriceLimit else {
+      throw .invalid(
+        field: "from", code: "too_many",
+        message: "\(Org.announcedPriceLimit) markups of one resource are announced already.")
+    }
     try run(Org.self, org, .setPrice(price, nowMicros: nowMicros))
     return price
   }

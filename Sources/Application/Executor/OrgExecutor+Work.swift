@@ -337,6 +337,14 @@ extension OrgState {
       || isInDoubt(service)
   }
 
+  /// Whether another account could not take over what is under way.
+  func isBound(to service: ProviderSettings.Service) -> Bool {
+    switch service {
+    case .email: isInDoubt(.email)
+    case .payment: isAwaited(.payment)
+    }
+  }
+
   /// Whether a message was handed to the provider of this service that has not answered yet.
   func isInDoubt(_ service: Org.ProvidedService) -> Bool {
     queue.unanswered.contains {

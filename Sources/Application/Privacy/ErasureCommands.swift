@@ -96,8 +96,8 @@ extension Workspace {
     }
   }
 
-  /// The lists of the account on which an address of the person's stands. It stays there, readable: whoever has the
-  /// address next is not written to either.
+  /// The lists of the account on which an address of the person's stands. It stays there, shown as a hash and readable in the
+  /// book: whoever has the address next is not written to either.
   package func lastingListings(
     of id: Identifier
   ) throws(CommandError) -> [(list: Suppression.List, channel: Channel)] {
@@ -135,16 +135,29 @@ extension Workspace {
       let no = state.keyed(
         address.key, of: address.channel, .transactional, saidNo: noes.contains(address), hasher)
       // Whoever may not be written to at all may not be sent advertising.
-      if let no, no.isOptedOut { return [no] }
+      if let no, no.isOptedOut { return [no, listed(address, hasher)].compactMap(\.self) }
       let ended = state.keyed(
         address.key, of: address.channel, .marketing,
         saidNo: today.contains(address) && contact.hasEndedMarketing(on: address.channel), hasher)
-      return [no, ended].compactMap(\.self)
+      return [no, ended, listed(address, hasher)].compactMap(\.self)
     }
     guard !kept.isEmpty else { return [] }
     if known == nil { try run(Org.self, org, .drawAddressKey(key)) }
     // Sorted by what nobody can read: the order must not tell which number was whose.
     return kept.sorted { ($0.channel.rawValue, $0.hash) < ($1.channel.rawValue, $1.hash) }
+  }
+
+  /// A list shows the address no more.
+  private func listed(
+    _ address: DispatchQueueIndex.Address, _ hasher: AddressHasher
+  ) -> KeyedAddress? {
+    let isListed = Suppression.List.allCases.contains {
+      state.isListed(address.key, of: address.channel, on: $0)
+    }
+    guard isListed else { return nil }
+    return KeyedAddress(
+      channel: address.channel, hash: hasher.hash(address.key, address.channel),
+      isOptedOut: false, isListed: true)
   }
 
   /// Where the person is or was reached.

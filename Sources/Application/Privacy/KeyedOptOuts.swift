@@ -33,7 +33,7 @@ extension AddressHasher: Codable {
   }
 }
 
-/// The noes of people who were erased.
+/// The noes of people who were erased, and their addresses on the account's lists.
 struct KeyedOptOuts: Sendable, Codable {
   private struct Entry: Hashable, Codable {
     let channel: Channel
@@ -45,6 +45,21 @@ struct KeyedOptOuts: Sendable, Codable {
   /// Taken back by whoever has the address now. Said again when they are erased in turn: their yes is
   /// not readable any more by then.
   private var lifted: Set<Entry> = []
+  /// On lists, and not to be shown.
+  private var listed: Set<Entry> = []
+
+  /// What is shown of an address on a list instead of it; nil where that is the address itself.
+  func shown(_ address: DispatchQueueIndex.Address) -> String? {
+    guard !listed.isEmpty, let entry = entry(of: address, .transactional), listed.contains(entry)
+    else { return nil }
+    return "erased:" + entry.hash.prefix(16)
+  }
+
+  /// Somebody has put the address on a list anew.
+  mutating func show(_ address: DispatchQueueIndex.Address) {
+    guard !listed.isEmpty, let entry = entry(of: address, .transactional) else { return }
+    listed.remove(entry)
+  }
 
   func contains(_ address: DispatchQueueIndex.Address) -> Bool {
     contains(address, .transactional)
@@ -86,8 +101,8 @@ struct KeyedOptOuts: Sendable, Codable {
     private let hasher: AddressHasher?
 
     init(_ addresses: [KeyedAddress], _ hasher: AddressHasher?) {
-      hashes = Dictionary(grouping: addresses.filter { !$0.isOptedOut }, by: \.channel)
-        .mapValues { Set($0.map(\.hash)) }
+      let free = addresses.filter { !$0.isOptedOut && !$0.isListed }
+      hashes = Dictionary(grouping: free, by: \.channel).mapValues { Set($0.map(\.hash)) }
       self.hasher = hasher
     }
 
@@ -103,7 +118,9 @@ struct KeyedOptOuts: Sendable, Codable {
   mutating func apply(_ addresses: [KeyedAddress]) {
     for address in addresses {
       let entry = Entry(channel: address.channel, hash: address.hash)
-      if address.isOptedOut {
+      if address.isListed {
+        listed.insert(entry)
+      } else if address.isOptedOut {
         entries.insert(entry)
         lifted.remove(entry)
       } else {

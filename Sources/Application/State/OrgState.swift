@@ -248,6 +248,7 @@ extension OrgState {
     case .suppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list, default: []].insert(.init(address, entry.channel))
+      keyedOptOuts.show(.init(address, entry.channel))
       if entry.isNo { closedByNo.insert(.init(address, entry.channel)) }
     case .unsuppressed(let entry):
       guard let address = entry.address.value else { return }
@@ -419,6 +420,16 @@ extension OrgState {
     if isListed(address, of: channel, on: .suppression) { return true }
     return purpose == .marketing
       && channel.sharingAddress.contains { isListed(address, of: $0, on: .doNotCall) }
+  }
+
+  /// As a list shows it: of somebody who was erased, and whose address nobody has since, a part of its hash.
+  func listed(_ address: DispatchQueueIndex.Address) -> String {
+    guard let hash = keyedOptOuts.shown(address) else { return address.key }
+    let isHeld =
+      address.channel == .email
+      ? !contacts.contacts(withEmail: address.key).isEmpty
+      : !contacts.contacts(withPhone: address.key).isEmpty
+    return isHeld ? address.key : hash
   }
 
   func isListed(_ address: String, of channel: Channel, on list: Suppression.List) -> Bool {

@@ -117,7 +117,8 @@ struct RecentMessages: Codable {
   }
 }
 
-/// What an org spent or set aside on the latest day (UTC) on which it did. A hold counts when it is made.
+/// What an org spent or set aside for messages and calls on the latest day (UTC) on which it did. A hold counts when it is
+/// made. What people write to it, and what it gives back of its credit, is not its sending.
 struct DaySpending: Codable {
   private var day: Int64 = .min
   private var micros: Int64 = 0
@@ -153,7 +154,7 @@ struct DaySpending: Codable {
   ) -> Int64 {
     switch event {
     case .held(_, let amountMicros): amountMicros
-    case .debited(let charge): charge.amountMicros
+    case .debited(let charge): charge.isOfSending ? charge.amountMicros : 0
     case .released(let message, let amountMicros):
       isNew || counts(message, onDayOf: nowMicros) ? -amountMicros : 0
     case .refunded(let message, let charge):

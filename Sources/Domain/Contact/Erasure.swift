@@ -46,11 +46,14 @@ package struct KeyedAddress: Sendable, Equatable {
   package var hash: String
   /// False: an earlier erasure left a no, and the person has said yes since.
   package var isOptedOut: Bool
+  /// It says nothing of a no: the address stands on a list of the account's, which shows the hash from now on.
+  package var isListed: Bool
 
-  package init(channel: Channel, hash: String, isOptedOut: Bool) {
+  package init(channel: Channel, hash: String, isOptedOut: Bool, isListed: Bool = false) {
     self.channel = channel
     self.hash = hash
     self.isOptedOut = isOptedOut
+    self.isListed = isListed
   }
 }
 

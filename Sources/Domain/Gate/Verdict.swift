@@ -115,7 +115,7 @@ package struct GateFacts: Sendable, Equatable, Codable {
   package var registration: SendingRules.Registration?
   /// On one of the org's lists.
   package var isSuppressed = false
-  /// What was spent or set aside today (UTC), and what may be; nil where the org set no budget.
+  /// What was spent on sending or set aside for it today (UTC), and what may be; nil where the org set no budget.
   package var spentTodayMicros: Int64?
   package var dailyBudgetMicros: Int64?
   /// nil where the address said no in words, or did not.

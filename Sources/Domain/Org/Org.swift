@@ -114,7 +114,8 @@ package enum Org: Decider {
     /// Those of them that let nothing wait.
     package var kills: Set<HaltScope> = []
     package var sendingRules = SendingRules()
-    /// In the order of their days.
+    /// In the order of their days: of each resource and reach the last `keptPrices`, which is what holds and what is
+    /// announced, and some of what held.
     package var prices: [PriceOverride] = []
     package var autoRecharge = AutoRecharge.standard
     package var addressKey: String?
@@ -149,6 +150,11 @@ package enum Org: Decider {
 
   /// Ten times what it costs: more is a slip of the finger.
   package static let markupLimitPercent = 1_000
+
+  /// Markups of one resource that begin later, at once.
+  package static let announcedPriceLimit = 100
+  /// More than are announced, so that the one that holds is among them.
+  package static let keptPrices = 120
 
   package static let initialState = State()
 }
@@ -379,6 +385,10 @@ extension Org {
     case .priceSet(let price):
       next.prices.append(price)
       next.prices.sort { $0.fromMicros < $1.fromMicros }
+      let alike = next.prices.indices.filter {
+        next.prices[$0].resource == price.resource && next.prices[$0].reach == price.reach
+      }
+      if alike.count > keptPrices { next.prices.remove(at: alike[0]) }
     case .checkpointPublished, .auditExported, .suppressed, .unsuppressed:
       // Lists are long: the org's index keeps them, not this state, which is copied with every event.
       break

@@ -29,7 +29,8 @@ package struct ProviderSettings: Sendable, Equatable, Codable {
 
   /// As far as settings tell: another key may be one of the same account, or not.
   package func isOfSameAccount(as other: ProviderSettings) -> Bool {
-    func key(_ settings: ProviderSettings) -> String? { settings.secrets.value?["api_key"] }
+    let name = service == .payment ? "secret_key" : "api_key"
+    func key(_ settings: ProviderSettings) -> String? { settings.secrets.value?[name] }
     return provider == other.provider && baseURL == other.baseURL && key(self) == key(other)
   }
 

@@ -50,8 +50,8 @@ package enum Payment: Decider {
 
     package init() {}
 
-    /// Whether the provider has to be asked for something.
-    package var isOpen: Bool { status == .requested || openRefund != nil }
+    /// Whether the provider has to be asked for something, or has not said yet what came of it.
+    package var isOpen: Bool { status == .requested || status == .pending || isRefundPending }
 
     /// The ordinal of the refund that was asked for and not answered yet.
     package var openRefund: Int? {

@@ -37,7 +37,7 @@ package enum Wallet {
     package var heldMicros: Int64 = 0
     package var holds: [Identifier: Int64] = [:]
     package var paymentIDs: Set<String> = []
-    /// Names of what was used and never paid for, so that it is not given back either.
+    /// Names of sending that was never paid for, so that it is not given back either.
     package var waived: Set<String> = []
 
     package init() {}
@@ -70,6 +70,14 @@ package struct Charge: Sendable, Equatable {
 
   /// What may be charged once: a provider's id under one kind of use.
   package var name: String { resourceType + ":" + resourceID }
+
+  /// Whether it is for a message or a call of the org's own.
+  package var isOfSending: Bool {
+    switch Prices.Resource(rawValue: resourceType) {
+    case .smsOutbound, .mms, .voice, .email: true
+    case .smsInbound, .ai, nil: false
+    }
+  }
 
   package init(amountMicros: Int64, resourceType: String, resourceID: String, description: String) {
     self.amountMicros = amountMicros

@@ -111,7 +111,8 @@ extension Wallet.State {
     case .debited(let charge):
       balanceMicros -= charge.amountMicros
     case .waived(let charge):
-      waived.insert(charge.name)
+      // Only a message's charge is ever given back: what people write without end is not remembered.
+      if charge.isOfSending { waived.insert(charge.name) }
     case .refunded(_, let charge):
       balanceMicros += charge.amountMicros
     }

@@ -14,6 +14,7 @@ extension ErasureRequest {
         object.field("channel", address.channel)
         object.field("hash", address.hash)
         object.field("is_opted_out", address.isOptedOut)
+        if address.isListed { object.field("is_listed", true) }
       }
     }
   }
@@ -26,7 +27,7 @@ extension ErasureRequest {
         try part.objects("addresses") { object throws(CodecError) in
           KeyedAddress(
             channel: try object.word("channel"), hash: try object.string("hash"),
-            isOptedOut: try object.bool("is_opted_out"))
+            isOptedOut: try object.bool("is_opted_out"), isListed: try object.isSet("is_listed"))
         }
       })
   }

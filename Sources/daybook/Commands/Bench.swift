@@ -9,6 +9,8 @@ private let eventsOption = Option(
   "--events", value: "N", "size of the logs that reading is measured on; 300000")
 private let contactsOption = Option(
   "--contacts", value: "N", "size of the org that lists and segments are measured on; 100000")
+private let recipientsOption = Option(
+  "--recipients", value: "N", "people whom the blast texts; 50000")
 
 let benchCommand = Command(
   "bench", "measure this machine: figures beside the device's own limit",
@@ -17,7 +19,7 @@ let benchCommand = Command(
     one object a line: bench, case, metric, value and, where there is one, the floor:
     what the device alone does in the same run.
     """,
-  arguments: [name], options: [caseOption, eventsOption, contactsOption, .json]
+  arguments: [name], options: [caseOption, eventsOption, contactsOption, recipientsOption, .json]
 ) { invocation in
   var options = Bench.Options()
   options.caseName = invocation.value(caseOption.flag)
@@ -26,6 +28,9 @@ let benchCommand = Command(
   }
   if let text = invocation.value(contactsOption.flag) {
     options.contactCount = Int(try wholeNumber(text, contactsOption.flag, in: "bench"))
+  }
+  if let text = invocation.value(recipientsOption.flag) {
+    options.recipientCount = Int(try wholeNumber(text, recipientsOption.flag, in: "bench"))
   }
   let asked = invocation.argument(name.name)
   let isKnown = try await Bench.run(

@@ -338,7 +338,13 @@ extension Examination {
     for model in ReadModels.present(models) {
       count += 1
       let line = ProjectionLine(model, head: head)
-      if let reason = model.failedReason {
+      if model.state == .live, let position = model.failedPosition {
+        add(
+          "read models", .problem,
+          "\(model.name) hangs at event \(position), and what stands beside it waits: \(model.failedReason ?? "").",
+          "It goes on by itself if the time suffices: is the database slow, or a table locked? The event: 'daybook events tail --after \(position - 1)'."
+        )
+      } else if let reason = model.failedReason {
         add(
           "read models", .problem, "\(model.name) stopped: \(reason).",
           "'daybook projection parked' shows the events, 'drain' applies them once it is mended.")

@@ -39,7 +39,8 @@ struct ProjectionLine {
       text += "; \(status.openSweepCount) changed definitions under way"
     }
     if let position = status.failedPosition {
-      text += "; stopped at \(position): \(status.failedReason ?? "no reason given")"
+      text += status.state == .stopped ? "; stopped at " : "; hangs at "
+      text += "\(position): \(status.failedReason ?? "no reason given")"
     }
     if let rebuild = status.rebuild, rebuild.isOpen || rebuild.state == .failed {
       text += "; rebuild \(rebuild.state.rawValue)"

@@ -345,6 +345,75 @@ extension HouseTests {
       }
     }
 
+    @Test func `a payment provider waits for what has not ended, refunds too`() async throws {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        let payment = try await paid(in: org)
+        func swap(isSame: Bool = false, key: String) async throws {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.configureProvider(
+              ProviderSettings(
+                service: .payment, provider: "stripe", baseURL: "http://127.0.0.1:1", options: [:],
+                secrets: .known(["secret_key": key, "webhook_secret": "w"])),
+              isSameAccount: isSame)
+          }
+        }
+        func remove() async throws {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.removeProvider(.payment, isForgotten: false)
+          }
+        }
+        func refuses() async throws {
+          await #expect(throws: CommandError.providerInUse(.payment)) { try await remove() }
+          await #expect(throws: CommandError.providerInUse(.payment)) {
+            try await swap(key: "other")
+          }
+        }
+        try await refund(payment, dollars: 4, in: org)
+        try await refuses()
+        // The provider has it, and its last word may take days.
+        try await news(.pending(providerID: "re_1"), of: payment, 1, in: org)
+        try await refuses()
+        try await swap(isSame: true, key: "rolled")
+        try await news(.succeeded(providerID: "re_1"), of: payment, 1, in: org)
+        let asked = try await org.perform { workspace throws(CommandError) in
+          let id = try workspace.requestPayment(amountMicros: 2_000_000, reason: .manual)
+          try workspace.record(.pending(providerID: "pi_2"), of: id, by: "stripe")
+          return id
+        }
+        try await refuses()
+        let second = try #require(asked.output)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.record(.failed(code: "declined"), of: second, by: "stripe")
+        }
+        try await swap(key: "other")
+        try await remove()
+      }
+    }
+
+    @Test func `a refund and a person's text take nothing of the day's budget for sending`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org(fundsMicros: 1_000_000)
+        let payment = try await paid(in: org)
+        let contact = try await org.contact("+12125550123")
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setSendingRules(SendingRules(dailyBudgetMicros: 24_000))
+          try workspace.receive(
+            InboundText(
+              from: "+12125550123", to: org.number, body: "Hello", providerID: "SM1",
+              segmentCount: 3))
+        }
+        try await refund(payment, dollars: 4, in: org)
+        #expect(try await org.send("One", to: contact).verdict.isAllowed)
+        // One that fails gives nothing to it.
+        try await news(.failed(code: "declined"), of: payment, 1, in: org)
+        #expect(try await org.send("Two", to: contact).verdict.isAllowed)
+        #expect(try await !org.send("Three", to: contact).verdict.isAllowed)
+      }
+    }
+
     @Test func `a refund in a book of before is the one that was open then`() {
       var state = Payment.State()
       let story: [Payment.Event] = [

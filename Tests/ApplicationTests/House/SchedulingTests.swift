@@ -165,6 +165,48 @@ extension HouseTests {
       }
     }
 
+    @Test func `of an account's prices no more are kept than hold, are announced and held lately`()
+      async throws
+    {
+      try await House.with(isRunning: false) { house in
+        let org = try await house.org()
+        func announce(inMinutes minutes: Int64, percent: Int) async throws {
+          try await org.perform { workspace throws(CommandError) in
+            try workspace.setMarkup(
+              percent, on: .mms, fromMicros: workspace.nowMicros + minutes * Moment.minuteMicros)
+          }
+        }
+        func prices() async throws -> [PriceOverride] {
+          try await org.executor.read { workspace throws(CommandError) in
+            workspace.settings.prices
+          }
+        }
+        for percent in 1...50 {
+          try await announce(inMinutes: 0, percent: percent)
+          house.clock.advance(byMicros: 1_000_000)
+        }
+        for number in 1...Org.announcedPriceLimit {
+          try await announce(inMinutes: Int64(number), percent: number)
+        }
+        await #expect(throws: CommandError.self) {
+          try await announce(inMinutes: 500, percent: 1)
+        }
+        #expect(try await prices().count == Org.keptPrices)
+        // What holds is among them, and what is announced.
+        let cents = try await org.executor.read { workspace throws(CommandError) in
+          (workspace.priceMicros(of: .mms), workspace.nowMicros)
+        }
+        #expect(try await prices().last { $0.fromMicros <= cents.1 }?.markupPercent == 50)
+        try await announce(inMinutes: 0, percent: 100)
+        let now = try await org.executor.read { workspace throws(CommandError) in
+          workspace.priceMicros(of: .mms)
+        }
+        #expect(now == 40_000 && cents.0 < now)
+        try await house.restart()
+        #expect(try await prices().count == Org.keptPrices)
+      }
+    }
+
     @Test func `what an agency asked reaches its clients after a crash, once`() async throws {
       try await House.with(isRunning: false) { house in
         let agency = try await house.engine.createOrg(

@@ -137,7 +137,9 @@ enum RandomEvents {
         ErasureRequest(
           reason: random.one(), by: random.text(), atMicros: random.int64(),
           addresses: .known([
-            KeyedAddress(channel: random.one(), hash: random.text(), isOptedOut: random.bool())
+            KeyedAddress(
+              channel: random.one(), hash: random.text(), isOptedOut: random.bool(),
+              isListed: random.bool())
           ]))),
       .dataDestroyed(atMicros: random.int64()),
       .erased(

@@ -69,11 +69,11 @@ export function EraseDialog({ contact, onClose, onDone }: EraseDialogProps) {
       </p>
       {preview !== null && preview.stays.lists.length > 0 && (
         <p className="erase-note">
-          Stays readable: an address of theirs on this account&apos;s lists (
+          Stays: an address of theirs on this account&apos;s lists (
           {preview.stays.lists
             .map((it) => `${it.list.replaceAll("_", " ")}, ${channelNames[it.channel]}`)
             .join("; ")}
-          ), until it is taken off, and in the log for good.
+          ), which show it no more; readable in the log for good.
         </p>
       )}
       <Field label="Why">

@@ -101,7 +101,8 @@ function ProjectionRows({ projection, isBusy, onRebuild, onCancel, onParked }: R
 }
 
 function StateBadge({ projection: { state, failed_reason } }: { projection: Projection }) {
-  const [colour, words] = stateLook(state);
+  const isHanging = state === "live" && failed_reason !== null;
+  const [colour, words] = isHanging ? ["amber", "hangs"] : stateLook(state);
   return (
     <span className={`badge badge-${colour}`} title={failed_reason ?? undefined}>
       {words}
