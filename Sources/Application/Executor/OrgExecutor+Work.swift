@@ -248,7 +248,7 @@ extension OrgExecutor {
     }
     // What came of it, where anything did.
     let isOfLostHistory = try events[..<index].contains { recorded throws(CommandError) in
-      guard case .message(.unknown(attempt, Doubt.restored)) = try Workspace.decode(recorded).event
+      guard case .message(.unknown(attempt, Doubt.restored)) = try StreamFold.decode(recorded).event
       else { return false }
       return true
     }
