@@ -1,4 +1,5 @@
 import Domain
+import EventCodec
 import EventLog
 
 // What reactors ask an executor: what there is to do, found in the org's state.
@@ -247,10 +248,10 @@ extension OrgExecutor {
       return nil
     }
     // What came of it, where anything did.
-    let isOfLostHistory = try events[..<index].contains { recorded throws(CommandError) in
-      guard case .message(.unknown(attempt, Doubt.restored)) = try StreamFold.decode(recorded).event
-      else { return false }
-      return true
+    var isOfLostHistory = false
+    for recorded in events[..<index] {
+      let event = try StreamFold.decode(recorded).event
+      if case .message(.unknown(attempt, Doubt.restored)) = event { isOfLostHistory = true }
     }
     return Doubt(
       call: call, attempt: attempt,
