@@ -29,6 +29,8 @@ package final class LMDBEventLog: EventLogWriter {
     var withoutKeys: Set<KeyName> = []
     /// Whose parts it has taken out, and a backup does not know of yet.
     var withoutParts: Set<KeyName> = []
+    /// Of whom every backup knows, and whose parts are not taken out yet.
+    var told: Set<KeyName> = []
   }
 
   /// Those that are not over.
@@ -113,15 +115,36 @@ extension LMDBEventLog: SubjectEraser {
     erasures.withLock { $0.withoutKeys.formUnion(names) }
   }
 
-  /// - Throws: also where a backup folder cannot hear of it. The erasure in the log has happened then, and a repetition has
-  ///   only the backups left to tell.
+  /// - Throws: also where there is no room to take the parts out, or a backup folder cannot hear of it. Neither waits for the
+  ///   other, and a repetition has only left what did not happen.
   package func erase(_ subjects: Set<SubjectID>, org: OrgID) async throws(EventLogError) {
     try await destroyKeys(of: subjects, org: org)
     let names = Self.names(of: subjects, org)
-    if !erasures.withLock({ $0.withoutParts.isSuperset(of: names) }) {
-      try await core.onWriterThread { try $0.takeOut(subjects, org: org) }
-      erasures.withLock { $0.withoutParts.formUnion(names) }
+    var failure: EventLogError?
+    do throws(EventLogError) { try await takeOut(subjects, org) } catch { failure = error }
+    // Whatever became of that: a restore from a folder that does not know of it would bring them back.
+    do throws(EventLogError) { try await announce(subjects, org) } catch {
+      failure = failure ?? error
     }
+    if let failure { throw failure }
+    erasures.withLock { erasures in
+      erasures.withoutKeys.subtract(names)
+      erasures.withoutParts.subtract(names)
+      erasures.told.subtract(names)
+    }
+  }
+
+  private func takeOut(_ subjects: Set<SubjectID>, _ org: OrgID) async throws(EventLogError) {
+    let names = Self.names(of: subjects, org)
+    guard !erasures.withLock({ $0.withoutParts.isSuperset(of: names) }) else { return }
+    try await core.onWriterThread { try $0.takeOut(subjects, org: org) }
+    erasures.withLock { $0.withoutParts.formUnion(names) }
+  }
+
+  /// Tells the backups.
+  private func announce(_ subjects: Set<SubjectID>, _ org: OrgID) async throws(EventLogError) {
+    let names = Self.names(of: subjects, org)
+    guard !erasures.withLock({ $0.told.isSuperset(of: names) }) else { return }
     let nowMicros = SystemClock.nowMicros()
     let tombstones = subjects.map {
       Tombstone(org: org.value, subject: $0.value, atMicros: nowMicros)
@@ -129,10 +152,7 @@ extension LMDBEventLog: SubjectEraser {
     try await onBackgroundThread { [store] () throws(EventLogError) in
       try store.announce(tombstones)
     }
-    erasures.withLock { erasures in
-      erasures.withoutKeys.subtract(names)
-      erasures.withoutParts.subtract(names)
-    }
+    erasures.withLock { $0.told.formUnion(names) }
   }
 
   private static func names(of subjects: Set<SubjectID>, _ org: OrgID) -> Set<KeyName> {
