@@ -66,7 +66,9 @@ extension Workspace {
     let announcedCount = state.settings.prices.count {
       $0.resource == resource && $0.reach == reach && $0.fromMicros > nowMicros
     }
-    guard price.fromMicros <= nowMicros || announcedCount < Org.announcedPriceLimit else {
+    // The same again is no news: whoever repeats a request finishes what the first one may have left.
+    let isAnnounced = state.settings.prices.contains(price) || price.fromMicros <= nowMicros
+    guard isAnnounced || announcedCount < Org.announcedPriceLimit else {
       throw .invalid(
         field: "from", code: "too_many",
         message: "\(Org.announcedPriceLimit) markups of one resource are announced already.")

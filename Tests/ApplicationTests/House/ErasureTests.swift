@@ -142,6 +142,9 @@ extension HouseTests {
         try await org.perform { workspace throws(CommandError) in
           _ = try workspace.unsuppress(
             ["+12125550177"], on: .sms, list: .landline, source: "staff")
+        }
+        #expect(try await listed().count == 2)
+        try await org.perform { workspace throws(CommandError) in
           _ = try workspace.suppress(
             ["+12125550177"], on: .sms, list: .landline, source: "staff")
         }

@@ -191,6 +191,11 @@ extension HouseTests {
         await #expect(throws: CommandError.self) {
           try await announce(inMinutes: 500, percent: 1)
         }
+        // What was announced may be said again.
+        let last = try #require(try await prices().last)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.setMarkup(last.markupPercent, on: .mms, fromMicros: last.fromMicros)
+        }
         #expect(try await prices().count == Org.keptPrices)
         // What holds is among them, and what is announced.
         let cents = try await org.executor.read { workspace throws(CommandError) in
