@@ -199,12 +199,14 @@ import Testing
   /// Goal: memory does not grow with what went out.
   @Test func `a message that is over is forgotten`() {
     var book = Book()
+    var mostCount = 0
     for number in 0..<1_000 {
       book.add(
         [Self.planned(), Self.queued, Self.dispatched, .sent(atMicros: 1)],
         of: Identifier(.message, UInt128(number)))
-      #expect(book.verifier.openMessageCount == 0)
+      mostCount = max(mostCount, book.verifier.openMessageCount)
     }
+    #expect(mostCount == 0)
     book.add([Self.planned(), Self.queued])
     #expect(book.verifier.openMessageCount == 1)
     #expect(book.rules == [])
