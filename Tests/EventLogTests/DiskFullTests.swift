@@ -38,6 +38,26 @@ struct DiskFullTests {
     }
   }
 
+  /// Goal: whoever compacts to get room is told which disk has none, from the copy as from a commit before it. Method: a disk that the
+  /// copy has no room on; then one that takes no commit.
+  @Test func `compacting on a full disk says which`() async throws {
+    for mebibytes in [24, 12] {
+      try await withSmallDisk(mebibytes: mebibytes) { disk async throws in
+        let log = try LMDBEventLog(directory: disk.home)
+        var kept: UInt64 = 0
+        if mebibytes == 12 {
+          _ = try await Self.fill(log, &kept)
+        } else {
+          for _ in 0..<60 { _ = try await log.append(commit([noise(200_000)])) }
+        }
+        let error = await #expect(throws: EventLogError.self) { try await log.compact() }
+        #expect(try #require(error).description.contains(disk.home + ": "))
+        #expect(try log.verify().problems == [])
+        await log.close()
+      }
+    }
+  }
+
   /// Goal: what is told while one group is being stored and the next one planned does not rest on a group that fails. Method: groups
   /// of four megabytes, each followed by one of repetitions of its commits, until the disk is full. The writer finds all of them
   /// at once, so that it makes these groups.

@@ -46,6 +46,38 @@ import Vault
     }
   }
 
+  /// Goal: nothing is written into a folder that is mounted read-only, and nobody takes a number from it without answering for it.
+  /// Method: a folder that is said to be; the files in it before and after.
+  @Test func `a read-only folder is restored from under a number that somebody chose`() async throws
+  {
+    try await withTwoFolders { place in
+      let before = try Self.content(of: place.path("one"))
+      try await onOwnThread {
+        let restore = LogRestore(
+          backup: place.path("one"), target: place.path("restored"),
+          rootKey: try FileRootKey(path: place.path("log/root.key"), mayCreate: false),
+          isReadOnly: { $0 == place.path("one") })
+        let error = #expect(throws: EventLogError.self) { try restore.run() }
+        let text = try #require(error).description
+        #expect(text.contains("\(place.path("one")) is read-only") && text.contains("--history"))
+        let report = try restore.run(after: 6, isNumberGiven: true)
+        #expect(report.incarnation == 7 && report.head == 1)
+        #expect(report.untoldFolders == ["\(place.path("one")): it is read-only"])
+      }
+      #expect(try Self.content(of: place.path("one")) == before)
+      // The other one was told.
+      #expect(try await place.restore("another", from: "two").incarnation == 8)
+    }
+  }
+
+  private static func content(of folder: String) throws -> [String: Data] {
+    var content: [String: Data] = [:]
+    for name in try FileManager.default.subpathsOfDirectory(atPath: folder) {
+      content[name] = FileManager.default.contents(atPath: "\(folder)/\(name)") ?? Data()
+    }
+    return content
+  }
+
   /// A log with two backup folders, each of which knows of the other one.
   private func withTwoFolders(_ body: (Place) async throws -> Void) async throws {
     try await withLogDirectory { directory async throws in

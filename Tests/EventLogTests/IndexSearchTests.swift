@@ -79,4 +79,32 @@ import Testing
       await log.close()
     }
   }
+
+  /// Goal: two streams of one block that share a hash keep their own versions. Method: ids of which the hash takes nothing, since
+  /// their upper half makes its factor zero; a writer that opened anew, which has to ask the index.
+  @Test func `streams that share a hash do not lend each other their versions`() async throws {
+    try await withLogDirectory { directory in
+      let (one, other) =
+        (0xE703_7ED1_A0B4_28DB << 64 | 1, 0xE703_7ED1_A0B4_28DB << 64 | 2)
+        as (
+          UInt128, UInt128
+        )
+      let log = try LMDBEventLog(directory: directory)
+      #expect(
+        log.store.hash.stream(StreamID(one), org: orgA)
+          == log.store.hash.stream(StreamID(other), org: orgA))
+      _ = try await log.append(commit([event(one), event(other), event(other), event(other)]))
+      await log.close()
+      for (name, version) in [(one, 1), (other, 3)] as [(UInt128, UInt64)] {
+        let again = try LMDBEventLog(directory: directory)
+        let receipt = try await again.append(
+          commit([event(name)], expected: [StreamID(name): .exactly(version)]))
+        #expect(receipt.versions.map(\.version) == [version + 1])
+        await again.close()
+      }
+      let reader = try LMDBLogReader(directory: directory)
+      #expect(try reader.verify().problems == [])
+      reader.close()
+    }
+  }
 }

@@ -1,5 +1,6 @@
 import Crypto
 import EventLog
+import LMDB
 
 let orgA = OrgID(0xA)
 let orgB = OrgID(0xB)
@@ -64,4 +65,21 @@ func fillTwoOrgs(_ directory: String) async throws {
       commit([event(1, payload: "\(number)")], org: number.isMultiple(of: 2) ? orgA : orgB))
   }
   await log.close()
+}
+
+/// Changes a row of the table `nodes` behind the log's back.
+func tamperNode(
+  _ directory: String, row: [UInt8], _ body: ([UInt8]) throws -> [UInt8]
+) throws {
+  let environment = try Environment.open(
+    path: directory + "/log",
+    options: Environment.Options(mapBytes: 1 << 30, tables: ["nodes": .bytes]))
+  defer { environment.close() }
+  let table = environment.table("nodes")
+  try environment.write { transaction throws in
+    let bytes = try transaction.reading.withValue(forKey: row, in: table) { span in
+      unsafe span.withUnsafeBytes { unsafe Array($0) }
+    }
+    try transaction.put(try body(bytes ?? []), forKey: row, in: table)
+  }
 }

@@ -165,23 +165,6 @@ import Testing
 }
 
 @Suite struct VerificationPassTests {
-  /// Changes a row of the table `nodes` behind the log's back.
-  private func tamper(
-    _ directory: String, row: [UInt8], _ body: ([UInt8]) throws -> [UInt8]
-  ) throws {
-    let environment = try Environment.open(
-      path: directory + "/log",
-      options: Environment.Options(mapBytes: 1 << 30, tables: ["nodes": .bytes]))
-    defer { environment.close() }
-    let table = environment.table("nodes")
-    try environment.write { transaction throws in
-      let bytes = try transaction.reading.withValue(forKey: row, in: table) { span in
-        unsafe span.withUnsafeBytes { unsafe Array($0) }
-      }
-      try transaction.put(try body(bytes ?? []), forKey: row, in: table)
-    }
-  }
-
   /// Adds as many blocks as the index has without a run.
   private func writeRun(_ log: LMDBEventLog) async throws {
     for _ in 0..<IndexWriter.maxTailBlocks { _ = try await log.append(commit([event(1)])) }
@@ -210,7 +193,7 @@ import Testing
       await log.close()
       // All of the first tile, some of the second, none of the third, as writers did that wrote them with every group.
       for (row, known) in zip(rows, [slots[..<16], slots[16..<21], []]) {
-        try tamper(directory, row: row) { bytes in
+        try tamperNode(directory, row: row) { bytes in
           #expect(bytes.isEmpty)
           return Array(known.joined())
         }
@@ -226,7 +209,7 @@ import Testing
       await again.close()
       reader.close()
       for (row, known) in zip(rows, [slots[..<16], slots[16..<32], slots[32...]]) {
-        try tamper(directory, row: row) { bytes in
+        try tamperNode(directory, row: row) { bytes in
           #expect(bytes.starts(with: known.joined()))
           return bytes
         }
@@ -287,14 +270,14 @@ import Testing
       await log.close()
       let row =
         Array(repeating: UInt8(0), count: 15) + [0xA, 0] + Array(repeating: UInt8(0), count: 8)
-      try tamper(directory, row: row) { bytes in
+      try tamperNode(directory, row: row) { bytes in
         #expect(bytes.count == 16 * 32)
         return []
       }
       let without = try LMDBLogReader(directory: directory)
       #expect(try self.proofs(without) == proofs)
       without.close()
-      try tamper(directory, row: row) { _ in Array(repeating: 7, count: 16 * 32) }
+      try tamperNode(directory, row: row) { _ in Array(repeating: 7, count: 16 * 32) }
       let spoiled = try LMDBLogReader(directory: directory)
       #expect(
         try spoiled.verify().problems.map(\.reason).contains(
@@ -319,7 +302,7 @@ import Testing
       #expect(try reader.verify(jobCount: 2).problems == [])
       let row = TreeNode.key(org: orgA, level: TreeNode.levelStep, index: 5)
       for spoil in [{ $0.map { $0 ^ 1 } }, { _ in [] }] as [([UInt8]) -> [UInt8]] {
-        try tamper(directory, row: row, spoil)
+        try tamperNode(directory, row: row, spoil)
         #expect(try reader.treeHead(of: orgA) == head)
         #expect(
           try reader.verify(jobCount: 2).problems.map(\.reason) == [

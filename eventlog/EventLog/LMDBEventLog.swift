@@ -174,13 +174,31 @@ extension LMDBEventLog: SubjectEraser {
 extension LMDBEventLog {
   /// Makes the log as small as it gets: all small blocks into large ones, and what is free given back to the disk. Reading
   /// goes on; commits wait while the file is copied. Positions, events and proofs stay the same.
+  ///
+  /// - Throws: What went wrong, with the log's folder where it is the disk; what was made large before stays so.
   package func compact() async throws(EventLogError) -> CompactionReport {
     let compactor = core.compactor
-    let report = try await onBackgroundThread { () throws(EventLogError) in
-      try compactor.finish()
+    do throws(EventLogError) {
+      let report = try await onBackgroundThread { () throws(EventLogError) in
+        try compactor.finish()
+      }
+      try await core.onWriterThread { try $0.store.rewriteFile() }
+      return report
+    } catch {
+      switch error {
+      // Whoever compacts a log because its disk is full has more than one folder to look at.
+      case .storage(let reason): throw .storage(reason: "\(store.folder.path): \(reason)")
+      case .logFull:
+        throw .storage(
+          reason:
+            "\(store.folder.path): no room on its disk; what was done stays: make room, and begin again"
+        )
+      case .readOnly(let reason): throw .readOnly(reason: "\(store.folder.path): \(reason)")
+      case .versionConflict, .sequenceConflict, .idempotencyMismatch, .invalidCommit, .overloaded,
+        .outcomeUnknown, .closed, .writerPresent, .corrupted, .keyMissing, .wrongRootKey:
+        throw error
+      }
     }
-    try await core.onWriterThread { try $0.store.rewriteFile() }
-    return report
   }
 }
 

@@ -199,6 +199,15 @@ package struct Frontier: Equatable, Sendable {
     add(leafHash, level: 0, completed)
   }
 
+  /// Adds the root of a complete subtree. Calls `completed` with each above it that it completes, lowest first.
+  package mutating func append(
+    subtree root: Digest, level: Int,
+    completed: (_ level: Int, _ index: UInt64, _ hash: Digest) -> Void
+  ) {
+    precondition(size.trailingZeroBitCount >= level, "a subtree begins at a multiple of its leaves")
+    add(root, level: level, completed)
+  }
+
   /// Adds a complete subtree, which begins where the tree ends.
   private mutating func add(
     _ root: Digest, level lowest: Int,

@@ -63,7 +63,7 @@ package struct AuditExport {
 
   /// Everything up to the published head. The folder must be empty or missing.
   ///
-  /// - Throws: `CancellationError` where its task is called off.
+  /// - Throws: `CancellationError` where its task is called off; `AuditError.erasedMeanwhile`, without a folder any more.
   package mutating func run(nowMicros: Micros) throws -> Summary {
     try folder.prepare()
     try folder.write("policy", policy)
@@ -74,6 +74,7 @@ package struct AuditExport {
       filter: try filter())
     try forEachTile { leaves, index in try book.write(leaves, index: index) }
     folder = try book.finish()
+    try requireNoErasure(after: book.lastPosition)
     if let evidence = book.evidence { try folder.write("evidence.pdf", bytes: evidence.pdf()) }
     try writeProofs(book.proven)
     try writeOlderHeads()
@@ -118,6 +119,34 @@ package struct AuditExport {
       }
     }
     return contact
+  }
+
+  /// What was read before an erasure is what nobody may keep, and what was read after it has lost keys that nothing in the
+  /// book up to its head explains. Whoever erases calls off the exports of the server, but knows of no other program's.
+  private func requireNoErasure(after position: UInt64) throws {
+    let erasures = EventFilter(
+      org: OrgID(org.value), types: ["subject.erasure_requested", "subject.erased"])
+    let head = try reader.head()
+    var next = position
+    while next < head {
+      let page = try reader.read(after: next, limit: 100, filter: erasures)
+      for event in page.events where try concerns(event) {
+        try FileManager.default.removeItem(atPath: folder.directory)
+        throw AuditError.erasedMeanwhile
+      }
+      guard page.scannedTo > next else { break }
+      next = page.scannedTo
+    }
+  }
+
+  /// Whether what is exported may show the person whom `erasure` is of.
+  private func concerns(_ erasure: RecordedEvent) throws -> Bool {
+    switch record.scope {
+    case .account, .campaign, .period: return true
+    case .contact, .message, .number:
+      var filter = try filter()
+      return try filter.matches(erasure)
+    }
   }
 
   private func forEachTile(_ body: ([OpenedLeaf], UInt64) throws -> Void) throws {
@@ -195,22 +224,26 @@ extension AuditScope {
 package enum AuditError: Error, Equatable, CustomStringConvertible {
   case notEmpty(String)
   case incomplete(sequence: UInt64)
+  case erasedMeanwhile
   case unreadable(file: String, reason: String)
 
   package var code: String {
     switch self {
     case .notEmpty: "export_folder_not_empty"
     case .incomplete: "book_incomplete"
+    case .erasedMeanwhile: "erased_meanwhile"
     case .unreadable: "bundle_unreadable"
     }
   }
 
-  package var isRetryable: Bool { false }
+  package var isRetryable: Bool { self == .erasedMeanwhile }
 
   package var description: String {
     switch self {
     case .notEmpty(let directory):
       "\(directory) is not empty: an export goes into a new folder"
+    case .erasedMeanwhile:
+      "somebody was erased while the export was being written: it was thrown away; export again"
     case .incomplete(let sequence): "the org's event \(sequence) is missing in the log"
     case .unreadable(let file, let reason): "\(file): \(reason)"
     }

@@ -29,6 +29,8 @@ struct BookWriter {
   // For spreadsheets, which take a text without the mark as one of their own country.
   private var csv = CSVWriter(hasByteOrderMark: true)
   private var last: Proven?
+  /// Of the last event that was written.
+  private(set) var lastPosition: UInt64 = 0
   private var matching: [Proven] = []
   /// Of a contact, a message or a number.
   private(set) var evidence: Evidence?
@@ -79,6 +81,7 @@ struct BookWriter {
     try tiles.append(MerkleTree.leafHash(leaf.leaf)) { done.append(($0, $1)) }
     for (name, bytes) in done { try folder.write(name, bytes: bytes) }
     last = Proven(sequence: leaf.orgSequence, bytes: leaf.leaf)
+    lastPosition = leaf.event.position
   }
 
   private mutating func open(_ leaf: OpenedLeaf, into openings: inout HashedFile) throws {

@@ -9,17 +9,35 @@ import Merkle
 /// It lies outside the event log on purpose: what was signed once is remembered here also after somebody
 /// puts an older event log back.
 ///
+/// It only grows, by an entry an hour for every account that does something: what lies in memory is a hash of each 256 entries,
+/// and of each account its last heads. The rest is read from the file where somebody asks for it.
+///
 ///     <directory>/i<incarnation>/entries      uint16 length, text; one after the other (a C2SP entry bundle)
 ///                               checkpoint   the signed head; never ahead of `entries`
 package struct InstanceLog: Sendable {
   package let directory: String
   package let signer: NoteSigner
-  private var tree = SubtreeTable()
-  private var texts: [String] = []
+  /// As many heads of an origin as are kept in mind: the newest, and those that an export shows beside it.
+  static let keptHeadCount = 65
+
+  /// What an origin gave out last.
+  private struct Origin {
+    var index: UInt64
+    var text: String
+    /// Where its last heads begin in `entries`, oldest first.
+    var offsets: [Int]
+  }
+
+  private var frontier = Frontier()
+  /// Of full tiles: their roots, and what lies above.
+  private var tiles = SubtreeTable()
+  /// Where each full tile begins in `entries`, and behind them the one in the making.
+  private var tileOffsets = [0]
+  /// The leaves of that one.
+  private var open: [Digest] = []
   /// Of the entries that are whole. What is behind them a crash or a full disk has cut off.
   private var byteCount = 0
-  /// Where each origin's heads are, oldest first.
-  private var places: [String: [Int]] = [:]
+  private var origins: [String: Origin] = [:]
   /// The signed head.
   package private(set) var checkpoint: String
 
@@ -58,81 +76,178 @@ package struct InstanceLog: Sendable {
     return try Checkpoint(text: signer.verifier.open(note))
   }
 
+  private static let pieceByteCount = 1 << 20
+
   private mutating func load(_ signed: Checkpoint?) throws {
-    let bytes = FileManager.default.contents(atPath: entriesPath).map { [UInt8]($0) } ?? []
-    while byteCount + 2 <= bytes.count {
-      let end = byteCount + 2 + (Int(bytes[byteCount]) << 8 | Int(bytes[byteCount + 1]))
-      // It was never signed.
-      guard end <= bytes.count else { break }
-      add(String(decoding: bytes[byteCount + 2..<end], as: UTF8.self))
-      byteCount = end
-      if tree.size == signed?.size, tree.root != signed?.root {
-        throw NotaryError.instanceLogDamaged
+    if FileManager.default.fileExists(atPath: entriesPath) {
+      let handle = try FileHandle(forReadingFrom: URL(filePath: entriesPath))
+      defer { _ = try? handle.close() }
+      var rest: [UInt8] = []
+      while let piece = try handle.read(upToCount: Self.pieceByteCount), !piece.isEmpty {
+        rest += piece
+        var used = 0
+        while let end = Self.end(ofEntryAt: used, in: rest) {
+          add(String(decoding: rest[used + 2..<end], as: UTF8.self), byteCount: end - used)
+          used = end
+          if size == signed?.size, frontier.root != signed?.root {
+            throw NotaryError.instanceLogDamaged
+          }
+        }
+        // What no piece completes was never signed.
+        rest.removeFirst(used)
       }
     }
-    guard tree.size >= signed?.size ?? 0 else { throw NotaryError.instanceLogDamaged }
+    guard size >= signed?.size ?? 0 else { throw NotaryError.instanceLogDamaged }
   }
 
-  private mutating func add(_ text: String) {
-    tree.append(MerkleTree.leafHash(Array(text.utf8)))
-    let origin = String(text.prefix { $0 != "\n" })
-    places[origin, default: []].append(texts.count)
-    texts.append(text)
+  /// nil where the entry is cut off.
+  private static func end(ofEntryAt start: Int, in bytes: [UInt8]) -> Int? {
+    guard start + 2 <= bytes.count else { return nil }
+    let end = start + 2 + (Int(bytes[start]) << 8 | Int(bytes[start + 1]))
+    return end <= bytes.count ? end : nil
+  }
+
+  /// Behind what is there.
+  private mutating func add(_ text: String, byteCount added: Int) {
+    let name = String(text.prefix { $0 != "\n" })
+    var origin = origins.removeValue(forKey: name) ?? Origin(index: 0, text: "", offsets: [])
+    origin.index = size
+    origin.text = text
+    if origin.offsets.count == Self.keptHeadCount { origin.offsets.removeFirst() }
+    origin.offsets.append(byteCount)
+    origins[name] = origin
+    byteCount += added
+    let leaf = MerkleTree.leafHash(Array(text.utf8))
+    frontier.append(leaf)
+    open.append(leaf)
+    guard open.count == TilePath.leafCount else { return }
+    tiles.append(Self.root(of: open[...]))
+    tileOffsets.append(byteCount)
+    open.removeAll(keepingCapacity: true)
+  }
+
+  private static func root(of leaves: ArraySlice<Digest>) -> Digest {
+    var frontier = Frontier()
+    for leaf in leaves { frontier.append(leaf) }
+    return frontier.root
   }
 
   private mutating func sign() throws {
     checkpoint = try signer.sign(
-      Checkpoint(origin: signer.name, size: tree.size, root: tree.root).text)
+      Checkpoint(origin: signer.name, size: size, root: frontier.root).text)
     try DurableFile.replace(directory + "/checkpoint", with: Array(checkpoint.utf8))
   }
 }
 
 extension InstanceLog {
-  package var size: UInt64 { tree.size }
+  package var size: UInt64 { frontier.size }
 
-  /// The heads of `origin` that were given out, oldest first.
+  /// The head of `origin` that was given out last.
+  package func newestHead(of origin: String) throws -> Checkpoint? {
+    try origins[origin].map { try Checkpoint(text: $0.text) }
+  }
+
+  /// The heads of `origin` that were given out, oldest first: the last `keptHeadCount` of them.
   package func heads(of origin: String) throws -> [Checkpoint] {
-    try (places[origin] ?? []).map { try Checkpoint(text: texts[$0]) }
+    guard let offsets = origins[origin]?.offsets else { return [] }
+    return try withEntries { handle in
+      try offsets.map { offset in
+        let length = try Self.read(handle, offset..<offset + 2)
+        let end = offset + 2 + (Int(length[0]) << 8 | Int(length[1]))
+        return try Checkpoint(
+          text: String(decoding: try Self.read(handle, offset + 2..<end), as: UTF8.self))
+      }
+    }
   }
 
   /// The head of each origin that was given out last.
   func newestHeads() throws -> [Checkpoint] {
-    try places.values.compactMap(\.last).map { try Checkpoint(text: texts[$0]) }
+    try origins.values.map { try Checkpoint(text: $0.text) }
   }
 
   /// Adds `text`, durably, and signs the new head. Nothing where it is its origin's last one already.
   package mutating func append(_ text: String) throws {
-    let origin = String(text.prefix { $0 != "\n" })
-    if let last = places[origin]?.last, texts[last] == text { return }
+    if origins[String(text.prefix { $0 != "\n" })]?.text == text { return }
     let bytes = Array(text.utf8)
     precondition(bytes.count <= Int(UInt16.max), "a checkpoint's text is short")
     let entry = [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)] + bytes
     try DurableFile.append(entry, to: entriesPath, after: byteCount)
-    byteCount += entry.count
-    add(text)
+    add(text, byteCount: entry.count)
     try sign()
   }
 
   /// That the newest head of `origin` is in this log.
   package func proof(of origin: String) throws -> InclusionProof? {
-    guard let index = places[origin]?.last else { return nil }
-    let path = try MerkleTree.inclusionProof(
-      index: UInt64(index), size: tree.size, tree.subtree)
-    return InclusionProof(index: UInt64(index), path: path, checkpoint: checkpoint)
+    guard let index = origins[origin]?.index else { return nil }
+    // Those below a full tile's root: of one tile, that of the entry.
+    var known: (tile: UInt64, leaves: [Digest])?
+    let path = try MerkleTree.inclusionProof(index: index, size: size) { level, index in
+      let height = TilePath.leafCount.trailingZeroBitCount
+      guard level < height else {
+        return tiles.subtree(level: level - height, index: index)
+      }
+      let first = index << UInt64(level)
+      let tile = first / UInt64(TilePath.leafCount)
+      let leaves: [Digest]
+      if let known, known.tile == tile {
+        leaves = known.leaves
+      } else {
+        leaves = try self.leaves(of: tile)
+      }
+      known = (tile, leaves)
+      let start = Int(first % UInt64(TilePath.leafCount))
+      return Self.root(of: leaves[start..<start + 1 << level])
+    }
+    return InclusionProof(index: index, path: path, checkpoint: checkpoint)
   }
 
   /// The first `width` entries of the entry bundle `index` of c2sp.org/tlog-tiles; nil before they are there.
-  package func entryBundle(_ index: UInt64, width: Int) -> [UInt8]? {
-    let start = index.multipliedReportingOverflow(by: UInt64(TilePath.leafCount))
-    guard !start.overflow, start.partialValue < UInt64(texts.count),
-      Int(start.partialValue) + width <= texts.count
-    else { return nil }
-    var bytes: [UInt8] = []
-    for text in texts[Int(start.partialValue)..<Int(start.partialValue) + width] {
-      bytes += [UInt8(text.utf8.count >> 8), UInt8(text.utf8.count & 255)]
-      bytes += text.utf8
+  package func entryBundle(_ index: UInt64, width: Int) throws -> [UInt8]? {
+    guard index < UInt64(tileOffsets.count), let bytes = try bundle(Int(index)) else { return nil }
+    var end = 0
+    for _ in 0..<width {
+      guard let next = Self.end(ofEntryAt: end, in: bytes) else { return nil }
+      end = next
     }
-    return bytes
+    return Array(bytes[..<end])
+  }
+
+  /// All entries of a tile, as they are stored.
+  private func bundle(_ tile: Int) throws -> [UInt8]? {
+    let start = tileOffsets[tile]
+    let end = tile + 1 < tileOffsets.count ? tileOffsets[tile + 1] : byteCount
+    guard end > start else { return nil }
+    return try withEntries { try Self.read($0, start..<end) }
+  }
+
+  private func leaves(of tile: UInt64) throws -> [Digest] {
+    guard tile < tiles.size else { return open }
+    let bytes = try bundle(Int(tile)) ?? []
+    var leaves: [Digest] = []
+    var start = 0
+    while let end = Self.end(ofEntryAt: start, in: bytes) {
+      leaves.append(MerkleTree.leafHash(Array(bytes[start + 2..<end])))
+      start = end
+    }
+    // Not what it was when it was read first.
+    guard Self.root(of: leaves[...]) == tiles.subtree(level: 0, index: tile) else {
+      throw NotaryError.instanceLogDamaged
+    }
+    return leaves
+  }
+
+  private func withEntries<Value>(_ body: (FileHandle) throws -> Value) throws -> Value {
+    let handle = try FileHandle(forReadingFrom: URL(filePath: entriesPath))
+    defer { _ = try? handle.close() }
+    return try body(handle)
+  }
+
+  private static func read(_ handle: FileHandle, _ range: Range<Int>) throws -> [UInt8] {
+    try handle.seek(toOffset: UInt64(range.lowerBound))
+    guard let data = try handle.read(upToCount: range.count), data.count == range.count else {
+      throw NotaryError.instanceLogDamaged
+    }
+    return [UInt8](data)
   }
 }
 

@@ -148,7 +148,8 @@ extension Notary {
 
   /// Signs the durable head of `org` and enters it into the instance log, before anybody sees it.
   ///
-  /// - Throws: `NotaryError.forked` where the tree does not go on from the head given out last, and `.onHold`.
+  /// - Throws: `NotaryError.forked` where the tree does not go on from the head given out last, and `.onHold`;
+  ///   `EventLogError.corrupted` where a stored row of the tree is damaged.
   package func publish(_ org: Identifier) async throws -> PublishedHead {
     let signer = signer(of: org)
     try requireContinuation(of: signer.name, org)
@@ -156,7 +157,7 @@ extension Notary {
     let text = try signer.verifier.open(note)
     let head = try Checkpoint(text: text)
     // Somebody else published a newer one while this one was being signed.
-    if let last = try instance().heads(of: signer.name).last, last.size > head.size {
+    if let last = try instance().newestHead(of: signer.name), last.size > head.size {
       return try await publish(org)
     }
     try enter(text)
@@ -167,7 +168,7 @@ extension Notary {
   package func latest(of org: Identifier) throws -> String? {
     let signer = signer(of: org)
     // Ed25519 signs one text in one way: this is the note as it was.
-    return try instance().heads(of: signer.name).last.map { try signer.sign($0.text) }
+    return try instance().newestHead(of: signer.name).map { try signer.sign($0.text) }
   }
 
   /// The newest head of `org` that a history before this one has signed: as this home remembers it, or else as the log
@@ -221,11 +222,14 @@ extension Notary {
   }
 
   private func requireContinuation(of origin: String, _ org: Identifier) throws {
-    guard let last = try instance().heads(of: origin).last else { return }
-    let current = try log.treeHead(of: OrgID(org.value))
-    guard last.size <= current.size,
-      try log.root(of: OrgID(org.value), size: last.size) == last.root
-    else { throw NotaryError.forked(origin: origin, size: last.size) }
+    guard let last = try instance().newestHead(of: origin) else { return }
+    let name = OrgID(org.value)
+    let current = try log.treeHead(of: name)
+    guard last.size <= current.size, try log.root(of: name, size: last.size) == last.root else {
+      // A damaged row is no fork, and says what it is itself.
+      _ = try log.checkedHead(of: name)
+      throw NotaryError.forked(origin: origin, size: last.size)
+    }
   }
 
   private func published(

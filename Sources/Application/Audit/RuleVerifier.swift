@@ -5,12 +5,13 @@ import Merkle
 
 /// Proves over the log itself what may never happen: a message handed out after its address said no, or
 /// at night, or while sending was halted; a wallet below zero; a campaign that does not add up. Reads
-/// events in order and keeps what it needs; knows nothing of the code that wrote them.
+/// events in order and keeps what it needs; knows nothing of the code that wrote them. What it keeps grows with the people who
+/// said no or are listed, with what waits or is under way, and by 8 bytes a charge: a message that went out is forgotten.
 package struct RuleVerifier {
   package struct Violation: Equatable, Sendable {
     package let position: UInt64
-    /// `intent_after_opt_out`, `intent_while_in_doubt`, `intent_to_suppressed`, `intent_to_erased`, `intent_while_halted`,
-    /// `intent_after_kill_switch`,
+    /// `intent_not_planned`, `intent_after_opt_out`, `intent_while_in_doubt`, `intent_to_suppressed`, `intent_to_reassigned`,
+    /// `intent_to_landline`, `intent_to_erased`, `intent_while_halted`, `intent_after_kill_switch`,
     /// `intent_of_stopped_campaign`, `intent_outside_hours`, `verdict_missing`, `verdict_wrong`, `wallet_negative`,
     /// `wallet_not_conserved`, `charged_twice`, `campaign_not_conserved`, `history_not_continued`.
     package let rule: String
@@ -56,6 +57,9 @@ package struct RuleVerifier {
     }
   }
 
+  /// Of the messages that were read, those that are kept in mind.
+  package var openMessageCount: Int { orgs.values.reduce(0) { $0 + $1.messages.count } }
+
   private static func apply(_ change: Org.Event, to book: inout OrgBook) {
     switch change {
     case .sendingHalted(let scope, let mode, _, _):
@@ -66,18 +70,19 @@ package struct RuleVerifier {
     case .sendingResumed(let scope, _):
       book.halts.remove(scope)
       book.kills.remove(scope)
-    case .suppressed(let entry) where entry.list == .suppression:
+    case .suppressed(let entry):
       guard let address = entry.address.value else { return }
-      book.suppressed[entry.channel, default: []].insert(entry.channel.key(address))
-    case .unsuppressed(let entry) where entry.list == .suppression:
+      book.listed[entry.list, default: [:]][entry.channel, default: []].insert(
+        entry.channel.key(address))
+    case .unsuppressed(let entry):
       guard let address = entry.address.value else { return }
-      book.suppressed[entry.channel]?.remove(entry.channel.key(address))
+      book.listed[entry.list]?[entry.channel]?.remove(entry.channel.key(address))
     case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
       .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .historyRestored, .rateLimitSet, .accessRefused,
-      .clockAdvanced, .sendingRulesSet, .priceSet, .suppressed, .unsuppressed:
+      .clockAdvanced, .sendingRulesSet, .priceSet:
       break
     case .addressKeyDrawn(let key):
       book.keyedOptOuts.hasher = key.value.map(AddressHasher.init)
@@ -118,7 +123,7 @@ package struct RuleVerifier {
     var optedOutAddresses: [Channel: Set<String>] = [:]
     /// ... and what erasures left of such addresses.
     var keyedOptOuts = KeyedOptOuts()
-    var suppressed: [Channel: Set<String>] = [:]
+    var listed: [Suppression.List: [Channel: Set<String>]] = [:]
     /// People who asked to be forgotten.
     var erased: Set<Identifier> = []
     var halts: Set<HaltScope> = []
@@ -128,8 +133,9 @@ package struct RuleVerifier {
     var kills: Set<HaltScope> = []
     /// Paused or cancelled.
     var stoppedCampaigns: Set<Identifier> = []
-    /// What was charged, by resource, until it is given back.
-    var charged: Set<String> = []
+    /// What was charged, by resource, until it is given back: hashes under this process's key. Of a thousand million charges
+    /// two others meet with a chance of one in thirty-seven.
+    var charged: Set<Int> = []
     var optedOutContacts: [Channel: Set<Identifier>] = [:]
     /// Addresses at which advertising ended: by a STOP on another channel, or by a no after which they said yes to
     /// messages that are none.
@@ -140,7 +146,7 @@ package struct RuleVerifier {
     var stops: [Identifier: Stops] = [:]
     /// People whose words may have been a no.
     var inDoubt: [Identifier: Set<Channel>] = [:]
-    /// Messages that did not come to an end.
+    /// Messages that wait or are under way. What is over cannot be handed out again.
     var messages: [Identifier: OpenMessage] = [:]
     var campaigns: [Identifier: CampaignBook] = [:]
     var balanceMicros: Int64 = 0
@@ -297,17 +303,33 @@ extension RuleVerifier {
     if rules.map({ Gate.judge(verdict.facts, by: $0).outcome }) != .allowed {
       report("verdict_wrong", event)
     }
-    guard let message = book.messages[event.stream] else { return }
+    guard let message = book.messages[event.stream] else {
+      return report("intent_not_planned", event)
+    }
     if Self.isRevoked(message, book) { report("intent_after_opt_out", event) }
     if message.purpose == .marketing, book.inDoubt[message.contact]?.isEmpty == false {
       report("intent_while_in_doubt", event)
     }
     if book.erased.contains(message.contact) { report("intent_to_erased", event) }
-    if let address = message.address,
-      book.suppressed[message.channel]?.contains(address) == true
-    {
-      report("intent_to_suppressed", event)
+    if let rule = Self.listing(of: message, book) { report(rule, event) }
+  }
+
+  /// Which rule of the account's lists a message to its address breaks: a suppression list ends everything, do-not-call advertising
+  /// by text and call alike (47 CFR 64.1200(d)). Numbers that are another's by now (64.1200(m)) and landlines are listed for texts.
+  private static func listing(of message: OpenMessage, _ book: OrgBook) -> String? {
+    guard let address = message.address else { return nil }
+    func isListed(_ list: Suppression.List, _ channel: Channel) -> Bool {
+      book.listed[list]?[channel]?.contains(address) == true
     }
+    if isListed(.suppression, message.channel)
+      || message.purpose == .marketing
+        && message.channel.sharingAddress.contains(where: { isListed(.doNotCall, $0) })
+    {
+      return "intent_to_suppressed"
+    }
+    guard message.channel != .email else { return nil }
+    if isListed(.reassignedNumber, .sms) { return "intent_to_reassigned" }
+    return message.channel == .sms && isListed(.landline, .sms) ? "intent_to_landline" : nil
   }
 
   private static func isRevoked(_ message: OpenMessage, _ book: OrgBook) -> Bool {
@@ -353,15 +375,15 @@ extension RuleVerifier {
     if !isOpen { report("intent_outside_hours", event) }
   }
 
-  /// Keeps a campaign's count of ended recipients; drops messages that nothing can follow.
+  /// Keeps a campaign's count of ended recipients; drops messages that are over: news of them changes no count.
   private func move(_ id: Identifier, to status: Message.Status, _ book: inout OrgBook) {
-    guard var message = book.messages[id] else { return }
-    if let campaign = message.campaign, message.status.isEnded != status.isEnded {
-      book.campaigns[campaign]?.endedCount += status.isEnded ? 1 : -1
+    guard status.isEnded else {
+      book.messages[id]?.status = status
+      return
     }
-    message.status = status
-    let isOver = status == .failed || status == .skipped || status == .cancelled
-    book.messages[id] = isOver ? nil : message
+    guard let message = book.messages.removeValue(forKey: id) else { return }
+    book.killed.remove(id)
+    if let campaign = message.campaign { book.campaigns[campaign]?.endedCount += 1 }
   }
 }
 
@@ -378,7 +400,7 @@ extension RuleVerifier {
       book.balanceMicros += amountMicros
     case .refunded(_, let charge):
       book.balanceMicros += charge.amountMicros
-      book.charged.remove(charge.name)
+      book.charged.remove(charge.name.hashValue)
     case .held(let message, let amountMicros):
       if book.holds.updateValue(amountMicros, forKey: message) != nil {
         report("wallet_not_conserved", event)
@@ -389,7 +411,7 @@ extension RuleVerifier {
       if (held ?? 0) < charge.amountMicros { report("wallet_not_conserved", event) }
       book.heldMicros -= held ?? 0
       book.balanceMicros -= charge.amountMicros
-      if !book.charged.insert(charge.name).inserted { report("charged_twice", event) }
+      if !book.charged.insert(charge.name.hashValue).inserted { report("charged_twice", event) }
     case .released(let message, let amountMicros):
       if book.holds.removeValue(forKey: message) != amountMicros {
         report("wallet_not_conserved", event)
@@ -397,7 +419,7 @@ extension RuleVerifier {
       book.heldMicros -= amountMicros
     case .debited(let charge):
       book.balanceMicros -= charge.amountMicros
-      if !book.charged.insert(charge.name).inserted { report("charged_twice", event) }
+      if !book.charged.insert(charge.name.hashValue).inserted { report("charged_twice", event) }
     }
     if book.heldMicros > book.balanceMicros || book.balanceMicros < 0 {
       report("wallet_negative", event)

@@ -39,7 +39,8 @@ let restoreCommand = Command(
     history has a number that neither the folder, nor the log's other backup folders as far
     as they are reached, nor this home knows. None of them knows what was restored from a
     copy of a folder: look at the origins (…/i2/…) of checkpoints that others hold, and
-    give a higher --history.
+    give a higher --history. A folder that is mounted read-only cannot be told of the
+    number either: it is restored from only with a --history.
     --root-key is the root key of the last backup into the folder, whichever snapshot.
     """,
   arguments: [directory],
@@ -87,7 +88,7 @@ let restoreCommand = Command(
   var record = heldRecord
   var hasSecrets = true
   let known = max(history.map { $0 - 1 } ?? 0, try lastSignedHistory(home))
-  let report = try run(restore, after: known, invocation) { report in
+  let report = try run(restore, after: known, isNumberGiven: history != nil, invocation) { report in
     try placeCursors(report, home)
     record = RestoreRecord(
       restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
@@ -140,13 +141,14 @@ let releaseCommand = Command(
 }
 
 private func run(
-  _ restore: LogRestore, after known: UInt32, _ invocation: Invocation,
+  _ restore: LogRestore, after known: UInt32, isNumberGiven: Bool, _ invocation: Invocation,
   beforeLast: (RestoreReport) throws -> Void
 ) throws -> RestoreReport {
   do {
     return try restore.run(
       snapshot: invocation.value(snapshotOption.flag),
-      verifies: invocation.has(verifyOption.flag), after: known, beforeLast: beforeLast)
+      verifies: invocation.has(verifyOption.flag), after: known, isNumberGiven: isNumberGiven,
+      beforeLast: beforeLast)
   } catch EventLogError.wrongRootKey {
     throw CommandError.otherRootKey(
       path: invocation.value(keyOption.flag) ?? invocation.settings.home.log + "/root.key")

@@ -200,7 +200,7 @@ private func startServe(
     exports: exports, hold: hold, requests: requests, tls: tls, limits: limits, reach: reach)
   reactors.start()
   let publisher = CheckpointPublisher(engine: engine, notary: exports.notary, log: log) { line in
-    context.log.warning("a checkpoint was not published", ["reason": .string(line)])
+    context.log.error("a checkpoint was not published", ["reason": .string(line)])
   }
   publisher.start()
   let keeper = SnapshotKeeper(context, log: log, eventCount: snapshotEvents)

@@ -19,11 +19,12 @@ let verifyCommand = Command(
     Checks checksums, density, order, stream versions and the Merkle trees, then reads
     every event and checks the rules: nothing was handed out after its address said no,
     no wallet fell below zero, every finished campaign adds up. Works beside a running
-    system, in bounded memory. With --from the check of the log begins later; trees are
-    made of all events, so none is compared then, and the rules are checked from the first
-    event all the same. The exit code is 0 where all is well and 2 where something is
-    wrong, also where the log is so damaged that it cannot be opened; it is 1 where there
-    is none.
+    system; what it keeps in memory grows with the people who said no and the messages
+    under way, and by some 16 bytes a charge. With --from the check of the log begins
+    later; trees are made of all events, so none is compared then, and the rules are
+    checked from the first event all the same. The exit code is 0 where all is well and
+    2 where something is wrong, also where the log is so damaged that it cannot be opened;
+    it is 1 where there is none.
     """,
   options: [fromOption, deepOption, jobsOption, logOption, rulesOption, .json]
 ) { invocation in

@@ -407,6 +407,41 @@ import Testing
     }
   }
 
+  /// Goal: a program of its own, which no erasure calls off, leaves no folder that shows who was erased meanwhile, or that a verifier
+  /// finds incomplete. Method: the erasure comes between two reads; of somebody whom the export is about, and of another.
+  @Test func `an export that no erasure calls off throws away what it has of the erased`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let (org, contact) = try await story(fixture)
+      let other = try await org.contact("+12125550177", name: "Zelda")
+      let third = try await org.contact("+12125550178", name: "Zoran")
+      for (number, (scope, erased, isOver)) in [
+        (AuditScope.contact(other), contact, false), (.contact(other), other, true),
+        (.account, third, true),
+      ].enumerated() {
+        let (record, published) = try await fixture.desk.begin(
+          TestOrg.call, org: org.id, scope: scope, opensCredentials: true)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.requestErasure(of: erased, reason: .personAsked)
+        }
+        try await fixture.log.erase([SubjectID(erased.value)], org: OrgID(org.id.value))
+        let name = "overtaken\(number)"
+        if isOver {
+          #expect(throws: AuditError.erasedMeanwhile) {
+            try fixture.write(record, published, of: org.id, to: name)
+          }
+          #expect(!FileManager.default.fileExists(atPath: fixture.directory + "/" + name))
+        } else {
+          let bundle = try fixture.write(record, published, of: org.id, to: name)
+          #expect(bundle.verify().problems == [])
+        }
+      }
+      let bundle = try await fixture.export(of: org.id, to: "again")
+      #expect(bundle.verify().problems == [])
+    }
+  }
+
   /// As the reactor does it: `subject.erased` names the keys by the ids that leaves show.
   private func recordErasure(of contact: Identifier, _ org: TestOrg) async throws {
     try await org.perform { workspace throws(CommandError) in

@@ -20,18 +20,24 @@ extension BackupFolder {
   }
 
   /// A number after `known` and all that this folder and `others` know of, stored in each of them before anything uses it.
+  /// Where `isReadOnly`, this one is only asked.
   ///
-  /// `untold`: which of `others` could not be asked or told, and why.
+  /// `untold`: which of them could not be asked or told, and why.
   func takeIncarnation(
-    after known: UInt32, _ others: [BackupFolder]
+    after known: UInt32, _ others: [BackupFolder], isReadOnly: Bool
   ) throws(EventLogError) -> (UInt32, untold: [String]) {
     var locks: [Int32] = []
     defer { for lock in locks { Glibc.close(lock) } }
     var last = known
     var told: [BackupFolder] = []
     var untold: [String] = []
+    if isReadOnly {
+      last = max(last, try inFolder { () throws(EventLogError) in try lastIncarnation() })
+      untold.append("\(path): it is read-only")
+    }
+    let asked = (isReadOnly ? [] : [self]) + others.filter { $0.path != path }
     // In one order, whichever of them is restored from: two that each wait for the other would wait in vain.
-    for each in ([self] + others.filter { $0.path != path }).sorted(by: { $0.path < $1.path }) {
+    for each in asked.sorted(by: { $0.path < $1.path }) {
       do throws(EventLogError) {
         try each.inFolder { () throws(EventLogError) in
           guard try each.logID() == logID() else {

@@ -27,11 +27,22 @@ package struct LogRestore {
   private let target: String
   private let rootKey: any RootKey
   private let mapBytes: Int
+  private let isReadOnly: @Sendable (String) -> Bool
 
   /// From the backup folder `backup` into the log's directory `target`, which has no log yet.
   ///
   /// `mapBytes`: room to write; LMDB takes the file's own size where that is larger, and grows it then.
   package init(backup: String, target: String, rootKey: any RootKey, mapBytes: Int = 16 << 30) {
+    self.init(
+      backup: backup, target: target, rootKey: rootKey, mapBytes: mapBytes,
+      isReadOnly: PlainFiles.isReadOnly)
+  }
+
+  init(
+    backup: String, target: String, rootKey: any RootKey, mapBytes: Int = 16 << 30,
+    isReadOnly: @escaping @Sendable (String) -> Bool
+  ) {
+    self.isReadOnly = isReadOnly
     folder = BackupFolder(path: backup)
     self.target = target
     self.rootKey = rootKey
@@ -56,12 +67,15 @@ package struct LogRestore {
   /// Restores the snapshot `name` (nil: the newest), and, with `verifies`, checks every byte, proof and signature of it;
   /// the roots in the snapshot always are.
   ///
-  /// The history gets a number after all that the folder, the log's other ones and the caller (`after`) know of.
+  /// The history gets a number after all that the folder, the log's other ones and the caller (`after`) know of. A folder that is
+  /// read-only cannot be told of it, and another restore from it would take the same number: it is restored from only where
+  /// somebody answers for the number (`isNumberGiven`).
   /// `beforeLast` puts what else belongs to the log in its place: whoever finds the log finds that too, however this ended.
   ///
   /// - Throws: `.backupDamaged`, `.corrupted` and others, and what `beforeLast` throws; the target has no log then.
   package func run(
     snapshot name: String? = nil, verifies: Bool = false, after known: UInt32 = 0,
+    isNumberGiven: Bool = false,
     beforeLast: (RestoreReport) throws -> Void = { _ in }
   ) throws -> RestoreReport {
     let start = SystemClock.monotonicNanos()
@@ -73,9 +87,11 @@ package struct LogRestore {
       throw EventLogError.storage(reason: "there is a log already where it would be restored to")
     }
     let newest = try Self.snapshots(in: folder)[0]
+    let isReadOnly = isReadOnly(folder.path)
+    guard !isReadOnly || isNumberGiven else { throw folder.cannotBeTold }
     // Nobody prunes meanwhile what is being read.
-    let folderLock = try folder.lock()
-    defer { Glibc.close(folderLock) }
+    let folderLock = isReadOnly ? nil : try folder.lock()
+    defer { if let folderLock { Glibc.close(folderLock) } }
     let snapshot = try folder.snapshot(name ?? newest)
     let staging = LogFolder(path: target + "/restoring")
     try makeRoom(staging)
@@ -85,7 +101,7 @@ package struct LogRestore {
     let tombstones = try apply(erased, in: staging)
     let (verification, head) = try check(snapshot, staging, verifies: verifies)
     let (incarnation, untold) = try folder.takeIncarnation(
-      after: max(known, snapshot.incarnation), others)
+      after: max(known, snapshot.incarnation), others, isReadOnly: isReadOnly)
     try renumber(staging, to: incarnation)
     let siblings = try folder.names().reversed().filter { $0 != snapshot.name }
       .map { name throws(EventLogError) in try folder.snapshot(name) }
@@ -248,5 +264,15 @@ package struct LogRestore {
     }
     try PlainFiles.removeTree(staging.path)
     try PlainFiles.flushFolder(target)
+  }
+}
+
+extension BackupFolder {
+  fileprivate var cannotBeTold: EventLogError {
+    .storage(
+      reason:
+        "\(path) is read-only: a restore notes there which number its history has, so that no other one signs under it."
+        + " Mount it so that it can be written to, or choose the number: --history N, higher than in any checkpoint (…/i2/…)"
+    )
   }
 }

@@ -4,6 +4,11 @@ import Glibc
 enum PlainFiles {
   static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
+  /// Whether nobody may write there: a medium that was mounted so, or somebody else's folder.
+  static func isReadOnly(_ path: String) -> Bool {
+    unsafe access(path, W_OK) != 0 && [EROFS, EACCES, EPERM].contains(errno)
+  }
+
   /// nil where there is none.
   static func byteCount(of path: String) throws(EventLogError) -> Int? {
     var status = stat()

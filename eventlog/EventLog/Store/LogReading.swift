@@ -155,10 +155,12 @@ extension LogStore {
     var version: UInt64 = 0
     let streamHash = hash.stream(key.stream, org: key.org)
     try forEachEntryBackwards(streamHash, atOrBelow: .max, view, transaction) { entry in
-      let directory = try directory(at: entry.position, transaction)
-      let isThere = directory.contains(key)
-      if isThere { version = entry.detail }
-      return !isThere
+      // Not the entry's: that may be of another stream of the block with the same hash.
+      guard let last = try directory(at: entry.position, transaction).lastVersion(of: key) else {
+        return true
+      }
+      version = last
+      return false
     }
     return version
   }
@@ -236,7 +238,10 @@ extension LogStore {
     try forEachEntry(
       hash.stream(key.stream, org: key.org), detail: version, search, view, transaction
     ) { entry in
-      guard try directory(at: entry.position, transaction).contains(key) else { return true }
+      // The entry may be of another stream of the block with the same hash.
+      guard let last = try directory(at: entry.position, transaction).lastVersion(of: key),
+        last >= version
+      else { return true }
       start = entry.position
       return false
     }
@@ -282,8 +287,15 @@ extension BlockDirectory {
       stream: streams[events[place.ordinal].streamIndex].id)
   }
 
-  func contains(_ key: StreamKey) -> Bool {
-    streams.contains { $0.id == key.stream && orgs[$0.orgIndex].id == key.org }
+  /// nil where the block has no event of the stream.
+  func lastVersion(of key: StreamKey) -> UInt64? {
+    guard
+      let index = streams.firstIndex(where: {
+        $0.id == key.stream && orgs[$0.orgIndex].id == key.org
+      })
+    else { return nil }
+    let eventCount = events.count { $0.streamIndex == index }
+    return streams[index].versionBefore &+ UInt64(eventCount)
   }
 }
 

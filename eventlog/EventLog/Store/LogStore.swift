@@ -1,4 +1,5 @@
 import LMDB
+import Merkle
 import Synchronization
 import Vault
 import Zstd
@@ -38,6 +39,8 @@ final class LogStore: Sendable {
   /// What the writer of this process has stored events of since it wrote rows of subtrees last. Other processes make those
   /// few subtrees of leaves.
   let newestSlots = Mutex(TileSlots())
+  /// The trees of full tiles whose stored rows this process has compared with each other: of each org that it has signed for.
+  let checkedTrees = Mutex<[OrgID: Frontier]>([:])
 
   private let isClosed = Atomic<Bool>(false)
 

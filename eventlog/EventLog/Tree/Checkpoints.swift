@@ -75,7 +75,8 @@ extension GroupWriter {
   /// Signs the durable head of `org`.
   ///
   /// Two signatures under one origin that contradict each other are a fork that anybody can prove, so the head
-  /// is stored before the signature exists, and another root at or below a signed size is refused.
+  /// is stored before the signature exists, and another root at or below a signed size is refused. The root is of the tree that was
+  /// grown from the leaves; a head is signed only where the stored rows, which proofs are made of, make the same (TreeCheck.swift).
   func sign(_ org: OrgID, with key: CheckpointKey) throws -> String {
     let head = try currentHead(of: org)
     let next = SignedHead(incarnation: store.format.incarnation, head: head)
@@ -93,11 +94,14 @@ extension GroupWriter {
           position: 0, reason: "a checkpoint of a longer or other history was signed already")
       }
       guard try store.root(of: org, size: last.head.size) == last.head.root else {
+        // Where it is a damaged row that says so, that is what is wrong.
+        _ = try store.checkedHead(of: org)
         throw EventLogError.corrupted(
           position: 0, reason: "the tree does not go on from the checkpoint signed last")
       }
     }
     if last != next {
+      try store.requireRows(of: org, agreeingWith: head)
       try store.rewriting { transaction throws in
         try transaction.put(next.bytes, forKey: OrgRecord.key(org), in: store.heads)
       }
@@ -120,6 +124,11 @@ package struct LogIdentity: Equatable, Sendable {
 package protocol HeadSigner: LogProver {
   var identity: LogIdentity { get }
 
+  /// The head of the org's tree, with all stored rows of it read and compared with each other and with the leaves that came last.
+  ///
+  /// - Throws: `.corrupted` where they contradict each other.
+  func checkedHead(of org: OrgID) throws(EventLogError) -> TreeHead
+
   /// The head of the org's tree that was stored to be signed last, and in which history; nil before the first.
   func signedHead(
     of org: OrgID
@@ -128,7 +137,7 @@ package protocol HeadSigner: LogProver {
   /// A signed checkpoint of the org's durable head: origin, size, root and one Ed25519 signature.
   ///
   /// - Throws: `.corrupted` where the signature would contradict an earlier one, or an incarnation
-  ///   after this one has signed already.
+  ///   after this one has signed already, or where a stored row of the org's tree is damaged.
   func checkpoint(
     of org: OrgID, signedBy key: CheckpointKey
   ) async throws(EventLogError) -> String
@@ -150,6 +159,11 @@ extension LogStore {
 
 extension LMDBLogReader {
   package var identity: LogIdentity { store.identity }
+
+  /// As whoever signs has it.
+  package func checkedHead(of org: OrgID) throws(EventLogError) -> TreeHead {
+    try store.checkedHead(of: org)
+  }
 }
 
 extension LMDBEventLog: HeadSigner {
@@ -165,11 +179,17 @@ extension LMDBEventLog: HeadSigner {
     }
   }
 
+  package func checkedHead(of org: OrgID) throws(EventLogError) -> TreeHead {
+    try store.checkedHead(of: org)
+  }
+
   /// A signed checkpoint of the org's durable head: origin, size, root and one Ed25519 signature.
   package func checkpoint(
     of org: OrgID, signedBy key: CheckpointKey
   ) async throws(EventLogError) -> String {
-    try await core.onWriterThread { try $0.sign(org, with: key) }
+    // What takes long the first time is not done on the writer's thread, where commits would wait for it.
+    while try !store.checkRows(of: org) { await Task.yield() }
+    return try await core.onWriterThread { try $0.sign(org, with: key) }
   }
 
   /// What others check this log's checkpoints of `org` with.

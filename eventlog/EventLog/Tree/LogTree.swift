@@ -408,6 +408,19 @@ final class OrgTree {
     return frontier.root
   }
 
+  /// The root of a full tile as its subtrees of sixteen leaves give it; nil where neither its row nor memory has all of them.
+  func rootOfSlots(
+    ofTile tile: UInt64, _ transaction: borrowing ReadTransaction
+  ) throws -> Digest? {
+    var frontier = Frontier()
+    let first = tile * UInt64(TileRow.slotCount)
+    for index in first..<first + UInt64(TileRow.slotCount) {
+      guard let slot = try storedSlot(index, transaction) else { return nil }
+      frontier.append(slot)
+    }
+    return frontier.root
+  }
+
   /// nil where neither the tile's row nor memory has it.
   private func storedSlot(
     _ index: UInt64, _ transaction: borrowing ReadTransaction
@@ -478,15 +491,23 @@ extension LogStore {
   func withTree<Result>(
     of org: OrgID, _ body: (UInt64, SubtreeSource) throws -> Result
   ) throws(EventLogError) -> Result {
+    try withOrgTree(of: org) { size, tree, transaction throws in
+      try body(size) { level, index throws in
+        try tree.subtree(level: level, index: index, transaction)
+      }
+    }
+  }
+
+  func withOrgTree<Result>(
+    of org: OrgID, _ body: (UInt64, OrgTree, borrowing ReadTransaction) throws -> Result
+  ) throws(EventLogError) -> Result {
     try mappingErrors {
       try reading { transaction throws in
         let view = try view(transaction)
         try requireSound(org, view.tail, transaction)
         let tree = OrgTree(store: self, org: org, view: view)
         let size = try view.tail.nextSequences[org] ?? flushedTree(of: org, transaction).size
-        return try body(size) { level, index throws in
-          try tree.subtree(level: level, index: index, transaction)
-        }
+        return try body(size, tree, transaction)
       }
     }
   }

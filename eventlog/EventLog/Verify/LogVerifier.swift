@@ -291,10 +291,11 @@ extension LogVerifier {
         store.hash.stream(stream.stream.stream, org: stream.stream.org),
         atOrBelow: position - 1, view, transaction
       ) { entry in
-        let isThere = try store.directory(at: entry.position, transaction)
-          .contains(stream.stream)
-        if isThere { found = entry.detail }
-        return !isThere
+        let directory = try store.directory(at: entry.position, transaction)
+        guard let last = directory.lastVersion(of: stream.stream) else { return true }
+        // A block that was made larger meanwhile reaches beyond.
+        found = directory.header.lastPosition < position ? last : entry.detail
+        return false
       }
       return found
     }
