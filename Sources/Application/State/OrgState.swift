@@ -434,7 +434,10 @@ extension OrgState {
     var after = Message.evolve(before ?? Message.initialState, with: event)
     // In the log for whoever wants it: the facts are most of a message, and tens of thousands may wait.
     after.verdict = nil
-    queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
+    let realMicros = place.occurredAtMicros - settings.clockOffsetMicros
+    queue.apply(
+      stream, from: before, to: after, occurredAtMicros: realMicros,
+      recordedAtMicros: place.recordedAtMicros)
     campaigns.apply(from: before, to: after, of: stream)
     recent.apply(
       event, of: stream, after, atMicros: place.occurredAtMicros,
