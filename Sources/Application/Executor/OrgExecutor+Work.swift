@@ -137,8 +137,15 @@ extension OrgExecutor {
   }
 
   struct SilentWork: Sendable {
+    struct Entry: Sendable {
+      let message: Identifier
+      /// Whose provider took it, by `Channel.ofAddress`.
+      let service: Channel
+      let sinceMicros: Micros
+    }
+
     /// Taken by the provider, and nothing heard of since then.
-    let messages: [Identifier: Micros]
+    let messages: [Entry]
     /// When the oldest of the others was taken; nil without one.
     let oldestMicros: Micros?
   }
@@ -150,8 +157,11 @@ extension OrgExecutor {
         state.tables.messages[$0]?.status == .accepted
       }
       return SilentWork(
-        messages: Dictionary(
-          silent.map { ($0.message, $0.sinceMicros) }, uniquingKeysWith: { first, _ in first }),
+        messages: silent.compactMap { receipt in
+          guard let channel = state.tables.messages[receipt.message]?.channel else { return nil }
+          return SilentWork.Entry(
+            message: receipt.message, service: channel.ofAddress, sinceMicros: receipt.sinceMicros)
+        },
         oldestMicros: state.queue.oldestReceiptMicros)
     }
   }
@@ -170,6 +180,11 @@ extension OrgExecutor {
   /// How often a dispatched message was handed out, this time included.
   func attempt(of message: Identifier) -> Int {
     state.tables.messages[message]?.attempt ?? 1
+  }
+
+  /// Whose provider has to be asked about it, by `Channel.ofAddress`.
+  func service(of message: Identifier) -> Channel? {
+    state.tables.messages[message]?.channel?.ofAddress
   }
 
   func plan(of message: Identifier) -> MessagePlan? { state.tables.messages[message]?.plan }

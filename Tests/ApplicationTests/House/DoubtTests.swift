@@ -263,6 +263,39 @@ extension HouseTests {
     }
 
     // MARK: What a list cannot tell apart
+    /// A campaign's callbacks did not come, say, and the provider answers so many questions only.
+    @Test func `a provider that asks for patience is not asked about one after the other`()
+      async throws
+    {
+      let log = FaultyLog(MemoryEventLog { Moment.openMicros })
+      let texts = ToldProvider()
+      texts.change { $0.error = .throttled(retryAfterMillis: nil) }
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        var messages: [Identifier] = []
+        for number in 100..<200 {
+          let contact = try await org.contact("+12125550\(number)")
+          messages.append(try await org.send("Hello", to: contact).id)
+        }
+        try await dispatch(messages, in: org)
+        let silent = messages.prefix(50)
+        for message in silent { try await org.news(.accepted, of: message, id: "\(message)") }
+        house.clock.advance(byMicros: 2 * Moment.hourMicros)
+        let reactor = try reactor(org, [texts])
+        // Who is in doubt is known by now, and when that ends.
+        _ = await reactor.settleDoubts()
+        let questionCount = texts.questionCount
+        let readCount = log.readCount
+        for _ in 0..<3 { _ = await reactor.settleDoubts() }
+        #expect(texts.questionCount - questionCount <= 3 * 17)
+        #expect(log.readCount - readCount < 3 * 17 * 5)
+        // The end comes all the same.
+        house.clock.advance(byMicros: 73 * Moment.hourMicros)
+        _ = await reactor.settleDoubts()
+        for message in messages { #expect(try org.message(message).status == .failed) }
+      }
+    }
+
 
     @Test func `a second call to a number waits for the answer about the first`() async throws {
       let calls = ToldProvider()
