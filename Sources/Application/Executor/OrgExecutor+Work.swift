@@ -379,34 +379,10 @@ extension OrgExecutor {
 }
 
 extension OrgExecutor {
-  /// Where people text the org.
-  struct TextAccount: Sendable {
-    let number: String
-    let credentials: SMSCredentials
-    /// Since when the number is this account's.
-    let sinceMicros: Micros
-  }
-
-  /// nil where SMS is not set up.
-  func textAccount() throws(CommandError) -> TextAccount? {
-    try withState { state in
-      guard let number = state.settings.sms?.from, let credentials = state.credentials else {
-        return nil
-      }
-      return TextAccount(
-        number: number, credentials: credentials, sinceMicros: state.textsSinceMicros)
-    }
-  }
-
-  /// When the latest event of the org's book was recorded.
-  func lastRecordedMicros(in log: any EventReader) throws(CommandError) -> Micros? {
-    let count = try withState { $0.nextOrgSequence }
-    guard count > 0 else { return nil }
-    do {
-      return try log.readOrg(OrgID(org.value), from: count - 1, limit: 1).first?.recordedAtMicros
-    } catch {
-      throw .log(error)
-    }
+  /// Where people text the org, or did until lately.
+  func textInboxes() throws(CommandError) -> [TextInbox] {
+    let nowMicros = realMicros
+    return try withState { $0.textInboxes(nowMicros: nowMicros) }
   }
 }
 
