@@ -205,9 +205,8 @@ import Testing
     #expect(email.subject == text)
   }
 
-  /// Made character by character, these megabytes took half a gigabyte and a minute of a thread.
-  @Test(.timeLimit(.minutes(1)))
-  func `one byte that stands for nothing makes no mail a heavy one`() throws {
+  /// As large as a mail may be.
+  @Test func `one byte that stands for nothing spoils no large mail`() throws {
     let text = [UInt8](repeating: 0x61, count: 30 << 20) + [0x81]
     let read = MailCharset.text(text, in: "windows-1252")
     #expect(read.utf8.count == text.count + 2)
