@@ -145,6 +145,6 @@ extension Workspace {
     guard
       let last = state.contacts[plan.contact]?.lastInboundMicros[plan.channel.ofAddress]
     else { return false }
-    return nowMicros - last < 24 * 3_600 * 1_000_000
+    return nowMicros - last < Self.replyMicros
   }
 }

@@ -40,13 +40,15 @@ extension InboundText {
   }
 }
 
-/// A text that a provider lists, and when it came.
+/// A text that a provider lists, and when it came. Where its pictures are kept the provider says when it is asked.
 package struct ListedText: Sendable, Equatable {
   package var text: InboundText
+  package var hasMedia: Bool
   package var atMicros: Micros
 
-  package init(text: InboundText, atMicros: Micros) {
+  package init(text: InboundText, hasMedia: Bool, atMicros: Micros) {
     self.text = text
+    self.hasMedia = hasMedia
     self.atMicros = atMicros
   }
 }
@@ -58,8 +60,48 @@ extension Workspace {
   package mutating func receive(_ text: InboundText) throws(CommandError) -> Identifier {
     var text = text
     text.from = canonical(text.from)
+    return try receive(text, try keyword(of: text), sentAtMicros: nil)
+  }
+
+  /// Takes in a text that was found on the provider's list, or passes it over. False, and nothing is decided, where it has
+  /// to wait: a yes until all that came before it was seen, and what has pictures until they are known. A no waits for
+  /// neither. `isLast`: there is nothing to wait for any more.
+  ///
+  /// `isFormer`: its number had been given up when it came. By then it may be somebody else's: what counts is a no alone,
+  /// of somebody whom the org knows.
+  mutating func take(
+    _ listed: ListedText, isFormer: Bool, isLast: Bool
+  ) throws(CommandError) -> Bool {
+    var text = listed.text
+    text.from = canonical(text.from)
+    var keyword = try keyword(of: text)
+    let mayBeNo = keyword == .optOut || keyword == .unsure
+    if isFormer {
+      guard mayBeNo, try isKnown(text.from) else { return true }
+    }
+    guard isLast || mayBeNo || (keyword != .optIn && !listed.hasMedia) else { return false }
+    // Whoever said yes and then no, on whatever way, has said no.
+    if keyword == .optIn,
+      state.hasSaidNo(
+        text.from, of: .sms, holders: holders(of: text.from), sinceMicros: listed.atMicros)
+    {
+      keyword = nil
+    }
+    try receive(
+      text, keyword, sentAtMicros: listed.atMicros + state.settings.clockOffsetMicros)
+    return true
+  }
+
+  private func isKnown(_ number: String) throws(CommandError) -> Bool {
+    guard holders(of: number).isEmpty else { return true }
+    return try !recipients(at: number).isEmpty
+  }
+
+  @discardableResult
+  private mutating func receive(
+    _ text: InboundText, _ keyword: InboundMessage.Keyword?, sentAtMicros: Micros?
+  ) throws(CommandError) -> Identifier {
     let contact = try senderOrNew(text.from)
-    let keyword = try keyword(of: text)
     let message = newID(.message)
     try run(
       Message.self, message,
@@ -68,7 +110,8 @@ extension Workspace {
           contact: contact, channel: .sms, to: text.to, providerID: text.providerID,
           keyword: keyword,
           content: .known(
-            MessageContent(address: text.from, body: text.body, media: text.media)))),
+            MessageContent(address: text.from, body: text.body, media: text.media)),
+          sentAtMicros: sentAtMicros)),
       isNew: true)
     try chargeInbound(text)
     switch keyword {
@@ -77,7 +120,7 @@ extension Workspace {
         address: text.from, channel: .sms, method: .keyword, message: message,
         recipients: try recipients(at: text.from))
     case .optIn:
-      try optIn(text)
+      try optIn(text, grantedAtMicros: sentAtMicros ?? nowMicros)
     case .unsure:
       for holder in holders(of: text.from) + (try recipients(at: text.from)) {
         try run(Contact.self, holder, .suspectOptOut(.sms, message: message))
@@ -254,10 +297,12 @@ extension Workspace {
   }
 
   /// START, YES, UNSTOP: a new yes by the person, on every contact with this number.
-  private mutating func optIn(_ text: InboundText) throws(CommandError) {
+  private mutating func optIn(
+    _ text: InboundText, grantedAtMicros: Micros
+  ) throws(CommandError) {
     let consent = Consent(
       channel: .sms, purpose: .marketing, method: .keyword, source: "inbound_sms",
-      grantedAtMicros: nowMicros,
+      grantedAtMicros: grantedAtMicros,
       evidence: .known(ConsentEvidence(address: text.from, wording: text.body)))
     let isRenewal = state.isRevoked(text.from, of: .sms, for: .marketing)
     for contact in holders(of: text.from) {

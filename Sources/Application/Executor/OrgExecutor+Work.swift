@@ -138,8 +138,15 @@ extension OrgExecutor {
   }
 
   struct SilentWork: Sendable {
+    struct Entry: Sendable {
+      let message: Identifier
+      /// Whose provider took it, by `Channel.ofAddress`.
+      let service: Channel
+      let sinceMicros: Micros
+    }
+
     /// Taken by the provider, and nothing heard of since then.
-    let messages: [Identifier: Micros]
+    let messages: [Entry]
     /// When the oldest of the others was taken; nil without one.
     let oldestMicros: Micros?
   }
@@ -151,8 +158,11 @@ extension OrgExecutor {
         state.tables.messages[$0]?.status == .accepted
       }
       return SilentWork(
-        messages: Dictionary(
-          silent.map { ($0.message, $0.sinceMicros) }, uniquingKeysWith: { first, _ in first }),
+        messages: silent.compactMap { receipt in
+          guard let channel = state.tables.messages[receipt.message]?.channel else { return nil }
+          return SilentWork.Entry(
+            message: receipt.message, service: channel.ofAddress, sinceMicros: receipt.sinceMicros)
+        },
         oldestMicros: state.queue.oldestReceiptMicros)
     }
   }
@@ -171,6 +181,11 @@ extension OrgExecutor {
   /// How often a dispatched message was handed out, this time included.
   func attempt(of message: Identifier) -> Int {
     state.tables.messages[message]?.attempt ?? 1
+  }
+
+  /// Whose provider has to be asked about it, by `Channel.ofAddress`.
+  func service(of message: Identifier) -> Channel? {
+    state.tables.messages[message]?.channel?.ofAddress
   }
 
   func plan(of message: Identifier) -> MessagePlan? { state.tables.messages[message]?.plan }
@@ -391,34 +406,10 @@ extension OrgExecutor {
 }
 
 extension OrgExecutor {
-  /// Where people text the org.
-  struct TextAccount: Sendable {
-    let number: String
-    let credentials: SMSCredentials
-    /// Since when the number is this account's.
-    let sinceMicros: Micros
-  }
-
-  /// nil where SMS is not set up.
-  func textAccount() throws(CommandError) -> TextAccount? {
-    try withState { state in
-      guard let number = state.settings.sms?.from, let credentials = state.credentials else {
-        return nil
-      }
-      return TextAccount(
-        number: number, credentials: credentials, sinceMicros: state.textsSinceMicros)
-    }
-  }
-
-  /// When the latest event of the org's book was recorded.
-  func lastRecordedMicros(in log: any EventReader) throws(CommandError) -> Micros? {
-    let count = try withState { $0.nextOrgSequence }
-    guard count > 0 else { return nil }
-    do {
-      return try log.readOrg(OrgID(org.value), from: count - 1, limit: 1).first?.recordedAtMicros
-    } catch {
-      throw .log(error)
-    }
+  /// Where people text the org, or did until lately.
+  func textInboxes() throws(CommandError) -> [TextInbox] {
+    let nowMicros = realMicros
+    return try withState { $0.textInboxes(nowMicros: nowMicros) }
   }
 }
 

@@ -31,11 +31,15 @@ package protocol MessageProvider: Sendable {
     of message: OutboundMessage, handedOverAtMicros: Micros
   ) async throws(ProviderError) -> Bool
 
-  /// What people sent to `number` since then, newest first, but for those that are `known` by the provider's id.
+  /// What people sent to `number`, newest first: the first page, or the one that another names as its next.
   func received(
-    at number: String, by credentials: SMSCredentials, sinceMicros: Micros,
-    except known: Set<String>
-  ) async throws(ProviderError) -> [ListedText]
+    at number: String, by credentials: SMSCredentials, page: String?
+  ) async throws(ProviderError) -> ListedTexts
+
+  /// Where the pictures of a text that somebody sent are kept.
+  func media(
+    of text: ListedText, by credentials: SMSCredentials
+  ) async throws(ProviderError) -> [String]
 }
 
 extension MessageProvider {
@@ -45,9 +49,26 @@ extension MessageProvider {
     of message: OutboundMessage, handedOverAtMicros: Micros
   ) async throws(ProviderError) -> Bool { true }
   package func received(
-    at number: String, by credentials: SMSCredentials, sinceMicros: Micros,
-    except known: Set<String>
-  ) async throws(ProviderError) -> [ListedText] { [] }
+    at number: String, by credentials: SMSCredentials, page: String?
+  ) async throws(ProviderError) -> ListedTexts { ListedTexts(texts: []) }
+  package func media(
+    of text: ListedText, by credentials: SMSCredentials
+  ) async throws(ProviderError) -> [String] { [] }
+}
+
+/// A page of what people sent to a number.
+package struct ListedTexts: Sendable, Equatable {
+  package var texts: [ListedText]
+  /// How many more were sent of which the provider did not say what they are.
+  package var unreadableCount = 0
+  /// nil: there is none further back.
+  package var nextPage: String?
+
+  package init(texts: [ListedText], unreadableCount: Int = 0, nextPage: String? = nil) {
+    self.texts = texts
+    self.unreadableCount = unreadableCount
+    self.nextPage = nextPage
+  }
 }
 
 /// The adapters that this program has. A further one is one more entry.

@@ -51,7 +51,11 @@ extension OrgReactor {
   /// Changes nothing where the message is not in doubt (any more).
   func settle(_ message: Identifier) async throws {
     let nowMicros = await executor.realMicros
-    if let known = questions[message], known.askAtMicros > nowMicros { return }
+    if let known = questions[message] {
+      guard known.askAtMicros <= nowMicros else { return }
+      // No look into the log for each of thousands, as long as nobody answers.
+      if known.endsAtMicros > nowMicros, await isSilent(message) { return }
+    }
     guard let doubt = try await executor.doubt(about: message, links: settings.links, log: log),
       doubt.providerID == nil,
       // Handed out since the list of doubts was asked for: its call is being made, and the provider, asked now,
@@ -127,12 +131,13 @@ extension OrgReactor {
     waitMicros: Int64
   ) async {
     let nowMicros = await executor.realMicros
-    let ageMicros = nowMicros - doubt.sinceMicros
-    guard ageMicros >= settings.receiptLimitMillis * 1_000,
-      hasAskedLong(since: question.firstMicros, nowMicros)
-    else {
+    let endsAtMicros = max(
+      doubt.sinceMicros + settings.receiptLimitMillis * 1_000,
+      question.firstMicros + settings.receiptDeadlineMillis * 1_000)
+    guard nowMicros >= endsAtMicros else {
       questions[message] = question
       questions[message]?.askAtMicros = nowMicros + waitMicros
+      questions[message]?.endsAtMicros = endsAtMicros
       return
     }
     await end(message, doubt, .refused(code: "no_answer"))
@@ -141,6 +146,11 @@ extension OrgReactor {
   /// Whoever was off for days does not take the first failure to connect for an answer.
   private func hasAskedLong(since firstMicros: Micros, _ nowMicros: Micros) -> Bool {
     nowMicros - firstMicros >= settings.receiptDeadlineMillis * 1_000
+  }
+
+  private func isSilent(_ message: Identifier) async -> Bool {
+    guard !silentServices.isEmpty else { return false }
+    return await executor.service(of: message).map(silentServices.contains) ?? false
   }
 
   private var call: Call {
@@ -229,6 +239,8 @@ struct Question {
   var absentSinceMicros: Micros?
   /// When to ask again.
   var askAtMicros: Micros
+  /// When it is closed if nobody answers until then; as far as it is known.
+  var endsAtMicros: Micros = .min
 
   /// Less and less often, down to once an hour: for people to mend what keeps the provider from answering.
   fileprivate func waitMicros(at nowMicros: Micros) -> Int64 {
@@ -240,6 +252,8 @@ struct Question {
 
 /// A message that the provider took, and of which it never said what became of it.
 struct Silence {
+  /// Whose provider took it, by `Channel.ofAddress`.
+  let service: Channel
   let sinceMicros: Micros
   /// When it was first to be asked about (real time).
   let firstMicros: Micros
@@ -254,12 +268,18 @@ extension OrgReactor {
     let nowMicros = await executor.realMicros
     let deadlineMicros = settings.receiptDeadlineMillis * 1_000
     let work = try await executor.takeSilent(untilMicros: nowMicros - deadlineMicros)
-    for (message, sinceMicros) in work.messages {
-      silent[message] = Silence(
-        sinceMicros: sinceMicros, firstMicros: nowMicros, askAtMicros: nowMicros)
+    for entry in work.messages {
+      silent[entry.message] = Silence(
+        service: entry.service, sinceMicros: entry.sinceMicros, firstMicros: nowMicros,
+        askAtMicros: nowMicros)
     }
-    for (message, silence) in silent.sorted(by: { $0.key < $1.key })
-    where silence.askAtMicros <= nowMicros && !Task.isCancelled {
+    var questionCount = 0
+    let due = silent.filter { $0.value.askAtMicros <= nowMicros }.sorted { $0.key < $1.key }
+    for (message, silence) in due
+    where !Task.isCancelled && questionCount < Self.receiptQuestionLimit
+      && (isOverdue(silence, nowMicros) || !silentServices.contains(silence.service))
+    {
+      questionCount += 1
       try await ask(about: message, silence, nowMicros: nowMicros)
     }
     let next =
@@ -267,6 +287,15 @@ extension OrgReactor {
       + [work.oldestMicros.map { $0 + deadlineMicros }]
       .compactMap(\.self)
     return next.min().map { max(0, $0 - nowMicros) }
+  }
+
+  /// As many in a round: a call in doubt must not wait for the answers about a whole campaign.
+  private static let receiptQuestionLimit = 500
+
+  /// Whether it is closed even where nobody answers.
+  private func isOverdue(_ silence: Silence, _ nowMicros: Micros) -> Bool {
+    nowMicros - silence.sinceMicros >= settings.receiptLimitMillis * 1_000
+      && hasAskedLong(since: silence.firstMicros, nowMicros)
   }
 
   private func ask(
@@ -287,7 +316,7 @@ extension OrgReactor {
         return await adopt(found, as: message, by: provider)
       }
     case .silent:
-      isOverdue = isOverdue && hasAskedLong(since: silence.firstMicros, nowMicros)
+      isOverdue = self.isOverdue(silence, nowMicros)
       // Asked again in the next round.
       guard isOverdue else { return }
     case .refused: break

@@ -17,6 +17,8 @@ package struct ReactorSettings: Sendable {
   package var receiptLimitMillis: Int64 = 72 * 3_600_000
   /// How long a provider may try to bring a text before it is looked for: Twilio tries for 15 seconds.
   package var webhookGraceMillis: Int64 = 20_000
+  /// How long nothing goes out after a start while it is looked for what people said meanwhile.
+  package var firstLookMillis: Int64 = 30_000
   package var rates = RateTable()
 
   package init(links: OutboundLinks) { self.links = links }
@@ -49,10 +51,6 @@ actor OrgReactor {
   var silentServices: Set<Channel> = []
   /// Messages without a receipt that the provider was asked about, or is to be.
   var silent: [Identifier: Silence] = [:]
-  /// Texts that a look found on record, and when they came: those that the next one will find again.
-  var knownTexts: [String: Micros] = [:]
-  /// Since when the next look is for; nil: none was begun.
-  var lookFromMicros: Micros?
   /// Messages from before a restore that the provider was asked about.
   private var reconciled: Set<Identifier> = []
   /// One for texts and calls, one for mail: a provider that takes nothing keeps nothing back but its own.
@@ -64,6 +62,7 @@ actor OrgReactor {
   /// What each campaign with a pace may hand out.
   private var paces: [Identifier: TokenBucket] = [:]
   private let desk: RateDesk
+  private let texts: TextLook
 
   private struct CallOutcome: Sendable {
     let message: Identifier
@@ -73,9 +72,11 @@ actor OrgReactor {
 
   init(
     executor: OrgExecutor, providers: MessageProviders, log: any EventReader,
-    settings: ReactorSettings, desk: RateDesk, restored: RestoreRecord?,
+    settings: ReactorSettings, desk: RateDesk, restored: RestoreRecord?, texts: CursorFile,
     report: @escaping @Sendable (String) -> Void
   ) {
+    self.texts = TextLook(
+      executor: executor, providers: providers, settings: settings, cursor: texts, report: report)
     self.executor = executor
     self.providers = providers
     self.log = log
@@ -88,14 +89,15 @@ actor OrgReactor {
   /// Works until the task is cancelled; nothing of it runs any more when this returns.
   func run() async {
     let work = executor.work
-    // Whoever wrote a no while nobody was here gets nothing more. A provider that cannot be asked keeps nothing back.
-    await takeInTexts()
     await withTaskGroup(of: Void.self) { group in
+      group.addTask { await self.texts.run() }
+      // Whoever wrote a no while nobody was here gets nothing more. A provider that cannot be asked, or has too much to say,
+      // keeps nothing back.
+      await texts.looked.wait(beyond: 0, timeout: .milliseconds(settings.firstLookMillis))
       group.addTask { await self.repeatedly(work) { await self.dispatchNext() } }
       group.addTask { await self.repeatedly(work) { await self.fireTimers() } }
       group.addTask { await self.repeatedly(work) { await self.runCampaigns() } }
       group.addTask { await self.repeatedly(work) { await self.settleDoubts() } }
-      group.addTask { await self.repeatedly(work) { await self.lookForTexts() } }
       group.addTask { await self.repeatedly(self.answered) { await self.recordOutcomes() } }
     }
     await drain()

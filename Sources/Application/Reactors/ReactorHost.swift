@@ -86,7 +86,9 @@ package final class ReactorHost: Sendable {
   private func start(_ executor: OrgExecutor, restored: RestoreRecord?) {
     let reactor = OrgReactor(
       executor: executor, providers: providers, log: engine.log, settings: settings,
-      desk: desk, restored: restored, report: report)
+      desk: desk, restored: restored,
+      texts: CursorFile(directory: cursorDirectory, name: "texts-\(executor.org.text)"),
+      report: report)
     let webhooks = WebhookReactor(
       executor: executor, log: engine.log, client: webhookClient,
       cursorDirectory: cursorDirectory, board: engine.deliveries, report: report)

@@ -57,9 +57,13 @@ struct DispatchQueueIndex: Codable {
   private var firstReceipt = 0
   /// Messages by the provider's id: those under way and the latest that came to an end.
   private var byProviderID: [String: Identifier] = [:]
-  private var endedProviderIDs: [String] = []
-  /// As many as may come to an end while one call is in doubt.
+  private var endedProviderIDs: [EndedID] = []
+  /// How many of those that ended are known at least.
   private static let endedLimit = 10_000
+  /// ... and for how long: a call that begins later is not looked for so far back (`OrgExecutor.lookBackMicros`).
+  private static let endedMicros: Int64 = 2 * OrgExecutor.lookBackMicros
+  /// The addresses of those in `unanswered`.
+  private var unansweredAddresses: [Identifier: String] = [:]
 
   /// An address in the form in which addresses are compared.
   struct Address: Hashable, Codable {
@@ -87,9 +91,16 @@ struct DispatchQueueIndex: Codable {
     let sinceMicros: Micros
   }
 
+  private struct EndedID: Codable {
+    let id: String
+    let address: String
+    let atMicros: Micros
+  }
+
+  /// `occurredAtMicros`: by the real clock.
   mutating func apply(
     _ message: Identifier, from before: Message.State?, to after: Message.State,
-    recordedAtMicros: Micros
+    occurredAtMicros: Micros, recordedAtMicros: Micros
   ) {
     trackStoppable(message, from: before, to: after)
     if after.status == .queued, before?.status != .queued {
@@ -98,10 +109,11 @@ struct DispatchQueueIndex: Codable {
     trackCall(message, after)
     let isUnanswered = after.status == .dispatched || after.status == .unknown
     if isUnanswered { unanswered.insert(message) } else { unanswered.remove(message) }
+    unansweredAddresses[message] = isUnanswered ? after.address : nil
     if after.status == .accepted, before?.status != .accepted {
       receipts.append(Receipt(message: message, sinceMicros: recordedAtMicros))
     }
-    track(message, from: before, to: after)
+    track(message, from: before, to: after, atMicros: occurredAtMicros)
   }
 
   private mutating func trackCall(_ message: Identifier, _ after: Message.State) {
@@ -135,15 +147,32 @@ struct DispatchQueueIndex: Codable {
   }
 
   private mutating func track(
-    _ message: Identifier, from before: Message.State?, to after: Message.State
+    _ message: Identifier, from before: Message.State?, to after: Message.State,
+    atMicros: Micros
   ) {
     guard after.hasPlan, let providerID = after.providerID else { return }
     byProviderID[providerID] = message
     guard after.status?.isFinal == true, before?.status?.isFinal != true else { return }
-    endedProviderIDs.append(providerID)
-    guard endedProviderIDs.count > 2 * Self.endedLimit else { return }
-    for old in endedProviderIDs.prefix(Self.endedLimit) { byProviderID[old] = nil }
-    endedProviderIDs.removeFirst(Self.endedLimit)
+    endedProviderIDs.append(
+      EndedID(id: providerID, address: after.address ?? "", atMicros: atMicros))
+    if endedProviderIDs.count >= 2 * Self.endedLimit,
+      endedProviderIDs.count.isMultiple(of: Self.endedLimit)
+    {
+      forgetEnded(nowMicros: atMicros)
+    }
+  }
+
+  /// A provider that is asked about a call in doubt lists what went to its address, and what ended long ago must not be
+  /// taken for it: as long as nobody knows what became of the one, the ids of the others are known.
+  private mutating func forgetEnded(nowMicros: Micros) {
+    let addresses = Set(unansweredAddresses.values)
+    let kept = endedProviderIDs.dropLast(Self.endedLimit).filter { ended in
+      let isKept =
+        ended.atMicros > nowMicros - Self.endedMicros || addresses.contains(ended.address)
+      if !isKept { byProviderID[ended.id] = nil }
+      return isKept
+    }
+    endedProviderIDs = kept + endedProviderIDs.suffix(Self.endedLimit)
   }
 
   /// The message that a provider knows by this id; nil where it ended long ago.

@@ -59,8 +59,10 @@ final class OrgState: Codable, @unchecked Sendable {
   private(set) var timers = MinHeap<Due>()
   /// Tokens of the provider of texts that new ones of the same account took the place of.
   private var rolledTokens: [RolledToken] = []
-  /// Since when texts come to the org's number.
-  private(set) var textsSinceMicros: Micros = 0
+  /// At which numbers people text the org, and did until lately, in the order in which they were set up.
+  private(set) var textNumbers: [TextNumber] = []
+  /// What was said lately that a yes of before must not take back.
+  private var recentNoes = RecentNoes()
   private var ended = EndedMessages()
 
   init(org: Identifier, contacts memory: ContactMemory = ContactMemory()) {
@@ -85,8 +87,9 @@ final class OrgState: Codable, @unchecked Sendable {
       // Of the world, not of a test account's clock, and the same when the log is read again: its own time comes later.
       let realMicros = place.occurredAtMicros - settings.clockOffsetMicros
       noteTokens(before: event, atMicros: realMicros)
+      textNumbers.note(event, before: settings.sms, atMicros: realMicros)
       news.apply(event, atMicros: realMicros)
-      apply(event, of: stream)
+      apply(event, of: stream, atMicros: realMicros)
     case .user(let event): fold(User.self, event, stream)
     case .apiKey(let event): fold(APIKey.self, event, stream)
     case .role(let event): fold(Role.self, event, stream)
@@ -226,9 +229,6 @@ extension OrgState {
   private func noteTokens(before event: Org.Event, atMicros: Micros) {
     switch event {
     case .smsConfigured(let next):
-      if settings.sms?.from != next.from || settings.sms?.accountSID != next.accountSID {
-        textsSinceMicros = atMicros
-      }
       let before = (settings.sms.map { [$0] } ?? []) + settings.formerSMS
       let rolled = before.filter {
         $0.accountSID == next.accountSID && $0.authToken != next.authToken
@@ -242,14 +242,16 @@ extension OrgState {
     }
   }
 
-  private func apply(_ event: Org.Event, of stream: Identifier) {
+  private func apply(_ event: Org.Event, of stream: Identifier, atMicros: Micros) {
     fold(Org.self, event, stream)
     switch event {
     case .suppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list, default: []].insert(.init(address, entry.channel))
       keyedOptOuts.show(.init(address, entry.channel))
-      if entry.isNo { closedByNo.insert(.init(address, entry.channel)) }
+      guard entry.isNo else { return }
+      closedByNo.insert(.init(address, entry.channel))
+      recentNoes.note(address: .init(address, entry.channel), atMicros: atMicros)
     case .unsuppressed(let entry):
       guard let address = entry.address.value else { return }
       suppressed[entry.list]?.remove(.init(address, entry.channel))
@@ -275,11 +277,15 @@ extension OrgState {
       record.activity.record(kind, atMicros: place.occurredAtMicros)
     }
     if isErased { noteErasure(of: stream, orgSequence: place.orgSequence) }
+    let realMicros = place.occurredAtMicros - settings.clockOffsetMicros
     switch event {
     case .optedOut(let optOut):
       if optOut.scope == .seller, let details = contacts[stream]?.state.details {
-        endMarketing(at: details, optOut)
+        endMarketing(at: details, optOut, atMicros: realMicros)
       }
+      recentNoes.note(
+        address: optOut.address.value.map { .init($0, optOut.channel) }, contact: stream,
+        message: optOut.message, atMicros: realMicros)
       guard let text = optOut.address.value, !text.isEmpty else { return noteSuspicion(of: stream) }
       let address = DispatchQueueIndex.Address(text, optOut.channel)
       let isAnothers = optedOutAddresses[address].map { $0.contact != stream } ?? false
@@ -303,6 +309,7 @@ extension OrgState {
     case .optOutSuspected(let channel, let message):
       suspectedOptOuts[stream, default: [:]][channel] = SuspectedOptOut(
         message: message, atMicros: place.occurredAtMicros)
+      recentNoes.note(contact: stream, message: message, atMicros: realMicros)
     case .erasureRequested(let request):
       let addresses = request.addresses.value ?? []
       keyedOptOuts.apply(addresses)
@@ -337,12 +344,16 @@ extension OrgState {
   }
 
   /// A STOP ends advertising wherever else the person is reached, whoever comes to have those addresses.
-  private func endMarketing(at details: ContactDetails, _ optOut: OptOut) {
+  private func endMarketing(
+    at details: ContactDetails, _ optOut: OptOut, atMicros: Micros
+  ) {
     for channel in Channel.allCases where channel != optOut.channel {
       let isSameNumber = channel.ofAddress == optOut.channel.ofAddress
       let addresses = [details.key(of: channel), isSameNumber ? optOut.address.value : nil]
       for case let address? in addresses where !address.isEmpty {
         endedMarketing.insert(.init(address, channel))
+        recentNoes.note(
+          address: .init(address, channel), message: optOut.message, atMicros: atMicros)
       }
     }
   }
@@ -379,6 +390,16 @@ extension OrgState {
   func hasOptedOut(_ address: String, of channel: Channel) -> Bool {
     let address = DispatchQueueIndex.Address(address, channel)
     return optedOutAddresses[address] != nil || keyedOptOuts.contains(address)
+  }
+
+  /// Whether a no that stands there, or of one of `holders`, was said at `sinceMicros` (real time) or later, as far as
+  /// anybody can tell: of the noes of erased people nothing is kept but that they were said.
+  func hasSaidNo(
+    _ address: String, of channel: Channel, holders: [Identifier], sinceMicros: Micros
+  ) -> Bool {
+    let address = DispatchQueueIndex.Address(address, channel)
+    return recentNoes.hasAny(at: address, of: holders, sinceMicros: sinceMicros)
+      || keyedOptOuts.contains(address) || keyedOptOuts.endsMarketing(address)
   }
 
   /// Whether advertising to the address ended with what its holder said on another channel.
@@ -445,20 +466,29 @@ extension OrgState {
     var after = Message.evolve(before ?? Message.initialState, with: event)
     // In the log for whoever wants it: the facts are most of a message, and tens of thousands may wait.
     after.verdict = nil
-    queue.apply(stream, from: before, to: after, recordedAtMicros: place.recordedAtMicros)
+    let realMicros = place.occurredAtMicros - settings.clockOffsetMicros
+    queue.apply(
+      stream, from: before, to: after, occurredAtMicros: realMicros,
+      recordedAtMicros: place.recordedAtMicros)
     campaigns.apply(from: before, to: after, of: stream)
     recent.apply(
       event, of: stream, after, atMicros: place.occurredAtMicros,
       keepsTexts: settings.sendingRules.duplicateHours != nil)
     carrierSegments.apply(event, of: stream, atMicros: place.occurredAtMicros)
-    if case .received(let inbound) = event {
-      contacts.note(inbound.contact) {
-        $0.lastInboundMicros[inbound.channel.ofAddress] = place.occurredAtMicros
-      }
-    }
+    if case .received(let inbound) = event { note(inbound, stream, at: place) }
     tables.messages[stream] = after
     noteWaiting(stream, after)
     if mayForget(after) { ended.append(stream, sequence: place.orgSequence) }
+  }
+
+  private func note(_ inbound: InboundMessage, _ message: Identifier, at place: EventPlace) {
+    let sentMicros = inbound.sentAtMicros ?? place.occurredAtMicros
+    contacts.note(inbound.contact) { record in
+      let channel = inbound.channel.ofAddress
+      record.lastInboundMicros[channel] = max(record.lastInboundMicros[channel] ?? .min, sentMicros)
+    }
+    recentNoes.note(
+      inbound, message, atMicros: place.occurredAtMicros, offsetMicros: settings.clockOffsetMicros)
   }
 
   /// Where a no or a cancellation left something over, it is on record until that is gone too.

@@ -33,6 +33,9 @@ package struct Workspace {
   /// Texts that this command queued, by address, where the org does not say the same twice.
   private var newTexts: [DispatchQueueIndex.Address: [(message: Identifier, text: TextPrint)]] =
     [:]
+  /// How long what is sent to somebody is an answer to what they wrote.
+  static let replyMicros: Int64 = 86_400_000_000
+
   /// Who wrote to us with this command, and how.
   private(set) var heardFrom: [Identifier: Set<Channel>] = [:]
   /// Segments that this command handed out and that a carrier counts.
@@ -133,6 +136,8 @@ package struct Workspace {
     case .dispatched(_, let verdict):
       newCarrierSegmentCount += verdict.facts.carrier?.segmentCount ?? 0
     case .received(let inbound):
+      // What was found long after it came is answered at an hour for it.
+      guard nowMicros - (inbound.sentAtMicros ?? nowMicros) < Self.replyMicros else { return }
       heardFrom[inbound.contact, default: []].insert(inbound.channel.ofAddress)
     case .planned, .held, .skipped, .accepted, .retryScheduled, .unknown, .sent, .delivered,
       .failed, .cancelled, .callEnded, .opened, .clicked, .complained:

@@ -254,10 +254,12 @@ package struct InboundMessage: Sendable, Equatable, Codable {
   package var providerID: String
   package var keyword: Keyword?
   package var content: Personal<MessageContent>
+  /// When it was sent, where it was found on the provider's list later; nil: it was brought as it came.
+  package var sentAtMicros: Micros?
 
   package init(
     contact: Identifier, channel: Channel, to: String, providerID: String, keyword: Keyword?,
-    content: Personal<MessageContent>
+    content: Personal<MessageContent>, sentAtMicros: Micros? = nil
   ) {
     self.contact = contact
     self.channel = channel
@@ -265,6 +267,15 @@ package struct InboundMessage: Sendable, Equatable, Codable {
     self.providerID = providerID
     self.keyword = keyword
     self.content = content
+    self.sentAtMicros = sentAtMicros
+  }
+
+  /// Whether it says no, or perhaps does.
+  package var mayBeNo: Bool {
+    switch keyword {
+    case .optOut, .unsure: true
+    case .optIn, .help, nil: false
+    }
   }
 }
 

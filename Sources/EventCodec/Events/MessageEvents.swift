@@ -251,6 +251,7 @@ extension InboundMessage {
     payload.fields.field("to", to)
     payload.fields.field("provider_id", providerID)
     payload.fields.optional("keyword", keyword)
+    payload.fields.optional("sent_at_micros", sentAtMicros)
     payload.personal(content, of: contact) { $0.write(to: &$1) }
   }
 
@@ -260,7 +261,8 @@ extension InboundMessage {
       channel: try payload.fields.word("channel"), to: try payload.fields.string("to"),
       providerID: try payload.fields.string("provider_id"),
       keyword: try payload.fields.optionalWord("keyword"),
-      content: try payload.personal(MessageContent.read))
+      content: try payload.personal(MessageContent.read),
+      sentAtMicros: try payload.fields.optionalInt64("sent_at_micros"))
   }
 }
 

@@ -10,7 +10,22 @@ enum MailCharset {
     }
     if let text = String(bytes: bytes, encoding: encoding.value) { return text }
     guard encoding.isOfSingleBytes else { return String(decoding: bytes, as: UTF8.self) }
-    return bytes.map { String(bytes: [$0], encoding: encoding.value) ?? "\u{FFFD}" }.joined()
+    return text(bytes, by: characters(of: encoding.value))
+  }
+
+  /// Each byte's character.
+  private static func characters(of encoding: String.Encoding) -> [Unicode.Scalar] {
+    (0...255).map { byte in
+      String(bytes: [UInt8(byte)], encoding: encoding)?.unicodeScalars.first ?? "\u{FFFD}"
+    }
+  }
+
+  /// Anybody may send a mail of many megabytes: nothing is made for a byte of its own.
+  private static func text(_ bytes: [UInt8], by characters: [Unicode.Scalar]) -> String {
+    var text = String.UnicodeScalarView()
+    text.reserveCapacity(bytes.count)
+    for byte in bytes { text.append(characters[Int(byte)]) }
+    return String(text)
   }
 
   private struct Encoding {

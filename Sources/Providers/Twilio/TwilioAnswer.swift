@@ -69,48 +69,34 @@ enum TwilioAnswer {
 
 /// One page of the list of messages.
 struct TwilioMessagePage {
-  struct Item {
-    let message: ProviderMessage
-    /// From a person to us.
-    let isReceived: Bool
-    let hasMedia: Bool
-    let segmentCount: Int
-
-    func listedText(media: [String]) -> ListedText {
-      ListedText(
-        text: InboundText(
-          from: TwilioInboundMessage.number(message.from),
-          to: TwilioInboundMessage.number(message.to), body: message.body,
-          providerID: message.providerID, segmentCount: segmentCount, media: media),
-        atMicros: message.createdAtMicros)
-    }
-  }
-
-  let items: [Item]
+  let messages: [ProviderMessage]
   /// Path and query of the next page.
   let nextPageURI: String?
 
   /// - Throws: `.malformed` with the name of the field that is missing.
   init(parsing body: [UInt8]) throws(ProviderError) {
-    guard let page = try? JSON(parsing: body) else { throw .malformed(detail: "no JSON") }
-    guard let items = page["messages"]?.array else { throw .malformed(detail: "no messages") }
-    var read: [Item] = []
-    for item in items { read.append(try Self.item(item)) }
-    self.items = read
-    nextPageURI = page["next_page_uri"]?.string
+    let (items, nextPageURI) = try Self.items(of: body)
+    var messages: [ProviderMessage] = []
+    for item in items { messages.append(try Self.message(item)) }
+    self.messages = messages
+    self.nextPageURI = nextPageURI
   }
 
-  /// Twilio writes its counts as texts.
-  private static func item(_ item: JSON) throws(ProviderError) -> Item {
-    func count(_ name: String) -> Int? { item[name]?.string.flatMap { Int($0) } }
-    return Item(
-      message: try message(item), isReceived: item["direction"]?.string == "inbound",
-      hasMedia: count("num_media") ?? 0 > 0, segmentCount: count("num_segments") ?? 1)
+  fileprivate static func items(
+    of body: [UInt8]
+  ) throws(ProviderError) -> (items: [JSON], nextPageURI: String?) {
+    guard let page = try? JSON(parsing: body) else { throw .malformed(detail: "no JSON") }
+    guard let items = page["messages"]?.array else { throw .malformed(detail: "no messages") }
+    return (items, page["next_page_uri"]?.string)
+  }
+
+  fileprivate static func createdAtMicros(_ item: JSON) -> Micros? {
+    item["date_created"]?.string.flatMap(RFC2822Date.micros(parsing:))
   }
 
   private static func message(_ item: JSON) throws(ProviderError) -> ProviderMessage {
     guard let sid = item["sid"]?.string else { throw .malformed(detail: "a message without sid") }
-    guard let created = item["date_created"]?.string.flatMap(RFC2822Date.micros(parsing:)) else {
+    guard let created = createdAtMicros(item) else {
       throw .malformed(detail: "a message without date_created")
     }
     return ProviderMessage(
@@ -118,5 +104,41 @@ struct TwilioMessagePage {
       body: item["body"]?.string ?? "",
       status: item["status"]?.string.flatMap { TwilioMessageStatus($0).kind },
       errorCode: item["error_code"]?.int.map { String($0) }, createdAtMicros: created)
+  }
+}
+
+/// One page of what people sent to a number. What is missing in one of them keeps none of the others back: each may be a
+/// STOP.
+struct TwilioInboxPage {
+  private(set) var texts: ListedTexts
+
+  /// - Throws: `.malformed` where there is no list.
+  init(parsing body: [UInt8]) throws(ProviderError) {
+    let (items, nextPageURI) = try TwilioMessagePage.items(of: body)
+    texts = ListedTexts(texts: [], nextPage: nextPageURI)
+    // The list is in order: who has no date came when its neighbour did.
+    var atMicros = items.lazy.compactMap(TwilioMessagePage.createdAtMicros).first
+    for item in items where item["direction"]?.string == "inbound" {
+      atMicros = TwilioMessagePage.createdAtMicros(item) ?? atMicros
+      if let atMicros, let text = Self.text(item, atMicros) {
+        texts.texts.append(text)
+      } else {
+        texts.unreadableCount += 1
+      }
+    }
+  }
+
+  /// nil where nobody could tell it from another, or answer it. Twilio writes its counts as texts.
+  private static func text(_ item: JSON, _ atMicros: Micros) -> ListedText? {
+    func count(_ name: String) -> Int? { item[name]?.string.flatMap { Int($0) } }
+    guard let sid = item["sid"]?.string, let from = item["from"]?.string,
+      let to = item["to"]?.string
+    else { return nil }
+    return ListedText(
+      text: InboundText(
+        from: TwilioInboundMessage.number(from), to: TwilioInboundMessage.number(to),
+        body: item["body"]?.string ?? "", providerID: sid,
+        segmentCount: count("num_segments") ?? 1),
+      hasMedia: count("num_media") ?? 0 > 0, atMicros: atMicros)
   }
 }

@@ -70,35 +70,27 @@ package struct TwilioProvider: MessageProvider {
   /// with the first page that reaches back far enough.
   package func find(_ query: FindQuery) async throws(ProviderError) -> [ProviderMessage] {
     try await list(Self.listPath(query), query.credentials, sinceMicros: query.sinceMicros)
-      .map(\.message)
   }
 
   package func received(
-    at number: String, by credentials: SMSCredentials, sinceMicros: Micros,
-    except known: Set<String>
-  ) async throws(ProviderError) -> [ListedText] {
-    let items = try await list(
-      Self.inboxPath(number, credentials), credentials, sinceMicros: sinceMicros)
-    var texts: [ListedText] = []
-    for item in items where item.isReceived && !known.contains(item.message.providerID) {
-      let media = item.hasMedia ? try await media(of: item, credentials) : []
-      texts.append(item.listedText(media: media))
-    }
-    return texts
+    at number: String, by credentials: SMSCredentials, page: String?
+  ) async throws(ProviderError) -> ListedTexts {
+    let path = page ?? Self.inboxPath(number, credentials)
+    return try TwilioInboxPage(parsing: try await answer(path, credentials)).texts
   }
 
   private func list(
     _ path: String, _ credentials: SMSCredentials, sinceMicros: Micros
-  ) async throws(ProviderError) -> [TwilioMessagePage.Item] {
-    var found: [TwilioMessagePage.Item] = []
+  ) async throws(ProviderError) -> [ProviderMessage] {
+    var found: [ProviderMessage] = []
     var next: String? = path
     // Twilio keeps dates to the second.
     let sinceMicros = sinceMicros - sinceMicros % 1_000_000
     for _ in 0..<Self.maxPageCount {
       guard let path = next else { return found }
       let page = try TwilioMessagePage(parsing: try await answer(path, credentials))
-      found += page.items.filter { $0.message.createdAtMicros >= sinceMicros }
-      let reachesBack = page.items.contains { $0.message.createdAtMicros < sinceMicros }
+      found += page.messages.filter { $0.createdAtMicros >= sinceMicros }
+      let reachesBack = page.messages.contains { $0.createdAtMicros < sinceMicros }
       next = reachesBack ? nil : page.nextPageURI
     }
     guard next == nil else { throw .malformed(detail: "the list of messages has no end") }
@@ -106,10 +98,10 @@ package struct TwilioProvider: MessageProvider {
   }
 
   /// The addresses that the webhook would have named.
-  private func media(
-    of item: TwilioMessagePage.Item, _ credentials: SMSCredentials
+  package func media(
+    of text: ListedText, by credentials: SMSCredentials
   ) async throws(ProviderError) -> [String] {
-    let body = try await answer(Self.mediaPath(item.message.providerID, credentials), credentials)
+    let body = try await answer(Self.mediaPath(text.text.providerID, credentials), credentials)
     guard let list = (try? JSON(parsing: body))?["media_list"]?.array else {
       throw .malformed(detail: "no media_list")
     }
@@ -147,8 +139,7 @@ extension TwilioProvider {
   static let pageSize = 1000
   /// A look at the inbox is for the few that came since the one before.
   static let inboxPageSize = 100
-  /// More messages than one number ever gets from another in the time that a call is in doubt, or one of ours in the time
-  /// that a look is about.
+  /// More messages than one number ever gets from another in the time that a call is in doubt.
   static let maxPageCount = 1000
 
   static func creation(of sms: OutboundSMS, timeoutMillis: Int) -> ClientRequest {

@@ -100,7 +100,8 @@ extension HouseTests {
       settings.doubtGraceMillis = 0
       return OrgReactor(
         executor: try org.executor, providers: MessageProviders(providers), log: org.house.log,
-        settings: settings, desk: RateDesk(rates: RateTable()), restored: restored, report: { _ in })
+        settings: settings, desk: RateDesk(rates: RateTable()), restored: restored,
+        texts: CursorFile(directory: org.house.cursorDirectory, name: "texts"), report: { _ in })
     }
 
     private func with(
@@ -309,6 +310,39 @@ extension HouseTests {
       }
     }
 
+    /// A campaign's callbacks did not come, say, and the provider answers so many questions only.
+    @Test func `a provider that asks for patience is not asked about one after the other`()
+      async throws
+    {
+      let log = FaultyLog(MemoryEventLog { Moment.openMicros })
+      let texts = ToldProvider()
+      texts.change { $0.error = .throttled(retryAfterMillis: nil) }
+      try await House.with(log: log, isRunning: false) { house in
+        let org = try await house.org()
+        var messages: [Identifier] = []
+        for number in 100..<200 {
+          let contact = try await org.contact("+12125550\(number)")
+          messages.append(try await org.send("Hello", to: contact).id)
+        }
+        try await dispatch(messages, in: org)
+        let silent = messages.prefix(50)
+        for message in silent { try await org.news(.accepted, of: message, id: "\(message)") }
+        house.clock.advance(byMicros: 2 * Moment.hourMicros)
+        let reactor = try reactor(org, [texts])
+        // Who is in doubt is known by now, and when that ends.
+        _ = await reactor.settleDoubts()
+        let questionCount = texts.questionCount
+        let readCount = log.readCount
+        for _ in 0..<3 { _ = await reactor.settleDoubts() }
+        #expect(texts.questionCount - questionCount <= 3 * 17)
+        #expect(log.readCount - readCount < 3 * 17 * 5)
+        // The end comes all the same.
+        house.clock.advance(byMicros: 73 * Moment.hourMicros)
+        _ = await reactor.settleDoubts()
+        for message in messages { #expect(try org.message(message).status == .failed) }
+      }
+    }
+
     // MARK: What a list cannot tell apart
 
     @Test func `a second call to a number waits for the answer about the first`() async throws {
@@ -492,78 +526,6 @@ extension HouseTests {
           try workspace.removeProvider(.sms, isForgotten: true)
         }
         #expect(try await org.executor.providerTokens().isEmpty)
-      }
-    }
-
-    // MARK: Texts that nobody was there for
-
-    /// A house at an hour at which texts may go out, by whose clock the sandbox lists what came.
-    private func withCommonClock(
-      _ body: (House, TestOrg) async throws -> Void
-    ) async throws {
-      let weekMicros = 7 * Moment.dayMicros
-      let nowMicros = SystemClock().nowMicros()
-      let weeks = max(0, (nowMicros - Moment.openMicros) / weekMicros + 1)
-      let startMicros = Moment.openMicros + weeks * weekMicros
-      try await House.with(
-        at: startMicros, log: nil, settings: { $0.webhookGraceMillis = 0 }, isRunning: false
-      ) { house in
-        let org = try await house.org()
-        // What comes from here on comes after the number was set up, and before the next start.
-        let aheadMillis = (house.clock.nowMicros() - SystemClock().nowMicros()) / 1_000
-        _ = try await house.control(
-          "POST", "/sandbox/clock", ["advance_ms": .int(aheadMillis + 2_000)])
-        house.clock.advance(byMicros: 10_000_000)
-        try await body(house, org)
-      }
-    }
-
-    @Test func `a no that came while nobody was there is heeded before anything goes out`()
-      async throws
-    {
-      try await withCommonClock { house, org in
-        let contact = try await org.contact(Self.phone)
-        let message = try await org.send("Hello", to: contact).id
-        #expect(try org.message(message).status == .queued)
-        await house.stop()
-        _ = try await house.control("POST", "/sandbox/pause-callbacks")
-        try await org.text("please remove me", from: Self.phone)
-        try house.start()
-        try await org.waitFor(message, .skipped)
-        #expect(try org.message(message).reason == .revoked)
-        #expect(try await house.received(by: Self.phone).isEmpty)
-        // Its webhook, when it comes at last, says nothing new.
-        func texts() throws -> Int { try org.events.count { $0.type == "message.received" } }
-        #expect(try texts() == 1)
-        _ = try await house.control("POST", "/sandbox/pause-callbacks", ["paused": false])
-        try await org.text("Really", from: Self.otherPhone)
-        try await wait("the webhooks") { try await house.stat("callbacks_pending") == 0 }
-        #expect(try texts() == 2)
-        try await Invariants.check(org)
-      }
-    }
-
-    @Test func `what came to a number before it was set up is not taken in`() async throws {
-      try await withCommonClock { house, org in
-        _ = try await house.control("POST", "/sandbox/pause-callbacks")
-        try await org.text("please remove me", from: Self.phone)
-        let today = try #require(
-          try await org.perform { workspace throws(CommandError) in workspace.settings.sms }.output
-            ?? nil)
-        house.clock.advance(byMicros: Moment.minuteMicros)
-        for number in ["+12125550155", org.number] {
-          var settings = today
-          settings.from = number
-          let next = settings
-          try await org.perform { workspace throws(CommandError) in
-            try workspace.configureSMS(next)
-          }
-        }
-        try await house.restart()
-        let message = try await org.send("Hello", to: try await org.contact(Self.phone)).id
-        try await wait("it is handed out") { try org.dispatchedCount() == 1 }
-        #expect(try !org.events.contains { $0.type == "message.received" })
-        #expect(try org.message(message).status != .skipped)
       }
     }
 

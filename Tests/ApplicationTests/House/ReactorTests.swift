@@ -127,7 +127,7 @@ extension HouseTests {
       return OrgReactor(
         executor: try org.executor, providers: MessageProviders(providers), log: org.house.log,
         settings: settings, desk: RateDesk(rates: RateTable()), restored: nil,
-        report: { _ in })
+        texts: CursorFile(directory: org.house.cursorDirectory, name: "texts"), report: { _ in })
     }
 
     @Test func `a stop waits for the calls under way and records their answers`() async throws {

@@ -306,7 +306,8 @@ extension HouseTests {
           settings: ReactorSettings(
             links: OutboundLinks(
               publicURL: "http://127.0.0.1:1", tokens: LinkTokens(secret: [1]))),
-          desk: RateDesk(rates: RateTable()), restored: nil, report: { _ in })
+          desk: RateDesk(rates: RateTable()), restored: nil,
+          texts: CursorFile(directory: house.cursorDirectory, name: "texts"), report: { _ in })
         let running = Task { await reactor.run() }
         try await wait("three calls and all texts") { board.count == 8 }
         try await Task.sleep(for: .milliseconds(30))

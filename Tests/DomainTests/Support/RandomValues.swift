@@ -223,7 +223,7 @@ extension SplitMix64 {
   mutating func inbound() -> InboundMessage {
     InboundMessage(
       contact: id(.contact), channel: one(), to: text(), providerID: text(),
-      keyword: maybe { $0.one() }, content: content())
+      keyword: maybe { $0.one() }, content: content(), sentAtMicros: maybe { $0.int64() })
   }
 
   mutating func charge() -> Charge {

@@ -205,6 +205,14 @@ import Testing
     #expect(email.subject == text)
   }
 
+  /// As large as a mail may be.
+  @Test func `one byte that stands for nothing spoils no large mail`() throws {
+    let text = [UInt8](repeating: 0x61, count: 30 << 20) + [0x81]
+    let read = MailCharset.text(text, in: "windows-1252")
+    #expect(read.utf8.count == text.count + 2)
+    #expect(read.hasSuffix("a\u{FFFD}"))
+  }
+
   @Test func `a mail in HTML alone is read without its marks`() throws {
     let email = try parsed([
       "from": "ann@a.example", "to": "hi@b.example",

@@ -95,39 +95,63 @@ struct TwilioDescriptionTests {
         "/Accounts/\(credentials.accountSID)/Messages/MM1/Media.json"))
   }
 
+  private func item(_ sid: String?, _ direction: String, media: String = "0", date: String? = nil)
+    -> JSON
+  {
+    [
+      "sid": JSON(sid), "from": "rcs:+15550002", "to": "+15550001", "body": "Hi",
+      "date_created": JSON(date), "direction": .string(direction), "num_segments": "2",
+      "num_media": .string(media), "status": "received",
+    ]
+  }
+
+  private func text(_ sid: String, hasMedia: Bool = false, atMicros: Micros) -> ListedText {
+    ListedText(
+      text: InboundText(
+        from: "+15550002", to: "+15550001", body: "Hi", providerID: sid, segmentCount: 2),
+      hasMedia: hasMedia, atMicros: atMicros)
+  }
+
   @Test func `a text that somebody sent to us is told from ours`() throws {
-    func item(_ direction: String, media: String = "0") throws -> TwilioMessagePage.Item {
-      let page: JSON = [
-        "messages": [
-          [
-            "sid": "SM1", "from": "rcs:+15550002", "to": "+15550001", "body": "Hi",
-            "date_created": "Fri, 24 May 2019 17:44:46 +0000", "direction": .string(direction),
-            "num_segments": "2", "num_media": .string(media), "status": "received",
-          ]
-        ]
-      ]
-      return try #require(try TwilioMessagePage(parsing: page.bytes()).items.first)
-    }
-    for direction in ["outbound-api", "outbound-reply", "outbound-call"] {
-      #expect(try !item(direction).isReceived)
-    }
-    let received = try item("inbound", media: "1")
-    #expect(received.isReceived && received.hasMedia)
+    let date = "Fri, 24 May 2019 17:44:46 +0000"
+    let page: JSON = [
+      "messages": [
+        item("SM1", "outbound-api", date: date), item("SM2", "outbound-reply", date: date),
+        item("SM3", "outbound-call", date: date), item("MM4", "inbound", media: "1", date: date),
+      ], "next_page_uri": "/2010-04-01/x",
+    ]
     #expect(
-      received.listedText(media: ["https://x"])
-        == ListedText(
-          text: InboundText(
-            from: "+15550002", to: "+15550001", body: "Hi", providerID: "SM1", segmentCount: 2,
-            media: ["https://x"]), atMicros: 1_558_719_886_000_000))
+      try TwilioInboxPage(parsing: page.bytes()).texts
+        == ListedTexts(
+          texts: [text("MM4", hasMedia: true, atMicros: 1_558_719_886_000_000)],
+          nextPage: "/2010-04-01/x"))
+  }
+
+  @Test func `what is missing in one text keeps no other one back`() throws {
+    let page: JSON = [
+      "messages": [
+        item("SM1", "inbound"), item(nil, "inbound"),
+        item("SM2", "inbound", date: "Fri, 24 May 2019 17:44:46 +0000"), item("SM3", "inbound"),
+        item("SM4", "inbound", date: "Fri, 24 May 2019 17:44:36 +0000"),
+      ]
+    ]
+    let lastMicros: Micros = 1_558_719_886_000_000
+    #expect(
+      try TwilioInboxPage(parsing: page.bytes()).texts
+        == ListedTexts(
+          texts: [
+            text("SM1", atMicros: lastMicros), text("SM2", atMicros: lastMicros),
+            text("SM3", atMicros: lastMicros), text("SM4", atMicros: lastMicros - 10_000_000),
+          ], unreadableCount: 1))
   }
 
   @Test func `the described example of a list is read`() throws {
     let content = try operations()["get"]?["responses"]?["200"]?["content"]?["application/json"]
     let example = try #require(content?["examples"]?["readFullPage1"]?["value"])
     let page = try TwilioMessagePage(parsing: example.bytes())
-    #expect(page.items.first?.message.providerID == "SMded05904ccb347238880ca9264e8fe1c")
-    #expect(page.items.first?.message.status == .sent)
-    #expect(page.items.first?.message.createdAtMicros == 1_558_719_886_000_000)
+    #expect(page.messages.first?.providerID == "SMded05904ccb347238880ca9264e8fe1c")
+    #expect(page.messages.first?.status == .sent)
+    #expect(page.messages.first?.createdAtMicros == 1_558_719_886_000_000)
     #expect(page.nextPageURI?.hasPrefix("/2010-04-01/Accounts/") == true)
   }
 
