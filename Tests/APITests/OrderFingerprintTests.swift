@@ -56,5 +56,8 @@ import Testing
     #expect(request.orderFingerprint == first)
     request.body.append(32)
     #expect(request.orderFingerprint != first)
+    let trial = MultipartPart(name: Parameter.dryRun.name, body: Array("true".utf8))
+    let tried = Self.upload([Self.file, trial, Self.tags], boundary: "b").orderFingerprint
+    #expect(tried == Self.upload([Self.file, Self.tags], boundary: "b").orderFingerprint)
   }
 }
