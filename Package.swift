@@ -132,7 +132,7 @@ let package = Package(
       exclude: [
         "Server/decisions", "Server/Lists/decisions", "Server/Definition/decisions",
         "Contacts/decisions", "History/decisions", "Hooks/decisions", "RequestLog/decisions",
-        "Session/decisions",
+        "Session/decisions", "Workflows/decisions",
       ]),
     .executableTarget(
       name: "daybook",

@@ -96,8 +96,11 @@ final class APIHouse: Sendable {
     Call(actor: "key:test", origin: "api", correlation: "req_test", idempotencyKey: nil)
   }
 
-  func send(_ target: String, accept: String? = nil) async -> HTTPResponse {
-    var request = HTTPRequest(method: "GET", target: target)
+  func send(
+    _ target: String, _ method: String = "GET", accept: String? = nil, headers: HTTPHeaders = [:],
+    body: [UInt8] = []
+  ) async -> HTTPResponse {
+    var request = HTTPRequest(method: method, target: target, headers: headers, body: body)
     request.headers.set("authorization", "Bearer \(secret)")
     if let accept { request.headers.set("accept", accept) }
     return await server.handle(request)
@@ -164,6 +167,7 @@ final class WatchedLog: EventLogWriter {
   private let inner = MemoryEventLog()
   private let watcher = Mutex<(@Sendable (Int) -> Void)?>(nil)
   private let reads = Mutex(0)
+  private let appendWatcher = Mutex<(@Sendable () -> Void)?>(nil)
 
   /// Calls `body` with the number of each read from now on, before it is answered.
   func watch(_ body: @escaping @Sendable (Int) -> Void) {
@@ -176,7 +180,15 @@ final class WatchedLog: EventLogWriter {
 
   var health: WriterHealth { inner.health }
 
-  func enqueue(_ commit: Commit) -> PendingAppend { inner.enqueue(commit) }
+  /// Calls `body` before each commit from now on.
+  func watchAppends(_ body: @escaping @Sendable () -> Void) {
+    appendWatcher.withLock { $0 = body }
+  }
+
+  func enqueue(_ commit: Commit) -> PendingAppend {
+    appendWatcher.withLock { $0 }?()
+    return inner.enqueue(commit)
+  }
 
   func close() async { await inner.close() }
 

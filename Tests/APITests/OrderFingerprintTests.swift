@@ -56,6 +56,9 @@ import Testing
     #expect(request.orderDigest == first)
     request.body.append(32)
     #expect(request.orderDigest != first)
+    let trial = MultipartPart(name: Parameter.dryRun.name, body: Array("true".utf8))
+    let tried = Self.upload([Self.file, trial, Self.tags], boundary: "b").orderDigest
+    #expect(tried == Self.upload([Self.file, Self.tags], boundary: "b").orderDigest)
   }
 
   /// It is in the log as it is: a list of guesses must not find what was asked.

@@ -1,4 +1,5 @@
 import Application
+import Domain
 import Testing
 
 @testable import API
@@ -21,5 +22,19 @@ import Testing
   ])
   func `a right that no operation asks for is not`(scope: String) {
     #expect(!ScopeInput.known.contains(scope))
+  }
+
+  @Test
+  func `what workflows may do is of those who may do it by hand, and of whom it was given to`() {
+    for (right, byHand) in AutomationRight.byHand {
+      let resource = right.prefix { $0 != ":" }
+      for held in [right, byHand, "\(resource):write", "\(resource):*", "*"] {
+        #expect(Scope.allows([held], right), "\(held)")
+      }
+      for held in ["workflows:*", "\(resource):read", "\(resource):delete", "leads:*"] {
+        #expect(!Scope.allows([held], right), "\(held)")
+      }
+      #expect(!Scope.allows([right], byHand))
+    }
   }
 }

@@ -276,3 +276,24 @@ def test_what_administrators_should_know_is_seen_and_goes_away(page: Page, syste
     finally:
         system.call("POST", "/api/sending/resume", {})
     expect(page.get_by_text("All sending of the account is stopped.")).to_have_count(0)
+
+
+@pytest.mark.expects_failures
+def test_nothing_of_an_account_is_shown_under_the_next_one_s_name(page: Page, system: System) -> None:
+    """Also where what is the next one's own cannot be read."""
+    notice = {"object": "notice", "kind": "webhook_endpoint_failing", "subject": "whe_1", "words": "Of Lakeside.",
+              "advice": "Look.", "checkpoint": None, "since": None}
+    page.route("**/api/notices?*", lambda route: route.fulfill(
+        json={"object": "list", "data": [notice], "has_more": False, "next": None, "as_of": 1}))
+    page.goto(f"/{system.org}/contacts")
+    chip, notices = page.locator("a.chip"), page.get_by_role("button", name="1 notice")
+    expect(chip).to_contain_text("$")
+    expect(notices).to_be_visible()
+    error = {"type": "unavailable", "code": "log_closed", "message": "Not now.", "request_id": "req_1", "retryable": False}
+    for path in ["**/api/wallet/balance*", "**/api/notices?*"]:
+        page.route(path, lambda route: route.fulfill(status=503, json={"error": error}))
+    page.get_by_label("Switch account").click()
+    page.get_by_role("link", name="Summit Roofing").click()
+    expect(page.get_by_label("Account: Summit Roofing. Switch account")).to_be_visible()
+    expect(chip).to_contain_text("–")
+    expect(notices).to_have_count(0)

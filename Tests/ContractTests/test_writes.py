@@ -76,7 +76,9 @@ def test_every_write_can_be_tried_and_leaves_no_trace(made, operations):
             assert answer.status == 200 and answer.json.get("dry_run", True) is True, answer.text
         told[name] = answer.status
     assert sum(status == 200 for status in told.values()) > 60, told
-    assert owner.get(f"/api/events?after={before}").json["data"] == []
+    # What was refused is on record all the same.
+    left = {event["type"] for event in owner.get(f"/api/events?after={before}").json["data"]}
+    assert left <= {"org.access_refused"}
 
 
 def test_a_trial_uses_no_key_up(made):

@@ -142,7 +142,7 @@ enum APIKeyRoutes {
         "object": "limits", "account": json(APIKeyInput.accountLimit(exchange)),
         "all_keys": json(APIKeyInput.accountLimit(exchange).together),
         "key": exchange.caller.key.map {
-          json($0.state.limit ?? APIKeyInput.accountLimit(exchange))
+          json($0.state.limit(within: APIKeyInput.accountLimit(exchange)))
         } ?? .null,
       ])
   }
@@ -198,7 +198,7 @@ enum APIKeyRoutes {
       ("expires_at", JSON(state.restrictions.expiresAtMicros.map(Timestamp.text))),
       ("networks", .array(state.restrictions.networks.map(JSON.string))),
       ("signed", .bool(state.restrictions.signingSecret != nil)),
-      ("rate_limit", json(state.limit ?? APIKeyInput.accountLimit(exchange))),
+      ("rate_limit", json(state.limit(within: APIKeyInput.accountLimit(exchange)))),
       ("version", .int(Int64(snapshot.version))), ("account", .string(exchange.org.text)),
       ("created_at", .string(Timestamp.text(snapshot.createdAtMicros))),
       ("updated_at", .string(Timestamp.text(snapshot.updatedAtMicros))),

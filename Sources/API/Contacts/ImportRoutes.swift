@@ -1,5 +1,6 @@
 import Application
 import Domain
+import EventLog
 import HTTP
 import JSON
 
@@ -49,9 +50,19 @@ enum ImportRoutes {
     // Rows with a known address change who has it.
     try exchange.require("contacts:write", "update")
     let upload = try Upload(exchange)
+    let call = try exchange.call()
+    if upload.options.isDryRun { try tellRepeated(call, exchange) }
     let importing = ContactImport(
       executor: try exchange.executor(), tools: exchange.engine.tools, options: upload.options,
-      call: try exchange.call())
+      call: call
+    ) {
+      do throws(APIError) {
+        try exchange.requireStanding()
+        return true
+      } catch {
+        return false
+      }
+    }
     if exchange.request.prefers("application/x-ndjson") {
       return progressive(importing, upload.file, exchange)
     }
@@ -59,8 +70,44 @@ enum ImportRoutes {
       let report = try await importing.run(upload.file)
       return answer(report, exchange)
     } catch {
-      throw APIError(error)
+      throw refusal(error, exchange)
     }
+  }
+
+  /// Ends the trial of an import that was carried out under its key. One that never came to its end goes on when it is sent
+  /// again: its trial says with what.
+  private static func tellRepeated(_ call: Call, _ exchange: Exchange) throws(APIError) {
+    guard let key = call.idempotencyKey else { return }
+    do {
+      let receipt = try exchange.engine.log.receipt(
+        org: OrgID(exchange.org.value),
+        idempotencyKey: key.key)
+      guard let stream = receipt?.versions.first?.stream else { return }
+      let job = Identifier(.importJob, stream.value)
+      guard try exchange.engine.importJob(job, of: exchange.org).state.outcome != nil else {
+        return
+      }
+    } catch let error as EventLogError {
+      throw APIError(.log(error))
+    } catch let error as CommandError {
+      throw APIError(error)
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
+    }
+    try exchange.tellRepeated(call, in: exchange.org)
+  }
+
+  /// Whoever may not go on is told why, as by any other request.
+  private static func refusal(_ error: ImportError, _ exchange: Exchange) -> APIError {
+    var refusal = APIError(error)
+    guard case .withdrawn = error else { return refusal }
+    do throws(APIError) {
+      try exchange.requireStanding()
+    } catch let reason {
+      refusal = reason
+      refusal.message += " " + error.message
+    }
+    return refusal
   }
 
   private static func answer(_ report: ImportReport, _ exchange: Exchange) -> HTTPResponse {
@@ -82,9 +129,11 @@ enum ImportRoutes {
         let report = try await importing.run(file) { done, all in
           say(["object": "import_progress", "done": JSON(done), "rows": JSON(all)])
         }
-        say(view(report))
+        var response = answer(report, exchange)
+        await exchange.awaitProjections(&response)
+        say(response.jsonBody ?? .null)
       } catch {
-        say(APIError(error).json(requestID: exchange.requestID))
+        say(refusal(error, exchange).json(requestID: exchange.requestID))
       }
       continuation.finish()
     }
@@ -138,12 +187,23 @@ private struct Upload {
   let file: [UInt8]
   let options: ContactImport.Options
 
+  /// What may stand in the query as well as in the form.
+  private static let names = ["map", "tags", "source", "consent", Parameter.dryRun.name]
+
   init(_ exchange: Exchange) throws(APIError) {
     var texts: [String: String] = [:]
-    for item in exchange.request.query { texts[item.name] = item.value }
+    // Not what any write may be asked for.
+    for name in Self.names { texts[name] = exchange.query(name) }
     var file: [UInt8]?
     if exchange.request.mediaType == "multipart/form-data" {
+      var seen = Set(texts.keys)
       for part in try Self.parts(exchange.request) {
+        // Of a trial that another word orders, nobody knows which of the two is meant.
+        guard seen.insert(part.name).inserted else {
+          throw .invalid(
+            part.name, "repeated_parameter",
+            "Give \(part.name.prefix(100)) once, as a part or as a parameter.")
+        }
         if part.name == "file" {
           file = part.body
         } else {
@@ -226,6 +286,8 @@ extension APIError {
     case .interrupted(_, let cause):
       self = APIError(cause)
       message = error.message
+    case .withdrawn:
+      self = APIError(403, "permission", "missing_scope", error.message)
     case .file, .unknownColumn, .unknownField, .fieldTwice, .nothingToIdentify,
       .consentWithoutAddress, .invalidTag:
       self = .invalid(error.field, error.code, error.message)

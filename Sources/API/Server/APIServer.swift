@@ -192,6 +192,7 @@ package struct APIServer: Sendable {
   ) async throws(APIError) -> HTTPResponse {
     var budget: RateLimiter.Budget?
     var known: Caller?
+    var admitted: Caller?
     let trace = RequestTrace(
       isDryRun: request.queryValue("dry_run") == "true", requestID: requestID,
       operation: operation, path: path,
@@ -205,6 +206,7 @@ package struct APIServer: Sendable {
       budget = known.flatMap(spend)
       if let budget, !budget.isAllowed { throw .rateLimited(budget) }
       let caller = try admit(known, signature, request, operation, requestID)
+      admitted = known
       known = caller ?? known
       if !taker.isReader, let account = taker.account,
         !services.answers.admitsWrite(of: account)
@@ -235,6 +237,10 @@ package struct APIServer: Sendable {
     } catch {
       var error = error
       if [401, 403].contains(error.status) { services.refusals.add(error.code) }
+      // Those at the door are on record already.
+      if error.status == 403, let admitted {
+        record(error, admitted, request, operation, requestID)
+      }
       note(trace, known, status: error.status, refusal: error.status < 400 ? nil : error)
       checkDocumented(error.status, operation, requestID)
       budget?.show(in: &error.headers)
@@ -331,7 +337,8 @@ package struct APIServer: Sendable {
     guard let key = caller.key else { return nil }
     let usual = usualLimit(of: key.org)
     let nowMicros = services.engine.tools.clock.nowMicros()
-    let own = limiter.take(.known(key.id), key.state.limit ?? usual, nowMicros: nowMicros)
+    let own = limiter.take(
+      .known(key.id), key.state.limit(within: usual), nowMicros: nowMicros)
     // A key that is over its limit takes nothing from the others.
     guard own.isAllowed else { return own }
     let shared = limiter.take(.known(key.org), usual.together, nowMicros: nowMicros)
@@ -354,7 +361,7 @@ package struct APIServer: Sendable {
     } catch {
       let client = ClientKey(request.remoteAddress, besides: services.settings.sharedNetworks)
       let budget = limiter.take(
-        .refused(key: key.id, client: client), key.state.limit ?? usualLimit(of: key.org),
+        .refused(key: key.id, client: client), key.state.limit(within: usualLimit(of: key.org)),
         nowMicros: services.engine.tools.clock.nowMicros())
       var refusal = budget.isAllowed ? error : .rateLimited(budget)
       if budget.isAllowed { record(error, known, request, operation, requestID) }

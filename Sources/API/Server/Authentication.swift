@@ -92,8 +92,10 @@ struct Authenticator: Sendable {
   /// A caller who was admitted, as if they came now: what a request was signed with is good once, and is not looked at
   /// again.
   ///
+  /// - Returns: The rights that they have by now.
   /// - Throws: What they would be told.
-  func readmit(_ admitted: Admitted) throws(APIError) {
+  @discardableResult
+  func readmit(_ admitted: Admitted) throws(APIError) -> [String] {
     let directory = services.engine.directory
     let scopes: [String]
     switch admitted.proof {
@@ -115,6 +117,7 @@ struct Authenticator: Sendable {
       throw .missingScope(admitted.operation.right)
     }
     guard directory.reaches(admitted.org, from: admitted.home) else { throw .accountNotReachable }
+    return scopes
   }
 
   private func requireOperator(_ request: HTTPRequest) throws(APIError) {
@@ -145,12 +148,13 @@ struct Authenticator: Sendable {
 
   private func keyHolder(_ secret: [UInt8]) throws(APIError) -> Caller {
     let hash = Hex.encode(SHA256.hash(secret))
+    let seen = Seen(services.engine)
     guard let key = services.engine.directory.key(secretHash: hash, nowMicros: nowMicros) else {
       throw APIError(401, "auth", "invalid_api_key", "There is no such API key.")
     }
     return Caller(
       actor: key.actor, origin: "api", home: key.org, org: key.org,
-      scopes: key.state.scopes, key: key, proofHash: hash)
+      scopes: key.state.scopes, key: key, proofHash: hash, seen: seen)
   }
 
   private func check(_ key: Directory.KeyEntry, from address: String) throws(APIError) {
@@ -168,6 +172,7 @@ struct Authenticator: Sendable {
 
   private func signedIn(_ request: HTTPRequest) throws(APIError) -> Caller {
     let directory = services.engine.directory
+    let seen = Seen(services.engine)
     guard
       let session = services.sessions.session(
         of: request, now: nowMicros / 1_000_000, user: { directory.user($0) }),
@@ -176,7 +181,7 @@ struct Authenticator: Sendable {
     return Caller(
       actor: "user:\(user.id)", origin: "console", home: user.org, org: user.org,
       scopes: directory.scopes(ofRole: user.role, of: user.org), user: user.id,
-      proofHash: user.sessionSeed, session: session)
+      proofHash: user.sessionSeed, session: session, seen: seen)
   }
 
   private func checkForgery(
@@ -290,5 +295,11 @@ extension APIError {
 
   fileprivate static func missingScope(_ right: String) -> APIError {
     APIError(403, "permission", "missing_scope", "This needs the right \(right).")
+  }
+
+  static func rightTaken(_ right: String) -> APIError {
+    APIError(
+      403, "permission", "missing_scope",
+      "The right \(right) was taken away since the request came.")
   }
 }

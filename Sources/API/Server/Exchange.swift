@@ -22,6 +22,8 @@ package struct Caller: Sendable {
   /// Of the secret or the password that the caller proved to know: a key has two for a while, and passwords change.
   var proofHash: String?
   var session: SessionCodec.Session?
+  /// When they were looked up.
+  let seen: Seen
 
   /// Whether the rights hold `scope`, or `action` on the same resource alone.
   func allows(_ scope: String, _ action: String) -> Bool {
@@ -265,6 +267,7 @@ extension Exchange {
         try tellRepeated(call, in: executor.org)
         throw APIError.tried(try await executor.preview(call, body))
       }
+      try requireStanding()
       let isKeyed = call.idempotencyKey != nil
       let subject = path["id"].flatMap { Identifier($0) } ?? executor.org
       done = try await executor.carryOut(call) { workspace throws(CommandError) in

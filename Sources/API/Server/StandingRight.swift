@@ -40,26 +40,37 @@ struct Admitted: Sendable {
   }
 }
 
-/// Whether the caller of an answer that goes on for hours may still have it. Asked before each part of it:
-/// whoever took the right away knows that nothing is told any more.
-final class StandingRight: Sendable {
-  private struct Seen {
-    var generation: UInt64
-    var atMicros: Micros
-  }
+/// When it was looked what somebody may do, so that what was not changed since need not be looked at again.
+struct Seen: Sendable {
+  private let generation: UInt64
+  private let atMicros: Micros
 
   /// What ends by itself, at a time, ends so much late at most.
   private static let toleranceMicros: Micros = 1_000_000
 
+  /// Now.
+  init(_ engine: Engine) {
+    generation = engine.directory.generation
+    atMicros = engine.tools.clock.nowMicros()
+  }
+
+  /// Whether no right was changed since, and no second is over.
+  func isFresh(_ now: Seen) -> Bool {
+    generation == now.generation && now.atMicros - Self.toleranceMicros < atMicros
+  }
+}
+
+/// Whether the caller of an answer that goes on for hours may still have it. Asked before each part of it:
+/// whoever took the right away knows that nothing is told any more.
+final class StandingRight: Sendable {
   private let services: Services
   private let admitted: Admitted?
-  private let seen: Mutex<Seen>
+  /// nil: nothing was looked at yet, or long ago.
+  private let seen = Mutex<Seen?>(nil)
 
   init(_ exchange: Exchange) {
     services = exchange.services
     admitted = Admitted(exchange)
-    // Nothing was looked at yet, or long ago.
-    seen = Mutex(Seen(generation: 0, atMicros: .min))
   }
 
   /// Looks again where any right was changed since it looked last, and every second.
@@ -75,14 +86,25 @@ final class StandingRight: Sendable {
   /// - Throws: What the caller would be told who asked now, where it holds no longer.
   func check() throws(APIError) {
     guard let admitted else { return }
-    let now = Seen(
-      generation: services.engine.directory.generation,
-      atMicros: services.engine.tools.clock.nowMicros())
-    let isFresh = seen.withLock { seen in
-      seen.generation == now.generation && now.atMicros - Self.toleranceMicros < seen.atMicros
-    }
-    if isFresh { return }
+    let now = Seen(services.engine)
+    if seen.withLock({ $0?.isFresh(now) ?? false }) { return }
     try Authenticator(services: services).readmit(admitted)
     seen.withLock { $0 = now }
+  }
+}
+
+extension Exchange {
+  /// Asked before anything is written: a request may have waited for its turn, and an import has many, while what its
+  /// caller was admitted with was taken away.
+  ///
+  /// - Throws: What the caller would be told who came now; 403 also where they lack any right that they came with, since
+  ///   what the request may do was judged by those.
+  func requireStanding() throws(APIError) {
+    guard let caller = knownCaller, !caller.seen.isFresh(Seen(engine)),
+      let admitted = Admitted(self)
+    else { return }
+    let scopes = try Authenticator(services: services).readmit(admitted)
+    guard operation.access != .oneself else { return }
+    for right in caller.scopes where !Scope.allows(scopes, right) { throw .rightTaken(right) }
   }
 }

@@ -392,6 +392,7 @@ enum AccountRoutes {
         // Before there is an account that nobody could sign in to.
         try claim?.hold()
         let hash = try await owner?.passwordHash(for: exchange)
+        try exchange.requireStanding()
         let new = NewOrg(
           id: id, name: name, kind: kind, agency: agency, timeZone: timeZone, isTest: isTest,
           clockOffsetMicros: offsetSeconds * 1_000_000

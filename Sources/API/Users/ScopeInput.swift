@@ -3,10 +3,10 @@ import Spelling
 
 /// Rights as they come in. What was recorded before an operation went away stays as it is, and gives nothing.
 package enum ScopeInput {
-  /// Every right that some operation asks for, and what stands for several of them. Anything else is a slip
+  /// Every right that some operation or a workflow's step asks for, and what stands for several of them. Anything else is a slip
   /// of the pen, which would look like a right and be none.
   package static let known: Set<String> = {
-    var known: Set<String> = ["*"]
+    var known: Set<String> = ["*", AutomationRight.messages, AutomationRight.contacts]
     for operation in APIServer.operations {
       guard case .scope(let scope) = operation.access else { continue }
       let resource = scope.prefix { $0 != ":" }

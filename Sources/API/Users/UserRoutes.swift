@@ -26,7 +26,9 @@ enum UserRoutes {
       answers: [.ok(AccessSchemas.user)], handler: show),
     Operation(
       "PATCH", "/api/users/{id}", .scope("users:write"), "Change a user",
-      details: "A new role counts from the next request; a new password ends every session.",
+      details:
+        "A new role counts from the next request; a new password ends every session. `active: false` "
+        + "deactivates, and takes the right to delete, too.",
       body: .json(AccessSchemas.userChange, example: ["role": "developer"]),
       answers: [.ok(AccessSchemas.user)],
       refuses: [
@@ -93,6 +95,8 @@ enum UserRoutes {
     if let active = fields.bool("active") { commands.append(active ? .reactivate : .deactivate) }
     let password = fields.string("password")
     try fields.finish()
+    // The same as DELETE.
+    if commands.contains(.deactivate) { try exchange.require("users:write", "delete") }
     if let password { commands.append(.changePassword(hash: try await hash(password, exchange))) }
     return try await change(id, by: commands, exchange)
   }

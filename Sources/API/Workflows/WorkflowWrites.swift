@@ -5,22 +5,29 @@ import JSON
 
 /// Publishing workflows and starting runs by hand. Reading is in `WorkflowReads.swift`.
 enum WorkflowWrites {
+  private static let needsRights =
+    "A workflow acts without asking anybody: whoever has it act has to have the rights of its steps, "
+    + "`messages:automate` for what is sent, `contacts:automate` for tags (`messages:create`, `contacts:update`)."
+
   static let all: [Operation] = [
     Operation(
       "POST", "/api/workflows", .scope("workflows:write"), "Publish a workflow",
-      details: "A new one, or, for a known `name`, its next version.", body: document,
-      answers: [.created(WorkflowSchemas.workflow)],
+      details:
+        "A new one, or, for a known `name`, its next version, which takes the right to update too. "
+        + needsRights, body: document, answers: [.created(WorkflowSchemas.workflow)],
       refuses: [
-        400: ["invalid_workflow", "other_channel", "unknown_template"], 413: ["too_large"],
+        400: ["invalid_workflow", "other_channel", "unknown_template"], 403: ["cannot_grant"],
+        413: ["too_large"],
       ],
       handler: publish),
     Operation(
       "PUT", "/api/workflows/{id}", .scope("workflows:write"), "Publish a workflow's next version",
       details: "Under the same name or another. Who is on the workflow stays on the version that "
-        + "they started with.", body: document, answers: [.ok(WorkflowSchemas.workflow)],
+        + "they started with. " + needsRights, body: document,
+      answers: [.ok(WorkflowSchemas.workflow)],
       refuses: [
         400: ["invalid_workflow", "name_taken", "other_channel", "unknown_template"],
-        413: ["too_large"],
+        403: ["cannot_grant"], 413: ["too_large"],
       ], handler: revise),
     Operation(
       "DELETE", "/api/workflows/{id}", .scope("workflows:write"), "Delete a workflow",
@@ -32,13 +39,15 @@ enum WorkflowWrites {
       answers: [.ok(WorkflowSchemas.workflow)], handler: pause),
     Operation(
       "POST", "/api/workflows/{id}/resume", .scope("workflows:write"), "Resume a workflow",
-      answers: [.ok(WorkflowSchemas.workflow)], handler: resume),
+      details: needsRights, answers: [.ok(WorkflowSchemas.workflow)],
+      refuses: [403: ["cannot_grant"]], handler: resume),
     Operation(
       "POST", "/api/workflows/{id}/runs", .scope("workflows:write"),
-      "Start a workflow for a contact",
+      "Start a workflow for a contact", details: needsRights,
       body: .json(
         WorkflowSchemas.start, example: ["contact": "con_01jd3x0000000000000000000a"]),
-      answers: [.created(WorkflowSchemas.run)], refuses: [409: ["already_running"]],
+      answers: [.created(WorkflowSchemas.run)],
+      refuses: [403: ["cannot_grant"], 409: ["already_running"]],
       handler: startRun),
   ]
 
@@ -55,8 +64,14 @@ enum WorkflowWrites {
   private static func publish(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let source = try source(exchange)
     let definition = try definition(source)
+    let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
-      try workspace.publishWorkflow(definition, source: source)
+      try grants.require(definition.rights)
+      // What others made is changed by it.
+      if workspace.workflow(named: definition.name) != nil {
+        try grants.require(["workflows:update"])
+      }
+      return try workspace.publishWorkflow(definition, source: source)
     }
     let id = try ContactWrites.created(.workflow, written)
     return try answer(201, id, written.receipt, exchange)
@@ -66,7 +81,9 @@ enum WorkflowWrites {
     let id = try exchange.id("id", .workflow)
     let source = try source(exchange)
     let definition = try definition(source)
+    let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
+      try grants.require(definition.rights)
       try workspace.reviseWorkflow(id, definition, source: source)
     }
     return try answer(200, id, written.receipt, exchange)
@@ -137,7 +154,9 @@ enum WorkflowWrites {
     _ paused: Bool, _ exchange: Exchange
   ) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .workflow)
+    let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
+      if !paused { try grants.require(try workspace.rights(ofWorkflow: id)) }
       try workspace.setWorkflow(id, paused: paused)
     }
     return try answer(200, id, written.receipt, exchange)
@@ -149,7 +168,9 @@ enum WorkflowWrites {
     let contact = fields.id("contact", .contact, required: true)
     try fields.finish()
     guard let contact else { preconditionFailure("finish refuses missing fields") }
+    let grants = Grants(exchange.caller.scopes)
     let written = try await exchange.write { workspace throws(CommandError) in
+      try grants.require(try workspace.rights(ofWorkflow: workflow))
       let run = try workspace.startRun(workspace.newID(.run), of: workflow, contact: contact)
       guard let run else { throw .alreadyRunning }
       return run

@@ -10,6 +10,8 @@ protocol UndoableDefinition: Housed {
   static var parts: [DefinitionPart<State>] { get }
   /// Why `event` cannot be taken back where the object is as in `state`; nil where it can.
   static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason?
+  /// Why the object cannot be put from the one to the other; nil where it can.
+  static func obstacle(from present: State, to next: State) -> UndoPlan.Reason?
   /// Whether what its creation brought is gone already.
   static func isTakenBack(_ state: State) -> Bool
   /// What leads from the one to the other. `createdAtMicros`: when the object was first made.
@@ -27,6 +29,8 @@ extension UndoableDefinition {
   static func obstacle(to event: Event, in state: State) -> UndoPlan.Reason? {
     isTakenBack(state) ? .objectDeleted : nil
   }
+
+  static func obstacle(from present: State, to next: State) -> UndoPlan.Reason? { nil }
 
   static func rights(in state: State) -> [String] { [] }
 
@@ -153,6 +157,7 @@ struct DefinitionUndo<Subject: UndoableDefinition> {
     guard !free.isEmpty else { return (.changedSince, different.map(\.name)) }
     var next = target
     for part in free { part.copy(change.before, &next) }
+    if let reason = Subject.obstacle(from: target, to: next) { return (.refused(reason), []) }
     // Nobody gives by an undo what they could not give by an order.
     guard question.grants.include(Subject.rights(in: next)) else {
       return (.refused(.missingScope), [])

@@ -194,6 +194,11 @@ extension Workflow: UndoableDefinition {
 
   static func isTakenBack(_ state: State) -> Bool { state.isDeleted }
 
+  /// A paused one does nothing: whoever sets it going is asked.
+  static func rights(in state: State) -> [String] {
+    state.isPaused ? [] : state.latest?.rights ?? []
+  }
+
   static func steps(
     from present: State, to target: State, createdAtMicros: Micros
   ) -> [UndoPlan.Change] {
@@ -211,7 +216,7 @@ extension Workflow: UndoableDefinition {
 }
 
 extension Workflow.State {
-  fileprivate var latest: WorkflowDefinition? { versions[latestVersion] }
+  var latest: WorkflowDefinition? { versions[latestVersion] }
 }
 
 extension Role: UndoableDefinition {
@@ -388,6 +393,12 @@ extension InboundHook: UndoableDefinition {
 
   static func isTakenBack(_ state: State) -> Bool { state.isDeleted }
   static func rights(in state: State) -> [String] { state.settings?.action.rights ?? [] }
+
+  /// Each way of proving oneself has a secret of its own shape: the one before is gone, and the present one would be
+  /// good for nothing.
+  static func obstacle(from present: State, to next: State) -> UndoPlan.Reason? {
+    present.settings?.authentication == next.settings?.authentication ? nil : .secretStays
+  }
 
   static func steps(
     from present: State, to target: State, createdAtMicros: Micros

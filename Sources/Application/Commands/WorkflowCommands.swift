@@ -10,7 +10,7 @@ extension Workspace {
     _ definition: WorkflowDefinition, source: String
   ) throws(CommandError) -> Identifier {
     try requireTemplates(of: definition)
-    let known = holder(ofName: definition.name)
+    let known = workflow(named: definition.name)
     let id = known ?? newID(.workflow)
     try run(Workflow.self, id, .publish(definition, source: source), isNew: known == nil)
     return id
@@ -21,7 +21,7 @@ extension Workspace {
     _ id: Identifier, _ definition: WorkflowDefinition, source: String
   ) throws(CommandError) {
     guard try current(Workflow.self, id).latestVersion > 0 else { throw .notFound(id) }
-    guard [nil, id].contains(holder(ofName: definition.name)) else {
+    guard [nil, id].contains(workflow(named: definition.name)) else {
       throw .invalid(
         field: "name", code: "name_taken", message: "Another workflow has this name.")
     }
@@ -48,10 +48,15 @@ extension Workspace {
     try run(Workflow.self, id, .delete)
   }
 
-  private func holder(ofName name: String) -> Identifier? {
+  package func workflow(named name: String) -> Identifier? {
     state.tables.workflows.first {
       !$0.value.isDeleted && $0.value.versions[$0.value.latestVersion]?.name == name
     }?.key
+  }
+
+  /// What its latest version takes of whoever has it carried out.
+  package func rights(ofWorkflow id: Identifier) throws(CommandError) -> [String] {
+    try current(Workflow.self, id).latest?.rights ?? []
   }
 
   package mutating func setWorkflow(_ id: Identifier, paused: Bool) throws(CommandError) {

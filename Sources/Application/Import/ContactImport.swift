@@ -47,12 +47,18 @@ package struct ContactImport: Sendable {
   private let tools: Tools
   private var options: Options
   private let call: Call
+  private let mayGoOn: @Sendable () -> Bool
 
-  package init(executor: OrgExecutor, tools: Tools, options: Options, call: Call) {
+  /// `mayGoOn`: asked before each commit, whether whoever ordered the import still may.
+  package init(
+    executor: OrgExecutor, tools: Tools, options: Options, call: Call,
+    mayGoOn: @escaping @Sendable () -> Bool = { true }
+  ) {
     self.executor = executor
     self.tools = tools
     self.options = options
     self.call = call
+    self.mayGoOn = mayGoOn
   }
 
   /// Imports the file, a few hundred rows a commit. `progress` is told the rows done and all rows.
@@ -60,7 +66,7 @@ package struct ContactImport: Sendable {
   /// With the call's idempotency key used before: answers with the counts of the first time, or goes
   /// on with an import that was interrupted; the rows that it had taken count as unchanged then.
   ///
-  /// - Throws: `ImportError`; nothing was written, except before `.interrupted`.
+  /// - Throws: `ImportError`; nothing was written, except before `.interrupted` and `.withdrawn`.
   package func run(
     _ bytes: [UInt8], progress: @Sendable (Int, Int) -> Void = { _, _ in }
   ) async throws(ImportError) -> ImportReport {
@@ -72,6 +78,7 @@ package struct ContactImport: Sendable {
       executor: executor, options: options, call: call, file: file, job: job)
     repeat {
       let batch = try rows.next(Self.batchRowCount)
+      guard mayGoOn() else { throw .withdrawn(afterRowCount: session.doneRowCount) }
       if let known = try await session.take(batch, isLast: rows.isAtEnd) {
         return try await answerAgain(known, bytes)
       }

@@ -18,6 +18,8 @@ package enum ImportError: Error, Equatable {
   case invalidTag(limitBytes: Int)
   /// The first `afterRowCount` rows are in; the same file again goes on behind them.
   case interrupted(afterRowCount: Int, CommandError)
+  /// Whoever ordered it may not go on: the first `afterRowCount` rows are in.
+  case withdrawn(afterRowCount: Int)
 
   package var code: String {
     switch self {
@@ -28,7 +30,7 @@ package enum ImportError: Error, Equatable {
     case .nothingToIdentify: "nothing_to_identify"
     case .consentWithoutAddress: "no_address"
     case .invalidTag: "invalid_tag"
-    case .interrupted: "import_interrupted"
+    case .interrupted, .withdrawn: "import_interrupted"
     }
   }
 
@@ -36,8 +38,8 @@ package enum ImportError: Error, Equatable {
     switch self {
     case .interrupted(_, .log(let error)): error.isRetryable
     case .interrupted(_, .idempotencyInProgress): true
-    case .interrupted, .file, .unknownColumn, .unknownField, .fieldTwice, .nothingToIdentify,
-      .consentWithoutAddress, .invalidTag:
+    case .interrupted, .withdrawn, .file, .unknownColumn, .unknownField, .fieldTwice,
+      .nothingToIdentify, .consentWithoutAddress, .invalidTag:
       false
     }
   }
@@ -45,7 +47,7 @@ package enum ImportError: Error, Equatable {
   /// The request's field that is to blame.
   package var field: String {
     switch self {
-    case .file, .nothingToIdentify, .interrupted: "file"
+    case .file, .nothingToIdentify, .interrupted, .withdrawn: "file"
     case .unknownColumn, .unknownField, .fieldTwice: "map"
     case .consentWithoutAddress: "consent"
     case .invalidTag: "tags"
@@ -66,7 +68,7 @@ package enum ImportError: Error, Equatable {
       "A consent for \(channel.rawValue) needs a column with the "
         + (channel == .email ? "email." : "phone.")
     case .invalidTag(let limitBytes): "A tag has 1 to \(limitBytes) bytes."
-    case .interrupted(let rowCount, _):
+    case .interrupted(let rowCount, _), .withdrawn(let rowCount):
       "The import stopped after \(rowCount) rows. Import the same file again to go on."
     }
   }

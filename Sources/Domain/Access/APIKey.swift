@@ -86,6 +86,15 @@ package struct RateLimit: Sendable, Equatable, Codable {
   package var together: RateLimit { RateLimit(perMinute: 2 * perMinute, burst: 2 * burst) }
 }
 
+extension APIKey.State {
+  /// What the key has where its account has `usual`: its own at most so much, also where that was lowered since.
+  package func limit(within usual: RateLimit) -> RateLimit {
+    guard let limit else { return usual }
+    return RateLimit(
+      perMinute: min(limit.perMinute, usual.perMinute), burst: min(limit.burst, usual.burst))
+  }
+}
+
 // MARK: - Decide
 
 extension APIKey {

@@ -56,6 +56,9 @@ package struct WorkflowDefinition: Sendable, Equatable, Codable {
     self.trigger = trigger
     self.steps = steps
   }
+
+  /// What somebody needs who has its steps carried out.
+  package var rights: [String] { Set(steps.compactMap(\.action.right)).sorted() }
 }
 
 /// What a step sends: its own words, or a template's latest version.
@@ -87,6 +90,15 @@ package struct StepMessage: Sendable, Equatable, Codable {
   }
 }
 
+/// The rights to have workflows do what their steps say. Whoever may do the same by hand has them.
+package enum AutomationRight {
+  package static let messages = "messages:automate"
+  package static let contacts = "contacts:automate"
+
+  /// What stands for them, too.
+  package static let byHand = [messages: "messages:create", contacts: "contacts:update"]
+}
+
 /// One node of a workflow: nested branches of the document are flattened into ids.
 package struct WorkflowStep: Sendable, Equatable, Codable {
   package indirect enum Condition: Sendable, Equatable, Codable {
@@ -105,6 +117,15 @@ package struct WorkflowStep: Sendable, Equatable, Codable {
     case removeTag(String)
     /// Goes on at `then` or `otherwise`; nil: at the step's `next`.
     case branch(Condition, then: String?, otherwise: String?)
+
+    /// What it takes to have it done; nil: nothing happens outside of the run.
+    package var right: String? {
+      switch self {
+      case .sendSMS, .send: AutomationRight.messages
+      case .addTag, .removeTag: AutomationRight.contacts
+      case .wait, .branch: nil
+      }
+    }
   }
 
   package var id: String

@@ -72,9 +72,10 @@ export function Shell({ place, children }: { place: Place; children: ReactNode }
         </button>
         <AccountSwitcher />
         <div className="topbar-chips">
-          <Notices />
-          {account.test && <TestClock />}
-          <WalletChip />
+          {/* Of one account alone: nothing of the last one is shown under the next one's name. */}
+          <Notices key={`notices ${account.id}`} />
+          {account.test && <TestClock key={`clock ${account.id}`} />}
+          <WalletChip key={`wallet ${account.id}`} />
         </div>
       </div>
       <Rail place={place} isOpen={isOpen} onKeys={() => setShowsKeys(true)} />
