@@ -43,7 +43,7 @@ def lists(operations):
         schema = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
         whole = schema.get("schema", {})
         reference = whole.get("anyOf", [whole])[0].get("$ref", "")
-        if method == "GET" and reference.endswith("List") and path not in OTHERS:
+        if method == "GET" and reference.endswith("Page") and path not in OTHERS:
             yield path, {p["name"]: p for p in operation["parameters"] if p["in"] != "path"}
 
 

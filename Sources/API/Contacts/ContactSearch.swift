@@ -18,7 +18,8 @@ enum ContactSearch {
       body: .json(
         Schema.input(
           "ContactSearch",
-          parameters.map { .optional($0.name, $0.bodySchema, $0.description) }),
+          parameters.map { .optional($0.name, $0.bodySchema, $0.description) }
+        ).stating(["not": ["required": ["after", "before"]]]),
         example: [
           "filter": ["all": [["field": "tags", "op": "contains", "value": "vip"]]],
           "sort": "-created_at,id", "limit": 50,

@@ -23,7 +23,7 @@ enum ImportRoutes {
             (
               "multipart/form-data",
               .input([
-                .required("file", .string(0...Int.max)), .optional("map", .string()),
+                .required("file", .string(1...Int.max)), .optional("map", .string()),
                 .optional("tags", .string()), .optional("source", .string(0...200)),
                 .optional("consent", .string()), .optional("dry_run", .string()),
               ])
@@ -140,7 +140,9 @@ private struct Upload {
 
   init(_ exchange: Exchange) throws(APIError) {
     var texts: [String: String] = [:]
-    for item in exchange.request.query { texts[item.name] = item.value }
+    for item in exchange.request.query where item.name != Parameter.waitForProjection.name {
+      texts[item.name] = item.value
+    }
     var file: [UInt8]?
     if exchange.request.mediaType == "multipart/form-data" {
       for part in try Self.parts(exchange.request) {

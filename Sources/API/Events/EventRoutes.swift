@@ -19,16 +19,18 @@ enum EventRoutes {
         with `has_more` it may hold fewer than `limit`, or none, and the book goes on after `next`.
         """,
       parameters: [
-        .query("after", .string(1...20), "A log position, or `now`."),
         .query(
-          "types", .array(.string(1...100)),
+          "after", .pattern(TextPattern.positionOrNow, 1...20), "A log position, or `now`."),
+        .query(
+          "types", .array(EventSchemas.typeName),
           "Between commas: `message.sent`, `message.*`, or names of the catalogue such as `sms.received`, `email.*`.",
           style: .commas), .query("contact", .id(.contact)), .limit,
         .query(
           "wait", .int(0...60_000),
           "How many milliseconds to wait at most for an event, where there is none yet."),
         .query("follow", .bool, "NDJSON: go on with what comes."),
-        .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
+        .header(
+          "Last-Event-ID", .pattern(TextPattern.positionOrNow, 1...20), "Wins over `after`."),
       ], answers: [eventList],
       refuses: [400: ["invalid_position", "position_in_future", "unknown_event_type"]],
       handler: list),

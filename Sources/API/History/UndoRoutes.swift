@@ -45,13 +45,23 @@ enum UndoRoutes {
       .optional(
         "actor", .string(1...200),
         "All that somebody did (`user:usr_…`, `key:key_…`) after `from` up to `to`."),
-      .optional("from", .string(1...64), "A position of the log, an event's id or a time."),
-      .optional("to", .string(1...64), "The same; of an import its end where not given."),
+      .optional(
+        "from", .pattern(TextPattern.moment, 1...64),
+        "A position of the log, an event's id or a time."),
+      .optional(
+        "to", .pattern(TextPattern.moment, 1...64),
+        "The same; of an import its end where not given."),
       .optional(
         "edited_since", .choice(["keep", "restore"]),
         "What becomes of what something else changed since; `keep` where not given."),
       .optional("dry_run", .bool, "The same as the parameter."),
-    ])
+    ]
+  ).stating(
+    Schema.exactlyOne([
+      Schema.fields(required: ["events"], absent: ["bulk_id", "actor", "from", "to"]),
+      Schema.fields(required: ["bulk_id"], absent: ["events", "actor"]),
+      Schema.fields(required: ["actor", "from", "to"], absent: ["events", "bulk_id"]),
+    ]))
 
   private static let results: [Schema.Property] = [
     .required("undone", .count), .required("unchanged", .count, "As before already."),

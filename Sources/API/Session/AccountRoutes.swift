@@ -444,7 +444,7 @@ enum AccountRoutes {
       var nested = Fields(object, prefix: "owner.")
       let email = nested.string("email", required: true, limit: 254)
       let name = nested.string("name", required: true, limit: 200)
-      let password = nested.string("password", required: true, limit: 1_000)
+      let password = nested.string("password", required: true)
       role = nested.string("role") ?? Roles.administrator
       if let email, !email.contains("@") {
         nested.fail("email", "invalid_email", "owner.email is an address such as ann@example.com.")

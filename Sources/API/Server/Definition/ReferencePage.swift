@@ -254,7 +254,7 @@ enum ReferencePage {
       case .text(.id(let kind)): "id <code>\(kind.rawValue)_…</code>"
       case .text(.time): "time"
       case .text(.format(let format, _)): format
-      case .text(.length), .text(.pattern): "text"
+      case .text(.length): "text"
       }
     return text + end
   }

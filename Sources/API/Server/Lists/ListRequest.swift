@@ -94,7 +94,7 @@ extension Operation {
       rows: rows)
     var all = parameters
     all += [
-      Parameter.filter,
+      filtersItself ? .contactFilter : Parameter.filter,
       Parameter.sort(sorts.flatMap(\.bothWays)),
       Parameter.count,
     ]
