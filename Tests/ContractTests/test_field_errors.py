@@ -24,8 +24,8 @@ FAULTY = [
             ],
         },
         [
-            "first_name", "custom.size", "consents[0].channel", "consents[1].wording", "email",
-            "phone", "consents[0].wording", "custom.note", "tags[0]",
+            "first_name", "custom.size", "tags[0]", "consents[0].channel", "consents[1].wording", "email",
+            "phone", "consents[0].wording", "custom.note",
         ],
     ),
     (

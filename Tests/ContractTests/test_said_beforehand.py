@@ -74,8 +74,12 @@ CASES = [
     ("/api/roles", [{"name": "R", "scopes": ["contacts:read", "leads:*"]}], [{"name": "R", "scopes": ["contact:read"]}, {"name": " ", "scopes": ["*"]}]),
     ("/api/webhook-endpoints", [
         {"url": "https://example.com/h", "types": ["sms.*", "contact.created", "*"]},
-        {"url": "https://a_b.example:65535?x", "types": ["*"]},
+        {"url": "https://a_b.example:65535?x", "types": ["*"]}, {"url": "https://m", "types": ["*"]},
+        {"url": "https://m/a#b#c[]", "types": ["*"]}, {"url": "https://[2001:DB8::1:0]:8443/", "types": ["*"]},
+        {"url": "https://[::]", "types": ["*"]}, {"url": "https://[1:2:3:4:5:6:7:8]", "types": ["*"]},
     ], [
+        {"url": "https://[.]/", "types": ["*"]}, {"url": "https://[1:2:3:4:5:6:7]", "types": ["*"]},
+        {"url": "https://[1::2::3]", "types": ["*"]}, {"url": "https://[1:2:3:4:5:6:7::8]", "types": ["*"]},
         {"url": "ftp://example.com/", "types": ["*"]}, {"url": "https://a.example:65536/", "types": ["*"]},
         {"url": "https://a.example:+80/", "types": ["*"]}, {"url": "https://a@b.example/", "types": ["*"]},
         {"url": "https://example.com/h", "types": ["contact.made"]}, {"url": "https://example.com/h", "types": []},

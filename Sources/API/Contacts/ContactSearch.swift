@@ -67,7 +67,14 @@ extension Parameter {
 
   /// What a body holds in its place.
   fileprivate var bodySchema: Schema {
-    takesWords ? .either([.string(1...7_000), schema]) : schema
+    guard takesWords else { return schema }
+    let length = 1...7_000
+    guard case .array(let item, _) = schema.shape, case .text(.choice(let words)) = item.shape
+    else {
+      return .either([.string(length), schema])
+    }
+    let word = "(\(words.joined(separator: "|")))"
+    return .either([.pattern("^\(word)(,\(word))*$", length), schema])
   }
 
   /// The value of a body as the text of a query.

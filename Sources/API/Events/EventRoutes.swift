@@ -128,9 +128,16 @@ enum EventRoutes {
   /// A position that the log has not reached is none of this log's, as after a restore: from there on everything up to
   /// it would be missed without a word. An `EventSource` that is told 400 does not try again.
   private static func start(_ exchange: Exchange) throws(APIError) -> UInt64 {
-    let resumed = exchange.request.headers["last-event-id"]
-    let name = resumed == nil ? "after" : "Last-Event-ID"
-    guard let text = resumed ?? exchange.query("after") else { return 0 }
+    let after = try position(exchange.query("after"), "after", exchange)
+    let resumed = try position(
+      exchange.request.headers["last-event-id"], "Last-Event-ID", exchange)
+    return resumed ?? after ?? 0
+  }
+
+  private static func position(
+    _ text: String?, _ name: String, _ exchange: Exchange
+  ) throws(APIError) -> UInt64? {
+    guard let text else { return nil }
     let head = try exchange.head()
     if text == "now" { return head }
     guard let position = UInt64(text) else {

@@ -99,7 +99,7 @@ enum WebhookSchemas {
   static let update = Schema.input(
     "WebhookEndpointChange", [.optional("url", url), .optional("types", types)] + style)
 
-  private static let url = Schema.format("uri").ruled(
+  private static let url = Schema.string().ruled(
     by: .text(refuses: ["invalid_url"], pattern: TextPattern.webAddress) {
       text, _ throws(CommandError) in
       if !WebhookEndpoint.isURL(text) { throw .webhookEndpoint(.invalidURL) }

@@ -106,9 +106,16 @@ enum TextPattern {
 
   /// `http` or `https`, a host and a port that there can be.
   static let webAddress =
-    #"^https?://([A-Za-z0-9._-]+|\[[A-Za-z0-9._:\[-]+\])"#
+    #"^https?://([A-Za-z0-9._-]+|\[(\#(address6))\])"#
     + "(:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?"
     + #"([/?#][\x21-\x7e]*)?$"#
+
+  /// Eight groups, or fewer around one `::`.
+  private static let address6 =
+    (["(\(group):){7}\(group)", "(\(group):){1,7}:"]
+    + (1...6).map { "(\(group):){1,\(7 - $0)}(:\(group)){1,\($0)}" } + [":((:\(group)){1,7}|:)"])
+    .joined(separator: "|")
+  private static let group = "[0-9A-Fa-f]{1,4}"
 
   private static let time =
     #"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"#
@@ -121,6 +128,10 @@ enum TextPattern {
   static let momentOrVersion = "^(v[0-9]{1,19}|\(aMoment))$"
 
   private static let aMoment = "[0-9]{1,19}|evt_\(idBody)|\(time)"
+
+  /// Any version, one without quotes, or entity tags between commas.
+  static let versions = #"^(\*|v[0-9]{1,19}|\#(tag)([ \t]*,[ \t]*\#(tag))*)$"#
+  private static let tag = #"(W/)?"v[0-9]{1,19}""#
 
   /// A position of the log, or `now`.
   static let positionOrNow = "^([0-9]{1,19}|now)$"
