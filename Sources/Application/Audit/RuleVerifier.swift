@@ -73,7 +73,7 @@ package struct RuleVerifier {
       guard let address = entry.address.value else { return }
       book.suppressed[entry.channel]?.remove(entry.channel.key(address))
     case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
-      .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
+      .letterWritten, .clientAdded, .requestHadNoEffect, .readModelOrdered, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .historyRestored, .rateLimitSet, .accessRefused,
