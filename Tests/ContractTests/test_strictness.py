@@ -75,6 +75,9 @@ def test_nobody_follows_the_log_from_beyond_its_end(owner, accept):
         assert refused.json["error"]["param"] == name
     bad = owner.get("/api/events", Accept=accept, Last_Event_ID="soon")
     assert (bad.code, bad.json["error"]["param"]) == ("invalid_position", "Last-Event-ID")
+    # Also where the header wins.
+    bad = owner.get("/api/events?after=soon", Accept=accept, Last_Event_ID="1")
+    assert (bad.code, bad.json["error"]["param"]) == ("invalid_position", "after")
 
 
 def test_a_put_by_key_is_refused_where_the_contact_changed_since(owner):
@@ -286,9 +289,24 @@ def test_a_version_is_an_etag_and_nothing_near_it(owner):
     for tag in ('"v1"', "v2", "*"):
         changed = owner.send("PATCH", f"/api/contacts/{contact}", {"company": tag}, **{"If_Match": tag})
         assert changed.status == 200, f"{tag}: {changed.text}"
-    for tag in ('"v4', 'v4"', '""v4""', "v+4", "4", "v", 'W/"v4"', "v99999999999999999999"):
+    for tag in ('"v4', 'v4"', '""v4""', "v+4", "4", "v", 'W/v4', "v99999999999999999999", ",", '*, "v4"', '"v4" "v5"'):
         refused = owner.send("PATCH", f"/api/contacts/{contact}", {"company": "No"}, **{"If_Match": tag})
         assert (refused.status, refused.code) == (400, "invalid_version"), f"{tag}: {refused.text}"
+
+
+def test_a_write_is_done_where_one_of_several_versions_is_the_present_one(owner):
+    """RFC 9110, 13.1.1: any of a list; a weak tag is none that anything could be compared with."""
+    path = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'Etag'})['id']}"
+    for version, tags in enumerate(['"v1", "v7"', '"v9" ,\t"v2"', 'W/"v3", "v3"', ',"v4",'], 1):
+        changed = owner.send("PATCH", path, {"company": str(version)}, If_Match=tags)
+        assert (changed.status, changed.json["version"]) == (200, version + 1), f"{tags}: {changed.text}"
+    for tags in ('"v1", "v2"', 'W/"v5"', 'W/"v5", "v4"'):
+        refused = owner.send("PATCH", path, {"company": "No"}, If_Match=tags)
+        assert (refused.status, refused.code) == (412, "version_mismatch"), f"{tags}: {refused.text}"
+    key = uuid.uuid4().hex
+    for _ in range(2):
+        again = owner.send("PATCH", path, {"company": "E"}, If_Match='"v5", "v8"', Idempotency_Key=key)
+        assert (again.status, again.json["version"]) == (200, 6), again.text
 
 
 @pytest.mark.parametrize("path", [".contact", "contact.", "contact..id", "nobody", "contact.a.b.c.d"])

@@ -86,8 +86,9 @@ package struct Parameter: Sendable {
     "as_of", .pattern(TextPattern.moment, 1...64),
     "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")
   package static let ifMatch = header(
-    "If-Match", .pattern(#"^(\*|v[0-9]{1,19}|"v[0-9]{1,19}")$"#, 1...40),
-    "The `ETag` that was read; refused with 412 where it changed.")
+    "If-Match", .pattern(TextPattern.versions, 1...1_000),
+    "The `ETag` that was read, or several between commas; refused with 412 where none of them is the present one. "
+      + "`*`: any.")
   static let actorReason = header(
     "X-Actor-Reason", .string(1...500),
     "Why it is done, stored with the events for good: write nobody's personal data here.")
