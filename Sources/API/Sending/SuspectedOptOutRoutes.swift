@@ -39,7 +39,7 @@ enum SuspectedOptOutRoutes {
     } catch {
       throw APIError(error)
     }
-    return try .of(found.map(view), list, exchange) { entry in
+    return try await .of(found.map(view), list, exchange) { entry in
       ["contact", "channel", "message"].map { entry[$0]?.string ?? "" }.joined(separator: " ")
     }
   }
@@ -92,7 +92,7 @@ enum SuspectedOptOutRoutes {
     } catch {
       throw APIError(error)
     }
-    return try .of(entries.map(view), list, exchange)
+    return try await .of(entries.map(view), list, exchange)
   }
 
   private static func view(_ entry: ConsentEntry) -> JSON {
