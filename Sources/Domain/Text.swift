@@ -1,6 +1,6 @@
 extension String {
-  /// Nothing to see: empty, or blanks and line breaks only.
-  package var isBlank: Bool { allSatisfy(\.isWhitespace) }
+  /// Nothing to see: empty, or blanks and line breaks only (Unicode's White_Space).
+  package var isBlank: Bool { unicodeScalars.allSatisfy(\.properties.isWhitespace) }
 
   /// Without blanks and line breaks at both ends.
   package var trimmed: String {

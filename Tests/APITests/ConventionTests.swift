@@ -65,7 +65,7 @@ import Testing
   private static let notKeyed = [
     // Again with the same password it is refused: it is another one by then.
     "POST /api/session/password",
-    // Read models are no part of the book: an order to them is none either.
+    // Read models are no part of the book: what is done to one is not there, only who ordered it.
     "POST /api/projections/{name}/rebuild", "DELETE /api/projections/{name}/rebuild",
     "POST /api/projections/{name}/drain",
   ]

@@ -1,3 +1,4 @@
+import Application
 import Domain
 import HTTP
 import JSON
@@ -61,6 +62,35 @@ import Testing
     #expect(!order.precedes(place(long + "b", "1"), place(long + "a", "2")))
     // From the 257th letter on, as with the names of contacts, the next key decides.
     #expect(order.precedes(place(long + "xb", "1"), place(long + "xa", "2")))
+  }
+
+  // MARK: Pinned pages
+
+  /// Roles that went since the first page are looked for in the log, from there on: for a list that somebody left open over
+  /// night, much of it.
+  @Test func `what a later page reads in the log is read in the lane`() async throws {
+    try await APIHouse.with { house in
+      let made = try await house.executor.perform(APIHouse.call) { workspace throws(CommandError) in
+        var roles: [Identifier] = []
+        for name in ["zeta", "zulu"] {
+          roles.append(
+            try workspace.createRole(name: name, scopes: ["contacts:read"], by: Grants(["*"])))
+        }
+        return roles
+      }
+      let roles = try #require(made.output)
+      let first = await house.get("/api/roles?sort=name&limit=1")
+      let next = try #require(first.json["next"]?.string)
+      _ = try await house.executor.perform(APIHouse.call) { workspace throws(CommandError) in
+        try workspace.deleteRole(roles[0])
+      }
+      let counts = Mutex<Set<Int>>([])
+      house.log.watch { _ in _ = counts.withLock { $0.insert(house.services.scans.count) } }
+      let rest = await house.get("/api/roles?sort=name&limit=100&after=\(next)")
+      #expect(counts.withLock { $0 } == [1])
+      let names = rest.json["data"]?.array?.compactMap { $0["name"]?.string } ?? []
+      #expect(names.suffix(2) == ["zeta", "zulu"])
+    }
   }
 
   // MARK: Lines

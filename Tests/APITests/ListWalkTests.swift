@@ -56,8 +56,66 @@ import Testing
 
   @Test func `a page ends where its time does, and says where`() async throws {
     let page = try await Self.walk(isInTime: false).page(Self.request(limit: 50), of: Self.rows)
-    #expect(page.items == [0] && page.hasMore && page.reached == "499")
+    #expect(page.items == [0] && page.hasMore && page.reached == "99")
     #expect(page.position == 5)
+  }
+
+  private static let note = JSON.string(String(repeating: "x", count: 500_000))
+
+  /// Half a megabyte each, as many as there are.
+  private static func largeRows(_ request: ListRequest, most: inout Int) -> ListRows {
+    most = max(most, request.page.limit)
+    var rows = rows(request)
+    rows.items = rows.items.map {
+      ["id": $0, "note": note]
+    }
+    return rows
+  }
+
+  @Test(arguments: [true, false])
+  func `a page of large objects ends where it has no more room, and the next goes on there`(
+    isFiltered: Bool
+  ) async throws {
+    var found: [Int64] = []
+    var next: String?
+    var most = 0
+    let walk = ListWalk(
+      matches: { _, _ in true }, nowMicros: { 1 }, deadline: .now + .seconds(3_600), right: {})
+    while found.count < 200 {
+      let request = Self.request(limit: 200, after: next)
+      let rows: ListWalk.Rows = { (request) throws(APIError) in
+        Self.largeRows(request, most: &most)
+      }
+      let page =
+        isFiltered
+        ? try await walk.page(request, of: rows)
+        : try await PageRoom.page(request, nowMicros: { 1 }, of: rows)
+      #expect(page.items.roughBytes <= PageRoom.bytes && page.items.count >= 15)
+      #expect(page.items.count == page.cursors.count && page.hasMore && page.reached == nil)
+      found += page.items.compactMap { $0["id"]?.int }
+      next = page.cursors.last
+    }
+    #expect(found == found.indices.map(Int64.init))
+    #expect(most <= PageRoom.firstRead)
+  }
+
+  @Test func `small objects fill the page that was asked for, in one position`() async throws {
+    var asked: [ListRequest] = []
+    let page = try await PageRoom.page(Self.request(limit: 180), nowMicros: { 7 }) {
+      (request) throws(APIError) in
+      asked.append(request)
+      return Self.rows(request)
+    }
+    #expect(page.items == (0..<180).map { JSON($0) } && page.hasMore)
+    #expect(asked.map(\.page.limit) == [100, 80])
+    #expect(asked[0].pin == nil && asked[1].pin == .init(position: 5, momentMicros: 7))
+  }
+
+  @Test func `one object is shown however large it is`() {
+    var taken = 0
+    let large = JSON.string(String(repeating: "x", count: PageRoom.bytes + 1))
+    #expect(PageRoom.count(of: [large, large], beside: &taken) == 1)
+    #expect(PageRoom.count(of: [.null], beside: &taken) == 0)
   }
 
   @Test func `a part of a list has no total`() async throws {

@@ -1,7 +1,11 @@
 """Looking after the read models: where each one is, and a rebuild of one."""
 
+import json
 import time
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from system import System
@@ -29,19 +33,32 @@ def test_a_rebuild_is_asked_for_and_comes_to_its_end(page: Page, system: System)
     assert after["rebuild"]["state"] == "done"
     assert after["built_at"] > before
     assert after["position"] >= after["rebuild"]["head"] > 0
+    recorded = page.request.get("/api/events?types=org.read_model_ordered&limit=200").json()["data"]
+    assert recorded[-1]["data"] == {"order": "rebuild", "read_model": "wallet"}
+    assert recorded[-1]["actor"].startswith("user:")
     expect(page.get_by_role("button", name="Rebuild wallet")).to_be_enabled()
 
 
 def test_a_rebuild_can_be_stopped_and_changes_nothing(page: Page, system: System) -> None:
     """What is cancelled before a projector has begun it never begins; later it stops where it is."""
     before = read_model(system, "audit")["built_at"]
-    system.call("POST", "/api/projections/audit/rebuild")
-    system.call("DELETE", "/api/projections/audit/rebuild")
+    session = {"X-CSRF-Token": page.request.get("/api/session").json()["csrf_token"]}
+    assert page.request.post("/api/projections/audit/rebuild", headers=session).status == 202
+    assert page.request.delete("/api/projections/audit/rebuild", headers=session).status == 202
     after = settled(system, "audit")
     assert after["rebuild"]["state"] == "cancelled"
     assert after["built_at"] == before
     page.goto(f"/{system.org}/operations")
     expect(page.get_by_role("button", name="Rebuild audit")).to_be_enabled()
+
+
+def test_a_client_decides_nothing_about_what_is_everybodys(system: System) -> None:
+    """Of the agency whose all accounts are, somebody may; of one of its clients nobody."""
+    request = Request(f"{system.base_url}/api/projections/audit/rebuild", method="POST")
+    request.add_header("Authorization", f"Bearer {system.api_key}")
+    with pytest.raises(HTTPError) as refused:
+        urlopen(request, timeout=30)
+    assert (refused.value.code, json.load(refused.value)["error"]["code"]) == (403, "operator_only")
 
 
 def read_model(system: System, name: str) -> dict:

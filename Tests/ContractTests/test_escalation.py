@@ -71,3 +71,57 @@ def test_nobody_connects_a_provider_who_may_not_write_what_it_tells(new_account,
     assert answers(["account:*", "contacts:update"]) == [403, 403, 403]
     assert answers(["account:*", "wallet:write"])[:2] == [403, 403]
     assert 403 not in answers(["account:*", "contacts:*", "wallet:*"])
+
+
+def test_a_narrow_right_shows_nothing_of_what_lies_beside(new_account, nobody):
+    """Figures are no messages, a segment is no people, and a trial leaves nothing on record: what they show of others
+    takes the right to those."""
+    _, owner, _ = new_account("Narrow")
+    owner.made("/api/wallet/add-funds", {"amount": 5_000_000})
+    contact = owner.made("/api/contacts", {
+        "first_name": "Ann", "company": "Secret & Sons", "phone": "+12125550123"})["id"]
+    segment = owner.made("/api/segments", {"name": "All", "filter": {"all": []}})["id"]
+    owner.made("/api/messages?wait=projection", {
+        "contact": contact, "body": "For Ann alone", "purpose": "transactional"})
+    rows = "/api/analytics/messages/rows?figure=planned"
+    people = f"/api/segments/{segment}/contacts"
+
+    def holder(*scopes):
+        return nobody.with_key(key(owner, scopes=list(scopes))["secret"])
+
+    for path, scope, other in [(rows, "analytics:read", "messages:read"), (people, "segments:read", "contacts:read")]:
+        refused = holder(scope).get(path)
+        assert (refused.status, refused.code) == (403, "missing_scope"), path
+        assert other in refused.json["error"]["message"]
+        lines = holder(scope).get(path, Accept="application/x-ndjson")
+        assert (lines.status, lines.code) == (403, "missing_scope"), path
+        assert len(holder(scope, other).get(path).json["data"]) == 1, path
+    template = owner.made("/api/templates", {"channel": "sms", "name": "T", "body": "{{company}}"})["id"]
+    shown = [holder(*scopes).post(f"/api/templates/{template}/preview", {"contact": contact})
+             for scopes in (["messages:*"], ["messages:read", "contacts:read"])]
+    assert [answer.status for answer in shown] == [403, 200] and "Secret & Sons" in shown[1].text
+    assert holder("analytics:read").get("/api/analytics/messages").status == 200
+    assert holder("segments:read").get(f"/api/segments/{segment}/members").status == 200
+    path = f"/api/contacts/{contact}/timeline"
+    seen = holder("contacts:read").get(path).json["data"]
+    assert seen and all(each["message"] is None and each["body"] is None for each in seen)
+    whole = holder("contacts:read", "messages:read").get(path).json["data"]
+    assert "For Ann alone" in [each["body"] for each in whole]
+    trial = {"contact": contact, "body": "{{company}} {{phone}}", "purpose": "transactional"}
+    words = ["to", "subject", "body", "html"]
+    for scopes in [["messages:create"], ["messages:*"], ["messages:create", "contacts:read"]]:
+        told = holder(*scopes).post("/api/messages?dry_run=true", trial).json
+        assert [told[name] for name in words] == [None] * 4, scopes
+        assert told["verdict"]["outcome"] == "allowed"
+    told = holder("messages:*", "contacts:read").post("/api/messages?dry_run=true", trial).json
+    assert (told["to"], told["body"]) == ("+12125550123", "Secret & Sons +12125550123")
+
+
+def test_a_read_model_is_rebuilt_by_who_reaches_every_account(new_account, nobody):
+    """It is of the whole installation, in which there are others beside this account."""
+    _, owner, _ = new_account("One of Many")
+    for method, path in [("POST", "wallet/rebuild"), ("DELETE", "wallet/rebuild"), ("POST", "wallet/drain")]:
+        for query in ["", "?dry_run=true"]:
+            refused = owner.send(method, f"/api/projections/{path}{query}")
+            assert (refused.status, refused.code) == (403, "operator_only"), refused.text
+    assert owner.get("/api/projections").status == 200

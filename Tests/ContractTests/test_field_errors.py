@@ -24,8 +24,8 @@ FAULTY = [
             ],
         },
         [
-            "first_name", "custom.size", "consents[0].channel", "consents[1].wording", "email",
-            "phone", "consents[0].wording", "custom.note", "tags",
+            "first_name", "custom.size", "tags[0]", "consents[0].channel", "consents[1].wording", "email",
+            "phone", "consents[0].wording", "custom.note",
         ],
     ),
     (
@@ -184,7 +184,7 @@ ALONE = [
     ("POST", "/api/contacts", {"email": "a@\u0301x.com"}, "email", "invalid_email"),
     ("POST", "/api/contacts", {"phone": "12"}, "phone", "invalid_phone"),
     ("POST", "/api/contacts", {"company": " "}, "first_name", "nothing_to_identify"),
-    ("POST", "/api/contacts", {"company": "X", "tags": ["x" * 101]}, "tags", "invalid_value"),
+    ("POST", "/api/contacts", {"company": "X", "tags": ["x" * 101]}, "tags[0]", "too_long"),
     (
         "POST", "/api/contacts", {"company": "X", "custom": {"note": "ü" * 1_500}}, "custom.note",
         "invalid_value",

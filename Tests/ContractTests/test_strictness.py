@@ -75,6 +75,9 @@ def test_nobody_follows_the_log_from_beyond_its_end(owner, accept):
         assert refused.json["error"]["param"] == name
     bad = owner.get("/api/events", Accept=accept, Last_Event_ID="soon")
     assert (bad.code, bad.json["error"]["param"]) == ("invalid_position", "Last-Event-ID")
+    # Also where the header wins.
+    bad = owner.get("/api/events?after=soon", Accept=accept, Last_Event_ID="1")
+    assert (bad.code, bad.json["error"]["param"]) == ("invalid_position", "after")
 
 
 def test_a_put_by_key_is_refused_where_the_contact_changed_since(owner):
@@ -286,9 +289,24 @@ def test_a_version_is_an_etag_and_nothing_near_it(owner):
     for tag in ('"v1"', "v2", "*"):
         changed = owner.send("PATCH", f"/api/contacts/{contact}", {"company": tag}, **{"If_Match": tag})
         assert changed.status == 200, f"{tag}: {changed.text}"
-    for tag in ('"v4', 'v4"', '""v4""', "v+4", "4", "v", 'W/"v4"', "v99999999999999999999"):
+    for tag in ('"v4', 'v4"', '""v4""', "v+4", "4", "v", 'W/v4', "v99999999999999999999", ",", '*, "v4"', '"v4" "v5"'):
         refused = owner.send("PATCH", f"/api/contacts/{contact}", {"company": "No"}, **{"If_Match": tag})
         assert (refused.status, refused.code) == (400, "invalid_version"), f"{tag}: {refused.text}"
+
+
+def test_a_write_is_done_where_one_of_several_versions_is_the_present_one(owner):
+    """RFC 9110, 13.1.1: any of a list; a weak tag is none that anything could be compared with."""
+    path = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'Etag'})['id']}"
+    for version, tags in enumerate(['"v1", "v7"', '"v9" ,\t"v2"', 'W/"v3", "v3"', ',"v4",'], 1):
+        changed = owner.send("PATCH", path, {"company": str(version)}, If_Match=tags)
+        assert (changed.status, changed.json["version"]) == (200, version + 1), f"{tags}: {changed.text}"
+    for tags in ('"v1", "v2"', 'W/"v5"', 'W/"v5", "v4"'):
+        refused = owner.send("PATCH", path, {"company": "No"}, If_Match=tags)
+        assert (refused.status, refused.code) == (412, "version_mismatch"), f"{tags}: {refused.text}"
+    key = uuid.uuid4().hex
+    for _ in range(2):
+        again = owner.send("PATCH", path, {"company": "E"}, If_Match='"v5", "v8"', Idempotency_Key=key)
+        assert (again.status, again.json["version"]) == (200, 6), again.text
 
 
 @pytest.mark.parametrize("path", [".contact", "contact.", "contact..id", "nobody", "contact.a.b.c.d"])
@@ -303,3 +321,64 @@ def test_what_is_too_long_is_refused_as_every_operation_says(owner, operations):
         assert {"414", "431"} <= operation["responses"].keys(), f"{method} {path}"
     refused = owner.get("/api/contacts?after=" + "x" * 9_000)
     assert (refused.status, refused.code) == (414, "target_too_long"), refused.text
+
+
+def test_no_write_ignores_on_what_condition_it_is_to_be_done(owner, operations):
+    """RFC 9110: `If-None-Match: *` is a write that is not to be done where there is something already."""
+    for header in ("If_None_Match", "Content_Range"):
+        for method, path, operation in operations:
+            if method == "GET" or {"api_key": []} not in operation["security"]:
+                continue
+            target = path.replace("{id}", "con_01jd3x0000000000000000000a")
+            refused = owner.send(method, target, {}, **{header: "*"})
+            told = {d["code"] for d in refused.json["error"]["details"]}
+            assert refused.status == 400 and "unsupported_header" in told, f"{method} {path} {refused.text}"
+
+
+def test_a_text_is_as_long_as_its_characters(owner):
+    """What the document says of a length is said in characters, of whatever script."""
+    name = "\u0416" * 200
+    made = owner.made("/api/roles", {"name": name, "scopes": ["contacts:read"]})
+    assert made["name"] == name
+    refused = owner.post("/api/roles", {"name": name + "\u0416", "scopes": ["contacts:read"]})
+    assert refused.json["error"]["details"][0]["code"] == "too_long"
+
+
+def test_a_write_that_is_tried_and_reads_takes_wait_as_every_write(owner):
+    contact = owner.made("/api/contacts", {"first_name": "Tried"})["id"]
+    tried = owner.post("/api/privacy/erasures?wait=projection&dry_run=true", {"contact": contact})
+    assert (tried.status, tried.json["object"]) == (200, "dry_run"), tried.text
+
+
+def test_an_import_is_waited_for_as_every_write(owner):
+    made = owner.post(
+        "/api/contacts/import?wait=projection", b"first_name\nWaited\n", Content_Type="text/csv")
+    assert made.status == 200 and int(made.headers["read-position"]) >= made.json["position"], made.text
+
+
+def test_who_is_made_with_a_password_can_sign_in_with_it(owner):
+    """One length in characters, wherever a password is given."""
+    body = {"name": "Long", "role": "developer"}
+    longest = "\u5bc6" * 1_000
+    for password in ["\u5bc6" * 350, longest]:
+        email = f"{uuid.uuid4().hex}@example.com"
+        owner.made("/api/users", body | {"email": email, "password": password})
+        signed_in = owner.sign_in(email, password)
+        changed = signed_in.send(
+            "POST", "/api/session/password", {"current_password": password, "new_password": longest})
+        assert changed.status == 204, changed.text
+        owner.sign_in(email, longest)
+    refused = owner.post("/api/users", body | {"email": "too-long@example.com", "password": longest + "\u5bc6"})
+    assert [d["param"] for d in refused.json["error"]["details"]] == ["password"], refused.text
+    assert refused.json["error"]["details"][0]["code"] == "too_long"
+
+
+def test_texts_take_as_many_characters_as_the_document_says(owner):
+    letter = "\u5b57"
+    contact = owner.made("/api/contacts", {"first_name": "Long", "phone": "+14155552671", "source": letter * 200})
+    owner.made("/api/segments", {"name": letter * 200, "filter": {"all": []}})
+    owner.made("/api/templates", {"channel": "email", "name": "Long", "subject": "S", "body": letter * 500_000})
+    consent = {"channel": "sms", "method": "verbal", "source": letter * 500, "wording": letter * 5_000}
+    owner.made(f"/api/contacts/{contact['id']}/consents", consent, 200)
+    refused = owner.post(f"/api/contacts/{contact['id']}/consents", consent | {"wording": letter * 5_001})
+    assert [(d["param"], d["code"]) for d in refused.json["error"]["details"]] == [("wording", "too_long")]

@@ -438,6 +438,35 @@ def test_an_undo_gives_back_no_right_that_its_caller_lacks(owner):
     assert undo(owner, {"events": held["events"] + [given]}).json["undone"] == 2
 
 
+def test_an_undo_takes_the_right_to_what_it_does(owner):
+    """Whoever may only change cannot take away by an undo, nor make."""
+    hook = {"name": "H", "authentication": "secret_in_path", "action": "lead", "mapping": {"email": "e"}}
+    made = {
+        path: owner.made(f"/api/{path}", body) for path, body in {
+            "contacts": {"first_name": "Una"}, "segments": {"name": "S", "filter": {"all": []}},
+            "roles": {"name": uuid.uuid4().hex, "scopes": ["contacts:read"]}, "inbound-hooks": hook,
+            "webhook-endpoints": {"url": "https://example.com/h", "types": ["*"]},
+        }.items()
+    }
+    created = [each["events"][0] for each in made.values()]
+    gone = owner.made("/api/segments", {"name": "Gone", "filter": {"all": []}})
+    gone = last(owner.send("DELETE", f"/api/segments/{gone['id']}"))
+    contact = f"/api/contacts/{owner.made('/api/contacts', {'first_name': 'Back'})['id']}"
+    owner.send("DELETE", contact)
+    back = last(owner.post(contact + "/restore"))
+    wanted = {"events": [*created, gone, back]}
+    resources = ["contacts", "segments", "roles", "webhooks"]
+
+    def asked(*actions):
+        scopes = [f"{resource}:{action}" for resource in resources for action in actions]
+        key = owner.made("/api/api-keys", {"name": "U", "scopes": ["undo:write", "contacts:read", "events:read", *scopes]})
+        return [status for _, status in statuses(owner.with_key(key["secret"]).post("/api/undo?dry_run=true", wanted))]
+
+    assert asked("update") == ["missing_scope"] * 7
+    assert sorted(asked("update", "delete")) == ["missing_scope"] + ["undone"] * 6
+    assert asked("update", "delete", "create") == ["undone"] * 7
+
+
 def test_an_undo_beside_other_writers_looks_again(owner):
     """Somebody else writes to the same contact all the time, other fields."""
     one = contact(owner)

@@ -23,7 +23,9 @@ import Testing
     "https://a.example:0/", "https://a.example:65536/", "https://a.example:x/",
     "https://a.example:+80/",
     "https://127.0.0.1%00.a.example/", "https://a.example\\b/", "https://[::1/", "https://[]/",
-    "https://[::1]x/",
+    "https://[::1]x/", "https://[.]/", "https://[1:2:3:4:5:6:7]/",
+    "https://[1::2::3]/",
+    "https://[1:2:3:4:5:6:7::8]/", "https://[:::]/", "https://[12345::]/", "https://[::g]/",
   ])
   func `an endpoint has a web address`(url: String) {
     Given(WebhookEndpoint.self).when(Self.create(url)).thenRejected(.invalidURL)

@@ -13,6 +13,8 @@ extension EndToEnd {
       try await withSystem { system in
         let account = try await system.newAccount("Lakeside")
         let subscriber = try Subscriber()
+        let open = try await account.api.send("GET", "/livez")
+        #expect(open.headers["strict-transport-security"] == nil)
         let certificate = try Certificate(folder: system.home)
         try await system.stop("serve")
         try await system.startForStrangers(
@@ -24,10 +26,22 @@ extension EndToEnd {
         let url = system.baseURL.replacing("http://127.0.0.1", with: "https://localhost")
         let api = API(baseURL: url, token: account.key, client: client)
         #expect(try await api.get("/livez")["status"]?.string == "ok")
+        try await expectNoOtherWay(api)
         try await expectAGuardedCookie(api)
         try await expectSecureAddresses(api)
         try await expectNoWay(to: subscriber, api)
         await subscriber.stop()
+      }
+    }
+
+    /// Whoever was here once by HTTPS asks no other way, whether they were given a page, an answer or a refusal.
+    private func expectNoOtherWay(_ api: API) async throws {
+      for path in [
+        "/livez", "/", "/api/contacts", "/nowhere-\(String(repeating: "x", count: 9_000))",
+      ] {
+        let answer = try await api.send("GET", path)
+        #expect(
+          answer.headers["strict-transport-security"] == "max-age=31536000", "\(path.prefix(20))")
       }
     }
 

@@ -58,6 +58,9 @@ extension Org.Event {
     case .rateLimitSet(let limit):
       limit.map { "Limited to \($0.perMinute) requests a minute" } ?? "Limit set to the standard"
     case .accessRefused(let refusal): "Refused \(refusal.operation): \(refusal.reason)"
+    case .readModelOrdered(.rebuild, let name): "Rebuild of the read model \(name) ordered"
+    case .readModelOrdered(.cancelRebuild, let name): "Rebuild of the read model \(name) cancelled"
+    case .readModelOrdered(.drain, let name): "Parked events of the read model \(name) tried again"
     case .sendingHalted(let scope, .wait, let reason, _):
       "Sending halted (\(scope.rawValue)): \(reason)"
     case .sendingHalted(let scope, .skip, let reason, _):

@@ -68,7 +68,7 @@ enum APIKeyRoutes {
     for key in exchange.engine.directory.keys(of: exchange.org) {
       data.append(.object(try view(key.id, .max, exchange).object))
     }
-    return try .of(data, list, exchange, removal: "api_key.revoked")
+    return try await .of(data, list, exchange, removal: "api_key.revoked")
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

@@ -18,7 +18,7 @@ enum AnalyticsRoutes {
           style: .commas)
       ] + scope, answers: [.ok(AnalyticsSchemas.figures)], handler: messages),
     Operation.list(
-      "/api/analytics/messages/rows", "analytics:read",
+      "/api/analytics/messages/rows", "analytics:read", alsoNeeds: ["messages:read"],
       "The messages that a figure counts, newest first",
       parameters: [
         .query(

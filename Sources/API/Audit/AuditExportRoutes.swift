@@ -84,7 +84,7 @@ enum AuditExportRoutes {
     } catch {
       throw exchange.failure(error)
     }
-    return try .of(kept, list, exchange)
+    return try await .of(kept, list, exchange)
   }
 
   private static func read(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

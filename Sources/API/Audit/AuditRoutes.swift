@@ -11,7 +11,8 @@ enum AuditRoutes {
       "/api/audit/events", "audit:read", "Who did what, newest first",
       parameters: [
         .query("actor", .string(1...200), "`key:key_…` or `user:usr_…`."),
-        .query("type", .string(1...100), "An event type or a family such as `message.*`."),
+        .query(
+          "type", EventSchemas.ownTypeName, "An event type or a family such as `message.*`."),
         .query("contact", .id(.contact)), .query("campaign", .id(.campaign)),
         .query("correlation", .string(1...200), "A Request-Id."),
         .query("user", .id(.user)), .query("origin", .string(1...40)),

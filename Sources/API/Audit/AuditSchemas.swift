@@ -1,4 +1,5 @@
 import Domain
+import JSON
 
 /// Exports for audits.
 enum AuditSchemas {
@@ -13,13 +14,37 @@ enum AuditSchemas {
     .optional("until", .time, "With scope `period`: recorded before."),
   ]
 
-  static let order = Schema.input("AuditExportInput", scope)
+  static let order = Schema.input("AuditExportInput", scope).stating(whatGoesWithScope)
+
+  /// What each scope needs; the others' fields it does not have.
+  private static let whatGoesWithScope: JSON = {
+    let own: [(AuditScope.Kind, [String])] = AuditScope.Kind.allCases.map { kind in
+      let fields =
+        switch kind {
+        case .account: [] as [String]
+        case .contact: ["contact"]
+        case .message: ["message"]
+        case .campaign: ["campaign"]
+        case .number: ["number"]
+        case .period: ["from", "until"]
+        }
+      return (kind, fields)
+    }
+    let all = own.flatMap(\.1)
+    return Schema.all(
+      own.map { kind, fields in
+        Schema.when(
+          Schema.isOne("scope", of: [kind.rawValue]),
+          Schema.fields(required: fields, absent: all.filter { !fields.contains($0) }))
+      })
+  }()
 
   static let operatorOrder = Schema.input(
     "OperatorAuditExportInput",
     [.required("account", .id(.org))] + scope + [
       .optional("open_credentials", .bool, "Whether tokens and password hashes are opened.")
-    ])
+    ]
+  ).stating(whatGoesWithScope)
 
   static let export = Schema.object(
     "AuditExport",

@@ -30,7 +30,7 @@ enum ContactRoutes {
         handler: show),
       Operation.list(
         "/api/contacts/{id}/timeline", "contacts:read",
-        "What happened with a contact, newest first",
+        "What happened with a contact, newest first", details: TimelineRoutes.ofMessages,
         parameters: [
           .query(
             "kind", .array(.choice(EntryRow.Kind.self)), "Between commas.", style: .commas),
@@ -44,7 +44,8 @@ enum ContactRoutes {
         sorts: ["-last_at"], rows: TimelineRoutes.conversations),
       Operation.list(
         "/api/events/{id}/effects", "contacts:read", "What an event led to, in order",
-        of: ContactSchemas.timelineEntry, sorts: ["position", "id"], order: .leading,
+        details: TimelineRoutes.ofMessages, of: ContactSchemas.timelineEntry,
+        sorts: ["position", "id"], order: .leading,
         rows: TimelineRoutes.effects),
     ]
 

@@ -5,11 +5,18 @@ import JSON
 /// What the commands refuse of a person.
 enum ContactRules {
   /// Of a new contact, which has nothing beside what its body says.
-  static let create = SchemaRule.object(refuses: [
-    "invalid_value", "no_address", "nothing_to_identify",
-  ]) { object, _ in
+  static let create = SchemaRule.object(
+    refuses: ["invalid_value", "no_address", "nothing_to_identify"],
+    states: {
+      Schema.all(
+        [Schema.given(identifying)]
+          + [(["email"], "email"), (["sms", "voice"], "phone")].map { channels, address in
+            Schema.when(
+              Schema.hasConsent(on: channels), Schema.isGiven(address))
+          })
+    }
+  ) { object, _ in
     var faults = details(of: object)
-    let identifying = ["first_name", "last_name", "company", "email", "phone"]
     if !identifying.contains(where: { isGiven($0, in: object) }) {
       faults.append(.contact(.nothingToIdentify))
     }
@@ -22,8 +29,12 @@ enum ContactRules {
     return faults
   }
 
+  private static let identifying = ["first_name", "last_name", "company", "email", "phone"]
+
   /// Of a lead.
-  static let lead = SchemaRule.object(refuses: ["invalid_value", "required"]) { object, _ in
+  static let lead = SchemaRule.object(
+    refuses: ["invalid_value", "required"], states: { Schema.given(["email", "phone"]) }
+  ) { object, _ in
     var faults = details(of: object)
     if !isGiven("email", in: object), !isGiven("phone", in: object) {
       faults.append(LeadRequest.withoutAddress)
@@ -37,7 +48,8 @@ enum ContactRules {
   }
 
   /// Of the words that somebody agreed to.
-  static let wording = SchemaRule.text(refuses: ["required"]) { text, _ throws(CommandError) in
+  static let wording = SchemaRule.text(refuses: ["required"], pattern: TextPattern.notBlank) {
+    text, _ throws(CommandError) in
     try ConsentRequest.check(wording: text)
   }
 
@@ -66,5 +78,17 @@ enum ContactRules {
       check { () throws(Contact.Rejection) in try Contact.check(tag: tag) }
     }
     return faults
+  }
+}
+
+extension Schema {
+  /// Whether one of the consents is for one of the channels.
+  fileprivate static func hasConsent(on channels: [String]) -> JSON {
+    [
+      "required": ["consents"],
+      "properties": [
+        "consents": ["type": "array", "contains": isOne("channel", of: channels)]
+      ],
+    ]
   }
 }

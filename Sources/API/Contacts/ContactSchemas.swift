@@ -44,28 +44,30 @@ enum ContactSchemas {
     ]
   }
 
-  private static let input = Schema.input(
-    "ContactInput",
+  private static let whole =
     person(isBlankNone: true) + [
-      .optional("source", .string(0...200)), .optional("tags", .array(.string(), 0...200)),
+      .optional("source", .string(0...200)), .optional("tags", .array(tag, 0...200)),
       .optional("consents", .array(consentInput, 0...20)),
-    ])
+    ]
 
-  static let create = input.ruled(by: ContactRules.create)
+  static let create = Schema.input("ContactInput", whole).ruled(by: ContactRules.create)
 
   /// The key, or the contact that has it, may say what the body does not.
-  static let upsert = input.ruled(by: ContactRules.person)
+  static let upsert = Schema.input("ContactUpsert", whole).ruled(by: ContactRules.person)
+
+  /// A hundred bytes of UTF-8, which no schema can count.
+  static let tag = Schema.string(1...100)
 
   static let update = Schema.input(
     "ContactChange",
     person(isBlankNone: false) + [
       .optional(
-        "tags", .array(.string(1...200), 0...200), "All that it has then: others are taken away.")
+        "tags", .array(tag, 0...200), "All that it has then: others are taken away.")
     ]
   ).ruled(by: ContactRules.person)
 
   static let tags = Schema.input(
-    "TagsInput", [.required("tags", .array(.string(1...200), 1...200))]
+    "TagsInput", [.required("tags", .array(tag, 1...200))]
   ).ruled(by: ContactRules.person)
 
   static let optOut = Schema.input(

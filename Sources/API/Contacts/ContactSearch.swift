@@ -18,7 +18,8 @@ enum ContactSearch {
       body: .json(
         Schema.input(
           "ContactSearch",
-          parameters.map { .optional($0.name, $0.bodySchema, $0.description) }),
+          parameters.map { .optional($0.name, $0.bodySchema, $0.description) }
+        ).stating(["not": ["required": ["after", "before"]]]),
         example: [
           "filter": ["all": [["field": "tags", "op": "contains", "value": "vip"]]],
           "sort": "-created_at,id", "limit": 50,
@@ -66,7 +67,14 @@ extension Parameter {
 
   /// What a body holds in its place.
   fileprivate var bodySchema: Schema {
-    takesWords ? .either([.string(1...7_000), schema]) : schema
+    guard takesWords else { return schema }
+    let length = 1...7_000
+    guard case .array(let item, _) = schema.shape, case .text(.choice(let words)) = item.shape
+    else {
+      return .either([.string(length), schema])
+    }
+    let word = "(\(words.joined(separator: "|")))"
+    return .either([.pattern("^\(word)(,\(word))*$", length), schema])
   }
 
   /// The value of a body as the text of a query.

@@ -24,7 +24,7 @@ enum ImportRoutes {
             (
               "multipart/form-data",
               .input([
-                .required("file", .string(0...Int.max)), .optional("map", .string()),
+                .required("file", .string(1...Int.max)), .optional("map", .string()),
                 .optional("tags", .string()), .optional("source", .string(0...200)),
                 .optional("consent", .string()), .optional("dry_run", .string()),
               ])

@@ -11,6 +11,9 @@ import TimelineProjection
 
 /// What happened between an org and a person, what led to it and what it led to.
 enum TimelineRoutes {
+  static let ofMessages =
+    "What a message says takes the right `messages:read` too: without it `message` and `body` are null."
+
   @Sendable
   static func list(
     _ exchange: Exchange, _ list: ListRequest
@@ -29,7 +32,7 @@ enum TimelineRoutes {
     let found = try await exchange.read([.timeline], list) { [request] pool in
       try await TimelineQueries.list(pool, org: org, request)
     }
-    return exchange.rows(found) { entry($0, org) }
+    return exchange.rows(found) { entry($0, exchange) }
   }
 
   @Sendable
@@ -48,7 +51,7 @@ enum TimelineRoutes {
         "last_at": .string(Timestamp.text(conversation.lastAtMicros)),
       ]
     }
-    return try .of(all, list, exchange) { $0["conversation"]?.string ?? "" }
+    return try await .of(all, list, exchange) { $0["conversation"]?.string ?? "" }
   }
 
   @Sendable
@@ -63,7 +66,7 @@ enum TimelineRoutes {
     let found = try await exchange.read([.timeline], list) { pool in
       try await TimelineQueries.effects(pool, org: org, of: position, list.page)
     }
-    return exchange.rows(found) { entry($0, org) }
+    return exchange.rows(found) { entry($0, exchange) }
   }
 
   private static func contact(_ exchange: Exchange) async throws(APIError) -> Identifier {
@@ -76,8 +79,9 @@ enum TimelineRoutes {
     return id
   }
 
-  private static func entry(_ entry: TimelineEntry, _ org: Identifier) -> JSON {
-    let message = entry.message.map { MessageView($0, org).json }
+  private static func entry(_ entry: TimelineEntry, _ exchange: Exchange) -> JSON {
+    let showsMessages = exchange.caller.allows("messages:read", "read")
+    let message = showsMessages ? entry.message.map { MessageView($0, exchange.org).json } : nil
     return .object(
       JSONObject([
         ("id", .string(entry.event.text)), ("object", "timeline_entry"),

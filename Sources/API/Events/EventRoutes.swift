@@ -19,16 +19,18 @@ enum EventRoutes {
         with `has_more` it may hold fewer than `limit`, or none, and the book goes on after `next`.
         """,
       parameters: [
-        .query("after", .string(1...20), "A log position, or `now`."),
         .query(
-          "types", .array(.string(1...100)),
+          "after", .pattern(TextPattern.positionOrNow, 1...20), "A log position, or `now`."),
+        .query(
+          "types", .array(EventSchemas.typeName),
           "Between commas: `message.sent`, `message.*`, or names of the catalogue such as `sms.received`, `email.*`.",
           style: .commas), .query("contact", .id(.contact)), .limit,
         .query(
           "wait", .int(0...60_000),
           "How many milliseconds to wait at most for an event, where there is none yet."),
         .query("follow", .bool, "NDJSON: go on with what comes."),
-        .header("Last-Event-ID", .string(1...20), "Wins over `after`."),
+        .header(
+          "Last-Event-ID", .pattern(TextPattern.positionOrNow, 1...20), "Wins over `after`."),
       ], answers: [eventList],
       refuses: [400: ["invalid_position", "position_in_future", "unknown_event_type"]],
       handler: list),
@@ -126,9 +128,16 @@ enum EventRoutes {
   /// A position that the log has not reached is none of this log's, as after a restore: from there on everything up to
   /// it would be missed without a word. An `EventSource` that is told 400 does not try again.
   private static func start(_ exchange: Exchange) throws(APIError) -> UInt64 {
-    let resumed = exchange.request.headers["last-event-id"]
-    let name = resumed == nil ? "after" : "Last-Event-ID"
-    guard let text = resumed ?? exchange.query("after") else { return 0 }
+    let after = try position(exchange.query("after"), "after", exchange)
+    let resumed = try position(
+      exchange.request.headers["last-event-id"], "Last-Event-ID", exchange)
+    return resumed ?? after ?? 0
+  }
+
+  private static func position(
+    _ text: String?, _ name: String, _ exchange: Exchange
+  ) throws(APIError) -> UInt64? {
+    guard let text else { return nil }
     let head = try exchange.head()
     if text == "now" { return head }
     guard let position = UInt64(text) else {

@@ -1,7 +1,17 @@
+import Application
 import Domain
+import JSON
 
 /// Events as the API, webhooks and exports show them.
 enum EventSchemas {
+  /// A name by which events can be asked for, a family of them, or `*`.
+  static let typeName = Schema.string(1...100).stating(
+    ["enum": .array(EventNames.all.map(JSON.string))])
+
+  /// The same without the names of the catalogue.
+  static let ownTypeName = Schema.string(1...100).stating(
+    ["enum": .array(EventNames.all.filter(EventSelection.isOwn).map(JSON.string))])
+
   static let event = Schema.object(
     "Event",
     [

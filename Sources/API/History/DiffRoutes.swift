@@ -17,9 +17,13 @@ enum DiffRoutes {
         """,
       parameters: [
         .query("id", .string(1...64), "Only this object."),
-        .query("from", .string(1...64), "The first moment.", required: true),
-        .query("to", .string(1...64), "The second one; now where not given."), .limit,
-        .query("after", .string(1...20), "`next` of a page."),
+        .query(
+          "from", .pattern(TextPattern.momentOrVersion, 1...64), "The first moment.", required: true
+        ),
+        .query(
+          "to", .pattern(TextPattern.momentOrVersion, 1...64),
+          "The second one; now where not given."), .limit,
+        .query("after", .pattern("^[0-9]{1,19}$", 1...20), "`next` of a page."),
       ], answers: [.list(HistoryRoutes.diffSchema)],
       refuses: [
         400: ["invalid_as_of", "invalid_position", "out_of_range", "invalid_cursor"],

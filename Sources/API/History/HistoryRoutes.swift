@@ -98,17 +98,19 @@ enum HistoryRoutes {
   /// The items of a list in an order that changes, with those that changed since its first page as they were then.
   static func pinned(
     _ items: [JSON], _ list: ListRequest, _ exchange: Exchange
-  ) throws(APIError) -> [JSON] {
+  ) async throws(APIError) -> [JSON] {
     guard let pin = list.pin,
       list.sort.keys.contains(where: { ["name", "email"].contains($0.name) })
     else { return items }
     let moment = Timestamp.text(pin.momentMicros)
-    var past: [JSON] = []
-    for item in items {
-      let isChanged = item["updated_at"]?.string ?? "9" >= moment
-      past.append(isChanged ? try self.item(item, at: pin.position, exchange) : item)
+    return try await exchange.onScanLane { () throws(APIError) -> [JSON] in
+      var past: [JSON] = []
+      for item in items {
+        let isChanged = item["updated_at"]?.string ?? "9" >= moment
+        past.append(isChanged ? try self.item(item, at: pin.position, exchange) : item)
+      }
+      return past
     }
-    return past
   }
 
   private static func item(
@@ -175,9 +177,17 @@ enum HistoryRoutes {
   /// Objects that a list's first page saw and that `removal` took away since, as they were then.
   static func removed(
     by removal: String, since list: ListRequest, _ exchange: Exchange
-  ) throws(APIError) -> [JSON] {
+  ) async throws(APIError) -> [JSON] {
     precondition(removals.contains(removal), "only what takes an object out of reads")
     guard let pin = list.pin else { return [] }
+    return try await exchange.onScanLane { () throws(APIError) -> [JSON] in
+      try removed(by: removal, since: pin, exchange)
+    }
+  }
+
+  private static func removed(
+    by removal: String, since pin: ListRequest.Pin, _ exchange: Exchange
+  ) throws(APIError) -> [JSON] {
     var found: [JSON] = []
     var place = pin.position
     let filter = EventFilter(org: OrgID(exchange.org.value), types: [removal])

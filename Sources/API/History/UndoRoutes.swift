@@ -19,7 +19,8 @@ enum UndoRoutes {
         is `restore`. An undo stops what was set going, and never sets going what was stopped (`stop_stays`). What \
         people said, what was sent or paid and the secrets that somebody saw stay: each event has its `status`, and a \
         `reason` where it is refused. A thousand events at a time, the newest first: `next` is the `to` of the next \
-        request. Each kind of object takes the right to change it, too, and nobody gives back a right that they lack.
+        request. Each kind of object takes the right to change it, too; what takes an object away the right to delete it, a segment \
+        that comes back the right to create it (`missing_scope`); and nobody gives back a right that they lack.
         """,
       body: .json(input, example: ["events": ["evt_01jd3x00000000000000000001"]]),
       answers: [AnswerDefinition.ok(undo).or(trial)],
@@ -45,13 +46,23 @@ enum UndoRoutes {
       .optional(
         "actor", .string(1...200),
         "All that somebody did (`user:usr_…`, `key:key_…`) after `from` up to `to`."),
-      .optional("from", .string(1...64), "A position of the log, an event's id or a time."),
-      .optional("to", .string(1...64), "The same; of an import its end where not given."),
+      .optional(
+        "from", .pattern(TextPattern.moment, 1...64),
+        "A position of the log, an event's id or a time."),
+      .optional(
+        "to", .pattern(TextPattern.moment, 1...64),
+        "The same; of an import its end where not given."),
       .optional(
         "edited_since", .choice(["keep", "restore"]),
         "What becomes of what something else changed since; `keep` where not given."),
       .optional("dry_run", .bool, "The same as the parameter."),
-    ])
+    ]
+  ).stating(
+    Schema.exactlyOne([
+      Schema.fields(required: ["events"], absent: ["bulk_id", "actor", "from", "to"]),
+      Schema.fields(required: ["bulk_id"], absent: ["events", "actor"]),
+      Schema.fields(required: ["actor", "from", "to"], absent: ["events", "bulk_id"]),
+    ]))
 
   private static let results: [Schema.Property] = [
     .required("undone", .count), .required("unchanged", .count, "As before already."),
@@ -121,7 +132,7 @@ enum UndoRoutes {
         chosen.events,
         .init(
           org: exchange.org, position: position, restoresEdited: restores,
-          kinds: kinds(of: exchange.caller), grants: Grants(exchange.caller.scopes)),
+          resources: resources, grants: Grants(exchange.caller.scopes)),
         exchange.engine.log)
       return (plan, chosen.next)
     } catch {
@@ -151,15 +162,11 @@ enum UndoRoutes {
     return undone.count > 3 ? "Undo of \(undone.count) events: \(first), …" : "Undo of \(first)"
   }
 
-  private static func kinds(of caller: Caller) -> Set<Identifier.Kind> {
-    let rights: [(Identifier.Kind, String)] = [
-      (.contact, "contacts"), (.segment, "segments"), (.template, "messages"),
-      (.message, "messages"), (.campaign, "campaigns"), (.workflow, "workflows"),
-      (.role, "roles"), (.user, "users"), (.apiKey, "api_keys"),
-      (.webhookEndpoint, "webhooks"), (.inboundHook, "webhooks"),
-    ]
-    return Set(rights.filter { caller.allows("\($0.1):write", "update") }.map(\.0))
-  }
+  private static let resources: [Identifier.Kind: String] = [
+    .contact: "contacts", .segment: "segments", .template: "messages", .message: "messages",
+    .campaign: "campaigns", .workflow: "workflows", .role: "roles", .user: "users",
+    .apiKey: "api_keys", .webhookEndpoint: "webhooks", .inboundHook: "webhooks",
+  ]
 
   private static func results(_ found: Found) -> [(key: String, value: JSON)] {
     let (items, next) = (found.plan.items, found.next)

@@ -4,7 +4,14 @@ import JSON
 
 /// Inbound hooks as they come in and go out.
 enum HookSchemas {
-  private static let mapping = Schema.map(.string(1...500))
+  private static let mapping = Schema.map(
+    .pattern(TextPattern.notBlank, 1...500).stating(["not": ["const": "="]])
+  ).stating(["propertyNames": ["pattern": .string(mappable)]]).stating(
+    Schema.one(of: ["email", "phone"].map { Schema.fields(required: [$0]) }))
+
+  private static let mappable =
+    "^(" + HookSettings.fields.sorted().joined(separator: "|").replacing(".", with: "\\.")
+    + #"|custom\.[^\x00]{0,100})$"#
 
   private static let mappingRule = SchemaRule.object(refuses: ["required", "unknown_field"]) {
     object, _ in
@@ -50,7 +57,8 @@ enum HookSchemas {
       .required("name", .string()),
       .required("authentication", .choice(HookSettings.Authentication.self)),
       .required("signature_header", .string().nullable),
-      .required("action", .choice(HookSettings.Action.self)), .required("mapping", mapping),
+      .required("action", .choice(HookSettings.Action.self)),
+      .required("mapping", .map(.string(1...500))),
       .required("rights", .array(.string()), "What it may do, whoever made it."),
       .required("delivery_id", .string().nullable), .required("enabled", .bool),
       .required("deleted", .bool),
@@ -63,7 +71,12 @@ enum HookSchemas {
     [
       .optional("payload", .map(.anything), "The body, as JSON."),
       .optional("form", .string(1...100_000), "Or the body of a form: `a=1&b=2`."),
-    ])
+    ]
+  ).stating(
+    Schema.exactlyOne([
+      Schema.fields(required: ["payload"], absent: ["form"]),
+      Schema.fields(required: ["form"], absent: ["payload"]),
+    ]))
 
   static let tested = Schema.object(
     "InboundHookTestResult",

@@ -23,7 +23,7 @@ enum LeadSchemas {
   static let input = Schema.input(
     "LeadInput",
     ContactSchemas.person(isBlankNone: true) + [
-      .optional("tags", .array(.string(), 0...200)),
+      .optional("tags", .array(ContactSchemas.tag, 0...200)),
       .optional("source", .string(1...200), "Which form or list."),
       .optional("page", .string(1...2_000)), .optional("referrer", .string(1...2_000)),
       .optional("ip", .string(1...45)), .optional("utm", utm),

@@ -15,7 +15,7 @@ enum MessageSchemas {
       .optional("subject", .string(1...998), "Of an email: required there."),
       .optional("html", .string(1...500_000), "Of an email."),
       .optional(
-        "media", .array(.string(), 0...10),
+        "media", .array(.pattern(#"^https?://[^\x00]*$"#, 0...2_000), 0...10),
         "Addresses: pictures of a text (MMS), or the recording that a call plays."),
       .optional("voicemail", .string(1...4_000), "Of a call: what an answering machine is told."),
       .optional("max_minutes", .int(1...60), "Of a call: 5 where not given."),

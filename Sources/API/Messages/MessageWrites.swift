@@ -9,7 +9,10 @@ enum MessageWrites {
   static let all = [
     Operation(
       "POST", "/api/messages", .scope("messages:write"), "Send a text, an email or a call",
-      details: "A refusal is on record too: `details` has the skipped message's id.",
+      details: """
+        A refusal is on record too: `details` has the skipped message's id. With `dry_run`, what would be said to whom \
+        (`to`, `subject`, `body`, `html`) takes the rights `messages:read` and `contacts:read`: without them it is null.
+        """,
       body: .json(
         MessageSchemas.send,
         example: [
@@ -73,7 +76,11 @@ enum MessageWrites {
       case .allowed: nil
       case .held(let why, _), .refused(let why): why.rawValue
       }
-    let content = planned.plan.content.value
+    // Merge fields put anything of the contact into it, and nothing of a trial is on record.
+    let mayRead = ["messages:read", "contacts:read"].allSatisfy {
+      exchange.caller.allows($0, "read")
+    }
+    let content = mayRead ? planned.plan.content.value : nil
     return exchange.respond(
       200,
       Trial.json(

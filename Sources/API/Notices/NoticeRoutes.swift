@@ -67,7 +67,7 @@ enum NoticeRoutes {
     }
     notices += try AccessNotices.all(news, exchange)
     if let head = news.head { notices.append(notice(of: head, exchange)) }
-    return try .of(notices, list, exchange) { notice in
+    return try await .of(notices, list, exchange) { notice in
       ["kind", "subject"].map { notice[$0]?.string ?? "" }.joined(separator: " ")
     }
   }

@@ -1,13 +1,20 @@
 import Domain
+import JSON
 
 /// Payments as they come in and go out.
 enum PaymentSchemas {
-  private static let amount = Schema.either([
-    .int(0...1_000_000_000_000),
-    .input([
-      .required("amount", .int(0...1_000_000_000_000)), .required("unit", .constant("usd_micro")),
-    ]),
-  ])
+  private static let amount = amount(.int(0...1_000_000_000_000))
+
+  /// What a provider takes: whole cents.
+  private static let payable = amount(
+    .int(Payment.minMicros...Payment.maxMicros)
+      .stating(["multipleOf": .int(Payment.microsPerCent)]))
+
+  private static func amount(_ micros: Schema) -> Schema {
+    .either([
+      micros, .input([.required("amount", micros), .required("unit", .constant("usd_micro"))]),
+    ])
+  }
 
   static let refund = Schema.input(
     "RefundInput", [.required("amount", amount, "Whole millionths of a US dollar, whole cents.")])
@@ -24,7 +31,7 @@ enum PaymentSchemas {
   static let autoRechargeInput = Schema.input(
     "AutoRechargeInput",
     [
-      .optional("enabled", .bool), .optional("threshold", amount), .optional("amount", amount),
+      .optional("enabled", .bool), .optional("threshold", amount), .optional("amount", payable),
       .optional("monthly_cap", amount),
     ])
 

@@ -162,7 +162,7 @@ enum PrivacyRoutes {
     for entry in all {
       data.append(try view(entry.erasure, of: entry.contact, executor.org, exchange))
     }
-    return try .of(data, list, exchange)
+    return try await .of(data, list, exchange)
   }
 
   private static func view(

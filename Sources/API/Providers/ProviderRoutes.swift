@@ -277,7 +277,7 @@ extension Fields {
     guard let value = value(name) else { return [:] }
     var texts: [String: String] = [:]
     for (key, value) in value.object?.fields ?? [] {
-      if let text = value.string, text.utf8.count <= 4_000 { texts[key] = text }
+      if let text = value.string { texts[key] = text }
     }
     if texts.count != value.object?.fields.count {
       fail(name, "invalid_type", "\(name) is an object of texts.")

@@ -60,7 +60,7 @@ enum RequestLogRoutes {
     let entries = try await run(search, exchange)
     // Ten thousand lines are put in order: not where everybody else's requests are.
     let rows = try await exchange.services.scans.run(for: exchange.org) { () throws(APIError) in
-      try ListRows.of(entries, list, exchange)
+      try ListRows.page(of: entries, list, exchange)
     }
     guard let rows else { throw .clientGone }
     return try rows.get()

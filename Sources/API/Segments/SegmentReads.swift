@@ -17,7 +17,8 @@ enum SegmentRoutes {
         "GET", "/api/segments/{id}", .scope("segments:read"), "Read a segment",
         parameters: [.asOf], answers: [.ok(SegmentSchemas.segment)], handler: show),
       Operation.list(
-        "/api/segments/{id}/contacts", "segments:read", "List the contacts of a segment",
+        "/api/segments/{id}/contacts", "segments:read", alsoNeeds: ["contacts:read"],
+        "List the contacts of a segment",
         of: ContactSchemas.contact, sorts: ["created_at", "id"], order: .leading,
         keepsHistory: true,
         rows: contacts),

@@ -5,7 +5,7 @@ import EventCodec
 /// Segments as they come in and go out.
 enum SegmentSchemas {
   /// The grammar itself is checked by the parser of filters, which names the place of a fault.
-  static let filter = Schema.map(.anything)
+  static let filter = FilterSchema.people
 
   static let create = Schema.input(
     "SegmentInput", [.required("name", name), .required("filter", filter.ruled(by: people))])
@@ -26,7 +26,7 @@ enum SegmentSchemas {
   static let segment = Schema.stored(
     "Segment", "segment", .segment,
     [
-      .required("name", .string()), .required("filter", filter),
+      .required("name", .string()), .required("filter", .map(.anything)),
       .required(
         "size", .count.nullable,
         "How many are in it; null in the answer to a write, and while it is recomputed."),

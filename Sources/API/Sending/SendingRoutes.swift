@@ -53,7 +53,7 @@ enum SendingRoutes {
         body: .json(
           SendingSchemas.list,
           example: ["channel": "sms", "addresses": ["+12125550123"], "source": "letter"]),
-        answers: [.ok(SendingSchemas.listed)], refuses: [400: ["too_long"]], handler: suppress),
+        answers: [.ok(SendingSchemas.listed)], handler: suppress),
       Operation(
         "POST", "/api/suppressions/remove", .scope("suppressions:write"),
         "Take addresses off a list",
@@ -62,7 +62,7 @@ enum SendingRoutes {
         body: .json(
           SendingSchemas.list, example: ["channel": "sms", "addresses": ["+12125550123"]]),
         answers: [.ok(SendingSchemas.listed)],
-        refuses: [400: ["opt_in_by_person_only", "too_long"]], handler: unsuppress),
+        refuses: [400: ["opt_in_by_person_only"]], handler: unsuppress),
     ] + SuppressionReads.all + SuspectedOptOutRoutes.all + PriceRoutes.all
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -249,12 +249,8 @@ enum SendingRoutes {
     let list = fields.choice("list", Suppression.List.self) ?? .suppression
     let channel = fields.choice("channel", Channel.self, required: true)
     let addresses = fields.strings("addresses", required: true) ?? []
-    if addresses.count > 1_000 {
-      fields.fail("addresses", "too_long", "At most 1000 addresses at once.")
-    }
     let source = fields.string("source", limit: 200) ?? "api"
-    let isOfNumbers = list == .landline || list == .reassignedNumber
-    if isOfNumbers, channel != .sms {
+    if list.isOfNumbers, channel != .sms {
       fields.fail("channel", "invalid_value", "This list is of numbers: the channel is sms.")
     }
     try fields.finish()

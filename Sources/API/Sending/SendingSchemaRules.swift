@@ -27,7 +27,19 @@ enum SendingSchemaRules {
   }
 
   /// Of the addresses of a list, each by itself.
-  static let addresses = SchemaRule(codes: ["invalid_email", "invalid_phone"]) { value, context in
+  static let addresses = SchemaRule(
+    codes: ["invalid_email", "invalid_phone"],
+    states: {
+      Schema.all([
+        Schema.when(
+          Schema.isOne("channel", of: ["email"]),
+          ["properties": ["addresses": ["items": ["pattern": .string(TextPattern.email)]]]]),
+        Schema.when(
+          Schema.isOne("list", of: Suppression.List.allCases.filter(\.isOfNumbers).map(\.rawValue)),
+          Schema.isOne("channel", of: [Channel.sms.rawValue])),
+      ])
+    }
+  ) { value, context in
     guard let channel = value["channel"]?.string.flatMap(Channel.init) else { return [] }
     let rule = SchemaRule.text(refuses: []) { text, context throws(CommandError) in
       _ = try ContactAddresses.key(text, on: channel, context.tools.numbers)

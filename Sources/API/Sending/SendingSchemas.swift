@@ -138,7 +138,7 @@ enum SendingSchemas {
     [
       .optional("list", .choice(Suppression.List.self), "suppression"),
       .required("channel", .choice(Channel.self)),
-      .required("addresses", .array(.string(1...254))),
+      .required("addresses", .array(.string(1...254), 0...1_000)),
       .optional("source", .string(1...200), "Where they come from."),
     ]
   ).ruled(by: SendingSchemaRules.addresses)

@@ -22,7 +22,7 @@ enum SuppressionReads {
         "channel": .string(entry.channel.rawValue), "address": .string(entry.address),
       ]
     }
-    return try .of(data, list, exchange) { entry in
+    return try await .of(data, list, exchange) { entry in
       ["list", "channel"].map { entry[$0]?.string ?? "" }.joined(separator: " ")
     }
   }

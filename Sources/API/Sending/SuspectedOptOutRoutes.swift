@@ -13,12 +13,12 @@ enum SuspectedOptOutRoutes {
       "POST", "/api/suspected-opt-outs/{id}/confirm", .scope("contacts:write"),
       "Decide that the contact opted out",
       body: .optionalJSON(SendingSchemas.decision, example: ["channel": "sms"]),
-      answers: [.ok(ContactSchemas.contact)], handler: confirm),
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]], handler: confirm),
     Operation(
       "POST", "/api/suspected-opt-outs/{id}/dismiss", .scope("contacts:write"),
       "Decide that the contact did not opt out",
       body: .optionalJSON(SendingSchemas.decision, example: ["channel": "sms"]),
-      answers: [.ok(ContactSchemas.contact)], handler: dismiss),
+      answers: [.ok(ContactSchemas.contact)], refuses: [404: ["erased"]], handler: dismiss),
     Operation.list(
       "/api/contacts/{id}/consents", "contacts:read",
       "List what a contact agreed to and refused, oldest first",
@@ -39,7 +39,7 @@ enum SuspectedOptOutRoutes {
     } catch {
       throw APIError(error)
     }
-    return try .of(found.map(view), list, exchange) { entry in
+    return try await .of(found.map(view), list, exchange) { entry in
       ["contact", "channel", "message"].map { entry[$0]?.string ?? "" }.joined(separator: " ")
     }
   }
@@ -92,7 +92,7 @@ enum SuspectedOptOutRoutes {
     } catch {
       throw APIError(error)
     }
-    return try .of(entries.map(view), list, exchange)
+    return try await .of(entries.map(view), list, exchange)
   }
 
   private static func view(_ entry: ConsentEntry) -> JSON {

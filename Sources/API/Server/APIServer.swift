@@ -58,11 +58,18 @@ package struct APIServer: Sendable {
     return response
   }
 
+  /// For a year browsers ask by HTTPS alone, also where somebody types or links the address without it. What else lies
+  /// under our name is not ours to speak for.
+  private static let strictTransport = "max-age=31536000"
+
   /// What every answer says.
   private func mark(_ response: inout HTTPResponse, _ requestID: String) {
     response.headers.set("request-id", requestID)
     response.headers.set("api-version", APIVersion.current.text)
     response.headers.set("x-content-type-options", "nosniff")
+    if services.settings.isSecure {
+      response.headers.set("strict-transport-security", Self.strictTransport)
+    }
     if response.headers["cache-control"] == nil {
       response.headers.set("cache-control", "no-store")
     }

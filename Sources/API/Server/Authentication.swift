@@ -33,7 +33,7 @@ struct Authenticator: Sendable {
       let caller = try identify(head, for: operation)
       guard let caller else { return operation.access == .operation }
       if let key = caller.key { try check(key, from: head.remoteAddress) }
-      return operation.access.isAllowed(caller.scopes, operation.action)
+      return operation.lacks(caller.scopes) == nil
     } catch {
       // Who is not known is told so when the request is there.
       return false
@@ -74,9 +74,7 @@ struct Authenticator: Sendable {
     guard services.engine.directory.status(of: caller.home) != .archived else {
       throw .accountArchived
     }
-    guard operation.access.isAllowed(caller.scopes, operation.action) else {
-      throw .missingScope(operation.right)
-    }
+    if let right = operation.lacks(caller.scopes) { throw .missingScope(right) }
     guard request.headers["account"] != nil else { return caller }
     var caller = caller
     guard let text = request.headers.only("account"), let target = Identifier(text, kind: .org),
@@ -113,9 +111,7 @@ struct Authenticator: Sendable {
       scopes = directory.scopes(ofRole: user.role, of: user.org)
     }
     guard directory.status(of: admitted.home) != .archived else { throw .accountArchived }
-    guard admitted.operation.access.isAllowed(scopes, admitted.operation.action) else {
-      throw .missingScope(admitted.operation.right)
-    }
+    if let right = admitted.operation.lacks(scopes) { throw .missingScope(right) }
     guard directory.reaches(admitted.org, from: admitted.home) else { throw .accountNotReachable }
     return scopes
   }

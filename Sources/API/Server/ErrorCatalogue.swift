@@ -215,6 +215,10 @@ enum ErrorCatalogue {
     ("unsupported_field", "Templates and campaigns of this channel have no such field."),
     ("email_not_configured", "The account has no address to send email from."),
     ("postal_address_missing", "Marketing email shows a postal address: set the account's."),
+    (
+      "operator_only",
+      "It concerns every account, and this one does not reach all: it is for the operator."
+    ),
     ("agency_only", "Only an agency does that, and for its clients alone."),
     (
       "provider_in_use",

@@ -432,7 +432,7 @@ extension Exchange {
   private func expectation(
     of call: Call, about object: Identifier?, in org: Identifier
   ) throws(APIError) -> ExpectedObject? {
-    guard let version = try expectedVersion(),
+    guard let versions = try expectedVersions(),
       let id = object ?? path["id"].flatMap({ Identifier($0) })
     else { return nil }
     let actual: UInt64
@@ -441,10 +441,11 @@ extension Exchange {
     } catch {
       throw APIError(error)
     }
-    if actual != version, try !isAnswered(call.idempotencyKey, in: org) {
-      throw APIError(.versionMismatch(expected: version, actual: actual))
+    guard !versions.contains(actual) else { return ExpectedObject(id: id, version: actual) }
+    guard try isAnswered(call.idempotencyKey, in: org) else {
+      throw .versionMismatch(expected: versions, actual: actual)
     }
-    return ExpectedObject(id: id, version: version)
+    return ExpectedObject(id: id, version: versions.last ?? 0)
   }
 
   /// Whether a request was carried out under the key in the book of `org`.
@@ -524,17 +525,42 @@ extension Exchange {
     return response
   }
 
-  func expectedVersion() throws(APIError) -> UInt64? {
+  /// The versions of which `If-Match` wants one to be the present one; nil where any is good. A weak tag is compared with
+  /// nothing (RFC 9110, 13.1.1): a list of such is an empty one.
+  private func expectedVersions() throws(APIError) -> [UInt64]? {
     guard let header = request.headers["if-match"], header != "*" else { return nil }
-    let isQuoted = header.utf8.count > 1 && header.first == "\"" && header.last == "\""
-    let text = isQuoted ? header.dropFirst().dropLast() : header[...]
-    let digits = text.dropFirst()
-    guard text.first == "v", digits.allSatisfy({ $0.isASCII && $0.isNumber }),
-      digits.utf8.count < 20, let version = UInt64(digits)
-    else {
-      throw .invalid("If-Match", "invalid_version", "If-Match is an ETag such as \"v3\".")
+    let tags = header.split(separator: ",").map { String($0).trimmed }.filter { !$0.isEmpty }
+    var versions: [UInt64] = []
+    for tag in tags {
+      let isWeak = tag.hasPrefix("W/\"")
+      let strong = isWeak ? tag.dropFirst(2) : tag[...]
+      let isQuoted = strong.utf8.count > 1 && strong.first == "\"" && strong.last == "\""
+      let text = isQuoted ? strong.dropFirst().dropLast() : strong
+      let digits = text.dropFirst()
+      guard text.first == "v", digits.allSatisfy({ $0.isASCII && $0.isNumber }),
+        digits.utf8.count < 20, let version = UInt64(digits)
+      else { throw .noVersion }
+      if !isWeak { versions.append(version) }
     }
-    return version
+    guard !tags.isEmpty else { throw .noVersion }
+    return versions
+  }
+}
+
+extension APIError {
+  fileprivate static var noVersion: APIError {
+    .invalid(
+      "If-Match", "invalid_version",
+      "If-Match is an ETag such as \"v3\", several between commas, or *.")
+  }
+
+  fileprivate static func versionMismatch(expected: [UInt64], actual: UInt64) -> APIError {
+    if expected.count == 1 {
+      return APIError(CommandError.versionMismatch(expected: expected[0], actual: actual))
+    }
+    return APIError(
+      412, "conflict", "version_mismatch",
+      "The object is at version \(actual), which If-Match does not name. Read it again.")
   }
 }
 

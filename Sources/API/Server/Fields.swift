@@ -8,6 +8,13 @@ extension String {
   }
 }
 
+extension String {
+  /// Whether it has no more characters than `limit`, as schemas count them: scalars, of which bytes are never fewer.
+  fileprivate func isWithin(_ limit: Int) -> Bool {
+    utf8.count <= limit || unicodeScalars.count <= limit
+  }
+}
+
 /// Reads a request's fields, collects every error, and in the end refuses what nobody read.
 ///
 ///     var fields = try exchange.body()
@@ -62,8 +69,8 @@ struct Fields {
       fail(name, "invalid_type", "\(prefix)\(name) must be a string, not \(value.kind).")
       return nil
     }
-    guard text.utf8.count <= limit else {
-      fail(name, "too_long", "\(prefix)\(name) has at most \(limit) bytes.")
+    guard text.isWithin(limit) else {
+      fail(name, "too_long", "\(prefix)\(name) has at most \(limit) characters.")
       return nil
     }
     guard !required || !text.isEmpty else {
@@ -96,7 +103,7 @@ struct Fields {
       return nil
     }
     let texts = items.compactMap(\.string)
-    guard texts.count == items.count, texts.allSatisfy({ $0.utf8.count <= 2_000 }) else {
+    guard texts.count == items.count, texts.allSatisfy({ $0.isWithin(2_000) }) else {
       fail(name, "invalid_type", "\(prefix)\(name) must be an array of strings.")
       return nil
     }

@@ -213,6 +213,8 @@ package final class Operation: Sendable {
   /// Such as `/api/contacts/{id}`.
   package let path: String
   package let access: Access
+  /// Rights to other resources that it shows.
+  let alsoNeeds: [String]
   /// A few words, as a title.
   package let summary: String
   package let details: String
@@ -240,8 +242,9 @@ package final class Operation: Sendable {
   let isReport: Bool
 
   init(
-    _ method: String, _ path: String, _ access: Access, _ summary: String, details: String = "",
-    parameters: [Parameter] = [], body: RequestBody? = nil, answers: [AnswerDefinition],
+    _ method: String, _ path: String, _ access: Access, alsoNeeds: [String] = [], _ summary: String,
+    details: String = "", parameters: [Parameter] = [], body: RequestBody? = nil,
+    answers: [AnswerDefinition],
     refuses: [Int: [String]] = [:], idempotency: IdempotencyRule? = nil,
     list: ListDefinition? = nil, search: Search? = nil, handler: @escaping Handler
   ) {
@@ -250,6 +253,7 @@ package final class Operation: Sendable {
     self.method = method
     self.path = path
     self.access = access
+    self.alsoNeeds = alsoNeeds
     self.summary = summary
     self.details = details
     self.body = body
@@ -386,6 +390,7 @@ package final class Operation: Sendable {
     method = original.method
     path = original.path
     access = original.access
+    alsoNeeds = original.alsoNeeds
     summary = original.summary
     details = original.details
     self.parameters = parameters
@@ -445,6 +450,12 @@ package final class Operation: Sendable {
   var right: String {
     guard case .scope(let scope) = access else { return "" }
     return Self.right(scope, action)
+  }
+
+  /// The right that rights which hold `scopes` lack; nil where they suffice.
+  func lacks(_ scopes: [String]) -> String? {
+    guard access.isAllowed(scopes, action) else { return right }
+    return alsoNeeds.first { !Scope.allows(scopes, $0) }
   }
 
   static func right(_ scope: String, _ action: String) -> String {

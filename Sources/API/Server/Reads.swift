@@ -126,7 +126,10 @@ extension Exchange {
   }
 
   private func waitMillis() throws(APIError) -> Int {
-    guard let text = query("wait") else { return services.settings.readWaitMillis }
+    // A write that is only tried reads too: there `wait` says what to wait for, and not how long.
+    guard let text = query("wait"), text != "projection" else {
+      return services.settings.readWaitMillis
+    }
     guard let millis = Int(text), (0...10_000).contains(millis) else {
       throw .invalid("wait", "out_of_range", "wait is a number of milliseconds from 0 to 10000.")
     }

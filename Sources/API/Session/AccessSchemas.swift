@@ -1,5 +1,6 @@
 import Application
 import Domain
+import JSON
 
 /// Sessions and accounts as they come in and go out.
 enum AccessSchemas {
@@ -17,7 +18,7 @@ enum AccessSchemas {
 
   static let signIn = Schema.input(
     "SignIn",
-    [.required("email", .string(1...254)), .required("password", .string(1...1_000))])
+    [.required("email", .string(1...254)), .required("password", password)])
 
   static let session = Schema.object(
     "Session",
@@ -46,19 +47,25 @@ enum AccessSchemas {
     "TestClock",
     [.required("object", .constant("test_clock")), .required("now", .time)])
 
-  private static let newPassword = Schema.string(12...1_000)
+  /// As long wherever it is given: what is made can sign in.
+  private static let passwordLimit = 1_000
+  private static let password = Schema.string(1...passwordLimit)
+  private static let newPassword = Schema.string(12...passwordLimit)
 
   static let passwordChange = Schema.input(
     "PasswordChange",
     [
-      .required("current_password", .string(1...1_000)),
+      .required("current_password", password),
       .required("new_password", newPassword, "At least 12 characters."),
     ])
 
   // MARK: Users and roles
 
   private static let role = Schema.string(1...100).ruled(
-    by: .text(refuses: ["unknown_role"]) { text, _ throws(CommandError) in
+    by: .text(
+      refuses: ["unknown_role"],
+      pattern: TextPattern.word(Roles.builtIn.keys.sorted(), orID: .role)
+    ) { text, _ throws(CommandError) in
       guard Roles.builtIn[text] == nil, Identifier(text, kind: .role) == nil else { return }
       throw Workspace.unknownRole
     })
@@ -87,7 +94,8 @@ enum AccessSchemas {
       .required("active", .bool), .required("locked_until", .time.nullable),
     ])
 
-  private static let scopes = Schema.array(.string(1...100), 1...100)
+  private static let scopes = Schema.array(
+    .string(1...100).stating(["enum": .array(ScopeInput.known.sorted().map(JSON.string))]), 1...100)
 
   private static let roleName = Schema.string(1...200).ruled(by: .notBlank(.role(.emptyName)))
 
@@ -165,7 +173,7 @@ enum AccessSchemas {
   private static let owner = Schema.input([
     .required("email", .format("email", 3...254)), .required("name", .string(1...200)),
     .required("password", newPassword, "At least 12 characters."),
-    .optional("role", .string(1...100)),
+    .optional("role", .choice(Roles.builtIn.keys.sorted()), "One of the built-in roles."),
   ])
 
   private static let sms = Schema.input([

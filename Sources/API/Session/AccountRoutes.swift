@@ -24,7 +24,8 @@ enum AccountRoutes {
         example: ["name": "Northwind Dental", "time_zone": "America/Chicago"]),
       answers: [.created(AccessSchemas.createdAccount)],
       refuses: [
-        400: ["invalid_phone", "unknown_time_zone"], 403: ["agency_only", "cannot_grant"],
+        400: ["invalid_email", "invalid_phone", "unknown_time_zone"],
+        403: ["agency_only", "cannot_grant"],
         409: ["email_taken"],
       ], handler: createClient),
     Operation(
@@ -61,7 +62,8 @@ enum AccountRoutes {
       body: .json(AccessSchemas.newAccount, example: ["name": "Northwind", "test": true]),
       answers: [.created(AccessSchemas.createdAccount)],
       refuses: [
-        400: ["unknown_account", "unknown_time_zone", "invalid_phone"], 409: ["email_taken"],
+        400: ["invalid_email", "unknown_account", "unknown_time_zone", "invalid_phone"],
+        409: ["email_taken"],
       ], handler: create),
   ]
 
@@ -75,7 +77,7 @@ enum AccountRoutes {
     where wanted.isEmpty || org.name.lowercased().contains(wanted) {
       data.append(try current(org, exchange))
     }
-    return try .of(data, list, exchange)
+    return try await .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -445,7 +447,7 @@ enum AccountRoutes {
       var nested = Fields(object, prefix: "owner.")
       let email = nested.string("email", required: true, limit: 254)
       let name = nested.string("name", required: true, limit: 200)
-      let password = nested.string("password", required: true, limit: 1_000)
+      let password = nested.string("password", required: true)
       role = nested.string("role") ?? Roles.administrator
       if let email, !email.contains("@") {
         nested.fail("email", "invalid_email", "owner.email is an address such as ann@example.com.")

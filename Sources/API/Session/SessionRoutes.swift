@@ -36,7 +36,7 @@ enum SessionRoutes {
   private static func signIn(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     var fields = try exchange.body()
     let email = fields.string("email", required: true, limit: 254)
-    let password = fields.string("password", required: true, limit: 1_000)
+    let password = fields.string("password", required: true)
     try fields.finish()
     guard let email, let password else { preconditionFailure("finish refuses missing fields") }
     let nowMicros = exchange.engine.tools.clock.nowMicros()

@@ -43,6 +43,7 @@ enum TemplateRoutes {
       handler: restore),
     Operation(
       "POST", "/api/templates/{id}/preview", .scope("messages:read"),
+      alsoNeeds: ["contacts:read"],
       "See what a person would get", details: "Nothing is written.",
       body: .json(
         TemplateSchemas.preview, example: ["contact": "con_01jd3x0000000000000000000a"]),

@@ -3,9 +3,9 @@ import Domain
 /// Templates as they come in and go out.
 enum TemplateSchemas {
   private static let texts: [Schema.Property] = [
-    .required("name", .string(1...200)),
+    .required("name", .pattern(TextPattern.notBlank, 1...200)),
     .required(
-      "body", .string(1...500_000),
+      "body", .pattern(TextPattern.notBlank, 1...500_000),
       "With merge fields, `{{first_name|there}}`, and blocks, "
         + "`{{#if company}}…{{else}}…{{/if}}`."),
     .optional("subject", .string(1...998), "Of emails: required there."),
@@ -18,7 +18,7 @@ enum TemplateSchemas {
   ).ruled(by: WordsRules.template)
 
   static let revision = Schema.input("TemplateRevision", texts)
-    .ruled(by: WordsRules.template)
+    .ruled(by: WordsRules.revision)
 
   private static let content: [Schema.Property] = [
     .required("subject", .string(0...1_000).nullable),

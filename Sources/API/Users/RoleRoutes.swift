@@ -37,7 +37,7 @@ enum RoleRoutes {
       .map { builtInView($0.key, scopes: $0.value, exchange) }
     let own = try exchange.engine.directory.roles(of: exchange.org)
       .map { role throws(APIError) in try view(role.id, .max, exchange) }
-    return try .of(builtIn + own, list, exchange, removal: "role.deleted")
+    return try await .of(builtIn + own, list, exchange, removal: "role.deleted")
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

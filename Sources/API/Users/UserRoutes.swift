@@ -52,7 +52,7 @@ enum UserRoutes {
     for user in exchange.engine.directory.users(of: exchange.org) {
       data.append(try view(user.id, .max, exchange).json)
     }
-    return try .of(data, list, exchange)
+    return try await .of(data, list, exchange)
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {

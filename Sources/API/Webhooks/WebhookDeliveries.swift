@@ -127,7 +127,7 @@ enum WebhookDeliveries {
   ) async throws(APIError) -> ListRows {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
-    return try .of(exchange.engine.deliveries.deliveries(of: id).map(view), list, exchange)
+    return try await .of(exchange.engine.deliveries.deliveries(of: id).map(view), list, exchange)
   }
 
   private static func delivery(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
@@ -197,7 +197,7 @@ enum WebhookDeliveries {
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
     let letters = try letters(exchange, through: list.pin?.position ?? .max)
-    return try .of(letters, list, exchange)
+    return try await .of(letters, list, exchange)
   }
 
   private static func letters(

@@ -192,7 +192,7 @@ enum WebhookRoutes {
   ) -> String? {
     guard let url = fields.string("url", required: required) else { return nil }
     let isSecure = url.hasPrefix("https://")
-    guard isSecure || url.hasPrefix("http://"), url.count > 10 else {
+    guard isSecure || url.hasPrefix("http://"), WebhookEndpoint.isURL(url) else {
       fields.fail("url", "invalid_url", "Give an http or https URL.")
       return nil
     }

@@ -3,7 +3,7 @@ import Domain
 
 /// Webhook endpoints as they come in and go out.
 enum WebhookSchemas {
-  private static let types = Schema.array(.string(1...100), 1...200)
+  private static let types = Schema.array(EventSchemas.typeName, 1...200)
 
   private static let style: [Schema.Property] = [
     .optional(
@@ -28,7 +28,20 @@ enum WebhookSchemas {
       .optional("from", .int(1...Int64.max), "From this log position on."),
       .optional("to", .int(1...Int64.max), "Up to this one; the log's end where not given."),
       .optional("failed", .bool, "What was given up: every dead letter."),
-    ])
+    ]
+  ).stating(
+    Schema.exactlyOne([
+      Schema.all([
+        Schema.fields(required: ["events"], absent: ["from", "to"]), Schema.isFlag("failed", false),
+      ]),
+      Schema.all([
+        Schema.fields(required: ["from"], absent: ["events"]), Schema.isFlag("failed", false),
+      ]),
+      Schema.all([
+        Schema.fields(required: ["failed"], absent: ["events", "from", "to"]),
+        Schema.isFlag("failed", true),
+      ]),
+    ]))
 
   static let delivery = Schema.object("Delivery", deliveryFields)
 
@@ -86,8 +99,9 @@ enum WebhookSchemas {
   static let update = Schema.input(
     "WebhookEndpointChange", [.optional("url", url), .optional("types", types)] + style)
 
-  private static let url = Schema.format("uri").ruled(
-    by: .text(refuses: ["invalid_url"]) { text, _ throws(CommandError) in
+  private static let url = Schema.string().ruled(
+    by: .text(refuses: ["invalid_url"], pattern: TextPattern.webAddress) {
+      text, _ throws(CommandError) in
       if !WebhookEndpoint.isURL(text) { throw .webhookEndpoint(.invalidURL) }
     })
 

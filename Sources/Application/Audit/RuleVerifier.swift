@@ -78,7 +78,7 @@ package struct RuleVerifier {
       guard let address = entry.address.value else { return }
       book.listed[entry.list]?[entry.channel]?.remove(entry.channel.key(address))
     case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
-      .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
+      .letterWritten, .clientAdded, .requestHadNoEffect, .readModelOrdered, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .historyRestored, .rateLimitSet, .accessRefused,

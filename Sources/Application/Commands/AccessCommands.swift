@@ -163,6 +163,12 @@ extension Workspace {
   package mutating func recordRefusal(_ refusal: AccessRefusal) throws(CommandError) {
     try run(Org.self, org, .recordRefusal(refusal))
   }
+
+  package mutating func recordOrder(
+    _ order: Org.ReadModelOrder, ofReadModel name: String
+  ) throws(CommandError) {
+    try run(Org.self, org, .recordReadModelOrder(order, readModel: name))
+  }
 }
 
 /// The roles that every account has.

@@ -6,6 +6,8 @@ import EventLog
 /// back; the rest is the same for all: `DefinitionUndo`.
 protocol UndoableDefinition: Housed {
   static func nature(of event: Event) -> EventNature
+  /// What taking `event` back is by an order of its own, in the words of rights.
+  static func action(takingBack event: Event) -> String
   /// What the definition consists of. What is named here is put back; nothing else is.
   static var parts: [DefinitionPart<State>] { get }
   /// Why `event` cannot be taken back where the object is as in `state`; nil where it can.
@@ -31,6 +33,10 @@ extension UndoableDefinition {
   }
 
   static func obstacle(from present: State, to next: State) -> UndoPlan.Reason? { nil }
+
+  static func action(takingBack event: Event) -> String {
+    if case .creation = nature(of: event) { "delete" } else { "update" }
+  }
 
   static func rights(in state: State) -> [String] { [] }
 
@@ -73,11 +79,14 @@ struct DefinitionUndo<Subject: UndoableDefinition> {
   private var hasStrangers = false
   private var isTakenBack = false
   private let createdAtMicros: Micros
+  private let kind: Identifier.Kind
   private var items: [UndoPlan.Item] = []
 
   init(
-    _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>, _ question: UndoPlan.Question
+    _ kind: Identifier.Kind, _ history: [RecordedDomainEvent], _ wanted: Set<UInt64>,
+    _ question: UndoPlan.Question
   ) {
+    self.kind = kind
     self.question = question
     createdAtMicros = history.first?.context.occurredAtMicros ?? 0
     var states = [Subject.initialState]
@@ -142,6 +151,7 @@ struct DefinitionUndo<Subject: UndoableDefinition> {
       guard question.restoresEdited || !hasStrangers || isAsCreated(change.after) else {
         return (.changedSince, [])
       }
+      guard isAllowed(change.event) else { return (.refused(.missingScope), []) }
       isTakenBack = true
       return (.undone, [])
     }
@@ -159,12 +169,16 @@ struct DefinitionUndo<Subject: UndoableDefinition> {
     for part in free { part.copy(change.before, &next) }
     if let reason = Subject.obstacle(from: target, to: next) { return (.refused(reason), []) }
     // Nobody gives by an undo what they could not give by an order.
-    guard question.grants.include(Subject.rights(in: next)) else {
+    guard isAllowed(change.event), question.grants.include(Subject.rights(in: next)) else {
       return (.refused(.missingScope), [])
     }
     target = next
     let freeNames = Set(free.map(\.name))
     return (.undone, different.map(\.name).filter { !freeNames.contains($0) })
+  }
+
+  private func isAllowed(_ event: Subject.Event) -> Bool {
+    question.allows(Subject.action(takingBack: event), kind)
   }
 
   /// Whether whatever happened since has come to nothing.

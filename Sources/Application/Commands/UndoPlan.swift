@@ -99,20 +99,25 @@ package struct UndoPlan: Sendable {
     /// As the log was here.
     package let position: UInt64
     package let restoresEdited: Bool
-    /// The kinds of objects that the caller may change.
-    package let kinds: Set<Identifier.Kind>
-    /// The rights that the caller may give back to others.
+    /// What objects of a kind are called in rights; others are not undone at all.
+    package let resources: [Identifier.Kind: String]
+    /// The rights that the caller has, and may give back to others.
     package let grants: Grants
 
     package init(
-      org: Identifier, position: UInt64, restoresEdited: Bool, kinds: Set<Identifier.Kind>,
-      grants: Grants
+      org: Identifier, position: UInt64, restoresEdited: Bool,
+      resources: [Identifier.Kind: String], grants: Grants
     ) {
       self.org = org
       self.position = position
       self.restoresEdited = restoresEdited
-      self.kinds = kinds
+      self.resources = resources
       self.grants = grants
+    }
+
+    /// Whether the caller may do `action` to objects of the kind by an order of its own.
+    func allows(_ action: String, _ kind: Identifier.Kind) -> Bool {
+      resources[kind].map { grants.include(["\($0):\(action)"]) } ?? false
     }
   }
 
@@ -168,7 +173,7 @@ package struct UndoPlan: Sendable {
       reason = .notUndoable
     case .contact, .message, .segment, .template, .campaign, .workflow, .role, .user, .apiKey,
       .webhookEndpoint, .inboundHook:
-      guard !question.kinds.contains(stream.kind) else { return nil }
+      guard !question.allows("update", stream.kind) else { return nil }
       reason = .missingScope
     }
     let newest = events.sorted { $0.version > $1.version }
@@ -222,15 +227,17 @@ package struct UndoPlan: Sendable {
       preconditionFailure("refused before anything was read")
     case .contact: return ContactUndo(history, wanted, question).answer
     case .message: return message(history, all)
-    case .segment: return DefinitionUndo<Segment>(history, wanted, question).answer
-    case .template: return DefinitionUndo<Template>(history, wanted, question).answer
-    case .campaign: return DefinitionUndo<Campaign>(history, wanted, question).answer
-    case .workflow: return DefinitionUndo<Workflow>(history, wanted, question).answer
-    case .role: return DefinitionUndo<Role>(history, wanted, question).answer
-    case .user: return DefinitionUndo<User>(history, wanted, question).answer
-    case .apiKey: return DefinitionUndo<APIKey>(history, wanted, question).answer
-    case .webhookEndpoint: return DefinitionUndo<WebhookEndpoint>(history, wanted, question).answer
-    case .inboundHook: return DefinitionUndo<InboundHook>(history, wanted, question).answer
+    case .segment: return DefinitionUndo<Segment>(stream.kind, history, wanted, question).answer
+    case .template: return DefinitionUndo<Template>(stream.kind, history, wanted, question).answer
+    case .campaign: return DefinitionUndo<Campaign>(stream.kind, history, wanted, question).answer
+    case .workflow: return DefinitionUndo<Workflow>(stream.kind, history, wanted, question).answer
+    case .role: return DefinitionUndo<Role>(stream.kind, history, wanted, question).answer
+    case .user: return DefinitionUndo<User>(stream.kind, history, wanted, question).answer
+    case .apiKey: return DefinitionUndo<APIKey>(stream.kind, history, wanted, question).answer
+    case .webhookEndpoint:
+      return DefinitionUndo<WebhookEndpoint>(stream.kind, history, wanted, question).answer
+    case .inboundHook:
+      return DefinitionUndo<InboundHook>(stream.kind, history, wanted, question).answer
     }
   }
 
@@ -354,7 +361,7 @@ private struct ContactUndo {
       return
     }
     let (outcome, kept) = undo(event, of: recorded.version)
-    if outcome == .changedSince || !kept.isEmpty { block(event) }
+    if ![.undone, .unchanged].contains(outcome) || !kept.isEmpty { block(event) }
     items.append(UndoPlan.item(recorded, outcome, kept: kept))
   }
 
@@ -378,6 +385,8 @@ private struct ContactUndo {
     }
   }
 
+  private var mayArchive: Bool { question.allows("delete", .contact) }
+
   private func isFree(_ name: String) -> Bool {
     question.restoresEdited || !blocked.contains(name)
   }
@@ -399,12 +408,14 @@ private struct ContactUndo {
       let wish = event == .restored
       guard target.isArchived != wish else { return (.unchanged, []) }
       guard isFree(Self.archive) else { return (.changedSince, []) }
+      guard !wish || mayArchive else { return (.refused(.missingScope), []) }
       target.isArchived = wish
     case .created:
       guard !target.isArchived else { return (.unchanged, []) }
       guard question.restoresEdited || !hasStrangers || isAsCreated(version) else {
         return (.changedSince, [])
       }
+      guard mayArchive else { return (.refused(.missingScope), []) }
       target.isArchived = true
     case .optedIn, .optedOut, .optOutSuspected, .optOutDismissed:
       return (.refused(.consentStays), [])

@@ -13,6 +13,15 @@ extension Segment: UndoableDefinition {
     }
   }
 
+  static func action(takingBack event: Event) -> String {
+    switch event {
+    case .created, .restored: "delete"
+    case .updated: "update"
+    // It is there again, which no order but this one does.
+    case .deleted: "create"
+    }
+  }
+
   static var parts: [DefinitionPart<State>] {
     [
       DefinitionPart("name", { $0.name }, { $0.name = $1 }),
@@ -52,6 +61,9 @@ extension Template: UndoableDefinition {
     case .revised, .archived, .restored: .change
     }
   }
+
+  /// Archiving is a change by itself, too.
+  static func action(takingBack event: Event) -> String { "update" }
 
   static var parts: [DefinitionPart<State>] {
     [
@@ -255,6 +267,14 @@ extension User: UndoableDefinition {
     case .renamed, .roleChanged, .deactivated, .reactivated: .change
     case .passwordChanged: .stays(.secretStays)
     case .signedIn, .signInFailed, .signedOut, .locked, .unlocked: .stays(.factStays)
+    }
+  }
+
+  /// To take the right to sign in is what a deletion does; to give it back is a change.
+  static func action(takingBack event: Event) -> String {
+    switch event {
+    case .created, .reactivated: "delete"
+    default: "update"
     }
   }
 

@@ -159,6 +159,16 @@ package final class Directory: Sendable {
     target == actor || org(target)?.agency == actor
   }
 
+  /// Whether somebody of `actor` may act on every org that there is: what concerns all is theirs to decide. Archived ones,
+  /// in which nobody does anything, are left out.
+  package func reachesAll(from actor: Identifier) -> Bool {
+    tables.withLock { tables in
+      tables.orgs.values.allSatisfy {
+        $0.id == actor || $0.agency == actor || $0.status == .archived
+      }
+    }
+  }
+
   func adopt(_ state: OrgState) {
     let settings = state.settings
     if settings.exists {
@@ -262,7 +272,7 @@ package final class Directory: Sendable {
       break
     case .rateLimitSet(let limit):
       tables.orgs[org]?.rateLimit = limit
-    case .accessRefused, .requestHadNoEffect:
+    case .accessRefused, .requestHadNoEffect, .readModelOrdered:
       break
     }
   }

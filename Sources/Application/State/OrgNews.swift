@@ -35,7 +35,7 @@ package struct OrgNews: Sendable, Codable, Equatable {
       head = Head(size: size, note: note, atMicros: atMicros)
     case .sendingHalted: haltedAtMicros = atMicros
     case .created, .detailsChanged, .smsConfigured, .providerConfigured, .providerRemoved,
-      .clientAdded,
+      .clientAdded, .readModelOrdered,
       .postalAddressSet, .autoRechargeSet, .statusChanged, .clockAdvanced, .sendingResumed,
       .sendingRulesSet, .priceSet, .auditExported, .suppressed, .unsuppressed, .historyRestored,
       .rateLimitSet, .requestHadNoEffect, .addressKeyDrawn, .letterWritten:

@@ -261,7 +261,7 @@ extension OrgState {
     case .sendingHalted(_, .skip, _, _):
       for waiting in queue.stoppable.values { killedWaiting.formUnion(waiting) }
     case .created, .smsConfigured, .providerConfigured, .providerRemoved, .detailsChanged,
-      .letterWritten, .clientAdded, .requestHadNoEffect, .postalAddressSet,
+      .letterWritten, .clientAdded, .requestHadNoEffect, .readModelOrdered, .postalAddressSet,
       .autoRechargeSet,
       .statusChanged,
       .checkpointPublished, .auditExported, .historyRestored, .rateLimitSet, .accessRefused,

@@ -26,6 +26,8 @@ package enum Org: Decider {
     case setRateLimit(RateLimit?)
     /// Somebody tried what is not theirs to do.
     case recordRefusal(AccessRefusal)
+    /// Somebody of this account decides about a read model, which is all accounts'.
+    case recordReadModelOrder(ReadModelOrder, readModel: String)
     /// The kill switch: nothing is handed to a provider from this commit on.
     case halt(HaltScope, HaltMode, reason: String, by: String)
     case resume(HaltScope, by: String)
@@ -62,6 +64,7 @@ package enum Org: Decider {
     case historyRestored(HistoryRestore)
     case rateLimitSet(RateLimit?)
     case accessRefused(AccessRefusal)
+    case readModelOrdered(ReadModelOrder, readModel: String)
     case sendingHalted(scope: HaltScope, mode: HaltMode, reason: String, by: String)
     case sendingResumed(scope: HaltScope, by: String)
     case sendingRulesSet(SendingRules)
@@ -75,6 +78,11 @@ package enum Org: Decider {
     case clientAdded(Identifier)
     /// It keeps the request's idempotency key, which lives as long as a commit does.
     case requestHadNoEffect(on: Identifier)
+  }
+
+  /// What is done with a read model.
+  package enum ReadModelOrder: String, Sendable, CaseIterable {
+    case rebuild, cancelRebuild = "cancel_rebuild", drain
   }
 
   package enum Kind: String, Sendable, CaseIterable, Codable {
@@ -286,6 +294,9 @@ extension Org {
     case .recordRefusal(let refusal):
       guard state.exists else { throw .notFound }
       return [.accessRefused(refusal)]
+    case .recordReadModelOrder(let order, let readModel):
+      guard state.exists else { throw .notFound }
+      return [.readModelOrdered(order, readModel: readModel)]
     case .drawAddressKey(let key):
       guard state.exists else { throw .notFound }
       return state.addressKey == nil ? [.addressKeyDrawn(.known(key))] : []
@@ -328,7 +339,7 @@ extension Org {
       .setStatus,
       .advanceClock,
       .recordCheckpoint, .recordExport, .recordRestore, .setRateLimit, .recordRefusal,
-      .drawAddressKey, .change,
+      .recordReadModelOrder, .drawAddressKey, .change,
       .removeProvider, .recordLetter, .addClient, .recordNoEffect:
       preconditionFailure("handled by the caller")
     }
@@ -396,7 +407,7 @@ extension Org {
       next.incarnation = restore.incarnation
     case .rateLimitSet(let limit):
       next.rateLimit = limit
-    case .accessRefused, .clientAdded, .requestHadNoEffect:
+    case .accessRefused, .readModelOrdered, .clientAdded, .requestHadNoEffect:
       break
     case .addressKeyDrawn(let key):
       next.addressKey = key.value

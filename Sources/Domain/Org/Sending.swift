@@ -116,6 +116,13 @@ package struct Suppression: Sendable, Equatable {
     /// Belongs to somebody else by now: the Reassigned Numbers Database or the carriers' deactivations say
     /// so (47 CFR 64.1200(m)). What its last holder agreed to says nothing of the new one.
     case reassignedNumber = "reassigned_number"
+
+    package var isOfNumbers: Bool {
+      switch self {
+      case .suppression, .doNotCall: false
+      case .landline, .reassignedNumber: true
+      }
+    }
   }
 
   package var list: List

@@ -74,7 +74,7 @@ extension Filter.Condition.Operator {
     }
   }
 
-  var isOfNumbers: Bool {
+  package var isOfNumbers: Bool {
     switch self {
     case .equals, .notEquals, .greater, .greaterOrEqual, .less, .lessOrEqual: true
     case .contains, .startsWith, .exists, .inLast, .inNext, .olderThan: false

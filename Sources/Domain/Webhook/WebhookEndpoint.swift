@@ -182,8 +182,8 @@ extension WebhookEndpoint {
     let authority = text.dropFirst(scheme.count).prefix { !"/?#".contains($0) }
     let isLiteral = authority.first == "["
     let host = isLiteral ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
-    guard authority.hasPrefix(host), host.dropFirst(isLiteral ? 2 : 0).first != nil,
-      host.utf8.allSatisfy({ isHost($0, inLiteral: isLiteral) })
+    guard authority.hasPrefix(host), !host.isEmpty,
+      isLiteral ? isAddress(host.dropFirst().dropLast()) : host.utf8.allSatisfy(isName)
     else { return false }
     let port = authority.dropFirst(host.count)
     // A sign is read as a part of a number, and is none of a port.
@@ -192,17 +192,35 @@ extension WebhookEndpoint {
         && (1...65_535).contains(Int(port.dropFirst()) ?? 0)
   }
 
-  /// Letters and digits, and what stands in names and addresses beside them. Not `@`: what is before it would be a
-  /// password; and nothing in percents, which hides what is called.
-  private static func isHost(_ byte: UInt8, inLiteral: Bool) -> Bool {
+  /// Letters and digits, and what stands in names beside them. Not `@`: what is before it would be a password; and
+  /// nothing in percents, which hides what is called.
+  private static func isName(_ byte: UInt8) -> Bool {
     switch byte {
     case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
       UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "."),
       UInt8(ascii: "_"):
       true
-    case UInt8(ascii: ":"), UInt8(ascii: "["), UInt8(ascii: "]"): inLiteral
     default: false
     }
+  }
+
+  /// An address of IPv6 (RFC 4291, 2.2): eight groups, or fewer around one `::`.
+  private static func isAddress(_ text: Substring) -> Bool {
+    let sides = text.split(separator: "::", omittingEmptySubsequences: false).map(groupCount)
+    guard let first = sides[0] else { return false }
+    guard sides.count == 2 else { return sides.count == 1 && first == 8 }
+    return sides[1].map { first + $0 < 8 } ?? false
+  }
+
+  /// How many groups stand between colons; nil where something else does.
+  private static func groupCount(_ text: Substring) -> Int? {
+    guard !text.isEmpty else { return 0 }
+    let groups = text.split(separator: ":", omittingEmptySubsequences: false)
+    let areGroups = groups.allSatisfy { group in
+      (1...4).contains(group.utf8.count) && group.allSatisfy(\.isHexDigit)
+        && group.allSatisfy(\.isASCII)
+    }
+    return areGroups ? groups.count : nil
   }
 }
 

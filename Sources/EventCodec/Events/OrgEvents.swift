@@ -27,6 +27,7 @@ extension Org.Event: PayloadCoding {
     case letterWritten = "org.administrators_written_to"
     case clientAdded = "org.client_added"
     case requestHadNoEffect = "org.request_had_no_effect"
+    case readModelOrdered = "org.read_model_ordered"
   }
 
   static var streamKind: Identifier.Kind { .org }
@@ -86,6 +87,10 @@ extension Org.Event: PayloadCoding {
         $1.field("address", $0)
       }
       return .accessRefused
+    case .readModelOrdered(let order, let readModel):
+      payload.fields.field("order", order)
+      payload.fields.field("read_model", readModel)
+      return .readModelOrdered
     case .sendingHalted(let scope, let mode, let reason, let by):
       payload.fields.field("scope", scope)
       payload.fields.field("reason", reason)
@@ -202,6 +207,9 @@ extension Org.Event: PayloadCoding {
           address: try payload.personal { part throws(CodecError) in
             try part.string("address")
           }))
+    case .readModelOrdered:
+      .readModelOrdered(
+        try payload.fields.word("order"), readModel: try payload.fields.string("read_model"))
     case .sendingHalted:
       try readHalt(from: &payload.fields)
     case .sendingResumed:

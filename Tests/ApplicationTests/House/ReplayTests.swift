@@ -91,7 +91,8 @@ extension HouseTests {
         let plan = try UndoPlan(
           wanted,
           UndoPlan.Question(
-            org: org.id, position: last.position, restoresEdited: false, kinds: [.message],
+            org: org.id, position: last.position, restoresEdited: false,
+            resources: [.message: "messages"],
             grants: Grants(["*"])), log)
         let ofMessages = wanted.count { $0.stream.kind == .message }
         #expect(log.readCount - readCount == ofMessages)

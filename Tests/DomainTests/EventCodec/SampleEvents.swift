@@ -71,6 +71,7 @@ enum SampleEvents {
         throughPosition: 31, recipients: [Identifier(.user, 33)], writtenAtMicros: 32)),
     .clientAdded(Identifier(.org, 34)),
     .requestHadNoEffect(on: Identifier(.contact, 34)),
+    .readModelOrdered(.cancelRebuild, readModel: "wallet"),
   ]
 
   private static let suppression = Suppression(

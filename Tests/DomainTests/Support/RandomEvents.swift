@@ -70,6 +70,7 @@ enum RandomEvents {
           writtenAtMicros: random.int64())),
       .clientAdded(random.id(.org)),
       .requestHadNoEffect(on: random.id(.contact)),
+      .readModelOrdered(random.one(), readModel: random.text()),
     ]
   }
 

@@ -44,7 +44,7 @@ extension Schema.TextRule {
   /// No text may hold the character NUL: `invalid_value`.
   fileprivate var faultCodes: Set<String> {
     switch self {
-    case .length(let length), .format(_, let length), .pattern(_, let length):
+    case .length(let length), .format(_, let length):
       Set(
         ["invalid_type", "invalid_value", "too_long"] + (length.lowerBound > 0 ? ["required"] : []))
     case .choice: ["invalid_type", "invalid_value"]

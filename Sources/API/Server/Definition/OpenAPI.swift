@@ -77,7 +77,10 @@ enum OpenAPI {
     switch operation.access {
     case .open: "Anybody may ask."
     case .signed: "Without a key: a signature, or a secret in the address, says who asks."
-    case .scope(let scope): "Needs the scope `\(scope)`."
+    case .scope(let scope):
+      operation.alsoNeeds.isEmpty
+        ? "Needs the scope `\(scope)`."
+        : "Needs the scopes \(([scope] + operation.alsoNeeds).map { "`\($0)`" }.joined(separator: " and "))."
     case .oneself:
       "Whoever is signed in may ask about themselves, whatever their role; no API key may."
     case .operation: "Needs the operator's token."

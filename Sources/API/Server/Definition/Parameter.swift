@@ -51,7 +51,7 @@ package struct Parameter: Sendable {
   /// The keys, each both ways, the usual order first.
   static func sort(_ names: [String]) -> Parameter {
     query(
-      "sort", .array(.choice(names), 1...names.count / 2),
+      "sort", .array(.choice(names), 1...names.count / 2).stating(["uniqueItems": true]),
       "`\(names[0])` where not given. Several keys between commas: the next decides where those before it are "
         + "equal; `-` goes down.", style: .order)
   }
@@ -60,12 +60,15 @@ package struct Parameter: Sendable {
   package static let count = query(
     "count", .choice(["exact", "none"]), "`exact` adds `total`, the number of all that fit.")
   package static let filter = query(
-    "filter", .map(.anything),
+    "filter", FilterSchema.rows,
     "The grammar of segments, as JSON, about the fields of what is listed: "
       + "`{\"field\": \"name\", \"op\": \"eq\", \"value\": \"Spring\"}`; "
       + "a field inside another is `verdict.outcome`. A page ends where looking takes longer than a read "
       + "may: it has what was found, maybe nothing, and `next`.",
     style: .json)
+  /// Of contacts, which are found by what happened to them, too.
+  static let contactFilter = query(
+    "filter", FilterSchema.people, "A segment's filter, as JSON.", style: .json)
   package static let dryRun = query(
     "dry_run", .bool, "Tells what would follow, and writes nothing.")
   package static let minPosition = header(
@@ -80,11 +83,12 @@ package struct Parameter: Sendable {
     "The answer comes once every read model has what was written, or after five seconds: `Read-Position` says how "
       + "far they are.")
   package static let asOf = query(
-    "as_of", .string(1...64),
+    "as_of", .pattern(TextPattern.moment, 1...64),
     "Everything as it was: after a position of the log, an event (`evt_…`), or at a time.")
   package static let ifMatch = header(
-    "If-Match", .pattern(#"^(\*|v[0-9]{1,19}|"v[0-9]{1,19}")$"#, 1...40),
-    "The `ETag` that was read; refused with 412 where it changed.")
+    "If-Match", .pattern(TextPattern.versions, 1...1_000),
+    "The `ETag` that was read, or several between commas; refused with 412 where none of them is the present one. "
+      + "`*`: any.")
   static let actorReason = header(
     "X-Actor-Reason", .string(1...500),
     "Why it is done, stored with the events for good: write nobody's personal data here.")

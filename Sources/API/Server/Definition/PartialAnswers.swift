@@ -33,7 +33,7 @@ extension Schema {
   /// What may stand there where it was an id, or has one inside.
   private var expandable: Schema {
     switch shape {
-    case .text(.length), .text(.id), .text(.format), .text(.pattern), .object, .either, .anything:
+    case .text(.length), .text(.id), .text(.format), .object, .either, .anything:
       .either([self, .object([])])
     case .text(.choice), .text(.time), .boolean, .integer, .number, .array: self
     }

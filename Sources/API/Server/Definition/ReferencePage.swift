@@ -166,7 +166,9 @@ enum ReferencePage {
       + "<p>\(prose(operation.summary)).</p>"
     if !operation.details.isEmpty { html += "<p>\(prose(operation.details))</p>" }
     switch operation.access {
-    case .scope(let scope): html += "<p>Scope <code>\(scope)</code></p>"
+    case .scope(let scope):
+      let all = ([scope] + operation.alsoNeeds).map { "<code>\($0)</code>" }
+      html += "<p>Scope \(all.joined(separator: " and "))</p>"
     case .oneself: html += "<p>For whoever is signed in, whatever their role</p>"
     case .open, .signed, .operation: break
     }
@@ -254,7 +256,7 @@ enum ReferencePage {
       case .text(.id(let kind)): "id <code>\(kind.rawValue)_…</code>"
       case .text(.time): "time"
       case .text(.format(let format, _)): format
-      case .text(.length), .text(.pattern): "text"
+      case .text(.length): "text"
       }
     return text + end
   }

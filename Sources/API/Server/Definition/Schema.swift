@@ -35,8 +35,6 @@ package final class Schema: Sendable {
     case time
     /// Any text, with a format that only describes: `email`, `uri`.
     case format(String, length: ClosedRange<Int>)
-    /// Any text, with a regular expression (ECMA 262) that only describes: what the operation refuses beside it.
-    case pattern(String, length: ClosedRange<Int>)
   }
 
   package struct Property: Sendable {
@@ -64,36 +62,58 @@ package final class Schema: Sendable {
   package let description: String
   /// What commands refuse although the shape is right.
   let rules: [SchemaRule]
+  /// What the document says beyond the shape.
+  let statements: [Statement]
 
   private init(
     _ shape: Shape, isNullable: Bool = false, name: String? = nil, description: String = "",
-    rules: [SchemaRule] = []
+    rules: [SchemaRule] = [], statements: [Statement] = []
   ) {
     self.shape = shape
     self.isNullable = isNullable
     self.name = name
     self.description = description
     self.rules = rules
+    self.statements = statements
   }
 
   private func described(_ text: String) -> Schema {
     guard !text.isEmpty else { return self }
-    return Schema(shape, isNullable: isNullable, name: name, description: text, rules: rules)
+    return Schema(
+      shape, isNullable: isNullable, name: name, description: text, rules: rules,
+      statements: statements)
   }
 
   /// The same, or `null`.
   package var nullable: Schema {
-    Schema(shape, isNullable: true, name: name, description: description, rules: rules)
+    Schema(
+      shape, isNullable: true, name: name, description: description, rules: rules,
+      statements: statements)
   }
 
   /// The same, where `rule` has nothing against it: a refused request is asked by it.
   func ruled(by rule: SchemaRule) -> Schema {
     Schema(
-      shape, isNullable: isNullable, name: name, description: description, rules: rules + [rule])
+      shape, isNullable: isNullable, name: name, description: description, rules: rules + [rule],
+      statements: statements)
   }
 
-  /// Its shape and name alone.
-  var bare: Schema { Schema(shape, name: name) }
+  /// The same, of which the document also says `statement`.
+  func stating(_ statement: @autoclosure @escaping Statement) -> Schema {
+    Schema(
+      shape, isNullable: isNullable, name: name, description: description, rules: rules,
+      statements: statements + [statement])
+  }
+
+  /// The same as a component of the document: what its statements may refer to.
+  func named(_ name: String) -> Schema {
+    Schema(
+      shape, isNullable: isNullable, name: name, description: description, rules: rules,
+      statements: statements)
+  }
+
+  /// Without what is said of it where it is referred to.
+  var bare: Schema { Schema(shape, name: name, rules: rules, statements: statements) }
 }
 
 // MARK: - Making them
@@ -122,8 +142,9 @@ extension Schema {
     Schema(.text(.format(format, length: length)))
   }
 
+  /// A text with a regular expression (ECMA 262) that only describes: what the operation refuses beside it.
   static func pattern(_ regex: String, _ length: ClosedRange<Int>) -> Schema {
-    Schema(.text(.pattern(regex, length: length)))
+    string(length).stating(["pattern": .string(regex)])
   }
 
   package static func id(_ kind: Identifier.Kind) -> Schema { Schema(.text(.id(kind))) }
@@ -168,7 +189,7 @@ extension Schema {
   /// A page of a list.
   package static func list(of item: Schema) -> Schema {
     object(
-      item.name.map { $0 + "List" },
+      item.name.map { $0 + "Page" },
       [
         .required("object", .constant("list")), .required("data", .array(item)),
         .required("has_more", .bool, "Whether there is another page."),

@@ -174,7 +174,7 @@ extension Schema.TextRule {
       return report(path(), "invalid_value", "must not contain the character NUL", &found)
     }
     switch self {
-    case .length(let allowed), .format(_, let allowed), .pattern(_, let allowed):
+    case .length(let allowed), .format(_, let allowed):
       // Scalars are what JSON Schema counts; a text's bytes are never fewer.
       guard text.utf8.count > allowed.upperBound || text.utf8.count < allowed.lowerBound * 4
       else { return }

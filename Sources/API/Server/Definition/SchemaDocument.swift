@@ -33,7 +33,17 @@ extension Schema {
         object["anyOf"] = .array(any + [["type": "null"]])
       }
     }
+    for statement in rules.flatMap(\.statements) + statements { object.state(statement()) }
+    if isText, object["pattern"] == nil { object["pattern"] = .string(TextPattern.text) }
     return .object(object)
+  }
+
+  /// Whether it is any text of ours; a file is none.
+  private var isText: Bool {
+    switch shape {
+    case .text(.length(let length)), .text(.format(_, let length)): length.upperBound < Int.max
+    case .text, .anything, .boolean, .integer, .number, .array, .object, .either: false
+    }
   }
 }
 
@@ -94,12 +104,9 @@ extension Schema.TextRule {
     case .format(let format, let length):
       object["format"] = .string(format)
       Self.add(length, to: &object)
-    case .pattern(let regex, let length):
-      object["pattern"] = .string(regex)
-      Self.add(length, to: &object)
     case .choice(let values): object["enum"] = .array(values.map(JSON.string))
     case .id(let kind):
-      object["pattern"] = .string("^\(kind.rawValue)_[0-7][0-9a-hjkmnp-tv-z]{25}$")
+      object["pattern"] = .string("^\(kind.rawValue)_\(TextPattern.idBody)$")
     case .time: object["format"] = "date-time"
     }
     return object

@@ -68,7 +68,7 @@ extension Schema.TextRule {
     case .time: "2026-11-21T08:00:00.000Z"
     case .format("email", _): "ann@example.com"
     case .format("uri", _): "https://example.com"
-    case .format(_, let length), .length(let length), .pattern(_, let length): Self.text(length)
+    case .format(_, let length), .length(let length): Self.text(length)
     }
   }
 

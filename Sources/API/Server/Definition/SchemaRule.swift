@@ -13,13 +13,27 @@ package struct SchemaRule: Sendable {
   let codes: [String]
   /// Each fault at its path below the value; an empty path is the value itself.
   let faults: @Sendable (JSON, RuleContext) -> [APIError.Detail]
+  /// What the document says of it, as far as JSON Schema can.
+  let statements: [Schema.Statement]
+
+  init(
+    codes: [String], states statement: Schema.Statement? = nil,
+    faults: @escaping @Sendable (JSON, RuleContext) -> [APIError.Detail]
+  ) {
+    self.codes = codes
+    self.faults = faults
+    statements = [statement].compactMap(\.self)
+  }
 
   /// Of a text: what `check` throws.
   static func text(
-    refuses codes: [String],
+    refuses codes: [String], pattern: String? = nil,
     _ check: @escaping @Sendable (String, RuleContext) throws(CommandError) -> Void
   ) -> SchemaRule {
-    SchemaRule(codes: codes) { value, context in
+    let statement = pattern.map { regex -> Schema.Statement in
+      { ["pattern": .string(regex)] }
+    }
+    return SchemaRule(codes: codes, states: statement) { value, context in
       guard let text = value.string else { return [] }
       do throws(CommandError) {
         try check(text, context)
@@ -34,17 +48,18 @@ package struct SchemaRule: Sendable {
 
   /// Of a text: `refusal` where it is blank.
   static func notBlank(_ refusal: CommandError) -> SchemaRule {
-    text(refuses: APIError(refusal).details.map(\.code)) { text, _ throws(CommandError) in
+    text(refuses: APIError(refusal).details.map(\.code), pattern: TextPattern.notBlank) {
+      text, _ throws(CommandError) in
       if text.isBlank { throw refusal }
     }
   }
 
   /// Of an object: what is wrong with its fields together. Some may be missing or of another type.
   static func object(
-    refuses codes: [String],
+    refuses codes: [String], states statement: Schema.Statement? = nil,
     _ faults: @escaping @Sendable (JSONObject, RuleContext) -> [CommandError]
   ) -> SchemaRule {
-    SchemaRule(codes: codes) { value, context in
+    SchemaRule(codes: codes, states: statement) { value, context in
       guard let object = value.object else { return [] }
       return faults(object, context).flatMap { APIError($0).details }
     }
@@ -68,7 +83,8 @@ final class RuleContext: Sendable {
 extension SchemaRule {
   /// `isBlankNone`: a blank text says that there is no address.
   static func email(isBlankNone: Bool) -> SchemaRule {
-    text(refuses: ["invalid_email"]) { text, _ throws(CommandError) in
+    let pattern = isBlankNone ? TextPattern.emailOrBlank : TextPattern.email
+    return text(refuses: ["invalid_email"], pattern: pattern) { text, _ throws(CommandError) in
       if isBlankNone, text.isBlank { return }
       _ = try ContactAddresses.email(text)
     }

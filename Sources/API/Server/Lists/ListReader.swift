@@ -24,7 +24,9 @@ struct ListReader {
       if request.page.wantsTotal { total = try await walk.count(request, of: definitionRows) }
       page = try await walk.page(request, of: rows)
     } else {
-      page = try await rows(request)
+      page = try await PageRoom.page(
+        request, firstRead: definition.isAtHand ? request.page.limit : PageRoom.firstRead,
+        nowMicros: { exchange.nowMicros }, of: rows)
       total = page.total
     }
     if !page.isFromReadModel { page.position = min(page.position, head) }
@@ -76,6 +78,7 @@ struct ListReader {
   private func walk(_ filter: ObjectFilter) -> ListWalk {
     let right = StandingRight(exchange)
     return ListWalk(
+      firstRead: definition.isAtHand ? ListWalk.stretch : PageRoom.firstRead,
       matches: filter.matches, nowMicros: { exchange.nowMicros },
       deadline: ContinuousClock.now + .milliseconds(exchange.services.settings.listMillis),
       right: right.check)
@@ -131,7 +134,7 @@ extension Exchange {
       try await body(pool, nil)
     }
     let position = list.pin?.position ?? found.position
-    guard try hasChanged(since: position) else {
+    guard try await hasChanged(since: position) else {
       return Answered(value: found.value, position: position)
     }
     let past = try await read(models, atLeast: position) { pool in
@@ -140,18 +143,34 @@ extension Exchange {
     return Answered(value: past.value, position: position)
   }
 
-  private func hasChanged(since position: UInt64) throws(APIError) -> Bool {
-    var place = position
-    do {
+  private func hasChanged(since position: UInt64) async throws(APIError) -> Bool {
+    guard try head() > position else { return false }
+    let log = engine.log
+    let filter = EventFilter(org: OrgID(org.value))
+    return try await onScanLane { () throws(EventLogError) -> Bool in
+      var place = position
       while true {
-        let page = try engine.log.read(
-          after: place, limit: 1, filter: EventFilter(org: OrgID(org.value)))
+        let page = try log.read(after: place, limit: 1, filter: filter)
         if page.events.contains(where: { $0.position > position }) { return true }
         if page.scannedTo <= place { return false }
         place = page.scannedTo
       }
-    } catch {
+    }
+  }
+
+  /// What `body` reads in the log, which may be much of it, on a thread on which that keeps nobody waiting.
+  func onScanLane<Output: Sendable, Failure: Error>(
+    _ body: @escaping @Sendable () throws(Failure) -> Output
+  ) async throws(APIError) -> Output {
+    guard let found = try await services.scans.run(for: org, body) else { throw .clientGone }
+    do {
+      return try found.get()
+    } catch let error as APIError {
+      throw error
+    } catch let error as EventLogError {
       throw APIError(.log(error))
+    } catch {
+      preconditionFailure("only these two are thrown: \(error)")
     }
   }
 }
@@ -166,7 +185,7 @@ extension ListRows {
   ) async throws(APIError) -> ListRows {
     var all: [JSON] = []
     for id in try await exchange.readState(ids) { all.append(try view(id)) }
-    return try .of(all, request, exchange, removal: removal)
+    return try await .of(all, request, exchange, removal: removal)
   }
 
   /// A page of objects that are all at hand, by the fields of the order and then by `key`, which tells
@@ -175,16 +194,24 @@ extension ListRows {
   static func of(
     _ all: [JSON], _ request: ListRequest, _ exchange: Exchange, removal: String? = nil,
     key: (JSON) -> String = { $0["id"]?.string ?? "" }
-  ) throws(APIError) -> ListRows {
-    let order = RowOrder(request.sort, isBackwards: request.page.isBackwards)
-    let limitText = request.page.upToMicros.map(Timestamp.text)
-    var all = try HistoryRoutes.pinned(all, request, exchange)
+  ) async throws(APIError) -> ListRows {
+    var all = try await HistoryRoutes.pinned(all, request, exchange)
     if let removal {
       // Gone between the two looks, it would be there twice.
       let known = Set(all.map(key))
-      all += try HistoryRoutes.removed(by: removal, since: request, exchange)
+      all += try await HistoryRoutes.removed(by: removal, since: request, exchange)
         .filter { !known.contains(key($0)) }
     }
+    return try page(of: all, request, exchange, key: key)
+  }
+
+  /// The page itself, of objects that are as the list's first page saw them.
+  static func page(
+    of all: [JSON], _ request: ListRequest, _ exchange: Exchange,
+    key: (JSON) -> String = { $0["id"]?.string ?? "" }
+  ) throws(APIError) -> ListRows {
+    let order = RowOrder(request.sort, isBackwards: request.page.isBackwards)
+    let limitText = request.page.upToMicros.map(Timestamp.text)
     var entries = all.map { (place: order.place(of: $0, key: key($0)), item: $0) }
     if let limitText {
       entries.removeAll { ($0.item["created_at"]?.string ?? "") > limitText }

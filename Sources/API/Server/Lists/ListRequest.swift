@@ -21,6 +21,11 @@ struct ListDefinition: Sendable {
   let filtersItself: Bool
   let rows: Rows
 
+  /// Whether all rows are at hand, and each read puts them together anew.
+  var isAtHand: Bool {
+    if case .whole = order { true } else { false }
+  }
+
   enum Ordering: Sendable {
     /// The handler orders by all keys.
     case whole
@@ -78,8 +83,9 @@ struct ListRows: Sendable {
 extension Operation {
   /// A list: pages pinned to a position in both directions, filters, sorts, counts and lines.
   static func list(
-    _ path: String, _ scope: String, _ summary: String, details: String = "",
-    parameters: [Parameter] = [], of item: Schema, sorts: [String] = ["-created_at"],
+    _ path: String, _ scope: String, alsoNeeds: [String] = [], _ summary: String,
+    details: String = "", parameters: [Parameter] = [], of item: Schema,
+    sorts: [String] = ["-created_at"],
     order: ListDefinition.Ordering = .whole, keepsHistory: Bool = false,
     filtersItself: Bool = false, refuses: [Int: [String]] = [:], rows: @escaping ListDefinition.Rows
   ) -> Operation {
@@ -94,17 +100,19 @@ extension Operation {
       rows: rows)
     var all = parameters
     all += [
-      Parameter.filter,
+      filtersItself ? .contactFilter : Parameter.filter,
       Parameter.sort(sorts.flatMap(\.bothWays)),
       Parameter.count,
     ]
     if keepsHistory { all.append(.asOf) }
     all += [Parameter.limit, Parameter.after, Parameter.before]
     return Operation(
-      "GET", path, .scope(scope), summary, details: details,
+      "GET", path, .scope(scope), alsoNeeds: alsoNeeds, summary, details: details,
       parameters: all,
       answers: [.list(item)],
-      refuses: refuses.merging([400: ["invalid_cursor", "cursor_expired", "invalid_filter"]]) {
+      refuses: refuses.merging([
+        400: ["invalid_cursor", "cursor_expired", "invalid_filter", "answer_too_large"]
+      ]) {
         $0 + $1
       }, list: definition
     ) { exchange throws(APIError) in

@@ -7,6 +7,8 @@ import ProjectionRuntime
 struct ListWalk {
   typealias Rows = (ListRequest) async throws(APIError) -> ListRows
 
+  /// Rows that are read first.
+  var firstRead = PageRoom.firstRead
   /// What is looked for, at the moment that the list is about.
   let matches: (JSON, _ atMicros: Micros) -> Bool
   /// The moment that a list is about, as long as its request does not say.
@@ -16,8 +18,8 @@ struct ListWalk {
   /// Throws what the caller is told who has lost the right meanwhile.
   let right: () throws(APIError) -> Void
 
-  /// Rows that are read in one go.
-  private static let stretch = 500
+  /// Rows that are read in one go at most, since some are large.
+  static let stretch = 500
   /// What is at hand was put together whole for the first stretch, and would be for each.
   private static let rest = 1_000_000
 
@@ -27,16 +29,20 @@ struct ListWalk {
     case ofTime(String)
   }
 
-  /// As many rows as were asked for, or those up to where time ran out: the next page goes on there.
+  /// As many rows as were asked for, or those up to where time ran out or the page has no more room: the next page goes on
+  /// there.
   func page(_ request: ListRequest, of rows: Rows) async throws(APIError) -> ListRows {
     let limit = request.page.limit
     var found = ListRows(items: [], cursors: [], hasMore: false, position: 0)
     var isFirst = true
+    var byteCount = 0
     let end = try await walk(request, rows) { stretch, matching in
       if isFirst { found.position = stretch.position }
       isFirst = false
       found.isFromReadModel = stretch.isFromReadModel
-      let taken = matching.prefix(limit - found.items.count)
+      let wanted = matching.prefix(limit - found.items.count)
+      let taken = wanted.prefix(
+        PageRoom.count(of: wanted.lazy.map { stretch.items[$0] }, beside: &byteCount))
       found.items += taken.map { stretch.items[$0] }
       found.cursors += taken.map { stretch.cursors[$0] }
       // One more row than there is room for says that there is another page.
@@ -72,7 +78,7 @@ struct ListWalk {
   ) async throws(APIError) -> End {
     var next = request
     next.page.wantsTotal = false
-    next.page.limit = max(request.page.limit, Self.stretch)
+    next.page.limit = firstRead
     while true {
       let stretch = try await rows(next)
       if next.pin == nil { next.pin(at: stretch.position, momentMicros: moment(of: next)) }
@@ -84,7 +90,10 @@ struct ListWalk {
       try right()
       guard ContinuousClock.now < deadline else { return .ofTime(last) }
       next.page.after = last
-      if !stretch.isFromReadModel { next.page.limit = Self.rest }
+      next.page.limit =
+        stretch.isFromReadModel
+        ? PageRoom.nextRead(
+          after: stretch.items.count, of: stretch.items.roughBytes, most: Self.stretch) : Self.rest
     }
   }
 

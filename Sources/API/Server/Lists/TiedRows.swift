@@ -13,17 +13,35 @@ struct TiedRows {
   /// Rows that are read in one go: few at first, since most groups are small.
   private static let chunk = 32
   private static let largestChunk = 2_000
+  /// Bytes of a page and a group that is put in order.
+  private static let roomBytes = 4 * PageRoom.bytes
 
   /// Rows in the order of the walk, with their places in the handler's order.
   private struct Stretch {
     var items: [JSON] = []
     var cursors: [String] = []
     var hasMore = true
+    var byteCount = 0
 
     mutating func add(_ rows: ListRows) {
       items += rows.items
       cursors += rows.cursors
       hasMore = rows.hasMore
+      byteCount += rows.items.roughBytes
+    }
+
+    /// How many rows to read next.
+    var nextRead: Int {
+      PageRoom.nextRead(after: items.count, of: byteCount, most: largestChunk)
+    }
+
+    /// - Throws: 400 where the rows that are equal do not fit in memory, and so cannot be put in order.
+    func requireRoom() throws(APIError) {
+      guard byteCount > TiedRows.roomBytes else { return }
+      throw .invalid(
+        "sort", "answer_too_large",
+        "More than \(TiedRows.roomBytes >> 20) MiB of rows are equal in the first key. Order by it alone."
+      )
     }
   }
 
@@ -34,39 +52,45 @@ struct TiedRows {
     if let text = request.page.after { place = try Place(text, order) }
     var walk = request
     walk.page.after = place?.cursor
-    walk.page.limit = max(request.page.limit + 1, Self.chunk)
+    walk.page.limit = min(max(request.page.limit + 1, Self.chunk), PageRoom.firstRead)
     var behind = Stretch()
     if let place { behind = try await equals(of: place, walk) }
     var first: ListRows?
     var ahead = Stretch()
     // Whole groups, until the page is full and one row more is known.
     while ahead.hasMore, !isEnough(ahead, from: place, order, request) {
+      try ahead.requireRoom()
       let rows = try await definition.rows(exchange, walk)
       if walk.pin == nil { walk.pin(at: rows.position, exchange) }
       walk.page.wantsTotal = false
-      walk.page.limit = min(walk.page.limit * 2, Self.largestChunk)
       walk.page.after = rows.cursors.last ?? walk.page.after
       first = first ?? rows
       ahead.add(rows)
+      walk.page.limit = ahead.nextRead
     }
     guard var answer = first else { preconditionFailure("an empty stretch has more") }
-    let found = ordered(behind, ahead, from: place, order, request)
+    let found = complete(ordered(behind, ahead, from: place, order, request), ahead)
     let page = found.prefix(request.page.limit)
     answer.items = page.map(\.item)
     answer.cursors = page.map { Place(cursor: $0.cursor, lead: $0.lead, values: $0.place).text }
-    // A group at the end of the stretch may go on, but then the page is full without it.
-    answer.hasMore = found.count > request.page.limit
+    answer.hasMore = ahead.hasMore || found.count > request.page.limit
     return answer
   }
 
-  /// Whether a page and one row more are known whatever the last group goes on with.
+  /// Whether a page and one row more are known whatever the last group goes on with, or as many as a page has room for.
   private func isEnough(
     _ ahead: Stretch, from place: Place?, _ order: RowOrder, _ request: ListRequest
   ) -> Bool {
-    let rows = ordered(Stretch(), ahead, from: place, order, request)
-    guard let last = ahead.items.last.map({ RowOrder.value($0, request.sort.leading.name) })
-    else { return false }
-    return rows.count { $0.lead != last } > request.page.limit
+    let rows = complete(ordered(Stretch(), ahead, from: place, order, request), ahead)
+    return rows.count > request.page.limit
+      || ahead.byteCount > PageRoom.bytes
+        && rows.lazy.map(\.item).roughBytes > PageRoom.bytes
+  }
+
+  /// Without the group at the end of the stretch, which may go on.
+  private func complete(_ rows: [Row], _ ahead: Stretch) -> ArraySlice<Row> {
+    guard ahead.hasMore, let last = rows.last?.lead else { return rows[...] }
+    return rows.prefix { $0.lead != last }
   }
 
   /// The rows on the other side of a row that are equal to it in the leading key, in the order of the walk.
@@ -78,13 +102,15 @@ struct TiedRows {
     back.page.wantsTotal = false
     var found = Stretch()
     while found.hasMore {
+      try found.requireRoom()
       let rows = try await definition.rows(exchange, back)
       let equal = rows.items.prefix { RowOrder.value($0, walk.sort.leading.name) == place.lead }
       found.items += equal
+      found.byteCount += equal.roughBytes
       found.cursors += rows.cursors.prefix(equal.count)
       found.hasMore = rows.hasMore && equal.count == rows.items.count
       back.page.after = rows.cursors.last
-      back.page.limit = min(back.page.limit * 2, Self.largestChunk)
+      back.page.limit = found.nextRead
     }
     found.items.reverse()
     found.cursors.reverse()
