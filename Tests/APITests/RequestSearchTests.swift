@@ -190,19 +190,16 @@ import Testing
     try await APIHouse.with { house in
       for number in 0..<100 { house.requests.record(Self.line(number, house.org)) }
       let lane = try await BusyLane(house.services.scans)
-      let statuses = Mutex<[Int]>([])
+      let answers = Answers()
       let searches = (0..<6).map { _ in
-        Task {
-          let status = await house.get("/api/request-logs?limit=1").status
-          statuses.withLock { $0.append(status) }
-        }
+        Task { answers.add(await house.get("/api/request-logs?limit=1").status) }
       }
-      while lane.waitingCount + statuses.withLock({ $0.count }) < 6 { await Task.yield() }
-      #expect(statuses.withLock { $0 } == [429, 429])
+      while lane.waitingCount + answers.statuses.count < 6 { await Task.yield() }
+      #expect(answers.statuses == [429, 429])
       #expect(lane.waitingCount == 4)
       await lane.clear()
       for search in searches { await search.value }
-      #expect(statuses.withLock { $0 } == [429, 429, 200, 200, 200, 200])
+      #expect(answers.statuses == [429, 429, 200, 200, 200, 200])
     }
   }
 
@@ -227,6 +224,15 @@ import Testing
       try #require(found == expected, "seed \(seed): \(pattern) in \(text)[\(start)..<\(end)]")
     }
   }
+}
+
+/// In the order of their coming.
+private final class Answers: Sendable {
+  private let all = Mutex<[Int]>([])
+
+  var statuses: [Int] { all.withLock { $0 } }
+
+  func add(_ status: Int) { all.withLock { $0.append(status) } }
 }
 
 /// SplitMix64.
