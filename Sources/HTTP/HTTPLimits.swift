@@ -22,6 +22,8 @@ package struct HTTPLimits: Sendable, Equatable {
   package var idleTimeoutSeconds = 60
   /// Time for all bytes of one request to arrive: against clients that trickle.
   package var requestTimeoutSeconds = 120
+  /// So fast an answer that is in memory is taken at least, over all of it, with as much time besides as a request has.
+  package var leastAnswerBytesPerSecond = 8 << 10
   /// Bytes of a stream that wait for a slow client before its producer has to wait.
   package var maxQueuedStreamBytes = 256 << 10
   package var threads = 2

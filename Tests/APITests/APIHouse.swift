@@ -1,5 +1,6 @@
 import Application
 import Crypto
+import Dispatch
 import Domain
 import EventLog
 import Foundation
@@ -152,6 +153,32 @@ final class Client: Sendable {
   }
 }
 
+/// A lane that others have taken.
+struct BusyLane {
+  private let lane: ScanLane
+  private let takers: [Task<Void, any Error>]
+  private let mayEnd: DispatchSemaphore
+
+  init(_ lane: ScanLane) async throws {
+    let mayEnd = DispatchSemaphore(value: 0)
+    self.lane = lane
+    self.mayEnd = mayEnd
+    let width = max(1, ProcessInfo.processInfo.activeProcessorCount / 2)
+    takers = (0..<width).map { number in
+      Task { _ = try await lane.run(for: Identifier(.org, UInt128(number))) { mayEnd.wait() } }
+    }
+    while lane.count < width { await Task.yield() }
+  }
+
+  /// Those in the line behind them.
+  var waitingCount: Int { lane.count - takers.count }
+
+  func clear() async {
+    for _ in takers { mayEnd.signal() }
+    for taker in takers { _ = await taker.result }
+  }
+}
+
 /// A clock that stands until it is set.
 final class SetClock: WallClock {
   private let micros: Mutex<Micros>
@@ -165,6 +192,7 @@ final class SetClock: WallClock {
 /// A log in memory that says when its events are read.
 final class WatchedLog: EventLogWriter {
   private let inner = MemoryEventLog()
+  private let fault = Mutex<EventLogError?>(nil)
   private let watcher = Mutex<(@Sendable (Int) -> Void)?>(nil)
   private let reads = Mutex(0)
   private let appendWatcher = Mutex<(@Sendable () -> Void)?>(nil)
@@ -185,9 +213,15 @@ final class WatchedLog: EventLogWriter {
     appendWatcher.withLock { $0 = body }
   }
 
+  /// What all appends, and all reads of books, come to from now on; nil: nothing is wrong.
+  func fail(with error: EventLogError?) { fault.withLock { $0 = error } }
+
   func enqueue(_ commit: Commit) -> PendingAppend {
     appendWatcher.withLock { $0 }?()
-    return inner.enqueue(commit)
+    guard let error = fault.withLock({ $0 }) else { return inner.enqueue(commit) }
+    let pending = PendingAppend()
+    pending.resolve(.failure(error))
+    return pending
   }
 
   func close() async { await inner.close() }
@@ -215,7 +249,8 @@ final class WatchedLog: EventLogWriter {
   func readOrg(
     _ org: OrgID, from orgSequence: UInt64, limit: Int
   ) throws(EventLogError) -> [RecordedEvent] {
-    try inner.readOrg(org, from: orgSequence, limit: limit)
+    if let error = fault.withLock({ $0 }) { throw error }
+    return try inner.readOrg(org, from: orgSequence, limit: limit)
   }
 
   func orgs() throws(EventLogError) -> [OrgID: UInt64] { try inner.orgs() }

@@ -29,9 +29,11 @@ import Testing
     return letters.all.map(\.position)
   }
 
-  private func failed(_ position: UInt64, isLast: Bool = true) -> WebhookEndpoint.Event {
+  private func failed(
+    _ position: UInt64, isLast: Bool = true, reason: String = "500"
+  ) -> WebhookEndpoint.Event {
     .deliveryFailed(
-      position: position, attempt: 12, reason: "500", retryAtMicros: isLast ? nil : 5)
+      position: position, attempt: 12, reason: reason, retryAtMicros: isLast ? nil : 5)
   }
 
   @Test func `what will be tried again, and what an endpoint goes on with, is no letter`()
@@ -42,6 +44,11 @@ import Testing
     // Somebody switched it off a moment later.
     #expect(try await left(after: [[failed(4)], [.disabled(reason: "api")]]) == [4])
     #expect(try await left(after: [[failed(4)], [failed(8)]]) == [4, 8])
+    // Side by side with the one that ended it.
+    let gone = [
+      [failed(4, reason: "gone"), .disabled(reason: "410")], [failed(8, reason: "gone")],
+    ]
+    #expect(try await left(after: gone) == [])
   }
 
   @Test func `a letter goes with the redelivery that was taken, in the order they are made`()
@@ -63,6 +70,9 @@ import Testing
         .redelivered(deliveredCount: 2, failedCount: 0)) == [4])
     // Nobody knows which of them failed.
     #expect(try await after(both[1], .redelivered(deliveredCount: 1, failedCount: 1)) == [4, 8, 9])
+    // It is not wanted any more.
+    #expect(
+      try await after(both[0], .redelivered(deliveredCount: 0, failedCount: 0)) == [4, 8, 9])
     // Given up again since.
     #expect(
       try await after(both[0], .redelivered(deliveredCount: 1, failedCount: 0), failed(4))

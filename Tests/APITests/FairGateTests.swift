@@ -5,8 +5,10 @@ import Testing
 
 /// Those who came in, and who of them waits behind a door.
 private final class Customers: Sendable {
-  let gate = FairGate<String>(width: 1, lineLimit: 4)
+  let gate: FairGate<String>
   private let state = Mutex((served: [String](), waiting: [CheckedContinuation<Void, Never>]()))
+
+  init(width: Int = 1) { gate = FairGate(width: width, lineLimit: 4) }
 
   var served: [String] { state.withLock { $0.served } }
 
@@ -67,6 +69,22 @@ private final class Customers: Sendable {
     for name in ["a1", "a2", "a3", "b1", "c1"] { #expect(await tasks[name]?.value == true) }
     #expect(customers.served == ["a1", "b1", "c1", "a2", "a3"])
     #expect(customers.gate.count == 0)
+  }
+
+  /// Goal: whoever came while nobody waited is not behind all that another brings later. Method: one is inside throughout, so
+  /// that the gate is never empty, and one comes and goes a hundred times.
+  @Test func `what was had without a line counts for nobody's place in it`() async throws {
+    let customers = Customers(width: 2)
+    var tasks = [customers.come("h1")]
+    while customers.served.isEmpty { await Task.yield() }
+    for _ in 0..<100 { try await customers.gate.pass("a") { () async throws(APIError) in } }
+    for (count, name) in ["b1", "b2", "b3", "b4", "a1"].enumerated() {
+      tasks.append(customers.come(name))
+      while customers.gate.count < count + 2 || customers.served.count < 2 { await Task.yield() }
+    }
+    await customers.serveAll()
+    for task in tasks { #expect(await task.value) }
+    #expect(customers.served == ["h1", "b1", "b2", "a1", "b3", "b4"])
   }
 
   @Test func `a line of equals is served in turn, and one more is refused`() async {

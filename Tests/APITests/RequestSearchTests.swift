@@ -56,10 +56,11 @@ import Testing
   private static func numbers(
     _ search: RequestSearch, in log: RequestLog
   ) async throws -> [Int] {
-    try await search.run(in: log, ScanLane(), right: {}) { _ in .notFound("file") }.compactMap {
-      guard let id = $0["id"]?.string.flatMap({ Identifier($0) }) else { return nil }
-      return Int(id.value)
-    }
+    try await search.run(in: log, ScanLane(), for: ours, right: {}) { _ in .notFound("file") }
+      .compactMap {
+        guard let id = $0["id"]?.string.flatMap({ Identifier($0) }) else { return nil }
+        return Int(id.value)
+      }
   }
 
   @Test func `an account's requests are found, the newest first`() async throws {
@@ -106,7 +107,9 @@ import Testing
       while lane.count < 1 { await Task.yield() }
       async let found: [JSON] = {
         let search = RequestSearch(of: Self.ours, limit: 1)
-        let found = try await search.run(in: log, lane, right: {}) { _ in .notFound("file") }
+        let found = try await search.run(in: log, lane, for: Self.ours, right: {}) { _ in
+          .notFound("file")
+        }
         isDone.withLock { $0 = true }
         return found
       }()
@@ -125,7 +128,7 @@ import Testing
       let search = RequestSearch(of: Self.ours, limit: 1_000)
       let error = await #expect(throws: APIError.self) {
         _ = try await search.run(
-          in: log, ScanLane(),
+          in: log, ScanLane(), for: Self.ours,
           right: { () throws(APIError) in
             let count = asked.withLock { asked in
               asked += 1
@@ -146,7 +149,7 @@ import Testing
       let error = await #expect(throws: APIError.self) {
         try await client.ask {
           _ = try await RequestSearch(of: Self.ours, limit: 1_000).run(
-            in: log, ScanLane(),
+            in: log, ScanLane(), for: Self.ours,
             right: {
               asked.withLock { $0 += 1 }
               client.hangUp()
@@ -181,6 +184,25 @@ import Testing
     }
   }
 
+  /// Goal: whoever searches a lot holds what a few of them have found, and keeps no request of anybody's waiting. Method: six
+  /// at once, while the lane is taken.
+  @Test func `an account has so many searches at a time`() async throws {
+    try await APIHouse.with { house in
+      for number in 0..<100 { house.requests.record(Self.line(number, house.org)) }
+      let lane = try await BusyLane(house.services.scans)
+      let answers = Answers()
+      let searches = (0..<6).map { _ in
+        Task { answers.add(await house.get("/api/request-logs?limit=1").status) }
+      }
+      while lane.waitingCount + answers.statuses.count < 6 { await Task.yield() }
+      #expect(answers.statuses == [429, 429])
+      #expect(lane.waitingCount == 4)
+      await lane.clear()
+      for search in searches { await search.value }
+      #expect(answers.statuses == [429, 429, 200, 200, 200, 200])
+    }
+  }
+
   @Test(arguments: 0..<50)
   func `a pattern is found where it is first`(seed: UInt64) throws {
     var random = SeededRandom(seed: seed)
@@ -202,6 +224,15 @@ import Testing
       try #require(found == expected, "seed \(seed): \(pattern) in \(text)[\(start)..<\(end)]")
     }
   }
+}
+
+/// In the order of their coming.
+private final class Answers: Sendable {
+  private let all = Mutex<[Int]>([])
+
+  var statuses: [Int] { all.withLock { $0 } }
+
+  func add(_ status: Int) { all.withLock { $0.append(status) } }
 }
 
 /// SplitMix64.

@@ -233,3 +233,65 @@ def test_an_account_has_its_share_of_the_long_polls(owner, new_account):
         )
         assert {poll.result().status for poll in polls} == {200}
     assert owner.get("/api/events?after=now&wait=1").status == 200
+
+
+def clients_of(agency: Client, count: int) -> list[tuple[str, Client]]:
+    made = [
+        agency.made(
+            "/api/accounts",
+            {
+                "name": f"Client {number}", "test": True,
+                "owner": {
+                    "email": f"{uuid.uuid4().hex}@example.com", "name": "Cora",
+                    "password": "correct horse battery",
+                },
+            },
+        )
+        for number in range(count)
+    ]
+    return [(account["id"], agency.with_key(account["api_key"])) for account in made]
+
+
+def test_the_long_polls_of_an_agency_are_its_own_and_not_its_clients(new_account):
+    _, agency, _ = new_account("Polling Agency", kind="agency")
+    clients = clients_of(agency, 2)
+    patient = replace(agency, timeout_seconds=300)
+
+    def poll(number):
+        client = clients[number % 2][0]
+        return patient.get("/api/events?after=now&wait=60000&types=contact.*", Account=client)
+
+    with ThreadPoolExecutor(120) as callers:
+        polls = [callers.submit(poll, number) for number in range(120)]
+        deadline = time.time() + 30
+        while sum(poll.done() for poll in polls) < 20:
+            assert time.time() < deadline, "nobody is refused"
+            time.sleep(0.05)
+        for _, own in clients:
+            assert own.get("/api/events?after=now&wait=1").status == 200
+            own.made("/api/contacts", {"first_name": "Ann"})
+        answers = [poll.result() for poll in polls]
+    assert sorted(answer.status for answer in answers) == [200] * 100 + [429] * 20
+
+
+def test_a_long_poll_whose_client_hangs_up_leaves_its_place(new_account):
+    _, owner, _ = new_account("Hanging up")
+    address = urlsplit(owner.base_url)
+    headers = "".join(f"{name}: {value}\r\n" for name, value in owner.headers.items())
+    polls = []
+    for _ in range(100):
+        poll = socket.create_connection((address.hostname, address.port))
+        path = "/api/events?after=now&wait=60000"
+        poll.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+        polls.append(poll)
+    deadline = time.time() + 30
+    while owner.get("/api/events?after=now&wait=1").status == 200:
+        assert time.time() < deadline, "nobody is refused"
+    for poll in polls:
+        poll.close()
+    # Less than they would have waited for.
+    deadline = time.time() + 30
+    while (answer := owner.get("/api/events?after=now&wait=1")).status == 429:
+        assert time.time() < deadline, "their places are not left"
+        time.sleep(0.1)
+    assert answer.status == 200

@@ -1,4 +1,5 @@
 import HTTP
+import TestSupport
 import Testing
 
 /// How much of a body the server takes, from whom, and how much of all bodies at a time.
@@ -8,7 +9,7 @@ import Testing
   @Test func `what a request may bring is said by its head`() async throws {
     let allowance: HTTPServer.Allowance = { head in
       #expect(head.body.isEmpty)
-      return BodyAllowance(limitBytes: head.path == "/large" ? 100 : 10, isKnown: true)
+      return BodyAllowance(limitBytes: head.path == "/large" ? 100 : 10, sender: "k")
     }
     try await withServer(allowance: allowance, handler: Self.size) { server in
       let client = HTTPClient()
@@ -41,7 +42,7 @@ import Testing
     var limits = HTTPLimits()
     limits.maxHeldBodyBytes = 400_000
     let allowance: HTTPServer.Allowance = { head in
-      BodyAllowance(limitBytes: 400_000, isKnown: head.headers["x-key"] != nil)
+      BodyAllowance(limitBytes: 400_000, sender: head.headers["x-key"])
     }
     func head(_ byteCount: Int, _ more: String = "") -> String {
       "POST / HTTP/1.1\r\nHost: x\r\n\(more)Content-Length: \(byteCount)\r\n\r\n"
@@ -61,7 +62,7 @@ import Testing
       small.send(head(4_000) + body(4_000))
       #expect(await small.read(until: "size").hasPrefix("HTTP/1.1 200 "))
       let known = try RawClient(port: server.port)
-      known.send(head(250_000, "X-Key: k\r\n") + body(250_000))
+      known.send(head(200_000, "X-Key: k\r\n") + body(200_000))
       #expect(await known.read(until: "size").hasPrefix("HTTP/1.1 200 "))
       // What a request held is free when it is over.
       slow.send(body(10_000))
@@ -69,6 +70,42 @@ import Testing
       let later = try RawClient(port: server.port)
       later.send(head(100_000) + body(100_000))
       #expect(await later.read(until: "size 100000").hasPrefix("HTTP/1.1 200 "))
+    }
+  }
+
+  @Test func `whoever fills the room leaves some of it to others`() async throws {
+    var limits = HTTPLimits()
+    limits.maxHeldBodyBytes = 400_000
+    let allowance: HTTPServer.Allowance = { head in
+      BodyAllowance(limitBytes: 400_000, sender: head.headers["x-key"])
+    }
+    func begin(_ key: String, _ byteCount: Int, of all: Int, on server: HTTPServer) throws
+      -> RawClient
+    {
+      let client = try RawClient(port: server.port)
+      client.send("POST / HTTP/1.1\r\nHost: x\r\nX-Key: \(key)\r\nContent-Length: \(all)\r\n\r\n")
+      client.send(String(repeating: "a", count: byteCount))
+      return client
+    }
+    let isThere = Counter()
+    let door = Gate()
+    try await withServer(limits: limits, allowance: allowance) { request in
+      if isThere.next() == 1 { await door.wait() }
+      return .text(200, "size \(request.body.count)")
+    } _: { server in
+      // Two thirds of the room, and no more.
+      let first = try begin("a", 260_000, of: 260_000, on: server)
+      while isThere.value < 1 { await Task.yield() }
+      let second = try begin("a", 20_000, of: 20_000, on: server)
+      #expect(await second.read(until: "}}").hasPrefix("HTTP/1.1 503 "))
+      let small = try begin("a", 4_000, of: 4_000, on: server)
+      #expect(await small.read(until: "size 4000").hasPrefix("HTTP/1.1 200 "))
+      let other = try begin("b", 50_000, of: 50_000, on: server)
+      #expect(await other.read(until: "size 50000").hasPrefix("HTTP/1.1 200 "))
+      door.open()
+      #expect(await first.read(until: "size 260000").hasPrefix("HTTP/1.1 200 "))
+      let whole = try begin("a", 390_000, of: 390_000, on: server)
+      #expect(await whole.read(until: "}}").hasPrefix("HTTP/1.1 503 "))
     }
   }
 }

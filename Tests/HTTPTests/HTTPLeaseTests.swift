@@ -57,6 +57,21 @@ import Testing
     }
   }
 
+  /// With a byte now and then it is never idle.
+  @Test func `an answer that is taken too slowly is over`() async throws {
+    let gone = Gate()
+    var limits = HTTPLimits()
+    limits.idleTimeoutSeconds = 3_600
+    limits.requestTimeoutSeconds = 1
+    limits.leastAnswerBytesPerSecond = 16 << 20
+    try await withServer(limits: limits, handler: { _ in Self.answer(gone) }) { server in
+      let client = try RawClient(port: server.port, receiveBufferBytes: 4_096)
+      client.send(Self.request)
+      await gone.wait()
+      #expect(await client.read().utf8.count < Self.bytes.count)
+    }
+  }
+
   @Test func `an answer to whom left before is over`() async throws {
     let (gone, isAsked, door) = (Gate(), Gate(), Gate())
     try await withServer { _ in

@@ -265,6 +265,32 @@ private func threadName() -> String {
     #expect(await client.read().contains("nothing yet"))
   }
 
+  @Test(arguments: [false, true])
+  func `what waits for something to happen is over when its client leaves`(
+    withReset: Bool
+  ) async throws {
+    let (arrived, ended) = (Gate(), Gate())
+    try await withServer(isPatient: { $0.path == "/wait" }) { request in
+      guard request.path == "/wait" else { return .text(200, "other") }
+      arrived.open()
+      // Cut short by cancellation alone.
+      try? await Task.sleep(for: .seconds(3600))
+      ended.open()
+      return .text(200, "nothing yet")
+    } _: { server in
+      var client: RawClient? = try RawClient(port: server.port)
+      // What came before on the connection is answered.
+      client?.send("GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+      #expect(await client?.read(until: "other").contains("other") == true)
+      client?.send("GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+      await arrived.wait()
+      #expect(!ended.isOpen)
+      if withReset { client?.reset() }
+      client = nil
+      await ended.wait()
+    }
+  }
+
   @Test func `the error responder is the caller's`() async throws {
     try await withServer(
       limits: HTTPLimits(maxBodyBytes: 1), errorResponder: { .text($0.status, "no: \($0.code)") },

@@ -44,7 +44,7 @@ enum AuditExportRoutes {
       answers: [.created(.map(.anything))],
       refuses: [
         400: ["invalid_phone", "invalid_time", "out_of_range", "required"], 404: ["not_found"],
-        503: ["signing_unavailable", "signing_on_hold"],
+        429: ["rate_limited"], 503: ["signing_unavailable", "signing_on_hold"],
       ], handler: order),
   ]
 
@@ -52,7 +52,7 @@ enum AuditExportRoutes {
   private static func create(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let desk = try await exchange.signingExports()
     var fields = try exchange.body()
-    let scope = try scope(&fields, org: exchange.org, desk)
+    let scope = try await scope(&fields, org: exchange.org, desk, exchange)
     let number =
       scope.kind == .number ? fields.string("number").flatMap { PhoneNumber.e164($0) } : nil
     try fields.finish()
@@ -118,7 +118,7 @@ enum AuditExportRoutes {
     let desk = try await exchange.signingExports()
     var fields = try exchange.body()
     guard let org = fields.id("account", .org, required: true) else { throw failed(&fields) }
-    let scope = try scope(&fields, org: org, desk)
+    let scope = try await scope(&fields, org: org, desk, exchange)
     let opensCredentials = fields.bool("open_credentials") ?? true
     try fields.finish()
     let call = try exchange.operatorCall(actor: "system:operator", in: org)
@@ -160,8 +160,8 @@ enum AuditExportRoutes {
   }
 
   private static func scope(
-    _ fields: inout Fields, org: Identifier, _ desk: ExportDesk
-  ) throws(APIError) -> AuditScope {
+    _ fields: inout Fields, org: Identifier, _ desk: ExportDesk, _ exchange: Exchange
+  ) async throws(APIError) -> AuditScope {
     let kind = fields.choice("scope", AuditScope.Kind.self, required: true)
     var scope: AuditScope?
     switch kind {
@@ -170,7 +170,7 @@ enum AuditExportRoutes {
     case .message: scope = fields.id("message", .message, required: true).map(AuditScope.message)
     case .campaign:
       scope = fields.id("campaign", .campaign, required: true).map(AuditScope.campaign)
-    case .number: scope = try number(&fields, org: org, desk)
+    case .number: scope = try await number(&fields, org: org, desk, exchange)
     case .period: scope = period(&fields)
     case nil: break
     }
@@ -179,18 +179,16 @@ enum AuditExportRoutes {
   }
 
   private static func number(
-    _ fields: inout Fields, org: Identifier, _ desk: ExportDesk
-  ) throws(APIError) -> AuditScope? {
+    _ fields: inout Fields, org: Identifier, _ desk: ExportDesk, _ exchange: Exchange
+  ) async throws(APIError) -> AuditScope? {
     guard let text = fields.string("number", required: true) else { return nil }
     guard let number = PhoneNumber.e164(text) else {
       fields.fail("number", "invalid_phone", "number is a phone number such as +12025550123.")
       return nil
     }
-    do {
-      return .number(contacts: try desk.contacts(with: number, of: org))
-    } catch {
-      throw APIError(error)
-    }
+    let contacts = try await desk.contacts(
+      with: number, of: org, exchange.services.scans, for: exchange.knownCaller?.home ?? org)
+    return .number(contacts: contacts)
   }
 
   private static func period(_ fields: inout Fields) -> AuditScope? {
@@ -209,6 +207,32 @@ enum AuditExportRoutes {
       return nil
     }
     return micros
+  }
+}
+
+extension ExportDesk {
+  /// Everybody of `org` who has or had `number`: the whole book, each stretch in a turn of the account `asker`.
+  func contacts(
+    with number: String, of org: Identifier, _ lane: ScanLane, for asker: Identifier
+  ) async throws(APIError) -> [Identifier] {
+    try await lane.search(for: asker) { () async throws(APIError) -> [Identifier] in
+      var found: Set<Identifier> = []
+      var next: UInt64? = 0
+      while let position = next {
+        let turn = try await lane.run(for: asker) { [self] () throws(CommandError) in
+          try contacts(with: number, of: org, after: position)
+        }
+        guard let turn else { throw .clientGone }
+        do throws(CommandError) {
+          let stretch = try turn.get()
+          found.formUnion(stretch.found)
+          next = stretch.next
+        } catch {
+          throw APIError(error)
+        }
+      }
+      return found.sorted()
+    }
   }
 }
 

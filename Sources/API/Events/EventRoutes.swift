@@ -12,7 +12,8 @@ enum EventRoutes {
       "GET", "/api/events", .scope("events:read"), "Read the account's own book",
       details: """
         In order and without expiry. `wait` makes it a long poll: the answer comes with the next event that fits; an
-        account has \(pollLimit) of them at a time, further ones are 429 `rate_limited`.
+        account has \(pollLimit) of them at a time, whatever accounts they are about, and reads \(pageLimit) pages; further
+        ones are 429 `rate_limited`.
         With `Accept: text/event-stream` a tail that never ends: the id of each event is its position, and
         `Last-Event-ID` goes on there. With `Accept: application/x-ndjson` all there is, an event a line; `follow`
         keeps that open too. A page ends where some twenty thousand events were looked at, whatever of them is wanted:
@@ -81,7 +82,10 @@ enum EventRoutes {
       return try EventTail(wanted, exchange).lines(after: position, follows: follows)
     }
     let limit = try exchange.limit()
-    var found = try await wanted.page(after: position, limit: limit)
+    var found = try await pages.wait(of: exchange.caller.home) {
+      () async throws(APIError) -> WantedEvents.Found in
+      try await wanted.page(after: position, limit: limit)
+    }
     let waitMillis = exchange.query("wait").flatMap { Int($0) } ?? 0
     if found.items.isEmpty, waitMillis > 0 {
       found = try await poll(found, wanted, limit: limit, waitMillis: waitMillis, exchange)
@@ -98,6 +102,9 @@ enum EventRoutes {
 
   private static let polls = WaitingPlaces(limit: 1_000, accountLimit: pollLimit)
   static let pollLimit = 100
+  /// A page may wait for dozens of turns, with megabytes in its hands.
+  private static let pages = WaitingPlaces(limit: 512, accountLimit: pageLimit)
+  static let pageLimit = 32
 
   private static func poll(
     _ first: WantedEvents.Found, _ wanted: WantedEvents, limit: Int, waitMillis: Int,
@@ -105,7 +112,7 @@ enum EventRoutes {
   ) async throws(APIError) -> WantedEvents.Found {
     let changes = try exchange.executor().changes
     let right = StandingRight(exchange)
-    return try await polls.wait(of: exchange.org) {
+    return try await polls.wait(of: exchange.caller.home) {
       () async throws(APIError) -> WantedEvents.Found in
       let deadline = ContinuousClock.now + .milliseconds(waitMillis)
       var found = first

@@ -23,6 +23,7 @@ struct WantedEvents: Sendable {
 
   private let log: any EventReader
   private let org: Identifier
+  private let asker: Identifier
   private let filter: EventFilter
   /// nil: all.
   private let selection: EventSelection?
@@ -39,6 +40,7 @@ struct WantedEvents: Sendable {
     }
     log = exchange.engine.log
     org = exchange.org
+    asker = exchange.caller.home
     self.selection = selection
     filter = EventFilter(org: OrgID(exchange.org.value), types: selection?.types)
     contact = try exchange.queryID("contact", .contact)
@@ -69,7 +71,7 @@ struct WantedEvents: Sendable {
         found.hasMore = false
         break
       }
-      let next = try await lane.run(for: org) { [found] () throws(APIError) in
+      let next = try await lane.run(for: asker) { [found] () throws(APIError) in
         try going(on: found, limit: limit, limitBytes: limitBytes)
       }
       try right.check()

@@ -100,11 +100,20 @@ enum HookReceiving {
       403, "permission", "invalid_signature", "The signature does not fit this request.")
     guard let account = exchange.path["account"], let org = Identifier(account, kind: .org),
       let text = exchange.path["hook"], let id = Identifier(text, kind: .inboundHook),
-      let executor = try? exchange.engine.executor(for: org),
-      let hook = try? await executor.read({ workspace throws(CommandError) in
-        try workspace.inboundHook(id)
-      }), let settings = hook.settings, let secret = hook.secret, !hook.isDeleted
+      let executor = try? exchange.engine.executor(for: org)
     else { throw refusal }
+    let hook: InboundHook.State
+    do throws(CommandError) {
+      hook = try await executor.read { workspace throws(CommandError) in
+        try workspace.inboundHook(id)
+      }
+    } catch {
+      // What cannot be told now is no refusal: senders take that as the last word, and a person's no is lost.
+      throw APIError(error)
+    }
+    guard let settings = hook.settings, let secret = hook.secret, !hook.isDeleted else {
+      throw refusal
+    }
     let delivery = HookSignature.check(
       exchange.request, settings, secret: secret, pathSecret: exchange.path["secret"],
       nowSeconds: exchange.engine.tools.clock.nowMicros() / 1_000_000)

@@ -10,7 +10,9 @@ enum RequestLogRoutes {
   static let all: [Operation] = [
     Operation.list(
       "/api/request-logs", "api_keys:read", "List the account's requests, newest first",
-      details: "The latest 10000 of them within thirty days, without bodies and parameters.",
+      details:
+        "The latest 10000 of them within thirty days, without bodies and parameters. An account searches four "
+        + "times at once; further searches are 429 `rate_limited`.",
       parameters: [
         .query("key", .id(.apiKey), "Only this key's."),
         .query("status", .int(100...599), "Only those with this answer."),
@@ -57,18 +59,24 @@ enum RequestLogRoutes {
     let search = RequestSearch(
       of: exchange.org, limit: listLimit, key: try exchange.queryID("key", .apiKey),
       status: exchange.query("status").flatMap { Int64($0) })
-    let entries = try await run(search, exchange)
-    // Ten thousand lines are put in order: not where everybody else's requests are.
-    let rows = try await exchange.services.scans.run(for: exchange.org) { () throws(APIError) in
-      try ListRows.page(of: entries, list, exchange)
+    let (scans, asker) = (exchange.services.scans, exchange.caller.home)
+    return try await scans.search(for: asker) { () async throws(APIError) -> ListRows in
+      let entries = try await run(search, exchange)
+      // Ten thousand lines are put in order: not where everybody else's requests are.
+      let rows = try await scans.run(for: asker) { () throws(APIError) in
+        try ListRows.page(of: entries, list, exchange)
+      }
+      guard let rows else { throw .clientGone }
+      return try rows.get()
     }
-    guard let rows else { throw .clientGone }
-    return try rows.get()
   }
 
   private static func show(_ exchange: Exchange) async throws(APIError) -> HTTPResponse {
     let id = try exchange.id("id", .request).text
-    let found = try await run(RequestSearch(of: exchange.org, limit: 1, id: id), exchange)
+    let found = try await exchange.services.scans.search(for: exchange.caller.home) {
+      () async throws(APIError) -> [JSON] in
+      try await run(RequestSearch(of: exchange.org, limit: 1, id: id), exchange)
+    }
     guard var entry = found.first?.object else { throw .notFound("request") }
     let org = exchange.org
     var request = AuditQueries.Request(page: PageRequest(limit: consequenceLimit))
@@ -94,7 +102,9 @@ enum RequestLogRoutes {
   ) async throws(APIError) -> [JSON] {
     guard let log = exchange.services.requests else { return [] }
     let right = StandingRight(exchange)
-    return try await search.run(in: log, exchange.services.scans, right: right.check) {
+    return try await search.run(
+      in: log, exchange.services.scans, for: exchange.caller.home, right: right.check
+    ) {
       exchange.services.report("request log: \($0)", exchange.requestID)
       return APIError(500, "internal", "internal", "The request log cannot be read.")
     }

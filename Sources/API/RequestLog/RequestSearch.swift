@@ -27,20 +27,21 @@ struct RequestSearch: Sendable {
     self.marks = marks.compactMap { $0.map { BytePattern(Array($0.utf8)) } }
   }
 
-  /// Each file in a turn of its own: the first of anybody else comes before the second.
+  /// Each file in a turn of its own, for the account `asker`: the first of anybody else comes before the second.
   ///
   /// - Throws: What reading throws, in the words of `fault`; what `right` does as soon as the caller has lost it;
   ///   `.clientGone`.
   func run(
-    in log: RequestLog, _ lane: ScanLane, right: @Sendable () throws(APIError) -> Void,
+    in log: RequestLog, _ lane: ScanLane, for asker: Identifier,
+    right: @Sendable () throws(APIError) -> Void,
     fault: (any Error) -> APIError
   ) async throws(APIError) -> [JSON] {
-    let numbers = try await turn(lane, fault) { try log.numbersOfFiles() }
+    let numbers = try await turn(lane, asker, fault) { try log.numbersOfFiles() }
     var found: [JSON] = []
     for number in numbers where found.count < limit {
       try right()
       let count = found.count
-      let more = try await turn(lane, fault) {
+      let more = try await turn(lane, asker, fault) {
         try log.contents(of: number).map { entries(in: $0, count) }
       }
       guard let more else { break }
@@ -51,10 +52,10 @@ struct RequestSearch: Sendable {
   }
 
   private func turn<Output: Sendable>(
-    _ lane: ScanLane, _ fault: (any Error) -> APIError,
+    _ lane: ScanLane, _ asker: Identifier, _ fault: (any Error) -> APIError,
     _ body: @escaping @Sendable () throws -> Output
   ) async throws(APIError) -> Output {
-    switch try await lane.run(for: org, body) {
+    switch try await lane.run(for: asker, body) {
     case .success(let output): return output
     case .failure(let error): throw fault(error)
     case nil: throw .clientGone

@@ -108,20 +108,21 @@ package struct APIServer: Sendable {
     if let length = head.headers["Content-Length"].flatMap({ Int($0) }),
       length <= BodyAllowance.freeBytes
     {
-      return BodyAllowance(limitBytes: BodyAllowance.freeBytes, isKnown: false)
+      return BodyAllowance(limitBytes: BodyAllowance.freeBytes, sender: nil)
     }
     guard case .found(let operation, let path) = router.match(head) else {
-      return BodyAllowance(limitBytes: RequestBody.openBytes, isKnown: false)
+      return BodyAllowance(limitBytes: RequestBody.openBytes, sender: nil)
     }
-    let isKnown = authenticator.recognises(head, for: operation)
+    let sender = authenticator.sender(of: head, for: operation)
     // A provider signs the body itself.
     let org = operation.access == .signed ? path["account"] : nil
     let isForAccount =
       org.flatMap { Identifier($0, kind: .org) }.flatMap(services.engine.directory.org) != nil
     let limitBytes = operation.bodyLimitBytes
     return BodyAllowance(
-      limitBytes: isKnown || isForAccount ? limitBytes : min(limitBytes, RequestBody.usualBytes),
-      isKnown: isKnown)
+      limitBytes: sender != nil || isForAccount
+        ? limitBytes : min(limitBytes, RequestBody.usualBytes),
+      sender: sender)
   }
 
   /// The answer to what the HTTP server refuses by itself.
@@ -234,7 +235,9 @@ package struct APIServer: Sendable {
         response.headers.set("log-position", position)
       }
       await exchange.awaitProjections(&response)
-      response = try response.held(in: services.answers, for: taker)
+      if !operation.isForOperators {
+        response = try response.held(in: services.answers, for: taker)
+      }
       checkDocumented(response.status, operation, requestID)
       budget?.show(in: &response.headers)
       note(

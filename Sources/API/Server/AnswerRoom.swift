@@ -10,8 +10,12 @@ struct AnswerTaker {
   var isReader = true
 }
 
-/// The bytes of all answers that were written and not taken yet. Small ones are not counted, and what streams keeps no
-/// more than its buffers.
+/// The bytes of all answers that were written and not taken yet. Small ones are not counted, nor are those to operators,
+/// who look why there is no room; and what streams keeps no more than its buffers.
+///
+/// A reader may have as much as is then left to all others, and no more than a part of the room: with each account that
+/// takes what it may the rest is halved, and never taken whole.
+/// Source: Choudhury and Hahne, "Dynamic queue length thresholds in a shared memory ATM switch" (1996).
 ///
 /// Nobody waits for room: where there is none, a read is refused when it is answered and a write before it is begun, since
 /// what was written has to be told. What readers hold refuses no write.
@@ -50,14 +54,16 @@ package final class AnswerRoom: Sendable {
 
   var heldBytes: Int { held.withLock { $0.bytes } }
 
-  /// Takes room for an answer of so many bytes. nil where there is none for a reader; who is alone has room for any.
+  /// Takes room for an answer of so many bytes. nil where there is none for a reader; one alone may be larger than the
+  /// part of its account, where it leaves half of the room.
   func lease(_ answerBytes: Int, to taker: AnswerTaker) -> Lease? {
     let byteCount = max(0, answerBytes - Self.freeBytes)
     let isTaken = held.withLock { held in
-      let own = held.ofAccounts[taker.account] ?? 0
-      let isWithinShare = own == 0 || own + byteCount <= limitBytes / Self.accountShare
-      let isWithinRoom = held.bytes == 0 || held.bytes + byteCount <= limitBytes
-      guard isWithinShare && isWithinRoom || byteCount == 0 || !taker.isReader else { return false }
+      let own = (held.ofAccounts[taker.account] ?? 0) + byteCount
+      let left = limitBytes - held.bytes - byteCount
+      let isWithinShare =
+        own <= limitBytes / Self.accountShare || own == byteCount && left >= limitBytes / 2
+      guard isWithinShare && own <= left || byteCount == 0 || !taker.isReader else { return false }
       held.add(byteCount, taker)
       return true
     }

@@ -26,17 +26,17 @@ struct Authenticator: Sendable {
     }
   }
 
-  /// Whether the caller is known, and has the right that `operation` asks for. What a body has to prove is not
-  /// looked at.
-  func recognises(_ head: HTTPRequest, for operation: Operation) -> Bool {
+  /// Whose the request is, where the caller is known, and has the right that `operation` asks for. What a body has to prove
+  /// is not looked at.
+  func sender(of head: HTTPRequest, for operation: Operation) -> String? {
     do throws(APIError) {
       let caller = try identify(head, for: operation)
-      guard let caller else { return operation.access == .operation }
+      guard let caller else { return operation.access == .operation ? "operator" : nil }
       if let key = caller.key { try check(key, from: head.remoteAddress) }
-      return operation.lacks(caller.scopes) == nil
+      return operation.lacks(caller.scopes) == nil ? caller.home.text : nil
     } catch {
       // Who is not known is told so when the request is there.
-      return false
+      return nil
     }
   }
 

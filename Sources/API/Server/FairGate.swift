@@ -88,6 +88,7 @@ extension FairGate.State {
     guard runningCount == width else {
       runningCount += 1
       nextTurns[key] = turn + 1
+      begin(turn)
       return (true, nil)
     }
     var displaced: CheckedContinuation<Bool, Never>?
@@ -114,8 +115,13 @@ extension FairGate.State {
       return nil
     }
     let next = line.remove(at: place)
-    turn = next.turn
-    nextTurns = nextTurns.filter { $0.value > turn }
+    begin(next.turn)
     return next.continuation
+  }
+
+  /// Somebody is let in, out of the line or past it: whoever came while there was none is not behind what they had then.
+  private mutating func begin(_ turn: Int) {
+    self.turn = turn
+    nextTurns = nextTurns.filter { $0.value > turn }
   }
 }

@@ -441,6 +441,9 @@ package final class Operation: Sendable {
         || path == "/api/campaigns" || path == "/api/segments")
   }
 
+  /// Whether it is for those who look after the installation.
+  var isForOperators: Bool { access == .operation || path == "/metrics" }
+
   /// The most bytes that a request for it may bring.
   var bodyLimitBytes: Int {
     body?.limitBytes ?? (access == .open ? RequestBody.openBytes : RequestBody.usualBytes)

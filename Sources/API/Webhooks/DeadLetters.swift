@@ -30,7 +30,8 @@ struct DeadLetters {
     do { decoded = try EventCodec.decode(recorded) } catch { throw .unreadable(reason: "\(error)") }
     guard case .webhookEndpoint(let event) = decoded.event else { return }
     switch event {
-    case .deliveryFailed(let position, let attempt, let reason, nil):
+    // Whoever is gone gives up nothing: its endpoint goes on with this very event.
+    case .deliveryFailed(let position, let attempt, let reason, nil) where reason != "gone":
       let letter = Letter(
         id: RecordedDomainEvent.eventID(of: recorded), position: position, attempt: attempt,
         reason: reason, atMicros: recorded.recordedAtMicros, cause: recorded.context.causation)
@@ -42,10 +43,13 @@ struct DeadLetters {
         letters[before.position] = nil
       }
     case .redeliveryRequested(let from, let to): stretches.append(from...max(from, to))
-    case .redelivered(_, let failedCount):
+    case .redelivered(let deliveredCount, let failedCount):
       guard !stretches.isEmpty else { return }
       let stretch = stretches.removeFirst()
-      if failedCount == 0 { letters = letters.filter { !stretch.contains($0.key) } }
+      // What the endpoint does not want by now was not taken.
+      if failedCount == 0, deliveredCount > 0 {
+        letters = letters.filter { !stretch.contains($0.key) }
+      }
     case .created, .updated, .enabled, .paused, .resumed, .deleted, .deliveryFailed, .styleSet,
       .secretRotated, .tested:
       break

@@ -109,7 +109,9 @@ enum WebhookDeliveries {
         try exchange.id("id", .webhookEndpoint), version: .max, exchange
       ).state.redeliveries
       let room = WebhookEndpoint.redeliveryLimit - waiting.count - commands.count
-      let positions = try letters(exchange).compactMap { $0["position"]?.int.map(UInt64.init) }
+      let positions = try await letters(exchange).compactMap {
+        $0["position"]?.int.map(UInt64.init)
+      }
       let asked = Set(
         positions.filter { position in
           !waiting.contains { ($0.from...$0.to).contains(position) }
@@ -196,36 +198,52 @@ enum WebhookDeliveries {
   private static func deadLetters(
     _ exchange: Exchange, _ list: ListRequest
   ) async throws(APIError) -> ListRows {
-    let letters = try letters(exchange, through: list.pin?.position ?? .max)
+    let letters = try await letters(exchange, through: list.pin?.position ?? .max)
     return try await .of(letters, list, exchange)
   }
 
   private static func letters(
     _ exchange: Exchange, through position: UInt64 = .max
-  ) throws(APIError) -> [JSON] {
+  ) async throws(APIError) -> [JSON] {
     let id = try exchange.id("id", .webhookEndpoint)
     _ = try WebhookRoutes.state(id, version: .max, exchange)
-    var letters = DeadLetters()
-    var version: UInt64 = 1
-    while true {
-      let page: [RecordedEvent]
-      do throws(EventLogError) {
-        page = try exchange.engine.log.readStream(
-          org: OrgID(exchange.org.value), stream: StreamID(id.value), from: version, limit: 500,
-          direction: .forwards)
-      } catch {
-        throw APIError(.log(error))
-      }
-      for event in page where event.position <= position {
-        do throws(CommandError) {
-          try letters.take(event)
-        } catch {
-          throw APIError(error)
+    let (scans, asker) = (exchange.services.scans, exchange.caller.home)
+    return try await scans.search(for: asker) { () async throws(APIError) -> [JSON] in
+      // Every failure of years is gone through, each stretch in a turn of its own.
+      var letters = DeadLetters()
+      var next: UInt64? = 1
+      while let version = next {
+        let turn = try await scans.run(for: asker) { [letters] () throws(APIError) in
+          try stretch(of: id, from: version, through: position, onto: letters, exchange)
         }
+        guard let turn else { throw .clientGone }
+        (letters, next) = try turn.get()
       }
-      guard let last = page.last, page.count == 500 else { return letters.all.map(view) }
-      version = last.streamVersion + 1
+      return letters.all.map(view)
     }
+  }
+
+  /// `letters` with one stretch of the endpoint's stream more, and where the next begins; nil at its end.
+  private static func stretch(
+    of id: Identifier, from version: UInt64, through position: UInt64, onto letters: DeadLetters,
+    _ exchange: Exchange
+  ) throws(APIError) -> (DeadLetters, next: UInt64?) {
+    let limit = 500
+    let page: [RecordedEvent]
+    do throws(EventLogError) {
+      page = try exchange.engine.log.readStream(
+        org: OrgID(exchange.org.value), stream: StreamID(id.value), from: version, limit: limit,
+        direction: .forwards)
+    } catch {
+      throw APIError(.log(error))
+    }
+    var letters = letters
+    do throws(CommandError) {
+      for event in page where event.position <= position { try letters.take(event) }
+    } catch {
+      throw APIError(error)
+    }
+    return (letters, page.count == limit ? page.last.map { $0.streamVersion + 1 } : nil)
   }
 
   private static func view(_ letter: DeadLetters.Letter) -> JSON {

@@ -14,6 +14,8 @@ package final class ExportDesk: Sendable {
   private static let tidySeconds = 3600
   /// Of one account, with those that are being written. Each takes as much room as the book.
   private static let keptLimit = 20
+  /// So many events are opened in one go, at 27 µs each; or a quarter of a million of others are passed over.
+  private static let stretch = 500
 
   package let notary: Notary
   private let engine: Engine
@@ -53,25 +55,38 @@ package final class ExportDesk: Sendable {
     with number: String, of org: Identifier
   ) throws(CommandError) -> [Identifier] {
     var found: Set<Identifier> = []
-    var position: UInt64 = 0
+    var next: UInt64? = 0
+    while let position = next {
+      let stretch = try contacts(with: number, of: org, after: position)
+      found.formUnion(stretch.found)
+      next = stretch.next
+    }
+    return found.sorted()
+  }
+
+  /// Those of `org` who have or had `number`, looked for in one stretch of the log behind `position`: a whole book
+  /// takes longer than anybody may keep a thread.
+  ///
+  /// - Returns: with where the next stretch begins; nil where the log ends.
+  package func contacts(
+    with number: String, of org: Identifier, after position: UInt64
+  ) throws(CommandError) -> (found: [Identifier], next: UInt64?) {
     let filter = EventFilter(
       org: OrgID(org.value), types: ["contact.created", "contact.updated"])
-    while true {
-      let page: Page
-      do {
-        page = try reader.read(after: position, limit: 5_000, filter: filter)
-      } catch {
-        throw .log(error)
-      }
-      for recorded in page.events {
-        let event = try StreamFold.decode(recorded)
-        if case .contact(let change) = event.event, change.names(number) {
-          found.insert(event.stream)
-        }
-      }
-      guard page.scannedTo > position else { return found.sorted() }
-      position = page.scannedTo
+    let page: Page
+    do {
+      page = try reader.read(after: position, limit: Self.stretch, filter: filter)
+    } catch {
+      throw .log(error)
     }
+    var found: [Identifier] = []
+    for recorded in page.events {
+      let event = try StreamFold.decode(recorded)
+      if case .contact(let change) = event.event, change.names(number) {
+        found.append(event.stream)
+      }
+    }
+    return (found, page.scannedTo > position ? page.scannedTo : nil)
   }
 
   /// Records the export in the book, and signs and publishes the head that holds the record. Nothing leaves
@@ -93,17 +108,23 @@ package final class ExportDesk: Sendable {
     try await notary.publish(org)
   }
 
-  /// For before an export is recorded.
+  /// For before an export is recorded, and once more before it is begun: of orders at the same moment all are recorded.
   ///
-  /// - Throws: where `org` has as many as are kept.
+  /// - Throws: where `org` has as many as are kept. Of one that failed nothing is.
   package func requireRoom(_ org: Identifier) throws(CommandError) {
     let kept: Int
-    do { kept = try statuses(of: org).count } catch { throw .unreadable(reason: "\(error)") }
+    do {
+      kept = try statuses(of: org).count { $0["status"] != "failed" }
+    } catch {
+      throw .unreadable(reason: "\(error)")
+    }
     guard kept < Self.keptLimit else { throw .tooManyExports(limit: Self.keptLimit) }
   }
 
   /// Writes a recorded export in the background, unless it is there or being written; `status` tells when it is there.
   /// `number`: of a scope of that kind.
+  ///
+  /// - Throws: where `org` has as many as are kept; ordered again, it is begun when there is room.
   package func start(
     _ record: AuditExportRecord, org: Identifier, number: String? = nil
   ) async throws -> JSON {
@@ -114,6 +135,7 @@ package final class ExportDesk: Sendable {
     // Whoever throws exports away finds it in the line or its folder with the word that nobody writes it.
     return try starting.withLock { _ in
       if let begun = self.status(record.id, of: org) { return begun }
+      try requireRoom(org)
       try save(status.running(), of: record.id)
       line.add(record.id, of: org) { self.write(status, number, published) }
       return status.running()

@@ -14,8 +14,8 @@ final class ExportLine: Sendable {
   private struct State {
     var waiting: [Order] = []
     var underWay: (order: Order, task: Task<Void, Never>)?
-    /// Whose was written last.
-    var lastOrg: Identifier?
+    /// When each account had its last turn, while anybody waits.
+    var lastTurns: [Identifier: Int] = [:]
 
     func contains(_ id: Identifier) -> Bool {
       underWay?.order.id == id || waiting.contains { $0.id == id }
@@ -51,10 +51,17 @@ final class ExportLine: Sendable {
   }
 
   private func beginNext(_ state: inout State) {
-    guard !state.waiting.isEmpty else { return }
-    let next = state.waiting.firstIndex { $0.org != state.lastOrg } ?? 0
+    // The earliest of the account whose turn is longest ago.
+    let turns = state.lastTurns
+    let next = state.waiting.indices.min {
+      turns[state.waiting[$0].org, default: 0] < turns[state.waiting[$1].org, default: 0]
+    }
+    guard let next else {
+      state.lastTurns = [:]
+      return
+    }
     let order = state.waiting.remove(at: next)
-    state.lastOrg = order.org
+    state.lastTurns[order.org] = 1 + (turns.values.max() ?? 0)
     let task = Task.detached(executorPreference: thread) { [self] in
       order.work()
       self.state.withLock { state in

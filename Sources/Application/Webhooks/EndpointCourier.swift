@@ -277,6 +277,8 @@ extension EndpointCourier {
       actor: "system:webhooks", origin: "reactor", correlation: event.context.correlation,
       causation: event.position, depth: event.context.depth + 1)
     _ = try await executor.perform(call) { workspace throws(CommandError) in
+      // Of attempts side by side the first has ended it; this event is gone on with too, and was not given up.
+      if disabled != nil, try !workspace.webhookEndpoint(endpoint).isEnabled { return }
       try workspace.change(
         endpoint,
         by: .recordFailure(
@@ -321,22 +323,27 @@ extension EndpointCourier {
     var failedCount = 0
     var keys = DeliveryKeys()
     reading: while position < stretch.to {
+      var isKnown = false
       let (start, forgettingCount) = (position, board.forgettingCount)
       let page = try log.read(
         after: start, limit: 200, filter: EventFilter(org: OrgID(executor.org.value)))
       for event in page.events where event.position <= stretch.to {
         // Of a page that takes long, the rest is read again: who is in it may be erased.
         guard board.forgettingCount == forgettingCount else { continue reading }
+        if !isKnown {
+          // Disabled meanwhile: what is left waits until somebody enables it. Changed meanwhile: what is left goes where
+          // and how it is wanted by now.
+          guard let current = try await executor.webhookTarget(endpoint) else { return }
+          target = current
+          isKnown = true
+        }
         position = event.position
-        guard try target.wants(event, log) else { continue }
-        // Disabled meanwhile: what is left waits until somebody enables it. Changed meanwhile: what is left goes where
-        // and how it is wanted by now.
-        guard let current = try await executor.webhookTarget(endpoint) else { return }
-        target = current
         guard try target.wants(event, log) else { continue }
         let failure = await attempts.attempt(
           event, about: try keys.key(of: event, executor.org, log), target, number: 1,
           isRedelivery: true)
+        // That took a while.
+        isKnown = false
         try Task.checkCancellation()
         if failure == .gone {
           // Once enabled again the stretch begins anew.

@@ -12,7 +12,7 @@ final class Connection: Sendable {
   private let target = Mutex("")
   /// Where MHD keeps what it has read of the request's body, as an address.
   private let bodyAddress = Atomic<UInt>(0)
-  /// When the next request must have arrived in full, in milliseconds of the monotonic clock.
+  /// When the next request must have arrived in full, or the answer been taken, in milliseconds of the monotonic clock.
   private let deadlineMillis: Atomic<Int64>
 
   init(
@@ -53,9 +53,15 @@ final class Connection: Sendable {
 
   func requestArrived() { deadlineMillis.store(.max, ordering: .relaxed) }
 
+  /// Whoever takes a byte now and then is never idle, and would keep all of it in memory for days.
+  func answerBegins(byteCount: Int) {
+    let seconds = limits.requestTimeoutSeconds + byteCount / limits.leastAnswerBytesPerSecond
+    deadlineMillis.store(Self.nowMillis() + Int64(seconds) * 1000, ordering: .relaxed)
+  }
+
   func requestEnded() { deadlineMillis.store(Self.deadline(limits), ordering: .relaxed) }
 
-  /// True once: the client took too long to send its request.
+  /// True once: the client took too long to send its request, or to take its answer.
   func isOverdue(nowMillis: Int64) -> Bool {
     guard deadlineMillis.load(ordering: .relaxed) < nowMillis else { return false }
     requestArrived()

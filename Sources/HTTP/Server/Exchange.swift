@@ -148,9 +148,14 @@ extension Exchange {
     while true {
       let (jobs, step) = state.withLock { state in
         let jobs = state.takeJobs()
-        return (jobs, jobs.isEmpty ? state.next(core, current) : .wait)
+        return (jobs, jobs.isEmpty ? state.next(core, self, current) : .wait)
       }
-      guard !jobs.isEmpty else { return step }
+      guard !jobs.isEmpty else {
+        if case .respond(let prepared) = step, case .bytes(let bytes) = prepared.body {
+          connection.answerBegins(byteCount: bytes.count)
+        }
+        return step
+      }
       for job in jobs { unsafe job.runSynchronously(on: asUnownedTaskExecutor()) }
     }
   }
@@ -167,10 +172,7 @@ extension Exchange {
       let count = state.stream.take(into: &buffer)
       if count > 0 { return .bytes(count) }
       if state.stream.isEnded { return .end }
-      if !state.isWatched {
-        state.isWatched = true
-        core.monitor.watch(connection.descriptor, token: id)
-      }
+      state.watch(core, self)
       state.suspended = current.suspend()
       return .wait
     }
@@ -341,7 +343,7 @@ extension Exchange.State {
     guard newBytes <= allowance.limitBytes else {
       return .bodyTooLarge(limitBytes: allowance.limitBytes)
     }
-    guard room.grow(from: heldBytes, to: newBytes, isKnown: allowance.isKnown) else {
+    guard room.grow(from: heldBytes, to: newBytes, of: allowance.sender) else {
       return .overloaded
     }
     heldBytes = newBytes
@@ -351,7 +353,7 @@ extension Exchange.State {
   /// Keeps nothing of the body.
   fileprivate mutating func drop(to room: BodyRoom) {
     request.body = []
-    room.giveBack(heldBytes, isKnown: allowance.isKnown)
+    room.giveBack(heldBytes, of: allowance.sender)
     heldBytes = 0
   }
 
@@ -379,11 +381,13 @@ extension Exchange.State {
 
   /// What a request that was handed over is at. Waits for its answer where there is none.
   fileprivate mutating func next(
-    _ core: ServerCore, _ current: RunningConnection
+    _ core: ServerCore, _ exchange: Exchange, _ current: RunningConnection
   ) -> Exchange.Step {
     switch phase {
     case .receiving: preconditionFailure("the request is not handed over yet")
     case .handling:
+      // Who waits for long may have gone long before.
+      if endsOnStop { watch(core, exchange) }
       suspended = current.suspend()
       return .wait
     case .ready(var prepared):
@@ -392,6 +396,13 @@ extension Exchange.State {
       return .respond(prepared)
     case .responding, .finished: return .abort
     }
+  }
+
+  /// From now on the client's hanging up ends the request.
+  fileprivate mutating func watch(_ core: ServerCore, _ exchange: Exchange) {
+    guard !isWatched else { return }
+    isWatched = true
+    core.monitor.watch(exchange.connection.descriptor, token: exchange.id)
   }
 
   fileprivate mutating func takeJobs() -> [UnownedJob] {

@@ -2,8 +2,8 @@ import Dispatch
 import Synchronization
 
 /// An HTTP/1.1 server. Two threads serve any number of connections; each request's handler runs in a
-/// task of its own, which is cancelled when the client of a stream goes away. A client that goes
-/// away before there is an answer is not noticed: the handler runs to its end.
+/// task of its own, which is cancelled when the client of a stream goes away, or of a request that waits for something
+/// to happen. Any other client that goes away before there is an answer is not noticed: the handler runs to its end.
 ///
 ///     let server = try HTTPServer(host: "127.0.0.1", port: 0) { _ in .text(200, "hello") }
 ///     await server.stop(graceMillis: 5000)
@@ -27,7 +27,8 @@ package final class HTTPServer: Sendable {
   /// body, bad framing; it must answer with bytes, a valid status and valid headers. `isBrief` tells requests
   /// that take a fraction of a millisecond beside what they wait for: they are handled on the connection's
   /// thread, and the others of that thread after them. `isPatient` tells requests that wait for something to
-  /// happen: when the server stops they are cancelled, and answer with what there is. `allowance` is asked before
+  /// happen: when the server stops they are cancelled, and answer with what there is; and when their client hangs up, or
+  /// closes its side alone. `allowance` is asked before
   /// a body is taken, on the connection's thread; without it everybody may bring as much as the limits say.
   ///
   /// - Throws: `HTTPError`, with nothing left open.
@@ -48,7 +49,7 @@ package final class HTTPServer: Sendable {
         limits: limits, handler: handler, errorResponder: errorResponder, isBrief: isBrief,
         isPatient: isPatient,
         allowance: allowance
-          ?? { _ in BodyAllowance(limitBytes: limits.maxBodyBytes, isKnown: true) })
+          ?? { _ in BodyAllowance(limitBytes: limits.maxBodyBytes, sender: "anybody") })
       daemon = try MicroHTTPD(tls: tls, core: core)
     } catch {
       listener.close()

@@ -122,7 +122,7 @@ extension ServerCore {
       remoteAddress: connection.remoteAddress)
     var fault = Framing.fault(
       of: request, isIntact: isIntact, needsHost: needsHost, limits: limits)
-    var allowance = BodyAllowance(limitBytes: 0, isKnown: false)
+    var allowance = BodyAllowance(limitBytes: 0, sender: nil)
     if fault == nil, request.announcesBody {
       allowance = self.allowance(request)
       fault = Framing.excess(of: request, allowance)

@@ -124,24 +124,79 @@ import Testing
     }
   }
 
+  @Test func `of orders at the same moment, and of repeated ones, no more than twenty are kept`()
+    async throws
+  {
+    try await ExportHouse.with { fixture in
+      let org = try await fixture.house.org()
+      var records: [AuditExportRecord] = []
+      for _ in 0..<25 { records.append(try await order(fixture, org)) }
+      func begun() async throws -> Set<Identifier> {
+        try await withThrowingTaskGroup(of: Identifier?.self) { group in
+          for record in records {
+            group.addTask {
+              do {
+                _ = try await fixture.desk.start(record, org: org.id)
+                return record.id
+              } catch CommandError.tooManyExports(limit: 20) {
+                return nil
+              }
+            }
+          }
+          return try await group.reduce(into: []) { begun, id in
+            if let id { begun.insert(id) }
+          }
+        }
+      }
+      let first = try await begun()
+      #expect(first.count == 20)
+      // Ordered again, those that are there are told of, and no other is begun.
+      #expect(try await begun() == first)
+      #expect(try fixture.desk.statuses(of: org.id).count == 20)
+      try await wait("all are written") {
+        try fixture.desk.statuses(of: org.id).allSatisfy { $0["status"] == "completed" }
+      }
+    }
+  }
+
+  @Test func `what failed takes no place of those that are kept`() async throws {
+    try await ExportHouse.with { fixture in
+      let org = try await fixture.house.org()
+      for _ in 0..<20 {
+        let record = try await order(fixture, org)
+        _ = try await fixture.desk.start(record, org: org.id)
+        _ = try await finished(record.id, fixture, org)
+        let failed: JSON = ["status": "failed", "account": .string(org.id.text)]
+        try Data(failed.bytes()).write(
+          to: URL(filePath: "\(fixture.directory)/exports/\(record.id)/export.json"))
+      }
+      #expect(try fixture.desk.statuses(of: org.id).count { $0["status"] == "failed" } == 20)
+      try fixture.desk.requireRoom(org.id)
+      let record = try await order(fixture, org)
+      _ = try await fixture.desk.start(record, org: org.id)
+      #expect(try await finished(record.id, fixture, org)["status"] == "completed")
+    }
+  }
+
   /// Goal: nobody waits for all that another has ordered. Method: the first keeps the line until the others are in it.
   @Test func `accounts take turns`() async throws {
     let line = ExportLine()
-    let (ann, bob) = (Identifier(.org, 1), Identifier(.org, 2))
+    let (ann, bob, eve) = (Identifier(.org, 1), Identifier(.org, 2), Identifier(.org, 3))
     let written = Mutex<[UInt128]>([])
     let all = TestSupport.Gate()
     let isFull = DispatchSemaphore(value: 0)
-    for (number, org) in [(1, ann), (2, ann), (3, ann), (4, bob), (5, bob)] {
+    let orders = [(1, ann), (2, ann), (3, ann), (4, bob), (5, bob), (6, eve)]
+    for (number, org) in orders {
       line.add(Identifier(.auditExport, UInt128(number)), of: org) {
         if number == 1 { isFull.wait() }
         written.withLock { $0.append(UInt128(number)) }
         if number == 3 { all.open() }
       }
     }
-    #expect(line.contains(Identifier(.auditExport, 5)))
+    #expect(line.contains(Identifier(.auditExport, 6)))
     isFull.signal()
     await all.wait()
-    #expect(written.withLock { $0 } == [1, 4, 2, 5, 3])
+    #expect(written.withLock { $0 } == [1, 4, 6, 2, 5, 3])
   }
 
   @Test func `what has not begun is called off without waiting for others'`() async throws {

@@ -431,5 +431,27 @@ extension HouseTests {
         #expect(subscriber.attempts.count == 1)
       }
     }
+
+    @Test func `of several attempts that find it gone one says so, and nothing is given up`()
+      async throws
+    {
+      try await with { house, org, subscriber, endpoint in
+        let gate = TestSupport.Gate()
+        subscriber.answer(with: 410)
+        subscriber.hold(until: gate)
+        for number in 0..<3 { _ = try await org.contact("+1212555013\(number)", consents: []) }
+        try await wait("all are under way") { subscriber.attempts.count == 3 }
+        gate.open()
+        try await wait("disabled") { try org.story(of: endpoint).contains("disabled") }
+        subscriber.answer(with: 204)
+        // The courier has to have left before it can come again, and leaves when it has heard of all attempts.
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .enable)
+        }
+        try await wait("all of it") { Set(subscriber.deliveries.map(\.id)).count == 3 }
+        #expect(try failures(of: endpoint, in: org) == 1)
+        #expect(try org.story(of: endpoint).count { $0 == "disabled" } == 1)
+      }
+    }
   }
 }
