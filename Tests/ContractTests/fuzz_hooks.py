@@ -184,6 +184,7 @@ UNSAYABLE = [
     ("invalid_workflow", ".*", "a document of YAML inside of a text"),
     ("invalid_filter", ".*", "which fields the objects of a list have, with which values; a window of ten years at most"),
     ("invalid_json", "POST /api/contacts/import .*", "a document of JSON inside of a part"),
+    ("repeated_parameter", "POST /api/contacts/import .*", "what is a part is no parameter as well"),
     ("csv_[a-z_]+|unknown_column|field_twice", "POST /api/contacts/import .*", "a CSV inside of a text"),
     ("required|invalid_[a-z]+|no_address|nothing_to_identify", "POST /api/contacts/import .*", "what its parts hold"),
     ("no_address", "POST /api/contacts/{id}/consents .*", "which addresses the contact has"),

@@ -26,6 +26,8 @@ struct EndpointCourier: Sendable {
     struct Outcome: Sendable {
       let key: DeliveryKey
       let event: RecordedEvent
+      /// Whom it was sent to.
+      let target: WebhookTarget
       let failure: DeliveryFailure?
     }
 
@@ -189,7 +191,7 @@ extension EndpointCourier {
       group.addTask {
         let failure = await attempts.attempt(
           event, about: key, target, number: entry.failedCount + 1)
-        desk.add(Desk.Outcome(key: key, event: event, failure: failure))
+        desk.add(Desk.Outcome(key: key, event: event, target: target, failure: failure))
       }
     }
     guard bag.plan.underWayCount < DeliveryPlan.underWayLimit else { return false }
@@ -277,8 +279,9 @@ extension EndpointCourier {
       actor: "system:webhooks", origin: "reactor", correlation: event.context.correlation,
       causation: event.position, depth: event.context.depth + 1)
     _ = try await executor.perform(call) { workspace throws(CommandError) in
-      // Of attempts side by side the first has ended it; this event is gone on with too, and was not given up.
-      if disabled != nil, try !workspace.webhookEndpoint(endpoint).isEnabled { return }
+      // Of attempts side by side the first has ended it, and somebody may have let it go on since; this event is gone on with
+      // too, and was not given up.
+      if disabled != nil, !workspace.hasStill(outcome.target) { return }
       try workspace.change(
         endpoint,
         by: .recordFailure(
@@ -347,7 +350,8 @@ extension EndpointCourier {
         try Task.checkCancellation()
         if failure == .gone {
           // Once enabled again the stretch begins anew.
-          _ = try await executor.perform(call) { workspace throws(CommandError) in
+          _ = try await executor.perform(call) { [target] workspace throws(CommandError) in
+            guard workspace.hasStill(target) else { return }
             try workspace.change(endpoint, by: .disable(reason: Self.goneReason))
           }
           return

@@ -156,6 +156,14 @@ extension Workspace {
     state.tables.webhookEndpoints.filter { !$0.value.isDeleted }.keys.sorted()
   }
 
+  /// Whether the endpoint is enabled, takes its events where `target` says, and was not let go on since: what an attempt at
+  /// another one came to says nothing of it.
+  func hasStill(_ target: WebhookTarget) -> Bool {
+    guard let endpoint = state.tables.webhookEndpoints[target.id] else { return false }
+    return endpoint.isEnabled && endpoint.url == target.url
+      && state.webhookResumptions[target.id] ?? 0 == target.resumedSequence
+  }
+
   /// The org's webhook endpoints, oldest first.
   package var webhookEndpointStates: [(Identifier, WebhookEndpoint.State)] {
     state.tables.webhookEndpoints.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }

@@ -432,6 +432,27 @@ extension HouseTests {
       }
     }
 
+    @Test func `an attempt from before somebody enabled it again does not end it`() async throws {
+      try await with { house, org, subscriber, endpoint in
+        let (first, second) = (TestSupport.Gate(), TestSupport.Gate())
+        subscriber.answer(with: 410)
+        for (number, gate) in [first, second].enumerated() {
+          subscriber.hold(until: gate)
+          _ = try await org.contact("+1212555013\(number)", consents: [])
+          try await wait("it is under way") { subscriber.attempts.count == number + 1 }
+        }
+        first.open()
+        try await wait("disabled") { try org.story(of: endpoint).contains("disabled") }
+        subscriber.answer(with: 204)
+        try await org.perform { workspace throws(CommandError) in
+          try workspace.change(endpoint, by: .enable)
+        }
+        second.open()
+        try await wait("both") { Set(subscriber.deliveries.map(\.id)).count == 2 }
+        #expect(try org.story(of: endpoint).count { $0 == "disabled" } == 1)
+      }
+    }
+
     @Test func `of several attempts that find it gone one says so, and nothing is given up`()
       async throws
     {
