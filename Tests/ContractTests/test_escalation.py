@@ -112,7 +112,8 @@ def test_a_narrow_right_shows_nothing_of_what_lies_beside(new_account, nobody):
     for scopes in [["messages:create"], ["messages:*"], ["messages:create", "contacts:read"]]:
         told = holder(*scopes).post("/api/messages?dry_run=true", trial).json
         assert [told[name] for name in words] == [None] * 4, scopes
-        assert told["verdict"]["outcome"] == "allowed"
+        # At night it would be held.
+        assert told["verdict"]["outcome"] in ("allowed", "held")
     told = holder("messages:*", "contacts:read").post("/api/messages?dry_run=true", trial).json
     assert (told["to"], told["body"]) == ("+12125550123", "Secret & Sons +12125550123")
 

@@ -262,7 +262,11 @@ def test_the_long_polls_of_an_agency_are_its_own_and_not_its_clients(new_account
         return patient.get("/api/events?after=now&wait=60000&types=contact.*", Account=client)
 
     with ThreadPoolExecutor(120) as callers:
-        polls = [callers.submit(poll, number) for number in range(120)]
+        polls = []
+        for number in range(120):
+            polls.append(callers.submit(poll, number))
+            # Each begins with a page, of which an account reads 32 at a time.
+            time.sleep(0.05)
         deadline = time.time() + 30
         while sum(poll.done() for poll in polls) < 20:
             assert time.time() < deadline, "nobody is refused"
@@ -284,6 +288,8 @@ def test_a_long_poll_whose_client_hangs_up_leaves_its_place(new_account):
         path = "/api/events?after=now&wait=60000"
         poll.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
         polls.append(poll)
+        # Each begins with a page, of which an account reads 32 at a time.
+        time.sleep(0.05)
     deadline = time.time() + 30
     while owner.get("/api/events?after=now&wait=1").status == 200:
         assert time.time() < deadline, "nobody is refused"
