@@ -1,6 +1,7 @@
 import Glibc
 
-/// A thread for work that nobody waits for at the log: it takes what those who append and read leave of the cores.
+/// A thread of the log's own: for loops that wait for most of their life, and for work that nobody waits for at the log, which
+/// takes what those who append and read leave of the cores.
 ///
 /// A queue's class changes nothing under Linux; a nice value does, which there each thread has for itself (setpriority(2),
 /// "C library/kernel differences"). Only the privileged may raise it again, so the thread ends with its work and goes to no pool.
@@ -14,12 +15,14 @@ enum BackgroundThread {
     case lowest = 19
   }
 
-  static func start(_ priority: Priority, _ body: @escaping @Sendable () -> Void) {
+  /// `priority` nil: as urgent as its process. The queues of a process have 255 threads together, tasks' among them: where
+  /// all of those wait, nothing goes on any more.
+  static func start(_ priority: Priority? = nil, _ body: @escaping @Sendable () -> Void) {
     pthread_detach(make(priority, body))
   }
 
   private static func make(
-    _ priority: Priority, _ body: @escaping @Sendable () -> Void
+    _ priority: Priority?, _ body: @escaping @Sendable () -> Void
   ) -> pthread_t {
     var thread = pthread_t()
     let code = unsafe pthread_create(&thread, nil, runWork, Work(priority, body).pointer)
@@ -30,10 +33,10 @@ enum BackgroundThread {
 
 /// What pthread_create(3) hands over.
 private final class Work: Sendable {
-  let priority: BackgroundThread.Priority
+  let priority: BackgroundThread.Priority?
   let body: @Sendable () -> Void
 
-  init(_ priority: BackgroundThread.Priority, _ body: @escaping @Sendable () -> Void) {
+  init(_ priority: BackgroundThread.Priority?, _ body: @escaping @Sendable () -> Void) {
     self.priority = priority
     self.body = body
   }
@@ -45,8 +48,10 @@ private final class Work: Sendable {
 private func runWork(_ work: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
   guard let work = unsafe work else { return nil }
   let begun = unsafe Unmanaged<Work>.fromOpaque(work).takeRetainedValue()
-  // Where it is refused, the work is done all the same: at everybody's priority.
-  _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, begun.priority.rawValue)
+  if let priority = begun.priority {
+    // Where it is refused, the work is done all the same: at everybody's priority.
+    _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, priority.rawValue)
+  }
   begun.body()
   return nil
 }

@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 import Vault
 
@@ -128,7 +127,7 @@ final class HeadFollower: Sendable {
       return !state.isStarted && !state.isClosed
     }
     guard isFirst else { return }
-    DispatchQueue(label: "daybook.log.follow").async { self.follow() }
+    BackgroundThread.start { self.follow() }
   }
 
   private var isClosed: Bool { state.withLock { $0.isClosed } }

@@ -87,6 +87,8 @@ extension Workspace {
     {
       keyword = nil
     }
+    idMicros = listed.atMicros
+    defer { idMicros = nil }
     try receive(
       text, keyword, sentAtMicros: listed.atMicros + state.settings.clockOffsetMicros)
     return true

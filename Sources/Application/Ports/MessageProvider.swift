@@ -326,6 +326,12 @@ extension ProviderError {
     case .unauthorized, .malformed: false
     }
   }
+
+  /// Whether it does not serve such questions, as far as its answer tells.
+  var isNotServed: Bool {
+    if case .failed(403...404, _) = self { return true }
+    return false
+  }
 }
 
 extension ProviderError: CustomStringConvertible {

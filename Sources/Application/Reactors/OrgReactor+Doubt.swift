@@ -68,11 +68,13 @@ extension OrgReactor {
     switch await list(doubt, for: message) {
     case .silent:
       await keep(question, about: message, doubt, waitMicros: 0)
-    case .refused:
-      if await isNew(message, doubt) { return await putBack(message, doubt) }
+    case .refused(let isForGood):
+      if isForGood, await isNew(message, doubt) { return await putBack(message, doubt) }
       await keep(
         question, about: message, doubt, waitMicros: question.waitMicros(at: nowMicros))
-    case .listed(let provider, let listed):
+    case .listed(let provider, var listed):
+      // Ids of what was sent since are not known for ever.
+      if doubt.isOfLostHistory, let restored { listed = listed.filter(restored.mayBeLost) }
       let known = try await executor.knownProviderIDs(listed.map(\.providerID), except: message)
       let unknown = listed.filter { !known.contains($0.providerID) }
       if unknown.isEmpty {
@@ -93,8 +95,9 @@ extension OrgReactor {
     case listed(any MessageProvider, [ProviderMessage])
     /// The provider answers nobody now, and may in the next round.
     case silent
-    /// It will not say, or there is nobody any more who could be asked.
-    case refused
+    /// It will not say, or there is nobody any more who could be asked. `isForGood`: it never will, such as a list that
+    /// the account has not bought; what people can mend, such as a token, hides what may have been sent.
+    case refused(isForGood: Bool)
   }
 
   /// A provider that does not answer is left alone for the rest of the round; the others' messages are asked about all
@@ -102,7 +105,7 @@ extension OrgReactor {
   private func list(_ doubt: OrgExecutor.Doubt, for message: Identifier) async -> Listing {
     guard let call = doubt.call,
       let provider = providers.provider(named: call.provider, for: call.message.channel)
-    else { return .refused }
+    else { return .refused(isForGood: false) }
     let service = call.message.channel.ofAddress
     guard !silentServices.contains(service) else { return .silent }
     var sinceMicros = doubt.sinceMicros
@@ -113,7 +116,10 @@ extension OrgReactor {
       return .listed(provider, try await provider.find(call.message, sinceMicros: sinceMicros))
     } catch {
       report("reconcile \(message): \(error)")
-      guard error.isRetryable else { return .refused }
+      guard error.isRetryable else {
+        // Of mails alone a list is something apart, which accounts buy, or may not ask for.
+        return .refused(isForGood: call.message.channel == .email && error.isNotServed)
+      }
       silentServices.insert(service)
       return .silent
     }

@@ -380,7 +380,15 @@ extension OrgReactor {
   /// Sent after the backup was made that this home was restored from, perhaps.
   func mayHaveBeenSent(_ message: Identifier) async -> Bool {
     guard let restored, let plan = await executor.plan(of: message) else { return false }
-    return restored.mayHaveSent(message, plan)
+    do {
+      return try restored.mayHaveSent(message, plan) { run in
+        try restored.waitedMicros(of: run, in: executor.org, log)
+      }
+    } catch {
+      // Whoever cannot be told from what was sent is asked about.
+      report("restore \(message): \(error)")
+      return true
+    }
   }
 
   private func translated(

@@ -93,7 +93,8 @@ struct WorkflowReactor: Sendable {
     }
   }
 
-  /// The run that `event` starts: its millisecond, then bits mixed from the position and workflow.
+  /// The run that `event` starts: its millisecond, or that in which what it takes in came, then bits mixed from the position
+  /// and workflow.
   static func runID(of workflow: Identifier, by event: RecordedDomainEvent) -> Identifier {
     var mixer = event.position &* 0x9E37_79B9_7F4A_7C15
     func next(_ salt: UInt64) -> UInt128 {
@@ -103,7 +104,7 @@ struct WorkflowReactor: Sendable {
     }
     let low = next(UInt64(truncatingIfNeeded: workflow.value))
     let high = next(UInt64(truncatingIfNeeded: workflow.value >> 64))
-    return Identifier(.run, millis: event.recordedAtMicros / 1_000, random: high << 64 | low)
+    return Identifier(.run, millis: event.beganMillis, random: high << 64 | low)
   }
 }
 
@@ -116,6 +117,17 @@ extension EventLogError {
 }
 
 extension RecordedDomainEvent {
+  /// When it was recorded; of a text that was found long after it came, and of whoever is new by it, when it came: what
+  /// their ids say.
+  fileprivate var beganMillis: Int64 {
+    let recordedMillis = recordedAtMicros / 1_000
+    switch event {
+    case .contact(.created), .message(.received):
+      return stream.millis < recordedMillis - 60_000 ? stream.millis : recordedMillis
+    default: return recordedMillis
+    }
+  }
+
   /// The contact that the event is about, where a workflow may start with it.
   fileprivate var contact: Identifier? {
     switch event {

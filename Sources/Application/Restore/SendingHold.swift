@@ -1,4 +1,6 @@
 import Domain
+import EventCodec
+import EventLog
 import Foundation
 
 /// Whether anything may leave the house: after a restore nothing does until somebody has released it.
@@ -38,26 +40,66 @@ package final class SendingHold: Sendable {
 
 extension Identifier {
   /// When it was made, by the machine's clock.
-  fileprivate var millis: Int64 { Int64(truncatingIfNeeded: value >> 80) }
+  var millis: Int64 { Int64(truncatingIfNeeded: value >> 80) }
 }
 
 extension RestoreRecord {
+  /// The end of what is lost, as far as it is known: the clock of the machine that restored may have been behind.
+  private var lostUpToMicros: Micros { max(restoredAtMicros, dataUpToMicros) }
+
   /// Whether a message may have been sent before the restore, in the part of history that is lost: it, or the campaign
-  /// or run that it belongs to, is older. What is decided later is new. A run cannot have come further there than it
-  /// does here in as long as that part was, and some days for steps that wait for an hour of the day.
-  func mayHaveSent(_ message: Identifier, _ plan: MessagePlan) -> Bool {
-    let restoredMillis = restoredAtMicros / 1_000
-    guard message.millis > restoredMillis else { return true }
-    if let campaign = plan.campaign { return campaign.millis <= restoredMillis }
-    guard let run = plan.run, run.millis <= restoredMillis else { return false }
-    guard let releasedAtMicros else { return true }
-    let lostMicros = max(0, restoredAtMicros - dataUpToMicros)
-    return message.millis <= (releasedAtMicros + lostMicros) / 1_000 + Self.runSlackMillis
+  /// or run that it belongs to, is older. What is decided later is new.
+  ///
+  /// A run cannot have come further there than its waits are long. `waitedMicros`: how long those were that it has behind
+  /// it since the restored part ended, however much later they ended here.
+  func mayHaveSent(
+    _ message: Identifier, _ plan: MessagePlan, waitedMicros: (Identifier) throws -> Int64
+  ) rethrows -> Bool {
+    let lostUpToMillis = lostUpToMicros / 1_000
+    guard message.millis > lostUpToMillis else { return true }
+    if let campaign = plan.campaign { return campaign.millis <= lostUpToMillis }
+    guard let run = plan.run, run.millis <= lostUpToMillis else { return false }
+    return try waitedMicros(run) <= lostUpToMicros - dataUpToMicros + Self.runSlackMicros
   }
 
-  private static let runSlackMillis: Int64 = 3 * 86_400_000
+  /// For steps that wait for an hour of the day, and for a clock that was behind.
+  private static let runSlackMicros: Int64 = 3 * 86_400_000_000
+
+  /// Whether what a provider lists may be of the part that is lost.
+  func mayBeLost(_ listed: ProviderMessage) -> Bool {
+    listed.createdAtMicros <= lostUpToMicros + Self.clockSlackMicros
+  }
+
+  /// As far as the clocks of machines that restore, and those of providers, may be apart.
+  private static let clockSlackMicros: Int64 = 86_400_000_000
 
   /// Whether somebody launched the campaign here, after what is lost: where no provider can say what it sent before, the
   /// launch counts.
-  func isNew(launchMicros: Micros?) -> Bool { launchMicros.map { $0 > restoredAtMicros } ?? false }
+  func isNew(launchMicros: Micros?) -> Bool { launchMicros.map { $0 > lostUpToMicros } ?? false }
+
+  /// How long the waits of `run` were that ended, or would have ended, since the end of what was restored.
+  func waitedMicros(
+    of run: Identifier, in org: Identifier, _ log: any EventReader
+  ) throws(CommandError) -> Int64 {
+    let events: [RecordedEvent]
+    do throws(EventLogError) {
+      events = try log.readStream(
+        org: OrgID(org.value), stream: StreamID(run.value), from: .max,
+        limit: WorkflowRun.stepLimit, direction: .backwards)
+    } catch {
+      throw .log(error)
+    }
+    var waitedMicros: Int64 = 0
+    for recorded in events {
+      guard
+        case .run(.waiting(_, _, let untilMicros)) = try StreamFold.decode(recorded).event
+      else { continue }
+      // By the real clock, as the rest is.
+      let endMicros = untilMicros - (recorded.occurredAtMicros - recorded.recordedAtMicros)
+      waitedMicros += max(0, endMicros - max(recorded.recordedAtMicros, dataUpToMicros))
+      // Those before it had ended.
+      if recorded.recordedAtMicros <= dataUpToMicros { break }
+    }
+    return waitedMicros
+  }
 }

@@ -42,6 +42,9 @@ package struct Workspace {
   private(set) var newCarrierSegmentCount = 0
   /// Bytes of the texts that this command planned: a commit takes so many (`CommitRules.maxCommitBytes`).
   var plannedByteCount = 0
+  /// When what it takes in came, where that was earlier, by the real clock: ids say how old what follows from it is, and
+  /// what may have been sent in a part of history that is lost is asked about.
+  var idMicros: Micros?
   /// What this command spent or set aside.
   private var committedMicros: Int64 = 0
 
@@ -75,7 +78,9 @@ package struct Workspace {
   package var news: OrgNews { state.news }
 
   package func newID(_ kind: Identifier.Kind) -> Identifier {
-    Identifier(kind, millis: tools.clock.nowMicros() / 1_000, random: tools.random.next())
+    let nowMicros = tools.clock.nowMicros()
+    return Identifier(
+      kind, millis: min(idMicros ?? nowMicros, nowMicros) / 1_000, random: tools.random.next())
   }
 
   /// Whether `id` was drawn by this command.

@@ -1,4 +1,4 @@
-import Dispatch
+import Foundation
 import Synchronization
 
 /// An HTTP/1.1 client with a pool of connections. One thread serves any number of requests;
@@ -14,7 +14,8 @@ package final class HTTPClient: Sendable {
   package init(settings: HTTPClientSettings = HTTPClientSettings()) {
     self.settings = settings
     loop = CurlLoop(curl: CurlMulti(settings: settings))
-    DispatchQueue(label: "http.client").async { [loop] in
+    // It waits for most of its life: a queue's threads are few, and for work.
+    Thread.detachNewThread { [loop] in
       CurlMulti.blockSignals()
       loop.run()
     }

@@ -1,4 +1,5 @@
 import Dispatch
+import Foundation
 import Synchronization
 
 /// An HTTP/1.1 server. Two threads serve any number of connections; each request's handler runs in a
@@ -58,7 +59,7 @@ package final class HTTPServer: Sendable {
     self.core = core
     self.daemon = daemon
     acceptor = Acceptor(listener, core: core) { daemon.add($0) }
-    DispatchQueue(label: "http.monitor").async { core.runMonitor() }
+    Thread.detachNewThread { core.runMonitor() }
   }
 
   /// Closes new connections at once, lets running requests end within the grace, then cancels what

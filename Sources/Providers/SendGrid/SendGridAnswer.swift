@@ -40,7 +40,7 @@ enum SendGridAnswer {
   static func error(of answer: ClientResponse) -> ProviderError {
     switch answer.status {
     case 429: .throttled(retryAfterMillis: throttledRetryMillis)
-    case 401, 403: .unauthorized
+    case 401: .unauthorized
     default: .failed(status: answer.status, code: "http_\(answer.status)")
     }
   }

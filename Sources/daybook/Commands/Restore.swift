@@ -91,7 +91,9 @@ let restoreCommand = Command(
   let report = try run(restore, after: known, isNumberGiven: history != nil, invocation) { report in
     try placeCursors(report, home)
     record = RestoreRecord(
-      restoredAtMicros: EventLog.SystemClock.nowMicros(), head: report.head,
+      // By a clock that is behind, what was sent before would be newer than the restore.
+      restoredAtMicros: max(
+        EventLog.SystemClock.nowMicros(), report.snapshot.recordedAtMicros), head: report.head,
       dataUpToMicros: report.snapshot.recordedAtMicros, incarnation: report.incarnation,
       reason: reason)
     try record.write(to: home.restored)

@@ -260,46 +260,6 @@ extension HouseTests {
       }
     }
 
-    /// A draft that was launched before the restore, in what is lost, would be sent twice; whoever launches it after it
-    /// is answered for by themselves.
-    @Test(arguments: [nil, ProviderError.unauthorized])
-    func `what is launched after a restore goes out where no list proves anything`(
-      error: ProviderError?
-    ) async throws {
-      let texts = ToldProvider()
-      texts.change {
-        $0.provesAbsence = false
-        $0.error = error
-        $0.outcome = .accepted(providerID: "SM1")
-      }
-      try await House.with(log: nil, isRunning: false) { house in
-        let org = try await house.org()
-        let contact = try await org.contact(Self.phone, tags: ["all"])
-        let segment = try await org.segment(tagged: "all")
-        let draft = try await org.output { workspace throws(CommandError) in
-          try workspace.createCampaign(
-            CampaignDefinition(
-              name: "Draft", segment: segment, channel: .sms, purpose: .marketing, body: "News"))
-        }
-        let before = try await org.send("Before", to: contact).id
-        house.clock.advance(byMicros: Moment.hourMicros)
-        let nowMicros = house.clock.nowMicros()
-        let record = RestoreRecord(
-          restoredAtMicros: nowMicros, head: 1,
-          dataUpToMicros: nowMicros - Moment.hourMicros / 2, incarnation: 1,
-          releasedAtMicros: nowMicros)
-        house.clock.advance(byMicros: 1_000_000)
-        try await org.perform { workspace throws(CommandError) in
-          try workspace.launchCampaign(draft)
-        }
-        try await running(try reactor(org, [texts], restored: record)) {
-          try await wait("the campaign's text is taken") { texts.sentCount > 0 }
-          if error == nil { try await org.waitFor(before, .failed) }
-        }
-        #expect(texts.sentBodies.count == 1 && texts.sentBodies[0].hasPrefix("News"))
-      }
-    }
-
     @Test func `a clock that is ahead of the provider's hides nothing`() async throws {
       let texts = ToldProvider()
       try await with(texts) { house, org, reactor in

@@ -1,4 +1,3 @@
-import Dispatch
 import Synchronization
 import Vault
 
@@ -57,7 +56,7 @@ final class WriterCore: Sendable {
   func setHealth(_ health: WriterHealth) { state.withLock { $0 = health } }
 
   func start() {
-    DispatchQueue(label: "daybook.log.write").async { self.run() }
+    BackgroundThread.start { self.run() }
     compactor.start()
   }
 
