@@ -95,7 +95,8 @@ extension RestoreRecord {
         case .run(.waiting(_, _, let untilMicros)) = try StreamFold.decode(recorded).event
       else { continue }
       // By the real clock, as the rest is.
-      let endMicros = untilMicros - (recorded.occurredAtMicros - recorded.recordedAtMicros)
+      let offsetMicros = recorded.context.occurredAtMicros - recorded.recordedAtMicros
+      let endMicros = untilMicros - offsetMicros
       waitedMicros += max(0, endMicros - max(recorded.recordedAtMicros, dataUpToMicros))
       // Those before it had ended.
       if recorded.recordedAtMicros <= dataUpToMicros { break }

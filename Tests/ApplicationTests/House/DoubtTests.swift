@@ -10,7 +10,7 @@ import Testing
 @testable import Application
 
 /// A provider that answers calls and questions as it is told.
-private final class ToldProvider: MessageProvider {
+final class ToldProvider: MessageProvider {
   struct State {
     var outcome = SendOutcome.inDoubt(reason: "lost")
     /// What becomes of a question; nil: it is answered by `listed`.
